@@ -38,7 +38,7 @@ pub struct AddToCart {
 pub enum CartOperation {
     /// Adds a line, or the parent of a bundle followed by its children.
     Add {
-        /// The lines.
+        /// Keys of the lines.
         lines: Vec<CartLine>,
     },
     /// Replaces a line or bundle by other lines. Its position and discounts stay.
@@ -59,6 +59,7 @@ pub enum CartOperation {
         keys: Vec<String>,
     },
     /// Requests a quote from the merchant.
+    #[serde(rename = "request-quotation")]
     RequestQuote {
         /// The lines that the quote is requested for.
         lines: Vec<CartLine>,

@@ -1,4 +1,4 @@
-//! `cartwright order`: an order hook, on files.
+//! `cartwright handle`: an order hook, on files.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -21,7 +21,7 @@ pub(crate) struct Keys {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    Create(Create),
+    Make(Create),
     List(List),
     Revoke(Revoke),
 }
@@ -84,7 +84,7 @@ struct Revoke {
 pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
     let now = SystemTime::now();
     match arguments.command {
-        Command::Create(Create { role, shop, label, networks, database, actor }) => {
+        Command::Make(Create { role, shop, label, networks, database, actor }) => {
             let role = match (role, shop) {
                 (RoleName::Storefront, Some(shop)) => Role::Storefront { shop },
                 (RoleName::Integrator, Some(shop)) => Role::Integrator { shop },

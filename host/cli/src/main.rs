@@ -33,11 +33,11 @@ use clap::{Parser, Subcommand};
 #[cfg_attr(
     feature = "demo",
     doc = "Begin with `cartwright demo`, which opens two shops with fake vendors in your browser, then look at a plugin with `cartwright \
-           inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright order`."
+           inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright handle`."
 )]
 #[cfg_attr(
     not(feature = "demo"),
-    doc = "Look at a plugin with `cartwright inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright order`."
+    doc = "Look at a plugin with `cartwright inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright handle`."
 )]
 #[derive(Parser)]
 #[command(name = "cartwright", version, max_term_width = 100)]

@@ -63,8 +63,8 @@ pub(crate) struct Arguments {
     /// How many; when a line is replaced, as many as before unless said.
     #[arg(long)]
     quantity: Option<u32>,
-    /// Put it in the place of the line with this key, or the beginning of one, which --existing holds, instead of adding it.
-    #[arg(long, value_name = "KEY", requires = "existing")]
+    /// Put it in the place of the line with this key, or the beginning of one, which --cart holds, instead of adding it.
+    #[arg(long, value_name = "KEY", requires = "cart")]
     replace: Option<String>,
     /// Grant what was refused: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without TLS, or a network. The
     /// hosts that the plugin declares are granted already.
@@ -146,7 +146,7 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
         .with_context(|| format!("{} is no association", arguments.association.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
-    host.link(&id, link).await?;
+    host.link(&id, &[link]).await?;
 
     let lines: Vec<CartLine> = match &arguments.cart {
         Some(path) => match json_file(path)? {

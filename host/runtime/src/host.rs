@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use arc_swap::ArcSwap;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use cartwright_cart::price_memory::PriceCache;
@@ -22,7 +23,7 @@ use crate::health::{Health, Rules};
 use crate::limits::Limits;
 use crate::observe::Observer;
 use crate::plugin::PluginVersion;
-use crate::shop::ShopSlot;
+use crate::shop::ShopState;
 use crate::slots::Slots;
 use crate::work::BlockingWork;
 
@@ -211,7 +212,7 @@ pub struct Cartwright {
     prices: PriceCache,
     decoding: DecodeSlots,
     plugins: RwLock<BTreeMap<Digest, Arc<PluginVersion>>>,
-    shops: RwLock<BTreeMap<ShopId, Arc<ShopSlot>>>,
+    shops: RwLock<BTreeMap<ShopId, Arc<ArcSwap<ShopState>>>>,
     revoked: RwLock<BTreeMap<Digest, Option<Digest>>>,
 }
 
@@ -317,7 +318,7 @@ impl Cartwright {
         &self.plugins
     }
 
-    pub(crate) fn shops(&self) -> &RwLock<BTreeMap<ShopId, Arc<ShopSlot>>> {
+    pub(crate) fn shops(&self) -> &RwLock<BTreeMap<ShopId, Arc<ArcSwap<ShopState>>>> {
         &self.shops
     }
 

@@ -1,7 +1,6 @@
 //! Installation of plugins. A component is compiled once, on one background thread, and cached.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,43 +51,6 @@ impl Cartwright {
         let linked = PluginVersion::link(digest, bytes.len(), &component, self.linker(), limits, slots, observer)?;
         let plugin = self.describe(Arc::new(linked)).await?;
         Ok(write(self.plugins()).entry(digest).or_insert(plugin).clone())
-    }
-
-    /// Installs a file of a folder.
-    ///
-    /// # Errors
-    /// The same as [`install`](Self::install); also if the file cannot be read.
-    pub async fn install_file(&self, folder: &Dir, path: &Path) -> Result<Arc<PluginVersion>, InstallError> {
-        let bytes = folder
-            .read(path)
-            .map_err(|error| InstallError::Unreadable(format!("{} cannot be read: {error}", path.display())))?;
-        self.install(&bytes, None).await
-    }
-
-    /// Installs every `.wasm` file of a folder, in the order of their names, with one result each.
-    ///
-    /// # Errors
-    /// Returns an error if the folder cannot be read.
-    pub async fn install_folder(
-        &self,
-        folder: &Dir,
-    ) -> Result<Vec<(String, Result<Arc<PluginVersion>, InstallError>)>, InstallError> {
-        let unreadable =
-            |error: std::io::Error| InstallError::Unreadable(format!("the folder cannot be read: {error}"));
-        let mut names = Vec::new();
-        for entry in folder.entries().map_err(unreadable)? {
-            let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".wasm") {
-                names.push(name);
-            }
-        }
-        names.sort();
-        let mut installed = Vec::new();
-        for name in names {
-            let result = self.install_file(folder, Path::new(&name)).await;
-            installed.push((name, result));
-        }
-        Ok(installed)
     }
 
     async fn component(&self, bytes: &[u8], digest: Digest) -> Result<Component, InstallError> {

@@ -2,19 +2,20 @@
 //! It needs no database and no HTTP server.
 //!
 //! Three types matter:
-//! - [`Cartwright`], the host: install plugins, set up shops, put configurations into carts, swap versions and vendors;
-//! - [`CartChange`], what is to happen to a cart: checked operations with line keys, pins and sealed prices, and an explanation;
+//! - [`Cartwright`], the host: installs plugins, sets up shops, adds configurations to carts, and switches versions and
+//!   vendors;
+//! - [`CartChange`], a change of a cart: checked operations with line keys, pins and sealed prices, and an explanation;
 //! - the traits [`Catalog`], [`OrderBook`] and [`Blobs`], which the commerce platform implements.
 //!
-//! What happens can be watched: spans of `tracing` surround each guest call, journal step and request to a vendor, and an [`Observer`]
-//! hears of each call, of what guests log and of those requests, for metrics and charts.
+//! The host can be observed: `tracing` spans surround each guest call, journal step and request to a vendor, and an
+//! [`Observer`] is notified of each call, plugin log line and request, for metrics and charts.
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use cartwright::{AccountSetup, AddToCart, Cartwright, Link, MemoryCatalogue, Shop};
+//! use cartwright::{AccountSetup, AddToCart, Cartwright, ProductLink, MemoryCatalog, Shop};
 //!
 //! # async fn embed(component: &[u8], configuration: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
-//! let host = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::default())).cache("cache").start()?;
+//! let host = Cartwright::builder().catalog(Arc::new(MemoryCatalog::default())).cache("cache").start()?;
 //! let plugin = host.install(component, None).await?;
 //!
 //! let shop: Shop = serde_json::from_value(serde_json::json!({
@@ -26,10 +27,10 @@
 //!     "id": "expivi", "settings": { "viewer-token": "…" }, "grants": { "hosts": ["expivi.net"] }
 //! }))?;
 //! host.set_account(&id, plugin.digest(), setup).await?;
-//! let link: Link = serde_json::from_value(serde_json::json!({
+//! let link: ProductLink = serde_json::from_value(serde_json::json!({
 //!     "shop_product": "ring", "account": "expivi", "vendor_product": "1001"
 //! }))?;
-//! host.link(&id, link).await?;
+//! host.link(&id, &[link]).await?;
 //!
 //! let add = AddToCart {
 //!     product: "ring".into(),
@@ -58,6 +59,7 @@ mod limits;
 pub mod notify;
 pub mod observe;
 mod plugin;
+mod publish;
 mod scope;
 mod setup;
 mod shop;
@@ -100,10 +102,11 @@ pub use host::{Builder, Cartwright, StartError};
 pub use limits::Limits;
 pub use observe::Observer;
 pub use plugin::{CONTRACT, InstallError, PluginMetadata, PluginVersion, World};
-pub use shop::{AccountSetup, ProductLink};
+pub use publish::OutdatedPlan;
+pub use shop::{AccountSetup, ProductLink, ShopState};
 pub use slots::{RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
-pub use switch::{NewHostPolicy, ProductReadiness, Readiness, VersionSwitch};
+pub use switch::{NewHostPolicy, ProductReadiness, Readiness, Revocation, VersionSwitch};
 
 /// Schemas of the types for an OpenAPI 3.1 document.
 #[cfg(feature = "openapi")]

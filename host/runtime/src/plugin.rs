@@ -28,9 +28,6 @@ const PACKAGE: &str = "cartwright:plugin/";
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "install", content = "detail", rename_all = "kebab-case")]
 pub enum InstallError {
-    /// The component could not be read.
-    #[error("{0}")]
-    Unreadable(String),
     /// The file is empty.
     #[error("the file is empty; install the .wasm file that the build produced")]
     Empty,
@@ -79,7 +76,6 @@ impl InstallError {
     /// Returns whether a retry may succeed without intervention. It may not if the component itself is refused.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unreadable(_) => true,
             Self::Describe(error) => !matches!(error.failure, Failure::ContractViolation(_) | Failure::NotExported(_)),
             _ => false,
         }

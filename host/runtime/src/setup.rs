@@ -1,73 +1,36 @@
-//! Set-up of shops: accounts and product links. Each change is checked completely before it is applied.
+//! Plans for accounts and product links, each checked completely. Nothing in this module changes what is served: see
+//! [`crate::publish`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use cartwright_cart::shop::{Shop, Visitor, check_shop};
-use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, unstorable};
+use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue, unstorable};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::hook::Hook;
-use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::FieldIssue;
 use cartwright_contract::settings::{Form, Secrets, Settings};
 use cartwright_contract::text::{self, check_name};
 use serde_json::{Map, Value};
 
 use crate::guest::{CallOptions, call};
-use crate::host::{Cartwright, read, write};
+use crate::host::Cartwright;
 use crate::plugin::PluginVersion;
 use crate::shop::{
-    Account, AccountSetup, AccountVersion, CheckedLink, ProductLink, ShopSlot, ShopState, context, with_new_scope,
+    Account, AccountSetup, AccountVersion, CheckedLink, ProductLink, ShopState, context, with_new_scope,
 };
 
 impl Cartwright {
-    /// Adds a shop.
+    /// Plans a new account, or the change of one that runs the same version. Settings are replaced as a whole; secrets
+    /// that are not mentioned stay. The plugin checks the result.
     ///
     /// # Errors
-    /// Returns an error if the shop exists, or if a value is invalid.
-    pub fn add_shop(&self, shop: Shop) -> Result<(), SetupError> {
-        check_shop(&shop)?;
-        let id = shop.id.clone();
-        let state = ShopState {
-            shop: Arc::new(shop),
-            accounts: BTreeMap::new(),
-            links: BTreeMap::new(),
-            replaced_links: BTreeMap::new(),
-        };
-        match write(self.shops()).entry(id) {
-            std::collections::btree_map::Entry::Occupied(entry) => {
-                Err(SetupError::AlreadyExists(format!("the shop {}", entry.key())))
-            }
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let cell = ShopSlot { state: ArcSwap::from_pointee(state), change_lock: tokio::sync::Mutex::new(()) };
-                entry.insert(Arc::new(cell));
-                Ok(())
-            }
-        }
-    }
-
-    /// Adds an account, or changes one that runs the same version. Settings are replaced as a whole; secrets that are
-    /// not mentioned stay. The plugin checks the result before it is applied.
-    ///
-    /// # Errors
-    /// Returns every invalid field at once, or [`SetupError::Links`] with the product settings that no longer fit; the
-    /// account is unchanged.
-    pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let changed = self.changed_account(&state, plugin, setup).await?;
-        cell.state.store(Arc::new(changed));
-        Ok(())
-    }
-
-    /// Returns the shop with the changed account, completely checked.
-    pub(crate) async fn changed_account(
+    /// Returns every invalid field at once, or [`SetupError::Links`] with the product settings that no longer fit.
+    pub async fn plan_account(
         &self,
         state: &ShopState,
         plugin: Digest,
-        setup: AccountSetup,
+        setup: &AccountSetup,
     ) -> Result<ShopState, SetupError> {
         check_grants(&setup.grants)?;
         let plugin = self.plugin_version(&plugin)?;
@@ -83,11 +46,11 @@ impl Cartwright {
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
         let account = Account {
-            id: setup.id,
+            id: setup.id.clone(),
             current,
             versions,
             secrets,
-            grants: setup.grants,
+            grants: setup.grants.clone(),
             revision: old.map_or(1, |old| old.revision + 1),
         };
         self.with_account(state, account).await
@@ -128,33 +91,35 @@ impl Cartwright {
         if misfits.is_empty() { Ok(changed) } else { Err(SetupError::Links(misfits)) }
     }
 
-    /// Links a product of the shop to a vendor product, or changes the link. Returns the plugin's warnings.
+    /// Plans new or changed links of products, all of them or none. A link to another account than the product's
+    /// current link is a vendor switch: the old link is replaced, and still serves the lines that were made with it.
+    /// Returns the plugins' warnings with the products of their links.
     ///
     /// # Errors
-    /// Returns every invalid field at once; the link is unchanged.
-    pub async fn link(&self, shop: &ShopId, link: ProductLink) -> Result<Vec<FieldIssue>, SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let (linked, warnings) = self.check_link(&state, link).await?;
-        let mut changed = (*state).clone();
-        changed.links.insert(linked.link.shop_product.clone(), Arc::new(linked));
-        cell.state.store(Arc::new(changed));
-        Ok(warnings)
-    }
-
-    /// Removes a product link. It still serves the lines that were made with it.
-    ///
-    /// # Errors
-    /// Returns an error if the shop does not exist, or the product is not linked.
-    pub async fn unlink(&self, shop: &ShopId, product: &str) -> Result<(), SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let mut changed = (**cell.state.load()).clone();
-        let old = changed.links.remove(product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
-        changed.replaced_links.insert((product.to_owned(), old.link.account.clone()), old);
-        cell.state.store(Arc::new(changed));
-        Ok(())
+    /// Returns [`SetupError::Links`] with every issue of every link.
+    pub async fn plan_links(
+        &self,
+        state: &ShopState,
+        links: &[ProductLink],
+    ) -> Result<(ShopState, Vec<ProductLinkIssues>), SetupError> {
+        let (mut changed, mut warnings, mut misfits) = (state.clone(), Vec::new(), Vec::new());
+        for link in links {
+            let (issues, into) = match self.check_link(state, link.clone()).await {
+                Ok((linked, issues)) => {
+                    changed.insert_link(linked);
+                    (issues, &mut warnings)
+                }
+                Err(SetupError::Invalid(issues)) => (issues, &mut misfits),
+                Err(error @ SetupError::UnknownAccount(_)) => {
+                    (vec![setup_issue("account", error.to_string())], &mut misfits)
+                }
+                Err(error) => return Err(error),
+            };
+            if !issues.is_empty() {
+                into.push(ProductLinkIssues { shop_product: link.shop_product.clone(), issues });
+            }
+        }
+        if misfits.is_empty() { Ok((changed, warnings)) } else { Err(SetupError::Links(misfits)) }
     }
 
     /// Checks a product link against the account's form and the plugin's own rules.
@@ -261,15 +226,6 @@ impl Cartwright {
             return Err(SetupError::Revoked(*digest));
         }
         self.plugin(digest).ok_or(SetupError::UnknownPlugin(*digest))
-    }
-
-    pub(crate) fn shop_slot(&self, shop: &ShopId) -> Result<Arc<ShopSlot>, SetupError> {
-        read(self.shops()).get(shop).cloned().ok_or_else(|| SetupError::UnknownShop(shop.clone()))
-    }
-
-    /// Returns the current state of the shop.
-    pub(crate) fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
-        Ok(self.shop_slot(shop)?.state.load_full())
     }
 }
 

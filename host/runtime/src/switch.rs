@@ -1,22 +1,22 @@
 //! Switches of versions and vendors in a running shop.
 //!
-//! A version switch moves an account to another version of its plugin; a vendor switch moves products to another
-//! account. Both check everything first and then move one pointer. Calls in flight end with the state that they began
-//! with, and lines stay with the version that made them.
+//! A version switch changes an account to another version of its plugin; a vendor switch changes products to links of
+//! another account ([`plan_links`](Cartwright::plan_links)). Both are planned and checked completely before they are
+//! published. Calls in flight end with the state that they began with, and lines stay with the version that made them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cartwright_cart::line::CartLine;
 use cartwright_contract::error::SetupError;
 use cartwright_contract::hook::Hook;
-use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::records::{FieldIssue, Setting, SettingValue};
 use serde::Serialize;
 
 use crate::guest::{CallOptions, call, plugin_error};
-use crate::host::{Cartwright, read, write};
+use crate::host::{Cartwright, read};
 use crate::shop::{Account, AccountVersion, CheckedLink, ProductLink, ShopState, with_new_scope};
 
 /// The result of a version switch of one account.
@@ -31,9 +31,16 @@ pub struct VersionSwitch {
     pub from: Digest,
     /// The new version.
     pub to: Digest,
-    /// How long the shop's lock was held.
+    /// How long it took to publish the switch.
     #[serde(skip)]
     pub lock_duration: Duration,
+}
+
+/// A checked plan to revoke a plugin version, see [`Cartwright::plan_revocation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    pub(crate) digest: Digest,
+    pub(crate) replacement: Option<Digest>,
 }
 
 /// Whether stored secrets may be sent to hosts that a version declares and that the secrets are not authorized for.
@@ -75,38 +82,19 @@ impl Readiness {
 }
 
 impl Cartwright {
-    /// Switches one account to another version of its plugin. The new version migrates the settings and checks them
-    /// first. To roll back, switch to the previous version.
+    /// Plans the switch of an account to another version of its plugin. The new version migrates the settings and
+    /// checks them. To roll back, switch to the previous version.
     ///
     /// # Errors
     /// Returns an error if the version is unknown, revoked, of another plugin, or does not accept the settings;
-    /// [`SetupError::Links`] if it does not accept those of product links. The account then stays with its version.
-    pub async fn switch_version(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        to: Digest,
-        hosts: NewHostPolicy,
-    ) -> Result<VersionSwitch, SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let (from, changed) = self.prepare_switch(&state, account, to, hosts).await?;
-        let changed = Arc::new(changed);
-        let moving = Instant::now();
-        cell.state.store(changed);
-        let lock_duration = moving.elapsed();
-        Ok(VersionSwitch { shop: shop.clone(), account: account.clone(), from, to, lock_duration })
-    }
-
-    /// Returns the account's previous version, and the resulting shop, completely checked.
-    pub(crate) async fn prepare_switch(
+    /// [`SetupError::Links`] if it does not accept those of product links.
+    pub async fn plan_version_switch(
         &self,
         state: &ShopState,
         account: &AccountId,
         to: Digest,
         hosts: NewHostPolicy,
-    ) -> Result<(Digest, ShopState), SetupError> {
+    ) -> Result<ShopState, SetupError> {
         let old = state.account(account)?.clone();
         let plugin = self.plugin_version(&to)?;
         let from = old.version().clone();
@@ -120,36 +108,7 @@ impl Cartwright {
             version.plugin.metadata().form.authorize_new_hosts(&version.settings, &mut migrated.secrets);
         }
         migrated.revision = old.revision + 1;
-        Ok((from.plugin.digest(), self.with_account(state, migrated).await?))
-    }
-
-    /// Switches every account that runs this plugin, in these shops or in all. Accounts are independent: each is
-    /// switched or stays.
-    pub async fn swap_everywhere(
-        &self,
-        plugin: &PluginId,
-        to: Digest,
-        shops: Option<&[ShopId]>,
-        hosts: NewHostPolicy,
-    ) -> Vec<(ShopId, AccountId, Result<VersionSwitch, SetupError>)> {
-        let mut meant = Vec::new();
-        for (shop, cell) in read(self.shops()).iter() {
-            if shops.is_some_and(|shops| !shops.contains(shop)) {
-                continue;
-            }
-            let state = cell.state.load();
-            for (id, account) in &state.accounts {
-                if account.version().plugin.id() == plugin && account.current != to {
-                    meant.push((shop.clone(), id.clone()));
-                }
-            }
-        }
-        let mut results = Vec::with_capacity(meant.len());
-        for (shop, account) in meant {
-            let result = self.switch_version(&shop, &account, to, hosts).await;
-            results.push((shop, account, result));
-        }
-        results
+        self.with_account(state, migrated).await
     }
 
     /// Returns the account with its settings in the new version's form. A renamed secret keeps its value.
@@ -232,57 +191,16 @@ impl Cartwright {
         Ok(Readiness { products, unmapped })
     }
 
-    /// Switches products to other links, all at once. The old account stays, for the lines and orders that it made.
-    ///
-    /// # Errors
-    /// Returns every issue of every product; nothing is switched then.
-    pub async fn switch_vendor(&self, shop: &ShopId, links: Vec<ProductLink>) -> Result<Duration, SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let mut changed = (*state).clone();
-        let mut problems = Vec::new();
-        for link in links {
-            match self.check_link(&state, link).await {
-                Ok((linked, _)) => {
-                    let product = linked.link.shop_product.clone();
-                    if let Some(old) = changed.links.insert(product.clone(), Arc::new(linked)) {
-                        changed.replaced_links.insert((product, old.link.account.clone()), old);
-                    }
-                }
-                Err(SetupError::Invalid(issues)) => problems.extend(issues),
-                Err(error) => return Err(error),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(SetupError::Invalid(problems));
-        }
-        let changed = Arc::new(changed);
-        let moving = Instant::now();
-        cell.state.store(changed);
-        Ok(moving.elapsed())
-    }
-
-    /// Revokes a plugin version. Lines that are pinned to it go to the replacement, or must be configured again
-    /// without one.
+    /// Plans the revocation of a plugin version. Lines that are pinned to it go to the replacement, or must be
+    /// configured again without one.
     ///
     /// # Errors
     /// Returns an error if the replacement is not installed, is revoked, or is of another plugin.
-    pub fn revoke(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
-        self.check_revocation(digest, replacement)?;
-        write(self.revoked()).insert(digest, replacement);
-        Ok(())
-    }
-
-    /// Checks whether this version could be revoked with this replacement. Changes nothing: for a store that saves a
-    /// change before it takes effect.
-    ///
-    /// # Errors
-    /// The same as [`revoke`](Self::revoke).
-    pub fn check_revocation(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+    pub fn plan_revocation(&self, digest: Digest, replacement: Option<Digest>) -> Result<Revocation, SetupError> {
         let revoked = self.plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
+        let planned = Revocation { digest, replacement };
         if read(self.revoked()).get(&digest) == Some(&replacement) {
-            return Ok(());
+            return Ok(planned);
         }
         if let Some(replacement) = replacement {
             let replacement = self.plugin_version(&replacement)?;
@@ -291,7 +209,7 @@ impl Cartwright {
                 return Err(SetupError::PluginMismatch { current, offered });
             }
         }
-        Ok(())
+        Ok(planned)
     }
 
     /// Returns whether this version is revoked.

@@ -47,8 +47,8 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
-            Self::StoredThumbnail => "picture",
-            Self::HttpBody => "answer",
+            Self::StoredThumbnail => "thumbnail",
+            Self::HttpBody => "response",
             Self::Document => "document",
         }
     }
@@ -88,7 +88,7 @@ impl Store {
     pub async fn blob_info(&self, shop: &ShopId, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
         let found: Option<(String, i64, i64, i64)> = sqlx::query_as(
             "select media_type, size, created_at,
-                 case when exists (select 1 from blobs p where p.shop = $1 and p.digest = $2 and p.kind = 'picture')
+                 case when exists (select 1 from blobs p where p.shop = $1 and p.digest = $2 and p.kind = 'thumbnail')
                       then 1 else 0 end
              from blobs where shop = $1 and digest = $2 order by created_at desc limit 1",
         )

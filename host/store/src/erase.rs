@@ -41,11 +41,11 @@ const KEPT: [(&str, &str); 15] = [
         "delete from journal_entries where job in (
              select j.id from jobs j join job_lanes l on l.id = j.lane_id where l.shop = $1 and l.order_id = $2)",
     ),
-    ("outcomes", "delete from order_outcomes where shop = $1 and order_id = $2"),
+    ("order_outcomes", "delete from order_outcomes where shop = $1 and order_id = $2"),
     ("jobs", "delete from jobs where lane_id in (select id from job_lanes where shop = $1 and order_id = $2)"),
     ("quotes", "delete from quotes where shop = $1 and order_id = $2"),
-    ("lanes", "delete from job_lanes where shop = $1 and order_id = $2"),
-    ("events", "delete from order_events where shop = $1 and order_id = $2"),
+    ("job_lanes", "delete from job_lanes where shop = $1 and order_id = $2"),
+    ("order_events", "delete from order_events where shop = $1 and order_id = $2"),
     ("references", "delete from order_references where shop = $1 and order_id = $2"),
     ("e-mail addresses", "delete from order_emails where shop = $1 and order_id = $2"),
     (
@@ -64,13 +64,13 @@ const KEPT: [(&str, &str); 15] = [
     ),
     // What the platform was still to be told of it.
     ("notifications", "delete from notifications where shop = $1 and subject = 'order ' || $2"),
-    ("webhook_receipt_orders", "delete from webhook_delivery_orders where shop = $1 and order_id = $2"),
+    ("webhook_delivery_orders", "delete from webhook_delivery_orders where shop = $1 and order_id = $2"),
     (
         "answers to requests",
         "delete from idempotency_keys where id in (
              select request from idempotency_key_orders where shop = $1 and order_id = $2)",
     ),
-    ("idempotent_request_orders", "delete from idempotency_key_orders where shop = $1 and order_id = $2"),
+    ("idempotency_key_orders", "delete from idempotency_key_orders where shop = $1 and order_id = $2"),
 ];
 
 /// What happens to an order's jobs that are not over when the order is to be forgotten.

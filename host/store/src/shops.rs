@@ -336,6 +336,18 @@ pub(crate) async fn change_number(connection: &mut AnyConnection) -> Result<i64,
     Ok(ticked.0)
 }
 
+/// The number of a shop's last change. `None` if the shop is not stored.
+pub(crate) async fn shop_change_number(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+) -> Result<Option<i64>, StoreError> {
+    let (number,): (Option<i64>,) = sqlx::query_as("select max(change_number) from shops where id = $1")
+        .bind(shop.as_str())
+        .fetch_one(connection)
+        .await?;
+    Ok(number)
+}
+
 /// Counts a change of this shop.
 pub(crate) async fn tick_shop(connection: &mut AnyConnection, shop: &ShopId) -> Result<(), StoreError> {
     let change_number = change_number(connection).await?;

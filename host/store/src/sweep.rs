@@ -228,7 +228,7 @@ const DOCUMENTS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select b.shop, b.digest, b.order_id, b.configuration
         from blobs b join orders o on o.shop = b.shop and o.id = b.order_id
-        where b.kind in ('configuration', 'picture', 'document') and b.created_at < $1 and o.closed_at is not null
+        where b.kind in ('configuration', 'thumbnail', 'document') and b.created_at < $1 and o.closed_at is not null
         and not exists (
             select 1 from jobs j join job_lanes l on l.id = j.lane_id
             where l.shop = b.shop and l.order_id = b.order_id and j.state not in ('done', 'cancelled'))
@@ -249,7 +249,7 @@ const WEBHOOKS: &str = "
 
 const ACCOUNT_OUTCOMES: &str = "
     delete from account_outcomes where id in (
-        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'needs_attention') limit $2)";
+        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'pending-approval') limit $2)";
 
 const LOG: &str = "delete from audit_log where id in (select id from audit_log where at < $1 order by at limit $2)";
 

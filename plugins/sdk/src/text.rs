@@ -6,9 +6,9 @@ use unicode_segmentation::UnicodeSegmentation;
 /// so that nothing is glued together; what is cut ends with `…`, and never inside a character as readers see it.
 ///
 /// ```
-/// # use cartwright_plugin::shortened;
-/// assert_eq!(shortened("mesh is open\r\n  at part 7", 100), "mesh is open at part 7");
-/// assert_eq!(shortened("👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 1), "👨‍👩‍👧‍👦…");
+/// # use cartwright_plugin::truncate;
+/// assert_eq!(truncate("mesh is open\r\n  at part 7", 100), "mesh is open at part 7");
+/// assert_eq!(truncate("👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 1), "👨‍👩‍👧‍👦…");
 /// ```
 pub fn truncate(text: &str, max_characters: usize) -> String {
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
@@ -31,10 +31,10 @@ pub fn truncate(text: &str, max_characters: usize) -> String {
 /// nothing about whether the address can be trusted.
 ///
 /// ```
-/// # use cartwright_plugin::web_address;
-/// assert_eq!(web_address("//cdn.example/a.png").as_deref(), Some("https://cdn.example/a.png"));
-/// assert_eq!(web_address("https://cdn.example/größe 1.png").as_deref(), Some("https://cdn.example/gr%C3%B6%C3%9Fe%201.png"));
-/// assert_eq!(web_address("data:image/png;base64,AAAA"), None);
+/// # use cartwright_plugin::normalize_url;
+/// assert_eq!(normalize_url("//cdn.example/a.png").as_deref(), Some("https://cdn.example/a.png"));
+/// assert_eq!(normalize_url("https://cdn.example/größe 1.png").as_deref(), Some("https://cdn.example/gr%C3%B6%C3%9Fe%201.png"));
+/// assert_eq!(normalize_url("data:image/png;base64,AAAA"), None);
 /// ```
 pub fn normalize_url(text: &str) -> Option<String> {
     let text = text.trim();

@@ -8,7 +8,7 @@
 //! let Some(browser) = cartwright_test_browser::Browser::open().await else { return };
 //! browser.visit("http://127.0.0.1:8080/").await;
 //! browser.until("document.title === 'Shop'").await;
-//! browser.picture("shop").await;
+//! browser.screenshot("shop").await;
 //! browser.close().await;
 //! # }
 //! ```

@@ -82,7 +82,7 @@ fn a_file_that_cannot_be_read_is_named() {
         let err = desk.plan(&[]).failed();
         assert!(err.contains(&format!("{name}.json cannot be read")), "{err}");
     }
-    let err = Desk::ring().plan(&["--existing", "no-such-cart.json"]).failed();
+    let err = Desk::ring().plan(&["--cart", "no-such-cart.json"]).failed();
     assert!(err.contains("no-such-cart.json cannot be read"), "{err}");
     let err = Desk::ring().plan(&["--strategy", "no-such-strategy.wasm"]).failed();
     assert!(err.contains("no-such-strategy.wasm"), "{err}");

@@ -228,7 +228,7 @@ struct PushedSettingsDocument {
     /// When it was said.
     #[schema(format = DateTime)]
     at: String,
-    /// How far it has come: "new", "held", "applied", "replaced", "refused" or "seen".
+    /// How far it has come: "new", "pending-approval", "applied", "superseded", "rejected" or "resolved".
     state: &'static str,
     /// Why it waits for a person.
     reason: Option<String>,

@@ -1,22 +1,22 @@
-//! What vendors send: from the network to an answer.
+//! Webhooks of vendors, from the network to the response.
 //!
-//! A request is a stranger's until its endpoint's way of telling the vendor has been gone through ([`Verifier`]). Whoever is refused
-//! learns a status code and nothing else; the merchant learns what to do about it ([`Refusal`]).
+//! A request is untrusted until it has passed the authentication of its endpoint ([`Verifier`]). The sender of a refused
+//! request receives a status code and nothing else; the merchant is shown what to do about it ([`Refusal`]).
 //!
-//! A server reads the address, asks its store for what stands under its selector, and hands the request over whole:
+//! A server parses the token in the URL, looks its selector up in a store, and passes the request on unchanged:
 //!
 //! ```no_run
 //! use cartwright::types::WebhookResponse;
-//! use cartwright::webhook::{HeldOpen, Incoming, Receipts, StoredAddress, WebhookAddress, WebhookError};
+//! use cartwright::webhook::{WebhookUrlUse, IncomingRequest, WebhookDeliveryStore, StoredWebhookToken, WebhookToken, WebhookError};
 //! use cartwright::Cartwright;
 //!
-//! # fn look_up(_: cartwright::webhook::Selector) -> Option<(StoredAddress, HeldOpen)> { None }
-//! async fn answer(host: &Cartwright, store: &dyn Receipts, path: &str, incoming: Incoming) -> WebhookResponse {
+//! # fn look_up(_: cartwright::webhook::Selector) -> Option<(StoredWebhookToken, WebhookUrlUse)> { None }
+//! async fn answer(host: &Cartwright, store: &dyn WebhookDeliveryStore, path: &str, request: IncomingRequest) -> WebhookResponse {
 //!     let answered = async {
-//!         let address: WebhookAddress = path.parse()?;
-//!         let stored = look_up(address.selector());
-//!         let to = address.find(stored.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
-//!         host.receive_webhook(&to, &incoming, store).await
+//!         let token: WebhookToken = path.parse()?;
+//!         let stored = look_up(token.selector());
+//!         let to = token.resolve(stored.as_ref().map(|(stored, held)| (stored, *held)), request.at)?;
+//!         host.receive_webhook(&to, &request, store).await
 //!     };
 //!     // The error's text is for the merchant; the sender gets its response.
 //!     answered.await.unwrap_or_else(|error: WebhookError| error.response())

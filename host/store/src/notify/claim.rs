@@ -161,8 +161,8 @@ impl Store {
         let tries = RetryCounters { outages: claimed.attempt, limit_breaches: 0 };
         let (state, due, text) = match next_step(Ok(&end), tries, claimed.message.as_bytes()).0 {
             NextAction::Retry { after } => ("waiting", now + after, reason.to_string()),
-            NextAction::Stop { reason, .. } => ("dead", now, reason),
-            _ => ("dead", now, reason.to_string()),
+            NextAction::Stop { reason, .. } => ("failed", now, reason),
+            _ => ("failed", now, reason.to_string()),
         };
         let mut work = self.begin().await?;
         if !self.release_lease(&mut work, claimed).await? {
@@ -219,7 +219,7 @@ impl Store {
                 shop: shop.clone(),
                 body,
                 state: match state.as_str() {
-                    "dead" => NotificationState::Failed,
+                    "failed" => NotificationState::Failed,
                     _ => NotificationState::Waiting { due: moment(due) },
                 },
                 attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
@@ -258,7 +258,7 @@ impl Store {
             .execute(&mut *work)
             .await?;
         let (before, after) =
-            (json!({ "state": "dead", "attempts": attempts }), json!({ "state": "waiting", "attempts": 0 }));
+            (json!({ "state": "failed", "attempts": attempts }), json!({ "state": "waiting", "attempts": 0 }));
         let entry = NewAuditEntry {
             actor,
             what: "retry-notification",

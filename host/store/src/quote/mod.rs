@@ -160,7 +160,7 @@ struct QuoteContent {
 /// Id, state, version, end, asked at, changed at.
 type Row = (String, String, i64, Option<i64>, i64, i64);
 
-const COLUMNS: &str = "id, state, version, ends_at, asked_at, changed_at";
+const COLUMNS: &str = "id, state, version, expires_at, requested_at, changed_at";
 
 fn summary((id, state, version, ends_at, asked_at, changed_at): Row, now: i64) -> Result<QuoteSummary, StoreError> {
     let is_over = ends_at.is_some_and(|ends| ends <= now);

@@ -38,11 +38,11 @@ impl AccountOutcomeState {
     pub fn name(&self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::PendingApproval => "held",
+            Self::PendingApproval => "pending-approval",
             Self::Applied => "applied",
-            Self::Superseded => "replaced",
-            Self::Rejected => "refused",
-            Self::Resolved => "seen",
+            Self::Superseded => "superseded",
+            Self::Rejected => "rejected",
+            Self::Resolved => "resolved",
         }
     }
 

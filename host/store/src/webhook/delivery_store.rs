@@ -92,8 +92,14 @@ impl Store {
         }
         // What was known of it is of another time: a body that says the same anew.
         self.untie(&mut work, notice).await?;
-        self.write_delivery(&mut work, notice, "taken", &DeliveryDetails::of(&notice.request), &EncryptionKeys::Store)
-            .await?;
+        self.write_delivery(
+            &mut work,
+            notice,
+            "received",
+            &DeliveryDetails::of(&notice.request),
+            &EncryptionKeys::Store,
+        )
+        .await?;
         work.commit().await?;
         Ok(TakeIn::Run)
     }

@@ -169,6 +169,7 @@ impl Store {
     ) -> Result<(), PushedError> {
         let PushedChange { pushed, settings, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
+        let served = host.shop_state(shop)?;
         let mut account = self.stored_account(shop, id).await?;
         let kept = account.versions.entry(account.current).or_default();
         let (mut before, after) = (Map::new(), as_entered(settings));
@@ -177,16 +178,18 @@ impl Store {
             before.insert(setting.name.clone(), old.as_ref().and_then(form_value).unwrap_or_default());
         }
         account.revision += 1;
-        if !after.is_empty() {
-            host.check_account(shop, account.clone()).await?;
-        }
+        let planned = match after.is_empty() {
+            true => None,
+            false => Some(host.plan_account_snapshot(&served, account.clone()).await?),
+        };
         in_time(self.apply_change(change, &account, (before, after), now)).await?;
-        if settings.is_empty() {
-            return Ok(());
+        if let Some(planned) = planned
+            && host.publish(Some(&served), planned).is_err()
+        {
+            // Another change of the shop was published first, so that it is served as it is stored by now.
+            self.restore_shop(host, shop).await??;
         }
-        // What is kept by now: somebody else may have changed the account since.
-        let account = self.stored_account(shop, id).await?;
-        Ok(host.restore_account(shop, account).await?)
+        Ok(())
     }
 
     /// Writes a change down, with the account's settings `before` and `after` it.

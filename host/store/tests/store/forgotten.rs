@@ -346,7 +346,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     for (table, row) in dump(database).await {
         assert!(!is_in(row.as_bytes(), MARK), "{table}: {row}");
         // Nothing but that there was an order, and who did what with it.
-        assert!(!row.contains(ORDER) || ["orders", "event_log"].contains(&table.as_str()), "{table}: {row}");
+        assert!(!row.contains(ORDER) || ["orders", "audit_log"].contains(&table.as_str()), "{table}: {row}");
     }
     let mut found = Vec::new();
     files_with(folder, MARK.as_bytes(), &mut found);

@@ -312,7 +312,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
         panic!("nothing waits");
     };
     // The host has looked at it.
-    database.tamper("update account_outcomes set state = 'needs_attention' where state = 'new'").await;
+    database.tamper("update account_outcomes set state = 'pending-approval' where state = 'new'").await;
     let all = store.account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
     let pushed = all.iter().find(|said| said.id != asked.id).unwrap();
     store.resolve_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
@@ -328,7 +328,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     assert_eq!(said, [("bob", "reject-settings"), ("ann", "resolve-outcome")]);
     let settings = json!({ "script-url": "https://scripts.example/2.js" });
     let of = |state: &str| Some(json!({ "id": pushed.id, "state": state, "settings": settings }));
-    assert_eq!((&logged[0].before, &logged[0].after), (&of("held"), &of("refused")));
+    assert_eq!((&logged[0].before, &logged[0].after), (&of("pending-approval"), &of("rejected")));
 }
 
 async fn held(store: &Store) -> WebhookUrlUse {

@@ -144,7 +144,7 @@ async fn a_quotation_goes_at_its_time_and_with_its_order(database: Database) {
     asking.request().await.expect("asked");
     let order = "~quotation-q2";
     let exported = asking.store.export_order(&asking.world.shop, order).await.expect("exported");
-    assert_eq!(exported.document["orders"][0]["quote"]["asked"]["id"], "q2", "{:#}", exported.document);
+    assert_eq!(exported.document["orders"][0]["quote"]["request"]["id"], "q2", "{:#}", exported.document);
     let erased = asking.store.erase_order(&asking.world.shop, order, UnfinishedJobs::Cancel, ACTOR, asking.now).await;
     assert!(erased.expect("erased"));
     let again = asking.request().await;

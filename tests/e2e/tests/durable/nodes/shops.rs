@@ -201,7 +201,7 @@ impl Jewels {
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
-        host.link(&id, link).await.expect("linked");
+        host.link(&id, &[link]).await.expect("linked");
         store_shop(&store, &host, &id, &[cartwright_bundled::TWIKIT]).await;
         let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         // The fake has no https, which a picture's address must have.

@@ -209,7 +209,7 @@ async fn a_push_that_a_products_link_does_not_go_with_is_held_until_the_link_is_
         || stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now());
     let refused = approve().await;
     assert!(matches!(refused, Err(PushedError::Setup(SetupError::Links(_)))), "{refused:?}");
-    stored.host.unlink(&stored.shop, "jewel").await.expect("unlinked");
+    stored.host.unlink(&stored.shop, "jewel").expect("unlinked");
     approve().await.expect("approved");
     assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
 }

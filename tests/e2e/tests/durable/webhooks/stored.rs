@@ -95,8 +95,9 @@ impl Stored {
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
-        stored.store.save_links(&stored.shop, std::slice::from_ref(&link), SystemTime::now()).await.expect("kept");
-        stored.host.link(&stored.shop, link).await.expect("linked");
+        let links = [link];
+        stored.store.save_links(&stored.shop, &links, SystemTime::now()).await.expect("kept");
+        stored.host.link(&stored.shop, &links).await.expect("linked");
         stored.listen().await;
         stored
     }
