@@ -80,7 +80,7 @@ pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     match Engine::new(&pooled) {
         Ok(engine) => Ok(engine),
         Err(error) => {
-            tracing::warn!(%error, "the instance pool cannot be reserved; instances are made on demand");
+            tracing::warn!(%error, "the instance pool cannot be reserved; instances are created on demand");
             Engine::new(&config())
         }
     }

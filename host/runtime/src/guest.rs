@@ -76,11 +76,11 @@ impl GuestState {
         }
         let denied = |reason: String| Ok(Err(records::Error::Denied(reason)));
         if !self.hook.capabilities().contains(&capability) {
-            return denied(format!("{} does not answer in {}", capability, self.hook));
+            return denied(format!("{} is not available in {}", capability, self.hook));
         }
         match &self.scope {
             Some(scope) => Ok(Ok(scope.clone())),
-            None => denied(format!("{capability} does not answer without a shop")),
+            None => denied(format!("{capability} is not available without a shop")),
         }
     }
 
@@ -307,9 +307,9 @@ fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
     match words.as_slice() {
         [] => cause,
         [a, b, .., c, d] if words.len() > 4 => {
-            format!("{cause}; its last words: {} … {}", begin(&[a, b], 300), begin(&[c, d], 200))
+            format!("{cause}; last output: {} … {}", begin(&[a, b], 300), begin(&[c, d], 200))
         }
-        words => format!("{cause}; its last words: {}", begin(words, 500)),
+        words => format!("{cause}; last output: {}", begin(words, 500)),
     }
 }
 

@@ -62,7 +62,7 @@ impl Cartwright {
         if let Some(component) = self.cached(&name) {
             return Ok(component);
         }
-        tracing::info!(%digest, "compiling a plugin; this takes some seconds, once for each version");
+        tracing::info!(%digest, "compiling a plugin; this takes a few seconds, once per version");
         let (engine, bytes) = (self.engine().clone(), bytes.to_vec());
         let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
         let component = compiled
@@ -71,7 +71,7 @@ impl Cartwright {
         if let Some(cache) = self.cache()
             && let Err(error) = write_atomically(cache, &name, &component)
         {
-            tracing::warn!(%error, "the compiled component is not kept");
+            tracing::warn!(%error, "the compiled component was not cached");
         }
         drop(one_at_a_time);
         Ok(component)
@@ -85,7 +85,11 @@ impl Cartwright {
         // of the component's digest and the engine's settings; wasmtime refuses files that another engine compiled.
         #[allow(unsafe_code)]
         let loaded = unsafe { Component::deserialize(self.engine(), &bytes) };
-        loaded.inspect_err(|error| tracing::warn!(%error, name, "a cached component is compiled again")).ok()
+        loaded
+            .inspect_err(
+                |error| tracing::warn!(%error, name, "a cached component cannot be loaded and is compiled again"),
+            )
+            .ok()
     }
 
     /// Calls the plugin's `describe` in a sandbox that denies every import.

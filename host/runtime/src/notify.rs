@@ -128,7 +128,7 @@ impl NotificationSender {
         }
         if status.is_server_error() || status.as_u16() == 429 {
             let retry_after = retry_after(&answer.headers);
-            return Err(NotificationError::Unavailable { detail: format!("{host} answered {status}"), retry_after });
+            return Err(NotificationError::Unavailable { detail: format!("{host} responded {status}"), retry_after });
         }
         Err(NotificationError::Rejected { host, status: status.as_u16() })
     }
@@ -136,7 +136,7 @@ impl NotificationSender {
 
 fn allowed(receiver: &NotificationTarget) -> Result<Url, NotificationError> {
     check_line(&receiver.url, MAX_URL_BYTES)
-        .map_err(|fault| refused(&format_args!("its address cannot be stored: {fault}")))?;
+        .map_err(|fault| refused(&format_args!("its URL cannot be stored: {fault}")))?;
     let host = Url::parse(&receiver.url).ok().and_then(|url| host_of(&url));
     let mut grants = receiver.grants.clone();
     grants.hosts.extend(host.clone());

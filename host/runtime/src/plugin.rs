@@ -40,7 +40,7 @@ pub enum InstallError {
     )]
     CoreModule,
     /// The component is too large.
-    #[error("the component has {bytes} bytes, {allowed} are allowed")]
+    #[error("the component has {bytes} bytes; at most {allowed} are allowed")]
     TooLarge {
         /// Its size in bytes.
         bytes: usize,
@@ -237,7 +237,7 @@ impl PluginVersion {
                 Some((interface, version)) if matches!(item.ty, ComponentItem::ComponentInstance(_)) => {
                     if !version.starts_with("0.1.") {
                         return Err(InstallError::WrongWorld(format!(
-                            "the component exports {name}, this host speaks {CONTRACT}; build it against the WIT files of any \
+                            "the component exports {name}, this host implements {CONTRACT}; build it against the WIT files of any \
                              0.1.x version"
                         )));
                     }
@@ -364,13 +364,13 @@ fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World
     if exported.is_empty() {
         let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
         return Err(InstallError::WrongWorld(format!(
-            "this component is no Cartwright plugin: it exports {found}, and no interface of {CONTRACT}; target one of the \
+            "this component is not a Cartwright plugin: it exports {found}, but no interface of {CONTRACT}; target one of the \
              worlds vendor, cart-strategy, order-hook"
         )));
     }
     let nearest = World::ALL.into_iter().min_by_key(|world| missing(*world).len()).unwrap_or(World::CartStrategy);
     Err(InstallError::WrongWorld(format!(
-        "the component fits no world of {CONTRACT}; nearest is {}, for which it does not export {}",
+        "the component implements no world of {CONTRACT}; the nearest is {}, for which it does not export {}",
         nearest.name(),
         missing(nearest).join(", ")
     )))
@@ -381,17 +381,17 @@ fn unknown_import(imports: &[String], error: &wasmtime::Error) -> InstallError {
         imports.iter().filter(|name| !name.starts_with("wasi:") && !name.starts_with(PACKAGE)).collect();
     InstallError::Imports(if foreign.is_empty() {
         format!(
-            "the component imports what this host does not have in that version or shape; it offers {CONTRACT} and WASI 0.2: \
+            "the component has imports that this host does not provide in that version or type; it provides {CONTRACT} and WASI 0.2: \
              {error:#}"
         )
     } else {
         let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
-        format!("the component imports {}; this host offers {CONTRACT} and WASI 0.2 only", names.join(", "))
+        format!("the component imports {}; this host provides only {CONTRACT} and WASI 0.2", names.join(", "))
     })
 }
 
 pub(crate) fn type_mismatch(error: &wasmtime::Error) -> InstallError {
     InstallError::WrongWorld(format!(
-        "a function of the component has another shape than {CONTRACT} says; build it against this host's WIT files: {error:#}"
+        "a function of the component has another type than in {CONTRACT}; build it against this host's WIT files: {error:#}"
     ))
 }

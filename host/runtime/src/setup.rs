@@ -140,7 +140,7 @@ impl Cartwright {
         let linked = CheckedLink { link, settings, strategy_settings };
         let mut warnings = Vec::new();
         if version.plugin.metadata().identity.strategies.is_empty() {
-            return Err(invalid("account", format!("{} is no vendor plugin.", version.plugin.id())));
+            return Err(invalid("account", format!("{} is not a vendor plugin.", version.plugin.id())));
         }
         if version.plugin.worlds().contains(&crate::plugin::World::Vendor) {
             let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
@@ -180,8 +180,7 @@ impl Cartwright {
             return Ok(Settings::new());
         }
         let Some(strategy_account) = strategy_account else {
-            let text =
-                "These are for another account's strategy, which `strategy` names; the vendor's own take `settings`.";
+            let text = "These settings are for the strategy of another account, named in `strategy`; the vendor's own strategies use `settings`.";
             return Err(invalid("strategy_settings", text));
         };
         let checked = async {

@@ -19,7 +19,7 @@ impl Host for GuestState {
                 message: Message {
                     key: "blob-unknown".into(),
                     parameters: vec![],
-                    text: "This call was not given a blob with this digest.".into(),
+                    text: "This call did not receive a blob with this digest.".into(),
                 },
                 blocking: true,
             })

@@ -25,11 +25,12 @@ impl Host for GuestState {
             let resolve = async || match scope.platform.catalog.resolve(&scope.shop, &scope.currency, &unknown).await {
                 Ok(answers) if answers.len() == unknown.len() => Ok(answers),
                 Ok(answers) => {
-                    let detail = format!("the catalogue gave {} answers to {} queries", answers.len(), unknown.len());
+                    let detail =
+                        format!("the catalog returned {} results for {} queries", answers.len(), unknown.len());
                     Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
                 }
                 Err(error) => {
-                    let detail = format!("the catalogue: {error}");
+                    let detail = format!("the catalog: {error}");
                     Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
                 }
             };

@@ -195,7 +195,7 @@ impl PendingResponse<'_> {
             let chunk = self.response.chunk().await;
             let Some(chunk) = chunk.map_err(|error| self.admission.send_error(&error, true))? else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
-                let text = format!("{name}: {} answered with more than {max_bytes} bytes", self.admission.host);
+                let text = format!("{name}: {} responded with more than {max_bytes} bytes", self.admission.host);
                 return Err(SendError { error: records::Error::LimitExceeded(text), may_have_arrived: true });
             }
             bytes.extend_from_slice(&chunk);
@@ -230,9 +230,9 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
         cause = error.source();
     }
     let detail = if error.is_timeout() {
-        format!("{host} did not answer in time")
+        format!("{host} did not respond in time")
     } else {
-        format!("{host} gave no answer: {}", if text.is_empty() { "the connection failed" } else { &text })
+        format!("{host} did not respond: {}", if text.is_empty() { "the connection failed" } else { &text })
     };
     records::Error::Unavailable(Outage { retry_after_seconds: None, detail })
 }
@@ -242,16 +242,16 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
 pub(crate) enum Refusal {
     #[error("{0:?} is not an absolute http or https URL")]
     NotAUrl(String),
-    #[error("a URL must not carry a user name or password; name a secret instead")]
+    #[error("a URL must not contain a user name or password; use a secret instead")]
     Credentials,
     #[error("the plugin does not declare the host {0}; its author must add it to identity.hosts")]
     NotDeclared(String),
     #[error("the host {0} is not granted; to allow it: grants.hosts += \"{0}\"")]
     NotGranted(String),
-    #[error("the host {0} is reached without TLS; to allow it: grants.plain_http += \"{0}\"")]
+    #[error("the URL of the host {0} does not use TLS; to allow it: grants.plain_http += \"{0}\"")]
     PlainHttp(String),
     #[error(
-        "{host} is at {address}, an address that is not public; to allow it: grants.networks += \"{address}/{bits}\""
+        "{host} has the IP address {address}, which is not public; to allow it: grants.networks += \"{address}/{bits}\""
     )]
     Address { host: String, address: IpAddr, bits: u8 },
 }

@@ -152,12 +152,12 @@ impl SendOptions {
     ) -> Result<Response, Error> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
             return Err(Error::Denied(format!(
-                "http: the order {order} only tries the shop out, so nothing may be made or sent for it; the plugin must look at \
+                "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
                  order.test before a request that is not `safe` to repeat"
             )));
         }
         let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| invalid("method", format!("{:?} is no HTTP method.", request.method)))?;
+            .map_err(|_| invalid("method", format!("{:?} is not an HTTP method.", request.method)))?;
         let mut headers = self.headers(&request.headers)?;
         let mut secrets = Vec::with_capacity(request.auth.len());
         for auth in &request.auth {
@@ -214,7 +214,7 @@ impl SendOptions {
         let mut headers = HeaderMap::new();
         for (name, value) in asked {
             let parsed: HeaderName =
-                name.parse().map_err(|_| invalid("headers", format!("{name:?} is no header name.")))?;
+                name.parse().map_err(|_| invalid("headers", format!("{name:?} is not a header name.")))?;
             if RESERVED_HEADERS.contains(&parsed.as_str()) {
                 return Err(invalid("headers", format!("The header {name:?} is set by the host.")));
             }
@@ -226,7 +226,7 @@ impl SendOptions {
     async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
         let known = self.readable.iter().any(|readable| readable == digest);
         let parsed = digest.parse().ok().filter(|_| known);
-        let unknown = || invalid("body", "This call was not given a blob with this digest.".to_owned());
+        let unknown = || invalid("body", "This call did not receive a blob with this digest.".to_owned());
         let blobs = &self.scope.blobs;
         match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(bytes) => bytes.ok_or_else(unknown),
@@ -243,11 +243,11 @@ impl SendOptions {
         if !granted.hosts.iter().any(|allowed| allowed == host) {
             return Err(Error::Denied(format!(
                 "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
-                 goes to the ones that it was entered for"
+                 is authorized for those it was entered for"
             )));
         }
         std::str::from_utf8(granted.value.expose())
-            .map_err(|_| invalid("auth", format!("The secret {name:?} is no text.")))
+            .map_err(|_| invalid("auth", format!("The secret {name:?} is not text.")))
     }
 
     /// Inserts the secret. Returns it in each form that was sent, so that a response that echoes it can be redacted.
@@ -283,7 +283,7 @@ impl SendOptions {
                 let name = header
                     .name
                     .parse()
-                    .map_err(|_| invalid("auth", format!("{:?} is no header name.", header.name)))?;
+                    .map_err(|_| invalid("auth", format!("{:?} is not a header name.", header.name)))?;
                 let secret = self.secret_for(&header.secret, &host)?;
                 set(name, secret)?;
                 vec![Secret::new(secret)]
@@ -330,7 +330,7 @@ fn redact_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
 
 pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(value).map_err(|_| {
-        invalid("headers", format!("The value of the header {name:?} has characters that no header may have."))
+        invalid("headers", format!("The value of the header {name:?} has characters that are not allowed in headers."))
     })
 }
 

@@ -20,7 +20,7 @@ impl Host for GuestState {
             Ok(None) if doubtful => {
                 match scope.platform.order_book.may_exist(&scope.shop, &scope.account, &reference).await {
                     Ok(false) => Ok(None),
-                    Ok(true) => Err(unavailable(&"it is not certain yet whether there is such an order")),
+                    Ok(true) => Err(unavailable(&"it is uncertain whether the order exists")),
                     Err(error) => Err(unavailable(&error)),
                 }
             }

@@ -60,7 +60,7 @@ impl Host for GuestState {
             let granted = secret(&scope, &name)?;
             if let Some(host) = &granted.missing_host {
                 return Err(Error::Denied(format!(
-                    "the secret {name:?} was not entered for {host}, which its field names: no digest with it may go there"
+                    "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
                 )));
             }
             digest(&algorithm, granted.value.expose(), &message).ok_or_else(|| {

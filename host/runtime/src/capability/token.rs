@@ -84,7 +84,7 @@ impl SendOptions {
         if status.is_server_error() || status.as_u16() == 429 {
             return Err(Error::Unavailable(Outage {
                 retry_after_seconds: retry_after(&answer.headers),
-                detail: format!("the token endpoint at {host} answered {status}"),
+                detail: format!("the token endpoint at {host} responded {status}"),
             }));
         }
         let text = answer.body(("bytes of a token", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
@@ -97,7 +97,7 @@ impl SendOptions {
                     message: Message {
                         key: "token-refused".into(),
                         parameters: vec![("status".into(), status.as_u16().to_string())],
-                        text: format!("The token endpoint at {host} answered {status} and gave no token."),
+                        text: format!("The token endpoint at {host} responded {status} without a token."),
                     },
                     blocking: true,
                 })

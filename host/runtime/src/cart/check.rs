@@ -44,7 +44,7 @@ impl Cartwright {
                 Some(_) => Some(must_reconfigure("its bundle is not in the cart")),
                 // Priced as two lines, it would escape a price that depends on the quantity.
                 None if request.cart.top_lines(&line.key).is_some_and(|first| !std::ptr::eq(first, line)) => {
-                    Some(must_reconfigure("the cart holds it twice; change the quantity of the first"))
+                    Some(must_reconfigure("the cart contains it twice; change the quantity of the first"))
                 }
                 None => request.check_unexpired(line).await?.map(|state| (state, Vec::new())),
             };
@@ -212,12 +212,13 @@ impl<'a> CartRequest<'a> {
         // has the usual price.
         Ok(match planned {
             Ok(again) => match again.first() {
-                Some(first) if line.key_at_price(first.key_without_parts(self.shop, &line.without)?)? != line.key => {
-                    (LineState::MustReconfigure { reason: "it is not what was configured".to_owned() }, Vec::new())
-                }
+                Some(first) if line.key_at_price(first.key_without_parts(self.shop, &line.without)?)? != line.key => (
+                    LineState::MustReconfigure { reason: "it is not the line that was configured".to_owned() },
+                    Vec::new(),
+                ),
                 // Removed parts are back or the quote has expired, so the line has another key.
                 Some(first) if first.key != line.key && self.cart.top_lines(&first.key).is_some() => {
-                    let reason = "another line of the cart holds the same now; refresh it".to_owned();
+                    let reason = "another line of the cart is now equal to it; refresh it".to_owned();
                     (LineState::MustReconfigure { reason }, Vec::new())
                 }
                 // A bundle whose price is only distributed differently over its parts costs the same.

@@ -40,7 +40,7 @@ impl PlanPipeline<'_> {
         self.log = trace.log;
         let decoded = decoded.map_err(|error| self.plugin_error(&plugin, Hook::Decode, error))?;
         if decoded.items.is_empty() {
-            let text = "it holds no configured product".to_owned();
+            let text = "it contains no configured product".to_owned();
             return Err(CartError::Configuration(issue("items", "items-number", text)));
         }
         let articles: usize = decoded.items.iter().map(|item| item.articles.len()).sum();
@@ -107,7 +107,7 @@ impl PlanPipeline<'_> {
             let fingerprinted =
                 self.host.work().run(&self.state.shop.id, move || (fingerprint_items(&given), given)).await;
             let (fingerprinted, given) = fingerprinted
-                .ok_or_else(|| CartError::Unserializable("its fingerprint could not be made".to_owned()))?;
+                .ok_or_else(|| CartError::Unserializable("its fingerprint could not be computed".to_owned()))?;
             *items = given;
             fingerprinted?
         };
@@ -211,7 +211,7 @@ impl PlanPipeline<'_> {
         self.log = trace.log;
         let prices = prices.map_err(|error| self.plugin_error(&plugin, Hook::PriceItems, error))?;
         if prices.len() != decoded.items.len() {
-            let text = format!("price-items gave {} prices for {} items", prices.len(), decoded.items.len());
+            let text = format!("price-items returned {} prices for {} items", prices.len(), decoded.items.len());
             return Err(CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text)));
         }
         Ok((VendorPrices { prices, requested_at }, !used_catalogue))

@@ -128,10 +128,11 @@ impl<'a> PlanPipeline<'a> {
         let gone = |what: String| CartError::MustReconfigure { key: line.key.clone(), reason: what };
         let linked = host
             .link_of(&state, line)
-            .ok_or_else(|| gone(format!("{:?} is linked to no vendor product any more", line.linked_product)))?;
+            .ok_or_else(|| gone(format!("{:?} is no longer linked to a vendor product", line.linked_product)))?;
         let is_pin_expired = line.is_pin_expired(state.shop.pin_seconds, Timestamp::now());
         let pinned = |account: &cartwright_contract::ids::AccountId, digest: &Digest| {
-            let account = state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} is gone")))?;
+            let account =
+                state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} no longer exists")))?;
             if is_pin_expired {
                 return Ok((account.clone(), account.version().clone()));
             }

@@ -83,7 +83,7 @@ impl PlanPipeline<'_> {
             catalog.resolve(shop, currency, &asked).await.map_err(platform)?
         };
         if answers.len() != asked.len() {
-            return Err(CartError::Platform(format!("{} answers to {} queries", answers.len(), asked.len())));
+            return Err(CartError::Platform(format!("{} results for {} queries", answers.len(), asked.len())));
         }
         let mut answers = asked.iter().zip(answers);
         let by_query = answers.by_ref().take(planned).map(|(query, found)| (key_of(query), found)).collect();

@@ -130,7 +130,7 @@ impl PlanPipeline<'_> {
                 Thumbnail::Url(url) => match fetched.get_mut(url) {
                     Some(Ok(bytes)) => Ok(ThumbnailSource::Fetched(bytes.clone())),
                     Some(Err(reason)) => Err(reason.clone()),
-                    None => Err(format!("all pictures of a request together are given {} s", FETCH_TIMEOUT.as_secs())),
+                    None => Err(format!("all thumbnails of a request together have {} s", FETCH_TIMEOUT.as_secs())),
                 },
             };
             match picture {
@@ -148,7 +148,7 @@ impl PlanPipeline<'_> {
             })
             .await
             .map_err(|_| "the decoder failed"),
-            Ok(None) | Err(_) => Err("other pictures of the shop are decoded now"),
+            Ok(None) | Err(_) => Err("other thumbnails of the shop are being decoded"),
         };
         match checked {
             Ok(CheckedThumbnails { by_item, pictures, rejected: unusable }) => {
@@ -163,8 +163,8 @@ impl PlanPipeline<'_> {
         rejected.into_iter().for_each(|(index, reason)| by_reason.entry(reason).or_default().push(index));
         self.warnings.extend(by_reason.into_iter().map(|(reason, items)| {
             let text = match items.as_slice() {
-                [index] => format!("The picture of item {index} is left out: {reason}."),
-                items => format!("{} pictures are left out, the first of item {}: {reason}.", items.len(), items[0]),
+                [index] => format!("The thumbnail of item {index} is left out: {reason}."),
+                items => format!("{} thumbnails are left out, the first of item {}: {reason}.", items.len(), items[0]),
             };
             warning("thumbnail-unusable", text)
         }));
@@ -194,7 +194,7 @@ impl PlanPipeline<'_> {
                 let picture = match bytes < MAX_PICTURE_BYTES_PER_REQUEST {
                     true => self.fetch_picture(url, ends).await,
                     false => Err(format!(
-                        "all pictures of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes"
+                        "all thumbnails of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes"
                     )),
                 };
                 if let Ok(bytes) = &picture {
@@ -228,7 +228,7 @@ impl PlanPipeline<'_> {
         let outgoing = OutboundRequest { method: Method::GET, headers: HeaderMap::new(), body: Vec::new(), timeout };
         let answer = admission.send(outgoing).await.map_err(|error| describe(&error.error))?;
         if !answer.status.is_success() {
-            return Err(format!("its server answered {}", answer.status));
+            return Err(format!("its server responded {}", answer.status));
         }
         let limit = ("bytes of a picture", MAX_PICTURE_BYTES as u64);
         answer.body(limit).await.map_err(|error| describe(&error.error))

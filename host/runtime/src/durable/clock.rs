@@ -31,7 +31,7 @@ pub(crate) mod moment {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
         let at = jiff::Timestamp::deserialize(deserializer)?;
         if at < jiff::Timestamp::UNIX_EPOCH {
-            return Err(de::Error::custom("a moment before 1970"));
+            return Err(de::Error::custom("a time before 1970"));
         }
         Ok(super::truncate_to_millis(at.into()))
     }

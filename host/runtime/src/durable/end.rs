@@ -79,7 +79,7 @@ pub enum StopReason {
     #[error("{0}")]
     DeterminismFault(DeterminismFault),
     /// The journal is full.
-    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries; a plugin that has more to do returns `again`")]
+    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries; a plugin that needs more returns `again`")]
     JournalFull,
 }
 
@@ -99,8 +99,8 @@ pub enum RunError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error(
-    "the plugin did not repeat itself: its call number {number} was {}, now {}; an import must be called in an order that depends \
-     only on what imports answered",
+    "the plugin's replay differs: call number {number} was {}, now {}; imports must be called in an order that depends \
+     only on the results of imports",
     .journal.as_ref().map_or("none".to_owned(), ToString::to_string),
     .asked.as_ref().map_or("it returned".to_owned(), |asked| format!("it is {asked}"))
 )]

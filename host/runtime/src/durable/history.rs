@@ -116,10 +116,11 @@ impl History {
     /// Applies the next entry.
     pub(crate) fn apply(&mut self, Record { at, entry }: Record) -> Result<(), JournalError> {
         let number = self.entries;
-        let misplaced =
-            |what: &str| Err(JournalError::Store(format!("entry {number} is {what}, which cannot stand there")));
+        let misplaced = |what: &str| {
+            Err(JournalError::Store(format!("entry {number} is {what}, which is invalid at this position")))
+        };
         if self.began.is_none() != matches!(entry, Entry::RunStart(_)) {
-            return misplaced("not the one that a journal begins with, or is that once more");
+            return misplaced("not the run start, or is a second one");
         }
         match entry {
             Entry::RunStart(began) => {
@@ -149,7 +150,7 @@ impl History {
                     result: CallResult::Http { open: open @ true, answer, response_lost, .. },
                 }) = self.steps.last_mut()
                 else {
-                    return misplaced("an answer without a request");
+                    return misplaced("a response without a request");
                 };
                 if !may_have_arrived && let Some(attempts) = self.attempts.get_mut(&call.digest) {
                     *attempts = attempts.saturating_sub(1);
@@ -170,7 +171,7 @@ impl History {
                 let Some(JournalStep { at: when, result: CallResult::Sleep { woken: woken @ None, .. }, .. }) =
                     self.steps.last_mut()
                 else {
-                    return misplaced("the end of a wait that did not begin");
+                    return misplaced("the end of a sleep that did not start");
                 };
                 (*woken, *when) = (Some(reason), at);
             }

@@ -115,7 +115,7 @@ pub fn next_step(
         Ok(RunEnd::PendingRequest(_)) => (NextAction::AwaitResponse, counters),
         Ok(RunEnd::Retry { outage }) => wait(outage, counters, seed),
         Ok(RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) }) => {
-            let reason = format!("it is not known whether this request arrived: {}", unanswered.request);
+            let reason = format!("it is unknown whether this request arrived: {}", unanswered.request);
             (NextAction::AskMerchant { reason }, counters)
         }
         Ok(RunEnd::Stopped { reason: StopReason::Failed(failure) }) => after_failure(failure, counters, seed),
@@ -165,7 +165,7 @@ fn after_failure(failure: &Failure, counters: RetryCounters, seed: &[u8]) -> (Ne
 /// delay of more than a day is ignored too.
 fn wait(outage: &Outage, counters: RetryCounters, seed: &[u8]) -> (NextAction, RetryCounters) {
     let Some(scheduled) = usize::try_from(counters.outages).ok().and_then(|number| RETRY_BACKOFF.get(number)) else {
-        let reason = format!("tried {} times in about two days, and still: {}", counters.outages + 1, outage.detail);
+        let reason = format!("tried {} times in about two days; last failure: {}", counters.outages + 1, outage.detail);
         return (NextAction::Stop { responsible: ResponsibleParty::Merchant, reason }, counters);
     };
     let longest = RETRY_BACKOFF[RETRY_BACKOFF.len() - 1];

@@ -252,14 +252,14 @@ impl Cursor {
     pub(crate) async fn blob(&mut self, digest: &Digest) -> wasmtime::Result<Vec<u8>> {
         let error = match self.blobs.get(&self.shop, digest).await {
             Ok(Some(bytes)) => return Ok(bytes),
-            Ok(None) => format!("the blob {digest}, which an entry names, is gone"),
+            Ok(None) => format!("the blob {digest} of an entry no longer exists"),
             Err(error) => error.to_string(),
         };
         Err(self.stop(Interruption::Journal(JournalError::Store(error))))
     }
 
     fn unreadable(&mut self, error: &serde_json::Error) -> wasmtime::Error {
-        self.stop(Interruption::Journal(JournalError::Store(format!("an answer's JSON: {error}"))))
+        self.stop(Interruption::Journal(JournalError::Store(format!("a result's JSON: {error}"))))
     }
 
     /// Converts the end of the guest's call into the end of the run.
@@ -286,7 +286,7 @@ impl Cursor {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Again(later))) if later.state.len() > MAX_STATE_BYTES => {
-                interruption(Failure::ContractViolation(format!("`again` hands on more than {MAX_STATE_BYTES} bytes")))
+                interruption(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
             }
             (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
             (None, Err(Failure::PluginError(records::Error::Unavailable(outage)))) => {

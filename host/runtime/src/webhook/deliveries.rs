@@ -31,8 +31,8 @@ pub enum WebhookDeliveryStoreError {
     /// Failed deliveries use up the account's quota, and none of them may be deleted. The vendor is asked to send this
     /// delivery again.
     #[error(
-        "the account's quota of webhooks is full of notices that were not answered well; see among its failed notices why, and mend \
-         that, or have the operator raise the quota"
+        "the account's quota of webhook deliveries is full of failed ones; the failed webhooks show the reasons; fix \
+         these, or ask the operator to raise the quota"
     )]
     QuotaFull {
         /// When to send the delivery again.

@@ -34,7 +34,10 @@ pub(super) async fn effects(
     said: Vec<(Option<String>, Outcome)>,
 ) -> Result<Effects, EffectsError> {
     if said.len() > MAX_OUTCOMES {
-        return Err(EffectsError::Breach(format!("it gives {} outcomes, {MAX_OUTCOMES} are allowed", said.len())));
+        return Err(EffectsError::Breach(format!(
+            "it returns {} outcomes; at most {MAX_OUTCOMES} are allowed",
+            said.len()
+        )));
     }
     let (mut effects, mut orders) = (Effects::default(), BTreeMap::new());
     let arrival = new_delivery_id()?;
@@ -70,7 +73,7 @@ async fn find<'a>(
         let found =
             platform.order_book.find(&to.shop, &to.account, &reference).await.map_err(EffectsError::Uncertain)?;
         let foreign =
-            || EffectsError::Breach(format!("it names the order {reference:?}, which this account has no part in"));
+            || EffectsError::Breach(format!("it names the order {reference:?}, which does not concern this account"));
         known.insert(reference.clone(), found.ok_or_else(foreign)?);
     }
     known.get(&reference).ok_or_else(|| EffectsError::Breach(format!("it names the order {reference:?}")))

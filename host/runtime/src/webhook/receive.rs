@@ -126,7 +126,7 @@ impl Cartwright {
                 let reason = match &failed {
                     Ok(response) => {
                         let said = text::sanitize(&String::from_utf8_lossy(&response.body), 500).text;
-                        format!("the plugin answered with the status {}: {said}", response.status)
+                        format!("the plugin responded with the status {}: {said}", response.status)
                     }
                     Err(error) => error.to_string(),
                 };
@@ -201,12 +201,12 @@ fn is_success(response: &WebhookResponse) -> bool {
 /// Checks that a server can send the response, and removes headers that could be harmful in a browser.
 fn sanitize_response(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
     if !(200..600).contains(&response.status) {
-        return Err(format!("it answers with the status {}", response.status));
+        return Err(format!("it responds with the status {}", response.status));
     }
     for (name, value) in &mut response.headers {
         let valid = HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
         if !valid {
-            return Err(format!("it answers with the header {name:?}, which is none"));
+            return Err(format!("it responds with the header {name:?}, which is invalid"));
         }
         name.make_ascii_lowercase();
     }

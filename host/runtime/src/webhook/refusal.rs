@@ -19,10 +19,10 @@ pub enum HeaderFault {
     #[error("is not text")]
     NotText,
     /// The header does not begin with the declared prefix.
-    #[error("does not begin as the plugin says it does")]
+    #[error("does not begin with the prefix that the plugin declares")]
     Prefix,
     /// The header does not contain a signature in the declared encoding, or its length is wrong.
-    #[error("does not hold a signature in the encoding that the plugin says")]
+    #[error("does not contain a signature in the encoding that the plugin declares")]
     Encoding,
     /// The header is not a time in Unix seconds.
     #[error("is not a time in Unix seconds")]
@@ -44,11 +44,11 @@ pub enum Refusal {
     #[error("{}", source_message(.0.as_ref()))]
     Source(Option<IpAddr>),
     /// The HTTP method is not allowed.
-    #[error("the request came with the method {0}; webhooks are sent with POST or PUT")]
+    #[error("the request has the method {0}; send webhooks with POST or PUT")]
     Method(#[serde(serialize_with = "as_text")] Method),
     /// The request is too large.
     #[error(
-        "the request has {bytes} bytes in its {part}, {allowed} are allowed; for larger ones raise the limit bytes_in"
+        "the request has {bytes} bytes in its {part}; at most {allowed} are allowed; raise the limit bytes_in for larger ones"
     )]
     TooLarge {
         /// "body" or "head".
@@ -62,7 +62,7 @@ pub enum Refusal {
     #[error("the secret setting {0:?} has no value; copy the signing secret from the vendor's pages into it")]
     NoSecret(String),
     /// The secret's value is not a signing secret.
-    #[error("the secret setting {0:?} holds no signing secret: it must be \"whsec_\" and base64; copy it anew")]
+    #[error("the secret setting {0:?} is not a signing secret, which is \"whsec_\" and base64; copy it again")]
     InvalidSecret(String),
     /// A header that the signature needs is missing or malformed.
     #[error("the header {header:?} {fault}; check in the vendor's back office that webhooks are signed")]
@@ -74,8 +74,8 @@ pub enum Refusal {
     },
     /// The signature does not match. The signed data was changed on the way, or another sender signed it.
     #[error(
-        "the signature in {header:?} is not made with the secret setting {secret:?} over this request; if the vendor sent it, \
-         copy the signing secret from the vendor's pages anew"
+        "the signature in {header:?} does not match this request and the secret setting {secret:?}; if the vendor sent it, \
+         copy the signing secret from the vendor's pages again"
     )]
     WrongSignature {
         /// Name of the header.
@@ -118,13 +118,11 @@ fn source_message(from: Option<&IpAddr>) -> String {
     match from {
         Some(from) => {
             let bits = if from.is_ipv4() { 32 } else { 128 };
-            format!("the request came from {from}; to allow it: grants.webhook_networks += \"{from}/{bits}\"")
+            format!("the request came from {from}; to allow it: grants.webhook_source_networks += \"{from}/{bits}\"")
         }
-        None => {
-            "it is not known where the request came from, and grants.webhook_networks lets only some addresses in; let \
-                 the server know the sender's address"
-                .to_owned()
-        }
+        None => "the origin of the request is unknown, and grants.webhook_source_networks allows only some networks; \
+             configure the server so that it knows the sender's address"
+            .to_owned(),
     }
 }
 

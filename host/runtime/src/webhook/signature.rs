@@ -82,7 +82,7 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &IncomingRequest) -> R
 
 /// The error of an invalid signing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signing secret must be \"whsec_\" and base64; make a new one")]
+#[error("a signing secret must be \"whsec_\" and base64; generate a new one")]
 pub struct SigningError;
 
 /// Signs a body as Standard Webhooks at a time in Unix seconds. Returns the value of the header `webhook-signature`,

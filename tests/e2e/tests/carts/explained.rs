@@ -39,7 +39,7 @@ async fn the_stage_that_failed_is_the_last_and_holds_what_the_plugin_logged() {
 async fn a_traps_last_words_hold_what_was_thrown_and_where_it_ended() {
     let (error, _) = failed("long-trace").await;
     let text = error.to_string();
-    assert!(text.contains("its last words: Exception while calling plan: TypeError: item is undefined"), "{text}");
+    assert!(text.contains("last output: Exception while calling plan: TypeError: item is undefined"), "{text}");
     assert!(text.contains("at step 39 of a long way"), "{text}");
     assert!(!text.contains("at step 20") && !text.contains("planning"), "{text}");
     let (error, _) = failed("panic").await;
