@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use cartwright::money;
 use cartwright::types::{Money, OrderLine, Outcome};
 use cartwright_service::documents::moment;
-use cartwright_store::{JobState, JobSummary};
+use cartwright_store::{JobState, JobStateKind, JobSummary};
 use maud::{Markup, html};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
@@ -42,23 +42,37 @@ pub(super) fn external_link(address: &str, text: &str) -> Markup {
     }
 }
 
-/// The states of jobs, those that wait for a person first: as the API spells them, in words, and how good they are.
-pub(super) const STATES: [(&str, &str, &str); 9] = [
-    ("stopped", "Failed", "bad"),
-    ("needs-merchant", "Action required", "bad"),
-    ("retrying", "Retrying", "warn"),
-    ("sleeping", "Scheduled", ""),
-    ("waiting", "Waiting for vendor", ""),
-    ("running", "Running", ""),
-    ("queued", "Queued", ""),
-    ("done", "Done", "good"),
-    ("cancelled", "Cancelled", ""),
+/// The states of jobs, those that wait for a person first.
+pub(super) const STATES: [JobStateKind; 9] = [
+    JobStateKind::Stopped,
+    JobStateKind::NeedsMerchant,
+    JobStateKind::Retrying,
+    JobStateKind::Sleeping,
+    JobStateKind::Waiting,
+    JobStateKind::Running,
+    JobStateKind::Queued,
+    JobStateKind::Done,
+    JobStateKind::Cancelled,
 ];
+
+/// A job's state in words, and how good it is.
+pub(super) fn state_text(state: JobStateKind) -> (&'static str, &'static str) {
+    match state {
+        JobStateKind::Stopped => ("Failed", "bad"),
+        JobStateKind::NeedsMerchant => ("Action required", "bad"),
+        JobStateKind::Retrying => ("Retrying", "warn"),
+        JobStateKind::Sleeping => ("Scheduled", ""),
+        JobStateKind::Waiting => ("Waiting for vendor", ""),
+        JobStateKind::Running => ("Running", ""),
+        JobStateKind::Queued => ("Queued", ""),
+        JobStateKind::Done => ("Done", "good"),
+        JobStateKind::Cancelled => ("Cancelled", ""),
+    }
+}
 
 /// A job's state, and when it goes on by itself.
 pub(super) fn state(job: &JobSummary) -> Markup {
-    let name = job.state.name();
-    let (_, text, class) = STATES.into_iter().find(|(known, ..)| *known == name).unwrap_or((name, name, ""));
+    let (text, class) = state_text(job.state.kind());
     html! {
         span.state.(class) { (text) }
         @match job.state {

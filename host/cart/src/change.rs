@@ -38,7 +38,7 @@ pub struct AddToCart {
 pub enum CartOperation {
     /// Adds a line, or the parent of a bundle followed by its children.
     Add {
-        /// Keys of the lines.
+        /// The lines.
         lines: Vec<CartLine>,
     },
     /// Replaces a line or bundle by other lines. Its position and discounts stay.
@@ -85,7 +85,7 @@ pub struct Stage {
     /// Name of the stage.
     pub stage: String,
     /// Duration in microseconds.
-    pub micros: u64,
+    pub duration_micros: u64,
     /// Summary of the result.
     pub result: String,
     /// Log lines of plugins during the stage.

@@ -19,7 +19,6 @@ pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
 }
 
 /// The line requests for an edited configuration, and the lines that they replace.
-#[derive(Default)]
 pub struct Placement {
     pub wanted: Vec<Wanted>,
     /// For each line request, the key of the line that it replaces.

@@ -96,7 +96,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             let key = NewAccessKey { role, label, networks, expires: None };
             // The first key of an installation is made before anything is served.
             let store = database.open_or_create().await?;
-            let made = store.create_access_key(&key, &actor.name(), now).await;
+            let made = store.access().create_access_key(&key, &actor.name(), now).await;
             let (_, text) = made.map_err(|error| match error {
                 StoreError::NotFound { what: "shop", id } => anyhow!(
                     "shop {id} not found; create it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
@@ -106,7 +106,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             print_line!("{}", String::from_utf8_lossy(text.expose()));
         }
         Command::List(List { database }) => {
-            for key in database.open().await?.access_keys(None, None, u32::MAX).await? {
+            for key in database.open().await?.access().access_keys(None, None, u32::MAX).await? {
                 let shop = key.role.shop().map_or_else(|| "every shop".to_owned(), ToString::to_string);
                 let ended = key.revoked.map_or_else(String::new, |at| format!(", revoked {}", moment(at)));
                 let used = key.last_used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", moment(at)));
@@ -114,7 +114,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Revoke(Revoke { key, database, actor }) => {
-            database.open().await?.revoke_access_key(None, &key, &actor.name(), now).await?;
+            database.open().await?.access().revoke_access_key(None, &key, &actor.name(), now).await?;
             print_line!("{key} is revoked");
         }
     }

@@ -50,7 +50,7 @@ struct Arguments {
 enum Command {
     Inspect(inspect::Arguments),
     Plan(Box<plan::Arguments>),
-    Order(Box<handle::Arguments>),
+    Handle(Box<handle::Arguments>),
     Jobs(desk::Jobs),
     Orders(desk::Orders),
     Keys(keys::Keys),
@@ -69,7 +69,7 @@ async fn main() -> ExitCode {
     let result = match command {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
-        Command::Order(arguments) => handle::run(*arguments).await,
+        Command::Handle(arguments) => handle::run(*arguments).await,
         Command::Jobs(arguments) => desk::run_jobs(arguments).await,
         Command::Orders(arguments) => desk::run_orders(arguments).await,
         Command::Keys(arguments) => keys::run(arguments).await,

@@ -235,7 +235,7 @@ async fn strategy(
 
 fn explain(stages: &[Stage]) {
     for stage in stages {
-        print_line!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+        print_line!("{:>8} µs  {:<11} {}", stage.duration_micros, stage.stage, stage.result);
         for line in &stage.log {
             print_line!("{:>13}{}: {}", "", line.level, line.text.trim_end());
         }

@@ -142,10 +142,10 @@ impl Store {
         served: &mut ServedState,
         now: Instant,
     ) -> Result<Vec<RestoreFailure>, StoreError> {
-        let (components, mut faults) = in_time(self.readable_components(served.change_number.unwrap_or(-1))).await?;
+        let (components, mut faults) = in_time(self.components().readable(served.change_number.unwrap_or(-1))).await?;
         let is_retried = served.failed_components.values().any(|failed| failed.is_due(now));
         // Their revocations failed with them.
-        let components = if is_retried { in_time(self.readable_components(-1)).await?.0 } else { components };
+        let components = if is_retried { in_time(self.components().readable(-1)).await?.0 } else { components };
         let installed: BTreeSet<Digest> = host.installed().iter().map(|plugin| plugin.digest()).collect();
         for component in &components {
             if installed.contains(&component.digest) {
@@ -157,7 +157,7 @@ impl Store {
                 continue;
             }
             let StoredComponent { digest, plugin, version, .. } = component;
-            let (reason, is_permanent) = match in_time(self.component(digest)).await {
+            let (reason, is_permanent) = match in_time(self.components().get(digest)).await {
                 Ok(Some(bytes)) => match host.install(&bytes, Some(*digest)).await {
                     Ok(_) => {
                         served.failed_components.remove(digest);
@@ -224,10 +224,10 @@ impl Store {
             .bind(id.as_str())
             .fetch_one(&mut *reading)
             .await?;
-        let shop = self.read_shops(&mut reading, Some(id)).await?.into_iter().next();
+        let shop = self.shops().read_shops(&mut reading, Some(id)).await?.into_iter().next();
         let shop = shop.ok_or_else(|| StoreError::NotFound { what: "shop", id: id.to_string() })?;
-        let accounts = self.read_accounts(&mut reading, id).await?;
-        let links = self.read_links(&mut reading, id).await?;
+        let accounts = self.shops().read_accounts(&mut reading, id).await?;
+        let links = self.shops().read_links(&mut reading, id).await?;
         reading.rollback().await?;
         let (current, past): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.is_current);
         let (links, replaced_links) =

@@ -117,11 +117,15 @@ impl Host {
         };
         let account = "expivi".parse().expect("an id");
         let job = NewJob { account, plugin: Digest::of(b"expivi"), lines: Lines::Own };
-        self.store.record_event(&"rings".parse().expect("an id"), &event, &[job], at(0)).await.expect("recorded");
+        self.store
+            .orders()
+            .record_event(&"rings".parse().expect("an id"), &event, &[job], at(0))
+            .await
+            .expect("recorded");
     }
 
     async fn claim(&self) -> Claim {
-        self.store.claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
+        self.store.jobs().claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
     }
 
     /// A job that was away, came back, and of whose last request nobody knows whether it arrived.
@@ -154,7 +158,7 @@ impl Host {
         }
         let unanswered = UnansweredRequest { request: "POST https://vendor.example/orders".into(), attempts: 1 };
         let end = RunEnd::NeedsMerchant { unanswered };
-        self.store.finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
+        self.store.jobs().finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
     }
 
     /// Another version of the plugin, which the account has settings for; gives its digest.
@@ -163,18 +167,18 @@ impl Host {
             "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
         }))
         .expect("a shop");
-        self.store.save_shop(&shop, at(0)).await.expect("kept");
+        self.store.shops().save_shop(&shop, at(0)).await.expect("kept");
         let plugin = "expivi".parse().expect("an id");
         let mut versions = BTreeMap::new();
         for bytes in [&b"expivi"[..], b"expivi, mended"] {
-            let digest = self.store.save_component(&plugin, "1.0.0", bytes, at(0)).await.expect("kept");
+            let digest = self.store.components().save(&plugin, "1.0.0", bytes, at(0)).await.expect("kept");
             versions.insert(digest, Settings::new());
         }
         let current = Digest::of(b"expivi, mended");
         let (secrets, grants) = (Secrets::new(), Grants::default());
         let id = "expivi".parse().expect("an id");
         let account = AccountSnapshot { id, current, versions, secrets, grants, revision: 1 };
-        self.store.save_account(&shop.id, &account, at(0)).await.expect("kept");
+        self.store.shops().save_account(&shop.id, &account, at(0)).await.expect("kept");
         current
     }
 
@@ -269,7 +273,7 @@ async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
     host.run(&["jobs", "retry", JOB, "--restart"]).succeeded();
     assert_eq!(host.json(&["jobs", "show", JOB])["journals"].as_array().map(Vec::len), Some(2));
     assert_eq!(host.run(&["jobs", "cancel", JOB, "--actor", "bob"]).succeeded(), "rings:expivi:e1 is cancelled\n");
-    let log = host.store.audit_entries(None, None, 10).await.expect("the log");
+    let log = host.store.audit().entries(None, None, 10).await.expect("the log");
     let log: Vec<_> = log.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!((log[0], log[2]), (("bob", "cancel-job"), ("ann", "retry-job")));
 }

@@ -169,13 +169,13 @@ fn a_line_is_replaced_and_keeps_its_quantity() {
     let short = desk.plan(&["--cart", &cart, "--replace", &key[..12], "--json"]).json();
     assert_eq!(short["operations"][0]["key"], key.as_str());
     let error = desk.plan(&["--cart", &cart, "--replace", "no-such-key"]).typed_error();
-    assert_eq!(error["error"], "no-line", "{error:#}");
+    assert_eq!(error["error"], "unknown-line", "{error:#}");
 }
 
 #[test]
 fn an_offer_is_asked_for_what_would_be_added() {
     let change = Desk::ring().plan(&["--quote", "--json"]).json();
-    assert_eq!(all_sold(&lines(&change, "request-quote")), [("RING", 1, 19_900)]);
+    assert_eq!(all_sold(&lines(&change, "request-quotation")), [("RING", 1, 19_900)]);
 }
 
 #[test]

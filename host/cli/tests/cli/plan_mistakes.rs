@@ -121,7 +121,7 @@ fn a_file_that_cannot_be_read_is_a_typed_error() {
 #[test]
 fn an_unknown_strategy_is_named_beside_the_known_ones() {
     let error = Desk::ring().plan(&["--strategy", "no-such-strategy"]).typed_error();
-    assert_eq!(error["error"], "no-strategy");
+    assert_eq!(error["error"], "unknown-strategy");
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains("no-such-strategy") && text.contains("simple, variation, bundle"), "{text}");
 }

@@ -187,7 +187,7 @@ pub async fn give_up(shop: &Shop) {
     let store = Store::open(&shop.server.folder.database(), Keyring::new([7; 32])).await.expect("a store");
     let of = shop.id.parse().expect("an id");
     let mut days = 0;
-    while store.notifications(&of, true, None, 1).await.expect("a store").is_empty() {
+    while store.notifications().list(&of, true, None, 1).await.expect("a store").is_empty() {
         days += 2;
         assert!(days < 1_000, "nothing is given up");
         let clock = Set(SystemTime::now() + Duration::from_secs(days * 86_400));

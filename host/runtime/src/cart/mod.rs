@@ -1,9 +1,12 @@
 //! From a raw configuration to checked changes of a cart.
 //!
-//! The stages are: decode, check the vendor products, identify, price, plan, check, thumbnails, store, seal. A refused
-//! request leaves nothing behind. Each stage explains itself in [`CartChange::stages`](crate::CartChange::stages).
-//! Adding, editing, refreshing, reordering and requesting a quote all use this pipeline (`operations`); `quote`
-//! accepts quotes, `check` checks a cart before it is ordered, and `change` changes and merges carts.
+//! A configuration is prepared once per pin: it is decoded, its vendor products are checked, and its items are
+//! fingerprinted ([`prepared`]). For each requested quantity it is priced from its price source, planned and checked
+//! ([`pipeline`]), and again if a line joins another. At the end, the lines that are returned get their thumbnails,
+//! their configuration is stored, and their prices are sealed. A refused request leaves nothing behind. Each stage
+//! explains itself in [`CartChange::stages`](cartwright_cart::change::CartChange::stages). Adding, editing,
+//! refreshing, reordering and requesting a quote all use this pipeline ([`operations`]); [`quote`] adds a quote to a
+//! cart, [`check`] checks a cart before it is ordered, and [`change`] changes and merges carts.
 
 mod change;
 mod check;
@@ -12,6 +15,7 @@ mod operations;
 mod order_lines;
 mod pipeline;
 mod planning;
+mod prepared;
 mod quote;
 mod request;
 mod thumbnails;

@@ -62,7 +62,7 @@ impl Cartwright {
             operations.push(CartOperation::Add { lines: to_owned_lines(&family) });
         }
         let result = format!("{} of {} lines added", operations.len(), offer.prices.len());
-        let stage = Stage { stage: "offer".to_owned(), micros: 0, result, log: Vec::new() };
+        let stage = Stage { stage: "offer".to_owned(), duration_micros: 0, result, log: Vec::new() };
         Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
     }
 }

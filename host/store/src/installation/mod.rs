@@ -241,7 +241,7 @@ impl Installation {
         let about = plugin.metadata();
         let mut work = self.store().begin().await?;
         let version = &about.identity.version;
-        let (digest, new) = self.store().save_component_in(&mut work, &about.id, version, bytes, now).await?;
+        let (digest, new) = self.store().components().save_in(&mut work, &about.id, version, bytes, now).await?;
         if new {
             let after = json!({ "plugin": about.id, "version": version });
             let entry = NewAuditEntry {
@@ -271,7 +271,7 @@ impl Installation {
         self.catch_up().await?;
         let planned = self.host().plan_revocation(digest, replacement)?;
         let mut work = self.store().begin().await?;
-        let before = self.store().revoke_component_in(&mut work, &digest, replacement.as_ref(), now).await?;
+        let before = self.store().components().revoke_in(&mut work, &digest, replacement.as_ref(), now).await?;
         let logged =
             |revoked: bool, replacement: Option<Digest>| json!({ "revoked": revoked, "replacement": replacement });
         let before = logged(before.is_some(), before.flatten());
@@ -284,8 +284,7 @@ impl Installation {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         self.host().publish_revocation(planned);
         Ok(())
     }
@@ -310,10 +309,10 @@ impl Installation {
         }
         let store = self.store();
         match &write {
-            Write::Shop => store.save_shop_in(&mut work, planned.shop(), now).await?,
-            Write::Account(account) => store.save_account_in(&mut work, &shop, account, now).await?,
-            Write::Links(links) => store.save_links_in(&mut work, &shop, links, now).await?,
-            Write::NoLink(product) => store.end_link_in(&mut work, &shop, product, now).await?,
+            Write::Shop => store.shops().save_shop_in(&mut work, planned.shop(), now).await?,
+            Write::Account(account) => store.shops().save_account_in(&mut work, &shop, account, now).await?,
+            Write::Links(links) => store.shops().save_links_in(&mut work, &shop, links, now).await?,
+            Write::NoLink(product) => store.shops().end_link_in(&mut work, &shop, product, now).await?,
         }
         let entry = NewAuditEntry {
             actor,
@@ -324,9 +323,8 @@ impl Installation {
             after: after.as_ref(),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
         let committed = shop_change_number(&mut work, &shop).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         let mut served = self.inner.served.lock().await;
         match self.host().publish(read.state.as_ref(), planned) {
             Ok(()) => served.shops.extend(committed.map(|number| (shop, number))),
