@@ -442,7 +442,7 @@ mod tests {
             blocking: true,
         };
         for (problem, end) in [
-            (Problem::from(SetupError::NotLinked(long.clone())), "is linked to no vendor product"),
+            (Problem::from(SetupError::NotLinked(long.clone())), "is not linked to a vendor product"),
             (
                 Problem::from(SetupError::Invalid(vec![issue(long.clone(), format!("{long} is unknown."))])),
                 "is unknown.",

@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(suggested_flag(problem), Some(format!("--grant {grant}")));
             assert!(grant.parse::<Grant>().is_ok(), "{grant}");
         }
-        assert_eq!(suggested_flag("denied: http does not answer in cart.plan"), None);
+        assert_eq!(suggested_flag("denied: http is not available in cart.plan"), None);
     }
 
     #[test]

@@ -201,7 +201,7 @@ async fn a_journal_is_read_request_by_request() {
     let expected = [
         "rings:expivi:e1",
         "  state    needs-merchant since 2026-01-01T12:00:09Z",
-        "  why      it is not known whether this request arrived: POST https://vendor.example/orders",
+        "  why      it is unknown whether this request arrived: POST https://vendor.example/orders",
         "  mend     the merchant: the order, a setting, or something at the vendor's; then: cartwright jobs retry rings:expivi:e1",
         "  event    released e1, of 2026-01-01T12:00:00Z",
         "  order    1001 of the shop rings",

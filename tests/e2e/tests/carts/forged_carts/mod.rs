@@ -25,7 +25,7 @@ const RINGS: i64 = 2 * 19_900;
 const OAKS: i64 = 2 * (3 * 2_450 + 4 * 320 + 4 * 15);
 
 /// What is said of a line that is not as it was sealed.
-const FORGED: &str = "configure again: the line is not as it was sealed";
+const FORGED: &str = "configure again: the line was changed after it was sealed";
 
 /// Changes a cart as no host would.
 type Forge = fn(&mut Vec<CartLine>);
