@@ -101,7 +101,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let told = shop.integrator.get(&shop.at("/audit-log?limit=1")).await.ok();
     let told = &told["entries"][0];
     assert_eq!((&told["action"], &told["after"]["state"]), (&json!("offer-quote"), &json!("offered")));
-    assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(not told)")), "{told:#}");
+    assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(redacted)")), "{told:#}");
     let listed = shop.backend.get(&format!("{quotes}?state=offered")).await.ok();
     assert_eq!(listed["quotes"][0]["id"], "q1", "{listed:#}");
     assert_eq!(shop.backend.get(&format!("{quotes}?state=requested")).await.ok()["quotes"], json!([]));
