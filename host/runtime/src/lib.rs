@@ -45,24 +45,15 @@
 //! # }
 //! ```
 
-mod bindings;
-mod capability;
 mod cart;
 pub mod durable;
-mod engine;
-mod guest;
-pub mod health;
 mod host;
 mod install;
-mod limits;
 pub mod notify;
-pub mod observe;
-mod plugin;
 mod publish;
 mod scope;
 mod setup;
 mod shop;
-mod slots;
 mod snapshot;
 mod switch;
 mod vendor;
@@ -95,15 +86,14 @@ pub use cartwright_contract::text::{
     MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
     check_name, check_text,
 };
+pub use cartwright_engine::{
+    CONTRACT, InstallError, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,
+    RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP, StartError, World, health, observe,
+};
 pub use durable::HandleResult;
-pub use engine::MAX_CONCURRENT_CALLS;
-pub use host::{Builder, Cartwright, StartError};
-pub use limits::Limits;
-pub use observe::Observer;
-pub use plugin::{CONTRACT, InstallError, PluginMetadata, PluginVersion, World};
+pub use host::{Builder, Cartwright};
 pub use publish::OutdatedPlan;
 pub use shop::{AccountSetup, ProductLink, ShopState};
-pub use slots::{RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use switch::{NewHostPolicy, ProductReadiness, Readiness, Revocation, VersionSwitch};
 

@@ -5,16 +5,14 @@ use std::sync::Arc;
 use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue, unstorable};
 use cartwright_contract::grants::Grants;
-use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::FieldIssue;
 use cartwright_contract::settings::{Form, Secrets, Settings};
 use cartwright_contract::text::{self, check_name};
+use cartwright_engine::{CallOptions, PluginVersion, World};
 use serde_json::{Map, Value};
 
-use crate::guest::{CallOptions, call};
 use crate::host::Cartwright;
-use crate::plugin::PluginVersion;
 use crate::shop::{
     Account, AccountSetup, AccountVersion, CheckedLink, ProductLink, ShopState, context, with_new_scope,
 };
@@ -141,23 +139,12 @@ impl Cartwright {
         if version.plugin.metadata().identity.strategies.is_empty() {
             return Err(invalid("account", format!("{} is no vendor plugin.", version.plugin.id())));
         }
-        if version.plugin.worlds().contains(&crate::plugin::World::Vendor) {
+        if version.plugin.worlds().contains(&World::Vendor) {
             let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
             let association = linked.association();
-            let (found, _) = self
-                .guest(
-                    Hook::ValidateAssociation,
-                    state,
-                    account,
-                    &version.plugin,
-                    0,
-                    async |store, instance, interfaces| {
-                        interfaces.products(store, instance)?.call_validate(store, &context, &association).await
-                    },
-                )
-                .await?;
-            let found =
-                found.map_err(|error| crate::guest::plugin_error(&version.plugin, Hook::ValidateAssociation, error))?;
+            let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
+            let called = self.engine().validate_association(&version.plugin, options, &context, &association);
+            let found = called.await?;
             let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
             if found.iter().any(|issue| issue.blocking) {
                 return Err(SetupError::Invalid(found));
@@ -209,12 +196,8 @@ impl Cartwright {
         }
         let context = context(shop, account, version, product, &Visitor::default());
         let scope = self.scope(shop, account, &version.plugin);
-        let interfaces = version.plugin.interfaces().clone();
-        let options = CallOptions::new(Hook::ValidateSettings, Some(scope));
-        let (found, _) = call(self.ticker(), &version.plugin, options, async |store, instance| {
-            interfaces.settings(store, instance)?.call_validate(store, &context).await
-        })
-        .await?;
+        let called = self.engine().validate_settings(&version.plugin, CallOptions::new(scope), &context);
+        let found = called.await?;
         let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
         if found.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(found)) } else { Ok(()) }
     }

@@ -13,11 +13,9 @@ use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::{Association, Context, Setting};
 use cartwright_contract::settings::{Secrets, Settings};
+use cartwright_engine::{PluginVersion, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use crate::capability::Scope;
-use crate::plugin::PluginVersion;
 
 /// Set-up of an account.
 #[derive(Debug, Clone, Deserialize)]

@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use cartwright_cart::line::CartLine;
 use cartwright_contract::error::SetupError;
-use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::records::{FieldIssue, Setting, SettingValue};
+use cartwright_engine::CallOptions;
 use serde::Serialize;
 
-use crate::guest::{CallOptions, call, plugin_error};
 use crate::host::{Cartwright, read};
 use crate::shop::{Account, AccountVersion, CheckedLink, ProductLink, ShopState, with_new_scope};
 
@@ -124,14 +123,8 @@ impl Cartwright {
         values.extend(old.secrets.keys().map(|name| Setting { name: name.clone(), value: SettingValue::SecretIsSet }));
         let plugin = to.plugin.clone();
         let scope = self.scope(&state.shop, old, &plugin);
-        let interfaces = plugin.interfaces();
         let version = &from.plugin.metadata().identity.version;
-        let options = CallOptions::new(Hook::Migrate, Some(scope));
-        let (migrated, _) = call(self.ticker(), &plugin, options, async |store, instance| {
-            interfaces.settings(store, instance)?.call_migrate(store, version, &values).await
-        })
-        .await?;
-        let migrated = migrated.map_err(|error| plugin_error(&plugin, Hook::Migrate, error))?;
+        let migrated = self.engine().migrate_settings(&plugin, CallOptions::new(scope), version, &values).await?;
         // Secrets of the older form stay: lines that are pinned to it still use them.
         let mut secrets = old.secrets.clone();
         for setting in migrated {

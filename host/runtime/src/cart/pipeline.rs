@@ -17,20 +17,15 @@ use cartwright_cart::line::{CartLine, Pin};
 use cartwright_cart::placement::roots;
 use cartwright_cart::plan::{BelowMinimum, Warnings};
 use cartwright_cart::shop::{StrategyChoice, Visitor};
-use cartwright_contract::error::{HookError, LogLine};
-use cartwright_contract::hook::Hook;
+use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{
-    Association, Context, Error, Message, PlanRequest, SettingValue, VariantInfo, Wanted,
-};
+use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
 use super::prepared::Prepared;
 use super::thumbnails::Thumbnails;
-use crate::guest::plugin_error;
 use crate::host::Cartwright;
-use crate::plugin::PluginVersion;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
 
 /// The setting by which a vendor's plugin lets the merchant choose among its strategies.
@@ -347,13 +342,6 @@ impl<'a> PlanPipeline<'a> {
         };
         self.warnings.retain(|warning| seen.insert(as_seen(warning)));
         CartChange { operations, warnings: self.warnings, stages: self.stages }
-    }
-
-    /// A plugin's error, with what it logged before.
-    pub(super) fn plugin_error(&self, plugin: &PluginVersion, hook: Hook, error: Error) -> HookError {
-        let mut error = plugin_error(plugin, hook, error);
-        error.outcomes.log.clone_from(&self.log);
-        error
     }
 
     /// Goes on to the next stage.

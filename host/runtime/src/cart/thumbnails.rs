@@ -18,13 +18,13 @@ use cartwright_contract::error::describe;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::{NewConfiguration, StoredThumbnail};
 use cartwright_contract::records::{Item, Thumbnail};
+use cartwright_engine::egress::{OutboundRequest, QueueEntry, check_url};
+use cartwright_engine::health::Requester;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pipeline::PlanPipeline;
-use crate::capability::egress::{OutboundRequest, QueueEntry, check_url};
-use crate::health::Requester;
 
 /// How long a shopper waits for all pictures that are fetched for one request.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);

@@ -46,31 +46,13 @@
 //! A job that is restarted on the current settings keeps its round and has the next journal: it draws the same random numbers,
 //! and what it says again is not applied again.
 
-mod clock;
-mod end;
 mod handle;
-mod history;
-mod job;
-mod journal;
-mod memory;
-mod policy;
-mod replay;
 mod run;
-mod send;
-mod waiting;
 
-pub use end::{DeterminismFault, RunEnd, RunError, StopReason, UnansweredRequest};
-pub use handle::HandleResult;
-pub use history::RestartRisk;
-pub use job::{Cancel, Job, Wake, retry};
-pub use journal::{
-    Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, Loaded,
-    MAX_JOURNAL_ENTRIES, Record, RunStart,
+pub use cartwright_engine::durable::{
+    Answer, Call, Cancel, DeterminismFault, Entry, JITTER_PERCENT, Job, Journal, JournalError, JournaledBody,
+    JournaledBytes, JournaledResponse, Loaded, MAX_JOURNAL_ENTRIES, MemoryJournal, NextAction, PendingRequest,
+    RETRY_BACKOFF, Record, ResponsibleParty, RestartRisk, RetryCounters, RunEnd, RunError, RunInput, RunReport,
+    RunStart, StopReason, UnansweredRequest, Wake, next_step, retry,
 };
-pub use memory::MemoryJournal;
-pub use policy::{JITTER_PERCENT, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, next_step};
-pub use run::{RunInput, RunReport};
-pub use waiting::PendingRequest;
-
-pub(crate) use clock::{milliseconds, timestamp};
-pub(crate) use replay::{Cursor, RunInterrupted};
+pub use handle::HandleResult;

@@ -1,7 +1,7 @@
-//! Limits of one guest call, and budgets of the host's own work.
+//! Limits of one guest call.
 //!
 //! [`Limits`] holds every limit and timeout of a guest call. A breach is a typed error that names the limit, its value
-//! and the setting. The host's own work is linear in its input, and `cartwright_cart::Budget` bounds it.
+//! and the setting.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ pub(crate) fn truncate_to_millis(at: SystemTime) -> SystemTime {
 }
 
 /// RFC 3339 in UTC, to the second; the last second of the calendar for a clock that is beyond it.
-pub(crate) fn timestamp(at: SystemTime) -> String {
+pub fn timestamp(at: SystemTime) -> String {
     let whole_seconds = UNIX_EPOCH + Duration::from_secs(milliseconds(at) / 1000);
     jiff::Timestamp::try_from(whole_seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -3,7 +3,7 @@
 use cartwright_contract::interfaces::{blobs, catalog, http, log, order_book, outcomes, secrets, timer};
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 /// Links everything that the contract imports.
 pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {

@@ -5,7 +5,7 @@ use cartwright_contract::interfaces::catalog::Host;
 use cartwright_contract::records::{Error, Outage, SkuQuery, VariantInfo};
 
 use crate::durable::Call;
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 type Key = (String, Option<String>, bool);
 

@@ -3,7 +3,7 @@
 use cartwright_contract::hook::Capability;
 use cartwright_contract::interfaces::timer::{Host, Woken};
 
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 /// Maximum wait in seconds: 90 days. The contract says that a longer one is cut.
 const MAX_SLEEP_SECONDS: u32 = 90 * 24 * 3600;

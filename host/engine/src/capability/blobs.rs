@@ -5,7 +5,7 @@ use cartwright_contract::interfaces::blobs::Host;
 use cartwright_contract::records::{Digest, Error, FieldIssue, Message, Outage};
 
 use crate::durable::Call;
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 impl Host for GuestState {
     async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, Error>> {

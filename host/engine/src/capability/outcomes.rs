@@ -6,7 +6,7 @@ use cartwright_contract::interfaces::outcomes::Host;
 use cartwright_contract::outcome;
 use cartwright_contract::records::{Error, Outcome};
 
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 impl Host for GuestState {
     async fn emit(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), Error>> {
@@ -15,7 +15,7 @@ impl Host for GuestState {
         }
         // Every hook that this answers in is durable.
         if let Some(cursor) = &mut self.durable {
-            outcome::check(&cursor.plugin.metadata().form, Some(&cursor.order), &self.readable, &outcome)
+            outcome::check(&cursor.form, Some(&cursor.order), &self.readable, &outcome)
                 .map_err(Failure::ContractViolation)?;
             cursor.emit(outcome).await?;
         }

@@ -1,7 +1,6 @@
 //! A plugin that passed installation: compiled, checked against the contract, and known by what it says about itself.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use cartwright_contract::error::{Failure, HookError};
 use cartwright_contract::hook::Hook;
@@ -10,14 +9,11 @@ use cartwright_contract::interfaces::exports;
 use cartwright_contract::records::{Endpoint, Identity};
 use cartwright_contract::settings::Form;
 use serde::Serialize;
+use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
-use wasmtime::{Engine, Store};
 
-use crate::guest::GuestState;
-use crate::limits::Limits;
-use crate::observe::Observer;
-use crate::slots::Slots;
+use crate::state::GuestState;
 
 /// The contract's version that this host speaks.
 pub const CONTRACT: &str = "cartwright:plugin@0.1.0";
@@ -91,7 +87,6 @@ impl From<InvalidId> for InstallError {
 macro_rules! interfaces {
     ($($name:ident = $text:literal,)*) => {
         /// Where each exported interface of a component is; loaded once, used by every call.
-        #[derive(Clone)]
         pub(crate) struct Interfaces {
             $($name: Option<exports::$name::GuestIndices>,)*
         }
@@ -193,12 +188,8 @@ pub struct PluginVersion {
     size: usize,
     imports: Vec<String>,
     worlds: Vec<World>,
-    engine: Engine,
     pre: InstancePre<GuestState>,
     interfaces: Interfaces,
-    limits: Limits,
-    slots: Arc<Slots>,
-    observer: Option<Arc<dyn Observer>>,
     /// Filled in when the plugin has said who it is.
     metadata: PluginMetadata,
 }
@@ -223,16 +214,13 @@ impl PluginVersion {
         size: usize,
         component: &Component,
         linker: &Linker<GuestState>,
-        limits: Limits,
-        slots: Arc<Slots>,
-        observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, InstallError> {
-        let engine = component.engine().clone();
+        let engine = component.engine();
         let kind = component.component_type();
-        let imports: Vec<String> = kind.imports(&engine).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<String> = kind.imports(engine).map(|(name, _)| name.to_owned()).collect();
         let mut exported = BTreeSet::new();
         let mut others = Vec::new();
-        for (name, item) in kind.exports(&engine) {
+        for (name, item) in kind.exports(engine) {
             match name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) {
                 Some((interface, version)) if matches!(item.ty, ComponentItem::ComponentInstance(_)) => {
                     if !version.starts_with("0.1.") {
@@ -265,23 +253,12 @@ impl PluginVersion {
             form: Form(Vec::new()),
             endpoints: Vec::new(),
         };
-        Ok(Self { digest, size, imports, worlds, engine, pre, interfaces, limits, slots, observer, metadata })
+        Ok(Self { digest, size, imports, worlds, pre, interfaces, metadata })
     }
 
-    pub(crate) fn with_metadata(self: &Arc<Self>, metadata: PluginMetadata) -> Arc<Self> {
-        Arc::new(Self {
-            digest: self.digest,
-            size: self.size,
-            imports: self.imports.clone(),
-            worlds: self.worlds.clone(),
-            engine: self.engine.clone(),
-            pre: self.pre.clone(),
-            interfaces: self.interfaces.clone(),
-            limits: self.limits.clone(),
-            slots: self.slots.clone(),
-            observer: self.observer.clone(),
-            metadata,
-        })
+    /// Fills in what the plugin says about itself.
+    pub(crate) fn with_metadata(self, metadata: PluginMetadata) -> Self {
+        Self { metadata, ..self }
     }
 
     /// Its id, the same for all versions.
@@ -320,28 +297,12 @@ impl PluginVersion {
         &self.worlds
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
     pub(crate) fn pre(&self) -> &InstancePre<GuestState> {
         &self.pre
     }
 
     pub(crate) fn interfaces(&self) -> &Interfaces {
         &self.interfaces
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    pub(crate) fn slots(&self) -> &Slots {
-        &self.slots
-    }
-
-    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
-        self.observer.as_deref()
     }
 }
 

@@ -5,7 +5,7 @@ use cartwright_contract::interfaces::order_book::Host;
 use cartwright_contract::records::{Error, Order, Outage};
 
 use crate::durable::Call;
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 impl Host for GuestState {
     async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, Error>> {

@@ -1,14 +1,13 @@
 //! Access tokens by OAuth's client credentials (RFC 6749, 4.4): fetched with a secret that the guest never sees, and kept until they end.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::Clock;
-use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::ids::Digest;
 use cartwright_contract::interfaces::http::ClientCredentials;
 use cartwright_contract::records::{Error, FieldIssue, Message, Outage};
 use cartwright_contract::settings::{MAX_SECRET_BYTES, Secret};
@@ -16,8 +15,8 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use crate::capability::egress::{OutboundRequest, retry_after};
 use crate::capability::http::{SendOptions, header_value};
+use crate::egress::{OutboundRequest, retry_after};
 
 /// A token is fetched anew so long before it ends.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
@@ -26,14 +25,6 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// The longest answer of a token endpoint, in bytes.
 const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
-
-/// Access tokens by what they were got with: another secret gets another token.
-#[derive(Default)]
-pub(crate) struct Tokens {
-    cached: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
-}
-
-type TokenKey = (ShopId, AccountId, String, Digest, String, String, Option<String>);
 
 impl SendOptions {
     /// RFC 6749, 4.4: the token from memory, or from the token endpoint.

@@ -19,11 +19,11 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use url::Url;
 
 use crate::capability::Scope;
-use crate::capability::egress::{OutboundRequest, QueueEntry, RequestPermit, RequestPermitError, SendError, check_url};
 use crate::capability::secrets::secret;
-use crate::guest::GuestState;
+use crate::egress::{OutboundRequest, QueueEntry, RequestPermit, RequestPermitError, SendError, check_url};
 use crate::health::{Requester, Throttled};
 use crate::observe::VendorOutcome;
+use crate::state::GuestState;
 
 /// Headers that are the host's own.
 const RESERVED_HEADERS: [&str; 6] =

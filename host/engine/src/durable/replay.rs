@@ -8,11 +8,10 @@ use cartwright_contract::error::Failure;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::Blobs;
 use cartwright_contract::records::{self, BytesSource, Next, Order, Outcome, Woken};
+use cartwright_contract::settings::Form;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::capability::log::LogSink;
-use crate::capability::wasi::GuestClock;
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::end::{DeterminismFault, RunEnd, StopReason, UnansweredRequest};
 use crate::durable::history::{CallResult, History, append};
@@ -21,7 +20,8 @@ use crate::durable::journal::{
     Answer, Call, Entry, Journal, JournalError, JournaledBytes, MAX_INLINE_BYTES, MAX_JOURNAL_ENTRIES, kept_calls,
 };
 use crate::durable::waiting::PendingRequest;
-use crate::plugin::PluginVersion;
+use crate::log_sink::LogSink;
+use crate::sandbox::GuestClock;
 
 /// The longest state that `again` may hand on.
 const MAX_STATE_BYTES: usize = 64 << 10;
@@ -43,7 +43,8 @@ pub(crate) enum Interruption {
 pub(crate) struct RunInterrupted;
 
 pub(crate) struct Cursor {
-    pub(crate) plugin: Arc<PluginVersion>,
+    /// The settings form of the plugin.
+    pub(crate) form: Form,
     /// The order as the plugin sees it.
     pub(crate) order: Order,
     pub(super) shop: ShopId,

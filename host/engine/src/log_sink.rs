@@ -1,13 +1,10 @@
-//! `log`, stdout and stderr: all go to the plugin's log, and together they have one limit.
+//! The log of one guest call: `log`, stdout and stderr all go there, and together they have one limit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cartwright_contract::error::{Breach, LogLine};
-use cartwright_contract::interfaces::log::{Host, Level};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
-
-use crate::guest::GuestState;
 
 /// The level of what a guest writes to stdout and stderr.
 pub(crate) const OUTPUT_LEVEL: &str = "output";
@@ -29,7 +26,7 @@ impl LogSink {
         Self(Arc::new(Mutex::new(Buffer { lines: Vec::new(), bytes: 0, max_bytes, muted: false })))
     }
 
-    fn write(&self, level: &'static str, text: &str) -> Result<(), Breach> {
+    pub(crate) fn write(&self, level: &'static str, text: &str) -> Result<(), Breach> {
         let mut buffer = self.buffer();
         if buffer.muted {
             return Ok(());
@@ -57,24 +54,6 @@ impl LogSink {
 
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Host for GuestState {
-    fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
-        if self.replaying() {
-            return Ok(());
-        }
-        self.meter.host_call()?;
-        let level = match level {
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        };
-        self.log.write(level, &text)?;
-        tracing::debug!(target: "cartwright::guest_log", level, text);
-        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::capability::{GrantedSecret, Scope};
 use crate::durable::Call;
-use crate::guest::GuestState;
+use crate::state::GuestState;
 
 /// The secret of this name.
 pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecret, Error> {

@@ -27,22 +27,26 @@ use crate::health::{Health, RateLimitRules, RequestOutcome, Requester, Throttled
 
 /// Sends all outbound requests of the host. Create one: it holds the connections and the health of servers.
 #[derive(Default)]
-pub(crate) struct Egress {
+pub struct Egress {
     clients: Clients,
-    pub(crate) health: Health,
+    /// Health of the servers.
+    pub health: Health,
 }
 
 /// The queue that a request joins: the server's rate limit and the requester it counts for.
-pub(crate) struct QueueEntry<'a> {
-    pub(crate) shop: &'a ShopId,
-    pub(crate) requester: &'a Requester,
-    pub(crate) rate_limit: RateLimitRules,
+pub struct QueueEntry<'a> {
+    /// The shop. Each shop has its own queue.
+    pub shop: &'a ShopId,
+    /// Whom the request counts for.
+    pub requester: &'a Requester,
+    /// The server's rate limit.
+    pub rate_limit: RateLimitRules,
     /// When a request stops waiting for its permit. `None` for requests that hold no instance while they wait.
-    pub(crate) deadline: Option<SystemTime>,
+    pub deadline: Option<SystemTime>,
 }
 
 /// Permission to send one request to a server.
-pub(crate) struct RequestPermit<'a> {
+pub struct RequestPermit<'a> {
     client: reqwest::Client,
     url: Url,
     host: String,
@@ -50,27 +54,34 @@ pub(crate) struct RequestPermit<'a> {
 }
 
 /// A request that is sent.
-pub(crate) struct OutboundRequest {
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-    pub(crate) timeout: Duration,
+pub struct OutboundRequest {
+    /// Its method.
+    pub method: Method,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// How long it may take, with the response's body.
+    pub timeout: Duration,
 }
 
 /// A response whose body is not read yet. Read it with [`Self::body`].
-pub(crate) struct PendingResponse<'a> {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+pub struct PendingResponse<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
     response: reqwest::Response,
     admission: RequestPermit<'a>,
 }
 
 /// A request that failed, or whose response is incomplete.
 #[derive(Debug)]
-pub(crate) struct SendError {
-    pub(crate) error: records::Error,
+pub struct SendError {
+    /// The error as a plugin receives it.
+    pub error: records::Error,
     /// Whether the server may have received the request.
-    pub(crate) may_have_arrived: bool,
+    pub may_have_arrived: bool,
 }
 
 impl Egress {
@@ -83,7 +94,7 @@ impl Egress {
     /// # Errors
     ///
     /// [`Throttled`] if the circuit is open, or if the permit would not come before the deadline.
-    pub(crate) async fn admit<'a>(
+    pub async fn admit<'a>(
         &'a self,
         url: Url,
         grants: &Grants,
@@ -106,7 +117,11 @@ impl Egress {
 
     /// Returns a permit without queueing, for servers that the operator names and that receive one request at a time.
     /// The outcome is not reported.
-    pub(crate) fn admit_unqueued(&self, url: Url, grants: &Grants) -> Result<RequestPermit<'_>, RequestPermitError> {
+    ///
+    /// # Errors
+    ///
+    /// [`RequestPermitError::Client`] if the HTTP client cannot be made.
+    pub fn admit_unqueued(&self, url: Url, grants: &Grants) -> Result<RequestPermit<'_>, RequestPermitError> {
         let client =
             self.clients.client(&grants.networks).map_err(|error| RequestPermitError::Client(error.to_string()))?;
         let host = host_of(&url).unwrap_or_default();
@@ -116,9 +131,11 @@ impl Egress {
 
 /// Why no request permit was given.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestPermitError {
+pub enum RequestPermitError {
+    /// The server's circuit is open, or its rate limit is used up.
     #[error(transparent)]
     Throttled(#[from] Throttled),
+    /// The HTTP client cannot be made.
     #[error("the HTTP client: {0}")]
     Client(String),
 }
@@ -152,7 +169,7 @@ impl<'a> RequestPermit<'a> {
     ///
     /// # Errors
     /// When no response comes.
-    pub(crate) async fn send(self, outgoing: OutboundRequest) -> Result<PendingResponse<'a>, SendError> {
+    pub async fn send(self, outgoing: OutboundRequest) -> Result<PendingResponse<'a>, SendError> {
         let OutboundRequest { method, headers, body, timeout } = outgoing;
         let request = self.client.request(method, self.url.clone()).headers(headers).body(body).timeout(timeout);
         match request.send().await {
@@ -186,7 +203,7 @@ impl PendingResponse<'_> {
     /// # Errors
     ///
     /// If the connection breaks off, or if the body exceeds the limit.
-    pub(crate) async fn body(mut self, (name, max_bytes): (&str, u64)) -> Result<Vec<u8>, SendError> {
+    pub async fn body(mut self, (name, max_bytes): (&str, u64)) -> Result<Vec<u8>, SendError> {
         let mut bytes = Vec::new();
         loop {
             let chunk = self.response.chunk().await;
@@ -201,7 +218,7 @@ impl PendingResponse<'_> {
 }
 
 /// Reads the `Retry-After` header in seconds. A date is ignored.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<u32> {
+pub fn retry_after(headers: &HeaderMap) -> Option<u32> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
@@ -236,25 +253,42 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
 
 /// Why a request to a URL is refused. The text names the setting that would allow it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
+    /// It is not an absolute http or https URL.
     #[error("{0:?} is not an absolute http or https URL")]
     NotAUrl(String),
+    /// It has a user name or a password.
     #[error("a URL must not carry a user name or password; name a secret instead")]
     Credentials,
+    /// The plugin does not declare the host.
     #[error("the plugin does not declare the host {0}; its author must add it to identity.hosts")]
     NotDeclared(String),
+    /// The host is not granted.
     #[error("the host {0} is not granted; to allow it: grants.hosts += \"{0}\"")]
     NotGranted(String),
+    /// The host is granted with TLS only.
     #[error("the host {0} is reached without TLS; to allow it: grants.plain_http += \"{0}\"")]
     PlainHttp(String),
+    /// The host has an address that is not public.
     #[error(
         "{host} is at {address}, an address that is not public; to allow it: grants.networks += \"{address}/{bits}\""
     )]
-    Address { host: String, address: IpAddr, bits: u8 },
+    Address {
+        /// The host.
+        host: String,
+        /// The address.
+        address: IpAddr,
+        /// The number of bits of the network that consists of this address alone.
+        bits: u8,
+    },
 }
 
 /// Checks the host of a URL against declarations and grants, and the IP address if the URL contains one.
-pub(crate) fn check_url(url: &str, declared_hosts: &[String], grants: &Grants) -> Result<Url, Refusal> {
+///
+/// # Errors
+///
+/// [`Refusal`] names the setting that would allow the URL.
+pub fn check_url(url: &str, declared_hosts: &[String], grants: &Grants) -> Result<Url, Refusal> {
     let not_a_url = || Refusal::NotAUrl(url.chars().take(200).collect());
     let parsed = Url::parse(url).map_err(|_| not_a_url())?;
     let host = host_of(&parsed).ok_or_else(not_a_url)?;

@@ -8,8 +8,8 @@ use cartwright_contract::records::Error;
 use tracing::Instrument as _;
 
 use crate::capability::Scope;
-use crate::capability::egress::RequestPermit;
 use crate::capability::http::SendOptions;
+use crate::egress::RequestPermit;
 use crate::observe::{VendorOutcome, VendorRequest};
 
 impl SendOptions {

@@ -5,7 +5,6 @@
 //! A guest may log what its hook was given, so that its lines are for those who may see that.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cartwright_contract::error::{Failure, LogLine};
@@ -14,9 +13,7 @@ use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::interfaces::http;
 use cartwright_contract::records::{self, FieldIssue};
 
-use crate::capability::Scope;
-use crate::capability::log::{LogSink, OUTPUT_LEVEL};
-use crate::plugin::PluginVersion;
+use crate::log_sink::{LogSink, OUTPUT_LEVEL};
 
 /// Hears what happens. It is called where it happens, so it must be quick and must not wait; what it does not implement it does
 /// not hear.
@@ -260,27 +257,19 @@ impl Answer for Vec<FieldIssue> {
     }
 }
 
-/// `plugin.describe`, where what the component lacks is told otherwise.
-impl Answer for Result<records::Identity, crate::InstallError> {
-    fn error(&self) -> Option<&records::Error> {
-        None
-    }
-}
-
 /// A call in progress, which tells the observer of its end, also when it is dropped in the middle.
 pub(crate) struct ObservedCall<'a> {
-    plugin: &'a PluginVersion,
-    scope: Option<Arc<Scope>>,
-    hook: Hook,
+    observer: Option<&'a dyn Observer>,
+    call: CallContext<'a>,
     log: LogSink,
     started: Instant,
     result: (CallOutcome, Duration),
 }
 
 impl<'a> ObservedCall<'a> {
-    pub(crate) fn begin(plugin: &'a PluginVersion, scope: Option<Arc<Scope>>, hook: Hook, log: LogSink) -> Self {
+    pub(crate) fn begin(observer: Option<&'a dyn Observer>, call: CallContext<'a>, log: LogSink) -> Self {
         let result = (CallOutcome::Abandoned, Duration::ZERO);
-        Self { plugin, scope, hook, log, started: Instant::now(), result }
+        Self { observer, call, log, started: Instant::now(), result }
     }
 
     /// It waited for its place no longer than it had to: from here on its time counts.
@@ -298,11 +287,7 @@ impl<'a> ObservedCall<'a> {
 
 impl Drop for ObservedCall<'_> {
     fn drop(&mut self) {
-        let Some(observer) = self.plugin.observer() else { return };
-        let (plugin, digest, hook) = (self.plugin.id(), self.plugin.digest(), self.hook);
-        let scope = self.scope.as_deref();
-        let (shop, account) = (scope.map(|scope| &scope.shop), scope.map(|scope| &scope.account));
-        let call = CallContext { plugin, digest, shop, account, hook };
+        let (Some(observer), call) = (self.observer, self.call) else { return };
         for (level, text) in whole_lines(&self.log.lines()) {
             observer.line_logged(&GuestLine { call, level, text: &text });
         }

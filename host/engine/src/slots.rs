@@ -9,18 +9,18 @@ use cartwright_contract::ids::ShopId;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::engine::MAX_CONCURRENT_CALLS;
+use crate::config::MAX_CONCURRENT_CALLS;
 
 /// Number of slots that are reserved for webhook queries. A query takes milliseconds, so this serves thousands per
 /// second.
 pub const RESERVED_QUERY_SLOTS: u32 = 16;
 
-/// Maximum number of places of one shop, without those for questions: three quarters of them.
+/// Maximum number of slots that one shop may hold, without those for webhook queries: three quarters of them.
 pub const SLOTS_PER_SHOP: u32 = (MAX_CONCURRENT_CALLS - RESERVED_QUERY_SLOTS) / 4 * 3;
 
 /// The kind of a call that needs a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SlotKind {
+pub enum SlotKind {
     /// A call that can wait or be retried.
     Call,
     /// A webhook query.
