@@ -54,7 +54,8 @@ impl Caller {
     /// public, so anybody can send any visitor with it.
     pub(crate) fn visitor(&self, visitor: Visitor) -> Result<Visitor, Problem> {
         if visitor.customer_group.is_some() && self.is_storefront() {
-            let detail = "a storefront cannot vouch for a customer group; leave visitor.customer_group out, or send the request from the platform's server";
+            let detail = "a storefront cannot vouch for a customer group; leave visitor.customer_group out, or send the \
+                request from the platform's server";
             return Err(Problem::new(StatusCode::FORBIDDEN, "role", detail));
         }
         // Checked here, so that the error names the field to the page's author.

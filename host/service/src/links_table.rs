@@ -352,7 +352,7 @@ mod tests {
             (b"\xff\xfes\0h\0o\0p\0".to_vec(), vec!["NUL", "UTF-8"]),
             (b"shop_product;account,vendor_product\n".to_vec(), vec!["several ways"]),
             (b"shop_product,account,vendor_product,colour\nring,expivi,1001,red\n".to_vec(), vec!["line 2", "colour"]),
-            (b"shop_product,account,vendor_product\n,,\n".to_vec(), vec!["1 to 10000 links"]),
+            (b"shop_product,account,vendor_product\n,,\n".to_vec(), vec!["1 to 10000 product links"]),
             (
                 format!("{header}ring,expivi,1001,\n,,,\nbed,expivi,1002,\n'ring',expivi,1003,\n").into_bytes(),
                 vec!["the lines 2 and 5", "\"ring\""],
