@@ -94,7 +94,7 @@ pub enum NextAction {
         reason: String,
     },
     /// Release the job, because another run continues it.
-    ReleasePolicy,
+    Release,
 }
 
 /// Returns the next action after a run, and the new retry counters. `seed`, such as the job's id, decides the jitter.
@@ -122,7 +122,7 @@ pub fn next_step(
         Ok(RunEnd::Stopped { reason: reason @ (StopReason::DeterminismFault(_) | StopReason::JournalFull) }) => {
             (NextAction::Stop { responsible: ResponsibleParty::PluginAuthor, reason: reason.to_string() }, counters)
         }
-        Err(RunError::Journal(JournalError::Superseded)) => (NextAction::ReleasePolicy, counters),
+        Err(RunError::Journal(JournalError::Superseded)) => (NextAction::Release, counters),
         Err(RunError::Journal(JournalError::Store(_))) => (NextAction::Retry { after: STORE_RETRY_DELAY }, counters),
         Err(error @ RunError::Journal(JournalError::Full | JournalError::Unwritable(_))) => {
             (NextAction::Stop { responsible: ResponsibleParty::PluginAuthor, reason: error.to_string() }, counters)

@@ -167,7 +167,7 @@ fn the_hosts_own_troubles_are_not_counted() {
         assert_eq!(now, counters);
     }
     let moved = RunError::Journal(JournalError::Superseded);
-    assert_eq!(next_step(Err(&moved), counters, b"job"), (NextAction::ReleasePolicy, counters));
+    assert_eq!(next_step(Err(&moved), counters, b"job"), (NextAction::Release, counters));
     let gone = RunError::Setup(SetupError::UnknownShop("gone".parse().expect("an id")));
     assert!(matches!(
         next_step(Err(&gone), counters, b"job").0,
