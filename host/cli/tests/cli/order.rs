@@ -110,7 +110,7 @@ async fn a_hook_that_fails_shows_its_journal_and_its_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_the_hook_ignores_comes_to_nothing_and_an_unknown_one_is_refused() {
     let text = order("https://erp.example/orders", &["--event", "paid"]).await.succeeded();
-    assert_eq!(text, "nothing came of it\n");
+    assert_eq!(text, "no outcomes\n");
     let run = order("https://erp.example/orders", &["--event", "payed"]).await;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.err.contains("partly-paid") && run.err.contains("released"), "{run:?}");

@@ -107,7 +107,7 @@ fn the_vendors_own_component_is_no_strategy_beside_it() {
     let file = desk.path("own.wasm");
     fs::write(&file, cartwright_bundled::by_id("expivi").expect("a plugin")).expect("a file");
     let err = desk.plan(&["--strategy", file.to_str().expect("UTF-8")]).failed();
-    assert!(err.contains("is the vendor's own plugin; name one of its strategies"), "{err}");
+    assert!(err.contains("is the vendor's own plugin; choose one of its strategies"), "{err}");
 }
 
 #[test]

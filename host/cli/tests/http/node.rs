@@ -44,7 +44,7 @@ fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
     let said = refused(&folder, &["--database", "sqlite:x.db", "--public-url", "ftp://x"], &[]);
     assert!(said.contains("must be http or https"), "{said}");
     let said = refused(&folder, &["--database", "sqlite:x.db", "--otlp-endpoint", "grpc://x"], &[]);
-    assert!(said.contains("OTLP endpoint") && said.contains("neither http nor https"), "{said}");
+    assert!(said.contains("OTLP endpoint") && said.contains("must be an http or https URL"), "{said}");
     let said = refused(&folder, &["--database", "sqlite:x.db"], &[("CARTWRIGHT_LOG_FORMAT", "xml")]);
     assert!(said.contains("text") && said.contains("json"), "{said}");
     assert!(!folder.path().join("host.db").exists(), "nothing was made");
