@@ -154,7 +154,7 @@ fn opened() -> (DemoProcess, impl Fn(&str) -> String) {
 fn a_demo_to_browse_says_where_everything_is_and_leaves_nothing() {
     let (begun, url) = opened();
     for (of, shows) in
-        [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("the host's HTTP API", "\"openapi\":\"3.1.0\"")]
+        [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("HTTP API", "\"openapi\":\"3.1.0\"")]
     {
         let answer = asked("GET", &url(of), "");
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(shows), "{of}: {answer}");

@@ -16,7 +16,7 @@ pub struct Demo {
     pub lumen: String,
     /// Where the shop with Twikit is, with a slash at its end.
     pub gems: String,
-    /// Where the host's pages are.
+    /// The address of the admin pages.
     pub admin: String,
     /// The access key of an admin.
     pub key: String,
@@ -51,7 +51,7 @@ impl Demo {
             let line = line.unwrap_or_else(|| panic!("no {begins:?}: {lines:#?}"));
             line.split_whitespace().last().expect("a word").to_owned()
         };
-        let [lumen, gems, admin, key] = ["Lumen", "Gems", "the host's pages", "to log in there"].map(last);
+        let [lumen, gems, admin, key] = ["Lumen", "Gems", "admin pages", "sign in there"].map(last);
         Self { child, _said: said, lumen, gems, admin, key }
     }
 

@@ -82,7 +82,7 @@ async fn an_offer_is_made_and_taken() {
     shopper.choose("Gold").await;
     shopper.value("document.querySelector('#quantity').value = 50").await;
     press(&shopper, "#offer").await;
-    shopper.until("document.body.innerText.includes('Asked for 50')").await;
+    shopper.until("document.body.innerText.includes('Requested 50')").await;
 
     admin.open("/shops/lumen/quotations").await;
     admin.press("tbody a").await;

@@ -144,13 +144,13 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     browser.screenshot("shop-checkout").await;
     shopper.is_accessible().await;
     shopper.submit("#order").await;
-    shopper.sees("It is placed, and made when it is paid.").await;
+    shopper.sees("Your order is placed. Production starts after payment.").await;
     shopper.sees("€513.29").await;
     let order = shopper.path().await;
     shopper.submit("#pay").await;
     // The page asks again by itself until the print files have come.
     browser.until("document.querySelectorAll('.timeline a').length === 3").await;
-    shopper.sees("The shop has everything that it needs to make it.").await;
+    shopper.sees("the shop has all the data for production.").await;
     assert_eq!(browser.value("document.querySelectorAll('.state .about').length").await, 3, "Expivi's numbers");
     browser.screenshot("shop-order-made").await;
     shopper.is_accessible().await;
@@ -189,7 +189,7 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
 
     browser.click(".edit").await;
     shopper.ready().await;
-    shopper.sees("This configurator cannot open what you chose again.").await;
+    shopper.sees("This configurator cannot open your configuration again.").await;
     browser.choose("Sapphire").await;
     browser.screenshot("shop-jewel-edit").await;
     shopper.is_accessible().await;
@@ -200,15 +200,15 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
     shopper.submit("#order").await;
     shopper.submit("#pay").await;
     // Only the browser said which SKU it is.
-    shopper.sees("The shop looks at it before it is made.").await;
+    shopper.sees("The shop checks it before production.").await;
     browser.screenshot("shop-jewel-held").await;
     shopper.is_accessible().await;
     shopper.submit("#approve").await;
     // Twikit asks whether it is paid, makes it, and says so, each at the host's address.
-    shopper.sees("Twikit sent it.").await;
-    shopper.sees("Follow T-").await;
+    shopper.sees("Twikit shipped it.").await;
+    shopper.sees("Track T-").await;
     browser.until("document.querySelector('.badge').innerText === 'Shipped'").await;
-    shopper.sees("It is on its way to you.").await;
+    shopper.sees("Your order is on its way.").await;
     browser.screenshot("shop-jewel-sent").await;
     shopper.is_accessible().await;
     // A refused way to open it again is no mistake of the page's, but a browser writes each refusal down.
@@ -224,7 +224,7 @@ async fn an_offer_is_asked_for_and_a_line_is_taken_out() {
     shopper.open("shirt").await;
     browser.value("document.querySelector('#quantity').value = 50").await;
     shopper.press("#offer", "/lumen/offers").await;
-    shopper.sees("Asked for 50").await;
+    shopper.sees("Requested 50").await;
     assert_eq!(shopper.lines().await, ["Shirt, red, large | €1247.50"]);
     browser.screenshot("shop-offers").await;
     shopper.is_accessible().await;
