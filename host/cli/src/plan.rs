@@ -253,7 +253,7 @@ fn print(change: &CartChange) {
             CartOperation::Add { lines } => print_lines("add", lines),
             CartOperation::Replace { key, lines } => print_lines(&format!("replace {}", short(key)), lines),
             CartOperation::Update { lines } => print_lines("update", lines),
-            CartOperation::RequestQuote { lines } => print_lines("request a quotation for", lines),
+            CartOperation::RequestQuote { lines } => print_lines("request a quote for", lines),
             CartOperation::Remove { keys } => {
                 print_line!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
             }

@@ -198,7 +198,7 @@ async fn a_journal_is_read_request_by_request() {
         "rings:expivi:e1",
         "  state    needs-merchant since 2026-01-01T12:00:09Z",
         "  why      it is not known whether this request arrived: POST https://vendor.example/orders",
-        "  mend     the merchant: the order, a setting, or something at the vendor's; then: cartwright jobs retry rings:expivi:e1",
+        "  fix      the merchant: the order, a setting, or something at the vendor's; then: cartwright jobs retry rings:expivi:e1",
         "  event    released e1, of 2026-01-01T12:00:00Z",
         "  order    1001 of the shop rings",
         &format!("  account  expivi, component {}", Digest::of(b"expivi")),
@@ -215,7 +215,7 @@ async fn a_journal_is_read_request_by_request() {
         "    8 2026-01-01T12:00:08Z http.send POST https://vendor.example/orders: attempt 1, must not be sent twice",
         "outcomes",
         "  2026-01-01T12:00:06Z expivi vendor-reference: the order is V-7",
-        "  2026-01-01T12:00:07Z expivi needs-merchant: Look at the drawing., waits for a person",
+        "  2026-01-01T12:00:07Z expivi needs-merchant: Look at the drawing., needs attention",
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
 }
@@ -300,7 +300,7 @@ async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
         "#1001 (test:rings:1001)",
         "  payment   full",
         "  released  yes",
-        "  1 2 × A ring: expivi, ordered, held for the merchant's approval",
+        "  1 2 × A ring: expivi, ordered, on hold for the merchant's approval",
         "rings:expivi:e1  released             order 1001  needs-merchant since 2026-01-01T12:00:09Z",
         "  2026-01-01T12:00:06Z expivi vendor-reference: the order is V-7",
     ] {
@@ -308,7 +308,7 @@ async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
     }
     assert!(!text.contains(CITY), "{text}");
     let missing = host.run(&["orders", "show", "77", "--shop", "rings"]).failed();
-    assert!(missing.contains("the host knows no order 77 of the shop rings"), "{missing}");
+    assert!(missing.contains("order 77 of the shop rings not found"), "{missing}");
     let missing = host.run(&["jobs", "show", "rings:expivi:e77"]).failed();
     assert!(missing.contains("job rings:expivi:e77 not found"), "{missing}");
 }

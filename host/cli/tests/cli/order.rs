@@ -70,7 +70,7 @@ async fn an_order_is_handed_over_and_waited_for_on_a_simulated_clock() {
         format!("      60 s  http.send GET {url}/ERP-7\n"),
         "     120 s  says production ".to_owned(),
         "\n\nvendor-reference {\"line\":null,\"reference\":\"ERP-7\"}\n".to_owned(),
-        "2 waits of 120 s in all were skipped, on a simulated clock\n".to_owned(),
+        "skipped 2 waits of 120 s in total on a simulated clock\n".to_owned(),
     ] {
         assert!(text.contains(&line), "{line}: {text}");
     }
@@ -128,7 +128,7 @@ async fn an_event_that_says_more_is_refused_alone_with_an_example_that_is_taken(
     }
     let misspelt = r#"message={"name":"erp.made","json":"{}","jason":"{}"}"#;
     let run = order("https://erp.example/orders", &["--event", misspelt]).await;
-    assert!(run.code == Some(2) && run.err.contains("there is no message.jason"), "{run:?}");
+    assert!(run.code == Some(2) && run.err.contains("unknown member message.jason"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,5 +139,5 @@ async fn members_that_no_order_has_are_refused_by_their_path() {
     let run = hand(&misspelt, "https://erp.example/orders", &["--event", "paid"]).await;
     let error = run.typed_error();
     let text = error.to_string();
-    assert!(text.contains("there is no lines[0].cart_line.quantitty, vendor-reference"), "{error:#}");
+    assert!(text.contains("unknown member lines[0].cart_line.quantitty, vendor-reference"), "{error:#}");
 }

@@ -80,10 +80,10 @@ fn a_file_that_cannot_be_read_is_named() {
         let desk = Desk::ring();
         fs::remove_file(desk.path(&format!("{name}.json"))).expect("removed");
         let err = desk.plan(&[]).failed();
-        assert!(err.contains(&format!("{name}.json cannot be read")), "{err}");
+        assert!(err.contains("cannot read ") && err.contains(&format!("{name}.json")), "{err}");
     }
     let err = Desk::ring().plan(&["--existing", "no-such-cart.json"]).failed();
-    assert!(err.contains("no-such-cart.json cannot be read"), "{err}");
+    assert!(err.contains("cannot read no-such-cart.json"), "{err}");
     let err = Desk::ring().plan(&["--strategy", "no-such-strategy.wasm"]).failed();
     assert!(err.contains("no-such-strategy.wasm"), "{err}");
 }

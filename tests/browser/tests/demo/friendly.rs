@@ -93,7 +93,7 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
         shopper.until(&format!("document.querySelector('{step}')")).await;
         press(&shopper, step).await;
     }
-    shopper.until("document.body.innerText.includes('Twikit sent it.')").await;
+    shopper.until("document.body.innerText.includes('Twikit shipped it.')").await;
     configure(&shopper, &admin.demo.lumen, "shirt").await;
     press(&shopper, "#offer").await;
     shopper.close().await;

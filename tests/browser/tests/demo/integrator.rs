@@ -100,7 +100,7 @@ async fn a_shop_is_set_up_with_twikit_from_nothing() {
     // What only this vendor needs is said beside its field.
     integrator.open("/shops/mint/links/edit?product=letter&account=twikit&vendor_product=diamond-letter-jewel").await;
     integrator.press("form.card[method=post] > button").await;
-    integrator.sees("Name the SKUs that this product may be sold as").await;
+    integrator.sees("Enter the allowed SKUs of this product").await;
     integrator.link("mint", "letter", "diamond-letter-jewel", "JEWEL-A").await;
     integrator.close_browser().await;
     admin.close_browser().await;

@@ -62,7 +62,7 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     admin.sees("Retry queued").await;
 
     // The shopper's page follows.
-    shopper.until("document.body.innerText.includes('Twikit sent it.')").await;
+    shopper.until("document.body.innerText.includes('Twikit shipped it.')").await;
     let order = shopper.value("location.pathname.split('/').pop()").await;
     admin.open(&format!("/shops/gems/orders/{}", order.as_str().expect("an order"))).await;
     admin.sees("Shipped").await;
