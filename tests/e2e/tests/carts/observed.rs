@@ -1,4 +1,4 @@
-//! Whoever watches a host hears of each guest call, of what guests logged, and of each request to a vendor.
+//! An observer of a host gets each guest call, the lines that guests log, and each request to a vendor.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use cartwright_e2e::{HOSTILE, World};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::json;
 
-/// Writes down what it hears.
+/// Records its calls.
 #[derive(Default)]
 struct RecordingObserver {
     calls: Mutex<Vec<String>>,
