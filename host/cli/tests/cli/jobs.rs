@@ -1,4 +1,4 @@
-//! `cartwright jobs` and `cartwright orders`: what a host's database holds.
+//! `cartwright jobs` and `cartwright orders`: the content of a host's database.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -124,7 +124,7 @@ impl Host {
         self.store.claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
     }
 
-    /// A job that was away, came back, and of whose last request nobody knows whether it arrived.
+    /// Adds a job that was interrupted, and whose last request may have arrived.
     async fn uncertainty(&self) {
         let claim = self.claim().await;
         let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
@@ -157,7 +157,7 @@ impl Host {
         self.store.finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
     }
 
-    /// Another version of the plugin, which the account has settings for; gives its digest.
+    /// Moves the account to another version of the plugin, and returns its digest.
     async fn moved_to(&self) -> Digest {
         let shop: Shop = serde_json::from_value(json!({
             "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
@@ -327,7 +327,7 @@ async fn without_the_right_key_nothing_is_opened() {
     let other = cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode([8; 32]))]).failed();
     assert!(other.contains("was written with the key"), "{other}");
     cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode(KEY))]).succeeded();
-    // While keys are exchanged, the new one stands first.
+    // During a key rotation, the new key is first.
     let both = format!("{}\n{}", hex::encode([8; 32]), hex::encode(KEY));
     cartwright_with(list, &[("CARTWRIGHT_KEY", &both)]).succeeded();
 }

@@ -1,4 +1,4 @@
-//! `cartwright order`: what an order hook does with an order, tried without a shop.
+//! `cartwright order`: tries an order hook on an order without a shop.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::languages::built;
 use crate::{CommandResult, cartwright};
 
-/// An ERP system that makes what it is given at the second question, and its address.
+/// Starts an ERP system that has made an order at the second query, and returns its URL.
 async fn erp(accepts: StatusCode) -> String {
     let asked = Arc::new(AtomicUsize::new(0));
     let tell = move || {
@@ -33,12 +33,12 @@ fn sample() -> Value {
     serde_json::from_slice(&std::fs::read(sample).expect("the sample")).expect("JSON")
 }
 
-/// Hands the sample's order to the sample's hook, which is set up for this address.
+/// Sends the sample's order to the sample's hook, which is set up for this URL.
 async fn order(url: &str, further: &[&str]) -> CommandResult {
     hand(&sample(), url, further).await
 }
 
-/// The same with another order.
+/// Sends another order.
 async fn hand(order: &Value, url: &str, further: &[&str]) -> CommandResult {
     let folder = TempDir::new().expect("a folder");
     let sample = folder.path().join("order.json");

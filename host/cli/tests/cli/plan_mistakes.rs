@@ -1,4 +1,4 @@
-//! `cartwright plan`: what is said of a mistake, and of whose it is.
+//! `cartwright plan`: the reports of mistakes, and the responsible party of each.
 
 use std::fs;
 
