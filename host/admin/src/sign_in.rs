@@ -103,7 +103,7 @@ async fn sign_in(
         Err(error @ AccessError::Role { .. }) => error.to_string(),
         Err(error) => {
             limits.failed_attempts.failed(from);
-            tracing::info!(%error, ?from, "nobody was signed in");
+            tracing::info!(%error, ?from, "a sign-in failed");
             "We couldn't sign you in. Check the access key and try again.".to_owned()
         }
     };

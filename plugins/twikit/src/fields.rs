@@ -136,7 +136,7 @@ fn page() -> Vec<Field> {
         )
         .help(
             "Twikit names the SKU of a configuration to the shopper's browser only. Where a product allows several, \
-             nobody can confirm that the cheaper one was not picked for the dearer configuration.",
+             no server can confirm that the chosen one belongs to the configuration.",
         )
         .default_text("hold")
         .per_product(),

@@ -242,7 +242,7 @@ pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<N
     // A run without the memos of the creating run would not see the query either, so it reports nothing.
     if ledger.created(identifier) && !ledger.verified(identifier) {
         let text = "Twikit created the order without asking this shop whether it is valid: no Payment Verification webhook is \
-                    configured at Twikit's, so that anybody who learns the payload secret can order. Enter this shop's \
+                    configured at Twikit, so that any person who learns the payload secret can order. Enter this shop's \
                     address for it in the publisher.";
         host.emit(Outcome::Note(message("no-verification", text, &[("identifier", identifier)])))?;
     }

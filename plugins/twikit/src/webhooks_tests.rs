@@ -234,7 +234,7 @@ fn each_parcel_has_an_id_of_its_own_and_keeps_it() {
     ];
     let ids: std::collections::BTreeSet<_> = shipments(&different).into_iter().map(|one| one.id.clone()).collect();
     assert_eq!(ids.len(), different.len());
-    let again = [parcel(json!("PARCEL1"), url, a()), parcel(json!("PARCEL1"), "https://track.example/mended", a())];
+    let again = [parcel(json!("PARCEL1"), url, a()), parcel(json!("PARCEL1"), "https://track.example/corrected", a())];
     let id = shipments(&different)[0].id.clone();
     assert!(id.as_ref().is_some_and(|id| id.len() == 32));
     assert!(shipments(&again).iter().all(|shipment| shipment.id == id));

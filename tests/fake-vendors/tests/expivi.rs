@@ -203,7 +203,7 @@ async fn a_bundle_is_a_family_of_known_products() {
         ("/configured_products", json!([])),
         ("/configured_products/0/uuid", json!("")),
         ("/configured_products/1/uuid", sample(samples::EXPIVI_MULTI)["configured_products"][0]["uuid"].clone()),
-        ("/configured_products/1/parent_uuid", json!("somebody else")),
+        ("/configured_products/1/parent_uuid", json!("another product")),
         ("/configured_products/2/original_uuid", Value::Null),
         ("/configured_products/0/catalogue_id", json!("9")),
     ];

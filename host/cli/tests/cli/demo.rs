@@ -130,7 +130,7 @@ fn a_demo_that_is_interrupted_ends_its_node() {
 /// Returns the response of a URL: status line, headers and body.
 fn asked(method: &str, url: &str, headers: &str) -> String {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http address");
-    let mut to = TcpStream::connect(host).expect("somebody listens");
+    let mut to = TcpStream::connect(host).expect("a listener");
     write!(to, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n").expect("written");
     let mut answer = String::new();
     to.read_to_string(&mut answer).expect("an answer");

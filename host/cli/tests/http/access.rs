@@ -259,7 +259,7 @@ async fn a_server_inside_is_not_asked_for_an_integrator() {
             assert!(!passed, "{url}: {tested:?}");
         }
     }
-    assert_eq!(fake.record().all().len(), before, "nobody asked it");
+    assert_eq!(fake.record().all().len(), before, "the server got no request");
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
         assert_eq!(problem["issues"][0]["message"]["key"], "secret-redirected");
     }
     shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
-    assert!(thief.record().all().is_empty(), "nobody asked the thief");
+    assert!(thief.record().all().is_empty(), "the thief got no request");
     assert!(!fake.record().all().is_empty());
     // Moving the URL is possible with the secret, or by removing it; another path of the same server is not another
     // server.
@@ -132,7 +132,7 @@ async fn an_integrator_reaches_no_private_address_in_any_spelling() {
             assert!(!passed, "{url}: {tested:?}");
         }
     }
-    assert_eq!(fake.record().all().len(), asked, "nobody asked it");
+    assert_eq!(fake.record().all().len(), asked, "the server got no request");
 }
 
 #[tokio::test]

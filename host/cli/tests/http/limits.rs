@@ -86,7 +86,7 @@ async fn a_key_asks_so_often_in_a_second_and_others_are_not_held_up() {
     while refused.is_none() && began.elapsed() < Duration::from_secs(10) {
         refused = Some(admin.get(PLUGINS).await).filter(|reply| reply.status != 200);
     }
-    let refused = refused.expect("somebody is refused");
+    let refused = refused.expect("one request is rejected");
     assert_eq!(refused.header("retry-after"), Some("1"));
     refused.problem(429, "too-many");
     assert_eq!(other.get(PLUGINS).await.status, 200);

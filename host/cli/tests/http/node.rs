@@ -91,7 +91,7 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
     let backend = shop.backend.clone();
     let at = shop.at("/orders/1");
     drop(shop);
-    let Server { node, folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    let Server { node, folder, .. } = Arc::into_inner(server).expect("the only handle");
     // A silent connection does not delay the shutdown, nor does a request that never ends.
     let _silent = TcpStream::connect(node.address()).expect("a connection");
     let mut half = TcpStream::connect(node.address()).expect("a connection");
@@ -138,7 +138,7 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
     }
     let admin = shop.admin.clone();
     drop(shop);
-    let Server { node, folder: _folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    let Server { node, folder: _folder, .. } = Arc::into_inner(server).expect("the only handle");
     let nobody = node.nobody();
     assert_eq!(nobody.get("/health/ready").await.status, 200);
     node.terminate();
@@ -154,7 +154,7 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
         assert!(began.elapsed() < Duration::from_secs(7), "it takes requests for ever");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(began.elapsed() >= Duration::from_secs(2), "it was gone before anybody could know");
+    assert!(began.elapsed() >= Duration::from_secs(2), "the node ended before load balancers could notice");
     // A request that was accepted before gets its response.
     assert!(!adding.is_finished(), "the request was to be out when nothing more was taken");
     let change = adding.await.expect("an answer").ok();

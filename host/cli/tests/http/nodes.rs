@@ -263,7 +263,7 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     while answered.load(Ordering::Relaxed) < KILLED_AT {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let Server { node, folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    let Server { node, folder, .. } = Arc::into_inner(server).expect("the only handle");
     node.kill();
     gone.store(true, Ordering::Relaxed);
     let (mut orders, mut lost) = (BTreeSet::new(), 0);

@@ -35,14 +35,14 @@ impl Collector {
     }
 
     fn spans(&self) -> Vec<Span> {
-        self.spans.lock().expect("nobody panicked").clone()
+        self.spans.lock().expect("no panic").clone()
     }
 }
 
 async fn receive(State(spans): State<Arc<Mutex<Vec<Span>>>>, body: Bytes) {
     let sent = ExportTraceServiceRequest::decode(body).expect("OTLP");
     let sent = sent.resource_spans.into_iter().flat_map(|of| of.scope_spans).flat_map(|of| of.spans);
-    spans.lock().expect("nobody panicked").extend(sent);
+    spans.lock().expect("no panic").extend(sent);
 }
 
 fn text<'a>(span: &'a Span, name: &str) -> Option<&'a str> {
@@ -81,7 +81,7 @@ async fn traced() -> Vec<Span> {
     shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await;
     shop.handled("1").await;
     drop((shop, fake));
-    let server = Arc::into_inner(server).expect("nobody else asks it");
+    let server = Arc::into_inner(server).expect("the only handle");
     server.node.terminate();
     let ended = tokio::task::spawn_blocking(move || server.node.ended(Duration::from_secs(40))).await;
     assert!(ended.expect("its end").success());

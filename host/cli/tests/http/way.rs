@@ -194,7 +194,7 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     let page = shop.backend.get(&shop.at("/orders?search=100&limit=1")).await.ok();
     assert_eq!((&page["orders"][0]["id"], &page["after"]), (&json!("1001"), &json!("1001")), "{page:#}");
     assert_eq!(page["orders"][0]["known"]["lines"], 6, "{page:#}");
-    assert!(!page.to_string().contains("Sample"), "nobody's name or address is in a list: {page:#}");
+    assert!(!page.to_string().contains("Sample"), "a list contains a name or an address: {page:#}");
     let page = shop.backend.get(&shop.at("/orders?after=1001")).await.ok();
     assert_eq!(page, json!({ "orders": [], "after": null }));
     assert!(!fake.uploaded().is_empty(), "Expivi has its configurations");

@@ -130,7 +130,7 @@ async fn texts_of_a_plugin_cannot_steer_whoever_shows_them() {
     let change = misdeed(&world, &account, "markup").await.expect("markup is text");
     let line = &added_lines(&change)[0];
     for text in [&line.title, &line.shown[0].name, &line.shown[0].value] {
-        assert!(text.contains("<script>"), "texts are not escaped here: whoever shows them does");
+        assert!(text.contains("<script>"), "texts are escaped where they are shown");
         assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
     }
 }

@@ -141,7 +141,7 @@ pub(super) async fn file(
     Ok(([(CONTENT_TYPE, job.format.content_type)], job.format.bytes).into_response())
 }
 
-/// Checks that everything but `dpi` and `resolution` is present, and at most one of these two.
+/// Checks that `dpi` and `resolution` are not both present, and that nothing else is missing.
 fn check_request(state: &State, body: &Map<String, Value>) -> Result<(), Refusal> {
     let configured = body.get("configured_product_id").and_then(Value::as_u64);
     let uploaded = lock(&state.state).uploads.known().values().any(|id| Some(*id) == configured);

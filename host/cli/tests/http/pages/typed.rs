@@ -46,7 +46,7 @@ async fn a_quotation_shows_what_each_line_costs_also_where_one_piece_has_no_pric
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "SHIRT-R-L", "prices": [price],
         "purchasable": true,
     });
-    shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": [shirt] })).await.ok();
+    shop.backend.put(&shop.at("/catalog"), &json!({ "variants": [shirt] })).await.ok();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
     let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
     let lines = &asked["operations"][0]["lines"];

@@ -45,7 +45,7 @@ pub struct FakeOrderBook {
 
 impl FakeOrderBook {
     fn away() -> PlatformError {
-        PlatformError("nobody is there".to_owned())
+        PlatformError("unavailable".to_owned())
     }
 
     fn behavior(&self) -> OrderBookBehavior {
