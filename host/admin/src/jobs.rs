@@ -10,17 +10,18 @@ use cartwright_http::api::jobs::of_shop;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
 use cartwright_service::words::{describe_entry, responsible_text};
-use cartwright_store::{JobDetail, JobFilter, JobSummary, RetryMode};
+use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{Done, csrf_field, page, segment, shop_path};
 use super::orders;
 use super::session::{AdminUser, FormData, redirect_with_notice};
-use super::text::{PAGE, PageOf, STATES, describe_outcome, event_text, next_cursor, state, time};
+use super::text::{PAGE, PageOf, STATES, describe_outcome, event_text, next_cursor, state, state_text, time};
 
-/// Number of states that are shown by default: jobs that need a person or are failing.
-const ATTENTION_STATES: usize = 3;
+/// The states that are shown by default: jobs that need a person or are failing.
+const ATTENTION_STATES: [JobStateKind; 3] =
+    [JobStateKind::Stopped, JobStateKind::NeedsMerchant, JobStateKind::Retrying];
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -50,23 +51,24 @@ async fn list(
     Query(Which { state: chosen, page: listed }): Query<Which>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let chosen = chosen.as_deref();
-    if let Some(unknown) = chosen.filter(|chosen| STATES.iter().all(|(name, ..)| name != chosen)) {
-        return Err(Problem::not_found(format!("There is no job status {unknown:?}.")));
-    }
-    let wanted = STATES.iter().enumerate().filter(|(place, (name, ..))| match chosen {
-        Some(chosen) => *name == chosen,
-        None => *place < ATTENTION_STATES,
-    });
+    let unknown = |name: &str| Problem::not_found(format!("There is no job status {name:?}."));
+    let chosen = match &chosen {
+        Some(name) => Some(name.parse::<JobStateKind>().map_err(|_| unknown(name))?),
+        None => None,
+    };
+    let wanted: &[JobStateKind] = match &chosen {
+        Some(chosen) => std::slice::from_ref(chosen),
+        None => &ATTENTION_STATES,
+    };
     let mut found = Vec::new();
-    for (_, (name, text, _)) in wanted {
+    for state in wanted {
         let filter = JobFilter {
             shop: Some(shop.clone()),
-            state: Some((*name).to_owned()),
+            state: Some(*state),
             after: listed.after.clone().filter(|_| chosen.is_some()),
             ..JobFilter::default()
         };
-        found.push((*name, *text, node.store().jobs(&filter, PAGE).await?));
+        found.push((*state, state_text(*state).0, node.store().jobs().list(&filter, PAGE).await?));
     }
     Ok(page(
         &visitor,
@@ -75,15 +77,15 @@ async fn list(
             p { "Each job sends one order event to one vendor. Jobs run and retry automatically." }
             nav.filters aria-label="Statuses" {
                 a href=(shop_path(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "Needs attention" }
-                @for (name, text, _) in STATES {
-                    a href=(shop_path(&shop, &format!("/jobs?state={name}"))) aria-current=[(chosen == Some(name)).then_some("page")] { (text) }
+                @for state in STATES {
+                    a href=(shop_path(&shop, &format!("/jobs?state={}", state.name()))) aria-current=[(chosen == Some(state)).then_some("page")] { (state_text(state).0) }
                 }
             }
-            @for (name, text, jobs) in &found {
+            @for (state, text, jobs) in &found {
                 section {
                     h2 { (text) }
                     @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs)) }
-                    (listed.draw(&shop_path(&shop, "/jobs"), &[("state", *name)], next_cursor(jobs).map(|last| last.id.as_str())))
+                    (listed.draw(&shop_path(&shop, "/jobs"), &[("state", state.name())], next_cursor(jobs).map(|last| last.id.as_str())))
                 }
             }
         },
@@ -186,10 +188,11 @@ fn state_reason(detail: &JobDetail) -> Markup {
 
 fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
     let here = path(shop, &detail.summary.id);
-    let (over, state) = (detail.summary.state.is_over(), detail.summary.state.name());
-    let goes_on = matches!(state, "stopped" | "needs-merchant" | "retrying" | "cancelled");
+    let state = detail.summary.state;
+    let goes_on =
+        matches!(state, JobState::Stopped | JobState::NeedsMerchant | JobState::Retrying { .. } | JobState::Cancelled);
     html! {
-        @if matches!(state, "running" | "waiting") { p { "This job is running. You can retry it when it has stopped." } }
+        @if matches!(state, JobState::Running | JobState::Waiting) { p { "This job is running. You can retry it when it has stopped." } }
         @else { form.card method="post" action=(format!("{here}/replay")) {
             h2 { "Retry job" }
             (csrf_field(visitor))
@@ -206,7 +209,7 @@ fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
             }
             button.quiet name="from" value="beginning" data-ask="Restart this job from the beginning?" { "Restart from the beginning" }
         } }
-        @if !over {
+        @if !state.is_over() {
             form.card method="post" action=(format!("{here}/cancel")) {
                 h2 { "Cancel job" }
                 (csrf_field(visitor))
@@ -229,7 +232,7 @@ async fn retry(
         "beginning" => RetryMode::Restart,
         _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
     };
-    node.store().retry(&id, how, &caller.actor, node.now()).await?;
+    node.store().jobs().retry(&id, how, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &id), Done::Replayed))
 }
 
@@ -240,6 +243,6 @@ async fn cancel(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     of_shop(&node, &shop, &id).await?;
-    node.store().cancel(&id, &caller.actor, node.now()).await?;
+    node.store().jobs().cancel(&id, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &id), Done::Cancelled))
 }

@@ -55,7 +55,7 @@ async fn list(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Result<
 }
 
 async fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Result<Markup, Problem> {
-    let mut keys = node.store().access_keys(None, None, u32::MAX).await?;
+    let mut keys = node.store().access().access_keys(None, None, u32::MAX).await?;
     let now = node.now();
     // Active keys first, the newest first among equals.
     keys.sort_by_key(|key| (!is_active(key, now), std::cmp::Reverse(key.created)));
@@ -258,7 +258,7 @@ async fn rotate(
         return Err(Problem::unprocessable("body", "Choose when the old secret expires."));
     }
     let both = Duration::from_secs(both.into());
-    let made = node.store().rotate_access_key(None, &key, both, &caller.actor, node.now()).await?;
+    let made = node.store().access().rotate_access_key(None, &key, both, &caller.actor, node.now()).await?;
     Ok(secret_response(&visitor, &String::from_utf8_lossy(made.expose()), None))
 }
 
@@ -268,6 +268,6 @@ async fn revoke(
     Path(key): Path<String>,
     _: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
+    node.store().access().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&address("/admin/keys"), Done::Revoked))
 }

@@ -258,7 +258,7 @@ fn by_input(issue: &FieldIssue, product: &str) -> FieldIssue {
 
 /// Returns the products of the shop that the platform has reported.
 async fn products_of_shop(node: &Node, shop: &ShopId) -> Result<BTreeSet<String>, Problem> {
-    let variants = node.store().variants_page(shop, None, None, MAX_LISTED_PRODUCTS).await?;
+    let variants = node.store().catalog().variants_page(shop, None, None, MAX_LISTED_PRODUCTS).await?;
     Ok(variants.into_iter().map(|variant| variant.product).collect())
 }
 

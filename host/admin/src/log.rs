@@ -35,7 +35,7 @@ async fn all(
     State(node): State<Node>,
     Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
-    let entries = node.store().audit_entries(None, before(&shown)?, PAGE).await?;
+    let entries = node.store().audit().entries(None, before(&shown)?, PAGE).await?;
     Ok(page(&visitor, "Audit log", list(&entries, &address("/admin/log"), true, &shown)))
 }
 
@@ -47,7 +47,7 @@ async fn of_shop(
     Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let entries = node.store().audit_entries(Some(&shop), before(&shown)?, PAGE).await?;
+    let entries = node.store().audit().entries(Some(&shop), before(&shown)?, PAGE).await?;
     let entries: Vec<_> = entries.into_iter().map(|entry| redact(&caller, entry)).collect();
     Ok(page(&visitor, "Audit log", list(&entries, &shop_path(&shop, "/log"), false, &shown)))
 }

@@ -37,8 +37,8 @@ async fn read(
 }
 
 async fn endpoint_page(visitor: &AdminUser, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
-    let endpoint = node.store().notification_endpoint(shop).await?;
-    let kept = node.store().notifications(shop, false, None, PAGE).await?;
+    let endpoint = node.store().notifications().endpoint(shop).await?;
+    let kept = node.store().notifications().list(shop, false, None, PAGE).await?;
     let here = shop_path(shop, "/notifications");
     let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
     Ok(page(
@@ -153,9 +153,10 @@ async fn set(
 ) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
     // The networks that an operator granted to the endpoint are kept.
-    let grants = node.store().notification_endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
+    let grants = node.store().notifications().endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
     let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
-    let made = node.store().set_notification_endpoint(&shop, &endpoint, Expected::Any, &caller.actor, node.now()).await;
+    let made =
+        node.store().notifications().set_endpoint(&shop, &endpoint, Expected::Any, &caller.actor, node.now()).await;
     Ok(match made.map_err(Problem::from).map_err(of_field("url")) {
         Ok(Some(secret)) => secret_page(&visitor, &shop, &secret).into_response(),
         Ok(None) => redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Saved).into_response(),
@@ -173,7 +174,7 @@ async fn rotate(
     Path(shop): Path<ShopId>,
     _: FormData,
 ) -> Result<Markup, Problem> {
-    let secret = node.store().rotate_notification_secret(&shop, SECRET_OVERLAP, &caller.actor, node.now()).await?;
+    let secret = node.store().notifications().rotate_secret(&shop, SECRET_OVERLAP, &caller.actor, node.now()).await?;
     Ok(secret_page(&visitor, &shop, &secret))
 }
 
@@ -183,7 +184,7 @@ async fn remove(
     Path(shop): Path<ShopId>,
     _: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().remove_notification_endpoint(&shop, Expected::Any, &caller.actor, node.now()).await?;
+    node.store().notifications().remove_endpoint(&shop, Expected::Any, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Done::RemovedVariants))
 }
 
@@ -193,6 +194,6 @@ async fn retry_notification(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().retry_notification(&shop, sent.text("id"), &caller.actor, node.now()).await?;
+    node.store().notifications().retry(&shop, sent.text("id"), &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Sent))
 }

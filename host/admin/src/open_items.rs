@@ -3,7 +3,7 @@
 use cartwright::ShopId;
 use cartwright_http::access::Caller;
 use cartwright_http::{Node, Problem};
-use cartwright_store::{AccountOutcomeState, JobFilter, QuoteState};
+use cartwright_store::{AccountOutcomeState, JobFilter, JobStateKind, QuoteState};
 
 /// Maximum number of items of each kind that are counted; a badge shows "99+" for that many.
 const MAX_COUNTED: u32 = 100;
@@ -24,24 +24,25 @@ pub(super) struct OpenItems {
 impl OpenItems {
     pub(super) async fn of(node: &Node, shop: &ShopId, caller: &Caller) -> Result<Self, Problem> {
         let store = node.store();
-        let jobs = async |state: &str| {
-            let filter = JobFilter { shop: Some(shop.clone()), state: Some(state.to_owned()), ..JobFilter::default() };
-            Ok::<_, Problem>(store.jobs(&filter, MAX_COUNTED).await?.len())
+        let jobs = async |state: JobStateKind| {
+            let filter = JobFilter { shop: Some(shop.clone()), state: Some(state), ..JobFilter::default() };
+            Ok::<_, Problem>(store.jobs().list(&filter, MAX_COUNTED).await?.len())
         };
         let quotes = match caller.is_admin() {
             true => {
                 let requested = Some(QuoteState::Requested);
-                store.quotes(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
+                store.quotes().list(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
             }
             false => 0,
         };
         Ok(Self {
             changes: store
+                .webhooks()
                 .account_outcomes(shop, Some(AccountOutcomeState::PendingApproval), None, MAX_COUNTED)
                 .await?
                 .len(),
-            failed_jobs: jobs("stopped").await?,
-            jobs_for_merchant: jobs("needs-merchant").await?,
+            failed_jobs: jobs(JobStateKind::Stopped).await?,
+            jobs_for_merchant: jobs(JobStateKind::NeedsMerchant).await?,
             quotes,
         })
     }

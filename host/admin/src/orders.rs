@@ -12,7 +12,9 @@ use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_store::{JobDetail, JobFilter, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome};
+use cartwright_store::{
+    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -62,7 +64,8 @@ async fn list(
     node.host().shop(&shop)?;
     let search = search.trim();
     let wanted = Some(search.to_owned()).filter(|search| !search.is_empty());
-    let orders = node.store().orders(&shop, &OrderFilter { search: wanted, after: shown.after.clone() }, PAGE).await?;
+    let orders =
+        node.store().orders().list(&shop, &OrderFilter { search: wanted, after: shown.after.clone() }, PAGE).await?;
     Ok(page(
         &visitor,
         "Orders",
@@ -141,13 +144,13 @@ async fn read(
     let store = node.store();
     let missing =
         || Problem::not_found(format!("This shop has no order {id}, or the platform has not reported it yet."));
-    let order = store.order(&shop, &id).await?.ok_or_else(missing)?;
-    let closed = store.listed_order(&shop, &id).await?.and_then(|listed| listed.closed);
-    let (outcomes, present) = (store.outcomes(&shop, &id).await?, store.present_outcomes(&shop, &id).await?);
+    let order = store.orders().get(&shop, &id).await?.ok_or_else(missing)?;
+    let closed = store.orders().listed_order(&shop, &id).await?.and_then(|listed| listed.closed);
+    let (outcomes, present) = (store.outcomes().list(&shop, &id).await?, store.outcomes().present(&shop, &id).await?);
     let filter = JobFilter { shop: Some(shop.clone()), order: Some(id.clone()), ..JobFilter::default() };
     let mut jobs = Vec::new();
-    for summary in store.jobs(&filter, MAX_JOBS).await? {
-        jobs.push(match store.job(&summary.id).await {
+    for summary in store.jobs().list(&filter, MAX_JOBS).await? {
+        jobs.push(match store.jobs().get(&summary.id).await {
             // A damaged journal must not hide the order or its other jobs.
             Err(error @ StoreError::Corrupt(_)) => {
                 let reason = StateReason {
@@ -160,7 +163,7 @@ async fn read(
             job => job?,
         });
     }
-    let (events, notices) = (store.events(&shop, &id).await?, store.notices(&shop, &id).await?);
+    let (events, notices) = (store.orders().events(&shop, &id).await?, store.orders().webhooks(&shop, &id).await?);
     let history =
         OrderHistory { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
     let here = path(&shop, &id);
@@ -209,7 +212,7 @@ fn attention(
 ) -> Markup {
     let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.needs_attention).collect();
     let stuck: Vec<&JobDetail> =
-        jobs.iter().filter(|job| matches!(job.summary.state.name(), "stopped" | "needs-merchant")).collect();
+        jobs.iter().filter(|job| matches!(job.summary.state, JobState::Stopped | JobState::NeedsMerchant)).collect();
     // The parts of a bundle are on hold with their parent.
     let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
     let unapproved: Vec<String> = match order.released && open {
@@ -235,7 +238,7 @@ fn attention(
                 }
                 @for job in stuck {
                     li {
-                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state.name() == "stopped" { "job failed" } @else { "action required" } }
+                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state == JobState::Stopped { "job failed" } @else { "action required" } }
                         @if let Some(reason) = &job.reason { ": " (reason.text) }
                     }
                 }
@@ -379,13 +382,13 @@ async fn document(
     Path((shop, order, outcome)): Path<(ShopId, String, i64)>,
 ) -> Result<Redirect, Problem> {
     of_order(&node, &shop, &order, outcome).await?;
-    let link = node.store().document_url(&shop, outcome, DOCUMENT_URL_TTL, node.now()).await?;
+    let link = node.store().documents().document_url(&shop, outcome, DOCUMENT_URL_TTL, node.now()).await?;
     Ok(Redirect::to(&node.public_url(&link.to_string())))
 }
 
 /// Checks that an outcome belongs to this order, so that one order's page cannot resolve another's outcomes.
 async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Result<(), Problem> {
-    let found = node.store().outcomes(shop, order).await?.iter().any(|said| said.id == outcome);
+    let found = node.store().outcomes().list(shop, order).await?.iter().any(|said| said.id == outcome);
     if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }
 }
 
@@ -397,7 +400,7 @@ async fn settle(
 ) -> Result<Redirect, Problem> {
     let outcome: i64 = sent.read("outcome")?;
     of_order(&node, &shop, &order, outcome).await?;
-    node.store().resolve_outcome(&shop, outcome, &caller.actor, node.now()).await?;
+    node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &order), Done::Settled))
 }
 
@@ -407,6 +410,6 @@ async fn close(
     Path((shop, order)): Path<(ShopId, String)>,
     _: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().close_order(&shop, &order, &caller.actor, node.now()).await?;
+    node.store().orders().close_order(&shop, &order, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &order), Done::Closed))
 }

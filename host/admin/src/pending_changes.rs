@@ -34,7 +34,8 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let held = node.store().account_outcomes(&shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
+    let held =
+        node.store().webhooks().account_outcomes(&shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
     Ok(page(
         &visitor,
         "Pending changes",
@@ -121,7 +122,10 @@ async fn approve(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     node.host().shop(&shop)?;
-    node.store().approve_pushed_settings(node.host(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
+    node.store()
+        .webhooks()
+        .approve_pushed_settings(node.host(), &shop, sent.text("id"), &caller.actor, node.now())
+        .await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Approved))
 }
 
@@ -131,7 +135,7 @@ async fn refuse(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().reject_pushed_settings(&shop, sent.text("id"), &caller.actor, node.now()).await?;
+    node.store().webhooks().reject_pushed_settings(&shop, sent.text("id"), &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Refused))
 }
 
@@ -141,6 +145,6 @@ async fn resolve(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().resolve_account_outcome(&shop, sent.text("id"), &caller.actor, node.now()).await?;
+    node.store().webhooks().resolve_account_outcome(&shop, sent.text("id"), &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Settled))
 }

@@ -190,7 +190,7 @@ fn render_result(result: &PreviewResult) -> Markup {
                         @for stage in &result.stages {
                             tr {
                                 th scope="row" { (stage.stage) }
-                                td.number { (milliseconds(stage.micros)) }
+                                td.number { (milliseconds(stage.duration_micros)) }
                                 td.long {
                                     (stage.result)
                                     @for line in &stage.log { div.mark { (line.level) ": " (line.text.trim_end()) } }

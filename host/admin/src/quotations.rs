@@ -58,7 +58,7 @@ async fn list(
     Query(shown): Query<PageOf>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let found = node.store().quotes(&shop, None, shown.after.as_deref(), PAGE, node.now()).await?;
+    let found = node.store().quotes().list(&shop, None, shown.after.as_deref(), PAGE, node.now()).await?;
     Ok(page(
         &visitor,
         "Quotes",
@@ -104,7 +104,7 @@ async fn quote_page(
     entry: &Entry<'_>,
 ) -> Result<Markup, Problem> {
     let id = &shop.id;
-    let Quote { summary, request: asked, offer, order } = node.store().quote(id, quote, node.now()).await?;
+    let Quote { summary, request: asked, offer, order } = node.store().quotes().get(id, quote, node.now()).await?;
     let is_open = matches!(summary.state, QuoteState::Requested | QuoteState::Offered | QuoteState::Expired);
     let here = path(id, &summary.id);
     // The default is a week from now.
@@ -222,7 +222,7 @@ async fn offer(
 }
 
 async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent: &FormData) -> Result<(), Problem> {
-    let kept = node.store().quote(&shop.id, quote, node.now()).await?;
+    let kept = node.store().quotes().get(&shop.id, quote, node.now()).await?;
     let mut issues = Issues::default();
     let mut prices = BTreeMap::new();
     for line in kept.request.lines.iter().filter(|line| line.parent.is_none()) {
@@ -234,7 +234,7 @@ async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent
     let Some(until) = until.filter(|_| issues.is_empty()) else { return Err(issues.into_problem()) };
     let offer = QuoteOffer { quote: quote.to_owned(), prices, until };
     let expected = Expected::Version(sent.text("version"));
-    node.store().offer_quote(node.host(), &shop.id, &offer, expected, &caller.actor, node.now()).await?;
+    node.store().quotes().offer(node.host(), &shop.id, &offer, expected, &caller.actor, node.now()).await?;
     Ok(())
 }
 
@@ -245,8 +245,8 @@ async fn withdraw(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     let expected = Expected::Version(sent.text("version"));
-    let state = node.store().quote(&id, &quote, node.now()).await?.summary.state;
-    node.store().withdraw_quote(&id, &quote, expected, &caller.actor, node.now()).await?;
+    let state = node.store().quotes().get(&id, &quote, node.now()).await?.summary.state;
+    node.store().quotes().withdraw(&id, &quote, expected, &caller.actor, node.now()).await?;
     let what = if state == QuoteState::Offered { Done::Withdrawn } else { Done::Declined };
     Ok(redirect_with_notice(&path(&id, &quote), what))
 }

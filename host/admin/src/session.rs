@@ -120,7 +120,7 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
     let jar = CookieJar::from_headers(request.headers());
     let mut known = None;
     if let Some(cookie) = jar.get(cookie_name(&node)) {
-        match node.store().session(cookie.value(), from, node.now()).await {
+        match node.store().access().session(cookie.value(), from, node.now()).await {
             Ok(session) => {
                 if let Err(wait) = node.limits().check_key(cookie.value(), &session.access.key) {
                     return Problem::from(wait).into_response();

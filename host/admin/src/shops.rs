@@ -124,7 +124,7 @@ async fn overview(
     Path(id): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let ShopSnapshot { accounts, links, .. } = node.host().snapshot(&id)?;
-    let has_origins = !node.store().origins(&id).await?.is_empty();
+    let has_origins = !node.store().shops().origins(&id).await?.is_empty();
     let linked = links.iter().fold(BTreeMap::<_, usize>::new(), |mut counts, link| {
         *counts.entry(&link.account).or_default() += 1;
         counts
@@ -228,7 +228,7 @@ async fn origins(
 }
 
 async fn origins_page(visitor: &AdminUser, node: &Node, id: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
-    let origins = node.store().origins(id).await?;
+    let origins = node.store().shops().origins(id).await?;
     let stored = origins.into_iter().collect::<Vec<_>>().join("\n");
     let help = "One per line, for example https://shop.example. Other sites can't use this shop's storefront keys.";
     Ok(page(

@@ -87,8 +87,8 @@ async fn sign_in(
         return rate_limited(next, wait);
     }
     let begun = async {
-        let access = store.access_key(key, from, now).await?;
-        store.begin_session(&access.key, from, now).await.map(|session| (access.key, session))
+        let access = store.access().access_key(key, from, now).await?;
+        store.access().begin_session(&access.key, from, now).await.map(|session| (access.key, session))
     };
     let told = match begun.await {
         Ok((id, session)) => {
@@ -124,7 +124,7 @@ async fn sign_out(
     _: FormData,
 ) -> Result<Response, Problem> {
     if let Some(session) = session::session(&node, &headers) {
-        node.store().end_session(&session, node.now()).await?;
+        node.store().access().end_session(&session, node.now()).await?;
     }
     let jar = jar.remove(session::cookie(&node, String::new()));
     Ok((jar, Redirect::to(&address("/admin/sign-in"))).into_response())

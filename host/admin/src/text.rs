@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use cartwright::money;
 use cartwright::types::{Money, OrderLine, Outcome};
 use cartwright_service::documents::moment;
-use cartwright_store::{JobState, JobSummary};
+use cartwright_store::{JobState, JobStateKind, JobSummary};
 use maud::{Markup, html};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
@@ -43,23 +43,37 @@ pub(super) fn external_link(address: &str, text: &str) -> Markup {
     }
 }
 
-/// The states of jobs, those that need a person first: name in the API, words, and severity.
-pub(super) const STATES: [(&str, &str, &str); 9] = [
-    ("stopped", "Failed", "bad"),
-    ("needs-merchant", "Action required", "bad"),
-    ("retrying", "Retrying", "warn"),
-    ("sleeping", "Scheduled", ""),
-    ("waiting", "Waiting for vendor", ""),
-    ("running", "Running", ""),
-    ("queued", "Queued", ""),
-    ("done", "Done", "good"),
-    ("cancelled", "Cancelled", ""),
+/// The states of jobs, those that need a person first.
+pub(super) const STATES: [JobStateKind; 9] = [
+    JobStateKind::Stopped,
+    JobStateKind::NeedsMerchant,
+    JobStateKind::Retrying,
+    JobStateKind::Sleeping,
+    JobStateKind::Waiting,
+    JobStateKind::Running,
+    JobStateKind::Queued,
+    JobStateKind::Done,
+    JobStateKind::Cancelled,
 ];
+
+/// Returns the words for a job's state, and its severity.
+pub(super) fn state_text(state: JobStateKind) -> (&'static str, &'static str) {
+    match state {
+        JobStateKind::Stopped => ("Failed", "bad"),
+        JobStateKind::NeedsMerchant => ("Action required", "bad"),
+        JobStateKind::Retrying => ("Retrying", "warn"),
+        JobStateKind::Sleeping => ("Scheduled", ""),
+        JobStateKind::Waiting => ("Waiting for vendor", ""),
+        JobStateKind::Running => ("Running", ""),
+        JobStateKind::Queued => ("Queued", ""),
+        JobStateKind::Done => ("Done", "good"),
+        JobStateKind::Cancelled => ("Cancelled", ""),
+    }
+}
 
 /// Draws a job's state, and when the job continues without a person.
 pub(super) fn state(job: &JobSummary) -> Markup {
-    let name = job.state.name();
-    let (_, text, class) = STATES.into_iter().find(|(known, ..)| *known == name).unwrap_or((name, name, ""));
+    let (text, class) = state_text(job.state.kind());
     html! {
         span.state.(class) { (text) }
         @match job.state {

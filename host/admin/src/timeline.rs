@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use cartwright::describe;
 use cartwright::durable::{Answer, Entry, Record};
 use cartwright::types::{OrderLine, Outcome, Woken};
-use cartwright_store::{JobDetail, OrderWebhook, RecordedEvent, StoredOutcome};
+use cartwright_store::{JobDetail, JobState, OrderWebhook, RecordedEvent, StoredOutcome};
 use maud::{Markup, html};
 
 use super::text::{describe_outcome, event_text, time};
@@ -108,11 +108,11 @@ fn list(entries: &[TimelineEntry]) -> Markup {
 /// Returns the end of a job that does not continue without a person.
 fn end(job: &JobDetail) -> Option<TimelineEntry> {
     let event = event_text(&job.summary.kind);
-    let text = match job.summary.state.name() {
-        "done" => html! { "Finished: " (event) },
-        "cancelled" => html! { "Cancelled: " (event) },
-        name @ ("stopped" | "needs-merchant") => html! {
-            span.state.bad { @if name == "stopped" { "Failed" } @else { "Action required" } } " " (event)
+    let text = match job.summary.state {
+        JobState::Done => html! { "Finished: " (event) },
+        JobState::Cancelled => html! { "Cancelled: " (event) },
+        state @ (JobState::Stopped | JobState::NeedsMerchant) => html! {
+            span.state.bad { @if state == JobState::Stopped { "Failed" } @else { "Action required" } } " " (event)
             @if let Some(reason) = &job.reason { ": " (reason.text) }
         },
         _ => return None,

@@ -33,8 +33,8 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let addresses = node.store().webhook_urls(&shop, None, u32::MAX).await?;
-    let notices = node.store().failed_webhook_deliveries(&shop, None, PAGE).await?;
+    let addresses = node.store().webhooks().webhook_urls(&shop, None, u32::MAX).await?;
+    let notices = node.store().webhooks().failed_webhook_deliveries(&shop, None, PAGE).await?;
     let now = node.now();
     let mut rows = Vec::new();
     for account in &accounts {

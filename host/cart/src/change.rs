@@ -58,6 +58,7 @@ pub enum CartOperation {
         keys: Vec<String>,
     },
     /// Asks the merchant for an offer.
+    #[serde(rename = "request-quotation")]
     RequestQuote {
         /// What for.
         lines: Vec<CartLine>,
@@ -83,7 +84,7 @@ pub struct Stage {
     /// Which.
     pub stage: String,
     /// How long it took, in microseconds.
-    pub micros: u64,
+    pub duration_micros: u64,
     /// What came of it.
     pub result: String,
     /// What a plugin logged meanwhile.

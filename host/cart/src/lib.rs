@@ -17,6 +17,8 @@ mod identity;
 pub mod index;
 pub mod line;
 pub mod money;
+pub mod order_error;
+mod order_event;
 pub mod order_lines;
 mod parts;
 pub mod placement;
@@ -36,10 +38,11 @@ pub use check::{LineCheck, LineState};
 pub use codes::{is_country, is_currency, is_language_tag};
 pub use error::{CartError, SealError};
 pub use line::{CartLine, Pin, SealedPrice, UnverifiedLine};
-pub use order_lines::{
-    MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError, OrderedLine,
-    RESERVED_ID_PREFIX, check_event, check_money, check_order,
+pub use order_error::{
+    MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError, RESERVED_ID_PREFIX,
 };
+pub use order_event::check_event;
+pub use order_lines::{OrderedLine, check_money, check_order};
 pub use quote::QuoteOffer;
 pub use shop::{MAX_STOREFRONT_BODY_BYTES, ReleasePolicy, Shop, StrategyChoice, Visitor};
 

@@ -3,12 +3,10 @@
 //! [`order_lines`] is the only way from cart lines to order lines. A line alone is only as the host sealed it; whether a
 //! bundle is whole, whether a line is sold twice and how many pieces a child has can be told of all lines of the order together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use cartwright_contract::error::SetupError;
-use cartwright_contract::records::{Address, Event, EventKind, LineQuantity, Money, Order, OrderLine};
+use cartwright_contract::records::{Address, Money, Order, OrderLine};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::budget::MAX_LINES;
 use crate::check::is_bundle_consistent;
@@ -16,17 +14,8 @@ use crate::codes::{is_country, is_currency, is_language_tag};
 use crate::error::SealError;
 use crate::line::CartLine;
 use crate::money::MAX_SCALE;
+use crate::order_error::{MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError};
 use crate::shop::Shop;
-
-/// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
-pub const MAX_ORDER_ID_BYTES: usize = 200;
-/// Maximum length of any other text of an order: a line of an address, a number, a status.
-pub const MAX_ORDER_TEXT_BYTES: usize = 1_000;
-/// Maximum version of an order: databases store it as a signed number of 64 bits.
-pub const MAX_ORDER_VERSION: u64 = i64::MAX as u64;
-/// The first character of the ids that the host gives orders and events of its own. A platform's ids never begin with it, so that
-/// the two never meet.
-pub const RESERVED_ID_PREFIX: char = '~';
 
 /// The earliest and the latest year that an order may be placed in.
 const PLACED_AT_YEARS: std::ops::RangeInclusive<i16> = 1990..=2199;
@@ -55,236 +44,6 @@ impl<'a> OrderedLine<'a> {
     pub fn new(id: &'a str, line: &'a CartLine) -> Self {
         Self { id, line, quantity: None, released: true, approved: false, status: None }
     }
-}
-
-/// Why an order is refused. Nothing was recorded.
-#[derive(Debug, Clone, thiserror::Error, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
-pub enum OrderError {
-    /// The shop is not set up.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// An id cannot be one.
-    #[error(
-        "{field} {value:?} cannot be used: use 1 to {MAX_ORDER_ID_BYTES} bytes without control characters, and neither `.` nor `..`"
-    )]
-    Id {
-        /// Which id.
-        field: &'static str,
-        /// The beginning of it.
-        value: String,
-    },
-    /// An id is one of the host's own.
-    #[error(
-        "{field} {value:?} cannot be used: ids that begin with {RESERVED_ID_PREFIX:?} are the host's own; use another first character"
-    )]
-    ReservedId {
-        /// Which id.
-        field: &'static str,
-        /// The id.
-        value: String,
-    },
-    /// A text is too long.
-    #[error("{field} has {length} bytes; at most {MAX_ORDER_TEXT_BYTES} are allowed")]
-    Text {
-        /// Which text.
-        field: String,
-        /// How long it is.
-        length: usize,
-    },
-    /// The order has too many lines.
-    #[error("the order has {0} lines; at most {MAX_LINES} are allowed")]
-    TooManyLines(usize),
-    /// Two lines have one id.
-    #[error("duplicate line id {0:?}; give each line of the order its own id")]
-    DuplicateId(String),
-    /// A cart line was sold twice.
-    #[error("the lines {first:?} and {second:?} are the same cart line {key}; report it once, with the pieces of both")]
-    DuplicateLine {
-        /// The first line's id.
-        first: String,
-        /// The second line's id.
-        second: String,
-        /// The cart line's key.
-        key: String,
-    },
-    /// A line is not as the host sealed it: its reference and its bill of materials decide what is made.
-    #[error("the line {line:?} ({key}): {fault}; report the cart line as the host gave it")]
-    Seal {
-        /// The line's id.
-        line: String,
-        /// The cart line's key.
-        key: String,
-        /// Why.
-        fault: SealError,
-    },
-    /// A child is sold without its bundle.
-    #[error(
-        "the line {line:?} is a part of the bundle {parent}, which the order does not hold; report the bundle with all its lines"
-    )]
-    MissingBundle {
-        /// The line's id.
-        line: String,
-        /// The parent's key.
-        parent: String,
-    },
-    /// A bundle is not whole.
-    #[error(
-        "the bundle {line:?} is not whole, or its lines were sealed at different times; report the bundle with all its lines, as the cart holds them"
-    )]
-    IncompleteBundle {
-        /// The id of the parent's line.
-        line: String,
-    },
-    /// More pieces than were sealed.
-    #[error(
-        "the line {line:?} has the quantity {quantity}, its cart line was sealed for {sealed}; report at most {sealed}, or add a cart line of {quantity}"
-    )]
-    Quantity {
-        /// The line's id.
-        line: String,
-        /// How many pieces were reported.
-        quantity: u32,
-        /// How many were sealed.
-        sealed: u32,
-    },
-    /// A child's pieces do not go with its bundle's.
-    #[error(
-        "the line {line:?} is a part of a bundle and has {quantity} pieces; {bundles} of the bundle need {expected}: report {expected}, or leave out the quantity of this line"
-    )]
-    ChildQuantity {
-        /// The line's id.
-        line: String,
-        /// How many pieces were reported.
-        quantity: u32,
-        /// How many bundles were reported.
-        bundles: u32,
-        /// How many pieces go with them.
-        expected: u64,
-    },
-    /// A line is priced in another currency.
-    #[error(
-        "the line {line:?} is priced in {found}, the order in {expected}; nothing is converted: price the line anew in the cart"
-    )]
-    Currency {
-        /// The line's id.
-        line: String,
-        /// The line's currency.
-        found: String,
-        /// The order's.
-        expected: String,
-    },
-    /// An amount cannot be one.
-    #[error("{field}: {reason}")]
-    Money {
-        /// Which amount.
-        field: &'static str,
-        /// Why.
-        reason: String,
-    },
-    /// The order is in another currency than the shop.
-    #[error(
-        "the order is in {found}, the shop sells in {expected}; report it in {expected}, or set the shop's currency"
-    )]
-    OtherCurrency {
-        /// The order's currency.
-        found: String,
-        /// The shop's.
-        expected: String,
-    },
-    /// A time cannot be one.
-    #[error("{field} {value:?} is not a time between the years 1990 and 2199 (RFC 3339, UTC)")]
-    Time {
-        /// Which time.
-        field: &'static str,
-        /// The beginning of it.
-        value: String,
-    },
-    /// The number is one that nobody can read or find.
-    #[error("the order's number is blank; leave it out, and the order's id stands in its place")]
-    BlankNumber,
-    /// The version is larger than what is stored.
-    #[error("the order's version {0} is too large; use at most {MAX_ORDER_VERSION}")]
-    Version(u64),
-    /// The language is not a tag.
-    #[error("the order's language {0:?} is not a language tag; use BCP 47, such as en or nl-BE")]
-    Language(String),
-    /// The country of an address is not a code.
-    #[error(
-        "the country {value:?} of the {owner} address is not a country; use an ISO 3166-1 alpha-2 code in capitals, such as NL"
-    )]
-    Country {
-        /// Whose address.
-        owner: &'static str,
-        /// The beginning of it.
-        value: String,
-    },
-    /// The payment is not a known word.
-    #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
-    Payment(String),
-    /// What happened cannot have left the order as it is reported.
-    #[error(
-        "the event says that the order was {kind}, and the order has {found}; report the order as it is after the event, with {expected}, or what else happened"
-    )]
-    Contradiction {
-        /// What happened.
-        kind: &'static str,
-        /// What the order has.
-        found: &'static str,
-        /// What it would have.
-        expected: &'static str,
-    },
-    /// Pieces of a line that the order does not have.
-    #[error("{field} names the line {line:?}, which the order does not have; name a line of the order by its id")]
-    UnknownLine {
-        /// What names it.
-        field: &'static str,
-        /// The beginning of the line's id.
-        line: String,
-    },
-    /// Pieces of one line twice.
-    #[error("{field} names the line {line:?} twice; name it once, with all its pieces")]
-    DuplicateLineQuantity {
-        /// What names it.
-        field: &'static str,
-        /// The line's id.
-        line: String,
-    },
-    /// Pieces of a line, and none of them.
-    #[error("{field} names 0 pieces of the line {line:?}; name 1 or more, or leave the line out")]
-    ZeroQuantity {
-        /// What names it.
-        field: &'static str,
-        /// The line's id.
-        line: String,
-    },
-    /// More pieces of a line than were sealed.
-    #[error("{field} names {quantity} pieces of the line {line:?}, of which {sealed} were sold; name at most {sealed}")]
-    QuantityTooLarge {
-        /// What names it.
-        field: &'static str,
-        /// The line's id.
-        line: String,
-        /// How many pieces were reported.
-        quantity: u32,
-        /// How many were sealed.
-        sealed: u32,
-    },
-}
-
-/// Why an amount that a platform names cannot be one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MoneyFault {
-    /// The currency is not a code.
-    #[error("{0:?} is not a currency; use an ISO 4217 code in capitals, such as EUR")]
-    Currency(String),
-    /// The scale is not one.
-    #[error("an amount has 0 to {MAX_SCALE} decimals, not {0}")]
-    Scale(u8),
-    /// The amount is below zero.
-    #[error("an amount is not negative")]
-    Negative,
 }
 
 /// Checks an amount that a platform names: a currency of three ASCII capitals, 0 to [`MAX_SCALE`] decimals, not below zero.
@@ -426,75 +185,7 @@ fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, Order
     Ok(pieces)
 }
 
-/// Checks what a platform reports of an order beside its cart lines: ids, texts, money and times are within bounds, the event's id is
-/// none of the host's own, its kind and the order's state agree, and pieces that were paid back or sent are of the order's lines: each line
-/// is named once, with 1 to as many pieces as were sealed, however many are left to be made. `sealed` knows the pieces of a line's cart
-/// line.
-///
-/// # Errors
-/// [`OrderError`] names what is wrong.
-pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
-    check_id("the event id", &event.id)?;
-    if event.id.starts_with(RESERVED_ID_PREFIX) {
-        return Err(OrderError::ReservedId { field: "the event id", value: event.id.clone() });
-    }
-    check_time("the event's time", &event.at)?;
-    if let EventKind::Refunded(refund) = &event.kind
-        && let Some(amount) = &refund.amount
-    {
-        check_amount("the amount that is paid back", amount)?;
-        if amount.currency != event.order.total.currency {
-            let reason = format!("it is in {}, the order in {}", amount.currency, event.order.total.currency);
-            return Err(OrderError::Money { field: "the amount that is paid back", reason });
-        }
-    }
-    check_order(&event.order)?;
-    check_line_quantities(event, sealed)?;
-    check_state(&event.kind, &event.order)
-}
-
-fn check_line_quantities(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
-    let (field, named): (_, &[LineQuantity]) = match &event.kind {
-        EventKind::Refunded(refund) => ("the refund", &refund.lines),
-        EventKind::Fulfilled(shipment) => ("the shipment", &shipment.lines),
-        _ => return Ok(()),
-    };
-    let mut lines = BTreeSet::new();
-    for LineQuantity { line, quantity } in named {
-        let unknown = || OrderError::UnknownLine { field, line: line.chars().take(80).collect() };
-        let ordered = event.order.lines.iter().find(|ordered| ordered.id == *line).ok_or_else(unknown)?;
-        let (sealed, quantity) = (sealed(ordered), *quantity);
-        if !lines.insert(line) {
-            return Err(OrderError::DuplicateLineQuantity { field, line: line.clone() });
-        }
-        if quantity == 0 {
-            return Err(OrderError::ZeroQuantity { field, line: line.clone() });
-        }
-        if quantity > sealed {
-            return Err(OrderError::QuantityTooLarge { field, line: line.clone(), quantity, sealed });
-        }
-    }
-    Ok(())
-}
-
-/// Refuses an order that what happened to it cannot have left so. An order that costs nothing needs no payment, and a platform that
-/// reports late tells of the order as it is by then: paid, and paid back since.
-fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
-    const UNPAID: &str = "the payment \"none\"";
-    let is_unpaid = order.payment == "none" && order.total.minor > 0;
-    let (kind, found, expected) = match kind {
-        EventKind::Cancelled if !order.cancelled => ("cancelled", "`cancelled` false", "`cancelled` true"),
-        EventKind::Paid if is_unpaid => ("paid", UNPAID, "\"full\", or \"part\""),
-        EventKind::PartlyPaid if is_unpaid => ("paid in part", UNPAID, "\"part\""),
-        EventKind::Refunded(_) if is_unpaid => {
-            ("paid back", UNPAID, "\"refunded\", or with \"part\" or \"full\" where something stays paid")
-        }
-        _ => return Ok(()),
-    };
-    Err(OrderError::Contradiction { kind, found, expected })
-}
-
-/// Checks an order beside its cart lines, as [`check_event`] does.
+/// Checks an order beside its cart lines, as [`check_event`](crate::check_event) does.
 ///
 /// # Errors
 /// [`OrderError`] names what is wrong.
@@ -544,7 +235,7 @@ fn check_address(owner: &'static str, address: &Address) -> Result<(), OrderErro
     texts.try_for_each(|text| check_text(&format!("a line of the {owner} address"), text))
 }
 
-fn check_id(field: &'static str, id: &str) -> Result<(), OrderError> {
+pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), OrderError> {
     // Browsers and proxies take these two out of an address.
     let is_dots = matches!(id, "." | "..");
     if (1..=MAX_ORDER_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control) && !is_dots {
@@ -560,11 +251,11 @@ fn check_text(field: &str, text: &str) -> Result<(), OrderError> {
     }
 }
 
-fn check_amount(field: &'static str, amount: &Money) -> Result<(), OrderError> {
+pub(crate) fn check_amount(field: &'static str, amount: &Money) -> Result<(), OrderError> {
     check_money(amount).map_err(|fault| OrderError::Money { field, reason: fault.to_string() })
 }
 
-fn check_time(field: &'static str, text: &str) -> Result<(), OrderError> {
+pub(crate) fn check_time(field: &'static str, text: &str) -> Result<(), OrderError> {
     let at = text.parse::<Timestamp>().ok();
     match at.map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).year()) {
         Some(year) if PLACED_AT_YEARS.contains(&year) => Ok(()),

@@ -1,8 +1,9 @@
-use cartwright_contract::records::{Refund, Shipment};
+use cartwright_contract::records::{Event, EventKind, LineQuantity, Refund, Shipment};
 use cartwright_contract::settings::Secret;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::order_event::check_event;
 
 /// A shop that sells in euros.
 fn shop() -> Shop {

@@ -19,7 +19,6 @@ pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
 }
 
 /// What is wanted in the place of which lines.
-#[derive(Default)]
 pub struct Placement {
     pub wanted: Vec<Wanted>,
     /// For each of them the line that goes.

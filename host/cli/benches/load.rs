@@ -182,7 +182,7 @@ async fn floor(shop: &Shop, told: Value) -> String {
     let picture = store.get(&id, &picture).await.expect("the database").expect("a picture");
     let answer = move |headers: HeaderMap, body: Bytes| async move {
         let key = headers[AUTHORIZATION].to_str().expect("a key").trim_start_matches("Bearer ").to_owned();
-        store.access_key(&key, None, SystemTime::now()).await.expect("a key");
+        store.access().access_key(&key, None, SystemTime::now()).await.expect("a key");
         let asked: Value = serde_json::from_slice(&body).expect("JSON");
         let configuration = asked["configuration"].as_str().expect("a configuration");
         let digest = Digest::of(configuration.as_bytes());

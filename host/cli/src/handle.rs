@@ -1,4 +1,4 @@
-//! `cartwright order`: runs an order hook on files.
+//! `cartwright handle`: runs an order hook on files.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

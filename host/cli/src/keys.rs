@@ -21,7 +21,7 @@ pub(crate) struct Keys {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    Create(Create),
+    Make(Create),
     List(List),
     Revoke(Revoke),
 }
@@ -84,7 +84,7 @@ struct Revoke {
 pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
     let now = SystemTime::now();
     match arguments.command {
-        Command::Create(Create { role, shop, label, networks, database, actor }) => {
+        Command::Make(Create { role, shop, label, networks, database, actor }) => {
             let role = match (role, shop) {
                 (RoleName::Storefront, Some(shop)) => Role::Storefront { shop },
                 (RoleName::Integrator, Some(shop)) => Role::Integrator { shop },
@@ -97,7 +97,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             // The first key of an installation is created before the first node starts, so the database may not exist
             // yet.
             let store = database.open_or_create().await?;
-            let made = store.create_access_key(&key, &actor.name(), now).await;
+            let made = store.access().create_access_key(&key, &actor.name(), now).await;
             let (_, text) = made.map_err(|error| match error {
                 StoreError::NotFound { what: "shop", id } => anyhow!(
                     "shop {id} not found; create it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
@@ -107,7 +107,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             print_line!("{}", String::from_utf8_lossy(text.expose()));
         }
         Command::List(List { database }) => {
-            for key in database.open().await?.access_keys(None, None, u32::MAX).await? {
+            for key in database.open().await?.access().access_keys(None, None, u32::MAX).await? {
                 let shop = key.role.shop().map_or_else(|| "every shop".to_owned(), ToString::to_string);
                 let ended = key.revoked.map_or_else(String::new, |at| format!(", revoked {}", moment(at)));
                 let used = key.last_used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", moment(at)));
@@ -115,7 +115,7 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Revoke(Revoke { key, database, actor }) => {
-            database.open().await?.revoke_access_key(None, &key, &actor.name(), now).await?;
+            database.open().await?.access().revoke_access_key(None, &key, &actor.name(), now).await?;
             print_line!("{key} is revoked");
         }
     }

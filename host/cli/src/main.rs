@@ -33,11 +33,11 @@ use clap::{Parser, Subcommand};
 #[cfg_attr(
     feature = "demo",
     doc = "Begin with `cartwright demo`, which opens two shops with fake vendors in your browser, then look at a plugin with `cartwright \
-           inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright order`."
+           inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright handle`."
 )]
 #[cfg_attr(
     not(feature = "demo"),
-    doc = "Inspect a plugin with `cartwright inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright order`."
+    doc = "Inspect a plugin with `cartwright inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright handle`."
 )]
 #[derive(Parser)]
 #[command(name = "cartwright", version, max_term_width = 100)]
@@ -50,7 +50,7 @@ struct Arguments {
 enum Command {
     Inspect(inspect::Arguments),
     Plan(Box<plan::Arguments>),
-    Order(Box<handle::Arguments>),
+    Handle(Box<handle::Arguments>),
     Jobs(desk::Jobs),
     Orders(desk::Orders),
     Keys(keys::Keys),
@@ -69,7 +69,7 @@ async fn main() -> ExitCode {
     let result = match command {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
-        Command::Order(arguments) => handle::run(*arguments).await,
+        Command::Handle(arguments) => handle::run(*arguments).await,
         Command::Jobs(arguments) => desk::run_jobs(arguments).await,
         Command::Orders(arguments) => desk::run_orders(arguments).await,
         Command::Keys(arguments) => keys::run(arguments).await,

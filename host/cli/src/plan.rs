@@ -63,8 +63,8 @@ pub(crate) struct Arguments {
     /// The quantity. Default: 1, or with --replace the quantity of the replaced line.
     #[arg(long)]
     quantity: Option<u32>,
-    /// Replace the line of --existing with this key, or with a key that begins so, instead of adding a line.
-    #[arg(long, value_name = "KEY", requires = "existing")]
+    /// Replace the line of --cart with this key, or with a key that begins so, instead of adding a line.
+    #[arg(long, value_name = "KEY", requires = "cart")]
     replace: Option<String>,
     /// A grant that a previous run lacked: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without
     /// TLS, or a network. The hosts that the plugin declares are already granted.
@@ -146,7 +146,7 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
         .with_context(|| format!("{} is not a product link", arguments.association.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
-    host.link(&id, link).await?;
+    host.link(&id, &[link]).await?;
 
     let lines: Vec<CartLine> = match &arguments.cart {
         Some(path) => match json_file(path)? {
@@ -234,7 +234,7 @@ async fn strategy(
 
 fn explain(stages: &[Stage]) {
     for stage in stages {
-        print_line!("{:>8} µs  {:<11} {}", stage.micros, stage.stage, stage.result);
+        print_line!("{:>8} µs  {:<11} {}", stage.duration_micros, stage.stage, stage.result);
         for line in &stage.log {
             print_line!("{:>13}{}: {}", "", line.level, line.text.trim_end());
         }

@@ -48,8 +48,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let store = database::open_or_create(&config.database, config.key_file.as_deref()).await?;
     let clock = Arc::new(SystemClock);
     let observability = Arc::new(Observability::new(clock));
-    store.set_cart_quota(config.cart_quota_bytes);
-    store.set_webhook_quota(config.webhook_quota_bytes);
+    store.blobs().set_cart_quota(config.cart_quota_bytes);
+    store.webhooks().set_webhook_quota(config.webhook_quota_bytes);
     let rate_limit = RateLimitRules::per_second(config.vendor_requests_per_second);
     let health = Rules { rate_limit, ..Rules::default() };
     let installation =

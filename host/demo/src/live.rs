@@ -51,7 +51,7 @@ pub(crate) async fn run(
     )
     .await?;
     let key = NewAccessKey { role: Role::Admin, label: "demo".to_owned(), networks: Vec::new(), expires: None };
-    let (_, key) = stored.store.create_access_key(&key, "demo", SystemTime::now()).await?;
+    let (_, key) = stored.store.access().create_access_key(&key, "demo", SystemTime::now()).await?;
     let key = String::from_utf8(key.expose().to_vec()).context("a key is text")?;
 
     let serving = ServeOptions {

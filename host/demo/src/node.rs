@@ -74,7 +74,7 @@ pub(crate) async fn work(url: String) -> anyhow::Result<()> {
     let worker = Worker::start(host, store.clone(), clock.clone(), settings);
     loop {
         let now = clock.now();
-        let jobs = store.jobs(&JobFilter::default(), u32::MAX).await?;
+        let jobs = store.jobs().list(&JobFilter::default(), u32::MAX).await?;
         match jobs.iter().filter_map(|job| due(job, now)).min() {
             Some(next) => clock.advance_to(next),
             None => break,

@@ -34,7 +34,7 @@ pub(crate) async fn start(
     let mut webhooks = BTreeMap::new();
     for endpoint in &host.current_version(shop, account)?.metadata().endpoints {
         let to = Destination { shop: shop.clone(), account: account.clone(), endpoint: endpoint.name.clone() };
-        let address = store.create_webhook_url(&to, "demo", SystemTime::now()).await?;
+        let address = store.webhooks().create_webhook_url(&to, "demo", SystemTime::now()).await?;
         webhooks.insert(to.endpoint, format!("{document_base_url}webhooks/{}", *address.reveal()));
     }
     let (installation, faults) = Installation::open(host, store).await?;

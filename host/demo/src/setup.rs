@@ -48,14 +48,14 @@ impl StoredDemo {
     pub(crate) async fn keep(&self, host: &Cartwright, shop: &ShopId) -> anyhow::Result<()> {
         let now = SystemTime::now();
         let snapshot = host.snapshot(shop)?;
-        self.store.save_shop(&snapshot.shop, now).await?;
+        self.store.shops().save_shop(&snapshot.shop, now).await?;
         for account in &snapshot.accounts {
             let plugin = host.current_version(shop, &account.id)?;
             let bytes = source::bytes(plugin.id().as_str())?;
-            self.store.save_component(plugin.id(), &plugin.metadata().identity.version, &bytes, now).await?;
-            self.store.save_account(shop, account, now).await?;
+            self.store.components().save(plugin.id(), &plugin.metadata().identity.version, &bytes, now).await?;
+            self.store.shops().save_account(shop, account, now).await?;
         }
-        self.store.save_links(shop, &snapshot.links, now).await?;
+        self.store.shops().save_links(shop, &snapshot.links, now).await?;
         Ok(())
     }
 

@@ -125,7 +125,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
     if is_counted && let Err(wait) = limits.check_client(from) {
         return Problem::from(wait).into_response();
     }
-    match node.store().access_key(&text, from, node.now()).await {
+    match node.store().access().access_key(&text, from, node.now()).await {
         Ok(access) => {
             let caller = Caller { address: from, ..Caller::of(access) };
             let asked = match &caller.role {

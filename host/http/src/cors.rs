@@ -18,7 +18,7 @@ pub(crate) fn layer(node: Node) -> CorsLayer {
         async move {
             let (Some(shop), Ok(origin)) = (shop, origin.to_str()) else { return false };
             // While the database is away nothing else works either.
-            node.store().origins(&shop).await.is_ok_and(|origins| origins.contains(origin))
+            node.store().shops().origins(&shop).await.is_ok_and(|origins| origins.contains(origin))
         }
     });
     CorsLayer::new()

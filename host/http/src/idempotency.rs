@@ -144,7 +144,7 @@ impl Once {
         let NamedRequest { node, caller, name, request, state, .. } = &*self.0;
         let (body, request) = (body.clone(), request.clone());
         let digest = compute(body.len(), move || Digest::of(format!("{request} {}", Digest::of(&body)).as_bytes()));
-        let problem = match node.store().begin_request(caller, name, &digest.await, node.now()).await? {
+        let problem = match node.store().idempotency().begin_request(caller, name, &digest.await, node.now()).await? {
             BeginOutcome::New(csrf_field) => {
                 *lock(state) = RequestProgress::BeginOutcome(csrf_field);
                 return Ok(());
@@ -230,15 +230,15 @@ async fn store_response(node: &Node, csrf_field: &RequestToken, response: Respon
             };
             let of = parts.extensions.get::<OrderResponse>().cloned();
             let orders: Vec<_> = of.into_iter().map(|OrderResponse(shop, order)| (shop, order)).collect();
-            store.answer_request(csrf_field, &answer, &orders, node.now()).await?;
+            store.idempotency().answer_request(csrf_field, &answer, &orders, node.now()).await?;
             Ok(Response::from_parts(parts, Body::from(body)))
         }
         Ok(body) => {
-            store.forget_request(csrf_field).await?;
+            store.idempotency().forget_request(csrf_field).await?;
             Ok(Response::from_parts(parts, Body::from(body)))
         }
         Err(error) => {
-            store.forget_request(csrf_field).await?;
+            store.idempotency().forget_request(csrf_field).await?;
             Err(read_error(&error))
         }
     }

@@ -86,7 +86,7 @@ fn webhook_response(WebhookResponse { status, headers, body }: WebhookResponse) 
 
 async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookError> {
     let address: WebhookToken = address.parse()?;
-    let known = node.store().webhook_url(address.selector()).await;
+    let known = node.store().webhooks().webhook_url(address.selector()).await;
     let known = known.map_err(|error| WebhookDeliveryStoreError::Failed(error.to_string()))?;
     Ok(address.resolve(known.as_ref().map(|(stored, held)| (stored, *held)), node.now())?)
 }
@@ -94,7 +94,7 @@ async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookE
 async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Problem> {
     let found = async {
         let link: DocumentUrl = uri.to_string().parse()?;
-        node.store().document(&link, node.now()).await
+        node.store().documents().document(&link, node.now()).await
     };
     match found.await {
         Ok(file) => {
@@ -120,7 +120,7 @@ async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Proble
 async fn picture(State(node): State<Node>, Path((shop, digest)): Path<(String, String)>) -> Result<Response, Problem> {
     let missing = || Problem::not_found("there is no such picture");
     let (shop, digest): (ShopId, Digest) = shop.parse().ok().zip(digest.parse().ok()).ok_or_else(missing)?;
-    let info = node.store().blob_info(&shop, &digest).await?.ok_or_else(missing)?;
+    let info = node.store().blobs().blob_info(&shop, &digest).await?.ok_or_else(missing)?;
     // Everything else that is kept by its digest is not for everybody.
     if !info.is_thumbnail || !SAFE_PICTURES.contains(&info.media_type.as_str()) {
         return Err(missing());

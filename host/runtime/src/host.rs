@@ -4,94 +4,56 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use arc_swap::ArcSwap;
 use cartwright_cart::price_memory::PriceCache;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::platform::{Blobs, Catalog, MemoryBlobs, MemoryCatalog, MemoryOrderBook, OrderBook};
+use cartwright_contract::platform::{Blobs, Catalog, OrderBook};
 use cartwright_contract::settings::Secret;
+use cartwright_engine::health::{Health, Rules};
+use cartwright_engine::{Engine, EngineOptions, Limits, Observer, Platform, PluginVersion, StartError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use wasmtime::Engine;
-use wasmtime::component::Linker;
 
-use crate::capability::{Platform, egress, token};
 use crate::cart::DecodeSlots;
-use crate::engine::{Ticker, engine};
-use crate::guest::GuestState;
-use crate::health::{Health, Rules};
-use crate::limits::Limits;
-use crate::observe::Observer;
-use crate::plugin::PluginVersion;
-use crate::shop::ShopSlot;
-use crate::slots::Slots;
+use crate::shop::ShopState;
 use crate::work::BlockingWork;
 
 /// What is encoded in the parts of a reference.
 const REFERENCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// The host could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// wasmtime refused its settings.
-    #[error("the WebAssembly engine cannot be started: {0}")]
-    Engine(String),
-    /// The cache folder cannot be used.
-    #[error("the cache folder {path} cannot be used: {error}")]
-    Cache {
-        /// The folder.
-        path: String,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The machine gives no random numbers.
-    #[error("the system's random number generator failed: {0}")]
-    Random(String),
-    /// The thread that measures guest time cannot be started.
-    #[error("the ticker thread cannot be started: {0}")]
-    Ticker(std::io::Error),
-}
-
 /// How a host is to be. Made by [`Cartwright::builder`].
 pub struct Builder {
-    catalog: Arc<dyn Catalog>,
-    order_book: Arc<dyn OrderBook>,
-    blobs: Arc<dyn Blobs>,
-    limits: Limits,
-    cache: Option<std::path::PathBuf>,
+    engine: EngineOptions,
     installation: String,
-    secret: Option<Secret>,
-    health: Rules,
-    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Builder {
     /// The platform's catalogue. An empty one in memory otherwise.
     pub fn catalog(mut self, catalog: Arc<dyn Catalog>) -> Self {
-        self.catalog = catalog;
+        self.engine.catalog = catalog;
         self
     }
 
     /// The platform's orders. An empty book in memory otherwise.
     pub fn order_book(mut self, order_book: Arc<dyn OrderBook>) -> Self {
-        self.order_book = order_book;
+        self.engine.order_book = order_book;
         self
     }
 
     /// Where bytes are kept. In memory otherwise.
     pub fn blobs(mut self, blobs: Arc<dyn Blobs>) -> Self {
-        self.blobs = blobs;
+        self.engine.blobs = blobs;
         self
     }
 
     /// The limits of each call.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.engine.limits = limits;
         self
     }
 
     /// A folder for compiled components, used by this host alone. Nothing is kept otherwise.
     pub fn cache(mut self, folder: impl AsRef<Path>) -> Self {
-        self.cache = Some(folder.as_ref().to_owned());
+        self.engine.cache = Some(folder.as_ref().to_owned());
         self
     }
 
@@ -104,20 +66,20 @@ impl Builder {
     /// What the random numbers of durable hooks follow from, 32 random bytes or more: the same on every node and after every
     /// restart, or a hook that uses random numbers cannot be replayed there. One that holds until the process ends otherwise.
     pub fn secret(mut self, secret: Secret) -> Self {
-        self.secret = Some(secret);
+        self.engine.secret = Some(secret);
         self
     }
 
     /// When a vendor's server is left alone, and how fast it is asked; each shop's hosts count by themselves. The default rules
     /// otherwise.
     pub fn health(mut self, rules: Rules) -> Self {
-        self.health = rules;
+        self.engine.health = rules;
         self
     }
 
     /// Who hears of each guest call, what guests log, and each request to a vendor. Nobody otherwise.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
+        self.engine.observer = Some(observer);
         self
     }
 
@@ -126,47 +88,10 @@ impl Builder {
     /// # Errors
     /// When the engine, the cache folder, the ticker thread or randomness cannot be had.
     pub fn start(self) -> Result<Cartwright, StartError> {
-        let engine_error = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
-        let engine = engine(&self.limits).map_err(engine_error)?;
-        let mut linker = Linker::new(&engine);
-        crate::capability::wasi::link(&mut linker).map_err(engine_error)?;
-        crate::bindings::link(&mut linker).map_err(engine_error)?;
-        let cache = match self.cache {
-            Some(path) => {
-                let unusable = |error| StartError::Cache { path: path.display().to_string(), error };
-                Dir::create_ambient_dir_all(&path, ambient_authority()).map_err(unusable)?;
-                warn_if_writable_by_others(&path);
-                Some(Dir::open_ambient_dir(&path, ambient_authority()).map_err(unusable)?)
-            }
-            None => None,
-        };
-        let secret = match self.secret {
-            Some(secret) => secret,
-            None => {
-                let mut random = [0; 32];
-                getrandom::fill(&mut random).map_err(|error| StartError::Random(error.to_string()))?;
-                Secret::new(hex::encode(random))
-            }
-        };
         Ok(Cartwright {
-            secret,
-            ticker: Ticker::start(&engine).map_err(StartError::Ticker)?,
-            engine,
-            linker,
-            limits: self.limits,
-            cache,
+            engine: Engine::start(self.engine)?,
             installation: self.installation,
-            compiling: tokio::sync::Mutex::new(()),
-            slots: Arc::new(Slots::new()),
             work: BlockingWork::new(),
-            platform: Arc::new(Platform {
-                catalog: self.catalog,
-                order_book: self.order_book,
-                blobs: self.blobs,
-                egress: egress::Egress::new(Health::new(self.health)),
-                tokens: token::Tokens::default(),
-                observer: self.observer,
-            }),
             prices: PriceCache::default(),
             decoding: DecodeSlots::default(),
             plugins: RwLock::default(),
@@ -176,57 +101,22 @@ impl Builder {
     }
 }
 
-/// Complains of a cache folder that other users can write: what is in there is run as it is.
-#[cfg(unix)]
-fn warn_if_writable_by_others(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(folder).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
-    if mode & 0o022 != 0 {
-        tracing::error!(
-            "the cache folder {} can be written by other users of this machine (mode {mode:04o}), who can thereby run code as this \
-             host; run `chmod go-w {0}`",
-            folder.display()
-        );
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_of_writers(_: &Path) {}
-
 /// A plugin host. One for each process; shared by reference between all tasks.
 pub struct Cartwright {
     engine: Engine,
-    linker: Linker<GuestState>,
-    ticker: Ticker,
-    limits: Limits,
-    cache: Option<Dir>,
     installation: String,
-    secret: Secret,
-    compiling: tokio::sync::Mutex<()>,
-    slots: Arc<Slots>,
     work: BlockingWork,
-    platform: Arc<Platform>,
     prices: PriceCache,
     decoding: DecodeSlots,
     plugins: RwLock<BTreeMap<Digest, Arc<PluginVersion>>>,
-    shops: RwLock<BTreeMap<ShopId, Arc<ShopSlot>>>,
+    shops: RwLock<BTreeMap<ShopId, Arc<ArcSwap<ShopState>>>>,
     revoked: RwLock<BTreeMap<Digest, Option<Digest>>>,
 }
 
 impl Cartwright {
     /// Begins a host with everything in memory and the default limits.
     pub fn builder() -> Builder {
-        Builder {
-            catalog: Arc::new(MemoryCatalog::default()),
-            order_book: Arc::new(MemoryOrderBook::default()),
-            blobs: Arc::new(MemoryBlobs::default()),
-            limits: Limits::default(),
-            cache: None,
-            installation: "local".to_owned(),
-            secret: None,
-            health: Rules::default(),
-            observer: None,
-        }
+        Builder { engine: EngineOptions::default(), installation: "local".to_owned() }
     }
 
     /// An installed plugin.
@@ -241,7 +131,7 @@ impl Cartwright {
 
     /// The limits of each call.
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        self.engine.limits()
     }
 
     /// The stable reference of an order, or of one of its lines, as vendors see it: `installation:shop:order[:line]`.
@@ -257,40 +147,16 @@ impl Cartwright {
     /// How many guest instances there are at this moment: one for each call in a guest, none for what waits. `None` where the pool
     /// could not be reserved and nobody counts.
     pub fn instances(&self) -> Option<u64> {
-        self.engine.pooling_allocator_metrics().map(|pool| pool.component_instances())
+        self.engine.instances()
     }
 
     /// How vendors' servers are doing.
     pub fn health(&self) -> &Health {
-        &self.platform.egress.health
-    }
-
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.secret
+        &self.platform().egress.health
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    pub(crate) fn linker(&self) -> &Linker<GuestState> {
-        &self.linker
-    }
-
-    pub(crate) fn ticker(&self) -> &Ticker {
-        &self.ticker
-    }
-
-    pub(crate) fn cache(&self) -> Option<&Dir> {
-        self.cache.as_ref()
-    }
-
-    pub(crate) fn compiling(&self) -> &tokio::sync::Mutex<()> {
-        &self.compiling
-    }
-
-    pub(crate) fn slots(&self) -> &Arc<Slots> {
-        &self.slots
     }
 
     pub(crate) fn work(&self) -> &BlockingWork {
@@ -298,7 +164,7 @@ impl Cartwright {
     }
 
     pub(crate) fn platform(&self) -> &Arc<Platform> {
-        &self.platform
+        self.engine.platform()
     }
 
     pub(crate) fn prices(&self) -> &PriceCache {
@@ -313,7 +179,7 @@ impl Cartwright {
         &self.plugins
     }
 
-    pub(crate) fn shops(&self) -> &RwLock<BTreeMap<ShopId, Arc<ShopSlot>>> {
+    pub(crate) fn shops(&self) -> &RwLock<BTreeMap<ShopId, Arc<ArcSwap<ShopState>>>> {
         &self.shops
     }
 

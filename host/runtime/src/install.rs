@@ -1,25 +1,11 @@
-//! Installation: from bytes to a plugin that can be called. Compiled once, on one background thread, and kept in a cache.
+//! Installation: which plugins this host has.
 
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use cap_std::fs::Dir;
-use cartwright_contract::endpoint::{check_endpoints, check_identity};
-use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::settings::Form;
-use wasmtime::component::Component;
+use cartwright_engine::{ComponentBytes, InstallError, PluginVersion};
 
-use crate::guest::{CallOptions, call};
 use crate::host::{Cartwright, write};
-use crate::plugin::{InstallError, PluginMetadata, PluginVersion, type_mismatch};
-
-/// The largest component: a Python guest has 18 MB.
-const MAX_COMPONENT_BYTES: usize = 64 << 20;
-/// The locale that a plugin's form is read in at installation.
-pub(crate) const FORM_LOCALE: &str = "en";
 
 impl Cartwright {
     /// Installs a component. The same bytes again give the same plugin. `pinned` refuses any other digest.
@@ -27,147 +13,11 @@ impl Cartwright {
     /// # Errors
     /// Says in plain words what is wrong with the component and what to change; nothing is installed then.
     pub async fn install(&self, bytes: &[u8], pinned: Option<Digest>) -> Result<Arc<PluginVersion>, InstallError> {
-        if bytes.is_empty() {
-            return Err(InstallError::Empty);
-        }
-        if bytes.len() > MAX_COMPONENT_BYTES {
-            return Err(InstallError::TooLarge { bytes: bytes.len(), allowed: MAX_COMPONENT_BYTES });
-        }
-        match bytes {
-            [0, b'a', b's', b'm', _, _, 0, _, ..] => return Err(InstallError::CoreModule),
-            [0, b'a', b's', b'm', ..] => {}
-            _ => return Err(InstallError::NotWebAssembly),
-        }
-        let digest = Digest::of(bytes);
-        if let Some(pinned) = pinned.filter(|pinned| *pinned != digest) {
-            return Err(InstallError::NotPinned { found: digest, pinned });
-        }
-        if let Some(plugin) = self.plugin(&digest) {
+        let component = ComponentBytes::check(bytes, pinned)?;
+        if let Some(plugin) = self.plugin(&component.digest()) {
             return Ok(plugin);
         }
-        let component = self.component(bytes, digest).await?;
-        let (limits, slots) = (self.limits().clone(), self.slots().clone());
-        let observer = self.platform().observer.clone();
-        let linked = PluginVersion::link(digest, bytes.len(), &component, self.linker(), limits, slots, observer)?;
-        let plugin = self.describe(Arc::new(linked)).await?;
-        Ok(write(self.plugins()).entry(digest).or_insert(plugin).clone())
+        let plugin = Arc::new(self.engine().install(component).await?);
+        Ok(write(self.plugins()).entry(plugin.digest()).or_insert(plugin).clone())
     }
-
-    /// Installs a file of a folder.
-    ///
-    /// # Errors
-    /// As [`install`](Self::install), and when the file cannot be read.
-    pub async fn install_file(&self, folder: &Dir, path: &Path) -> Result<Arc<PluginVersion>, InstallError> {
-        let bytes = folder
-            .read(path)
-            .map_err(|error| InstallError::Unreadable(format!("{} cannot be read: {error}", path.display())))?;
-        self.install(&bytes, None).await
-    }
-
-    /// Installs every `.wasm` file of a folder, each with its own result, in the order of their names.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub async fn install_folder(
-        &self,
-        folder: &Dir,
-    ) -> Result<Vec<(String, Result<Arc<PluginVersion>, InstallError>)>, InstallError> {
-        let unreadable =
-            |error: std::io::Error| InstallError::Unreadable(format!("the folder cannot be read: {error}"));
-        let mut names = Vec::new();
-        for entry in folder.entries().map_err(unreadable)? {
-            let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".wasm") {
-                names.push(name);
-            }
-        }
-        names.sort();
-        let mut installed = Vec::new();
-        for name in names {
-            let result = self.install_file(folder, Path::new(&name)).await;
-            installed.push((name, result));
-        }
-        Ok(installed)
-    }
-
-    async fn component(&self, bytes: &[u8], digest: Digest) -> Result<Component, InstallError> {
-        let name = self.cache_name(digest);
-        if let Some(component) = self.cached(&name) {
-            return Ok(component);
-        }
-        let one_at_a_time = self.compiling().lock().await;
-        if let Some(component) = self.cached(&name) {
-            return Ok(component);
-        }
-        tracing::info!(%digest, "compiling a plugin; this takes some seconds, once for each version");
-        let (engine, bytes) = (self.engine().clone(), bytes.to_vec());
-        let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
-        let component = compiled
-            .map_err(|error| InstallError::Malformed(error.to_string()))?
-            .map_err(|error| InstallError::Malformed(format!("{error:#}")))?;
-        if let Some(cache) = self.cache()
-            && let Err(error) = write_atomically(cache, &name, &component)
-        {
-            tracing::warn!(%error, "the compiled component is not kept");
-        }
-        drop(one_at_a_time);
-        Ok(component)
-    }
-
-    fn cached(&self, name: &str) -> Option<Component> {
-        let file = self.cache()?.open(name).ok()?;
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut file.into_std(), &mut bytes).ok()?;
-        // SAFETY: `deserialize` trusts its input. The cache is a folder that only this host writes, under names made of the
-        // component's digest and the engine's settings; wasmtime refuses what another engine compiled.
-        #[allow(unsafe_code)]
-        let loaded = unsafe { Component::deserialize(self.engine(), &bytes) };
-        loaded.inspect_err(|error| tracing::warn!(%error, name, "a cached component is compiled again")).ok()
-    }
-
-    /// Asks the plugin who it is, in a sandbox where every import is denied.
-    async fn describe(&self, plugin: Arc<PluginVersion>) -> Result<Arc<PluginVersion>, InstallError> {
-        let interfaces = plugin.interfaces().clone();
-        let options = CallOptions::new(Hook::Describe, None);
-        let ((identity, fields, endpoints), _) = call(self.ticker(), &plugin, options, async |store, instance| {
-            if let Err(error) = interfaces.check(store, instance) {
-                return Ok((Err(type_mismatch(&error)), Vec::new(), Vec::new()));
-            }
-            let identity = interfaces.plugin(store, instance)?.call_describe(&mut *store).await?;
-            let fields = interfaces.settings(store, instance)?.call_fields(&mut *store, FORM_LOCALE).await?;
-            let endpoints = match interfaces.webhooks(store, instance) {
-                Ok(webhooks) => webhooks.call_endpoints(&mut *store).await?,
-                Err(_) => Vec::new(),
-            };
-            Ok((Ok(identity), fields, endpoints))
-        })
-        .await
-        .map_err(InstallError::Describe)?;
-        let identity = identity?;
-        let id = check_identity(&identity, &fields).map_err(InstallError::Identity)?;
-        let form = Form::check(fields).map_err(InstallError::Identity)?;
-        check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
-        let about = PluginMetadata { id, form, identity, endpoints };
-        Ok(plugin.with_metadata(about))
-    }
-
-    fn cache_name(&self, digest: Digest) -> String {
-        use std::hash::{Hash, Hasher};
-        let mut hasher = std::hash::DefaultHasher::new();
-        self.engine().precompile_compatibility_hash().hash(&mut hasher);
-        format!("{digest}-{:016x}-{}.cwasm", hasher.finish(), std::env::consts::ARCH)
-    }
-}
-
-/// Written whole or not at all: a reader never sees half a file.
-fn write_atomically(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
-    let bytes = component.serialize().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    // Hosts of one process, and processes of one machine, may write the same component at the same time.
-    static NEXT_TEMPORARY_FILE: AtomicU64 = AtomicU64::new(0);
-    let unfinished = format!("{name}.{}-{}", std::process::id(), NEXT_TEMPORARY_FILE.fetch_add(1, Ordering::Relaxed));
-    let mut file = cache.create(&unfinished)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    cache.rename(&unfinished, cache, name)?;
-    Ok(())
 }

@@ -11,10 +11,10 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use cartwright::{AccountSetup, AddToCart, Cartwright, Link, MemoryCatalogue, Shop};
+//! use cartwright::{AccountSetup, AddToCart, Cartwright, ProductLink, MemoryCatalog, Shop};
 //!
 //! # async fn embed(component: &[u8], configuration: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
-//! let host = Cartwright::builder().catalogue(Arc::new(MemoryCatalogue::default())).cache("cache").start()?;
+//! let host = Cartwright::builder().catalog(Arc::new(MemoryCatalog::default())).cache("cache").start()?;
 //! let plugin = host.install(component, None).await?;
 //!
 //! let shop: Shop = serde_json::from_value(serde_json::json!({
@@ -26,10 +26,10 @@
 //!     "id": "expivi", "settings": { "viewer-token": "…" }, "grants": { "hosts": ["expivi.net"] }
 //! }))?;
 //! host.set_account(&id, plugin.digest(), setup).await?;
-//! let link: Link = serde_json::from_value(serde_json::json!({
+//! let link: ProductLink = serde_json::from_value(serde_json::json!({
 //!     "shop_product": "ring", "account": "expivi", "vendor_product": "1001"
 //! }))?;
-//! host.link(&id, link).await?;
+//! host.link(&id, &[link]).await?;
 //!
 //! let add = AddToCart {
 //!     product: "ring".into(),
@@ -45,23 +45,15 @@
 //! # }
 //! ```
 
-mod bindings;
-mod capability;
 mod cart;
 pub mod durable;
-mod engine;
-mod guest;
-pub mod health;
 mod host;
 mod install;
-mod limits;
 pub mod notify;
-pub mod observe;
-mod plugin;
+mod publish;
 mod scope;
 mod setup;
 mod shop;
-mod slots;
 mod snapshot;
 mod switch;
 mod vendor;
@@ -94,16 +86,16 @@ pub use cartwright_contract::text::{
     MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
     check_name, check_text,
 };
+pub use cartwright_engine::{
+    CONTRACT, InstallError, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,
+    RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP, StartError, World, health, observe,
+};
 pub use durable::HandleResult;
-pub use engine::MAX_CONCURRENT_CALLS;
-pub use host::{Builder, Cartwright, StartError};
-pub use limits::Limits;
-pub use observe::Observer;
-pub use plugin::{CONTRACT, InstallError, PluginMetadata, PluginVersion, World};
-pub use shop::{AccountSetup, ProductLink};
-pub use slots::{RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP};
+pub use host::{Builder, Cartwright};
+pub use publish::OutdatedPlan;
+pub use shop::{AccountSetup, ProductLink, ShopState};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
-pub use switch::{NewHostPolicy, ProductReadiness, Readiness, VersionSwitch};
+pub use switch::{NewHostPolicy, ProductReadiness, Readiness, Revocation, VersionSwitch};
 
 /// What the types look like as JSON: their schemas for an OpenAPI 3.1 document.
 #[cfg(feature = "openapi")]

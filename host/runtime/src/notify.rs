@@ -11,11 +11,11 @@ use cartwright_contract::grants::Grants;
 use cartwright_contract::records::{Error, Outage};
 use cartwright_contract::settings::Secret;
 use cartwright_contract::text::{MAX_URL_BYTES, check_line};
+use cartwright_engine::egress::{Egress, OutboundRequest, check_url, retry_after};
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::capability::egress::{Egress, OutboundRequest, check_url, retry_after};
 use crate::webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign_standard};
 
 /// How long a platform may take to answer. It is to keep what it was told and answer; work comes afterwards.

@@ -1,42 +1,18 @@
 //! Calls for an account, and what they may reach: the hosts that its plugin declares and its operator grants, and each secret towards the
 //! hosts that it is for and was entered for.
 
-use std::ops::AsyncFnOnce;
 use std::sync::Arc;
 
 use cartwright_cart::shop::Shop;
-use cartwright_contract::error::HookError;
 use cartwright_contract::grants::Grants;
-use cartwright_contract::hook::Hook;
 use cartwright_contract::platform::Blobs;
 use cartwright_contract::records::{Setting, SettingValue};
-use wasmtime::Store;
-use wasmtime::component::Instance;
+use cartwright_engine::{GrantedSecret, PluginVersion, Scope};
 
-use crate::capability::{GrantedSecret, Scope};
-use crate::guest::{CallOptions, GuestState, Trace, call};
 use crate::host::Cartwright;
-use crate::observe::Answer;
-use crate::plugin::{Interfaces, PluginVersion};
-use crate::shop::{Account, ShopState};
+use crate::shop::Account;
 
 impl Cartwright {
-    /// Calls a function of a plugin for an account of a shop.
-    pub(crate) async fn guest<R: Answer>(
-        &self,
-        hook: Hook,
-        state: &ShopState,
-        account: &Account,
-        plugin: &Arc<PluginVersion>,
-        lines: usize,
-        function: impl AsyncFnOnce(&mut Store<GuestState>, &Instance, &Interfaces) -> wasmtime::Result<R>,
-    ) -> Result<(R, Trace), HookError> {
-        let scope = self.scope(&state.shop, account, plugin);
-        let options = CallOptions::new(hook, Some(scope)).lines(lines);
-        let interfaces = plugin.interfaces();
-        call(self.ticker(), plugin, options, async |store, instance| function(store, instance, interfaces).await).await
-    }
-
     /// What a call for this account may reach: made once for each version of the account's state.
     pub(crate) fn scope(&self, shop: &Shop, account: &Account, plugin: &PluginVersion) -> Arc<Scope> {
         match account.versions.get(&plugin.digest()) {

@@ -1,73 +1,33 @@
-//! Setting shops up: accounts and links, each checked whole before it is taken.
+//! Planning accounts and product links, each checked whole. Nothing here changes what is served: see [`crate::publish`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use cartwright_cart::shop::{Shop, Visitor, check_shop};
-use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, unstorable};
+use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue, unstorable};
 use cartwright_contract::grants::Grants;
-use cartwright_contract::hook::Hook;
-use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::FieldIssue;
 use cartwright_contract::settings::{Form, Secrets, Settings};
 use cartwright_contract::text::{self, check_name};
+use cartwright_engine::{CallOptions, PluginVersion, World};
 use serde_json::{Map, Value};
 
-use crate::guest::{CallOptions, call};
-use crate::host::{Cartwright, read, write};
-use crate::plugin::PluginVersion;
+use crate::host::Cartwright;
 use crate::shop::{
-    Account, AccountSetup, AccountVersion, CheckedLink, ProductLink, ShopSlot, ShopState, context, with_new_scope,
+    Account, AccountSetup, AccountVersion, CheckedLink, ProductLink, ShopState, context, with_new_scope,
 };
 
 impl Cartwright {
-    /// Adds a shop.
+    /// Plans a vendor account that is set up, or one that is changed and runs the same version: settings are replaced whole, secrets
+    /// that are not mentioned stay. The plugin's own check runs on the result.
     ///
     /// # Errors
-    /// When it exists, or a value is wrong.
-    pub fn add_shop(&self, shop: Shop) -> Result<(), SetupError> {
-        check_shop(&shop)?;
-        let id = shop.id.clone();
-        let state = ShopState {
-            shop: Arc::new(shop),
-            accounts: BTreeMap::new(),
-            links: BTreeMap::new(),
-            replaced_links: BTreeMap::new(),
-        };
-        match write(self.shops()).entry(id) {
-            std::collections::btree_map::Entry::Occupied(entry) => {
-                Err(SetupError::AlreadyExists(format!("the shop {}", entry.key())))
-            }
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let cell = ShopSlot { state: ArcSwap::from_pointee(state), change_lock: tokio::sync::Mutex::new(()) };
-                entry.insert(Arc::new(cell));
-                Ok(())
-            }
-        }
-    }
-
-    /// Sets up a vendor account, or changes one that runs the same version: settings are replaced whole, secrets that are not
-    /// mentioned are kept. The plugin's own check runs on the result before it is taken.
-    ///
-    /// # Errors
-    /// Every wrong field at once, or [`SetupError::Links`] with what products override and what no longer goes with it; the account
-    /// is as it was.
-    pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let changed = self.changed_account(&state, plugin, setup).await?;
-        cell.state.store(Arc::new(changed));
-        Ok(())
-    }
-
-    /// The shop with the account as it is to be, checked whole.
-    pub(crate) async fn changed_account(
+    /// Every wrong field at once, or [`SetupError::Links`] with what products override and what no longer goes with it.
+    pub async fn plan_account(
         &self,
         state: &ShopState,
         plugin: Digest,
-        setup: AccountSetup,
+        setup: &AccountSetup,
     ) -> Result<ShopState, SetupError> {
         check_grants(&setup.grants)?;
         let plugin = self.plugin_version(&plugin)?;
@@ -83,11 +43,11 @@ impl Cartwright {
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
         let account = Account {
-            id: setup.id,
+            id: setup.id.clone(),
             current,
             versions,
             secrets,
-            grants: setup.grants,
+            grants: setup.grants.clone(),
             revision: old.map_or(1, |old| old.revision + 1),
         };
         self.with_account(state, account).await
@@ -128,33 +88,35 @@ impl Cartwright {
         if misfits.is_empty() { Ok(changed) } else { Err(SetupError::Links(misfits)) }
     }
 
-    /// Links a product of the shop to a vendor's, or changes the link. Warnings of the plugin are returned.
+    /// Plans links of products, or changes of their links, all of them or none. A link to another account than the product's link has
+    /// is a vendor switch: the old link is replaced, and lines that were made with it are still served by it. The plugins' warnings are
+    /// returned, with their links' products.
     ///
     /// # Errors
-    /// Every wrong field at once; the link is as it was.
-    pub async fn link(&self, shop: &ShopId, link: ProductLink) -> Result<Vec<FieldIssue>, SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let (linked, warnings) = self.check_link(&state, link).await?;
-        let mut changed = (*state).clone();
-        changed.links.insert(linked.link.shop_product.clone(), Arc::new(linked));
-        cell.state.store(Arc::new(changed));
-        Ok(warnings)
-    }
-
-    /// Takes a product's link away. Lines that were made with it are still served by it.
-    ///
-    /// # Errors
-    /// When the shop does not exist, or the product is not linked.
-    pub async fn unlink(&self, shop: &ShopId, product: &str) -> Result<(), SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let mut changed = (**cell.state.load()).clone();
-        let old = changed.links.remove(product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
-        changed.replaced_links.insert((product.to_owned(), old.link.account.clone()), old);
-        cell.state.store(Arc::new(changed));
-        Ok(())
+    /// [`SetupError::Links`] with every issue of every link.
+    pub async fn plan_links(
+        &self,
+        state: &ShopState,
+        links: &[ProductLink],
+    ) -> Result<(ShopState, Vec<ProductLinkIssues>), SetupError> {
+        let (mut changed, mut warnings, mut misfits) = (state.clone(), Vec::new(), Vec::new());
+        for link in links {
+            let (issues, into) = match self.check_link(state, link.clone()).await {
+                Ok((linked, issues)) => {
+                    changed.insert_link(linked);
+                    (issues, &mut warnings)
+                }
+                Err(SetupError::Invalid(issues)) => (issues, &mut misfits),
+                Err(error @ SetupError::UnknownAccount(_)) => {
+                    (vec![setup_issue("account", error.to_string())], &mut misfits)
+                }
+                Err(error) => return Err(error),
+            };
+            if !issues.is_empty() {
+                into.push(ProductLinkIssues { shop_product: link.shop_product.clone(), issues });
+            }
+        }
+        if misfits.is_empty() { Ok((changed, warnings)) } else { Err(SetupError::Links(misfits)) }
     }
 
     /// Checks a link against the account's form and the plugin's own rules.
@@ -177,23 +139,12 @@ impl Cartwright {
         if version.plugin.metadata().identity.strategies.is_empty() {
             return Err(invalid("account", format!("{} is no vendor plugin.", version.plugin.id())));
         }
-        if version.plugin.worlds().contains(&crate::plugin::World::Vendor) {
+        if version.plugin.worlds().contains(&World::Vendor) {
             let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
             let association = linked.association();
-            let (found, _) = self
-                .guest(
-                    Hook::ValidateAssociation,
-                    state,
-                    account,
-                    &version.plugin,
-                    0,
-                    async |store, instance, interfaces| {
-                        interfaces.products(store, instance)?.call_validate(store, &context, &association).await
-                    },
-                )
-                .await?;
-            let found =
-                found.map_err(|error| crate::guest::plugin_error(&version.plugin, Hook::ValidateAssociation, error))?;
+            let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
+            let called = self.engine().validate_association(&version.plugin, options, &context, &association);
+            let found = called.await?;
             let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
             if found.iter().any(|issue| issue.blocking) {
                 return Err(SetupError::Invalid(found));
@@ -245,12 +196,8 @@ impl Cartwright {
         }
         let context = context(shop, account, version, product, &Visitor::default());
         let scope = self.scope(shop, account, &version.plugin);
-        let interfaces = version.plugin.interfaces().clone();
-        let options = CallOptions::new(Hook::ValidateSettings, Some(scope));
-        let (found, _) = call(self.ticker(), &version.plugin, options, async |store, instance| {
-            interfaces.settings(store, instance)?.call_validate(store, &context).await
-        })
-        .await?;
+        let called = self.engine().validate_settings(&version.plugin, CallOptions::new(scope), &context);
+        let found = called.await?;
         let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
         if found.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(found)) } else { Ok(()) }
     }
@@ -261,15 +208,6 @@ impl Cartwright {
             return Err(SetupError::Revoked(*digest));
         }
         self.plugin(digest).ok_or(SetupError::UnknownPlugin(*digest))
-    }
-
-    pub(crate) fn shop_slot(&self, shop: &ShopId) -> Result<Arc<ShopSlot>, SetupError> {
-        read(self.shops()).get(shop).cloned().ok_or_else(|| SetupError::UnknownShop(shop.clone()))
-    }
-
-    /// The shop as it is now.
-    pub(crate) fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
-        Ok(self.shop_slot(shop)?.state.load_full())
     }
 }
 

@@ -1,23 +1,21 @@
 //! Shops, their vendor accounts, and the links between their products and the vendors'.
 //!
 //! A shop's state is one immutable value behind one atomic pointer: a call takes it once and works with it to its end, a change
-//! makes a new value and moves the pointer. So a swap never waits for calls, and no call sees half a change.
+//! plans a new value and [publishes](crate::Cartwright::publish) it. So a change never waits for calls, and no call sees half a change.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
-use cartwright_cart::shop::{Shop, StrategyChoice, Visitor};
+use cartwright_cart::shop::{Shop, StrategyChoice, Visitor, check_shop};
 use cartwright_contract::error::SetupError;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::{Association, Context, Setting};
 use cartwright_contract::settings::{Secrets, Settings};
+use cartwright_engine::{PluginVersion, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-use crate::capability::Scope;
-use crate::plugin::PluginVersion;
 
 /// Set-up of an account.
 #[derive(Debug, Clone, Deserialize)]
@@ -110,9 +108,13 @@ impl Account {
     }
 }
 
-/// Everything about a shop at one moment.
+/// The set-up of a shop at one moment: the shop, its accounts and its product links. It never changes.
+///
+/// [`Cartwright::shop_state`](crate::Cartwright::shop_state) returns the state that is served. A change is planned: it takes a state and
+/// returns another, and touches nothing. [`Cartwright::publish`](crate::Cartwright::publish) then serves the planned state in the place
+/// of the one that it was planned on.
 #[derive(Clone)]
-pub(crate) struct ShopState {
+pub struct ShopState {
     pub(crate) shop: Arc<Shop>,
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) links: BTreeMap<String, Arc<CheckedLink>>,
@@ -127,13 +129,74 @@ pub(crate) struct CheckedLink {
     pub(crate) strategy_settings: Settings,
 }
 
-pub(crate) struct ShopSlot {
-    pub(crate) state: ArcSwap<ShopState>,
-    /// Lock that serializes changes. Calls never take it.
-    pub(crate) change_lock: tokio::sync::Mutex<()>,
+impl fmt::Debug for ShopState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShopState").field("shop", &self.shop.id).finish_non_exhaustive()
+    }
 }
 
 impl ShopState {
+    /// Plans a new shop, which has no accounts and no product links.
+    ///
+    /// # Errors
+    /// [`SetupError::Invalid`] when a value is wrong.
+    pub fn new(shop: Shop) -> Result<Self, SetupError> {
+        check_shop(&shop)?;
+        Ok(Self {
+            shop: Arc::new(shop),
+            accounts: BTreeMap::new(),
+            links: BTreeMap::new(),
+            replaced_links: BTreeMap::new(),
+        })
+    }
+
+    /// Plans other settings of the shop. Its seal key, accounts and product links stay.
+    ///
+    /// # Errors
+    /// [`SetupError::Invalid`] when a value is wrong.
+    pub fn with_shop(&self, shop: Shop) -> Result<Self, SetupError> {
+        check_shop(&shop)?;
+        let shop = Shop { seal_key: self.shop.seal_key.clone(), ..shop };
+        // A scope contains the shop's currency.
+        let with_new_scopes =
+            |account: &Account| Account { versions: with_new_scope(&account.versions), ..account.clone() };
+        let accounts =
+            self.accounts.iter().map(|(id, account)| (id.clone(), Arc::new(with_new_scopes(account)))).collect();
+        Ok(Self { shop: Arc::new(shop), accounts, ..self.clone() })
+    }
+
+    /// Plans the removal of a product's link. Lines that were made with it are still served by it.
+    ///
+    /// # Errors
+    /// [`SetupError::NotLinked`] when the product is not linked.
+    pub fn without_link(&self, product: &str) -> Result<Self, SetupError> {
+        let mut changed = self.clone();
+        let old = changed.links.remove(product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
+        changed.replaced_links.insert((product.to_owned(), old.link.account.clone()), old);
+        Ok(changed)
+    }
+
+    /// Puts a checked link into a state that is being planned. A link of the product to another account becomes a replaced link.
+    pub(crate) fn insert_link(&mut self, linked: CheckedLink) {
+        let (product, account) = (linked.link.shop_product.clone(), linked.link.account.clone());
+        self.replaced_links.remove(&(product.clone(), account.clone()));
+        if let Some(old) = self.links.insert(product.clone(), Arc::new(linked))
+            && old.link.account != account
+        {
+            self.replaced_links.insert((product, old.link.account.clone()), old);
+        }
+    }
+
+    /// The settings of the shop.
+    pub fn shop(&self) -> &Shop {
+        &self.shop
+    }
+
+    /// The current link of a product.
+    pub fn link(&self, product: &str) -> Option<&ProductLink> {
+        self.links.get(product).map(|linked| &linked.link)
+    }
+
     pub(crate) fn account(&self, id: &AccountId) -> Result<&Arc<Account>, SetupError> {
         self.accounts.get(id).ok_or_else(|| SetupError::UnknownAccount(id.clone()))
     }
@@ -194,4 +257,53 @@ pub(crate) fn now() -> String {
     jiff::Timestamp::now()
         .round(jiff::Unit::Second)
         .map_or_else(|_| jiff::Timestamp::now().to_string(), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use cartwright_contract::settings::Secret;
+
+    use super::*;
+
+    fn link(account: &str) -> CheckedLink {
+        let link = serde_json::json!({ "shop_product": "ring", "account": account, "vendor_product": "1001" });
+        let (settings, strategy_settings) = (Settings::new(), Settings::new());
+        CheckedLink { link: serde_json::from_value(link).unwrap(), settings, strategy_settings }
+    }
+
+    /// The account of the ring's link, and those of its replaced links.
+    fn accounts(state: &ShopState) -> (Option<&str>, Vec<&str>) {
+        let current = state.link("ring").map(|link| link.account.as_str());
+        (current, state.replaced_links.keys().map(|(_, account)| account.as_str()).collect())
+    }
+
+    #[test]
+    fn a_link_is_replaced_by_a_link_to_another_account_and_by_no_link() {
+        let key = Secret::new("a key of the tests, 32 bytes long");
+        let mut state = ShopState::new(Shop::new("rings".parse().unwrap(), "EUR", 2, key)).unwrap();
+        state.insert_link(link("expivi"));
+        state.insert_link(link("expivi"));
+        assert_eq!(accounts(&state), (Some("expivi"), vec![]));
+        state.insert_link(link("twikit"));
+        assert_eq!(accounts(&state), (Some("twikit"), vec!["expivi"]));
+        state.insert_link(link("expivi"));
+        assert_eq!(accounts(&state), (Some("expivi"), vec!["twikit"]));
+        let without = state.without_link("ring").unwrap();
+        assert_eq!(accounts(&without), (None, vec!["expivi", "twikit"]));
+        assert_eq!(accounts(&state), (Some("expivi"), vec!["twikit"]), "a plan changes nothing");
+        assert!(matches!(without.without_link("ring"), Err(SetupError::NotLinked(product)) if product == "ring"));
+    }
+
+    #[test]
+    fn another_shop_keeps_the_seal_key() {
+        let shop = |currency: &str, key: &str| Shop::new("rings".parse().unwrap(), currency, 2, Secret::new(key));
+        let state = ShopState::new(shop("EUR", "a key of the tests, 32 bytes long")).unwrap();
+        let changed = state.with_shop(shop("CHF", "another key of the tests, 32 bytes")).unwrap();
+        assert_eq!((state.shop().currency.as_str(), changed.shop().currency.as_str()), ("EUR", "CHF"));
+        assert_eq!(changed.shop().seal_key.expose(), state.shop().seal_key.expose());
+        assert!(matches!(
+            state.with_shop(shop("euro", "another key of the tests, 32 bytes")),
+            Err(SetupError::Invalid(_))
+        ));
+    }
 }

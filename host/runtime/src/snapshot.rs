@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use cartwright_cart::shop::{Shop, check_shop};
-use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue};
+use cartwright_cart::shop::Shop;
+use cartwright_contract::error::{SetupError, invalid};
 use cartwright_contract::grants::Grants;
-use cartwright_contract::ids::{AccountId, Digest, ShopId};
+use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::settings::{Secrets, Settings};
 
-use crate::host::{Cartwright, read, write};
+use crate::host::Cartwright;
 use crate::setup::read_link;
-use crate::shop::{Account, AccountSetup, AccountVersion, ProductLink, ShopSlot, ShopState};
-use crate::switch::NewHostPolicy;
+use crate::shop::{Account, AccountVersion, ProductLink, ShopState};
 
 /// A vendor account as it stands.
 #[derive(Debug, Clone)]
@@ -58,45 +56,35 @@ impl AccountSnapshot {
     }
 }
 
-/// Changes are made here, and take effect at once; [`check_account`](Self::check_account), [`account_changed`](Self::account_changed),
-/// [`switched_account`](Self::switched_account) and [`check_links`](Self::check_links) say what would come of them, for a store that
-/// keeps a change before it is served.
+impl ShopState {
+    /// Everything that is kept of the shop. [`Cartwright::plan_restore`] makes a state of it again.
+    pub fn snapshot(&self) -> ShopSnapshot {
+        ShopSnapshot {
+            shop: (*self.shop).clone(),
+            accounts: self.accounts.values().map(|account| AccountSnapshot::of(account)).collect(),
+            links: self.links.values().map(|linked| linked.link.clone()).collect(),
+            replaced_links: self.replaced_links.values().map(|linked| linked.link.clone()).collect(),
+        }
+    }
+
+    /// Everything that is kept of an account.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub fn account_snapshot(&self, account: &AccountId) -> Result<AccountSnapshot, SetupError> {
+        Ok(AccountSnapshot::of(self.account(account)?))
+    }
+}
+
 impl Cartwright {
-    /// The ids of all shops.
-    pub fn shop_ids(&self) -> Vec<ShopId> {
-        read(self.shops()).keys().cloned().collect()
-    }
-
-    /// A shop as it stands at this moment.
+    /// Plans a shop that is as its snapshot says. No plugin is asked, and nothing is compared: each value was checked when it was
+    /// set. Install the components first, revoked ones among them.
     ///
     /// # Errors
-    /// When the shop does not exist.
-    pub fn snapshot(&self, shop: &ShopId) -> Result<ShopSnapshot, SetupError> {
-        let state = self.shop_state(shop)?;
-        Ok(ShopSnapshot {
-            shop: (*state.shop).clone(),
-            accounts: state.accounts.values().map(|account| AccountSnapshot::of(account)).collect(),
-            links: state.links.values().map(|linked| linked.link.clone()).collect(),
-            replaced_links: state.replaced_links.values().map(|linked| linked.link.clone()).collect(),
-        })
-    }
-
-    /// Puts a shop in the place of the one with its id, or adds it; calls in flight end on what they began with. No plugin is
-    /// asked, and nothing is compared: each value was checked when it was set. Install the components first, revoked ones among
-    /// them.
-    ///
-    /// # Errors
-    /// When a component that an account needs is not installed, or its form has no such field; the shop is as it was.
-    pub async fn restore(&self, snapshot: ShopSnapshot) -> Result<(), SetupError> {
+    /// When a component that an account needs is not installed, or its form has no such field.
+    pub fn plan_restore(&self, snapshot: ShopSnapshot) -> Result<ShopState, SetupError> {
         let ShopSnapshot { shop, accounts, links, replaced_links } = snapshot;
-        check_shop(&shop)?;
-        let id = shop.id.clone();
-        let mut state = ShopState {
-            shop: Arc::new(shop),
-            accounts: BTreeMap::new(),
-            links: BTreeMap::new(),
-            replaced_links: BTreeMap::new(),
-        };
+        let mut state = ShopState::new(shop)?;
         for account in accounts {
             let account = self.restored(account)?;
             state.accounts.insert(account.id.clone(), Arc::new(account));
@@ -108,104 +96,20 @@ impl Cartwright {
             let place = (link.shop_product.clone(), link.account.clone());
             state.replaced_links.insert(place, Arc::new(read_link(&state, link)?));
         }
-        let fresh =
-            || Arc::new(ShopSlot { state: ArcSwap::from_pointee(state.clone()), change_lock: Default::default() });
-        let cell = write(self.shops()).entry(id).or_insert_with(fresh).clone();
-        let _changing = cell.change_lock.lock().await;
-        cell.state.store(Arc::new(state));
-        Ok(())
+        Ok(state)
     }
 
-    /// Would a shop like this be taken? Changes nothing.
-    ///
-    /// # Errors
-    /// When a value is wrong.
-    pub fn check_shop(&self, shop: &Shop) -> Result<(), SetupError> {
-        check_shop(shop)
-    }
-
-    /// Would a plugin take this account, and do the links that use it go with it? Changes nothing: for a store that keeps a change
-    /// before it takes effect.
+    /// Plans an account that is as its snapshot says, checked by its plugin and with the links that use it.
     ///
     /// # Errors
     /// Every wrong field at once, or [`SetupError::Links`].
-    pub async fn check_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
-        let state = self.shop_state(shop)?;
+    pub async fn plan_account_snapshot(
+        &self,
+        state: &ShopState,
+        account: AccountSnapshot,
+    ) -> Result<ShopState, SetupError> {
         let account = self.restored(account)?;
-        self.with_account(&state, account).await.map(drop)
-    }
-
-    /// What [`set_account`](Self::set_account) would make of an account. Changes nothing.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn account_changed(
-        &self,
-        shop: &ShopId,
-        plugin: Digest,
-        setup: AccountSetup,
-    ) -> Result<AccountSnapshot, SetupError> {
-        let state = self.shop_state(shop)?;
-        let id = setup.id.clone();
-        let changed = self.changed_account(&state, plugin, setup).await?;
-        Ok(AccountSnapshot::of(changed.account(&id)?))
-    }
-
-    /// What [`switch_version`](Self::switch_version) would make of an account. Changes nothing.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn switched_account(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        to: Digest,
-        hosts: NewHostPolicy,
-    ) -> Result<AccountSnapshot, SetupError> {
-        let state = self.shop_state(shop)?;
-        let (_, changed) = self.prepare_switch(&state, account, to, hosts).await?;
-        Ok(AccountSnapshot::of(changed.account(account)?))
-    }
-
-    /// Would these links be taken? Changes nothing. Warnings of the plugins are returned, with their links' products.
-    ///
-    /// # Errors
-    /// [`SetupError::Links`] with every issue of every link.
-    pub async fn check_links(
-        &self,
-        shop: &ShopId,
-        links: &[ProductLink],
-    ) -> Result<Vec<ProductLinkIssues>, SetupError> {
-        let state = self.shop_state(shop)?;
-        let (mut warnings, mut misfits) = (Vec::new(), Vec::new());
-        for link in links {
-            let (issues, into) = match self.check_link(&state, link.clone()).await {
-                Ok((_, issues)) => (issues, &mut warnings),
-                Err(SetupError::Invalid(issues)) => (issues, &mut misfits),
-                Err(error @ SetupError::UnknownAccount(_)) => {
-                    (vec![setup_issue("account", error.to_string())], &mut misfits)
-                }
-                Err(error) => return Err(error),
-            };
-            if !issues.is_empty() {
-                into.push(ProductLinkIssues { shop_product: link.shop_product.clone(), issues });
-            }
-        }
-        if misfits.is_empty() { Ok(warnings) } else { Err(SetupError::Links(misfits)) }
-    }
-
-    /// Puts an account in the place of the one with its id, or adds it, as [`restore`](Self::restore) does with all of a shop's.
-    ///
-    /// # Errors
-    /// As there; the account is as it was.
-    pub async fn restore_account(&self, shop: &ShopId, account: AccountSnapshot) -> Result<(), SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let account = self.restored(account)?;
-        let mut changed = (**cell.state.load()).clone();
-        changed.accounts.insert(account.id.clone(), Arc::new(account));
-        cell.state.store(Arc::new(changed));
-        Ok(())
+        self.with_account(state, account).await
     }
 
     fn restored(&self, account: AccountSnapshot) -> Result<Account, SetupError> {

@@ -1,22 +1,21 @@
-//! Swapping what serves a shop, while it is served.
+//! Switching what serves a shop, while it is served.
 //!
-//! A version swap moves an account to another version of its plugin; a vendor swap moves products to another account. Both do
-//! all their checking first and then move one pointer. Calls in flight end on what they began with, and lines keep going to
-//! the version that made them.
+//! A version switch changes an account to another version of its plugin; a vendor switch changes products to links of another account
+//! ([`plan_links`](Cartwright::plan_links)). Both are planned and checked whole before they are published. Calls in flight end on what
+//! they began with, and lines keep going to the version that made them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cartwright_cart::line::CartLine;
 use cartwright_contract::error::SetupError;
-use cartwright_contract::hook::Hook;
-use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::records::{FieldIssue, Setting, SettingValue};
+use cartwright_engine::CallOptions;
 use serde::Serialize;
 
-use crate::guest::{CallOptions, call, plugin_error};
-use crate::host::{Cartwright, read, write};
+use crate::host::{Cartwright, read};
 use crate::shop::{Account, AccountVersion, CheckedLink, ProductLink, ShopState, with_new_scope};
 
 /// A version swap of one account.
@@ -31,9 +30,16 @@ pub struct VersionSwitch {
     pub from: Digest,
     /// What it runs now.
     pub to: Digest,
-    /// How long the pointer was held.
+    /// How long it took to publish the switch.
     #[serde(skip)]
     pub lock_duration: Duration,
+}
+
+/// A checked plan to take a plugin version out of use: see [`Cartwright::plan_revocation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    pub(crate) digest: Digest,
+    pub(crate) replacement: Option<Digest>,
 }
 
 /// May secrets that are kept go to hosts which a version declares by itself, and for which they were not entered?
@@ -75,38 +81,19 @@ impl Readiness {
 }
 
 impl Cartwright {
-    /// Moves one account to another version of its plugin: the new version migrates the settings and checks them first.
-    /// Rolling back is moving to the version before.
+    /// Plans the switch of an account to another version of its plugin: the new version migrates the settings and checks them.
+    /// Rolling back is a switch to the version before.
     ///
     /// # Errors
     /// When the version is unknown, revoked, of another plugin, or does not accept the settings; [`SetupError::Links`] when it does
-    /// not accept those of links. The account then goes on with the version that it had.
-    pub async fn switch_version(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        to: Digest,
-        hosts: NewHostPolicy,
-    ) -> Result<VersionSwitch, SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let (from, changed) = self.prepare_switch(&state, account, to, hosts).await?;
-        let changed = Arc::new(changed);
-        let moving = Instant::now();
-        cell.state.store(changed);
-        let lock_duration = moving.elapsed();
-        Ok(VersionSwitch { shop: shop.clone(), account: account.clone(), from, to, lock_duration })
-    }
-
-    /// What the account ran, and the shop as it is to be, checked whole.
-    pub(crate) async fn prepare_switch(
+    /// not accept those of links.
+    pub async fn plan_version_switch(
         &self,
         state: &ShopState,
         account: &AccountId,
         to: Digest,
         hosts: NewHostPolicy,
-    ) -> Result<(Digest, ShopState), SetupError> {
+    ) -> Result<ShopState, SetupError> {
         let old = state.account(account)?.clone();
         let plugin = self.plugin_version(&to)?;
         let from = old.version().clone();
@@ -120,35 +107,7 @@ impl Cartwright {
             version.plugin.metadata().form.authorize_new_hosts(&version.settings, &mut migrated.secrets);
         }
         migrated.revision = old.revision + 1;
-        Ok((from.plugin.digest(), self.with_account(state, migrated).await?))
-    }
-
-    /// Moves every account that runs this plugin, in these shops or in all. Each account is moved or stays by itself.
-    pub async fn swap_everywhere(
-        &self,
-        plugin: &PluginId,
-        to: Digest,
-        shops: Option<&[ShopId]>,
-        hosts: NewHostPolicy,
-    ) -> Vec<(ShopId, AccountId, Result<VersionSwitch, SetupError>)> {
-        let mut meant = Vec::new();
-        for (shop, cell) in read(self.shops()).iter() {
-            if shops.is_some_and(|shops| !shops.contains(shop)) {
-                continue;
-            }
-            let state = cell.state.load();
-            for (id, account) in &state.accounts {
-                if account.version().plugin.id() == plugin && account.current != to {
-                    meant.push((shop.clone(), id.clone()));
-                }
-            }
-        }
-        let mut results = Vec::with_capacity(meant.len());
-        for (shop, account) in meant {
-            let result = self.switch_version(&shop, &account, to, hosts).await;
-            results.push((shop, account, result));
-        }
-        results
+        self.with_account(state, migrated).await
     }
 
     /// The account with its settings in the new version's form. A renamed secret keeps its value.
@@ -164,14 +123,8 @@ impl Cartwright {
         values.extend(old.secrets.keys().map(|name| Setting { name: name.clone(), value: SettingValue::SecretIsSet }));
         let plugin = to.plugin.clone();
         let scope = self.scope(&state.shop, old, &plugin);
-        let interfaces = plugin.interfaces();
         let version = &from.plugin.metadata().identity.version;
-        let options = CallOptions::new(Hook::Migrate, Some(scope));
-        let (migrated, _) = call(self.ticker(), &plugin, options, async |store, instance| {
-            interfaces.settings(store, instance)?.call_migrate(store, version, &values).await
-        })
-        .await?;
-        let migrated = migrated.map_err(|error| plugin_error(&plugin, Hook::Migrate, error))?;
+        let migrated = self.engine().migrate_settings(&plugin, CallOptions::new(scope), version, &values).await?;
         // Secrets of the older form stay: lines that are pinned to it still use them.
         let mut secrets = old.secrets.clone();
         for setting in migrated {
@@ -231,55 +184,15 @@ impl Cartwright {
         Ok(Readiness { products, unmapped })
     }
 
-    /// Switches products to other links, all at once. The old account stays, for the lines and orders that it made.
-    ///
-    /// # Errors
-    /// Every issue of every product; then nothing is switched.
-    pub async fn switch_vendor(&self, shop: &ShopId, links: Vec<ProductLink>) -> Result<Duration, SetupError> {
-        let cell = self.shop_slot(shop)?;
-        let _changing = cell.change_lock.lock().await;
-        let state = cell.state.load_full();
-        let mut changed = (*state).clone();
-        let mut problems = Vec::new();
-        for link in links {
-            match self.check_link(&state, link).await {
-                Ok((linked, _)) => {
-                    let product = linked.link.shop_product.clone();
-                    if let Some(old) = changed.links.insert(product.clone(), Arc::new(linked)) {
-                        changed.replaced_links.insert((product, old.link.account.clone()), old);
-                    }
-                }
-                Err(SetupError::Invalid(issues)) => problems.extend(issues),
-                Err(error) => return Err(error),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(SetupError::Invalid(problems));
-        }
-        let changed = Arc::new(changed);
-        let moving = Instant::now();
-        cell.state.store(changed);
-        Ok(moving.elapsed())
-    }
-
-    /// Takes a version out of use. Lines that are pinned to it go to the replacement, or must be configured again.
+    /// Plans to take a version out of use. Lines that are pinned to it go to the replacement, or must be configured again.
     ///
     /// # Errors
     /// When the replacement is not installed, is revoked, or is of another plugin.
-    pub fn revoke(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
-        self.check_revocation(digest, replacement)?;
-        write(self.revoked()).insert(digest, replacement);
-        Ok(())
-    }
-
-    /// Could this version be taken out of use so? Changes nothing: for a store that keeps a change before it takes effect.
-    ///
-    /// # Errors
-    /// As [`revoke`](Self::revoke).
-    pub fn check_revocation(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+    pub fn plan_revocation(&self, digest: Digest, replacement: Option<Digest>) -> Result<Revocation, SetupError> {
         let revoked = self.plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
+        let planned = Revocation { digest, replacement };
         if read(self.revoked()).get(&digest) == Some(&replacement) {
-            return Ok(());
+            return Ok(planned);
         }
         if let Some(replacement) = replacement {
             let replacement = self.plugin_version(&replacement)?;
@@ -288,7 +201,7 @@ impl Cartwright {
                 return Err(SetupError::PluginMismatch { current, offered });
             }
         }
-        Ok(())
+        Ok(planned)
     }
 
     /// Was this version taken out of use?

@@ -6,14 +6,12 @@ use cartwright_cart::error::CartError;
 use cartwright_cart::line::CartLine;
 use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::error::SetupError;
-use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::records::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
+use cartwright_engine::{CallOptions, PluginVersion, World};
 
-use crate::guest::plugin_error;
 use crate::host::Cartwright;
-use crate::plugin::{PluginVersion, World};
 use crate::shop::context;
 
 impl Cartwright {
@@ -33,12 +31,9 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         let context = context(&state.shop, account, version, None, &Visitor::default());
-        let (choices, _) = self
-            .guest(Hook::Choices, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
-                interfaces.account(store, instance)?.call_choices(store, &context, field, search, cursor).await
-            })
-            .await?;
-        let mut page = choices.map_err(|error| plugin_error(&version.plugin, Hook::Choices, error))?;
+        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
+        let called = self.engine().choices(&version.plugin, options, &context, field, search, cursor);
+        let mut page = called.await?;
         for choice in &mut page.choices {
             choice.label = text::message(choice.label.clone());
         }
@@ -54,12 +49,8 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         let context = context(&state.shop, account, version, None, &Visitor::default());
-        let (diagnoses, _) = self
-            .guest(Hook::TestConnection, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
-                interfaces.account(store, instance)?.call_test_connection(store, &context).await
-            })
-            .await?;
-        let mut diagnoses = diagnoses.map_err(|error| plugin_error(&version.plugin, Hook::TestConnection, error))?;
+        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
+        let mut diagnoses = self.engine().test_connection(&version.plugin, options, &context).await?;
         for diagnosis in &mut diagnoses {
             diagnosis.check = text::message(diagnosis.check.clone());
             diagnosis.detail = diagnosis.detail.take().map(text::message);
@@ -82,12 +73,8 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         let context = context(&state.shop, account, version, None, &Visitor::default());
-        let (found, _) = self
-            .guest(Hook::SearchProducts, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
-                interfaces.products(store, instance)?.call_search(store, &context, text, cursor).await
-            })
-            .await?;
-        let mut page = found.map_err(|error| plugin_error(&version.plugin, Hook::SearchProducts, error))?;
+        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
+        let mut page = self.engine().search_products(&version.plugin, options, &context, text, cursor).await?;
         for product in &mut page.products {
             product.title = text::sanitize(&product.title, MAX_SHOWN_CHARS).text;
         }
@@ -125,13 +112,9 @@ impl Cartwright {
         };
         let context = context(&state.shop, account, version, Some(&linked.settings), visitor);
         let association = linked.association();
-        let (embed, _) = self
-            .guest(Hook::Embed, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
-                let page = interfaces.page(store, instance)?;
-                page.call_embed(store, &context, &association, raw.as_deref()).await
-            })
-            .await?;
-        Ok(embed.map_err(|error| plugin_error(&version.plugin, Hook::Embed, error))?)
+        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
+        let called = self.engine().embed(&version.plugin, options, &context, &association, raw.as_deref());
+        Ok(called.await?)
     }
 
     /// Asks a vendor that has no webhooks what happened since `cursor`.
@@ -148,12 +131,8 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         let context = context(&state.shop, account, version, None, &Visitor::default());
-        let (fetched, _) = self
-            .guest(Hook::Poll, &state, account, &version.plugin, 0, async |store, instance, interfaces| {
-                interfaces.feed(store, instance)?.call_poll(store, &context, cursor).await
-            })
-            .await?;
-        Ok(fetched.map_err(|error| plugin_error(&version.plugin, Hook::Poll, error))?)
+        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
+        Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
     }
 
     /// The version that an account runs.

@@ -327,7 +327,7 @@ fn what_a_shop_is_set_up_with() {
     round::<StrategyChoice>(&[json!({})]);
     round::<Visitor>(&[json!({ "locale": "nl", "country": "NL", "customer_group": null })]);
     round::<Limits>(&[json!({}), json!({ "guest_cpu": { "secs": 1, "nanos": 5 }, "memory": 1, "host_calls": 7 })]);
-    round::<CircuitRules>(&[json!({ "failures": 3, "pause": { "secs": 1, "nanos": 0 } })]);
+    round::<CircuitRules>(&[json!({ "failures": 3, "open_duration": { "secs": 1, "nanos": 0 } })]);
     round::<RateLimitRules>(&[json!({ "burst": 3 })]);
     round::<RetryCounters>(&[json!({ "outages": 1 })]);
     round::<VariantInfo>(&[json!({
@@ -418,7 +418,6 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         SetupError::Revoked(digest),
     ]);
     writes(&[
-        InstallError::Unreadable("x".to_owned()),
         InstallError::Empty,
         InstallError::TooLarge { bytes: 2, allowed: 1 },
         InstallError::NotPinned { found: digest, pinned: digest },

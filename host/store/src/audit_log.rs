@@ -7,8 +7,9 @@ use cartwright::ShopId;
 use serde_json::Value;
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::AuditLog;
 use crate::order_list::skip_damaged;
 
 /// What stands in a secret's place.
@@ -54,21 +55,21 @@ pub struct AuditEntry {
     pub after: Option<Value>,
 }
 
-impl Store {
+impl AuditLog<'_> {
     /// Adds an entry; returns its number.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn log(&self, entry: &NewAuditEntry<'_>, now: SystemTime) -> Result<i64, StoreError> {
-        append_audit_entry(&mut *self.pool().acquire().await?, entry, milliseconds(now)).await
+    pub async fn log(self, entry: &NewAuditEntry<'_>, now: SystemTime) -> Result<i64, StoreError> {
+        append_audit_entry(&mut *self.store.pool().acquire().await?, entry, milliseconds(now)).await
     }
 
     /// At most `limit` entries, the newest first, of one shop or of all; `before` is the last number of the page before.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn audit_entries(
-        &self,
+    pub async fn entries(
+        self,
         shop: Option<&ShopId>,
         before: Option<i64>,
         limit: u32,
@@ -84,7 +85,7 @@ impl Store {
             .bind(shop.map(ShopId::as_str))
             .bind(before)
             .bind(wanted)
-            .fetch_all(self.pool())
+            .fetch_all(self.store.pool())
             .await?;
             let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < wanted);
             before = rows.last().map_or(before, |row| row.0);
@@ -115,6 +116,15 @@ fn entry((id, at, actor, what, shop, subject, before, after): Row) -> Result<Aud
     })
 }
 
+impl WriteTransaction {
+    /// Commits a change together with its entry in the audit log.
+    pub(crate) async fn commit_audited(mut self, entry: &NewAuditEntry<'_>, now: SystemTime) -> Result<(), StoreError> {
+        append_audit_entry(&mut self, entry, milliseconds(now)).await?;
+        self.commit().await
+    }
+}
+
+/// Adds an entry and returns its number. Use [`WriteTransaction::commit_audited`] where the entry is the last thing that is written.
 pub(crate) async fn append_audit_entry(
     connection: &mut AnyConnection,
     entry: &NewAuditEntry<'_>,

@@ -8,8 +8,8 @@ use cartwright::{AccountId, ShopId};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use crate::database::Store;
 use crate::error::StoreError;
+use crate::facades::Orders;
 use crate::outcome::StoredOutcome;
 
 /// What an order takes.
@@ -113,20 +113,16 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
-impl Store {
+impl Orders<'_> {
     /// What an order takes, as vendors confirmed it; of each line the latest. It is JSON by serde, and a table by
     /// [`OrderBillOfMaterials::csv`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
-    pub async fn order_bill_of_materials(
-        &self,
-        shop: &ShopId,
-        order: &str,
-    ) -> Result<OrderBillOfMaterials, StoreError> {
+    pub async fn order_bill_of_materials(self, shop: &ShopId, order: &str) -> Result<OrderBillOfMaterials, StoreError> {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
-        let known = self.order(shop, order).await?.ok_or_else(missing)?;
-        let present = self.present_outcomes(shop, order).await?;
+        let known = self.get(shop, order).await?.ok_or_else(missing)?;
+        let present = self.store.outcomes().present(shop, order).await?;
         let mut confirmed: HashMap<&str, Vec<(&StoredOutcome, &[Article])>> = HashMap::new();
         for said in &present {
             if let Outcome::BillOfMaterials(materials) = &said.outcome {

@@ -13,6 +13,7 @@ use sqlx::AnyConnection;
 use crate::database::{Store, in_time, milliseconds, moment};
 use crate::document::safe_media_type;
 use crate::error::StoreError;
+use crate::facades::StoredBlobs;
 use crate::keys::aad;
 use crate::vault::Key;
 
@@ -44,11 +45,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    /// Returns the name of the kind in the database.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
-            Self::StoredThumbnail => "picture",
-            Self::HttpBody => "answer",
+            Self::StoredThumbnail => "thumbnail",
+            Self::HttpBody => "response",
             Self::Document => "document",
         }
     }
@@ -80,21 +82,21 @@ fn blob_aad(shop: &ShopId, digest: &str, order: &str, configuration: &str) -> St
     aad("bytes", shop.as_str(), &format!("{digest}{configuration} {order}"))
 }
 
-impl Store {
+impl StoredBlobs<'_> {
     /// What is known of a blob, if it is this shop's.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn blob_info(&self, shop: &ShopId, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
+    pub async fn blob_info(self, shop: &ShopId, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
         let found: Option<(String, i64, i64, i64)> = sqlx::query_as(
             "select media_type, size, created_at,
-                 case when exists (select 1 from blobs p where p.shop = $1 and p.digest = $2 and p.kind = 'picture')
+                 case when exists (select 1 from blobs p where p.shop = $1 and p.digest = $2 and p.kind = 'thumbnail')
                       then 1 else 0 end
              from blobs where shop = $1 and digest = $2 order by created_at desc limit 1",
         )
         .bind(shop.as_str())
         .bind(digest.to_string())
-        .fetch_optional(self.pool())
+        .fetch_optional(self.store.pool())
         .await?;
         Ok(found.map(|(media_type, size, stored_at, pictures)| BlobInfo {
             media_type,
@@ -106,7 +108,7 @@ impl Store {
 
     /// The bytes, from whichever copy.
     pub(crate) async fn blob_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         digest: &Digest,
@@ -124,10 +126,11 @@ impl Store {
         .await?;
         let Some((order, configuration, blob_key, order_key, sealed)) = found else { return Ok(None) };
         let key = match blob_key {
-            Some(key) => {
-                self.keys().decrypt_key(&aad("blob", shop.as_str(), &(digest_text.clone() + &configuration)), &key)?
-            }
-            None => self.order_key(shop, &order, order_key)?,
+            Some(key) => self
+                .store
+                .keys()
+                .decrypt_key(&aad("blob", shop.as_str(), &(digest_text.clone() + &configuration)), &key)?,
+            None => self.store.orders().order_key(shop, &order, order_key)?,
         };
         let bytes = key.decrypt(&blob_aad(shop, &digest_text, &order, &configuration), &sealed)?;
         // Whoever asks by digest trusts that these are the bytes.
@@ -139,7 +142,7 @@ impl Store {
 
     /// Gives an order bytes; what it has already is kept for longer.
     pub(crate) async fn put_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         (order, key): (&str, &Key),
@@ -152,7 +155,7 @@ impl Store {
 
     /// Gives an order its own copy of what others have by this digest: bytes, or pictures of the configuration with it.
     pub(crate) async fn copy_to_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         (order, key): (&str, &Key),
@@ -185,7 +188,7 @@ impl Store {
     /// Stores a configuration or another blob that no order owns, with its pictures: all, or nothing. What is stored already is kept
     /// for longer. The bytes are sealed before the transaction: in SQLite nobody else writes while it lasts.
     async fn put_unowned(
-        &self,
+        self,
         shop: &ShopId,
         blob: &NewBlob<'_>,
         pictures: &[StoredThumbnail],
@@ -193,7 +196,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let digest = blob.digest.to_string();
         let keyed_hash = match client {
-            Some(client) => self.keys().current().keyed_hash(client)?,
+            Some(client) => self.store.keys().current().keyed_hash(client)?,
             None => String::new(),
         };
         let written = loop {
@@ -203,7 +206,7 @@ impl Store {
             )
             .bind(shop.as_str())
             .bind(&digest)
-            .fetch_all(self.pool())
+            .fetch_all(self.store.pool())
             .await?;
             let mut new = Vec::new();
             if !known.iter().any(|(known, of)| *known == digest && of.is_empty()) {
@@ -218,7 +221,7 @@ impl Store {
                 }
             }
             let now = milliseconds(SystemTime::now());
-            let mut work = self.begin().await?;
+            let mut work = self.store.begin().await?;
             let touched = if known.is_empty() { 0 } else { touch_in(&mut work, shop, &digest, now).await? };
             if touched < known.len() as u64 {
                 // Something of it was past its time, or over the quota, and went just now.
@@ -242,13 +245,14 @@ impl Store {
 
     /// Seals bytes that no order owns with a key of their own.
     async fn encrypt_unowned(
-        &self,
+        self,
         shop: &ShopId,
         blob: &NewBlob<'_>,
         configuration: &str,
     ) -> Result<EncryptedBlob, StoreError> {
         let digest = blob.digest.to_string();
-        let (key, blob_key) = self.keys().new_key(&aad("blob", shop.as_str(), &(digest.clone() + configuration)))?;
+        let (key, blob_key) =
+            self.store.keys().new_key(&aad("blob", shop.as_str(), &(digest.clone() + configuration)))?;
         let bytes = encrypt(key, blob_aad(shop, &digest, "", configuration), blob.bytes).await?;
         Ok(EncryptedBlob {
             kind: blob.kind,
@@ -262,7 +266,7 @@ impl Store {
     }
 
     /// Notes that carts still need these configurations. Returns those that are not stored.
-    async fn touch_all(&self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, StoreError> {
+    async fn touch_all(self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, StoreError> {
         let (now, mut missing) = (milliseconds(SystemTime::now()), Vec::new());
         for digest in configurations {
             let text = digest.to_string();
@@ -273,7 +277,7 @@ impl Store {
             )
             .bind(shop.as_str())
             .bind(&text)
-            .fetch_optional(self.pool())
+            .fetch_optional(self.store.pool())
             .await?;
             match found {
                 None => missing.push(*digest),
@@ -281,15 +285,15 @@ impl Store {
                 // A cart that is looked at all the time writes once a day.
                 Some((_, stored_at, 1)) if now - stored_at < DAY_MILLISECONDS => {}
                 Some(_) => {
-                    touch_in(&mut *self.pool().acquire().await?, shop, &text, now).await?;
+                    touch_in(&mut *self.store.pool().acquire().await?, shop, &text, now).await?;
                 }
             }
         }
         Ok(missing)
     }
 
-    pub(crate) async fn blob(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        self.blob_in(&mut *self.pool().acquire().await?, shop, digest).await
+    pub(crate) async fn blob(self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.blob_in(&mut *self.store.pool().acquire().await?, shop, digest).await
     }
 }
 
@@ -428,22 +432,22 @@ impl Blobs for Store {
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError> {
         let digest = Digest::of(&bytes);
         let blob = NewBlob { kind: Kind::Configuration, digest: &digest, media_type, bytes: &bytes };
-        self.put_unowned(shop, &blob, &[], None).await.map_err(platform_error)?;
+        self.blobs().put_unowned(shop, &blob, &[], None).await.map_err(platform_error)?;
         Ok(digest)
     }
 
     async fn put_configuration(&self, shop: &ShopId, new: &NewConfiguration<'_>) -> Result<(), PlatformError> {
         let NewConfiguration { digest, bytes, pictures, client } = new;
         let blob = NewBlob { kind: Kind::Configuration, digest, media_type: "application/json", bytes };
-        self.put_unowned(shop, &blob, pictures, *client).await.map_err(platform_error)
+        self.blobs().put_unowned(shop, &blob, pictures, *client).await.map_err(platform_error)
     }
 
     async fn touch(&self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, PlatformError> {
-        self.touch_all(shop, configurations).await.map_err(platform_error)
+        self.blobs().touch_all(shop, configurations).await.map_err(platform_error)
     }
 
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError> {
-        self.blob(shop, digest).await.map_err(platform_error)
+        self.blobs().blob(shop, digest).await.map_err(platform_error)
     }
 }
 
@@ -471,7 +475,7 @@ impl Blobs for OrderBlobs {
             let sealed = encrypt(self.key.clone(), aad, &bytes).await?;
             let mut work = self.store.begin().await?;
             // It must not be forgotten meanwhile.
-            self.store.lock_order(&mut work, shop, &self.order).await?;
+            self.store.orders().lock_order(&mut work, shop, &self.order).await?;
             put_encrypted(&mut work, shop, &self.order, &blob, sealed, milliseconds(SystemTime::now())).await?;
             work.commit().await
         };
@@ -480,6 +484,6 @@ impl Blobs for OrderBlobs {
     }
 
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError> {
-        in_time(self.store.blob(shop, digest)).await.map_err(platform_error)
+        in_time(self.store.blobs().blob(shop, digest)).await.map_err(platform_error)
     }
 }

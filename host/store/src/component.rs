@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use cartwright::{Digest, PluginId};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Components;
 use crate::restore::{RestoreFailure, restore_failure};
 use crate::shops::change_number;
 
@@ -27,27 +28,27 @@ pub struct StoredComponent {
     pub replacement: Option<Digest>,
 }
 
-impl Store {
+impl Components<'_> {
     /// Keeps a component; keeping it again changes nothing. Returns its digest.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn save_component(
-        &self,
+    pub async fn save(
+        self,
         plugin: &PluginId,
         version: &str,
         bytes: &[u8],
         now: SystemTime,
     ) -> Result<Digest, StoreError> {
-        let mut work = self.begin().await?;
-        let digest = self.save_component_in(&mut work, plugin, version, bytes, now).await?.0;
+        let mut work = self.store.begin().await?;
+        let digest = self.save_in(&mut work, plugin, version, bytes, now).await?.0;
         work.commit().await?;
         Ok(digest)
     }
 
     /// The component's digest, and whether it is new.
-    pub(crate) async fn save_component_in(
-        &self,
+    pub(crate) async fn save_in(
+        self,
         connection: &mut AnyConnection,
         plugin: &PluginId,
         version: &str,
@@ -75,13 +76,13 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
-        Ok(self.readable_components(-1).await?.0)
+    pub async fn list(self) -> Result<Vec<StoredComponent>, StoreError> {
+        Ok(self.readable(-1).await?.0)
     }
 
     /// Those that were installed or revoked after this tick, and the rows that cannot be read.
-    pub(crate) async fn readable_components(
-        &self,
+    pub(crate) async fn readable(
+        self,
         change_number: i64,
     ) -> Result<(Vec<StoredComponent>, Vec<RestoreFailure>), StoreError> {
         type Row = (String, String, String, i64, Option<i64>, Option<String>);
@@ -90,7 +91,7 @@ impl Store {
              where change_number > $1 order by installed_at, digest",
         )
         .bind(change_number)
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let read = |(digest, plugin, version, installed, revoked, replacement): Row| {
             Ok::<_, StoreError>(StoredComponent {
@@ -120,10 +121,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when they are other bytes than the digest says: they would be run.
-    pub async fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn get(self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let found: Option<(Vec<u8>,)> = sqlx::query_as("select bytes from components where digest = $1")
             .bind(digest.to_string())
-            .fetch_optional(self.pool())
+            .fetch_optional(self.store.pool())
             .await?;
         match found {
             Some((bytes,)) if Digest::of(&bytes) != *digest => {
@@ -137,20 +138,20 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and [`StoreError::Conflict`] when the replacement is not kept.
-    pub async fn revoke_component(
-        &self,
+    pub async fn revoke(
+        self,
         digest: &Digest,
         replacement: Option<&Digest>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
-        self.revoke_component_in(&mut work, digest, replacement, now).await?;
+        let mut work = self.store.begin().await?;
+        self.revoke_in(&mut work, digest, replacement, now).await?;
         work.commit().await
     }
 
     /// Gives what took its place before, when it was revoked already.
-    pub(crate) async fn revoke_component_in(
-        &self,
+    pub(crate) async fn revoke_in(
+        self,
         connection: &mut AnyConnection,
         digest: &Digest,
         replacement: Option<&Digest>,

@@ -16,8 +16,8 @@ use sqlx::AnyConnection;
 use unicode_normalization::UnicodeNormalization as _;
 use url::Host;
 
-use crate::database::Store;
 use crate::error::StoreError;
+use crate::facades::PersonalData;
 use crate::keys::aad;
 use crate::vault::{Key, to_hex};
 
@@ -98,14 +98,14 @@ pub(crate) fn emails_of(order: &Order) -> BTreeSet<CustomerEmail> {
     addresses.filter_map(|address| address.email.as_ref()?.parse().ok()).collect()
 }
 
-impl Store {
+impl PersonalData<'_> {
     /// The orders of a customer, by the platform's ids: those that were billed or delivered to this address in any of their versions.
     /// What quotations are kept as is among them.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn orders_of_customer(&self, shop: &ShopId, email: &CustomerEmail) -> Result<Vec<String>, StoreError> {
-        let mut connection = self.pool().acquire().await?;
+    pub async fn orders_of_customer(self, shop: &ShopId, email: &CustomerEmail) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.store.pool().acquire().await?;
         let hash = self.email_hash(&mut connection, shop, email).await?;
         let orders: Vec<(String,)> =
             sqlx::query_as("select order_id from order_emails where shop = $1 and email_hash = $2 order by order_id")
@@ -118,7 +118,7 @@ impl Store {
 
     /// Keeps that an order is of the customers whom this version of it names.
     pub(crate) async fn index_emails(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &Order,
@@ -131,7 +131,7 @@ impl Store {
 
     /// Keeps that an order is this customer's.
     pub(crate) async fn index_email(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,
@@ -152,7 +152,7 @@ impl Store {
 
     /// Every address that an order was billed or delivered to, as its events were told it. What cannot be read names nobody.
     pub(crate) async fn emails_of_events(
-        &self,
+        self,
         connection: &mut AnyConnection,
         key: &Key,
         shop: &ShopId,
@@ -177,12 +177,12 @@ impl Store {
 
     /// What a customer's orders are found by. A plain hash would be undone by trying all addresses.
     async fn email_hash(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         email: &CustomerEmail,
     ) -> Result<String, StoreError> {
-        let secret = self.host_secret_in(connection).await?;
+        let secret = self.store.host_secret_in(connection).await?;
         // HMAC takes a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;

@@ -13,9 +13,10 @@ use cartwright::{Digest, ShopId};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::database::Store;
 use crate::error::StoreError;
+use crate::facades::Documents;
 use crate::keys::aad;
+use crate::outcome::OutcomeSelection;
 
 /// What the path of a link begins with.
 const PATH: &str = "documents/";
@@ -130,13 +131,13 @@ impl DocumentFile {
     }
 }
 
-impl Store {
+impl Documents<'_> {
     /// Makes a link to a document that an outcome of an order named.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the outcome is no document of this shop's, or the shop is not kept; [`StoreError::Erased`].
     pub async fn document_url(
-        &self,
+        self,
         shop: &ShopId,
         outcome: i64,
         valid_for: Duration,
@@ -152,7 +153,7 @@ impl Store {
     /// # Errors
     /// Each [`DocumentUrlError`] says what is wrong with the link; [`StoreError::NotFound`] and [`StoreError::Erased`] that the document is
     /// gone.
-    pub async fn document(&self, link: &DocumentUrl, now: SystemTime) -> Result<DocumentFile, DocumentUrlError> {
+    pub async fn document(self, link: &DocumentUrl, now: SystemTime) -> Result<DocumentFile, DocumentUrlError> {
         let key = match self.link_key(&link.shop).await {
             // Which shops there are is nobody's business.
             Err(StoreError::NotFound { .. }) => return Err(DocumentUrlError::WrongSignature),
@@ -165,7 +166,7 @@ impl Store {
         };
         let digest: Digest = digest.parse().map_err(|error| StoreError::corrupt("a document's digest", error))?;
         let missing = || StoreError::NotFound { what: "stored document", id: digest.to_string() };
-        let bytes = self.blob(&link.shop, &digest).await?.ok_or_else(missing)?;
+        let bytes = self.store.blobs().blob(&link.shop, &digest).await?.ok_or_else(missing)?;
         Ok(DocumentFile {
             bytes,
             media_type: safe_media_type(&document.media_type),
@@ -173,9 +174,9 @@ impl Store {
         })
     }
 
-    async fn document_of(&self, shop: &ShopId, outcome: i64) -> Result<Document, StoreError> {
+    async fn document_of(self, shop: &ShopId, outcome: i64) -> Result<Document, StoreError> {
         let missing = || StoreError::NotFound { what: "document", id: outcome.to_string() };
-        let mut connection = self.pool().acquire().await?;
+        let mut connection = self.store.pool().acquire().await?;
         let found: Option<(String,)> =
             sqlx::query_as("select order_id from order_outcomes where shop = $1 and id = $2 and kind = 'document'")
                 .bind(shop.as_str())
@@ -183,22 +184,23 @@ impl Store {
                 .fetch_optional(&mut *connection)
                 .await?;
         let (order,) = found.ok_or_else(missing)?;
-        let known = self.read_order(&mut connection, shop, &order).await?.ok_or_else(missing)?;
-        let said = self.outcome_in(&mut connection, &known.key, shop, &order, outcome).await?;
-        match said.map(|said| said.outcome) {
+        let known = self.store.orders().read_order(&mut connection, shop, &order).await?.ok_or_else(missing)?;
+        let one = OutcomeSelection::One(outcome);
+        let found = self.store.outcomes().outcomes_in(&mut connection, &known.key, shop, &order, one).await?.pop();
+        match found.map(|found| found.outcome) {
             Some(Outcome::Document(document)) => Ok(document),
             _ => Err(missing()),
         }
     }
 
-    async fn link_key(&self, shop: &ShopId) -> Result<Hmac<Sha256>, StoreError> {
+    async fn link_key(self, shop: &ShopId) -> Result<Hmac<Sha256>, StoreError> {
         let found: Option<(Vec<u8>,)> = sqlx::query_as("select price_seal_key from shops where id = $1")
             .bind(shop.as_str())
-            .fetch_optional(self.pool())
+            .fetch_optional(self.store.pool())
             .await?;
         let missing = || StoreError::NotFound { what: "shop", id: shop.to_string() };
         let (sealed,) = found.ok_or_else(missing)?;
-        let key = self.keys().decrypt(&aad("shop", shop.as_str(), ""), &sealed)?;
+        let key = self.store.keys().decrypt(&aad("shop", shop.as_str(), ""), &sealed)?;
         let keyed = |key: &[u8]| {
             // HMAC takes a key of any length.
             Hmac::<Sha256>::new_from_slice(key).map_err(|error| StoreError::corrupt("a shop's seal key", error))

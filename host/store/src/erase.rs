@@ -4,9 +4,9 @@
 //! stays is that there was an order with this id and reference, so that a late event does not bring it back.
 //!
 //! # In which order
-//! 1. The platform reports the event `erase` ([`Store::record_event`]) for the accounts that the order concerns. Their plugins
+//! 1. The platform reports the event `erase` ([`Orders::record_event`](crate::Orders::record_event)) for the accounts that the order concerns. Their plugins
 //!    are given the addresses once more and tell the vendors to forget. It waits its turn like any event.
-//! 2. When the jobs of the order are over, [`Store::erase_order`] forgets it. [`Store::sweep`](crate::Store::sweep) does so by
+//! 2. When the jobs of the order are over, [`PersonalData::erase_order`] forgets it. [`Store::sweep`](crate::Store::sweep) does so by
 //!    itself, and not later than [`Retention::erase_after`](crate::Retention::erase_after) after the event: a vendor that is
 //!    away for weeks must be told by hand.
 //! 3. Who must not wait erases with [`UnfinishedJobs::Cancel`]. A worker that has a job of the order then can write nothing more;
@@ -28,10 +28,11 @@ use std::time::SystemTime;
 use cartwright::ShopId;
 use serde_json::json;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::customer::CustomerEmail;
-use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
+use crate::facades::PersonalData;
 
 /// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
 /// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
@@ -41,11 +42,11 @@ const KEPT: [(&str, &str); 15] = [
         "delete from journal_entries where job in (
              select j.id from jobs j join job_lanes l on l.id = j.lane_id where l.shop = $1 and l.order_id = $2)",
     ),
-    ("outcomes", "delete from order_outcomes where shop = $1 and order_id = $2"),
+    ("order_outcomes", "delete from order_outcomes where shop = $1 and order_id = $2"),
     ("jobs", "delete from jobs where lane_id in (select id from job_lanes where shop = $1 and order_id = $2)"),
     ("quotes", "delete from quotes where shop = $1 and order_id = $2"),
-    ("lanes", "delete from job_lanes where shop = $1 and order_id = $2"),
-    ("events", "delete from order_events where shop = $1 and order_id = $2"),
+    ("job_lanes", "delete from job_lanes where shop = $1 and order_id = $2"),
+    ("order_events", "delete from order_events where shop = $1 and order_id = $2"),
     ("references", "delete from order_references where shop = $1 and order_id = $2"),
     ("e-mail addresses", "delete from order_emails where shop = $1 and order_id = $2"),
     (
@@ -64,13 +65,13 @@ const KEPT: [(&str, &str); 15] = [
     ),
     // What the platform was still to be told of it.
     ("notifications", "delete from notifications where shop = $1 and subject = 'order ' || $2"),
-    ("webhook_receipt_orders", "delete from webhook_delivery_orders where shop = $1 and order_id = $2"),
+    ("webhook_delivery_orders", "delete from webhook_delivery_orders where shop = $1 and order_id = $2"),
     (
         "answers to requests",
         "delete from idempotency_keys where id in (
              select request from idempotency_key_orders where shop = $1 and order_id = $2)",
     ),
-    ("idempotent_request_orders", "delete from idempotency_key_orders where shop = $1 and order_id = $2"),
+    ("idempotency_key_orders", "delete from idempotency_key_orders where shop = $1 and order_id = $2"),
 ];
 
 /// What happens to an order's jobs that are not over when the order is to be forgotten.
@@ -82,7 +83,7 @@ pub enum UnfinishedJobs {
     Cancel,
 }
 
-impl Store {
+impl PersonalData<'_> {
     /// Forgets everything of an order, and logs who wanted it. False when it was forgotten before.
     ///
     /// Raw configurations of the order are forgotten in carts as well: they are the same bytes. A cart that still holds one must be
@@ -92,14 +93,14 @@ impl Store {
     /// [`StoreError::Conflict`] when jobs are not over and [`UnfinishedJobs::Refuse`] was said; [`StoreError::NotFound`]; and as the
     /// database says. Nothing is forgotten then.
     pub async fn erase_order(
-        &self,
+        self,
         shop: &ShopId,
         order: &str,
         unfinished: UnfinishedJobs,
         actor: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         // The jobs before the order, as everywhere. Whoever has one holds an older fence.
         sqlx::query(
             "update jobs set fencing_token = fencing_token + 1
@@ -109,7 +110,7 @@ impl Store {
         .bind(order)
         .execute(&mut *work)
         .await?;
-        match self.lock_order(&mut work, shop, order).await {
+        match self.store.orders().lock_order(&mut work, shop, order).await {
             Err(StoreError::Erased(_)) => return Ok(false),
             // What cannot be read can be forgotten.
             Ok(_) | Err(StoreError::Corrupt(_)) => {}
@@ -130,10 +131,10 @@ impl Store {
             )));
         }
         self.take_configurations(&mut work, shop, order, milliseconds(now)).await?;
-        let names = self.names_of_order(&mut work, shop, order).await?;
+        let names = self.store.webhooks().names_of_order(&mut work, shop, order).await?;
         let mut counts = serde_json::Map::new();
         counts.insert("unfinished jobs".to_owned(), jobs.into());
-        let named = self.delete_by_name(&mut work, shop, &names).await?;
+        let named = self.store.webhooks().delete_by_name(&mut work, shop, &names).await?;
         counts.insert("webhooks that name it".to_owned(), named.into());
         for (what, delete) in KEPT {
             let deleted = sqlx::query(delete).bind(shop.as_str()).bind(order).execute(&mut *work).await?;
@@ -159,23 +160,22 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        self.empty_log().await?;
+        work.commit_audited(&entry, now).await?;
+        self.store.empty_log().await?;
         Ok(true)
     }
 
     /// Configurations that came after the order named them.
     async fn take_configurations(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
         now: i64,
     ) -> Result<(), StoreError> {
         let taken = async {
-            let Some(known) = self.read_order(work, shop, order).await? else { return Ok(()) };
-            self.adopt_configurations(work, shop, &known.order, &known.key, now).await
+            let Some(known) = self.store.orders().read_order(work, shop, order).await? else { return Ok(()) };
+            self.store.orders().adopt_configurations(work, shop, &known.order, &known.key, now).await
         };
         match taken.await {
             // What cannot be read names nothing.
@@ -184,13 +184,13 @@ impl Store {
         }
     }
 
-    /// Forgets all orders of a customer, each as [`Store::erase_order`] does; gives the platform's ids. Broken off, it is called
+    /// Forgets all orders of a customer, each as [`PersonalData::erase_order`] does; gives the platform's ids. Broken off, it is called
     /// again: what is forgotten is not found any more.
     ///
     /// # Errors
-    /// As [`Store::orders_of_customer`] and [`Store::erase_order`]; the orders before stay forgotten.
+    /// As [`PersonalData::orders_of_customer`] and [`PersonalData::erase_order`]; the orders before stay forgotten.
     pub async fn erase_customer(
-        &self,
+        self,
         shop: &ShopId,
         email: &CustomerEmail,
         unfinished: UnfinishedJobs,

@@ -5,8 +5,9 @@ use cartwright::{AccountId, Digest, RESERVED_ID_PREFIX, ShopId};
 use sqlx::AnyConnection;
 use std::time::SystemTime;
 
-use crate::database::{Store, milliseconds};
+use crate::database::milliseconds;
 use crate::error::StoreError;
+use crate::facades::Orders;
 use crate::keys::aad;
 use crate::vault::Key;
 
@@ -42,28 +43,28 @@ pub enum RecordOutcome {
     AlreadyRecorded,
 }
 
-impl Store {
+impl Orders<'_> {
     /// Stores an event with these jobs, and the order as the event holds it, in one transaction: all of it stands when this
-    /// returns. [`Store::report`] works out which jobs they are. The event's order has all its lines, whomever they concern. The same event twice does nothing twice.
+    /// returns. [`Orders::report`] works out which jobs they are. The event's order has all its lines, whomever they concern. The same event twice does nothing twice.
     ///
     /// # Errors
     /// [`StoreError::EventIdTaken`] when another event has its id, [`StoreError::SameVersion`] when the order was recorded in this
     /// version with other content, [`StoreError::Conflict`] when the order's references belong to another order,
     /// [`StoreError::Erased`], and as the database says.
     pub async fn record_event(
-        &self,
+        self,
         shop: &ShopId,
         event: &Event,
         jobs: &[NewJob],
         now: SystemTime,
     ) -> Result<RecordOutcome, StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let recorded = self.record_in(&mut work, shop, event, jobs, milliseconds(now)).await?;
         if event.order.released && recorded != RecordOutcome::AlreadyRecorded {
             self.release_in(&mut work, shop, &event.order).await?;
         }
         work.commit().await?;
-        self.nudge();
+        self.store.nudge();
         Ok(recorded)
     }
 
@@ -72,7 +73,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::EventIdTaken`] when another event was recorded with its id, of this order or of another.
     pub(crate) async fn is_recorded(
-        &self,
+        self,
         work: &mut AnyConnection,
         shop: &ShopId,
         event: &Event,
@@ -99,7 +100,7 @@ impl Store {
     }
 
     pub(crate) async fn record_in(
-        &self,
+        self,
         work: &mut AnyConnection,
         shop: &ShopId,
         event: &Event,
@@ -121,7 +122,7 @@ impl Store {
     /// Records an event of an order whose key this is; what is known of the order stays as it is. Returns its jobs; `None` when an event
     /// with this id is recorded.
     pub(crate) async fn add_event(
-        &self,
+        self,
         work: &mut AnyConnection,
         shop: &ShopId,
         (event, key): (&Event, &Key),

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use crate::customer::CustomerEmail;
-use crate::database::{Store, moment};
+use crate::database::moment;
 use crate::error::StoreError;
+use crate::facades::PersonalData;
 use crate::job::{JobFilter, JobSummary};
 use crate::journal;
 use crate::keys::aad;
-use crate::outcome::StoredOutcome;
+use crate::outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// So many jobs are read at once.
@@ -41,21 +42,21 @@ pub struct ExportFile {
     pub media_type: String,
 }
 
-impl Store {
+impl PersonalData<'_> {
     /// Everything that is kept of an order.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
-    pub async fn export_order(&self, shop: &ShopId, order: &str) -> Result<Export, StoreError> {
+    pub async fn export_order(self, shop: &ShopId, order: &str) -> Result<Export, StoreError> {
         let (order, files) = self.export_one(shop, order).await?;
         Ok(Export { document: json!({ "orders": [order] }), files })
     }
 
-    /// Everything that is kept of the orders of a customer, see [`Store::orders_of_customer`].
+    /// Everything that is kept of the orders of a customer, see [`PersonalData::orders_of_customer`].
     ///
     /// # Errors
-    /// As [`Store::orders_of_customer`].
-    pub async fn export_customer(&self, shop: &ShopId, email: &CustomerEmail) -> Result<Export, StoreError> {
+    /// As [`PersonalData::orders_of_customer`].
+    pub async fn export_customer(self, shop: &ShopId, email: &CustomerEmail) -> Result<Export, StoreError> {
         let (mut orders, mut files, mut names) = (Vec::new(), Vec::new(), HashSet::new());
         for order in self.orders_of_customer(shop, email).await? {
             let (order, of_order) = self.export_one(shop, &order).await?;
@@ -65,12 +66,13 @@ impl Store {
         Ok(Export { document: json!({ "orders": orders }), files })
     }
 
-    async fn export_one(&self, shop: &ShopId, id: &str) -> Result<(Value, Vec<ExportFile>), StoreError> {
+    async fn export_one(self, shop: &ShopId, id: &str) -> Result<(Value, Vec<ExportFile>), StoreError> {
         let jobs = self.jobs_of_order(shop, id).await?;
-        let mut connection = self.pool().acquire().await?;
-        let known = self.read_order(&mut connection, shop, id).await?;
+        let mut connection = self.store.pool().acquire().await?;
+        let known = self.store.orders().read_order(&mut connection, shop, id).await?;
         let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
-        let outcomes = self.outcomes_in(&mut connection, &known.key, shop, id).await?;
+        let outcomes =
+            self.store.outcomes().outcomes_in(&mut connection, &known.key, shop, id, OutcomeSelection::All).await?;
         let (files, listed) = files(&mut connection, shop, id, &outcomes).await?;
         let mut exported = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -83,18 +85,18 @@ impl Store {
             "jobs": exported,
             "outcomes": outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?,
             "files": listed,
-            "webhooks": self.requests_of_order(&mut connection, shop, id).await?,
-            "answers": self.answers_of_order(&mut connection, shop, id).await?,
-            "quote": self.quote_of_order(&mut connection, shop, id, &known.key).await?,
+            "webhooks": self.store.webhooks().requests_of_order(&mut connection, shop, id).await?,
+            "answers": self.store.idempotency().answers_of_order(&mut connection, shop, id).await?,
+            "quote": self.store.quotes().quote_of_order(&mut connection, shop, id, &known.key).await?,
         });
         Ok((document, files))
     }
 
-    async fn jobs_of_order(&self, shop: &ShopId, order: &str) -> Result<Vec<JobSummary>, StoreError> {
+    async fn jobs_of_order(self, shop: &ShopId, order: &str) -> Result<Vec<JobSummary>, StoreError> {
         let mut filter = JobFilter { shop: Some(shop.clone()), order: Some(order.to_owned()), ..JobFilter::default() };
         let mut jobs = Vec::new();
         loop {
-            let page = self.jobs(&filter, PAGE).await?;
+            let page = self.store.jobs().list(&filter, PAGE).await?;
             let Some(last) = page.last() else { return Ok(jobs) };
             filter.after = Some(last.id.clone());
             jobs.extend(page);

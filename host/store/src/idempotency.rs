@@ -14,6 +14,7 @@ use sqlx::AnyConnection;
 use crate::database::{Store, WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
+use crate::facades::IdempotencyKeys;
 use crate::keys::aad;
 use crate::vault::to_hex;
 
@@ -25,7 +26,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// What becomes of a request.
 #[derive(Debug)]
 pub enum BeginOutcome {
-    /// It is new: do it, then [`Store::answer_request`] or [`Store::forget_request`].
+    /// It is new: do it, then [`IdempotencyKeys::answer_request`] or [`IdempotencyKeys::forget_request`].
     New(RequestToken),
     /// It is being done. Ask again later.
     Running,
@@ -85,7 +86,7 @@ fn response_aad(id: &str) -> String {
 /// As it stands.
 type Row = (String, i64, i64, Option<Vec<u8>>);
 
-impl Store {
+impl IdempotencyKeys<'_> {
     /// Begins a request, unless it was begun before. `scope` is who asks: an access key's id; `key` is the asker's name of the
     /// request, `digest` of everything that is asked. A request that was begun and neither answered nor forgotten within
     /// [`REQUEST_TIMEOUT`] is begun again.
@@ -93,14 +94,14 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn begin_request(
-        &self,
+        self,
         scope: &str,
         key: &str,
         digest: &Digest,
         now: SystemTime,
     ) -> Result<BeginOutcome, StoreError> {
         let id = request_id(scope, key);
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let made = sqlx::query(
             "insert into idempotency_keys (id, digest, fencing_token, started_at) values ($1, $2, 1, $3)
              on conflict (id) do nothing",
@@ -128,7 +129,9 @@ impl Store {
             return Ok(BeginOutcome::Conflict);
         }
         match answer {
-            Some(sealed) if !is_old => return Ok(BeginOutcome::Answered(StoredResponse::open(self, &id, &sealed)?)),
+            Some(sealed) if !is_old => {
+                return Ok(BeginOutcome::Answered(StoredResponse::open(self.store, &id, &sealed)?));
+            }
             None if !is_over(REQUEST_TIMEOUT) => return Ok(BeginOutcome::Running),
             _ => {}
         }
@@ -154,19 +157,19 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn answer_request(
-        &self,
+        self,
         token: &RequestToken,
         answer: &StoredResponse,
         orders: &[(ShopId, String)],
         now: SystemTime,
     ) -> Result<bool, StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let mut orders: Vec<&(ShopId, String)> = orders.iter().collect();
         // Locked in one order, so that two answers do not wait for each other.
         orders.sort();
         orders.dedup();
         for (shop, order) in &orders {
-            match self.lock_order(&mut work, shop, order).await {
+            match self.store.orders().lock_order(&mut work, shop, order).await {
                 // An order that is not known yet is forgotten with what stands here too.
                 Ok(_) | Err(StoreError::NotFound { .. }) => {}
                 // What cannot be read can be forgotten.
@@ -186,7 +189,7 @@ impl Store {
         .bind(&token.id)
         .bind(token.fencing_token)
         .bind(milliseconds(now))
-        .bind(answer.encrypt(self, &token.id)?)
+        .bind(answer.encrypt(self.store, &token.id)?)
         .execute(&mut *work)
         .await?;
         if kept.rows_affected() == 0 {
@@ -208,18 +211,18 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn forget_request(&self, token: &RequestToken) -> Result<(), StoreError> {
+    pub async fn forget_request(self, token: &RequestToken) -> Result<(), StoreError> {
         sqlx::query("delete from idempotency_keys where id = $1 and fencing_token = $2 and responded_at is null")
             .bind(&token.id)
             .bind(token.fencing_token)
-            .execute(self.pool())
+            .execute(self.store.pool())
             .await?;
         Ok(())
     }
 
     /// The answers that hold something of this order and of no other, in the open.
     pub(crate) async fn answers_of_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,
@@ -237,7 +240,7 @@ impl Store {
         .fetch_all(connection)
         .await?;
         let rows = rows.into_iter().map(|(id, answered, sealed)| {
-            let StoredResponse { status, headers, body } = StoredResponse::open(self, &id, &sealed)?;
+            let StoredResponse { status, headers, body } = StoredResponse::open(self.store, &id, &sealed)?;
             let body = String::from_utf8_lossy(&body);
             Ok(json!({ "at": at(moment(answered)), "status": status, "headers": headers, "body": body }))
         });

@@ -53,7 +53,7 @@ impl StoreJournal {
         check_lease(&mut work, &self.lease).await?;
         add(&mut work, self.job(), self.number, position, record, &self.key).await?;
         if let Entry::Emitted { key, outcome } = &record.entry {
-            self.store.apply(&mut work, self, key, outcome, record.at).await?;
+            self.store.outcomes().apply(&mut work, self, key, outcome, record.at).await?;
         }
         work.commit().await?;
         // The platform is told of it, and it may be handed on to a job or say something of the account.

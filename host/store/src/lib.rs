@@ -10,10 +10,32 @@
 //! tests run every one, on each database.
 //!
 //! Three types matter:
-//! - [`Store`], the open database: [`Store::report`] is how a platform's events come in;
+//! - [`Store`], the open database: [`Orders::report`] is how a platform's events come in;
 //! - [`Worker`], which tells the plugins of them and survives what they do, tells the platforms what came of it, and deletes
 //!   what is past its time;
 //! - [`StoreError`], which says what to do next.
+//!
+//! The methods of a store are grouped by subject. Each subject is a small type that borrows the store:
+//!
+//! | subject | method | type |
+//! |---|---|---|
+//! | orders, events, their webhooks | [`Store::orders`] | [`Orders`] |
+//! | outcomes of orders | [`Store::outcomes`] | [`Outcomes`] |
+//! | documents and their URLs | [`Store::documents`] | [`Documents`] |
+//! | export and erasure | [`Store::personal_data`] | [`PersonalData`] |
+//! | jobs | [`Store::jobs`] | [`Jobs`] |
+//! | webhook URLs and deliveries, pushed settings | [`Store::webhooks`] | [`Webhooks`] |
+//! | notifications and their endpoints | [`Store::notifications`] | [`Notifications`] |
+//! | quotes | [`Store::quotes`] | [`Quotes`] |
+//! | shops, accounts, product links, origins | [`Store::shops`] | [`Shops`] |
+//! | components | [`Store::components`] | [`Components`] |
+//! | pushed catalogs and exchange rates | [`Store::catalog`] | [`StoredCatalog`] |
+//! | blobs and their quota | [`Store::blobs`] | [`StoredBlobs`] |
+//! | access keys and sessions | [`Store::access`] | [`AccessControl`] |
+//! | audit log | [`Store::audit`] | [`AuditLog`] |
+//! | idempotency keys | [`Store::idempotency`] | [`IdempotencyKeys`] |
+//!
+//! The store itself is what the host is given as order book, catalog and blobs; opening, keys, restoring and sweeping stay with it.
 //!
 //! A node that works: it records what the platform reports, and tells the plugins.
 //!
@@ -27,7 +49,7 @@
 //! let store = Store::open("sqlite:cartwright.db", Keyring::new(key)).await?;
 //! let (orders, blobs) = (Arc::new(store.clone()), Arc::new(store.clone()));
 //! let host = Arc::new(Cartwright::builder().order_book(orders).blobs(blobs).start()?);
-//! // … install what `store.components()` names, and set up the shops that `store.shops()` names.
+//! // … install what `store.components().list()` names, and set up the shops that `store.shops().list()` names.
 //! let worker = Worker::start(host, store, Arc::new(SystemClock), WorkerSettings::new("node-1"));
 //! stopped.await;
 //! let drained = worker.drain(Duration::from_secs(30)).await;
@@ -49,6 +71,7 @@ mod erase;
 mod error;
 mod event;
 mod export;
+mod facades;
 mod file;
 mod idempotency;
 mod installation;
@@ -87,10 +110,15 @@ pub use erase::UnfinishedJobs;
 pub use error::StoreError;
 pub use event::{Lines, NewJob, RecordOutcome};
 pub use export::{Export, ExportFile};
+pub use facades::{
+    AccessControl, AuditLog, Components, Documents, IdempotencyKeys, Jobs, Notifications, Orders, Outcomes,
+    PersonalData, Quotes, Shops, StoredBlobs, StoredCatalog, Webhooks,
+};
 pub use idempotency::{BeginOutcome, REQUEST_RETENTION, REQUEST_TIMEOUT, RequestToken, StoredResponse};
 pub use installation::{ChangeError, Expected, Installation, Versions, account_version, link_version, shop_version};
 pub use job::{
-    Claim, Heartbeat, JobDetail, JobFilter, JobState, JobSummary, Lease, MAX_COUNTED_JOBS, RetryMode, StateReason,
+    Claim, Heartbeat, JobDetail, JobFilter, JobState, JobStateKind, JobSummary, Lease, MAX_COUNTED_JOBS, RetryMode,
+    StateReason, UnknownJobState,
 };
 pub use journal::StoreJournal;
 pub use notify::{

@@ -17,9 +17,10 @@ use crate::database::{Store, WriteTransaction, in_time, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::Lines;
 use crate::export::at;
+use crate::facades::Orders;
 use crate::keys::aad;
 use crate::line_status::LineStatuses;
-use crate::outcome::StoredOutcome;
+use crate::outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// An order's row, decrypted.
@@ -29,15 +30,19 @@ pub(crate) struct StoredOrder {
     pub(crate) closed: bool,
 }
 
-impl Store {
+impl Orders<'_> {
     /// The order with the platform's id, whole and in its newest version; lines have the status that was last heard of.
     ///
     /// # Errors
     /// [`StoreError::Erased`], and as the database says.
-    pub async fn order(&self, shop: &ShopId, id: &str) -> Result<Option<Order>, StoreError> {
-        let mut connection = self.pool().acquire().await?;
+    pub async fn get(self, shop: &ShopId, id: &str) -> Result<Option<Order>, StoreError> {
+        let mut connection = self.store.pool().acquire().await?;
         let Some(known) = self.read_order(&mut connection, shop, id).await? else { return Ok(None) };
-        let heard = self.line_statuses_in(&mut connection, &known.key, shop, id).await?;
+        let heard = self
+            .store
+            .outcomes()
+            .outcomes_in(&mut connection, &known.key, shop, id, OutcomeSelection::Statuses)
+            .await?;
         let mut order = known.order;
         LineStatuses::new(&order, &heard).apply(&mut order);
         Ok(Some(order))
@@ -49,8 +54,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as the database says.
-    pub async fn close_order(&self, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn close_order(self, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         // Nobody else changes it before this transaction ends.
         let lock = "update orders set id = id where shop = $1 and id = $2 returning closed_at";
         let found: Option<(Option<i64>,)> =
@@ -74,13 +79,11 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
     pub(crate) async fn read_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         id: &str,
@@ -102,14 +105,14 @@ impl Store {
         Ok(Some(StoredOrder { key, order, closed: closed_at.is_some() }))
     }
 
-    pub(crate) fn order_key(&self, shop: &ShopId, id: &str, sealed: Option<Vec<u8>>) -> Result<Key, StoreError> {
+    pub(crate) fn order_key(self, shop: &ShopId, id: &str, sealed: Option<Vec<u8>>) -> Result<Key, StoreError> {
         let sealed = sealed.ok_or_else(|| StoreError::Erased(id.to_owned()))?;
-        self.keys().decrypt_key(&aad("order", shop.as_str(), id), &sealed)
+        self.store.keys().decrypt_key(&aad("order", shop.as_str(), id), &sealed)
     }
 
     /// The order's key; nobody else changes or forgets the order before this transaction ends.
     pub(crate) async fn lock_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         id: &str,
@@ -124,10 +127,10 @@ impl Store {
         self.order_key(shop, id, sealed)
     }
 
-    /// The order as it is known, locked as by [`Store::lock_order`]; `None` when it is not known. Of two transactions that both are to make
+    /// The order as it is known, locked as by [`Orders::lock_order`]; `None` when it is not known. Of two transactions that both are to make
     /// it known, the second waits here for the first and finds what that recorded.
     pub(crate) async fn lock_known_order(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         id: &str,
@@ -135,7 +138,7 @@ impl Store {
         let mut locked = self.lock_order(work, shop, id).await;
         if matches!(locked, Err(StoreError::NotFound { .. })) {
             // There is no row yet that could be locked.
-            self.lock_name(work, &aad("new order", shop.as_str(), id)).await?;
+            self.store.lock_name(work, &aad("new order", shop.as_str(), id)).await?;
             locked = self.lock_order(work, shop, id).await;
         }
         match locked {
@@ -150,13 +153,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::SameVersion`] when it is known in this version with other content.
     pub(crate) async fn store_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &Order,
         now: i64,
     ) -> Result<Key, StoreError> {
-        let (key, sealed_key) = self.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
+        let (key, sealed_key) = self.store.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
         let known_at = aad("known", shop.as_str(), &order.id);
         let version = i64::try_from(order.version)
             .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
@@ -224,14 +227,14 @@ impl Store {
                 return Err(StoreError::Conflict(format!("the reference {reference} is the order {owner}'s")));
             }
         }
-        self.index_emails(connection, shop, order).await?;
+        self.store.personal_data().index_emails(connection, shop, order).await?;
         self.adopt_configurations(connection, shop, order, &key, now).await?;
         Ok(key)
     }
 
     /// Refuses other content under the version that is known. The order is locked.
     async fn check_same_version(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &Order,
@@ -253,13 +256,14 @@ impl Store {
 
     /// Closes an order that is over, and logs it. True when the order is over or nobody can tell.
     pub(crate) async fn close_if_over(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         (order, key): (&Order, &Key),
         now: i64,
     ) -> Result<bool, StoreError> {
-        let over = match self.line_statuses_in(connection, key, shop, &order.id).await {
+        let statuses = OutcomeSelection::Statuses;
+        let over = match self.store.outcomes().outcomes_in(connection, key, shop, &order.id, statuses).await {
             Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
             // The platform's news counts all the same.
             Err(StoreError::Corrupt(_)) => return Ok(true),
@@ -275,13 +279,7 @@ impl Store {
         Ok(over)
     }
 
-    async fn reopen(
-        &self,
-        connection: &mut AnyConnection,
-        shop: &ShopId,
-        id: &str,
-        now: i64,
-    ) -> Result<(), StoreError> {
+    async fn reopen(self, connection: &mut AnyConnection, shop: &ShopId, id: &str, now: i64) -> Result<(), StoreError> {
         let open = "update orders set closed_at = null where shop = $1 and id = $2 and closed_at is not null";
         let opened = sqlx::query(open).bind(shop.as_str()).bind(id).execute(&mut *connection).await?;
         if opened.rows_affected() == 1 {
@@ -291,8 +289,8 @@ impl Store {
     }
 
     /// Closes orders without any activity since `before`. Returns their number.
-    pub(crate) async fn close_inactive(&self, before: i64, most: i64, now: i64) -> Result<u64, StoreError> {
-        let mut work = self.begin().await?;
+    pub(crate) async fn close_inactive(self, before: i64, most: i64, now: i64) -> Result<u64, StoreError> {
+        let mut work = self.store.begin().await?;
         let closed: Vec<(String, String)> = sqlx::query_as(
             "update orders set closed_at = $3 where closed_at is null and changed_at < $1 and (shop, id) in (
                  select o.shop, o.id from orders o
@@ -320,7 +318,7 @@ impl Store {
     /// Releases an order, until a newer version is cancelled or paid back. False when it is released already, and when its newest
     /// version may not be.
     pub(crate) async fn release_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &Order,
@@ -340,10 +338,10 @@ impl Store {
     }
 }
 
-impl Store {
+impl Orders<'_> {
     /// Gives an order its own copies of what its lines were configured with.
     pub(crate) async fn adopt_configurations(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &Order,
@@ -353,7 +351,7 @@ impl Store {
         let configurations: BTreeSet<Digest> =
             order.lines.iter().filter_map(|line| line.configuration.as_ref()?.parse().ok()).collect();
         for configuration in configurations {
-            self.copy_to_order(connection, shop, (&order.id, key), &configuration, now).await?;
+            self.store.blobs().copy_to_order(connection, shop, (&order.id, key), &configuration, now).await?;
         }
         Ok(())
     }
@@ -362,13 +360,15 @@ impl Store {
 #[async_trait]
 impl OrderBook for Store {
     async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError> {
-        in_time(self.find_order(shop, account, reference)).await.map_err(|error| PlatformError(error.to_string()))
+        in_time(self.orders().find_order(shop, account, reference))
+            .await
+            .map_err(|error| PlatformError(error.to_string()))
     }
 }
 
-impl Store {
+impl Orders<'_> {
     async fn find_order(
-        &self,
+        self,
         shop: &ShopId,
         account: &AccountId,
         reference: &str,
@@ -377,7 +377,7 @@ impl Store {
         if reference.contains('\0') {
             return Ok(None);
         }
-        let mut connection = self.pool().acquire().await?;
+        let mut connection = self.store.pool().acquire().await?;
         let found: Option<(String,)> =
             sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")
                 .bind(shop.as_str())
@@ -394,7 +394,11 @@ impl Store {
                 .await?;
         let lines = if lane == Some((1,)) { Lines::All } else { Lines::Own };
         let Some(known) = self.read_order(&mut connection, shop, &id).await? else { return Ok(None) };
-        let outcomes = self.visible_outcomes_in(&mut connection, &known.key, shop, &id).await?;
+        let outcomes = self
+            .store
+            .outcomes()
+            .outcomes_in(&mut connection, &known.key, shop, &id, OutcomeSelection::Visible)
+            .await?;
         let order = visible_to(known.order, account, lines, &outcomes);
         Ok((lines == Lines::All || !order.lines.is_empty()).then_some(order))
     }

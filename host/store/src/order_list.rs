@@ -8,8 +8,9 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use sqlx::AnyConnection;
 
-use crate::database::{Store, moment};
+use crate::database::moment;
 use crate::error::StoreError;
+use crate::facades::Orders;
 use crate::keys::aad;
 use crate::vault::to_hex;
 
@@ -81,17 +82,12 @@ pub struct OrderWebhook {
     pub status: Option<u16>,
 }
 
-impl Store {
+impl Orders<'_> {
     /// At most `limit` orders of a shop that match, those that were heard of last first.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn orders(
-        &self,
-        shop: &ShopId,
-        filter: &OrderFilter,
-        limit: u32,
-    ) -> Result<Vec<ListedOrder>, StoreError> {
+    pub async fn list(self, shop: &ShopId, filter: &OrderFilter, limit: u32) -> Result<Vec<ListedOrder>, StoreError> {
         self.list_orders(shop, None, filter, limit).await
     }
 
@@ -99,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn listed_order(&self, shop: &ShopId, id: &str) -> Result<Option<ListedOrder>, StoreError> {
+    pub async fn listed_order(self, shop: &ShopId, id: &str) -> Result<Option<ListedOrder>, StoreError> {
         Ok(self.list_orders(shop, Some(id), &OrderFilter::default(), 1).await?.pop())
     }
 
@@ -108,20 +104,20 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn held_orders(&self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
+    pub async fn held_orders(self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
         let orders: Vec<(String,)> = sqlx::query_as(
             "select order_id from order_outcomes where shop = $1 and needs_attention = 1
              union select id from orders where shop = $1 and held_lines = 1 and released = 1 and closed_at is null
              order by order_id",
         )
         .bind(shop.as_str())
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         Ok(orders.into_iter().map(|(order,)| order).collect())
     }
 
     async fn list_orders(
-        &self,
+        self,
         shop: &ShopId,
         id: Option<&str>,
         filter: &OrderFilter,
@@ -133,7 +129,7 @@ impl Store {
         {
             return Ok(Vec::new());
         }
-        let mut connection = self.pool().acquire().await?;
+        let mut connection = self.store.pool().acquire().await?;
         let number = match &filter.search {
             Some(number) => Some(self.number_hash(&mut connection, shop, number).await?),
             None => None,
@@ -178,14 +174,14 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn events(&self, shop: &ShopId, order: &str) -> Result<Vec<RecordedEvent>, StoreError> {
+    pub async fn events(self, shop: &ShopId, order: &str) -> Result<Vec<RecordedEvent>, StoreError> {
         let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
             "select id, kind, order_version, recorded_at from order_events where shop = $1 and order_id = $2
              order by recorded_at, id",
         )
         .bind(shop.as_str())
         .bind(order)
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let event = |(id, kind, version, at)| RecordedEvent {
             id,
@@ -200,7 +196,7 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn notices(&self, shop: &ShopId, order: &str) -> Result<Vec<OrderWebhook>, StoreError> {
+    pub async fn webhooks(self, shop: &ShopId, order: &str) -> Result<Vec<OrderWebhook>, StoreError> {
         let rows: Vec<(String, String, i64, i64, Option<i64>)> = sqlx::query_as(
             "select r.account, r.endpoint, r.received_at, r.attempts, r.status
              from webhook_delivery_orders o join webhook_deliveries r on r.shop = o.shop and r.id = o.delivery_id
@@ -208,7 +204,7 @@ impl Store {
         )
         .bind(shop.as_str())
         .bind(order)
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let notice = |(account, endpoint, at, attempts, status): (String, _, _, _, Option<i64>)| {
             let notice = OrderWebhook {
@@ -224,15 +220,15 @@ impl Store {
     }
 }
 
-impl Store {
+impl Orders<'_> {
     /// What an order is found by when people ask for its number. A plain hash would be undone by trying all numbers.
     pub(crate) async fn number_hash(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         number: &str,
     ) -> Result<String, StoreError> {
-        let secret = self.host_secret_in(connection).await?;
+        let secret = self.store.host_secret_in(connection).await?;
         // HMAC takes a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;

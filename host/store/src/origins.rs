@@ -6,18 +6,17 @@ use std::time::SystemTime;
 use cartwright::{MAX_URL_BYTES, ShopId, check_line};
 use serde_json::json;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, milliseconds};
+use crate::audit_log::NewAuditEntry;
 use crate::error::StoreError;
+use crate::facades::Shops;
 use crate::installation::{ChangeError, Expected, check, version};
-use crate::shops::lock_shop;
 
 /// Names what a shop's origins are set to.
 pub fn origins_version(origins: &BTreeSet<String>) -> String {
     version(&json!(origins))
 }
 
-impl Store {
+impl Shops<'_> {
     /// Sets a shop's origins, each as a browser spells it (`https://shop.example`), and logs who did. Nothing is checked here: an
     /// origin that no browser sends opens nothing.
     ///
@@ -25,7 +24,7 @@ impl Store {
     /// [`ChangeError::Changed`] when they are not as expected, [`StoreError::NotFound`] when the shop is not kept, [`StoreError::Text`] for
     /// an origin that cannot be stored, and as the database says.
     pub async fn set_origins(
-        &self,
+        self,
         shop: &ShopId,
         origins: &BTreeSet<String>,
         expected: Expected<'_>,
@@ -35,8 +34,7 @@ impl Store {
         for origin in origins {
             check_line(origin, MAX_URL_BYTES).map_err(|fault| StoreError::Text { what: "origin", fault })?;
         }
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let before: Vec<(String,)> = sqlx::query_as("delete from origins where shop = $1 returning origin")
             .bind(shop.as_str())
             .fetch_all(&mut *work)
@@ -61,18 +59,17 @@ impl Store {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        Ok(work.commit().await?)
+        Ok(work.commit_audited(&entry, now).await?)
     }
 
     /// A shop's origins.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn origins(&self, shop: &ShopId) -> Result<BTreeSet<String>, StoreError> {
+    pub async fn origins(self, shop: &ShopId) -> Result<BTreeSet<String>, StoreError> {
         let rows: Vec<(String,)> = sqlx::query_as("select origin from origins where shop = $1")
             .bind(shop.as_str())
-            .fetch_all(self.pool())
+            .fetch_all(self.store.pool())
             .await?;
         Ok(rows.into_iter().map(|(origin,)| origin).collect())
     }

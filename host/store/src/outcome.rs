@@ -11,11 +11,12 @@ use cartwright::{AccountId, Digest, ShopId};
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::blobs::{Kind, NewBlob, keep_as_document};
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob, reserved_event_id};
+use crate::facades::Outcomes;
 use crate::journal::StoreJournal;
 use crate::keys::aad;
 use crate::line_status::LineStatuses;
@@ -33,26 +34,26 @@ pub struct StoredOutcome {
     pub job: Option<String>,
     /// What it said. A document stands among the shop's blobs.
     pub outcome: Outcome,
-    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`], until [`Store::resolve`]. Settings that were pushed
-    /// wait with their account, see [`Store::account_outcomes`].
+    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`], until [`Outcomes::resolve`]. Settings that were pushed
+    /// wait with their account, see [`Webhooks::account_outcomes`](crate::Webhooks::account_outcomes).
     pub needs_attention: bool,
     /// The order's version when it was said.
     pub order_version: u64,
     /// When.
     pub at: SystemTime,
     /// Did it come too late to change anything? A line's status that the line had left behind, or a shipment as it was before what is
-    /// known of it. Set by [`Store::outcomes`].
+    /// known of it. Set by [`Outcomes::list`].
     pub is_late: bool,
 }
 
-impl Store {
+impl Outcomes<'_> {
     /// Everything that was said about an order, in order: its timeline. What cannot be read is in it as a note that says so.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
-    pub async fn outcomes(&self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
-        let mut connection = self.pool().acquire().await?;
-        let known = self.read_order(&mut connection, shop, order).await?;
+    pub async fn list(self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
+        let mut connection = self.store.pool().acquire().await?;
+        let known = self.store.orders().read_order(&mut connection, shop, order).await?;
         let known = known.ok_or_else(|| StoreError::NotFound { what: "order", id: order.to_owned() })?;
         let rows = self.outcome_rows(&mut connection, shop, order, OutcomeSelection::All).await?;
         let readable = |row: &Row| row.open(&known.key).or_else(|error| row.unreadable(&error));
@@ -68,9 +69,9 @@ impl Store {
     /// What holds of everything that was said about an order: of each account, kind and subject the latest.
     ///
     /// # Errors
-    /// As [`Store::outcomes`].
-    pub async fn present_outcomes(&self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
-        let mut outcomes = self.outcomes(shop, order).await?;
+    /// As [`Outcomes::list`].
+    pub async fn present(self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
+        let mut outcomes = self.list(shop, order).await?;
         outcomes.retain(|said| !said.is_late);
         let subject = |said: &StoredOutcome| {
             let OutcomeKey { kind, subject, .. } = outcome_key_of(&said.outcome);
@@ -85,14 +86,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it is not held, and as the database says.
-    pub async fn resolve_outcome(
-        &self,
-        shop: &ShopId,
-        outcome: i64,
-        actor: &str,
-        now: SystemTime,
-    ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn resolve(self, shop: &ShopId, outcome: i64, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         let settled_at: Option<(String,)> =
             sqlx::query_as("update order_outcomes set needs_attention = 0 where shop = $1 and id = $2 and needs_attention = 1 returning order_id")
                 .bind(shop.as_str())
@@ -112,73 +107,31 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
-    /// As [`Store::outcomes`], for decisions: what cannot be read is an error.
+    /// The outcomes of an order that are selected, in order. As [`Outcomes::list`], for decisions: what cannot be read is an error.
     pub(crate) async fn outcomes_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         key: &Key,
         shop: &ShopId,
         order: &str,
+        selection: OutcomeSelection,
     ) -> Result<Vec<StoredOutcome>, StoreError> {
-        self.outcome_rows(connection, shop, order, OutcomeSelection::All)
-            .await?
-            .iter()
-            .map(|row| row.open(key))
-            .collect()
-    }
-
-    /// The statuses of lines that vendors told of an order, in order.
-    pub(crate) async fn line_statuses_in(
-        &self,
-        connection: &mut AnyConnection,
-        key: &Key,
-        shop: &ShopId,
-        order: &str,
-    ) -> Result<Vec<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::Statuses).await?;
+        let rows = self.outcome_rows(connection, shop, order, selection).await?;
         rows.iter().map(|row| row.open(key)).collect()
-    }
-
-    /// What an order looks like to a vendor follows from these: the statuses of lines, and what vendors named. An order of which much
-    /// was said is looked up as fast as any.
-    pub(crate) async fn visible_outcomes_in(
-        &self,
-        connection: &mut AnyConnection,
-        key: &Key,
-        shop: &ShopId,
-        order: &str,
-    ) -> Result<Vec<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::Visible).await?;
-        rows.iter().map(|row| row.open(key)).collect()
-    }
-
-    /// One of what was said of an order.
-    pub(crate) async fn outcome_in(
-        &self,
-        connection: &mut AnyConnection,
-        key: &Key,
-        shop: &ShopId,
-        order: &str,
-        id: i64,
-    ) -> Result<Option<StoredOutcome>, StoreError> {
-        let rows = self.outcome_rows(connection, shop, order, OutcomeSelection::One(id)).await?;
-        rows.first().map(|row| row.open(key)).transpose()
     }
 
     async fn outcome_rows(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,
-        picked: OutcomeSelection,
+        selection: OutcomeSelection,
     ) -> Result<Vec<Row>, StoreError> {
         type Columns = (i64, String, Option<String>, String, String, Vec<u8>, i64, i64, i64);
-        let (kinds, id) = match picked {
+        let (kinds, id) = match selection {
             OutcomeSelection::All => (["", ""], None),
             OutcomeSelection::Statuses => (["line-status", "line-status"], None),
             OutcomeSelection::Visible => (["line-status", "vendor-reference"], None),
@@ -213,7 +166,7 @@ impl Store {
 
     /// Applies what a job said, unless it said it before.
     pub(crate) async fn apply(
-        &self,
+        self,
         work: &mut WriteTransaction,
         journal: &StoreJournal,
         key: &str,
@@ -240,21 +193,21 @@ impl Store {
 
     /// Closes an order whose last line has ended: called once after all statuses that are told together.
     pub(crate) async fn close_if_last(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        if let Some(known) = self.read_order(work, shop, order).await? {
-            self.close_if_over(work, shop, (&known.order, &known.key), now).await?;
+        if let Some(known) = self.store.orders().read_order(work, shop, order).await? {
+            self.store.orders().close_if_over(work, shop, (&known.order, &known.key), now).await?;
         }
         Ok(())
     }
 
-    /// Keeps an outcome of an order; false when its job said it before. After a line's status call [`Store::close_if_last`].
+    /// Keeps an outcome of an order; false when its job said it before. After a line's status call [`Outcomes::close_if_last`].
     pub(crate) async fn add_outcome(
-        &self,
+        self,
         work: &mut WriteTransaction,
         about: &OutcomeSource<'_>,
         outcome_key: &str,
@@ -270,7 +223,7 @@ impl Store {
         }
         if matches!(outcome, Outcome::LineStatus(_)) {
             // Two accounts that ship the last two lines at once would each see the other's line as it was.
-            self.lock_order(work, about.shop, about.order).await?;
+            self.store.orders().lock_order(work, about.shop, about.order).await?;
         }
         let added: Option<(i64,)> = sqlx::query_as(
             "insert into order_outcomes (shop, order_id, account, job, outcome_key, order_version, kind, outcome, needs_attention,
@@ -292,9 +245,12 @@ impl Store {
         let Some((id,)) = added else { return Ok(false) };
         let OutcomeSource { shop, order, account, job, .. } = about;
         let data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
-        self.notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now).await?;
+        self.store
+            .notifications()
+            .notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now)
+            .await?;
         if matches!(outcome, Outcome::PushSettings(_)) {
-            self.add_account_outcome(work, about.shop, about.account, outcome, now).await?;
+            self.store.webhooks().add_account_outcome(work, about.shop, about.account, outcome, now).await?;
         }
         Ok(true)
     }
@@ -302,7 +258,7 @@ impl Store {
     /// Did a webhook say the same just before? A vendor that asks about an order each minute must not make it larger each time: what is
     /// remembered or noted again right away is one thing. Jobs are counted by their journals.
     async fn is_repeated(
-        &self,
+        self,
         work: &mut WriteTransaction,
         about: &OutcomeSource<'_>,
         kind: &str,
@@ -328,7 +284,7 @@ impl Store {
 
     /// Documents stand among the order's blobs, and in the table by digest.
     async fn store_document(
-        &self,
+        self,
         work: &mut WriteTransaction,
         about: &OutcomeSource<'_>,
         document: &mut Document,
@@ -341,12 +297,12 @@ impl Store {
                 let digest = Digest::of(&bytes);
                 let media_type = &document.media_type;
                 let blob = NewBlob { kind: Kind::Document, digest: &digest, media_type, bytes: &bytes };
-                self.put_in(work, about.shop, owner, &blob, now).await?;
+                self.store.blobs().put_in(work, about.shop, owner, &blob, now).await?;
                 document.content = BytesSource::Stored(digest.to_string());
             }
             BytesSource::Stored(digest) => {
                 if let Ok(digest) = digest.parse() {
-                    self.copy_to_order(work, about.shop, owner, &digest, now).await?;
+                    self.store.blobs().copy_to_order(work, about.shop, owner, &digest, now).await?;
                     keep_as_document(work, about.shop, owner.0, &digest).await?;
                 }
             }
@@ -356,7 +312,7 @@ impl Store {
 
     /// What was handed on becomes an event of the same order, for the same account.
     async fn hand_on(
-        &self,
+        self,
         work: &mut WriteTransaction,
         journal: &StoreJournal,
         key: &str,
@@ -381,7 +337,7 @@ impl Store {
 
     /// Makes an event `message` of an order that is known, and a job of it.
     pub(crate) async fn add_message_event(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
@@ -389,7 +345,7 @@ impl Store {
         job: NewJob,
     ) -> Result<(), StoreError> {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
-        let known = self.read_order(work, shop, order).await?.ok_or_else(missing)?;
+        let known = self.store.orders().read_order(work, shop, order).await?.ok_or_else(missing)?;
         let event = Event {
             id: reserved_event_id("message", &told.id),
             at: timestamp(told.at),
@@ -400,18 +356,20 @@ impl Store {
             extra: Vec::new(),
         };
         // The id names what is handed on: where it is recorded already, it was handed on before.
-        self.add_event(work, shop, (&event, &known.key), &[job], told.at).await?;
+        self.store.orders().add_event(work, shop, (&event, &known.key), &[job], told.at).await?;
         Ok(())
     }
 }
 
 /// Which outcomes of an order are read.
 #[derive(Clone, Copy)]
-enum OutcomeSelection {
+pub(crate) enum OutcomeSelection {
+    /// All.
     All,
     /// The statuses of lines.
     Statuses,
-    /// The statuses of lines and the references of vendors.
+    /// What the order looks like to a vendor follows from these: the statuses of lines, and the references of vendors. So an order with
+    /// many outcomes is looked up as fast as any.
     Visible,
     /// The one with this id.
     One(i64),

@@ -19,10 +19,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cartwright::ShopId;
 
-use crate::database::Store;
 use crate::error::StoreError;
+use crate::facades::StoredBlobs;
 
-/// Bytes of each shop that no order owns, unless [`Store::set_cart_quota`] says otherwise: 1 GiB.
+/// Bytes of each shop that no order owns, unless [`StoredBlobs::set_cart_quota`] says otherwise: 1 GiB.
 pub const DEFAULT_CART_QUOTA_BYTES: u64 = 1 << 30;
 /// When the quota was full, this much of it is left: nine tenths. Else every cart would make room for the next.
 const QUOTA_TARGET_TENTHS: u64 = 9;
@@ -91,16 +91,16 @@ impl<K: Eq + Hash> Quota<K> {
     }
 }
 
-impl Store {
+impl StoredBlobs<'_> {
     /// Sets how many bytes that no order owns are kept for each shop: configurations, their pictures, answers to shoppers. When they
     /// are more, those go that were used longest ago, of the visitors first who have most.
-    pub fn set_cart_quota(&self, bytes: u64) {
-        self.cart_quota().set_bytes(bytes);
+    pub fn set_cart_quota(self, bytes: u64) {
+        self.store.cart_quota().set_bytes(bytes);
     }
 
     /// Makes room when a shop has written more than its quota.
-    pub(crate) async fn enforce_quota(&self, shop: &ShopId, written: u64) -> Result<(), StoreError> {
-        let cart_quota = self.cart_quota();
+    pub(crate) async fn enforce_quota(self, shop: &ShopId, written: u64) -> Result<(), StoreError> {
+        let cart_quota = self.store.cart_quota();
         cart_quota.add(shop, written);
         if written == 0 || !cart_quota.must_measure(shop, 0) {
             return Ok(());
@@ -121,25 +121,25 @@ impl Store {
         Ok(())
     }
 
-    async fn used(&self, shop: &ShopId) -> Result<u64, StoreError> {
+    async fn used(self, shop: &ShopId) -> Result<u64, StoreError> {
         let (used,): (i64,) = sqlx::query_as(
             "select cast(coalesce(sum(size), 0) as bigint) from blobs where shop = $1 and order_id = ''",
         )
         .bind(shop.as_str())
-        .fetch_one(self.pool())
+        .fetch_one(self.store.pool())
         .await?;
         Ok(used.unsigned_abs())
     }
 
     /// Takes from the clients that hold most, until all together hold no more than `target`. Returns what is left.
-    async fn shrink_largest_clients(&self, shop: &ShopId, used: u64, target: u64) -> Result<u64, StoreError> {
+    async fn shrink_largest_clients(self, shop: &ShopId, used: u64, target: u64) -> Result<u64, StoreError> {
         let clients: Vec<(String, i64)> = sqlx::query_as(
             "select client_hash, cast(sum(size) as bigint) as needs_attention from blobs where shop = $1 and order_id = ''
              group by client_hash order by needs_attention desc limit $2",
         )
         .bind(shop.as_str())
         .bind(CLIENTS_PER_STEP)
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let held: Vec<u64> = clients.iter().map(|(_, held)| held.unsigned_abs()).collect();
         let level = level(&held, used.saturating_sub(target));
@@ -153,7 +153,7 @@ impl Store {
     }
 
     /// Deletes what was used longest ago, of a client all but the newest, or of all. Returns how many bytes that were.
-    async fn delete_oldest(&self, shop: &ShopId, client: Option<&str>, bytes: u64) -> Result<u64, StoreError> {
+    async fn delete_oldest(self, shop: &ShopId, client: Option<&str>, bytes: u64) -> Result<u64, StoreError> {
         let mut taken = 0;
         while taken < bytes {
             // A configuration and its pictures were used in the same moment.
@@ -166,7 +166,7 @@ impl Store {
             .bind(shop.as_str())
             .bind(client)
             .bind(BLOBS_PER_DELETE)
-            .fetch_all(self.pool())
+            .fetch_all(self.store.pool())
             .await?;
             let mut until = None;
             let mut sum = 0;
@@ -184,7 +184,7 @@ impl Store {
             .bind(shop.as_str())
             .bind(client)
             .bind(until)
-            .fetch_all(self.pool())
+            .fetch_all(self.store.pool())
             .await?;
             taken += gone.iter().map(|(size,)| size.unsigned_abs()).sum::<u64>();
         }

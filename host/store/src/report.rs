@@ -13,9 +13,10 @@ use semver::Version;
 use serde_json::{Value, json};
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob, RecordOutcome, kind, reserved_event_id};
+use crate::facades::Orders;
 use crate::order::is_releasable;
 
 /// What the lines of an order were sold as, by the order line's id.
@@ -112,7 +113,7 @@ pub enum ReportError {
 /// The accounts that lines were configured with; of each line its id and its pin.
 type Pinned<'a> = BTreeMap<AccountId, Vec<(&'a str, Digest)>>;
 
-impl Store {
+impl Orders<'_> {
     /// Takes in what a platform says happened to an order, works out who is told, and stores the event with their jobs in one
     /// transaction, with an entry in the event log that names `who` reported it. The same event twice does nothing twice.
     ///
@@ -132,7 +133,7 @@ impl Store {
     /// # Errors
     /// [`ReportError`] says what to do. Nothing is recorded then.
     pub async fn report(
-        &self,
+        self,
         host: &Cartwright,
         shop: &ShopId,
         event: &Event,
@@ -142,7 +143,7 @@ impl Store {
     ) -> Result<RecordOutcome, ReportError> {
         check_event(event, |line| sold.get(&line.id).map_or(line.cart_line.quantity, |sold| sold.quantity))?;
         let at = milliseconds(now);
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         if self.is_recorded(&mut work, shop, event).await? {
             return Ok(RecordOutcome::AlreadyRecorded);
         }
@@ -214,14 +215,14 @@ impl Store {
             append_audit_entry(&mut work, &entry, at).await?;
         }
         work.commit().await?;
-        self.nudge();
+        self.store.nudge();
         Ok(recorded)
     }
 
     /// Refuses an order with a line whose configuration the order has no copy of once it is recorded. Configurations that it named before
     /// are no matter: what the platform reports of a known order counts although one of them was lost.
     async fn check_configurations(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         order: &Order,
@@ -247,7 +248,7 @@ impl Store {
 
     /// The vendor accounts that were told of an order before, at the component that was told last.
     async fn previous_accounts(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cartwright::{Cartwright, Digest, ShopId, ShopSnapshot};
+use cartwright::{Cartwright, Digest, SetupError, ShopId, ShopSnapshot};
 
 use crate::component::StoredComponent;
 use crate::database::{Store, in_time};
@@ -29,7 +29,7 @@ const RETRY_BACKOFF: [Duration; 7] = [
 pub(crate) struct ServedState {
     /// Everything up to this tick. `None` before the first time.
     change_number: Option<i64>,
-    /// The tick of each shop's last change.
+    /// The number of each shop's last change that is served.
     pub(crate) shops: BTreeMap<ShopId, i64>,
     /// The components that the host could not be given.
     failed_components: BTreeMap<Digest, FailedRestore>,
@@ -96,26 +96,21 @@ impl Store {
         }
         let since = served.change_number.unwrap_or(-1);
         let mut faults = self.restore_components(host, served, now).await?;
-        let changed: Vec<(String,)> = sqlx::query_as("select id from shops where change_number > $1 order by id")
-            .bind(since)
-            .fetch_all(self.pool())
-            .await?;
-        let changed = changed.into_iter().map(|(id,)| {
-            id.parse::<ShopId>().map_err(|error| restore_failure(format!("the shop {id:?}"), error.to_string()))
-        });
+        let query = "select id, change_number from shops where change_number > $1 order by id";
+        let changed: Vec<(String, i64)> = sqlx::query_as(query).bind(since).fetch_all(self.pool()).await?;
         let mut shops: BTreeSet<ShopId> = BTreeSet::new();
-        for id in changed {
-            match id {
+        for (id, shop_change_number) in changed {
+            match id.parse::<ShopId>() {
+                // It was published when it was committed.
+                Ok(id) if served.shops.get(&id) == Some(&shop_change_number) => {}
                 Ok(id) => drop(shops.insert(id)),
-                Err(restore_failure) => faults.push(restore_failure),
+                Err(error) => faults.push(restore_failure(format!("the shop {id:?}"), error.to_string())),
             }
         }
         shops.extend(served.failed_shops.iter().filter(|(_, failed)| failed.is_due(now)).map(|(id, _)| id.clone()));
         for id in shops {
-            let restored = match in_time(self.read_shop(&id)).await {
-                Ok((snapshot, change_number)) => {
-                    host.restore(snapshot).await.map(|()| change_number).map_err(|error| error.to_string())
-                }
+            let restored = match self.restore_shop(host, &id).await {
+                Ok(restored) => restored.map_err(|error| error.to_string()),
                 // One shop's damage is not the others'.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::WrongKey { .. } | StoreError::NotFound { .. })) => {
                     Err(error.to_string())
@@ -147,10 +142,10 @@ impl Store {
         served: &mut ServedState,
         now: Instant,
     ) -> Result<Vec<RestoreFailure>, StoreError> {
-        let (components, mut faults) = in_time(self.readable_components(served.change_number.unwrap_or(-1))).await?;
+        let (components, mut faults) = in_time(self.components().readable(served.change_number.unwrap_or(-1))).await?;
         let is_retried = served.failed_components.values().any(|failed| failed.is_due(now));
         // Their revocations failed with them.
-        let components = if is_retried { in_time(self.readable_components(-1)).await?.0 } else { components };
+        let components = if is_retried { in_time(self.components().readable(-1)).await?.0 } else { components };
         let installed: BTreeSet<Digest> = host.installed().iter().map(|plugin| plugin.digest()).collect();
         for component in &components {
             if installed.contains(&component.digest) {
@@ -162,7 +157,7 @@ impl Store {
                 continue;
             }
             let StoredComponent { digest, plugin, version, .. } = component;
-            let (reason, is_permanent) = match in_time(self.component(digest)).await {
+            let (reason, is_permanent) = match in_time(self.components().get(digest)).await {
                 Ok(Some(bytes)) => match host.install(&bytes, Some(*digest)).await {
                     Ok(_) => {
                         served.failed_components.remove(digest);
@@ -202,17 +197,37 @@ impl Store {
         Ok(faults)
     }
 
-    /// A shop as it is kept at one moment, and the tick of its last change.
+    /// Serves a shop as it is stored, and returns the number of its last change. The inner error says why the host cannot serve it.
+    pub(crate) async fn restore_shop(
+        &self,
+        host: &Cartwright,
+        id: &ShopId,
+    ) -> Result<Result<i64, SetupError>, StoreError> {
+        loop {
+            // Before the database is read: what is published after this may be newer than what is read.
+            let served = host.shop_state(id).ok();
+            let (snapshot, change_number) = in_time(self.read_shop(id)).await?;
+            let planned = match host.plan_restore(snapshot) {
+                Ok(planned) => planned,
+                Err(error) => return Ok(Err(error)),
+            };
+            if host.publish(served.as_ref(), planned).is_ok() {
+                return Ok(Ok(change_number));
+            }
+        }
+    }
+
+    /// A shop as it is stored at one moment, and the number of its last change.
     async fn read_shop(&self, id: &ShopId) -> Result<(ShopSnapshot, i64), StoreError> {
         let mut reading = self.begin_reading().await?;
         let (change_number,): (i64,) = sqlx::query_as("select change_number from shops where id = $1")
             .bind(id.as_str())
             .fetch_one(&mut *reading)
             .await?;
-        let shop = self.read_shops(&mut reading, Some(id)).await?.into_iter().next();
+        let shop = self.shops().read_shops(&mut reading, Some(id)).await?.into_iter().next();
         let shop = shop.ok_or_else(|| StoreError::NotFound { what: "shop", id: id.to_string() })?;
-        let accounts = self.read_accounts(&mut reading, id).await?;
-        let links = self.read_links(&mut reading, id).await?;
+        let accounts = self.shops().read_accounts(&mut reading, id).await?;
+        let links = self.shops().read_links(&mut reading, id).await?;
         reading.rollback().await?;
         let (current, past): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.is_current);
         let (links, replaced_links) =

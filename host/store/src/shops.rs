@@ -11,6 +11,7 @@ use sqlx::AnyConnection;
 
 use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
+use crate::facades::Shops;
 use crate::keys::aad;
 
 /// A shop but for its id and its secret.
@@ -51,19 +52,19 @@ pub struct StoredProductLink {
     pub is_current: bool,
 }
 
-impl Store {
+impl Shops<'_> {
     /// Keeps a shop, or what changed of it.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn save_shop(&self, shop: &Shop, now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn save_shop(self, shop: &Shop, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         self.save_shop_in(&mut work, shop, now).await?;
         work.commit().await
     }
 
     pub(crate) async fn save_shop_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &Shop,
         now: SystemTime,
@@ -102,7 +103,7 @@ impl Store {
         )
         .bind(id.as_str())
         .bind(json(&kept)?)
-        .bind(self.keys().encrypt(&aad("shop", id.as_str(), ""), seal_key.expose())?)
+        .bind(self.store.keys().encrypt(&aad("shop", id.as_str(), ""), seal_key.expose())?)
         .bind(milliseconds(now))
         .execute(&mut *connection)
         .await?;
@@ -113,13 +114,13 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn shops(&self) -> Result<Vec<Shop>, StoreError> {
-        self.read_shops(&mut *self.pool().acquire().await?, None).await
+    pub async fn list(self) -> Result<Vec<Shop>, StoreError> {
+        self.read_shops(&mut *self.store.pool().acquire().await?, None).await
     }
 
     /// All shops, or one.
     pub(crate) async fn read_shops(
-        &self,
+        self,
         connection: &mut AnyConnection,
         only: Option<&ShopId>,
     ) -> Result<Vec<Shop>, StoreError> {
@@ -131,7 +132,7 @@ impl Store {
         let rows = rows.into_iter().map(|(id, kept, sealed)| {
             let what = aad("shop", &id, "");
             let kept: StoredShop = read(&what, &kept)?;
-            let key = self.keys().decrypt(&what, &sealed)?;
+            let key = self.store.keys().decrypt(&what, &sealed)?;
             let key = std::str::from_utf8(&key).map_err(|error| StoreError::corrupt(&what, error))?;
             Ok(Shop {
                 id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
@@ -156,19 +157,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] when another revision is kept than the one before, [`StoreError::NotFound`] when the shop is not kept.
     pub async fn save_account(
-        &self,
+        self,
         shop: &ShopId,
         account: &AccountSnapshot,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         self.save_account_in(&mut work, shop, account, now).await?;
         work.commit().await
     }
 
     pub(crate) async fn save_account_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         account: &AccountSnapshot,
@@ -189,7 +189,7 @@ impl Store {
         .bind(account.id.as_str())
         .bind(account.current.to_string())
         .bind(json(&account.versions)?)
-        .bind(self.keys().current().encrypt_json(&what, &secrets)?)
+        .bind(self.store.keys().current().encrypt_json(&what, &secrets)?)
         .bind(json(&account.grants)?)
         .bind(i64::try_from(account.revision).unwrap_or(i64::MAX))
         .bind(milliseconds(now))
@@ -205,12 +205,12 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn accounts(&self, shop: &ShopId) -> Result<Vec<AccountSnapshot>, StoreError> {
-        self.read_accounts(&mut *self.pool().acquire().await?, shop).await
+    pub async fn accounts(self, shop: &ShopId) -> Result<Vec<AccountSnapshot>, StoreError> {
+        self.read_accounts(&mut *self.store.pool().acquire().await?, shop).await
     }
 
     pub(crate) async fn read_accounts(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
     ) -> Result<Vec<AccountSnapshot>, StoreError> {
@@ -222,8 +222,9 @@ impl Store {
         .await?;
         let rows = rows.into_iter().map(|(id, current, versions, sealed, grants, revision)| {
             let what = aad("account", shop.as_str(), &id);
-            let secrets: BTreeMap<String, StoredSecret> = serde_json::from_slice(&self.keys().decrypt(&what, &sealed)?)
-                .map_err(|error| StoreError::corrupt_json(&what, &error))?;
+            let secrets: BTreeMap<String, StoredSecret> =
+                serde_json::from_slice(&self.store.keys().decrypt(&what, &sealed)?)
+                    .map_err(|error| StoreError::corrupt_json(&what, &error))?;
             let secrets = secrets.into_iter().map(|(name, secret)| {
                 let text = std::str::from_utf8(&secret.value).map_err(|error| StoreError::corrupt(&what, error))?;
                 let secret =
@@ -246,14 +247,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when an account is not kept.
-    pub async fn save_links(&self, shop: &ShopId, links: &[ProductLink], now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn save_links(self, shop: &ShopId, links: &[ProductLink], now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         self.save_links_in(&mut work, shop, links, now).await?;
         work.commit().await
     }
 
     pub(crate) async fn save_links_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         links: &[ProductLink],
@@ -288,7 +289,7 @@ impl Store {
 
     /// Makes a product's link a past one.
     pub(crate) async fn end_link_in(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         product: &str,
@@ -307,12 +308,12 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn links(&self, shop: &ShopId) -> Result<Vec<StoredProductLink>, StoreError> {
-        self.read_links(&mut *self.pool().acquire().await?, shop).await
+    pub async fn links(self, shop: &ShopId) -> Result<Vec<StoredProductLink>, StoreError> {
+        self.read_links(&mut *self.store.pool().acquire().await?, shop).await
     }
 
     pub(crate) async fn read_links(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
     ) -> Result<Vec<StoredProductLink>, StoreError> {
@@ -334,6 +335,18 @@ pub(crate) async fn change_number(connection: &mut AnyConnection) -> Result<i64,
         .fetch_one(connection)
         .await?;
     Ok(ticked.0)
+}
+
+/// The number of a shop's last change. `None` if the shop is not stored.
+pub(crate) async fn shop_change_number(
+    connection: &mut AnyConnection,
+    shop: &ShopId,
+) -> Result<Option<i64>, StoreError> {
+    let (number,): (Option<i64>,) = sqlx::query_as("select max(change_number) from shops where id = $1")
+        .bind(shop.as_str())
+        .fetch_one(connection)
+        .await?;
+    Ok(number)
 }
 
 /// Counts a change of this shop.
@@ -370,6 +383,15 @@ pub(crate) async fn require_account(
         .fetch_optional(connection)
         .await?;
     found.map(drop).ok_or_else(|| StoreError::NotFound { what: "account", id: account.to_string() })
+}
+
+impl Store {
+    /// A transaction that writes, with the shop locked by [`lock_shop`].
+    pub(crate) async fn begin_shop(&self, shop: &ShopId) -> Result<WriteTransaction, StoreError> {
+        let mut work = self.begin().await?;
+        lock_shop(&mut work, shop).await?;
+        Ok(work)
+    }
 }
 
 /// One change of what is a shop's at a time.

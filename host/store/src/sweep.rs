@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
 
+use crate::blobs::Kind;
 use crate::database::{Store, in_time, milliseconds};
 use crate::erase::UnfinishedJobs;
 use crate::error::StoreError;
@@ -100,28 +101,31 @@ impl Store {
     /// As the database says. What was deleted stays deleted.
     pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<SweepReport, StoreError> {
         let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
-        let seals =
-            in_time(self.shops()).await?.into_iter().map(|shop| Duration::from_secs(shop.seal_seconds.into())).max();
+        let seals = in_time(self.shops().list())
+            .await?
+            .into_iter()
+            .map(|shop| Duration::from_secs(shop.seal_seconds.into()))
+            .max();
         let unused = before(retention.unused_configurations.max(seals.unwrap_or_default()));
         let used = before(retention.configurations.max(seals.unwrap_or_default()));
         let swept = SweepReport {
             erased: self.finish_erasing(before(retention.erase_after), now).await?,
-            configurations: self.batches(UNUSED, &["configuration"], unused).await?
-                + self.batches(CARTS, &["configuration"], used).await?,
-            pictures: self.batches(UNUSED, &["picture"], unused).await?
-                + self.batches(CARTS, &["picture"], used).await?,
+            configurations: self.batches(UNUSED, &[Kind::Configuration.name()], unused).await?
+                + self.batches(CARTS, &[Kind::Configuration.name()], used).await?,
+            pictures: self.batches(UNUSED, &[Kind::StoredThumbnail.name()], unused).await?
+                + self.batches(CARTS, &[Kind::StoredThumbnail.name()], used).await?,
             closed: self.close_inactive_orders(before(retention.open), milliseconds(now)).await?,
             // After the orders that were closed just now.
             documents: self.batches(DOCUMENTS, &[], before(retention.documents)).await?,
             journals: self.sweep_journals(before(retention.journals)).await?,
             // After the journals that name them.
-            answers: self.batches(ANSWERS, &["answer"], before(retention.journals)).await?,
+            answers: self.batches(ANSWERS, &[Kind::HttpBody.name()], before(retention.journals)).await?,
             webhooks: self.batches(WEBHOOKS, &[], before(retention.webhooks)).await?
                 + self.batches(ACCOUNT_OUTCOMES, &[], before(retention.webhooks)).await?,
-            quotes: in_time(self.sweep_quotes(before(retention.quotes), milliseconds(now))).await?,
+            quotes: in_time(self.quotes().sweep_quotes(before(retention.quotes), milliseconds(now))).await?,
             log: self.batches(LOG, &[], before(retention.log)).await?,
             requests: self.batches(REQUESTS, &[], before(REQUEST_RETENTION)).await?,
-            sessions: in_time(self.sweep_sessions(now)).await?,
+            sessions: in_time(self.access().sweep_sessions(now)).await?,
         };
         if swept != SweepReport::default() {
             self.empty_log().await?;
@@ -144,7 +148,7 @@ impl Store {
             let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("an event's shop", error))?;
             let unfinished = if at < before { UnfinishedJobs::Cancel } else { UnfinishedJobs::Refuse };
             // Not within one limit: it looks through everything that the shop's vendors sent.
-            match self.erase_order(&shop, &order, unfinished, "host", now).await {
+            match self.personal_data().erase_order(&shop, &order, unfinished, "host", now).await {
                 Ok(done) => erased += u64::from(done),
                 // Vendors are still being told.
                 Err(StoreError::Conflict(_)) => {}
@@ -179,7 +183,7 @@ impl Store {
     async fn close_inactive_orders(&self, before: i64, now: i64) -> Result<u64, StoreError> {
         let mut count = 0;
         loop {
-            match in_time(self.close_inactive(before, BATCH, now)).await? {
+            match in_time(self.orders().close_inactive(before, BATCH, now)).await? {
                 0 => return Ok(count),
                 closed => count += closed,
             }
@@ -205,7 +209,7 @@ impl Store {
                 return Ok(count);
             }
             for (id,) in jobs {
-                count += u64::from(in_time(self.sweep_journals_of(&id)).await?);
+                count += u64::from(in_time(self.jobs().sweep_journals_of(&id)).await?);
             }
         }
     }
@@ -228,7 +232,7 @@ const DOCUMENTS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select b.shop, b.digest, b.order_id, b.configuration
         from blobs b join orders o on o.shop = b.shop and o.id = b.order_id
-        where b.kind in ('configuration', 'picture', 'document') and b.created_at < $1 and o.closed_at is not null
+        where b.kind in ('configuration', 'thumbnail', 'document') and b.created_at < $1 and o.closed_at is not null
         and not exists (
             select 1 from jobs j join job_lanes l on l.id = j.lane_id
             where l.shop = b.shop and l.order_id = b.order_id and j.state not in ('done', 'cancelled'))
@@ -249,7 +253,7 @@ const WEBHOOKS: &str = "
 
 const ACCOUNT_OUTCOMES: &str = "
     delete from account_outcomes where id in (
-        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'needs_attention') limit $2)";
+        select id from account_outcomes where emitted_at < $1 and state not in ('new', 'pending-approval') limit $2)";
 
 const LOG: &str = "delete from audit_log where id in (select id from audit_log where at < $1 order by at limit $2)";
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use cartwright::types::{Money, Rounding, VariantInfo};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright, Digest,
-    Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret, Shop, ShopId,
+    Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret, SetupError, Shop, ShopId,
+    ShopSnapshot,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};
@@ -111,6 +112,20 @@ pub fn local(url: &str) -> Grants {
     }
 }
 
+/// Serves a shop as its snapshot says, without asking a plugin, as a store does.
+///
+/// # Errors
+/// When the host cannot serve it.
+///
+/// # Panics
+/// When the shop is changed at the same time.
+pub fn restore(host: &Cartwright, snapshot: ShopSnapshot) -> Result<(), SetupError> {
+    let served = host.shop_state(&snapshot.shop.id).ok();
+    let planned = host.plan_restore(snapshot)?;
+    host.publish(served.as_ref(), planned).expect("nobody else changes the shop");
+    Ok(())
+}
+
 impl World {
     /// Returns a world with the default host.
     pub async fn new() -> Self {
@@ -176,7 +191,7 @@ impl World {
             "settings": settings, "strategy": { "name": strategy },
         }))
         .expect("a link");
-        self.host.link(&self.shop, link).await.expect("linked");
+        self.host.link(&self.shop, &[link]).await.expect("linked");
     }
 
     /// Returns a request to add a product.

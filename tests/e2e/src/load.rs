@@ -90,6 +90,7 @@ impl Load {
     pub async fn report(&self, number: usize, kind: EventKind, clock: &dyn Clock) {
         let event = self.event(number, kind);
         self.store
+            .orders()
             .report(&self.host, &self.shop, &event, &SoldLines::new(), "load", clock.now())
             .await
             .expect("recorded");

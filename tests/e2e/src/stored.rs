@@ -23,14 +23,14 @@ pub async fn store_shop(store: &Store, host: &Cartwright, shop: &ShopId, compone
     let now = SystemTime::now();
     for bytes in components {
         let plugin = host.install(bytes, None).await.expect("a component");
-        store.save_component(plugin.id(), &plugin.metadata().identity.version, bytes, now).await.expect("kept");
+        store.components().save(plugin.id(), &plugin.metadata().identity.version, bytes, now).await.expect("kept");
     }
     let snapshot = host.snapshot(shop).expect("the shop");
-    store.save_shop(&snapshot.shop, now).await.expect("kept");
+    store.shops().save_shop(&snapshot.shop, now).await.expect("kept");
     for account in &snapshot.accounts {
-        store.save_account(shop, account, now).await.expect("kept");
+        store.shops().save_account(shop, account, now).await.expect("kept");
     }
-    store.save_links(shop, &snapshot.links, now).await.expect("kept");
+    store.shops().save_links(shop, &snapshot.links, now).await.expect("kept");
 }
 
 /// A clock that is moved by hand: a wait ends at once. Milliseconds since 1970.
@@ -75,7 +75,7 @@ fn due(state: JobState, now: SystemTime) -> Option<SystemTime> {
 /// The error of the database.
 pub async fn work(store: &Store, clock: &dyn Clock, mut before: impl FnMut(SystemTime)) -> Result<(), StoreError> {
     loop {
-        let (jobs, now) = (store.jobs(&JobFilter::default(), u32::MAX).await?, clock.now());
+        let (jobs, now) = (store.jobs().list(&JobFilter::default(), u32::MAX).await?, clock.now());
         let Some(next) = jobs.into_iter().filter_map(|job| due(job.state, now)).min() else { return Ok(()) };
         if let Ok(left) = next.duration_since(now)
             && !left.is_zero()

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use cartwright::{AccountId, Digest, ShopId};
 use cartwright_service::documents::{JobDetailDocument, JobDocument, moment};
 use cartwright_service::words::responsible_text;
-use cartwright_store::{JobDetail, JobFilter, JobState, JobSummary, RetryMode};
-use clap::builder::PossibleValuesParser;
+use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::database::Database;
 use super::{Actor, journal, outcomes};
@@ -49,8 +49,8 @@ struct List {
     #[arg(long)]
     account: Option<AccountId>,
     /// Only jobs in this state.
-    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
-    state: Option<String>,
+    #[arg(long, value_parser = state_parser())]
+    state: Option<JobStateKind>,
     /// Maximum number of jobs to list.
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -61,9 +61,6 @@ struct List {
     #[arg(long)]
     json: bool,
 }
-
-const STATES: [&str; 9] =
-    ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped", "done", "cancelled"];
 
 /// Show a job: the reason for its state, its requests with their responses, and its outcomes.
 ///
@@ -127,7 +124,7 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::List(list) => run_list(list).await?,
         Command::Show(Show { job, database, json }) => {
-            let detail = database.open().await?.job(&job).await?;
+            let detail = database.open().await?.jobs().get(&job).await?;
             if json {
                 print_line!("{}", serde_json::to_string_pretty(&JobDetailDocument::from(&detail))?)
             } else {
@@ -140,23 +137,27 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
                 None if restart => RetryMode::Restart,
                 None => RetryMode::Resume,
             };
-            database.open().await?.retry(&job, how, &actor.name(), now).await?;
+            database.open().await?.jobs().retry(&job, how, &actor.name(), now).await?;
             print_line!("{job} runs as soon as a worker is free; see its result with `cartwright jobs show`");
         }
         Command::Cancel(Cancel { job, database, actor }) => {
             let store = database.open().await?;
-            store.cancel(&job, &actor.name(), now).await?;
-            let summary = store.job(&job).await?.summary;
+            store.jobs().cancel(&job, &actor.name(), now).await?;
+            let summary = store.jobs().get(&job).await?.summary;
             print_line!("{job} is {}", if summary.is_cancelling { "being cancelled" } else { summary.state.name() });
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn state_parser() -> impl TypedValueParser<Value = JobStateKind> {
+    PossibleValuesParser::new(JobStateKind::ALL.map(JobStateKind::name)).try_map(|name| name.parse::<JobStateKind>())
+}
+
 async fn run_list(list: List) -> anyhow::Result<()> {
     let List { database, shop, order, account, state, limit, after, json } = list;
     let filter = JobFilter { shop, order, account, state, after };
-    let jobs = database.open().await?.jobs(&filter, limit).await?;
+    let jobs = database.open().await?.jobs().list(&filter, limit).await?;
     if json {
         print_line!("{}", serde_json::to_string_pretty(&jobs.iter().map(JobDocument::from).collect::<Vec<_>>())?);
         return Ok(());

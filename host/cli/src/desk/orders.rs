@@ -51,11 +51,11 @@ pub(crate) async fn run(arguments: Orders) -> anyhow::Result<ExitCode> {
     let Command::Show(Show { order: id, shop, database, json }) = arguments.command;
     let store = database.open().await?;
     let missing = || format!("order {id} of the shop {shop} not found; its platform has not reported it yet");
-    let order = store.order(&shop, &id).await?.with_context(missing)?;
+    let order = store.orders().get(&shop, &id).await?.with_context(missing)?;
     let order = Order { billing: None, delivery: None, shop_address: None, ..order };
-    let outcomes = store.outcomes(&shop, &id).await?;
+    let outcomes = store.outcomes().list(&shop, &id).await?;
     let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
-    let jobs = store.jobs(&filter, MAX_JOBS).await?;
+    let jobs = store.jobs().list(&filter, MAX_JOBS).await?;
     if json {
         let jobs: Vec<_> = jobs.iter().map(JobDocument::from).collect();
         let outcomes: Vec<_> = outcomes.iter().map(OutcomeDocument::from).collect();

@@ -117,11 +117,15 @@ impl Host {
         };
         let account = "expivi".parse().expect("an id");
         let job = NewJob { account, plugin: Digest::of(b"expivi"), lines: Lines::Own };
-        self.store.record_event(&"rings".parse().expect("an id"), &event, &[job], at(0)).await.expect("recorded");
+        self.store
+            .orders()
+            .record_event(&"rings".parse().expect("an id"), &event, &[job], at(0))
+            .await
+            .expect("recorded");
     }
 
     async fn claim(&self) -> Claim {
-        self.store.claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
+        self.store.jobs().claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
     }
 
     /// Adds a job that was interrupted, and whose last request may have arrived.
@@ -154,7 +158,7 @@ impl Host {
         }
         let unanswered = UnansweredRequest { request: "POST https://vendor.example/orders".into(), attempts: 1 };
         let end = RunEnd::NeedsMerchant { unanswered };
-        self.store.finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
+        self.store.jobs().finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
     }
 
     /// Moves the account to another version of the plugin, and returns its digest.
@@ -163,18 +167,18 @@ impl Host {
             "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
         }))
         .expect("a shop");
-        self.store.save_shop(&shop, at(0)).await.expect("kept");
+        self.store.shops().save_shop(&shop, at(0)).await.expect("kept");
         let plugin = "expivi".parse().expect("an id");
         let mut versions = BTreeMap::new();
         for bytes in [&b"expivi"[..], b"expivi, mended"] {
-            let digest = self.store.save_component(&plugin, "1.0.0", bytes, at(0)).await.expect("kept");
+            let digest = self.store.components().save(&plugin, "1.0.0", bytes, at(0)).await.expect("kept");
             versions.insert(digest, Settings::new());
         }
         let current = Digest::of(b"expivi, mended");
         let (secrets, grants) = (Secrets::new(), Grants::default());
         let id = "expivi".parse().expect("an id");
         let account = AccountSnapshot { id, current, versions, secrets, grants, revision: 1 };
-        self.store.save_account(&shop.id, &account, at(0)).await.expect("kept");
+        self.store.shops().save_account(&shop.id, &account, at(0)).await.expect("kept");
         current
     }
 
@@ -225,10 +229,10 @@ async fn a_job_as_json_says_the_same_and_shows_no_body() {
     let host = Host::new().await;
     host.uncertainty().await;
     let job = host.json(&["jobs", "show", JOB]);
-    assert_eq!((&job["state"], &job["reason"]["who"]), (&json!("needs-merchant"), &json!("merchant")));
+    assert_eq!((&job["state"], &job["reason"]["responsible"]), (&json!("needs-merchant"), &json!("merchant")));
     let entries = &job["journals"][0]["entries"];
     assert_eq!((&entries[5]["status"], &entries[5]["attempts"]), (&json!(201), &json!(1)));
-    assert_eq!(entries[8]["call"]["about"], "POST https://vendor.example/orders");
+    assert_eq!(entries[8]["call"]["label"], "POST https://vendor.example/orders");
     assert_eq!((&entries[2]["may_have_arrived"], entries.as_array().map(Vec::len)), (&json!(false), Some(9)));
     assert_eq!(job["outcomes"][0]["outcome"], json!({ "vendor-reference": { "line": null, "reference": "V-7" } }));
     for shown in [job.to_string(), host.json(&["orders", "show", "1001", "--shop", "rings"]).to_string()] {
@@ -261,15 +265,15 @@ async fn jobs_are_listed_by_their_state_and_in_pages() {
 async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
     let host = Host::new().await;
     host.uncertainty().await;
-    let text = host.run(&["jobs", "replay", JOB, "--actor", "ann"]).succeeded();
+    let text = host.run(&["jobs", "retry", JOB, "--actor", "ann"]).succeeded();
     assert!(text.starts_with("rings:expivi:e1 runs as soon as a worker is free"), "{text}");
     assert_eq!(host.json(&["jobs", "show", JOB])["state"], "queued");
-    let again = host.run(&["jobs", "replay", JOB]).failed();
+    let again = host.run(&["jobs", "retry", JOB]).failed();
     assert!(again.contains("the job rings:expivi:e1 is queued: there is nothing to try again"), "{again}");
-    host.run(&["jobs", "replay", JOB, "--restart"]).succeeded();
+    host.run(&["jobs", "retry", JOB, "--restart"]).succeeded();
     assert_eq!(host.json(&["jobs", "show", JOB])["journals"].as_array().map(Vec::len), Some(2));
     assert_eq!(host.run(&["jobs", "cancel", JOB, "--actor", "bob"]).succeeded(), "rings:expivi:e1 is cancelled\n");
-    let log = host.store.audit_entries(None, None, 10).await.expect("the log");
+    let log = host.store.audit().entries(None, None, 10).await.expect("the log");
     let log: Vec<_> = log.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!((log[0], log[2]), (("bob", "cancel-job"), ("ann", "retry-job")));
 }
@@ -280,11 +284,11 @@ async fn a_person_moves_a_job_to_another_version() {
     host.uncertainty().await;
     let to = host.moved_to().await.to_string();
     let unknown = Digest::of(b"never installed").to_string();
-    let refused = host.run(&["jobs", "replay", JOB, "--on", &unknown]).failed();
+    let refused = host.run(&["jobs", "retry", JOB, "--on", &unknown]).failed();
     assert!(refused.contains(&format!("component {unknown} not found")), "{refused}");
-    let both = host.run(&["jobs", "replay", JOB, "--on", &to, "--restart"]);
+    let both = host.run(&["jobs", "retry", JOB, "--on", &to, "--restart"]);
     assert!(both.err.contains("cannot be used with"), "{both:#?}");
-    let text = host.run(&["jobs", "replay", JOB, "--on", &to, "--actor", "ann"]).succeeded();
+    let text = host.run(&["jobs", "retry", JOB, "--on", &to, "--actor", "ann"]).succeeded();
     assert!(text.starts_with("rings:expivi:e1 runs as soon as a worker is free"), "{text}");
     let job = host.json(&["jobs", "show", JOB]);
     assert_eq!((&job["plugin"], &job["state"]), (&json!(to), &json!("queued")));

@@ -1,4 +1,4 @@
-//! `cartwright order`: tries an order hook on an order without a shop.
+//! `cartwright handle`: tries an order hook on an order without a shop.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ async fn hand(order: &Value, url: &str, further: &[&str]) -> CommandResult {
     let settings = folder.path().join("settings.json");
     std::fs::write(&settings, json!({ "url": url, "token": "t0ken" }).to_string()).expect("a file");
     let mut arguments: Vec<String> =
-        vec!["order".to_owned(), "--plugin".to_owned(), built("order-hook").expect("a guest")];
+        vec!["handle".to_owned(), "--plugin".to_owned(), built("order-hook").expect("a guest")];
     for (flag, file) in [("--settings", &settings), ("--order", &sample)] {
         arguments.extend([flag.to_owned(), file.to_str().expect("UTF-8").to_owned()]);
     }

@@ -67,7 +67,7 @@ fn the_same_configuration_raises_the_quantity_of_an_existing_line() {
     let desk = Desk::ring();
     let before = lines(&desk.plan(&["--json"]).json(), "add");
     let cart = desk.write("cart.json", &json!(before).to_string());
-    let after = lines(&desk.plan(&["--existing", &cart, "--quantity", "2", "--json"]).json(), "update");
+    let after = lines(&desk.plan(&["--cart", &cart, "--quantity", "2", "--json"]).json(), "update");
     assert_eq!(all_sold(&after), [("RING", 3, 3 * 19_900)]);
     assert_eq!(after[0]["key"], before[0]["key"]);
 }
@@ -78,7 +78,7 @@ fn another_configuration_leaves_an_existing_line_alone() {
     let before = lines(&desk.plan(&["--json"]).json(), "add");
     let cart = desk.write("cart.json", &json!(before).to_string());
     desk.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
-    let after = lines(&desk.plan(&["--existing", &cart, "--json"]).json(), "add");
+    let after = lines(&desk.plan(&["--cart", &cart, "--json"]).json(), "add");
     assert_eq!(all_sold(&after), [("RING", 1, 19_900)]);
     assert_ne!(after[0]["key"], before[0]["key"]);
 }
@@ -161,21 +161,21 @@ fn a_line_is_replaced_and_keeps_its_quantity() {
     let cart = desk.write("cart.json", &before);
     let key = lines(&serde_json::from_str(&before).expect("JSON"), "add")[0]["key"].as_str().expect("a key").to_owned();
     desk.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
-    let change = desk.plan(&["--existing", &cart, "--replace", &key, "--json"]).json();
+    let change = desk.plan(&["--cart", &cart, "--replace", &key, "--json"]).json();
     assert_eq!(change["operations"][0]["key"], key.as_str());
     let after = lines(&change, "replace");
     assert_eq!(all_sold(&after), [("RING", 3, 3 * 19_900)]);
     assert_ne!(after[0]["key"], key.as_str());
-    let short = desk.plan(&["--existing", &cart, "--replace", &key[..12], "--json"]).json();
+    let short = desk.plan(&["--cart", &cart, "--replace", &key[..12], "--json"]).json();
     assert_eq!(short["operations"][0]["key"], key.as_str());
-    let error = desk.plan(&["--existing", &cart, "--replace", "no-such-key"]).typed_error();
-    assert_eq!(error["error"], "no-line", "{error:#}");
+    let error = desk.plan(&["--cart", &cart, "--replace", "no-such-key"]).typed_error();
+    assert_eq!(error["error"], "unknown-line", "{error:#}");
 }
 
 #[test]
 fn an_offer_is_asked_for_what_would_be_added() {
-    let change = Desk::ring().plan(&["--quotation", "--json"]).json();
-    assert_eq!(all_sold(&lines(&change, "request-quote")), [("RING", 1, 19_900)]);
+    let change = Desk::ring().plan(&["--quote", "--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "request-quotation")), [("RING", 1, 19_900)]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_file_that_cannot_be_read_is_named() {
         let err = desk.plan(&[]).failed();
         assert!(err.contains("cannot read ") && err.contains(&format!("{name}.json")), "{err}");
     }
-    let err = Desk::ring().plan(&["--existing", "no-such-cart.json"]).failed();
+    let err = Desk::ring().plan(&["--cart", "no-such-cart.json"]).failed();
     assert!(err.contains("cannot read no-such-cart.json"), "{err}");
     let err = Desk::ring().plan(&["--strategy", "no-such-strategy.wasm"]).failed();
     assert!(err.contains("no-such-strategy.wasm"), "{err}");
@@ -121,7 +121,7 @@ fn a_file_that_cannot_be_read_is_a_typed_error() {
 #[test]
 fn an_unknown_strategy_is_named_beside_the_known_ones() {
     let error = Desk::ring().plan(&["--strategy", "no-such-strategy"]).typed_error();
-    assert_eq!(error["error"], "no-strategy");
+    assert_eq!(error["error"], "unknown-strategy");
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains("no-such-strategy") && text.contains("simple, variation, bundle"), "{text}");
 }

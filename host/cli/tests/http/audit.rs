@@ -52,7 +52,7 @@ impl Audit {
         let entries = log["entries"].as_array().expect("entries").clone();
         let new = |entry: &&Value| entry["id"].as_i64().is_some_and(|id| id > self.last);
         let found = entries.iter().filter(new).find(|entry| {
-            entry["what"] == what && entry["who"].as_str().is_some_and(|actor| actor.starts_with("test ("))
+            entry["action"] == what && entry["actor"].as_str().is_some_and(|actor| actor.starts_with("test ("))
         });
         let entry = found.unwrap_or_else(|| panic!("{operation} is not in the log as {what}: {log:#}")).clone();
         assert_eq!((!entry["before"].is_null(), !entry["after"].is_null()), sides, "{operation}: {entry:#}");
@@ -187,7 +187,7 @@ pub async fn give_up(shop: &Shop) {
     let store = Store::open(&shop.server.folder.database(), Keyring::new([7; 32])).await.expect("a store");
     let of = shop.id.parse().expect("an id");
     let mut days = 0;
-    while store.notifications(&of, true, None, 1).await.expect("a store").is_empty() {
+    while store.notifications().list(&of, true, None, 1).await.expect("a store").is_empty() {
         days += 2;
         assert!(days < 1_000, "nothing is given up");
         let clock = Set(SystemTime::now() + Duration::from_secs(days * 86_400));
@@ -209,7 +209,7 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     give_up(&audit.shop).await;
     let path = audit.shop.at("/notifications");
     let told = backend.get(&path).await.ok();
-    let dead = told["notifications"].as_array().expect("a list").iter().find(|kept| kept["waiting"] == false);
+    let dead = told["notifications"].as_array().expect("a list").iter().find(|kept| kept["is_retrying"] == false);
     let id = dead.unwrap_or_else(|| panic!("{told:#}"))["id"].as_str().expect("an id").to_owned();
     let again = backend.ask("POST", &format!("{path}/{id}/retry"), &[], "").await;
     audit.did("send_notification_again", again, "retry-notification", CHANGED).await;
@@ -230,7 +230,7 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     audit.did("cancel_job", cancelled, "cancel-job", CHANGED).await;
     until(async || (backend.get(&job).await.ok()["state"] == "cancelled").then_some(())).await;
     fake.faults().clear();
-    let replayed = backend.post(&format!("{job}/retry"), &json!({ "from": "beginning" })).await;
+    let replayed = backend.post(&format!("{job}/retry"), &json!({ "from": "start" })).await;
     audit.did("replay_job", replayed, "restart-job", CHANGED).await;
     audit.shop.handled("2").await;
     let erased = backend.delete(&audit.shop.at("/customers/ada@example.com")).await;
@@ -249,7 +249,7 @@ async fn quotes(audit: &mut Audit) {
     }
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let unit = json!({ "minor": 1_000, "scale": 2, "currency": "EUR" });
-    let offer = json!({ "prices": [{ "key": lines[0]["key"], "unit": unit }], "until": until });
+    let offer = json!({ "prices": [{ "key": lines[0]["key"], "unit": unit }], "valid_until": until });
     let offered = backend.post(&format!("{quotes}/q1/offer"), &offer).await;
     audit.did("offer_quotation", offered, "offer-quote", CHANGED).await;
     let accepted = backend.post(&format!("{quotes}/q1/accept"), &json!({ "lines": [] })).await;
@@ -287,7 +287,7 @@ async fn webhooks(audit: &mut Audit) {
     let order = audit.shop.at("/orders/3");
     let held = until(async || {
         let order = backend.get(&order).await.ok();
-        order["outcomes"].as_array().expect("a list").iter().find(|said| said["held"] == true).cloned()
+        order["outcomes"].as_array().expect("a list").iter().find(|said| said["needs_attention"] == true).cloned()
     });
     let settle = audit.shop.at(&format!("/outcomes/{}/resolve", held.await["id"]));
     let settled = backend.ask("POST", &settle, &[], "").await;

@@ -67,12 +67,12 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let _fakes = (other.expivi().await, other.twikit().await);
     give_up(&shop).await;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let held = first(&shop, "/orders/2", "outcomes", |said| said["held"] == true).await;
+    let held = first(&shop, "/orders/2", "outcomes", |said| said["needs_attention"] == true).await;
     let document = |said: &Value| said["outcome"].to_string().contains("\"document\"");
     let document = text(&first(&shop, "/orders/1", "outcomes", document).await["id"]);
-    let dead = text(&first(&shop, "/notifications", "notifications", |one| one["waiting"] == false).await["id"]);
+    let dead = text(&first(&shop, "/notifications", "notifications", |one| one["is_retrying"] == false).await["id"]);
     let pushed = text(&first(&shop, "/pushed-settings", "pushed", |_| true).await["id"]);
-    let address = text(&first(&shop, "/webhook-urls", "addresses", |one| one["ends"].is_null()).await["id"]);
+    let address = text(&first(&shop, "/webhook-urls", "addresses", |one| one["expires_at"].is_null()).await["id"]);
     let job = text(&first(&shop, "/jobs", "jobs", |_| true).await["id"]);
     let key = shop.backend.key.as_deref().and_then(|key| key.split('_').nth(2)).expect("an id").to_owned();
     let held = text(&held["id"]);
@@ -84,10 +84,9 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
         state
     };
     let before = state().await;
-    let offer =
-        json!({ "prices": [], "until": (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string() });
+    let offer = json!({ "prices": [], "valid_until": (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string() });
     let lines = json!({ "lines": [] });
-    let from = json!({ "from": "beginning" });
+    let from = json!({ "from": "start" });
     let nothing = Value::Null;
     let backends: [(&str, String, &Value); 17] = [
         ("POST", format!("/outcomes/{held}/resolve"), &nothing),

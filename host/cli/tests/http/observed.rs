@@ -73,11 +73,11 @@ async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_
     let own = shop.integrator.get("/v1/plugin-calls").await.ok();
     assert_eq!(shops(&own), [shop.id.as_str()]);
     let series = &own[0];
-    assert_eq!((&series["plugin"], &series["hour"]["errors"]), (&json!("expivi"), &json!(0)), "{own:#}");
+    assert_eq!((&series["plugin"], &series["last_hour"]["errors"]), (&json!("expivi"), &json!(0)), "{own:#}");
     let calls = |count: &Value| count["calls"].as_u64().expect("a number");
     let minutes: u64 = series["minutes"].as_array().expect("a list").iter().map(calls).sum();
-    assert!(minutes >= 3 && calls(&series["hour"]) == minutes, "{own:#}");
-    assert!(series["hour"]["p50_ms"].as_u64() <= series["hour"]["p95_ms"].as_u64(), "{own:#}");
+    assert!(minutes >= 3 && calls(&series["last_hour"]) == minutes, "{own:#}");
+    assert!(series["last_hour"]["p50_ms"].as_u64() <= series["last_hour"]["p95_ms"].as_u64(), "{own:#}");
     shop.integrator.get(&format!("/v1/plugin-calls?shop={}", other.id)).await.problem(404, "not-found");
     for client in [&shop.backend, &shop.storefront] {
         client.get("/v1/plugin-calls").await.problem(403, "role");

@@ -154,7 +154,7 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let top = cart.iter().filter(|line| line.parent.is_none());
     let yen = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
     let prices: Vec<Value> = top.map(|line| json!({ "key": line.key, "unit": yen })).collect();
-    let offer = json!({ "prices": prices, "until": until });
+    let offer = json!({ "prices": prices, "valid_until": until });
     let problem = shop.backend.post(&shop.at("/quotes/q1/offer"), &offer).await.problem(422, "money");
     let words = problem["detail"].as_str().expect("words");
     assert!(words.contains("asked about in EUR with 2 decimals") && words.contains("JPY with 0 decimals"), "{words}");

@@ -24,7 +24,7 @@ fn body(id: &str, lines: &[CartLine]) -> Value {
         "line2": null, "zip": "1000", "city": "Brussels", "region": null, "country": "BE", "company": null, "vat": null,
         "phone": null,
     });
-    json!({ "id": id, "customer": "customer-7", "buyer": buyer, "lines": lines })
+    json!({ "id": id, "customer": "customer-7", "contact": buyer, "lines": lines })
 }
 
 fn seconds_from_now(seconds: i64) -> String {
@@ -36,7 +36,7 @@ fn offer(lines: &[CartLine], cents: i64, until: &str) -> Value {
     let top = lines.iter().filter(|line| line.parent.is_none());
     let prices: Vec<Value> =
         top.map(|line| json!({ "key": line.key, "unit": { "minor": cents, "scale": 2, "currency": "EUR" } })).collect();
-    json!({ "prices": prices, "until": until })
+    json!({ "prices": prices, "valid_until": until })
 }
 
 /// Requests, stores and offers a quote, and returns its lines.
@@ -91,7 +91,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     assert_eq!(made.json()["prices"][0]["unit"]["minor"], 1_999);
     let log = shop.admin.get(&shop.at("/audit-log?limit=1")).await.ok();
     let entry = &log["entries"][0];
-    assert_eq!((&entry["what"], &entry["subject"]), (&json!("offer-quote"), &json!("q1")), "{log:#}");
+    assert_eq!((&entry["action"], &entry["subject"]), (&json!("offer-quote"), &json!("q1")), "{log:#}");
     assert_eq!((&entry["before"]["state"], &entry["before"]["prices"]), (&json!("requested"), &json!(null)));
     assert_eq!(
         (&entry["after"]["state"], &entry["after"]["prices"][&lines[0].key]["minor"]),
@@ -100,7 +100,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     // An integrator sees that there was an offer, without its prices.
     let told = shop.integrator.get(&shop.at("/audit-log?limit=1")).await.ok();
     let told = &told["entries"][0];
-    assert_eq!((&told["what"], &told["after"]["state"]), (&json!("offer-quote"), &json!("offered")));
+    assert_eq!((&told["action"], &told["after"]["state"]), (&json!("offer-quote"), &json!("offered")));
     assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(not told)")), "{told:#}");
     let listed = shop.backend.get(&format!("{quotes}?state=offered")).await.ok();
     assert_eq!(listed["quotes"][0]["id"], "q1", "{listed:#}");
@@ -135,7 +135,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let edit = json!({ "key": key, "product": "shirt", "configuration": shirt, "lines": cart });
     shop.backend.post(&shop.at("/cart/edit"), &edit).await.problem(422, "offered");
     let guests = cart.clone();
-    shop.change(&mut cart, "merge", json!({ "guest": guests[1..], "customer": guests })).await;
+    shop.change(&mut cart, "merge", json!({ "anonymous": guests[1..], "customer": guests })).await;
     assert_eq!(cart, guests, "an offer is bought once");
     assert_eq!(states(&shop, &cart[1..]).await, [json!({ "state": "ok" })]);
     // An accepted quote cannot be withdrawn, and is ordered at its price.
@@ -229,7 +229,7 @@ async fn nobody_brings_a_price_of_his_own() {
     shop.backend.post(&quotes, &body("q1", &lines)).await.with(201);
     let at = format!("{quotes}/q1/offer");
     let in_an_hour = seconds_from_now(3600);
-    let price = |unit: Value| json!({ "prices": [{ "key": lines[0].key, "unit": unit }], "until": in_an_hour });
+    let price = |unit: Value| json!({ "prices": [{ "key": lines[0].key, "unit": unit }], "valid_until": in_an_hour });
     for (unit, kind) in [
         (json!({ "minor": -1, "scale": 2, "currency": "EUR" }), "price"),
         (json!({ "minor": 100, "scale": 3, "currency": "EUR" }), "money"),
@@ -238,7 +238,7 @@ async fn nobody_brings_a_price_of_his_own() {
     ] {
         shop.backend.post(&at, &price(unit)).await.problem(422, kind);
     }
-    shop.backend.post(&at, &json!({ "prices": [], "until": in_an_hour })).await.problem(422, "price");
+    shop.backend.post(&at, &json!({ "prices": [], "valid_until": in_an_hour })).await.problem(422, "price");
     let mut foreign = offer(&lines, 100, &in_an_hour);
     foreign["prices"][0]["key"] = json!("0".repeat(64));
     shop.backend.post(&at, &foreign).await.problem(422, "no-line");
@@ -288,7 +288,7 @@ async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
         assert!(log.contains(what), "{what}: {log}");
     }
     let exported = shop.backend.get(&shop.at("/customers/ada@example.com/export")).await.ok();
-    assert_eq!(exported["document"]["orders"][0]["quote"]["asked"]["customer"], "customer-7", "{exported:#}");
+    assert_eq!(exported["document"]["orders"][0]["quote"]["request"]["customer"], "customer-7", "{exported:#}");
     let erased = shop.backend.delete(&shop.at("/customers/ada@example.com")).await.ok();
     assert_eq!(erased, json!({ "orders": 1 }));
     shop.backend.get(&at("")).await.problem(404, "not-found");

@@ -81,8 +81,8 @@ async fn a_forged_price_is_seen_before_the_order_and_no_change_takes_it_over() {
     for (what, body) in [
         ("quantity", json!({ "key": key, "quantity": 2, "lines": forged })),
         ("refresh", json!({ "key": key, "lines": forged })),
-        ("reorder", json!({ "past": forged[0] })),
-        ("merge", json!({ "guest": forged, "customer": [] })),
+        ("reorder", json!({ "ordered_line": forged[0] })),
+        ("merge", json!({ "anonymous": forged, "customer": [] })),
     ] {
         let reply = shop.backend.post(&shop.at(&format!("/cart/{what}")), &body).await;
         assert!(matches!(reply.status, 200 | 422), "{what}: {reply:?}");

@@ -97,7 +97,7 @@ impl Shop {
                 json!({ "id": id, "product": product, "sku": sku, "title": sku, "prices": [price], "purchasable": true })
             })
             .collect();
-        self.backend.put(&self.at("/catalog"), &json!({ "variants": variants, "whole": true })).await.ok();
+        self.backend.put(&self.at("/catalog"), &json!({ "variants": variants, "replace_all": true })).await.ok();
     }
 
     /// Connects a fake Expivi.

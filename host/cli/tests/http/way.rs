@@ -165,10 +165,10 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
     // Buying again uses the current price.
     let past = cart[1].clone();
     let mut empty = Vec::new();
-    shop.change(&mut empty, "reorder", json!({ "past": past })).await;
+    shop.change(&mut empty, "reorder", json!({ "ordered_line": past })).await;
     assert_eq!(amounts(&empty), [9_000]);
     // An anonymous cart is merged into a customer's.
-    let body = json!({ "guest": cart, "customer": empty });
+    let body = json!({ "anonymous": cart, "customer": empty });
     let change = shop.change(&mut empty, "merge", body).await;
     assert!(change.warnings.is_empty(), "{change:?}");
     assert_eq!(amounts(&empty), [18_000, 2 * ring, wardrobe]);
@@ -282,7 +282,7 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
         assert!(began.elapsed() < Duration::from_secs(10), "{all:#}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert!(job["due"].is_string(), "{job:#}");
+    assert!(job["due_at"].is_string(), "{job:#}");
     let id = job["id"].as_str().expect("an id").to_owned();
     let at = shop.at(&format!("/jobs/{id}"));
     let shown = shop.backend.get(&at).await.ok();
@@ -300,7 +300,7 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     fake.faults().clear();
-    shop.backend.post(&format!("{at}/retry"), &json!({ "from": "beginning" })).await.with(204);
+    shop.backend.post(&format!("{at}/retry"), &json!({ "from": "start" })).await.with(204);
     shop.handled("1").await;
     assert_eq!(fake.uploaded().len(), 1);
     shop.backend.get(&shop.at("/jobs?state=lost")).await.problem(422, "state");
@@ -354,9 +354,9 @@ async fn the_log_says_who_did_what_with_secrets_masked() {
     let (shop, _fake) = Shop::with_expivi().await;
     let log = shop.integrator.get(&shop.at("/audit-log")).await.ok();
     let entries = log["entries"].as_array().expect("entries");
-    let account = entries.iter().find(|entry| entry["what"] == "add-account").expect("an entry");
+    let account = entries.iter().find(|entry| entry["action"] == "add-account").expect("an entry");
     assert_eq!((&account["subject"], &account["shop"]), (&json!("expivi"), &json!(shop.id)));
-    assert!(account["who"].as_str().is_some_and(|actor| actor.starts_with("test (")), "{account:#}");
+    assert!(account["actor"].as_str().is_some_and(|actor| actor.starts_with("test (")), "{account:#}");
     assert_eq!(account["after"]["settings"]["viewer-token"], "viewer-token", "{account:#}");
     assert!(!log.to_string().contains("\"server-token\":\"server-token\""), "{log:#}");
     shop.integrator.get("/v1/audit-log").await.problem(403, "role");

@@ -317,7 +317,7 @@ async fn two_variants_with_one_sku_are_refused_in_one_list_and_one_by_one() {
     let variant =
         |id: &str| json!({ "product": "shirt", "id": id, "sku": "SHIRT-M", "title": id, "purchasable": true });
     let put = async |variants: Value, whole: bool| {
-        shop.backend.put(&shop.at("/catalog"), &json!({ "variants": variants, "whole": whole })).await
+        shop.backend.put(&shop.at("/catalog"), &json!({ "variants": variants, "replace_all": whole })).await
     };
     put(json!([variant("blue")]), false).await.ok();
     for (variants, whole) in [

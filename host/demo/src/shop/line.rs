@@ -93,11 +93,23 @@ pub(crate) struct Change {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 pub(crate) enum Operation {
-    Add { lines: Vec<Line> },
-    Replace { key: String, lines: Vec<Line> },
-    Update { lines: Vec<Line> },
-    Remove { keys: Vec<String> },
-    RequestQuote { lines: Vec<Line> },
+    Add {
+        lines: Vec<Line>,
+    },
+    Replace {
+        key: String,
+        lines: Vec<Line>,
+    },
+    Update {
+        lines: Vec<Line>,
+    },
+    Remove {
+        keys: Vec<String>,
+    },
+    #[serde(rename = "request-quotation")]
+    RequestQuote {
+        lines: Vec<Line>,
+    },
 }
 
 impl Change {

@@ -102,7 +102,7 @@ async fn set_up(admin: &Host, plan: Plan, at: SocketAddr) -> anyhow::Result<Shop
 
     let sold = |product: &str| products.iter().any(|(id, ..)| *id == product) || parts.contains(&product);
     let variants: Vec<Value> = shops::VARIANTS.iter().filter(|(_, product, ..)| sold(product)).map(variant).collect();
-    admin.put(&path("/catalog"), &json!({ "variants": variants, "whole": true })).await?;
+    admin.put(&path("/catalog"), &json!({ "variants": variants, "replace_all": true })).await?;
     admin.put(&path("/product-links"), &links).await?;
     // A browser may use either name of the address.
     let origins = json!([format!("http://{at}"), format!("http://localhost:{}", at.port())]);

@@ -71,13 +71,15 @@ impl Demo<'_> {
             remembered: Vec::new(),
             extra: Vec::new(),
         };
-        let recorded = self.stored.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
+        let recorded =
+            self.stored.store.orders().report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
         let RecordOutcome::New { jobs } = &recorded else { anyhow::bail!("the order was already reported") };
         let filter = JobFilter { shop: Some(shop.clone()), ..JobFilter::default() };
         let kinds: Vec<String> =
-            self.stored.store.jobs(&filter, u32::MAX).await?.into_iter().map(|job| job.kind).collect();
+            self.stored.store.jobs().list(&filter, u32::MAX).await?.into_iter().map(|job| job.kind).collect();
         ensure!(jobs.len() == 2 && kinds == ["paid", "released"], "{jobs:?} {kinds:?}");
-        let again = self.stored.store.report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
+        let again =
+            self.stored.store.orders().report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
         ensure!(again == RecordOutcome::AlreadyRecorded, "the order was accepted twice: {again:?}");
         let held = event.order.lines.iter().filter(|line| !line.released).count();
         let what = format!("{} is {}", event.order.reference, kinds.join(" and "));
@@ -88,7 +90,7 @@ impl Demo<'_> {
     /// Returns the state of the account's job.
     async fn state(&self, shop: &ShopId, account: &AccountId) -> anyhow::Result<JobState> {
         let filter = JobFilter { shop: Some(shop.clone()), account: Some(account.clone()), ..JobFilter::default() };
-        let jobs = self.stored.store.jobs(&filter, u32::MAX).await?;
+        let jobs = self.stored.store.jobs().list(&filter, u32::MAX).await?;
         Ok(jobs.iter().find(|job| job.kind == "released").context("job not found")?.state)
     }
 
@@ -117,7 +119,7 @@ impl Demo<'_> {
 
     async fn second_node_continues(&self) -> anyhow::Result<((), String)> {
         Node::start(self.stored)?.ended().await?;
-        let jobs = self.stored.store.jobs(&JobFilter::default(), u32::MAX).await?;
+        let jobs = self.stored.store.jobs().list(&JobFilter::default(), u32::MAX).await?;
         let open: Vec<_> = jobs.iter().filter(|job| job.state != JobState::Done).collect();
         ensure!(open.is_empty(), "{open:?}");
         Ok((
@@ -131,7 +133,7 @@ impl Demo<'_> {
     }
 
     async fn outcomes(&self, shop: &ShopId, order: &str) -> anyhow::Result<Vec<(i64, Outcome)>> {
-        let said = self.stored.store.outcomes(shop, order).await?;
+        let said = self.stored.store.outcomes().list(shop, order).await?;
         let asked: Vec<_> = said.iter().filter(|said| said.needs_attention).collect();
         ensure!(asked.is_empty(), "a person must decide: {asked:?}");
         Ok(said.into_iter().map(|said| (said.id, said.outcome)).collect())
@@ -188,7 +190,7 @@ impl Demo<'_> {
         };
         let (id, name) = outcomes.iter().find_map(document).context("the order has no document")?;
         let valid_for = Duration::from_secs(3600);
-        let link = self.stored.store.document_url(&self.lumen, id, valid_for, SystemTime::now()).await?;
+        let link = self.stored.store.documents().document_url(&self.lumen, id, valid_for, SystemTime::now()).await?;
         let document = client::get(&format!("{}{link}", served.document_base_url), &[]).await?;
         let files = self.expivi.record().on_path("/files/");
         let at = &files.first().context("Expivi served no file")?.path;

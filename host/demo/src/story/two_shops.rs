@@ -52,13 +52,13 @@ impl Demo<'_> {
         steps
             .step("products are linked", async {
                 for link in shops::expivi_links("components") {
-                    self.host.link(&self.lumen, shops::link(link)?).await?;
+                    self.host.link(&self.lumen, &[shops::link(link)?]).await?;
                 }
                 let link = shops::link(json!({
                     "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
                     "allowed_skus": ["JEWEL-A"],
                 }))?;
-                self.host.link(&self.gems, link).await?;
+                self.host.link(&self.gems, &[link]).await?;
                 Ok(((), "ring, shirt and wardrobe to Expivi, jewel to Twikit".to_owned()))
             })
             .await?;

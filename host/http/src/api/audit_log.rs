@@ -108,7 +108,7 @@ async fn page(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} entries")));
     }
-    let entries = node.store().audit_entries(shop, before, limit).await?;
+    let entries = node.store().audit().entries(shop, before, limit).await?;
     let full = u32::try_from(entries.len()) == Ok(limit);
     let before = entries.last().filter(|_| full).map(|last| last.id);
     let entries = entries.into_iter().map(|entry| redact(caller, entry).into());

@@ -75,7 +75,7 @@ async fn list(
     }
     node.host().shop(&shop)?;
     let after = after_product.map(|product| VariantKey { product, id: after_id.unwrap_or_default() });
-    let variants = node.store().variants_page(&shop, search.as_deref(), after.as_ref(), limit).await?;
+    let variants = node.store().catalog().variants_page(&shop, search.as_deref(), after.as_ref(), limit).await?;
     let full = u32::try_from(variants.len()) == Ok(limit);
     let last = variants.last().filter(|_| full);
     let after = last.map(|last| VariantKey { product: last.product.clone(), id: last.id.clone() });
@@ -105,8 +105,8 @@ async fn put(
 ) -> Result<StatusCode, Problem> {
     let store = node.store();
     match replace_all {
-        true => store.replace_catalog(&shop, &variants, &caller.actor, node.now()).await?,
-        false => store.put_variants(&shop, &variants, &caller.actor, node.now()).await?,
+        true => store.catalog().replace_catalog(&shop, &variants, &caller.actor, node.now()).await?,
+        false => store.catalog().put_variants(&shop, &variants, &caller.actor, node.now()).await?,
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -127,7 +127,7 @@ async fn remove(
     Path(shop): Path<ShopId>,
     Body(variants): Body<Vec<VariantKey>>,
 ) -> Result<Json<RemovedVariants>, Problem> {
-    let removed = node.store().remove_variants(&shop, &variants, &caller.actor, node.now()).await?;
+    let removed = node.store().catalog().remove_variants(&shop, &variants, &caller.actor, node.now()).await?;
     Ok(Json(RemovedVariants { removed }))
 }
 
@@ -139,7 +139,7 @@ async fn rates(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Tagged<Vec<ExchangeRate>>, Problem> {
-    let rates = node.store().exchange_rates(&shop).await?;
+    let rates = node.store().catalog().exchange_rates(&shop).await?;
     Ok(Tagged(rates_version(&rates), rates))
 }
 
@@ -168,7 +168,9 @@ async fn set_rate(
     Body(RateBody { from, to, rate }): Body<RateBody>,
 ) -> Result<Written, Problem> {
     let (store, expected) = (node.store(), precondition.expected());
-    let rates =
-        store.put_exchange_rate(&shop, &from, &to, rate.as_deref(), expected, &caller.actor, node.now()).await?;
+    let rates = store
+        .catalog()
+        .put_exchange_rate(&shop, &from, &to, rate.as_deref(), expected, &caller.actor, node.now())
+        .await?;
     Ok(Written(rates_version(&rates)))
 }

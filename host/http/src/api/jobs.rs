@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::{AccountId, ShopId};
 use cartwright_service::documents::{JobDetailDocument, JobDocument};
-use cartwright_store::{JobFilter, RetryMode};
+use cartwright_store::{JobFilter, JobStateKind, RetryMode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,8 +18,6 @@ use crate::problem::{Problem, Problems};
 
 const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
-const STATES: [&str; 9] =
-    ["queued", "running", "sleeping", "waiting", "retrying", "needs-merchant", "stopped", "done", "cancelled"];
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(replay)).routes(routes!(cancel))
@@ -62,15 +60,14 @@ async fn list(
     Path(shop): Path<ShopId>,
     Query(Which { order, account, state, after, limit }): Query<Which>,
 ) -> Result<Json<JobPage>, Problem> {
-    if let Some(state) = state.as_ref().filter(|state| !STATES.contains(&state.as_str())) {
-        return Err(Problem::unprocessable("state", format!("{state:?} is no state; use {}", STATES.join(", "))));
-    }
+    let state = state.map(|state| state.parse::<JobStateKind>()).transpose();
+    let state = state.map_err(|error| Problem::unprocessable("state", error.to_string()))?;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} jobs")));
     }
     let filter = JobFilter { shop: Some(shop), order, account, state, after };
-    let jobs = node.store().jobs(&filter, limit).await?;
+    let jobs = node.store().jobs().list(&filter, limit).await?;
     let full = u32::try_from(jobs.len()) == Ok(limit);
     let after = jobs.last().filter(|_| full).map(|last| last.id.clone());
     Ok(Json(JobPage { jobs: jobs.iter().map(JobDocument::from).collect(), after }))
@@ -92,7 +89,7 @@ async fn read(
 /// A job of another shop is none.
 pub async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright_store::JobDetail, Problem> {
     let missing = || Problem::not_found(format!("job {job} not found"));
-    let detail = node.store().job(job).await.map_err(|error| match error {
+    let detail = node.store().jobs().get(job).await.map_err(|error| match error {
         cartwright_store::StoreError::NotFound { .. } => missing(),
         error => error.into(),
     })?;
@@ -132,7 +129,7 @@ async fn replay(
         RetryFrom::FailedStep => RetryMode::Resume,
         RetryFrom::Start => RetryMode::Restart,
     };
-    node.store().retry(&job, how, &caller.actor, node.now()).await?;
+    node.store().jobs().retry(&job, how, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -145,6 +142,6 @@ async fn cancel(
     Path((shop, job)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
     of_shop(&node, &shop, &job).await?;
-    node.store().cancel(&job, &caller.actor, node.now()).await?;
+    node.store().jobs().cancel(&job, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -133,7 +133,7 @@ struct KeyPage {
     responses((status = 200, body = KeyPage), Problems))]
 async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
     let limit = part.limit()?;
-    let keys = node.store().access_keys(None, part.after.as_deref(), limit).await?;
+    let keys = node.store().access().access_keys(None, part.after.as_deref(), limit).await?;
     let after = after(&keys, limit, |key| key.id.clone());
     Ok(Json(KeyPage { keys: keys.into_iter().map(KeyDocument::from).collect(), after }))
 }
@@ -185,7 +185,7 @@ pub async fn create_key(node: &Node, key: &NewAccessKey, actor: &str) -> Result<
     if key.label.trim().is_empty() || key.label.chars().count() > MAX_LABEL_CHARS {
         return Err(Problem::unprocessable("label", format!("a label has 1 to {MAX_LABEL_CHARS} characters")));
     }
-    let (id, key) = node.store().create_access_key(key, actor, node.now()).await?;
+    let (id, key) = node.store().access().create_access_key(key, actor, node.now()).await?;
     Ok((id, String::from_utf8_lossy(key.expose()).into_owned()))
 }
 
@@ -197,7 +197,7 @@ async fn revoke(
     State(node): State<Node>,
     Path(key): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    node.store().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
+    node.store().access().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -227,7 +227,7 @@ async fn rotate(
         ));
     }
     let both = Duration::from_secs(overlap_seconds.into());
-    let key = node.store().rotate_access_key(None, &id, both, &caller.actor, node.now()).await?;
+    let key = node.store().access().rotate_access_key(None, &id, both, &caller.actor, node.now()).await?;
     let lost =
         format!("the key {id} has a new secret, which is shown once; if that answer was lost, exchange it again");
     Ok(secret_response(Json(CreatedKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), lost))

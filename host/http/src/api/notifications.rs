@@ -76,7 +76,7 @@ async fn read(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Tagged<EndpointDocument>, Problem> {
-    let endpoint = node.store().notification_endpoint(&shop).await?;
+    let endpoint = node.store().notifications().endpoint(&shop).await?;
     let missing = || Problem::not_found(format!("the shop {shop} has no notification endpoint"));
     let endpoint = endpoint.ok_or_else(missing)?;
     let version = endpoint_version(&endpoint);
@@ -97,11 +97,11 @@ async fn set(
     Body(EndpointDocument { url, grants }): Body<EndpointDocument>,
 ) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
-    let old = node.store().notification_endpoint(&shop).await?;
+    let old = node.store().notifications().endpoint(&shop).await?;
     caller.check_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
     let endpoint = NotificationEndpoint { url, grants };
     let (store, expected) = (node.store(), precondition.expected());
-    let made = store.set_notification_endpoint(&shop, &endpoint, expected, &caller.actor, node.now()).await?;
+    let made = store.notifications().set_endpoint(&shop, &endpoint, expected, &caller.actor, node.now()).await?;
     let set = Tagged(endpoint_version(&endpoint), SetEndpoint { secret: made.as_ref().map(shown) });
     Ok(if made.is_some() { secret_response(set, LOST_SECRET_HELP) } else { set.into_response() })
 }
@@ -118,7 +118,7 @@ async fn remove(
     precondition: Precondition,
 ) -> Result<StatusCode, Problem> {
     let expected = precondition.expected();
-    node.store().remove_notification_endpoint(&shop, expected, &caller.actor, node.now()).await?;
+    node.store().notifications().remove_endpoint(&shop, expected, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -131,7 +131,7 @@ async fn rotate(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Response, Problem> {
-    let secret = node.store().rotate_notification_secret(&shop, SECRET_OVERLAP, &caller.actor, node.now()).await?;
+    let secret = node.store().notifications().rotate_secret(&shop, SECRET_OVERLAP, &caller.actor, node.now()).await?;
     Ok(secret_response(Json(SetEndpoint { secret: Some(shown(&secret)) }), LOST_SECRET_HELP))
 }
 
@@ -181,7 +181,7 @@ async fn undelivered(
         created: moment(kept.created),
         body: kept.body,
     };
-    let kept = node.store().notifications(&shop, false, from, limit).await?;
+    let kept = node.store().notifications().list(&shop, false, from, limit).await?;
     let after = after(&kept, limit, |kept| kept.number.to_string());
     Ok(Json(NotificationPage { notifications: kept.into_iter().map(document).collect(), after }))
 }
@@ -195,6 +195,6 @@ async fn retry_notification(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    node.store().retry_notification(&shop, &id, &caller.actor, node.now()).await?;
+    node.store().notifications().retry(&shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

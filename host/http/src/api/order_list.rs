@@ -126,7 +126,7 @@ async fn list(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} orders")));
     }
-    let orders = node.store().orders(&shop, &OrderFilter { search, after }, limit).await?;
+    let orders = node.store().orders().list(&shop, &OrderFilter { search, after }, limit).await?;
     let full = u32::try_from(orders.len()) == Ok(limit);
     let after = orders.last().filter(|_| full).map(|last| last.id.clone());
     Ok(Json(OrderPage { orders: orders.into_iter().map(ListedOrderDocument::from).collect(), after }))

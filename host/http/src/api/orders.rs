@@ -220,7 +220,7 @@ async fn report(
     let (order, sold) = order.read(&node, &shop)?;
     let at = at.to_string();
     let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
-    let recorded = node.store().report(node.host(), &shop, &event, &sold, &caller.actor, node.now()).await?;
+    let recorded = node.store().orders().report(node.host(), &shop, &event, &sold, &caller.actor, node.now()).await?;
     Ok(Json(match recorded {
         RecordOutcome::New { jobs } => ReportedEvent { new: true, jobs },
         RecordOutcome::AlreadyRecorded => ReportedEvent { new: false, jobs: Vec::new() },
@@ -248,10 +248,10 @@ async fn read(
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<Json<OrderDocument>, Problem> {
     let store = node.store();
-    let order = store.order(&shop, &id).await?.ok_or_else(|| no_order(&id))?;
-    let outcomes = store.outcomes(&shop, &id).await?;
+    let order = store.orders().get(&shop, &id).await?.ok_or_else(|| no_order(&id))?;
+    let outcomes = store.outcomes().list(&shop, &id).await?;
     let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
-    let jobs = store.jobs(&filter, MAX_JOBS).await?;
+    let jobs = store.jobs().list(&filter, MAX_JOBS).await?;
     Ok(Json(OrderDocument {
         order,
         jobs: jobs.iter().map(JobDocument::from).collect(),
@@ -271,7 +271,7 @@ async fn needs_attention(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    Ok(Json(node.store().held_orders(&shop).await?))
+    Ok(Json(node.store().orders().held_orders(&shop).await?))
 }
 
 /// Says that a person has done what an outcome asked for.
@@ -282,7 +282,7 @@ async fn settle(
     State(node): State<Node>,
     Path((shop, outcome)): Path<(ShopId, i64)>,
 ) -> Result<axum::http::StatusCode, Problem> {
-    node.store().resolve_outcome(&shop, outcome, &caller.actor, node.now()).await?;
+    node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
@@ -294,7 +294,7 @@ async fn close(
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
 ) -> Result<axum::http::StatusCode, Problem> {
-    node.store().close_order(&shop, &order, &caller.actor, node.now()).await?;
+    node.store().orders().close_order(&shop, &order, &caller.actor, node.now()).await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
@@ -306,7 +306,7 @@ async fn materials(
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
 ) -> Result<Json<OrderBillOfMaterials>, Problem> {
-    Ok(Json(node.store().order_bill_of_materials(&shop, &order).await?))
+    Ok(Json(node.store().orders().order_bill_of_materials(&shop, &order).await?))
 }
 
 /// The same as a table (RFC 4180), one row for each article of each line.
@@ -318,7 +318,7 @@ async fn materials_csv(
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
 ) -> Result<Response, Problem> {
-    let table = node.store().order_bill_of_materials(&shop, &order).await?.csv()?;
+    let table = node.store().orders().order_bill_of_materials(&shop, &order).await?.csv()?;
     Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
 }
 
@@ -354,7 +354,7 @@ async fn document_url(
         return Err(Problem::unprocessable("seconds", "a link holds for 1 to 604800 seconds"));
     }
     let valid_for = Duration::from_secs(seconds.into());
-    let link = node.store().document_url(&shop, outcome, valid_for, node.now()).await?;
+    let link = node.store().documents().document_url(&shop, outcome, valid_for, node.now()).await?;
     Ok(Json(DocumentUrlDocument { url: node.public_url(&link.to_string()) }))
 }
 
@@ -398,7 +398,7 @@ async fn export(
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
 ) -> Result<Json<ExportDocument>, Problem> {
-    Ok(Json(node.store().export_order(&shop, &order).await?.into()))
+    Ok(Json(node.store().personal_data().export_order(&shop, &order).await?.into()))
 }
 
 /// What becomes of jobs that are not over.
@@ -435,7 +435,11 @@ async fn erase(
     Path((shop, order)): Path<(ShopId, String)>,
     Query(erasing): Query<Erasing>,
 ) -> Result<Json<ErasedOrders>, Problem> {
-    let erased = node.store().erase_order(&shop, &order, erasing.unfinished_jobs(), &caller.actor, node.now()).await?;
+    let erased = node
+        .store()
+        .personal_data()
+        .erase_order(&shop, &order, erasing.unfinished_jobs(), &caller.actor, node.now())
+        .await?;
     node.observability().lines().forget(&shop);
     Ok(Json(ErasedOrders { orders: erased.into() }))
 }
@@ -454,7 +458,7 @@ async fn of_customer(
     State(node): State<Node>,
     Path((shop, email)): Path<(ShopId, String)>,
 ) -> Result<Json<ExportDocument>, Problem> {
-    Ok(Json(node.store().export_customer(&shop, &customer(&email)?).await?.into()))
+    Ok(Json(node.store().personal_data().export_customer(&shop, &customer(&email)?).await?.into()))
 }
 
 /// Forgets everything of the orders that were billed or delivered to this e-mail address in any of their versions, also of those whose
@@ -468,8 +472,11 @@ async fn erase_customer(
     Path((shop, email)): Path<(ShopId, String)>,
     Query(erasing): Query<Erasing>,
 ) -> Result<Json<ErasedOrders>, Problem> {
-    let orders =
-        node.store().erase_customer(&shop, &customer(&email)?, erasing.unfinished_jobs(), &actor, node.now()).await?;
+    let orders = node
+        .store()
+        .personal_data()
+        .erase_customer(&shop, &customer(&email)?, erasing.unfinished_jobs(), &actor, node.now())
+        .await?;
     node.observability().lines().forget(&shop);
     Ok(Json(ErasedOrders { orders: orders.len() }))
 }

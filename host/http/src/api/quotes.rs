@@ -148,7 +148,7 @@ async fn list(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} quotations")));
     }
-    let found = node.store().quotes(&shop, state, after.as_deref(), limit, node.now()).await?;
+    let found = node.store().quotes().list(&shop, state, after.as_deref(), limit, node.now()).await?;
     let full = u32::try_from(found.len()) == Ok(limit);
     let after = found.last().filter(|_| full).map(|last| last.id.clone());
     Ok(Json(QuotePage { quotes: found.into_iter().map(QuoteEntry::from).collect(), after }))
@@ -192,7 +192,7 @@ async fn request(
         None => host.shop(&shop)?.locale.clone(),
     };
     let quote = NewQuote { id, customer, contact, locale, lines };
-    let (kept, new) = node.store().request_quote(host, &shop, &quote, &caller.actor, node.now()).await?;
+    let (kept, new) = node.store().quotes().request(host, &shop, &quote, &caller.actor, node.now()).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     let order = kept.order.clone();
     Ok(of_order((status, document(kept)), shop, order))
@@ -207,7 +207,7 @@ async fn read(
     State(node): State<Node>,
     Path((shop, quote)): Path<(ShopId, String)>,
 ) -> Result<Tagged<QuoteDocument>, Problem> {
-    Ok(document(node.store().quote(&shop, &quote, node.now()).await?))
+    Ok(document(node.store().quotes().get(&shop, &quote, node.now()).await?))
 }
 
 /// What the merchant offers.
@@ -241,7 +241,7 @@ async fn offer(
     }
     let offer = QuoteOffer { quote, prices: by_key, until: valid_until.into() };
     let expected = precondition.expected();
-    let offered = node.store().offer_quote(node.host(), &shop, &offer, expected, &caller.actor, node.now()).await?;
+    let offered = node.store().quotes().offer(node.host(), &shop, &offer, expected, &caller.actor, node.now()).await?;
     let order = offered.order.clone();
     Ok(of_order(document(offered), shop, order))
 }
@@ -259,7 +259,7 @@ async fn withdraw(
 ) -> Result<Response, Problem> {
     let store = node.store();
     let expected = precondition.expected();
-    let withdrawn = store.withdraw_quote(&shop, &quote, expected, &caller.actor, node.now()).await?;
+    let withdrawn = store.quotes().withdraw(&shop, &quote, expected, &caller.actor, node.now()).await?;
     let order = withdrawn.order.clone();
     Ok(of_order(document(withdrawn), shop, order))
 }
@@ -295,7 +295,8 @@ async fn accept(
     Body(AcceptBody { lines }): Body<AcceptBody>,
 ) -> Result<Response, Problem> {
     let (store, expected) = (node.store(), precondition.expected());
-    let accepted = store.accept_quote(node.host(), &shop, &quote, &lines, expected, &caller.actor, node.now()).await?;
+    let accepted =
+        store.quotes().accept(node.host(), &shop, &quote, &lines, expected, &caller.actor, node.now()).await?;
     let Tagged(version, quote) = document(accepted.0);
     let order = quote.order.clone();
     let accepted = Tagged(version, AcceptedDocument { operations: accepted.1.operations, quote });

@@ -168,7 +168,7 @@ async fn origins(
     Path(shop): Path<ShopId>,
 ) -> Result<Tagged<BTreeSet<String>>, Problem> {
     node.host().shop(&shop)?;
-    let origins = node.store().origins(&shop).await?;
+    let origins = node.store().shops().origins(&shop).await?;
     Ok(Tagged(origins_version(&origins), origins))
 }
 
@@ -207,6 +207,6 @@ pub async fn keep_origins(
             return Err(Problem::unprocessable("origins", detail));
         }
     }
-    node.store().set_origins(shop, origins, expected, actor, node.now()).await?;
+    node.store().shops().set_origins(shop, origins, expected, actor, node.now()).await?;
     Ok(())
 }

@@ -78,7 +78,7 @@ async fn list(
 ) -> Result<Json<WebhookUrlPage>, Problem> {
     let limit = part.limit()?;
     let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
-    let addresses = node.store().webhook_urls(&shop, from, limit).await?;
+    let addresses = node.store().webhooks().webhook_urls(&shop, from, limit).await?;
     let after = after(&addresses, limit, |address| address.stored.selector.to_string());
     let document = |address: cartwright_store::WebhookUrlInfo| WebhookUrlDocument {
         id: address.stored.selector.to_string(),
@@ -132,7 +132,7 @@ pub async fn create_url(node: &Node, to: Destination, actor: &str) -> Result<(St
         let detail = format!("{} has no endpoint {:?}; it has: {}", plugin.id(), to.endpoint, known.join(", "));
         return Err(Problem::unprocessable("endpoint", detail));
     }
-    let address = node.store().create_webhook_url(&to, actor, node.now()).await?;
+    let address = node.store().webhooks().create_webhook_url(&to, actor, node.now()).await?;
     Ok((address.selector().to_string(), node.public_url(&format!("webhooks/{}", *address.reveal()))))
 }
 
@@ -152,7 +152,7 @@ async fn revoke_url(
 /// Ends the address that is found by this.
 pub async fn revoke(node: &Node, shop: &ShopId, id: &str, actor: &str) -> Result<(), Problem> {
     let selector: Selector = id.parse().map_err(|_| Problem::not_found(format!("there is no webhook address {id}")))?;
-    Ok(node.store().revoke_webhook_url(shop, selector, node.now(), actor, node.now()).await?)
+    Ok(node.store().webhooks().revoke_webhook_url(shop, selector, node.now(), actor, node.now()).await?)
 }
 
 /// A notice that was not answered well. Its body is not shown.
@@ -194,7 +194,7 @@ async fn failed_deliveries(
     let limit = part.limit()?;
     // By when it came and its id: one that came again meanwhile stands elsewhere.
     let from = part.after.as_deref().map(|after| parse_cursor(after).ok_or_else(no_cursor)).transpose()?;
-    let notices = node.store().failed_webhook_deliveries(&shop, from, limit).await?;
+    let notices = node.store().webhooks().failed_webhook_deliveries(&shop, from, limit).await?;
     let after = after(&notices, limit, |delivery| format!("{}~{}", milliseconds(delivery.at), delivery.id));
     let document = |delivery: cartwright_store::FailedWebhookDelivery| FailedWebhookDocument {
         id: delivery.id,
@@ -228,7 +228,7 @@ struct PushedSettingsDocument {
     /// When it was said.
     #[schema(format = DateTime)]
     at: String,
-    /// How far it has come: "new", "held", "applied", "replaced", "refused" or "seen".
+    /// How far it has come: "new", "pending-approval", "applied", "superseded", "rejected" or "resolved".
     state: &'static str,
     /// Why it waits for a person.
     reason: Option<String>,
@@ -256,7 +256,7 @@ async fn pushed(
 ) -> Result<Json<PushedSettingsPage>, Problem> {
     let limit = part.limit()?;
     let held = Some(AccountOutcomeState::PendingApproval);
-    let held = node.store().account_outcomes(&shop, held, part.after.as_deref(), limit).await?;
+    let held = node.store().webhooks().account_outcomes(&shop, held, part.after.as_deref(), limit).await?;
     let after = after(&held, limit, |held| held.id.clone());
     let document = |said: cartwright_store::AccountOutcome| PushedSettingsDocument {
         id: said.id,
@@ -279,7 +279,7 @@ async fn approve(
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
     check_shop(&node, &shop)?;
-    node.store().approve_pushed_settings(node.host(), &shop, &id, &caller.actor, node.now()).await?;
+    node.store().webhooks().approve_pushed_settings(node.host(), &shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -293,7 +293,7 @@ async fn refuse(
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
     check_shop(&node, &shop)?;
-    node.store().reject_pushed_settings(&shop, &id, &caller.actor, node.now()).await?;
+    node.store().webhooks().reject_pushed_settings(&shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -147,13 +147,13 @@ impl PrometheusMetrics {
 
     /// Everything, with what is only known when somebody looks.
     pub(super) async fn render(&self, node: &Node) -> String {
-        let counted = tokio::time::timeout(DATABASE_TIMEOUT, node.store().jobs_by_state()).await;
+        let counted = tokio::time::timeout(DATABASE_TIMEOUT, node.store().jobs().count_by_state()).await;
         let counted = counted.ok().and_then(Result::ok);
         self.database.set(counted.is_some().into());
         // What is not known now is not told, rather than told as it was.
         self.jobs.clear();
         for (state, jobs) in counted.into_iter().flatten() {
-            self.jobs.get_or_create(&[("state", state.into())]).set(jobs.into());
+            self.jobs.get_or_create(&[("state", state.name().into())]).set(jobs.into());
         }
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let limits = node.limits();

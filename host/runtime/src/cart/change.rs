@@ -93,11 +93,11 @@ impl Cartwright {
         }
         let without = [&parent.without[..], &[part]].concat();
         let quantity = parent.requested_quantity;
-        let (mut change, again) = request.replan_without(parent, quantity, &without).await?;
-        if again.is_empty() {
+        let mut replan = request.replan_without(parent, quantity, &without).await?;
+        if replan.lines.is_empty() {
             return Err(CartError::MustReconfigure { key: parent.key.clone(), reason: PLANNED_DIFFERENTLY.to_owned() });
         }
-        match again.iter().find(|line| line.part == Some(part)) {
+        match replan.lines.iter().find(|line| line.part == Some(part)) {
             None => {}
             // Nothing else is left of it by now.
             Some(line) if line.child_removal == Some(ChildRemoval::Repriced) => {
@@ -105,8 +105,8 @@ impl Cartwright {
             }
             Some(_) => return Err(stays()),
         }
-        change.operations = request.in_place_of(parent, again).await?;
-        Ok(change)
+        let operations = request.in_place_of(parent, &mut replan).await?;
+        Ok(replan.pipeline.finish(operations))
     }
 
     /// Joins a guest's cart with a customer's. Lines that hold the same become one with the sum of both quantities, priced for
@@ -127,6 +127,7 @@ impl Cartwright {
         let guests = CartRequest {
             cart: CartIndex::new(guest)?,
             budget_usage: theirs.budget_usage.clone(),
+            prepared: theirs.prepared.clone(),
             ..CartRequest::new(self, shop, &[], visitor)?
         };
         let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };

@@ -9,10 +9,9 @@ use cartwright_cart::placement::roots;
 use cartwright_cart::plan::{check_minimum, sellable};
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{Item, Wanted};
+use cartwright_contract::records::Wanted;
 use jiff::Timestamp;
 
-use super::pipeline::PlanPipeline;
 use super::request::CartRequest;
 use crate::host::Cartwright;
 
@@ -59,10 +58,7 @@ impl Cartwright {
                 None => {
                     let planned = match together.remove(line.key.as_str()) {
                         Some(family) => Ok(family),
-                        None => request
-                            .replan_without(line, line.requested_quantity, &line.without)
-                            .await
-                            .map(|(_, family)| family),
+                        None => request.replan_sealed(line, line.requested_quantity).await,
                     };
                     request.compare(line, planned)?
                 }
@@ -181,19 +177,16 @@ impl<'a> CartRequest<'a> {
 
     async fn replan_group(&self, group: &BTreeMap<Option<u32>, &'a CartLine>) -> Result<Vec<Vec<CartLine>>, CartError> {
         let Some(first) = group.values().next() else { return Ok(Vec::new()) };
-        let state = self.host.shop_state(self.shop)?;
-        let configuration = self.host.stored_configuration(&state.shop, first).await?;
-        let mut walk = PlanPipeline::begin_pinned(self.host, self.shop, first, self.visitor)?;
-        walk.budget_usage = self.budget_usage.clone();
+        let (mut pipeline, prepared) = self.prepare_line(first).await?;
         for line in group.values() {
-            walk.leave_out(line.item, &line.without);
+            pipeline.leave_out(line.item, &line.without);
         }
-        let wanted = |items: &[Item]| {
-            let roots: HashSet<Option<u32>> = roots(items).into_iter().collect();
-            let lines = group.values().filter(|line| roots.contains(&line.item));
-            lines.map(|line| Wanted { item: line.item, quantity: line.requested_quantity }).collect()
-        };
-        walk.plan(wanted, configuration.as_deref(), &self.cart).await
+        let roots: HashSet<Option<u32>> = roots(prepared.items()).into_iter().collect();
+        let lines = group.values().filter(|line| roots.contains(&line.item));
+        let wanted = lines.map(|line| Wanted { item: line.item, quantity: line.requested_quantity }).collect();
+        let mut families = pipeline.plan(&prepared, wanted, &self.cart).await?;
+        pipeline.seal(&prepared, &mut families).await?;
+        Ok(families)
     }
 
     /// What a line that was planned again has become.

@@ -1,7 +1,7 @@
 //! What a raw configuration says: its items, whether they may be bought here, their fingerprints, and what the vendor says they
 //! cost.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +16,11 @@ use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, Wanted};
 use cartwright_contract::text;
+use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::pipeline::PlanPipeline;
-use crate::guest::{CallOptions, call};
-use crate::plugin::PluginVersion;
 
 impl PlanPipeline<'_> {
     pub(super) async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
@@ -30,15 +29,10 @@ impl PlanPipeline<'_> {
         };
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
-        let options = CallOptions::new(Hook::Decode, Some(scope)).seed(*digest.as_bytes());
-        let interfaces = plugin.interfaces();
-        let (decoded, trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
-            let configuration = interfaces.configuration(store, instance)?;
-            configuration.call_decode(store, &self.context, &self.association, raw).await
-        })
-        .await?;
-        self.log = trace.log;
-        let decoded = decoded.map_err(|error| self.plugin_error(&plugin, Hook::Decode, error))?;
+        let options = CallOptions::new(scope).seed(*digest.as_bytes());
+        let called = self.host.engine().decode(&plugin, options, &self.context, &self.association, raw);
+        let DecodeResult { decoded, log } = called.await?;
+        self.log = log;
         if decoded.items.is_empty() {
             let text = "it holds no configured product".to_owned();
             return Err(CartError::Configuration(issue("items", "items-number", text)));
@@ -141,7 +135,6 @@ impl PlanPipeline<'_> {
         };
         self.priced_at = Some(quote.requested_at);
         let prices = quote.prices.clone();
-        let mut rates: HashMap<String, Option<String>> = HashMap::new();
         let mut in_shop = Vec::with_capacity(prices.len());
         for (index, price) in prices.into_iter().enumerate() {
             let Some(price) = price else {
@@ -149,12 +142,13 @@ impl PlanPipeline<'_> {
                 continue;
             };
             let from = price.amount.currency.clone();
-            if from != self.context.currency && !rates.contains_key(&from) {
+            if from != self.context.currency && !self.exchange_rates.contains_key(&from) {
                 let catalog = &self.host.platform().catalog;
                 let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.context.currency).await;
-                rates.insert(from.clone(), rate.map_err(|error| CartError::Platform(error.to_string()))?);
+                let rate = rate.map_err(|error| CartError::Platform(error.to_string()))?;
+                self.exchange_rates.insert(from.clone(), rate);
             }
-            let rate = rates.get(&from).and_then(Option::as_deref);
+            let rate = self.exchange_rates.get(&from).and_then(Option::as_deref);
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
             in_shop.push(Some(convert(price, &what, rate, &self.context)?));
         }
@@ -195,25 +189,16 @@ impl PlanPipeline<'_> {
         let requested_at = Timestamp::now();
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
-        let options = CallOptions::new(Hook::PriceItems, Some(scope)).lines(decoded.items.len());
-        let options = options.client(self.visitor.client.as_ref());
-        let interfaces = plugin.interfaces();
-        let ((prices, used_catalogue), trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
-            let configuration = interfaces.configuration(&mut *store, instance)?;
-            let items = &decoded.items;
-            let prices = configuration
-                .call_price_items(&mut *store, &self.context, &self.association, raw, items, wanted)
-                .await?;
-            Ok((prices, !store.data().catalog.is_empty()))
-        })
-        .await?;
-        self.log = trace.log;
-        let prices = prices.map_err(|error| self.plugin_error(&plugin, Hook::PriceItems, error))?;
+        let options = CallOptions::new(scope).lines(decoded.items.len()).client(self.visitor.client.as_ref());
+        let (context, association, items) = (&self.context, &self.association, &decoded.items);
+        let called = self.host.engine().price_items(&plugin, options, context, association, raw, items, wanted);
+        let PriceItemsResult { prices, used_catalog, log } = called.await?;
+        self.log = log;
         if prices.len() != decoded.items.len() {
             let text = format!("price-items gave {} prices for {} items", prices.len(), decoded.items.len());
             return Err(CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text)));
         }
-        Ok((VendorPrices { prices, requested_at }, !used_catalogue))
+        Ok((VendorPrices { prices, requested_at }, !used_catalog))
     }
 }
 

@@ -9,8 +9,8 @@ use cartwright_cart::line::CartLine;
 use cartwright_cart::placement::{Placement, roots};
 use cartwright_cart::quote::refuse_quoted_line;
 use cartwright_cart::shop::{Shop, Visitor};
-use cartwright_contract::ids::ShopId;
-use cartwright_contract::records::{Item, Wanted};
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::Wanted;
 use jiff::Timestamp;
 
 use super::pipeline::PlanPipeline;
@@ -34,15 +34,14 @@ impl Cartwright {
         if let Some(past) = past {
             walk.leave_out(past.item, &past.without);
         }
-        let raw = add.configuration.as_deref();
+        let cart = CartIndex::new(&add.lines)?;
+        let prepared = walk.prepare(add.configuration).await?;
         // One configuration may have become several lines; one of them is bought again.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
-        let all = |items: &[Item]| {
-            roots(items).into_iter().filter(is_meant).map(|item| Wanted { item, quantity: add.quantity }).collect()
-        };
-        let cart = CartIndex::new(&add.lines)?;
+        let meant = roots(prepared.items()).into_iter().filter(is_meant);
+        let wanted = meant.map(|item| Wanted { item, quantity: add.quantity }).collect();
         walk.may_join = true;
-        let families = walk.plan(all, raw, &cart).await?;
+        let families = walk.plan(&prepared, wanted, &cart).await?;
         let below_minimum = std::mem::take(&mut walk.below_minimum);
         walk.may_join = false;
         // What the configuration or the cart holds twice becomes more of one line, priced anew for the whole quantity.
@@ -61,25 +60,27 @@ impl Cartwright {
         // All at once: a configuration of many that are held asks the vendor twice, not once for each.
         let again = match more.is_empty() {
             true => Vec::new(),
-            false => walk.plan(|_| more.values().cloned().collect(), raw, &cart).await?,
+            false => walk.plan(&prepared, more.values().cloned().collect(), &cart).await?,
         };
         let by_key = |family: Vec<CartLine>| family.first().map(|first| first.key.clone()).map(|key| (key, family));
         let mut again: HashMap<String, Vec<CartLine>> = again.into_iter().filter_map(by_key).collect();
-        let mut operations = Vec::with_capacity(families.len());
+        let mut answered = Vec::with_capacity(families.len());
         for family in families {
             let Some(key) = family.first().map(|first| first.key.clone()) else { continue };
             if times.remove(&key).is_none() {
                 continue;
             }
-            let lines = match again.remove(&key).filter(|_| more.contains_key(&key)) {
+            answered.push(match again.remove(&key).filter(|_| more.contains_key(&key)) {
                 Some(lines) => lines,
                 None => below_minimum.check(&key).map(|()| family)?,
-            };
-            operations.push(match cart.top_lines(&key) {
-                Some(_) => CartOperation::Replace { key, lines },
-                None => CartOperation::Add { lines },
             });
         }
+        walk.seal(&prepared, &mut answered).await?;
+        let operation = |lines: Vec<CartLine>| match lines.first().and_then(|first| cart.top_lines(&first.key)) {
+            Some(held) => CartOperation::Replace { key: held.key.clone(), lines },
+            None => CartOperation::Add { lines },
+        };
+        let operations = answered.into_iter().map(operation).collect();
         // A bundle whose children are not those in the cart is replaced: an update brings no child.
         Ok(walk.finish(drop_unchanged(operations, &cart)))
     }
@@ -117,14 +118,12 @@ impl Cartwright {
         walk.stage_sender = add.stages.clone();
         walk.budget_usage = request.budget_usage.clone();
         walk.may_join = true;
-        let mut places = Placement::default();
-        let wanted = |items: &[Item]| {
-            places = Placement::of(old, quantity, items, request.cart.lines());
-            places.wanted.clone()
-        };
-        let families = walk.plan(wanted, add.configuration.as_deref(), &request.cart).await?;
+        let prepared = walk.prepare(add.configuration).await?;
+        request.prepared.keep(&prepared);
+        let places = Placement::of(old, quantity, prepared.items(), request.cart.lines());
+        let families = walk.plan(&prepared, places.wanted.clone(), &request.cart).await?;
         let (moves, gone) = places.moves(families);
-        let operations = request.merge_into(moves, gone, &walk.below_minimum).await?;
+        let operations = request.merge_into(&mut walk, &prepared, moves, gone).await?;
         Ok(walk.finish(operations))
     }
 
@@ -137,9 +136,12 @@ impl Cartwright {
         walk.chosen_variant = add.variant.clone();
         walk.stage_sender = add.stages.clone();
         walk.quote = true;
-        let all =
-            |items: &[Item]| roots(items).into_iter().map(|item| Wanted { item, quantity: add.quantity }).collect();
-        let families = walk.plan(all, add.configuration.as_deref(), &CartIndex::new(&add.lines)?).await?;
+        let cart = CartIndex::new(&add.lines)?;
+        let prepared = walk.prepare(add.configuration).await?;
+        let roots = roots(prepared.items()).into_iter();
+        let wanted = roots.map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let mut families = walk.plan(&prepared, wanted, &cart).await?;
+        walk.seal(&prepared, &mut families).await?;
         let lines = families.into_iter().flatten().collect();
         Ok(walk.finish(vec![CartOperation::RequestQuote { lines }]))
     }
@@ -180,14 +182,23 @@ impl Cartwright {
         shop: &Shop,
         line: &CartLine,
     ) -> Result<Option<Vec<u8>>, CartError> {
-        let Some(digest) = line.configuration else { return Ok(None) };
-        if let Err(fault @ SealError::Forged) = line.check_seal(shop, Timestamp::now()) {
-            return Err(CartError::Seal { key: line.key.clone(), fault });
-        }
+        let Some(digest) = authorized_configuration(shop, line)? else { return Ok(None) };
         let stored = self.platform().blobs.get(&shop.id, &digest).await;
         match stored.map_err(|error| CartError::Platform(error.to_string()))? {
             Some(bytes) => Ok(Some(bytes)),
             None => Err(CartError::MustReconfigure { key: line.key.clone(), reason: CONFIGURATION_EXPIRED.to_owned() }),
         }
+    }
+}
+
+/// The digest of a line's configuration, which a line that is not as it was sealed does not open.
+///
+/// # Errors
+/// [`CartError::Seal`] for such a line.
+pub(super) fn authorized_configuration(shop: &Shop, line: &CartLine) -> Result<Option<Digest>, CartError> {
+    let Some(digest) = line.configuration else { return Ok(None) };
+    match line.check_seal(shop, Timestamp::now()) {
+        Err(fault @ SealError::Forged) => Err(CartError::Seal { key: line.key.clone(), fault }),
+        _ => Ok(Some(digest)),
     }
 }

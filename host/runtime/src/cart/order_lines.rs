@@ -1,6 +1,7 @@
 //! Order lines for order hooks.
 
-use cartwright_cart::order_lines::{self, OrderError, OrderedLine};
+use cartwright_cart::order_error::OrderError;
+use cartwright_cart::order_lines::{self, OrderedLine};
 use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::{Money, OrderLine};
 

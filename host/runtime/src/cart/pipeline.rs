@@ -1,4 +1,7 @@
-//! One walk from a raw configuration to checked, priced and sealed lines.
+//! The plan pipeline: from a [`Prepared`] configuration to checked, priced and sealed lines.
+//!
+//! [`prepare`](PlanPipeline::prepare) is called once, [`plan`](PlanPipeline::plan) for each quantity that turns out to be wanted, and
+//! [`seal`](PlanPipeline::seal) once at the end.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,19 +14,18 @@ use cartwright_cart::change::{CartChange, CartOperation, Stage};
 use cartwright_cart::error::{CartError, SealError};
 use cartwright_cart::index::{CartIndex, RemovedParts};
 use cartwright_cart::line::{CartLine, Pin};
+use cartwright_cart::placement::roots;
 use cartwright_cart::plan::{BelowMinimum, Warnings};
 use cartwright_cart::shop::{StrategyChoice, Visitor};
-use cartwright_contract::error::{Breach, Failure, HookError, LogLine};
-use cartwright_contract::hook::Hook;
+use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{Association, Context, Error, Item, Message, PlanRequest, SettingValue, Wanted};
+use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
+use super::prepared::Prepared;
 use super::thumbnails::Thumbnails;
-use crate::guest::plugin_error;
 use crate::host::Cartwright;
-use crate::plugin::PluginVersion;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
 
 /// The setting by which a vendor's plugin lets the merchant choose among its strategies.
@@ -44,7 +46,7 @@ impl BudgetUsage {
     }
 
     /// Begins with another configuration. Nothing begins once a budget is spent.
-    fn begin(&self, bytes: usize) -> Result<(), OverBudget> {
+    pub(super) fn begin(&self, bytes: usize) -> Result<(), OverBudget> {
         self.items(0)?;
         Budget::PlannedBytes.check(self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes))
     }
@@ -67,7 +69,7 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) chosen_variant: Option<String>,
     /// Is it an offer that is asked for?
     pub(super) quote: bool,
-    /// Can what is planned join other lines that hold the same? Whoever joins them refuses what is [too few](Self::too_few) and joins
+    /// Can what is planned join other lines that hold the same? Whoever joins them refuses what is [too few](Self::below_minimum) and joins
     /// none.
     pub(super) may_join: bool,
     /// The lines of the last plan that hold too few pieces.
@@ -85,6 +87,10 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) pictures: Thumbnails,
     /// When the vendor said what the items cost. `None` where it was not asked.
     pub(super) priced_at: Option<Timestamp>,
+    /// The platform's exchange rates, by the currency of a vendor's price: one rate for all plans.
+    pub(super) exchange_rates: HashMap<String, Option<String>>,
+    /// Variants of the linked product; only the chosen one, where one was. `None` before the first plan is checked.
+    pub(super) linked_variants: Option<Arc<Vec<VariantInfo>>>,
     /// What the request has planned so far; other walks of the request count too.
     pub(super) budget_usage: Arc<BudgetUsage>,
 }
@@ -206,6 +212,8 @@ impl<'a> PlanPipeline<'a> {
             removed_parts: RemovedParts::default(),
             pictures: Thumbnails::default(),
             priced_at: None,
+            exchange_rates: HashMap::new(),
+            linked_variants: None,
             budget_usage: Arc::default(),
         })
     }
@@ -215,39 +223,44 @@ impl<'a> PlanPipeline<'a> {
         self.removed_parts.0.insert(item, parts.iter().copied().collect());
     }
 
-    /// Plans, checks, prices and seals what is wanted of a configuration's items. Gives a family for each piece: its line, and a
-    /// bundle's children behind it.
+    /// Plans and checks what is wanted of a prepared configuration. Gives a family for each piece: its line, and a bundle's children
+    /// behind it. They have neither thumbnail nor seal: [`seal`](Self::seal) is for those that are answered.
     pub(super) async fn plan(
         &mut self,
-        wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
-        raw: Option<&[u8]>,
+        prepared: &Prepared,
+        wanted: Vec<Wanted>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
-        let planned = self.plan_lines(wanted, raw, cart).await;
+        let planned = self.plan_lines(prepared, wanted, cart).await;
         if let Err(error) = &planned {
             self.record_failure(error);
         }
         planned
     }
 
+    /// Plans one product of a prepared configuration. Empty when the configuration or the plan does not hold it any more.
+    pub(super) async fn plan_item(
+        &mut self,
+        prepared: &Prepared,
+        wanted: Wanted,
+        cart: &CartIndex<'_>,
+    ) -> Result<Vec<CartLine>, CartError> {
+        let item = wanted.item;
+        let wanted = roots(prepared.items()).contains(&item).then_some(wanted);
+        let families = self.plan(prepared, wanted.into_iter().collect(), cart).await?;
+        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == item));
+        Ok(meant.unwrap_or_default())
+    }
+
     async fn plan_lines(
         &mut self,
-        wanted: impl FnOnce(&[Item]) -> Vec<Wanted>,
-        raw: Option<&[u8]>,
+        prepared: &Prepared,
+        wanted: Vec<Wanted>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
-        let raw = match raw {
-            Some(raw) => raw,
-            None if self.state.shop.sell_unconfigured => &[],
-            None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
-        };
-        self.budget_usage.begin(raw.len())?;
+        prepared.count_plan(&self.budget_usage)?;
         self.stage_started = Instant::now();
-        let configuration = self.at("decode").configuration(raw)?;
-        let mut decoded = self.decode(raw, configuration).await?;
-        self.at("products").check_products(&decoded.items)?;
         self.at("quantity");
-        let wanted = wanted(&decoded.items);
         if let Some(wrong) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
             let (what, quantity) = (self.association.shop_product.clone(), wrong.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
@@ -255,15 +268,13 @@ impl<'a> PlanPipeline<'a> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let facts = self.at("identify").facts(&mut decoded.items).await?;
-        let prices = self.at("price").prices(raw, configuration, &decoded, &wanted).await?;
-        // The state was hashed; a strategy has no use for it.
-        decoded.items.iter_mut().for_each(|item| item.state = String::new());
+        let Prepared { raw, configuration, decoded, facts, .. } = prepared;
+        let prices = self.at("price").prices(raw, *configuration, decoded, &wanted).await?;
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
             association: self.association.clone(),
-            items: decoded.items,
+            items: prepared.items_without_states(),
             wanted,
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
             price_from: decoded.price_from,
@@ -273,14 +284,35 @@ impl<'a> PlanPipeline<'a> {
         };
         let (planned, by_id) = self.at("plan").call_strategy(&request).await?;
         self.warnings.extend(planned.warnings.into_iter().map(text::message));
-        let checked = self.at("check").check(&request, &planned.pieces, &facts, &prices, configuration, &by_id).await;
-        let mut planned = checked?;
+        let checked = self.at("check").check(&request, &planned.pieces, facts, &prices, *configuration, &by_id).await;
+        let planned = checked?;
         self.refuse_below_minimum(&planned, cart)?;
         self.record_stage("every piece holds".to_owned());
-        // Nothing that was refused costs a decoded picture, or is stored.
-        self.at("pictures").add_pictures(raw, &request.items, &mut planned).await;
-        self.at("store").store(raw, configuration).await?;
-        for (number, line) in planned.iter_mut().flatten().enumerate() {
+        Ok(planned)
+    }
+
+    /// Gives planned families their thumbnails, stores the configuration and seals the lines. Called once, for what is answered:
+    /// nothing that was refused costs a decoded picture, or is stored.
+    ///
+    /// # Errors
+    /// When the configuration cannot be stored, and for a line that cannot be shown or written down.
+    pub(super) async fn seal(&mut self, prepared: &Prepared, families: &mut [Vec<CartLine>]) -> Result<(), CartError> {
+        if families.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        let sealed = self.seal_lines(prepared, families).await;
+        if let Err(error) = &sealed {
+            self.record_failure(error);
+        }
+        sealed
+    }
+
+    async fn seal_lines(&mut self, prepared: &Prepared, families: &mut [Vec<CartLine>]) -> Result<(), CartError> {
+        self.stage_started = Instant::now();
+        self.at("pictures").add_pictures(&prepared.raw, prepared.items(), families).await;
+        self.at("store").store(&prepared.raw, prepared.configuration).await?;
+        self.at("seal");
+        for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);
             line.price.customer_group.clone_from(&self.visitor.customer_group);
             line.sanitize_texts(&mut self.warnings)?;
@@ -289,8 +321,8 @@ impl<'a> PlanPipeline<'a> {
                 tokio::task::yield_now().await;
             }
         }
-        self.at("seal").record_stage("prices are sealed".to_owned());
-        Ok(planned)
+        self.record_stage("prices are sealed".to_owned());
+        Ok(())
     }
 
     /// Refuses a line of too few pieces that can join no other line.
@@ -312,23 +344,16 @@ impl<'a> PlanPipeline<'a> {
         CartChange { operations, warnings: self.warnings, stages: self.stages }
     }
 
-    /// A plugin's error, with what it logged before.
-    pub(super) fn plugin_error(&self, plugin: &PluginVersion, hook: Hook, error: Error) -> HookError {
-        let mut error = plugin_error(plugin, hook, error);
-        error.outcomes.log.clone_from(&self.log);
-        error
-    }
-
     /// Goes on to the next stage.
-    fn at(&mut self, stage: &'static str) -> &mut Self {
+    pub(super) fn at(&mut self, stage: &'static str) -> &mut Self {
         self.at = stage;
         self
     }
 
     /// Writes down what came of the stage.
     pub(super) fn record_stage(&mut self, result: String) {
-        let micros = u64::try_from(self.stage_started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let stage = Stage { stage: self.at.to_owned(), micros, result, log: std::mem::take(&mut self.log) };
+        let duration_micros = u64::try_from(self.stage_started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let stage = Stage { stage: self.at.to_owned(), duration_micros, result, log: std::mem::take(&mut self.log) };
         if let Some(stage_sender) = &self.stage_sender {
             // Whoever listened may be gone.
             drop(stage_sender.send(stage.clone()));
@@ -338,23 +363,13 @@ impl<'a> PlanPipeline<'a> {
     }
 
     /// The same of a stage that ends the walk. A call that broke off has its log in its error.
-    fn record_failure(&mut self, error: &CartError) {
+    pub(super) fn record_failure(&mut self, error: &CartError) {
         if let CartError::Hook(error) = error
             && self.log.is_empty()
         {
             self.log.clone_from(&error.outcomes.log);
         }
         self.record_stage(format!("failed: {error}"));
-    }
-
-    /// The name of a raw configuration that is not too large. `None` where there is none.
-    fn configuration(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
-        let allowed = self.host.limits().bytes_in;
-        if raw.len() > allowed {
-            let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
-            return Err(CartError::Hook(HookError::new(self.version.plugin.id(), Hook::Decode, failure)));
-        }
-        Ok((!raw.is_empty()).then(|| Digest::of(raw)))
     }
 
     pub(super) fn pin(&self) -> Pin {

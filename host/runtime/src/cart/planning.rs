@@ -8,13 +8,12 @@ use cartwright_cart::line::CartLine;
 use cartwright_cart::plan::{ItemFacts, PlanCheck, key_of, queries};
 use cartwright_cart::planning::{component_queries, expiry};
 use cartwright_cart::pricing::{Pricing, VendorPrice};
-use cartwright_contract::hook::Hook;
+use cartwright_contract::error::Failure;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo};
-use cartwright_contract::text;
+use cartwright_engine::{CallOptions, PlanResult};
 
 use super::pipeline::PlanPipeline;
-use crate::guest::{CallOptions, call};
 use crate::shop::context;
 
 impl PlanPipeline<'_> {
@@ -26,7 +25,7 @@ impl PlanPipeline<'_> {
         let scope = self.host.scope(&self.state.shop, &self.strategy_plugin, &plugin);
         let articles: usize = request.items.iter().map(|item| item.articles.len()).sum();
         let lines = request.items.len() + request.lines.len() + articles;
-        let mut options = CallOptions::new(Hook::Plan, Some(scope)).lines(lines);
+        let mut options = CallOptions::new(scope).lines(lines);
         if let Some(seed) = request.items.first().map(|item| Digest::of(item.vendor_product.as_bytes())) {
             options = options.seed(*seed.as_bytes());
         }
@@ -38,20 +37,17 @@ impl PlanPipeline<'_> {
             own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, self.visitor);
             &own
         };
-        let interfaces = plugin.interfaces();
-        let ((planned, known), trace) = call(self.host.ticker(), &plugin, options, async |store, instance| {
-            let cart = interfaces.cart(store, instance)?;
-            let planned = cart.call_plan(&mut *store, context, request).await?;
-            Ok((planned, std::mem::take(&mut store.data_mut().catalog)))
-        })
-        .await?;
-        self.log = trace.log;
-        let planned = planned.map_err(|error| match error {
-            Error::Rejected(message) => CartError::Rejected(text::message(message)),
-            error => CartError::Hook(self.plugin_error(&plugin, Hook::Plan, error)),
+        let called = self.host.engine().plan(&plugin, options, context, request).await;
+        let PlanResult { planned, variants, log } = called.map_err(|error| match error.failure {
+            Failure::PluginError(Error::Rejected(message)) => {
+                self.log.clone_from(&error.outcomes.log);
+                CartError::Rejected(message)
+            }
+            _ => CartError::Hook(error),
         })?;
+        self.log = log;
         self.record_stage(format!("{} by {}/{}", describe_entries(&planned), plugin.id(), self.strategy));
-        Ok((planned, known.into_values().flatten().map(|variant| (variant.id.clone(), variant)).collect()))
+        Ok((planned, variants.into_iter().map(|variant| (variant.id.clone(), variant)).collect()))
     }
 
     pub(super) async fn check(
@@ -66,14 +62,20 @@ impl PlanPipeline<'_> {
         let catalog = &self.host.platform().catalog;
         let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
         let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
-        let mut linked = catalog.variants(shop, currency, &self.association.shop_product).await.map_err(platform)?;
-        if let Some(chosen) = &self.chosen_variant {
-            linked.retain(|variant| variant.id == *chosen);
-            if linked.is_empty() {
-                let product = self.association.shop_product.clone();
-                return Err(CartError::Variant { variant: chosen.clone(), product });
+        let linked = match &self.linked_variants {
+            Some(linked) => linked.clone(),
+            None => {
+                let product = &self.association.shop_product;
+                let mut linked = catalog.variants(shop, currency, product).await.map_err(platform)?;
+                if let Some(chosen) = &self.chosen_variant {
+                    linked.retain(|variant| variant.id == *chosen);
+                    if linked.is_empty() {
+                        return Err(CartError::Variant { variant: chosen.clone(), product: product.clone() });
+                    }
+                }
+                self.linked_variants.insert(Arc::new(linked)).clone()
             }
-        }
+        };
         let mut asked = queries(pieces);
         let planned = asked.len();
         asked.extend(component_queries(&request.items, facts, pieces));

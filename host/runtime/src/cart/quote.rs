@@ -61,7 +61,7 @@ impl Cartwright {
             operations.push(CartOperation::Add { lines: to_owned_lines(&family) });
         }
         let result = format!("{} of {} lines are added", operations.len(), offer.prices.len());
-        let stage = Stage { stage: "offer".to_owned(), micros: 0, result, log: Vec::new() };
+        let stage = Stage { stage: "offer".to_owned(), duration_micros: 0, result, log: Vec::new() };
         Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
     }
 }

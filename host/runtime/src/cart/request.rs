@@ -8,23 +8,25 @@ use cartwright_cart::check::check_seals;
 use cartwright_cart::error::{CartError, PLANNED_DIFFERENTLY, SealError};
 use cartwright_cart::index::{CartIndex, drop_unchanged};
 use cartwright_cart::line::CartLine;
-use cartwright_cart::placement::{LineMove, roots};
-use cartwright_cart::plan::BelowMinimum;
+use cartwright_cart::placement::LineMove;
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{Item, Wanted};
+use cartwright_contract::records::Wanted;
 use jiff::Timestamp;
 
+use super::operations::authorized_configuration;
 use super::pipeline::{BudgetUsage, PlanPipeline};
+use super::prepared::{Prepared, PreparedConfigurations};
 use crate::host::Cartwright;
 
-/// A request about a cart: for whom, of which lines, and what planning them has taken so far.
+/// A request about a cart: for whom, of which lines, what planning them has taken so far, and what it prepared.
 pub(super) struct CartRequest<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) shop: &'a ShopId,
     pub(super) visitor: &'a Visitor,
     pub(super) cart: CartIndex<'a>,
     pub(super) budget_usage: Arc<BudgetUsage>,
+    pub(super) prepared: Arc<PreparedConfigurations>,
 }
 
 impl<'a> CartRequest<'a> {
@@ -37,48 +39,67 @@ impl<'a> CartRequest<'a> {
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
         visitor.check()?;
-        Ok(Self { host, shop, visitor, cart: CartIndex::new(lines)?, budget_usage: Arc::default() })
+        let cart = CartIndex::new(lines)?;
+        Ok(Self { host, shop, visitor, cart, budget_usage: Arc::default(), prepared: Arc::default() })
     }
 
     pub(super) async fn plan_again(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
-        let (mut change, again) = self.replan_without(line, quantity, &line.without).await?;
-        if !again.is_empty() {
-            change.operations = self.in_place_of(line, again).await?;
-        }
-        Ok(change)
+        let mut replan = self.replan_without(line, quantity, &line.without).await?;
+        let operations = match replan.lines.is_empty() {
+            true => Vec::new(),
+            false => self.in_place_of(line, &mut replan).await?,
+        };
+        Ok(replan.pipeline.finish(operations))
     }
 
-    /// Puts what was planned in the place of a line.
+    /// Puts what was planned again in the place of a line.
     pub(super) async fn in_place_of(
         &self,
         line: &CartLine,
-        again: Vec<CartLine>,
+        replan: &mut Replan<'a>,
     ) -> Result<Vec<CartOperation>, CartError> {
-        let moved = LineMove { replaces: Some(line.key.clone()), lines: again };
-        self.merge_into(vec![moved], Vec::new(), &BelowMinimum::default()).await
+        let moved = LineMove { replaces: Some(line.key.clone()), lines: std::mem::take(&mut replan.lines) };
+        self.merge_into(&mut replan.pipeline, &replan.prepared, vec![moved], Vec::new()).await
     }
 
-    /// A line and its children, planned and sealed again without these parts. Empty when the plan holds no such line any more.
+    /// Plans a line again without these parts, from its stored configuration and by its pin.
     pub(super) async fn replan_without(
         &self,
         line: &CartLine,
         quantity: u32,
         without: &[Digest],
-    ) -> Result<(CartChange, Vec<CartLine>), CartError> {
-        let state = self.host.shop_state(self.shop)?;
-        let configuration = self.host.stored_configuration(&state.shop, line).await?;
-        let mut walk = PlanPipeline::begin_pinned(self.host, self.shop, line, self.visitor)?;
-        walk.leave_out(line.item, without);
-        if line.check_seal(&state.shop, Timestamp::now()) != Err(SealError::Forged) {
-            walk.keep_picture(line);
+    ) -> Result<Replan<'a>, CartError> {
+        let (mut pipeline, prepared) = self.prepare_line(line).await?;
+        pipeline.leave_out(line.item, without);
+        if line.check_seal(&pipeline.state.shop, Timestamp::now()) != Err(SealError::Forged) {
+            pipeline.keep_picture(line);
         }
-        walk.budget_usage = self.budget_usage.clone();
-        let wanted = Wanted { item: line.item, quantity };
-        // Nothing is wanted of a product that the configuration no longer holds.
-        let wanted = |items: &[Item]| roots(items).contains(&wanted.item).then_some(wanted).into_iter().collect();
-        let families = walk.plan(wanted, configuration.as_deref(), &self.cart).await?;
-        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == line.item));
-        Ok((walk.finish(Vec::new()), meant.unwrap_or_default()))
+        let lines = pipeline.plan_item(&prepared, Wanted { item: line.item, quantity }, &self.cart).await?;
+        Ok(Replan { pipeline, prepared, lines })
+    }
+
+    /// A line and its children in another quantity, sealed. Empty when the plan holds no such line any more.
+    pub(super) async fn replan_sealed(&self, line: &CartLine, quantity: u32) -> Result<Vec<CartLine>, CartError> {
+        let mut replan = self.replan_without(line, quantity, &line.without).await?;
+        replan.seal().await?;
+        Ok(replan.lines)
+    }
+
+    /// A line's configuration, prepared by the versions of its pin, and the pipeline that plans it. Lines of one configuration and
+    /// pin share what was prepared.
+    pub(super) async fn prepare_line(&self, line: &CartLine) -> Result<(PlanPipeline<'a>, Arc<Prepared>), CartError> {
+        let state = self.host.shop_state(self.shop)?;
+        let configuration = authorized_configuration(&state.shop, line)?;
+        let mut pipeline = PlanPipeline::begin_pinned(self.host, self.shop, line, self.visitor)?;
+        pipeline.budget_usage = self.budget_usage.clone();
+        if let Some(prepared) = configuration.and_then(|digest| self.prepared.get(digest, &pipeline)) {
+            pipeline.reuse(&prepared);
+            return Ok((pipeline, prepared));
+        }
+        let raw = self.host.stored_configuration(&state.shop, line).await?;
+        let prepared = pipeline.prepare(raw).await?;
+        self.prepared.keep(&prepared);
+        Ok((pipeline, prepared))
     }
 
     /// Of two lines that hold the same, the second where the first is not as it was sealed: that one opens no configuration.
@@ -87,9 +108,12 @@ impl<'a> CartRequest<'a> {
         held: &'l CartLine,
         other: &'l CartLine,
     ) -> Result<&'l CartLine, CartError> {
+        Ok(if self.is_forged(held)? { other } else { held })
+    }
+
+    fn is_forged(&self, line: &CartLine) -> Result<bool, CartError> {
         let state = self.host.shop_state(self.shop)?;
-        let is_forged = held.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged);
-        Ok(if is_forged { other } else { held })
+        Ok(line.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged))
     }
 
     /// A line that a cart holds more than once, as one line. Whose children are whose cannot be told, so all is planned anew; only the
@@ -99,30 +123,35 @@ impl<'a> CartRequest<'a> {
         let copies = self.cart.copies(key);
         check_seals(&state.shop, copies, &[SealError::Forged])?;
         let first = copies.first().ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
-        let (mut change, again) = self.replan_without(first, quantity, &first.without).await?;
-        if again.first().is_none_or(|again| again.key != key) {
+        let mut replan = self.replan_without(first, quantity, &first.without).await?;
+        if replan.lines.first().is_none_or(|again| again.key != key) {
             return Err(CartError::MustReconfigure { key: key.to_owned(), reason: PLANNED_DIFFERENTLY.to_owned() });
         }
-        change.operations = vec![CartOperation::Add { lines: again }];
-        Ok(change)
+        replan.seal().await?;
+        let lines = std::mem::take(&mut replan.lines);
+        Ok(replan.pipeline.finish(vec![CartOperation::Add { lines }]))
     }
 
     /// A cart without a line and its children.
     pub(super) fn without_family(&self, key: &str) -> CartChange {
         let keys = self.cart.keys(key);
         let result = format!("{} lines", keys.len());
-        let stage = Stage { stage: "remove".into(), micros: 0, result, log: Vec::new() };
+        let stage = Stage { stage: "remove".into(), duration_micros: 0, result, log: Vec::new() };
         CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
     }
 
-    /// Puts families of lines into a cart. What comes twice, or what another line of the cart holds already, becomes more of one
-    /// line: two lines of one key would each be priced for fewer than are bought. What becomes more of nothing must not be too few.
+    /// Puts families of lines into a cart that a pipeline planned of one configuration. What comes twice, or what another line of the
+    /// cart holds already, becomes more of one line: two lines of one key would each be priced for fewer than are bought. What becomes
+    /// more of nothing must not be too few. What the cart receives is sealed.
     pub(super) async fn merge_into(
         &self,
+        pipeline: &mut PlanPipeline<'a>,
+        prepared: &Prepared,
         moves: Vec<LineMove>,
         mut gone: Vec<String>,
-        below_minimum: &BelowMinimum,
     ) -> Result<Vec<CartOperation>, CartError> {
+        let below_minimum = std::mem::take(&mut pipeline.below_minimum);
+        pipeline.may_join = false;
         let leaving: HashSet<String> =
             moves.iter().filter_map(|moved| moved.replaces.clone()).chain(gone.iter().cloned()).collect();
         // Families of one key are one, asked for as often as all of them.
@@ -142,25 +171,37 @@ impl<'a> CartRequest<'a> {
                 }
             }
         }
-        let mut operations: Vec<CartOperation> = Vec::with_capacity(matched.len());
+        // For each operation the line that it replaces with its sealed twin, and the family that is to be sealed where there is no twin.
+        let mut placed: Vec<(Option<String>, Vec<CartLine>)> = Vec::with_capacity(matched.len());
+        let mut families: Vec<Vec<CartLine>> = Vec::with_capacity(matched.len());
         for (LineMove { replaces, lines: family }, asked) in matched {
             let Some(first) = family.first() else { continue };
-            let key = first.key.clone();
+            let (key, item, requested_quantity) = (first.key.clone(), first.item, first.requested_quantity);
             // A line that leaves takes nothing up.
             if let Some(twin) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
                 let quantity = self.cart.total_quantity(&key).saturating_add(asked);
-                let twin = self.genuine_duplicate(twin, first)?;
-                let (_, more) = self.replan_without(twin, quantity, &twin.without).await?;
-                if more.first().is_some_and(|more| more.key == key) {
-                    operations.push(CartOperation::Replace { key, lines: more });
+                let (sealed, more) = match self.is_forged(twin)? {
+                    // It opens no configuration: what was planned becomes more instead.
+                    true => (Vec::new(), pipeline.plan_item(prepared, Wanted { item, quantity }, &self.cart).await?),
+                    false => (self.replan_sealed(twin, quantity).await?, Vec::new()),
+                };
+                if sealed.first().or(more.first()).is_some_and(|more| more.key == key) {
+                    placed.push((Some(key), sealed));
+                    families.push(more);
                     gone.extend(replaces);
                     continue;
                 }
             }
-            let lines = match asked == first.requested_quantity {
+            families.push(match asked == requested_quantity {
                 true => below_minimum.check(&key).map(|()| family)?,
-                false => self.replan_without(first, asked, &first.without).await?.1,
-            };
+                false => pipeline.plan_item(prepared, Wanted { item, quantity: asked }, &self.cart).await?,
+            });
+            placed.push((replaces, Vec::new()));
+        }
+        pipeline.seal(prepared, &mut families).await?;
+        let mut operations = Vec::with_capacity(placed.len());
+        for ((replaces, sealed), family) in placed.into_iter().zip(families) {
+            let lines = if sealed.is_empty() { family } else { sealed };
             operations.push(match replaces {
                 Some(key) => CartOperation::Replace { key, lines },
                 None => CartOperation::Add { lines },
@@ -169,5 +210,23 @@ impl<'a> CartRequest<'a> {
         let mut operations = drop_unchanged(operations, &self.cart);
         operations.extend(gone.iter().map(|key| CartOperation::Remove { keys: self.cart.keys(key) }));
         Ok(operations)
+    }
+}
+
+/// A line that was planned again. Its lines are sealed when it is known that they are answered.
+pub(super) struct Replan<'a> {
+    pub(super) pipeline: PlanPipeline<'a>,
+    prepared: Arc<Prepared>,
+    /// The line and its children. Empty when the plan holds no such line any more.
+    pub(super) lines: Vec<CartLine>,
+}
+
+impl Replan<'_> {
+    /// Seals the lines, with their thumbnails.
+    pub(super) async fn seal(&mut self) -> Result<(), CartError> {
+        let mut families = [std::mem::take(&mut self.lines)];
+        self.pipeline.seal(&self.prepared, &mut families).await?;
+        [self.lines] = families;
+        Ok(())
     }
 }

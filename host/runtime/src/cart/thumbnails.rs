@@ -18,13 +18,13 @@ use cartwright_contract::error::describe;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::{NewConfiguration, StoredThumbnail};
 use cartwright_contract::records::{Item, Thumbnail};
+use cartwright_engine::egress::{OutboundRequest, QueueEntry, check_url};
+use cartwright_engine::health::Requester;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pipeline::PlanPipeline;
-use crate::capability::egress::{OutboundRequest, QueueEntry, check_url};
-use crate::health::Requester;
 
 /// How long a shopper waits for all pictures that are fetched for one request.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -59,14 +59,13 @@ impl DecodeSlots {
     }
 }
 
-/// Pictures that one request has found so far.
+/// Pictures of the lines that a pipeline seals.
 #[derive(Default)]
 pub(super) struct Thumbnails {
     /// Pictures of lines that are planned again, by their items.
     sealed: BTreeMap<u32, Option<Digest>>,
     by_item: BTreeMap<u32, Option<Digest>>,
     new: Vec<StoredThumbnail>,
-    is_stored: bool,
 }
 
 impl PlanPipeline<'_> {
@@ -82,7 +81,6 @@ impl PlanPipeline<'_> {
             let root = items.get(index as usize).filter(|item| item.parent.is_none());
             if let Some(thumbnail) = root.and_then(|item| item.thumbnail.as_ref())
                 && !self.pictures.sealed.contains_key(&index)
-                && !self.pictures.by_item.contains_key(&index)
             {
                 wanted.insert(index, thumbnail);
             }
@@ -99,15 +97,14 @@ impl PlanPipeline<'_> {
         }
     }
 
-    /// Stores the configuration with the pictures that were found, once for each request.
+    /// Stores the configuration with the pictures that were found.
     pub(super) async fn store(&mut self, raw: &[u8], configuration: Option<Digest>) -> Result<(), CartError> {
-        let Some(digest) = configuration.filter(|_| !self.pictures.is_stored) else { return Ok(()) };
+        let Some(digest) = configuration else { return Ok(()) };
         let pictures = std::mem::take(&mut self.pictures.new);
         let (shop, client) = (&self.state.shop.id, self.visitor.client.as_deref());
         let new = NewConfiguration { digest, bytes: raw, pictures: &pictures, client };
         let stored = self.host.platform().blobs.put_configuration(shop, &new).await;
         stored.map_err(|error| CartError::Platform(error.to_string()))?;
-        self.pictures.is_stored = true;
         self.record_stage(format!("stored {} bytes as {digest}, and {} pictures", raw.len(), pictures.len()));
         Ok(())
     }

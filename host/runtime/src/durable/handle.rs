@@ -8,11 +8,8 @@ use cartwright_contract::error::{EmittedOutcomes, Failure, HookError, LogLine, S
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, ShopId};
 use cartwright_contract::records::{self, Event, Later, Next, Outcome};
+use cartwright_engine::durable::{Cancel, Job, MemoryJournal, RunEnd, RunError, RunInput, StopReason, Wake};
 
-use crate::durable::end::{RunEnd, RunError, StopReason};
-use crate::durable::job::{Cancel, Job, Wake};
-use crate::durable::memory::MemoryJournal;
-use crate::durable::run::RunInput;
 use crate::host::Cartwright;
 
 /// The result of an order hook.

@@ -10,14 +10,14 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, Start, Wake};
+//! use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, RunInput, Wake};
 //! use cartwright::{Cartwright, Clock, SystemClock};
 //!
 //! # async fn work(host: &Cartwright, mut job: Job) -> Result<(), Box<dyn std::error::Error>> {
 //! let mut journal = Arc::new(MemoryJournal::default());
 //! loop {
 //!     let clock = Arc::new(SystemClock);
-//!     let start = Start { journal: journal.clone(), clock, wake: Wake::Due, cancel: Cancel::default() };
+//!     let start = RunInput { journal: journal.clone(), clock, wake: Wake::Due, cancel: Cancel::default() };
 //!     let wait = match host.run_job(&job, start).await?.end {
 //!         RunEnd::Done | RunEnd::Cancelled { .. } => return Ok(()),
 //!         RunEnd::Sleep { until } => until.duration_since(SystemClock.now())?.as_secs() as u32,
@@ -27,12 +27,12 @@
 //!             journal = Arc::new(journal.next()?);
 //!             seconds
 //!         }
-//!         RunEnd::Waiting(waiting) => {
+//!         RunEnd::PendingRequest(waiting) => {
 //!             waiting.answered().await?;
 //!             continue;
 //!         }
 //!         // A person decides; `durable::retry` is called when they want it tried again.
-//!         RunEnd::Stopped { why } => return Err(why.into()),
+//!         RunEnd::Stopped { reason } => return Err(reason.into()),
 //!         RunEnd::NeedsMerchant { unanswered } => return Err(format!("look at {}", unanswered.request).into()),
 //!     };
 //!     SystemClock.sleep(wait).await;
@@ -46,31 +46,13 @@
 //! A job that is restarted on the current settings keeps its round and has the next journal: it draws the same random numbers,
 //! and what it says again is not applied again.
 
-mod clock;
-mod end;
 mod handle;
-mod history;
-mod job;
-mod journal;
-mod memory;
-mod policy;
-mod replay;
 mod run;
-mod send;
-mod waiting;
 
-pub use end::{DeterminismFault, RunEnd, RunError, StopReason, UnansweredRequest};
-pub use handle::HandleResult;
-pub use history::RestartRisk;
-pub use job::{Cancel, Job, Wake, retry};
-pub use journal::{
-    Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, Loaded,
-    MAX_JOURNAL_ENTRIES, Record, RunStart,
+pub use cartwright_engine::durable::{
+    Answer, Call, Cancel, DeterminismFault, Entry, JITTER_PERCENT, Job, Journal, JournalError, JournaledBody,
+    JournaledBytes, JournaledResponse, Loaded, MAX_JOURNAL_ENTRIES, MemoryJournal, NextAction, PendingRequest,
+    RETRY_BACKOFF, Record, ResponsibleParty, RestartRisk, RetryCounters, RunEnd, RunError, RunInput, RunReport,
+    RunStart, StopReason, UnansweredRequest, Wake, next_step, retry,
 };
-pub use memory::MemoryJournal;
-pub use policy::{JITTER_PERCENT, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, next_step};
-pub use run::{RunInput, RunReport};
-pub use waiting::PendingRequest;
-
-pub(crate) use clock::{milliseconds, timestamp};
-pub(crate) use replay::{Cursor, RunInterrupted};
+pub use handle::HandleResult;

@@ -7,8 +7,8 @@ use cartwright_contract::platform::PlatformError;
 use cartwright_contract::records::{Order, Outcome};
 use cartwright_contract::settings::Form;
 use cartwright_contract::{outcome, records};
+use cartwright_engine::Platform;
 
-use crate::capability::Platform;
 use crate::webhook::deliveries::{Effects, OrderMessage};
 use crate::webhook::request::IncomingRequest;
 use crate::webhook::token::Destination;

@@ -7,16 +7,16 @@
 //!
 //! ```no_run
 //! use cartwright::types::WebhookResponse;
-//! use cartwright::webhook::{HeldOpen, Incoming, Receipts, StoredAddress, WebhookAddress, WebhookError};
+//! use cartwright::webhook::{WebhookUrlUse, IncomingRequest, WebhookDeliveryStore, StoredWebhookToken, WebhookToken, WebhookError};
 //! use cartwright::Cartwright;
 //!
-//! # fn look_up(_: cartwright::webhook::Selector) -> Option<(StoredAddress, HeldOpen)> { None }
-//! async fn answer(host: &Cartwright, store: &dyn Receipts, path: &str, incoming: Incoming) -> WebhookResponse {
+//! # fn look_up(_: cartwright::webhook::Selector) -> Option<(StoredWebhookToken, WebhookUrlUse)> { None }
+//! async fn answer(host: &Cartwright, store: &dyn WebhookDeliveryStore, path: &str, request: IncomingRequest) -> WebhookResponse {
 //!     let answered = async {
-//!         let address: WebhookAddress = path.parse()?;
-//!         let stored = look_up(address.selector());
-//!         let to = address.find(stored.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
-//!         host.receive_webhook(&to, &incoming, store).await
+//!         let token: WebhookToken = path.parse()?;
+//!         let stored = look_up(token.selector());
+//!         let to = token.resolve(stored.as_ref().map(|(stored, held)| (stored, *held)), request.at)?;
+//!         host.receive_webhook(&to, &request, store).await
 //!     };
 //!     // The error's text is for the merchant; the sender gets its response.
 //!     answered.await.unwrap_or_else(|error: WebhookError| error.response())

@@ -5,15 +5,14 @@ use cartwright_contract::error::{Failure, HookError, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::platform::PlatformError;
-use cartwright_contract::records::{Authentication, Endpoint, Purpose, Received, WebhookResponse};
+use cartwright_contract::records::{Authentication, Endpoint, Purpose, WebhookResponse};
 use cartwright_contract::{records, text};
+use cartwright_engine::durable::timestamp;
+use cartwright_engine::{CallOptions, ReceiveResult, SlotKind};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::durable::timestamp;
-use crate::guest::{CallOptions, call, plugin_error};
 use crate::host::Cartwright;
 use crate::shop::{Account, context};
-use crate::slots::SlotKind;
 use crate::webhook::deliveries::{
     Effects, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
 };
@@ -98,7 +97,7 @@ impl Cartwright {
         // Taken once: a swap while the request is answered changes nothing about it.
         let state = self.shop_state(&to.shop)?;
         let account = state.account(&to.account)?;
-        let endpoint = authenticate(account, to, incoming).inspect_err(|error| {
+        let endpoint = authenticate(account, to, incoming, self.limits().bytes_in).inspect_err(|error| {
             tracing::info!(shop = %to.shop, account = %to.account, endpoint = to.endpoint, %error, "a webhook was refused");
         })?;
         match endpoint.purpose {
@@ -148,18 +147,9 @@ impl Cartwright {
         let broke = |what: String| HookError::new(plugin.id(), Hook::ReceiveWebhook, Failure::ContractViolation(what));
         let mut context = context(shop, account, version, None, &Visitor::default());
         context.at = timestamp(incoming.at);
-        let mut options = CallOptions::new(Hook::ReceiveWebhook, Some(self.scope(shop, account, plugin)));
-        options.slot_kind = slot_kind;
-        let (interfaces, request) = (plugin.interfaces(), incoming.request());
-        let ((received, uncertainty, readable), _) = call(self.ticker(), plugin, options, async |store, instance| {
-            let webhooks = interfaces.webhooks(store, instance)?;
-            let received = webhooks.call_receive(&mut *store, &context, &to.endpoint, &request).await?;
-            let state = store.data_mut();
-            Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
-        })
-        .await?;
-        let Received { response, outcomes } =
-            received.map_err(|error| plugin_error(plugin, Hook::ReceiveWebhook, error))?;
+        let options = CallOptions::new(self.scope(shop, account, plugin)).slot_kind(slot_kind);
+        let called = self.engine().receive(plugin, options, &context, &to.endpoint, &incoming.request()).await?;
+        let ReceiveResult { response, outcomes, uncertainty, readable } = called;
         let response = sanitize_response(response).map_err(broke)?;
         if !is_success(&response) {
             return Ok((response, Effects::default()));
@@ -178,7 +168,12 @@ impl Cartwright {
     }
 }
 
-fn authenticate(account: &Account, to: &Destination, incoming: &IncomingRequest) -> Result<Endpoint, Refusal> {
+fn authenticate(
+    account: &Account,
+    to: &Destination,
+    incoming: &IncomingRequest,
+    max_body_bytes: usize,
+) -> Result<Endpoint, Refusal> {
     let plugin = &account.version().plugin;
     let endpoint = plugin.metadata().endpoints.iter().find(|known| known.name == to.endpoint);
     let endpoint = endpoint.ok_or_else(|| Refusal::UnknownEndpoint(to.endpoint.clone()))?;
@@ -186,7 +181,7 @@ fn authenticate(account: &Account, to: &Destination, incoming: &IncomingRequest)
         authentication: &endpoint.authentication,
         secrets: &account.secrets,
         networks: &account.grants.webhook_source_networks,
-        max_body_bytes: plugin.limits().bytes_in,
+        max_body_bytes,
     };
     verifier.admit(incoming)?;
     Ok(endpoint.clone())

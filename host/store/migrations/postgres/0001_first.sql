@@ -284,7 +284,7 @@ create table blobs (
     digest text not null, -- of the plain bytes
     order_id text not null, -- the order that owns this copy; '' = none: a raw configuration in a cart, or a thumbnail of one
     configuration text not null, -- of a thumbnail: the digest of the raw configuration that it shows; else ''
-    kind text not null check (kind in ('configuration', 'picture', 'response', 'document')),
+    kind text not null check (kind in ('configuration', 'thumbnail', 'response', 'document')),
     media_type text not null,
     size bigint not null, -- of the plain bytes
     blob_key bytea, -- only without an order: encrypted with the store's key
@@ -361,7 +361,7 @@ create table account_outcomes (
     account text not null,
     kind text not null,
     outcome bytea not null, -- the report, and the reason to approve it first; encrypted with the store's key, because it may name people
-    state text not null check (state in ('new', 'needs_attention', 'applied', 'replaced', 'refused', 'seen')),
+    state text not null check (state in ('new', 'pending-approval', 'applied', 'superseded', 'rejected', 'resolved')),
     emitted_at bigint not null,
     settled_at bigint
 );

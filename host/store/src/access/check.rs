@@ -8,8 +8,9 @@ use sqlx::AnyConnection;
 
 use super::text::Ticket;
 use super::{LAST_USED_INTERVAL, Role};
-use crate::database::{Store, milliseconds};
+use crate::database::milliseconds;
 use crate::error::StoreError;
+use crate::facades::AccessControl;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,14 +107,14 @@ impl StoredKey {
     }
 }
 
-impl Store {
+impl AccessControl<'_> {
     /// Whose an access key is. `from` is where it is used, as far as that is known.
     ///
     /// # Errors
     /// Why it lets nobody in.
-    pub async fn access_key(&self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Access, AccessError> {
+    pub async fn access_key(self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Access, AccessError> {
         let ticket = Ticket::read(text).ok_or(AccessError::Unknown)?;
-        let kept = self.stored_key(&mut *self.pool().acquire().await?, &ticket.id).await?;
+        let kept = self.stored_key(&mut *self.store.pool().acquire().await?, &ticket.id).await?;
         let at = milliseconds(now);
         let kept = kept.filter(|kept| kept.matches(&ticket, at)).ok_or(AccessError::Unknown)?;
         kept.check(from, at)?;
@@ -129,14 +130,14 @@ impl Store {
     }
 
     /// That something was used is worth knowing, and no reason to turn anybody away.
-    pub(super) async fn update_last_used(&self, update: &'static str, id: &str, at: i64) {
-        if let Err(error) = sqlx::query(update).bind(id).bind(at).execute(self.pool()).await {
+    pub(super) async fn update_last_used(self, update: &'static str, id: &str, at: i64) {
+        if let Err(error) = sqlx::query(update).bind(id).bind(at).execute(self.store.pool()).await {
             tracing::warn!(id, %error, "when an access key or a session was used last could not be written");
         }
     }
 
     pub(super) async fn stored_key(
-        &self,
+        self,
         connection: &mut AnyConnection,
         id: &str,
     ) -> Result<Option<StoredKey>, StoreError> {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::Role;
 use super::check::networks_of;
 use super::text::Ticket;
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::audit_log::NewAuditEntry;
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
+use crate::facades::AccessControl;
 use crate::shops::lock_shop;
 
 /// An access key that is to be made.
@@ -51,14 +52,14 @@ pub struct AccessKeyInfo {
     pub previous_ends: Option<SystemTime>,
 }
 
-impl Store {
+impl AccessControl<'_> {
     /// Makes an access key, and logs who did. Gives its id and the key, which is shown never again.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the shop is not kept, [`StoreError::Text`] for a label that cannot be stored, and as the
     /// database says.
     pub async fn create_access_key(
-        &self,
+        self,
         key: &NewAccessKey,
         actor: &str,
         now: SystemTime,
@@ -66,7 +67,7 @@ impl Store {
         let NewAccessKey { role, label, networks, expires } = key;
         check_name(label).map_err(|fault| StoreError::Text { what: "label", fault })?;
         let ticket = Ticket::new(role.name())?;
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         if let Some(shop) = role.shop() {
             lock_shop(&mut work, shop).await?;
         }
@@ -94,8 +95,7 @@ impl Store {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         let text = ticket.reveal();
         Ok((ticket.id, text))
     }
@@ -106,7 +106,7 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn access_keys(
-        &self,
+        self,
         shop: Option<&ShopId>,
         after: Option<&str>,
         limit: u32,
@@ -122,7 +122,7 @@ impl Store {
         .bind(shop.map(ShopId::as_str))
         .bind(after)
         .bind(i64::from(limit))
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let rows = rows.into_iter().map(
             |(id, role, shop, label, networks, created, expires, revoked, last_used, previous_ends)| {
@@ -148,13 +148,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such key, and as the database says.
     pub async fn revoke_access_key(
-        &self,
+        self,
         shop: Option<&ShopId>,
         id: &str,
         actor: &str,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let of = lock(&mut work, shop, id).await?;
         let before = audit_value(&mut work, id).await?;
         sqlx::query("update access_keys set revoked_at = coalesce(revoked_at, $2) where id = $1")
@@ -166,9 +166,7 @@ impl Store {
         let (shop, after) = (of.shop(), audit_value(&mut work, id).await?);
         let (before, after) = (Some(&before), Some(&after));
         let entry = NewAuditEntry { actor, what: "revoke-access-key", shop, subject: id, before, after, secrets: &[] };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
     /// Gives an access key another secret, and logs who did; the new key is shown never again. The key before goes on for as long as
@@ -178,14 +176,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such key, [`StoreError::Conflict`] when it was revoked, and as the database says.
     pub async fn rotate_access_key(
-        &self,
+        self,
         shop: Option<&ShopId>,
         id: &str,
         both: Duration,
         actor: &str,
         now: SystemTime,
     ) -> Result<Secret, StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let role = lock(&mut work, shop, id).await?;
         let before = audit_value(&mut work, id).await?;
         let ticket = Ticket::renewed(role.name(), id)?;
@@ -206,8 +204,7 @@ impl Store {
         let (what, shop) = ("rotate-access-key", role.shop());
         let entry =
             NewAuditEntry { actor, what, shop, subject: id, before: Some(&before), after: Some(&after), secrets: &[] };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         Ok(ticket.reveal())
     }
 }

@@ -12,9 +12,10 @@ use sha2::Sha256;
 use super::Role;
 use super::check::{Access, AccessError, should_update_last_used};
 use super::text::{Ticket, same};
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, milliseconds};
+use crate::audit_log::NewAuditEntry;
+use crate::database::milliseconds;
 use crate::error::StoreError;
+use crate::facades::AccessControl;
 use crate::vault::to_hex;
 
 /// A session that is not used for so long ends: a working day with its breaks is one session.
@@ -45,15 +46,15 @@ impl Session {
     }
 }
 
-impl Store {
+impl AccessControl<'_> {
     /// Logs somebody in who has shown the access key of this id, and logs it. Gives the session's text, for a cookie that scripts
     /// cannot read.
     ///
     /// # Errors
     /// Why it lets nobody in; [`AccessError::Role`] for a key that is neither an integrator's nor an admin's.
-    pub async fn begin_session(&self, key: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Secret, AccessError> {
+    pub async fn begin_session(self, key: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Secret, AccessError> {
         let ticket = Ticket::new(TOKEN_KIND)?;
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         // Nobody revokes it meanwhile.
         sqlx::query("update access_keys set id = id where id = $1").bind(key).execute(&mut *work).await?;
         let kept = self.stored_key(&mut work, key).await?.ok_or(AccessError::Unknown)?;
@@ -72,8 +73,7 @@ impl Store {
         .await?;
         let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
         let entry = NewAuditEntry { actor, what: "begin-session", shop, subject: key, ..NewAuditEntry::default() };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         Ok(ticket.reveal())
     }
 
@@ -81,9 +81,9 @@ impl Store {
     ///
     /// # Errors
     /// Why it lets nobody in.
-    pub async fn session(&self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Session, AccessError> {
+    pub async fn session(self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Session, AccessError> {
         let ticket = Ticket::read(text).filter(|ticket| ticket.kind == TOKEN_KIND).ok_or(AccessError::Unknown)?;
-        let mut connection = self.pool().acquire().await?;
+        let mut connection = self.store.pool().acquire().await?;
         let found: Option<(String, String, i64, i64)> =
             sqlx::query_as("select hash, access_key, started_at, last_used_at from sessions where id = $1")
                 .bind(&ticket.id)
@@ -108,9 +108,9 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn end_session(&self, text: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn end_session(self, text: &str, now: SystemTime) -> Result<(), StoreError> {
         let Some(ticket) = Ticket::read(text).filter(|ticket| ticket.kind == TOKEN_KIND) else { return Ok(()) };
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let ended: Option<(String,)> =
             sqlx::query_as("delete from sessions where id = $1 and hash = $2 returning access_key")
                 .bind(&ticket.id)
@@ -122,16 +122,14 @@ impl Store {
         let kept = kept.ok_or_else(|| StoreError::NotFound { what: "access key", id: key.clone() })?;
         let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
         let entry = NewAuditEntry { actor, what: "end-session", shop, subject: &key, ..NewAuditEntry::default() };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
-    pub(crate) async fn sweep_sessions(&self, now: SystemTime) -> Result<u64, StoreError> {
+    pub(crate) async fn sweep_sessions(self, now: SystemTime) -> Result<u64, StoreError> {
         let (idle, old) = expiry_limits(now);
         let swept =
             sqlx::query("delete from sessions where last_used_at <= $1 or started_at <= $2").bind(idle).bind(old);
-        Ok(swept.execute(self.pool()).await?.rows_affected())
+        Ok(swept.execute(self.store.pool()).await?.rows_affected())
     }
 }
 

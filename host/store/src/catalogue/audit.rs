@@ -1,13 +1,14 @@
 //! What the event log says of a change of a catalogue: how many variants, and which prices, up to a number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use cartwright::ShopId;
 use cartwright::types::Money;
 use serde_json::{Map, Value, json};
 
 use super::CatalogVariant;
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
+use crate::audit_log::NewAuditEntry;
 use crate::database::WriteTransaction;
 use crate::error::StoreError;
 
@@ -22,15 +23,15 @@ pub(super) fn parse_rows(rows: Vec<(String, String, String)>) -> PreviousVariant
     rows.into_iter().map(|(product, id, text)| ((product, id), serde_json::from_str(&text).ok())).collect()
 }
 
-/// Logs a change; what changes nothing is none.
-pub(super) async fn log(
-    work: &mut WriteTransaction,
+/// Commits a change with its entry in the audit log. A change that changes nothing has no entry.
+pub(super) async fn commit(
+    work: WriteTransaction,
     shop: &ShopId,
     (actor, what): (&str, &str),
     (before, after): (&PreviousVariants, &[CatalogVariant]),
-    now: i64,
+    now: SystemTime,
 ) -> Result<(), StoreError> {
-    let Some((before, after)) = audit_value(before, after) else { return Ok(()) };
+    let Some((before, after)) = audit_value(before, after) else { return work.commit().await };
     let entry = NewAuditEntry {
         actor,
         what,
@@ -40,8 +41,7 @@ pub(super) async fn log(
         after: Some(&after),
         secrets: &[],
     };
-    append_audit_entry(work, &entry, now).await?;
-    Ok(())
+    work.commit_audited(&entry, now).await
 }
 
 fn audit_value(before: &PreviousVariants, after: &[CatalogVariant]) -> Option<(Value, Value)> {

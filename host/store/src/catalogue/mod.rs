@@ -19,10 +19,10 @@ pub use skus::SkuConflict;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
+use crate::facades::StoredCatalog;
 use crate::installation::{ChangeError, Expected, check, version};
-use crate::shops::lock_shop;
 
 /// Maximum number of variants that one call puts or takes out.
 pub const MAX_VARIANTS: usize = 10_000;
@@ -123,7 +123,7 @@ fn issues(issues: &[FieldIssue]) -> String {
     texts.join("; ")
 }
 
-impl Store {
+impl StoredCatalog<'_> {
     /// Puts variants into a shop's catalogue, all or none, and logs who did. A variant takes the place of the one of its product that
     /// has its id. No variant takes another's SKU: carts and bundles find what they sell by it, so two with one SKU are refused, in one
     /// list or one after the other. Variants of one list may exchange SKUs, in whatever order they stand there.
@@ -132,7 +132,7 @@ impl Store {
     /// [`CatalogError::Invalid`], also for more than [`MAX_VARIANTS`]; [`CatalogError::SkuConflict`] names both variants;
     /// [`StoreError::NotFound`] when the shop is not kept.
     pub async fn put_variants(
-        &self,
+        self,
         shop: &ShopId,
         variants: &[CatalogVariant],
         actor: &str,
@@ -140,8 +140,7 @@ impl Store {
     ) -> Result<(), CatalogError> {
         check::at_most(variants.len())?;
         check::variants(variants)?;
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         skus::check(&mut work, shop, variants).await?;
         let mut before = PreviousVariants::new();
         let ids: Vec<(&str, &str)> =
@@ -150,8 +149,7 @@ impl Store {
             before.extend(with_ids(&mut work, shop, chunk).await?);
         }
         insert(&mut work, shop, variants, now).await?;
-        audit::log(&mut work, shop, (actor, "put-variants"), (&before, variants), milliseconds(now)).await?;
-        work.commit().await?;
+        audit::commit(work, shop, (actor, "put-variants"), (&before, variants), now).await?;
         Ok(())
     }
 
@@ -160,15 +158,14 @@ impl Store {
     /// # Errors
     /// [`CatalogError::Invalid`] for more than [`MAX_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
     pub async fn remove_variants(
-        &self,
+        self,
         shop: &ShopId,
         variants: &[VariantKey],
         actor: &str,
         now: SystemTime,
     ) -> Result<u64, CatalogError> {
         check::at_most(variants.len())?;
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let keys: Vec<(&str, &str)> = variants
             .iter()
             .map(|key| (key.product.as_str(), key.id.as_str()))
@@ -178,25 +175,23 @@ impl Store {
         for chunk in keys.chunks(MAX_ROWS_PER_STATEMENT) {
             removed.extend(delete(&mut work, shop, chunk).await?);
         }
-        audit::log(&mut work, shop, (actor, "remove-variants"), (&removed, &[]), milliseconds(now)).await?;
-        work.commit().await?;
+        audit::commit(work, shop, (actor, "remove-variants"), (&removed, &[]), now).await?;
         Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
     }
 
     /// Puts a whole catalogue in the place of a shop's, and logs who did. Calls see the one or the other, and nothing between.
     ///
     /// # Errors
-    /// As [`Store::put_variants`], without its bound.
+    /// As [`StoredCatalog::put_variants`], without its bound.
     pub async fn replace_catalog(
-        &self,
+        self,
         shop: &ShopId,
         variants: &[CatalogVariant],
         actor: &str,
         now: SystemTime,
     ) -> Result<(), CatalogError> {
         check::variants(variants)?;
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         skus::check_list(variants)?;
         let before = sqlx::query_as("delete from variants where shop = $1 returning product, id, variant")
             .bind(shop.as_str())
@@ -204,8 +199,7 @@ impl Store {
             .await?;
         insert(&mut work, shop, variants, now).await?;
         let before = audit::parse_rows(before);
-        audit::log(&mut work, shop, (actor, "replace-catalogue"), (&before, variants), milliseconds(now)).await?;
-        work.commit().await?;
+        audit::commit(work, shop, (actor, "replace-catalogue"), (&before, variants), now).await?;
         Ok(())
     }
 
@@ -215,7 +209,7 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn variants_page(
-        &self,
+        self,
         shop: &ShopId,
         search: Option<&str>,
         after: Option<&VariantKey>,
@@ -237,7 +231,7 @@ impl Store {
         .bind(id)
         .bind(format!("%{pattern}%"))
         .bind(i64::from(limit))
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         Ok(rows.into_iter().map(read).collect())
     }
@@ -250,7 +244,7 @@ impl Store {
     /// shop is not kept.
     #[allow(clippy::too_many_arguments)]
     pub async fn put_exchange_rate(
-        &self,
+        self,
         shop: &ShopId,
         from: &str,
         to: &str,
@@ -260,8 +254,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<Vec<ExchangeRate>, CatalogError> {
         check::exchange_rate(from, to, rate)?;
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let rates = exchange_rates(&mut work, shop).await?;
         check(expected, Some(rates_version(&rates)), "the list of exchange rates")?;
         let before = rates.into_iter().find(|known| known.from == from && known.to == to);
@@ -307,8 +300,8 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn exchange_rates(&self, shop: &ShopId) -> Result<Vec<ExchangeRate>, StoreError> {
-        exchange_rates(&mut *self.pool().acquire().await?, shop).await
+    pub async fn exchange_rates(self, shop: &ShopId) -> Result<Vec<ExchangeRate>, StoreError> {
+        exchange_rates(&mut *self.store.pool().acquire().await?, shop).await
     }
 }
 

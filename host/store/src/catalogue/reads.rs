@@ -10,6 +10,7 @@ use sqlx::AssertSqlSafe;
 use super::{CatalogVariant, MAX_ROWS_PER_STATEMENT, Row, is_storable, places, read};
 use crate::database::{Store, in_time};
 use crate::error::StoreError;
+use crate::facades::StoredCatalog;
 
 #[async_trait]
 impl Catalog for Store {
@@ -24,7 +25,7 @@ impl Catalog for Store {
         let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
         let mut found: HashMap<String, Vec<CatalogVariant>> = HashMap::new();
         for chunk in folded.chunks(MAX_ROWS_PER_STATEMENT) {
-            for variant in in_time(self.variants_with(shop, chunk)).await.map_err(platform_error)? {
+            for variant in in_time(self.catalog().variants_with(shop, chunk)).await.map_err(platform_error)? {
                 found.entry(variant.sku.to_lowercase()).or_default().push(variant);
             }
         }
@@ -40,7 +41,7 @@ impl Catalog for Store {
     }
 
     async fn variants(&self, shop: &ShopId, currency: &str, product: &str) -> Result<Vec<VariantInfo>, PlatformError> {
-        let variants = in_time(self.variants_of(shop, product)).await.map_err(platform_error)?;
+        let variants = in_time(self.catalog().variants_of(shop, product)).await.map_err(platform_error)?;
         Ok(variants.into_iter().map(|variant| variant.info(currency)).collect())
     }
 
@@ -83,8 +84,8 @@ impl CatalogVariant {
     }
 }
 
-impl Store {
-    async fn variants_of(&self, shop: &ShopId, product: &str) -> Result<Vec<CatalogVariant>, StoreError> {
+impl StoredCatalog<'_> {
+    async fn variants_of(self, shop: &ShopId, product: &str) -> Result<Vec<CatalogVariant>, StoreError> {
         if !is_storable(product) {
             return Ok(Vec::new());
         }
@@ -93,13 +94,13 @@ impl Store {
         )
         .bind(shop.as_str())
         .bind(product)
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         Ok(rows.into_iter().map(read).collect())
     }
 
     /// Every variant that has one of these SKUs but for its case, in the catalogue's order.
-    async fn variants_with(&self, shop: &ShopId, skus: &[&str]) -> Result<Vec<CatalogVariant>, StoreError> {
+    async fn variants_with(self, shop: &ShopId, skus: &[&str]) -> Result<Vec<CatalogVariant>, StoreError> {
         let select = format!(
             "select product, id, sku, variant from variants where shop = $1 and sku_lowercase in ({}) order by position, product, id",
             places(1, skus.len(), 2)
@@ -108,7 +109,7 @@ impl Store {
         for sku in skus {
             query = query.bind(*sku);
         }
-        let rows: Vec<Row> = query.fetch_all(self.pool()).await?;
+        let rows: Vec<Row> = query.fetch_all(self.store.pool()).await?;
         Ok(rows.into_iter().map(read).collect())
     }
 }

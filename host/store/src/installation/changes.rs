@@ -1,18 +1,18 @@
-//! The changes themselves: what each one checks, and what the event log says of it.
+//! The changes themselves: what each one checks, what is stored of it, and what the audit log says of it.
 
 use std::time::SystemTime;
 
 use cartwright::webhook::form_value;
 use cartwright::{
     AccountId, AccountSetup, AccountSnapshot, Digest, NewHostPolicy, ProductLink, ProductLinkIssues, SetupError, Shop,
-    ShopId, ShopSnapshot,
+    ShopId, ShopState,
 };
 use serde_json::{Map, Value, json};
 
 use super::{Change, ChangeError, Expected, Installation, Unexpected, Write};
 use crate::error::StoreError;
 
-/// How often a change is prepared anew because another was quicker.
+/// Maximum number of times that a change is planned, each time but the first because another was committed meanwhile.
 const MAX_ATTEMPTS: usize = 8;
 
 /// Names what an account is set to.
@@ -42,31 +42,32 @@ impl Installation {
         actor: &str,
         now: SystemTime,
     ) -> Result<Shop, ChangeError> {
-        self.host().check_shop(&shop)?;
         let id = shop.id.clone();
         for _ in 0..MAX_ATTEMPTS {
-            let seen = self.read_shop(&id).await?;
-            let old = self.host().shop(&id).ok();
-            check(expected, old.as_deref().map(shop_version), &format!("the shop {id}"))?;
-            let mut shop = shop.clone();
-            if let Some(old) = &old {
-                shop.seal_key = old.seal_key.clone();
-            }
+            let read = self.read_shop(&id).await?;
+            let planned = match &read.state {
+                Some(state) => state.with_shop(shop.clone())?,
+                None => ShopState::new(shop.clone())?,
+            };
+            let old = read.state.as_deref().map(ShopState::shop);
+            check(expected, old.map(shop_version), &format!("the shop {id}"))?;
+            let changed = planned.shop().clone();
             let change = Change {
                 what: if old.is_some() { "change-shop" } else { "add-shop" },
                 subject: id.to_string(),
-                before: old.as_deref().map(audit_shop),
-                after: Some(audit_shop(&shop)),
-                write: Write::Shop(Box::new(shop.clone())),
+                before: old.map(audit_shop),
+                after: Some(audit_shop(&changed)),
+                write: Write::Shop,
+                planned,
             };
-            if self.commit(&id, &seen, &change, actor, now).await? {
-                return Ok(shop);
+            if self.commit(&read, change, actor, now).await? {
+                return Ok(changed);
             }
         }
         Err(contended(&id))
     }
 
-    /// Sets up a vendor account, or changes one that runs the same version, as [`Cartwright::set_account`](cartwright::Cartwright::set_account) does.
+    /// Sets up a vendor account, or changes one that runs the same version, as [`plan_account`](cartwright::Cartwright::plan_account) says.
     ///
     /// # Errors
     /// As there; and when it is not as expected.
@@ -80,27 +81,27 @@ impl Installation {
         now: SystemTime,
     ) -> Result<AccountSnapshot, ChangeError> {
         for _ in 0..MAX_ATTEMPTS {
-            let seen = self.read_shop(shop).await?;
-            let stored = seen.stored.as_ref();
-            let old = stored_account_in(stored, &setup.id);
-            check(expected, old.map(account_version), &format!("the account {}", setup.id))?;
-            let account = self.host().account_changed(shop, plugin, setup.clone()).await?;
+            let read = self.read_shop(shop).await?;
+            let old = read.account(&setup.id);
+            check(expected, old.as_ref().map(account_version), &format!("the account {}", setup.id))?;
+            let planned = self.host().plan_account(read.state(shop)?, plugin, &setup).await?;
+            let account = planned.account_snapshot(&setup.id)?;
             let change = Change {
                 what: if old.is_some() { "change-account" } else { "add-account" },
                 subject: setup.id.to_string(),
-                before: old.map(audit_account),
+                before: old.as_ref().map(audit_account),
                 after: Some(audit_account(&account)),
                 write: Write::Account(Box::new(account.clone())),
+                planned,
             };
-            if self.commit(shop, &seen, &change, actor, now).await? {
+            if self.commit(&read, change, actor, now).await? {
                 return Ok(account);
             }
         }
         Err(contended(shop))
     }
 
-    /// Moves an account to another version of its plugin, as [`Cartwright::switch_version`](cartwright::Cartwright::switch_version) does. Rolling back is moving to the version
-    /// before.
+    /// Switches an account to another version of its plugin, as [`plan_version_switch`](cartwright::Cartwright::plan_version_switch) says.
     ///
     /// # Errors
     /// As there.
@@ -114,26 +115,27 @@ impl Installation {
         now: SystemTime,
     ) -> Result<AccountSnapshot, ChangeError> {
         for _ in 0..MAX_ATTEMPTS {
-            let seen = self.read_shop(shop).await?;
-            let stored = seen.stored.as_ref();
-            let old = stored_account_in(stored, account).ok_or_else(|| SetupError::UnknownAccount(account.clone()))?;
-            let swapped = self.host().switched_account(shop, account, to, hosts).await?;
+            let read = self.read_shop(shop).await?;
+            let old = read.account(account).ok_or_else(|| SetupError::UnknownAccount(account.clone()))?;
+            let planned = self.host().plan_version_switch(read.state(shop)?, account, to, hosts).await?;
+            let switched = planned.account_snapshot(account)?;
             let change = Change {
                 what: "switch-version",
                 subject: account.to_string(),
-                before: Some(audit_account(old)),
-                after: Some(audit_account(&swapped)),
-                write: Write::Account(Box::new(swapped.clone())),
+                before: Some(audit_account(&old)),
+                after: Some(audit_account(&switched)),
+                write: Write::Account(Box::new(switched.clone())),
+                planned,
             };
-            if self.commit(shop, &seen, &change, actor, now).await? {
-                return Ok(swapped);
+            if self.commit(&read, change, actor, now).await? {
+                return Ok(switched);
             }
         }
         Err(contended(shop))
     }
 
-    /// Links products, or changes their links, all of them or none. With other accounts than they had it is a vendor swap: lines that
-    /// were made with the old links are still served by them. The plugins' warnings are returned.
+    /// Links products, or changes their links, all of them or none, as [`plan_links`](cartwright::Cartwright::plan_links) says. With other
+    /// accounts than they had it is a vendor switch. The plugins' warnings are returned.
     ///
     /// # Errors
     /// Every issue of every link, and when one is not as expected.
@@ -146,14 +148,13 @@ impl Installation {
         now: SystemTime,
     ) -> Result<Vec<ProductLinkIssues>, ChangeError> {
         for _ in 0..MAX_ATTEMPTS {
-            let seen = self.read_shop(shop).await?;
-            let stored = seen.stored.as_ref();
-            let old = |link: &ProductLink| stored_link_in(stored, &link.shop_product);
+            let read = self.read_shop(shop).await?;
+            let old = |link: &ProductLink| read.link(&link.shop_product);
             for link in links {
                 let what = format!("the link of {:?}", link.shop_product);
                 check(expected, old(link).map(link_version), &what)?;
             }
-            let warnings = self.host().check_links(shop, links).await?;
+            let (planned, warnings) = self.host().plan_links(read.state(shop)?, links).await?;
             let products: Vec<&str> = links.iter().map(|link| link.shop_product.as_str()).collect();
             let moved = links.iter().any(|link| old(link).is_some_and(|old| old.account != link.account));
             let change = Change {
@@ -165,8 +166,9 @@ impl Installation {
                 before: Some(links.iter().filter_map(|link| old(link).map(|old| json!(old))).collect()),
                 after: Some(json!(links)),
                 write: Write::Links(links.to_vec()),
+                planned,
             };
-            if self.commit(shop, &seen, &change, actor, now).await? {
+            if self.commit(&read, change, actor, now).await? {
                 return Ok(warnings);
             }
         }
@@ -186,9 +188,8 @@ impl Installation {
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         for _ in 0..MAX_ATTEMPTS {
-            let seen = self.read_shop(shop).await?;
-            let stored = seen.stored.as_ref();
-            let old = stored_link_in(stored, product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
+            let read = self.read_shop(shop).await?;
+            let old = read.link(product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
             check(expected, Some(link_version(old)), &format!("the link of {product:?}"))?;
             let change = Change {
                 what: "unlink",
@@ -196,8 +197,9 @@ impl Installation {
                 before: Some(json!(old)),
                 after: None,
                 write: Write::NoLink(product.to_owned()),
+                planned: read.state(shop)?.without_link(product)?,
             };
-            if self.commit(shop, &seen, &change, actor, now).await? {
+            if self.commit(&read, change, actor, now).await? {
                 return Ok(());
             }
         }
@@ -217,14 +219,6 @@ pub(crate) fn check(expected: Expected<'_>, found: Option<String>, what: &str) -
         Unexpected::Exists => ChangeError::Exists(what.to_owned()),
         Unexpected::Changed => ChangeError::Changed(what.to_owned()),
     })
-}
-
-fn stored_account_in<'a>(stored: Option<&'a ShopSnapshot>, id: &AccountId) -> Option<&'a AccountSnapshot> {
-    stored?.accounts.iter().find(|account| account.id == *id)
-}
-
-fn stored_link_in<'a>(stored: Option<&'a ShopSnapshot>, product: &str) -> Option<&'a ProductLink> {
-    stored?.links.iter().find(|link| link.shop_product == product)
 }
 
 /// Names what something is set to.

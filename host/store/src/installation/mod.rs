@@ -1,8 +1,8 @@
-//! A host and what its store keeps of it, as one: every change of what is set up is checked by the host, kept together with its
-//! entry in the event log, and only then served, here at once and on every other node of the database when it looks again.
+//! A host and its store as one: every change of a set-up is planned by the host, committed together with its entry in the audit log, and
+//! only then published: here at once, and on every other node of the database when it looks again.
 //!
-//! Nodes need not know of each other. A change is prepared on what this node serves and is kept only if that is still what is kept;
-//! otherwise it is prepared anew on what is. The price is that changes of one database go one after the other, which they can afford.
+//! Nodes need not know of each other. A change is planned on what this node serves and is committed only if that is still what is stored;
+//! otherwise it is planned again on what is. The price is that changes of one database go one after the other, which they can afford.
 
 mod changes;
 
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cartwright::{
-    AccountSnapshot, Cartwright, Digest, InstallError, PluginVersion, ProductLink, SetupError, Shop, ShopId,
-    ShopSnapshot,
+    AccountId, AccountSnapshot, Cartwright, Digest, InstallError, OutdatedPlan, PluginVersion, ProductLink, SetupError,
+    ShopId, ShopState,
 };
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -24,7 +24,7 @@ use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
 use crate::restore::{RestoreFailure, ServedState};
-use crate::shops::change_number;
+use crate::shops::{change_number, shop_change_number};
 
 /// How often a node looks for what others changed.
 const CATCH_UP_INTERVAL: Duration = Duration::from_millis(250);
@@ -121,7 +121,7 @@ impl Expected<'_> {
     }
 }
 
-/// A host whose shops and components are those of its store. Its own functions that change shops are not to be used beside this.
+/// A host whose shops and components are those of its store. Changes that are made here are stored, and served by every node.
 #[derive(Debug, Clone)]
 pub struct Installation {
     inner: Arc<Inner>,
@@ -139,14 +139,31 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-/// A shop as a change of it found it.
+/// A shop as a change of it finds it.
 struct ShopRead {
-    stored: Option<ShopSnapshot>,
+    /// `None` if this node serves no such shop.
+    state: Option<Arc<ShopState>>,
     change_number: Option<i64>,
 }
 
-/// What is to be kept, and what the event log says of it.
+impl ShopRead {
+    /// The state that a change of the shop is planned on.
+    fn state(&self, shop: &ShopId) -> Result<&ShopState, SetupError> {
+        self.state.as_deref().ok_or_else(|| SetupError::UnknownShop(shop.clone()))
+    }
+
+    fn account(&self, id: &AccountId) -> Option<AccountSnapshot> {
+        self.state.as_ref()?.account_snapshot(id).ok()
+    }
+
+    fn link(&self, product: &str) -> Option<&ProductLink> {
+        self.state.as_ref()?.link(product)
+    }
+}
+
+/// A planned change: the state to publish, what is stored of it, and what the audit log says of it.
 struct Change {
+    planned: ShopState,
     write: Write,
     what: &'static str,
     subject: String,
@@ -155,7 +172,7 @@ struct Change {
 }
 
 enum Write {
-    Shop(Box<Shop>),
+    Shop,
     Account(Box<AccountSnapshot>),
     Links(Vec<ProductLink>),
     NoLink(String),
@@ -224,7 +241,7 @@ impl Installation {
         let about = plugin.metadata();
         let mut work = self.store().begin().await?;
         let version = &about.identity.version;
-        let (digest, new) = self.store().save_component_in(&mut work, &about.id, version, bytes, now).await?;
+        let (digest, new) = self.store().components().save_in(&mut work, &about.id, version, bytes, now).await?;
         if new {
             let after = json!({ "plugin": about.id, "version": version });
             let entry = NewAuditEntry {
@@ -252,9 +269,9 @@ impl Installation {
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         self.catch_up().await?;
-        self.host().check_revocation(digest, replacement)?;
+        let planned = self.host().plan_revocation(digest, replacement)?;
         let mut work = self.store().begin().await?;
-        let before = self.store().revoke_component_in(&mut work, &digest, replacement.as_ref(), now).await?;
+        let before = self.store().components().revoke_in(&mut work, &digest, replacement.as_ref(), now).await?;
         let logged =
             |revoked: bool, replacement: Option<Digest>| json!({ "revoked": revoked, "replacement": replacement });
         let before = logged(before.is_some(), before.flatten());
@@ -267,9 +284,8 @@ impl Installation {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        self.catch_up().await?;
+        work.commit_audited(&entry, now).await?;
+        self.host().publish_revocation(planned);
         Ok(())
     }
 
@@ -277,47 +293,47 @@ impl Installation {
     async fn read_shop(&self, shop: &ShopId) -> Result<ShopRead, StoreError> {
         self.catch_up().await?;
         let served = self.inner.served.lock().await;
-        Ok(ShopRead { stored: self.host().snapshot(shop).ok(), change_number: served.shops.get(shop).copied() })
+        Ok(ShopRead { state: self.host().shop_state(shop).ok(), change_number: served.shops.get(shop).copied() })
     }
 
-    /// Keeps a change that was prepared on what was seen, and serves it. False when that is no longer what is kept.
-    async fn commit(
-        &self,
-        shop: &ShopId,
-        read: &ShopRead,
-        change: &Change,
-        actor: &str,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
+    /// Commits a change that was planned on what was read, and publishes it. False when that is no longer what is stored.
+    async fn commit(&self, read: &ShopRead, change: Change, actor: &str, now: SystemTime) -> Result<bool, StoreError> {
+        let Change { planned, write, what, subject, before, after } = change;
+        let shop = planned.shop().id.clone();
         let mut work = self.store().begin().await?;
+        // Whoever has this row goes first.
         change_number(&mut work).await?;
-        let (change_number,): (Option<i64>,) = sqlx::query_as("select max(change_number) from shops where id = $1")
-            .bind(shop.as_str())
-            .fetch_one(&mut *work)
-            .await?;
-        if change_number != read.change_number {
+        if shop_change_number(&mut work, &shop).await? != read.change_number {
             work.rollback().await?;
             return Ok(false);
         }
         let store = self.store();
-        match &change.write {
-            Write::Shop(changed) => store.save_shop_in(&mut work, changed, now).await?,
-            Write::Account(account) => store.save_account_in(&mut work, shop, account, now).await?,
-            Write::Links(links) => store.save_links_in(&mut work, shop, links, now).await?,
-            Write::NoLink(product) => store.end_link_in(&mut work, shop, product, now).await?,
+        match &write {
+            Write::Shop => store.shops().save_shop_in(&mut work, planned.shop(), now).await?,
+            Write::Account(account) => store.shops().save_account_in(&mut work, &shop, account, now).await?,
+            Write::Links(links) => store.shops().save_links_in(&mut work, &shop, links, now).await?,
+            Write::NoLink(product) => store.shops().end_link_in(&mut work, &shop, product, now).await?,
         }
         let entry = NewAuditEntry {
             actor,
-            what: change.what,
-            shop: Some(shop),
-            subject: &change.subject,
-            before: change.before.as_ref(),
-            after: change.after.as_ref(),
+            what,
+            shop: Some(&shop),
+            subject: &subject,
+            before: before.as_ref(),
+            after: after.as_ref(),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        self.catch_up().await?;
+        let committed = shop_change_number(&mut work, &shop).await?;
+        work.commit_audited(&entry, now).await?;
+        let mut served = self.inner.served.lock().await;
+        match self.host().publish(read.state.as_ref(), planned) {
+            Ok(()) => served.shops.extend(committed.map(|number| (shop, number))),
+            // Another change was published first: what is stored by now contains both.
+            Err(OutdatedPlan) => {
+                drop(served);
+                self.catch_up().await?;
+            }
+        }
         Ok(true)
     }
 }

@@ -9,14 +9,16 @@ use cartwright::durable::{Job, ResponsibleParty, RestartRisk, Wake};
 use cartwright::types::{Event, Outcome};
 
 use super::row::{Row, row};
-use super::{Claim, Heartbeat, Lease, StateReason, small};
+use super::{Claim, Heartbeat, JobStateKind, Lease, StateReason, small};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::event::Lines;
+use crate::facades::Jobs;
 use crate::journal::StoreJournal;
 use crate::keys::aad;
 use crate::order::visible_to;
+use crate::outcome::OutcomeSelection;
 use crate::vault::Key;
 
 /// Maximum number of attempts to claim a job while other workers are quicker.
@@ -132,18 +134,18 @@ async fn hold_lane(work: &mut WriteTransaction, id: &str) -> Result<bool, StoreE
     Ok(held.rows_affected() == 1)
 }
 
-impl Store {
+impl Jobs<'_> {
     /// Claims the next due job for the duration of `lease`. Returns `None` if there is none.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] also if other workers were quicker each time.
-    pub async fn claim(&self, worker: &str, now: SystemTime, lease: Duration) -> Result<Option<Claim>, StoreError> {
+    pub async fn claim(self, worker: &str, now: SystemTime, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let at = milliseconds(now);
         for _ in 0..MAX_ATTEMPTS {
             // Outside a transaction, so that asking in vain keeps no writer waiting.
             let Some(picked) = self.pick(at).await? else { return Ok(None) };
-            let mut work = self.begin().await?;
+            let mut work = self.store.begin().await?;
             match self.claim_job(&mut work, &picked, worker, now, lease).await {
                 Ok(ClaimOutcome::Claim(claim)) => {
                     work.commit().await?;
@@ -162,13 +164,13 @@ impl Store {
         Err(StoreError::Unavailable("other workers were quicker".to_owned()))
     }
 
-    async fn pick(&self, at: i64) -> Result<Option<PickedJob>, StoreError> {
-        Ok(sqlx::query_as(NEXT_DUE_JOB).bind(at).fetch_optional(self.pool()).await?)
+    async fn pick(self, at: i64) -> Result<Option<PickedJob>, StoreError> {
+        Ok(sqlx::query_as(NEXT_DUE_JOB).bind(at).fetch_optional(self.store.pool()).await?)
     }
 
     /// Takes the job that was picked, unless it has changed since.
     async fn claim_job(
-        &self,
+        self,
         work: &mut WriteTransaction,
         picked: &PickedJob,
         worker: &str,
@@ -184,7 +186,8 @@ impl Store {
         if !hold_lane(work, id).await? {
             return Ok(ClaimOutcome::Changed);
         }
-        let lost = i64::from(matches!(row.state.as_str(), "running" | "waiting"));
+        let state = row.state()?;
+        let lost = i64::from(matches!(state, JobStateKind::Running | JobStateKind::Waiting));
         if lost == 1 && row.worker_losses + 1 >= MAX_WORKER_LOSSES {
             self.stop_after_losses(work, id, &row, now).await?;
             return Ok(ClaimOutcome::Stopped);
@@ -201,7 +204,7 @@ impl Store {
         .execute(&mut **work)
         .await?;
         let shop: ShopId = row.shop.parse().map_err(|error| StoreError::corrupt(id, error))?;
-        let key = self.order_key(&shop, &row.order_id, row.order_key.clone())?;
+        let key = self.store.orders().order_key(&shop, &row.order_id, row.order_key.clone())?;
         if self.is_order_newer(work, id, &shop, &row, &key).await? {
             self.new_journal(work, id, &row, &key).await?;
             (row.event_sent, row.journal) = (None, row.journal + 1);
@@ -213,22 +216,27 @@ impl Store {
         };
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let plugin = row.plugin.parse().map_err(|error| StoreError::corrupt(id, error))?;
-        let wake = match row.state.as_str() {
+        let wake = match state {
             _ if row.cancel == 1 => Wake::Cancelled,
-            "sleeping" if row.due_at > milliseconds(now) => Wake::EventWaiting,
+            JobStateKind::Sleeping if row.due_at > milliseconds(now) => Wake::EventWaiting,
             _ => Wake::Due,
         };
         let fencing_token = u64::try_from(picked.1 + 1).unwrap_or(u64::MAX);
         let lease = Lease { job: id.to_owned(), worker: worker.to_owned(), fencing_token, until };
-        let journal =
-            StoreJournal::new(self.clone(), lease.clone(), small(row.journal), key, (&shop, &account, &row.order_id));
+        let journal = StoreJournal::new(
+            self.store.clone(),
+            lease.clone(),
+            small(row.journal),
+            key,
+            (&shop, &account, &row.order_id),
+        );
         let job = Job { id: id.to_owned(), shop, account, plugin, event, state: again_state, round: small(row.round) };
         Ok(ClaimOutcome::Claim(Box::new(Claim { job, journal: Arc::new(journal), wake, lease })))
     }
 
     /// Stops a job that has lost its workers repeatedly.
     async fn stop_after_losses(
-        &self,
+        self,
         work: &mut WriteTransaction,
         id: &str,
         row: &Row,
@@ -241,15 +249,15 @@ impl Store {
             StateReason { text, responsible: Some(ResponsibleParty::Operator), detail: serde_json::Value::Null };
         sqlx::query("update jobs set state = 'stopped', state_reason = $2, changed_at = $3 where id = $1")
             .bind(id)
-            .bind(row.key(self)?.encrypt_json(&aad("state_reason", "", id), &reason)?)
+            .bind(row.key(self.store)?.encrypt_json(&aad("state_reason", "", id), &reason)?)
             .bind(milliseconds(now))
             .execute(&mut **work)
             .await?;
-        self.notify_job(work, id, "stopped", milliseconds(now)).await
+        self.store.notifications().notify_job(work, id, JobStateKind::Stopped, milliseconds(now)).await
     }
 
-    async fn stop_unreadable(&self, picked: &PickedJob, at: i64, error: &StoreError) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    async fn stop_unreadable(self, picked: &PickedJob, at: i64, error: &StoreError) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         let id = picked.0.as_str();
         if next_fencing_token(&mut work, picked, at).await? {
             sqlx::query("update jobs set state = 'stopped', changed_at = $2 where id = $1")
@@ -262,7 +270,7 @@ impl Store {
             let entry =
                 NewAuditEntry { actor: "host", what: "job-unreadable", subject: id, ..NewAuditEntry::default() };
             append_audit_entry(&mut work, &NewAuditEntry { after: Some(&after), ..entry }, at).await?;
-            self.notify_job(&mut work, id, "stopped", at).await?;
+            self.store.notifications().notify_job(&mut work, id, JobStateKind::Stopped, at).await?;
         }
         work.commit().await?;
         Ok(())
@@ -274,19 +282,17 @@ impl Store {
     /// A request that may have arrived goes on as it was, because its vendor knows that one again; but nothing is sent again for an order
     /// that is not released any more.
     async fn is_order_newer(
-        &self,
+        self,
         work: &mut WriteTransaction,
         id: &str,
         shop: &ShopId,
         row: &Row,
         key: &Key,
     ) -> Result<bool, StoreError> {
-        let Some(sealed) = row.event_sent.as_ref().filter(|_| matches!(row.state.as_str(), "retrying" | "queued"))
-        else {
-            return Ok(false);
-        };
+        let is_tried_again = matches!(row.state()?, JobStateKind::Retrying | JobStateKind::Queued);
+        let Some(sealed) = row.event_sent.as_ref().filter(|_| is_tried_again) else { return Ok(false) };
         let event_sent: Event = key.decrypt_json(&aad("event_sent", "", id), sealed)?;
-        let Some(known) = self.read_order(work, shop, &row.order_id).await? else { return Ok(false) };
+        let Some(known) = self.store.orders().read_order(work, shop, &row.order_id).await? else { return Ok(false) };
         if known.order.version <= event_sent.order.version {
             return Ok(false);
         }
@@ -301,7 +307,7 @@ impl Store {
     /// Returns the event that all runs of one journal receive. It is fixed when the journal begins, because a replay
     /// needs the same input.
     async fn event_sent(
-        &self,
+        self,
         work: &mut WriteTransaction,
         id: &str,
         shop: &ShopId,
@@ -318,11 +324,11 @@ impl Store {
             .fetch_one(&mut **work)
             .await?;
         let mut event: Event = key.decrypt_json(&aad("event", &row.shop, &row.event), &sealed)?;
-        let known = self.read_order(work, shop, &row.order_id).await?;
+        let known = self.store.orders().read_order(work, shop, &row.order_id).await?;
         // The order as it is now, which may be newer than the event.
         let order = known.map_or(event.order, |known| known.order);
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
-        let outcomes = self.outcomes_in(work, key, shop, &row.order_id).await?;
+        let outcomes = self.store.outcomes().outcomes_in(work, key, shop, &row.order_id, OutcomeSelection::All).await?;
         let lines = if row.all_lines == 1 { Lines::All } else { Lines::Own };
         event.order = visible_to(order, &account, lines, &outcomes);
         let mut remembered = BTreeMap::new();
@@ -348,7 +354,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::LeaseLost`]: drop the run.
-    pub async fn heartbeat(&self, lease: &Lease, now: SystemTime, longer: Duration) -> Result<Heartbeat, StoreError> {
+    pub async fn heartbeat(self, lease: &Lease, now: SystemTime, longer: Duration) -> Result<Heartbeat, StoreError> {
         let until = now + longer;
         let kept: Option<(i64,)> = sqlx::query_as(
             "update jobs set lease_expires_at = $3
@@ -357,7 +363,7 @@ impl Store {
         .bind(&lease.job)
         .bind(fencing_token(lease))
         .bind(milliseconds(until))
-        .fetch_optional(self.pool())
+        .fetch_optional(self.store.pool())
         .await?;
         let (cancel,) = kept.ok_or_else(|| StoreError::LeaseLost(lease.job.clone()))?;
         let lease = Lease { until: moment(milliseconds(until)), ..lease.clone() };

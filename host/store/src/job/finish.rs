@@ -7,20 +7,21 @@ use serde_json::Value;
 
 use super::claim::fencing_token;
 use super::row::{Row, row};
-use super::{JobState, Lease, StateReason, small};
-use crate::database::{Store, WriteTransaction, milliseconds};
+use super::{JobState, JobStateKind, Lease, StateReason, small};
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
+use crate::facades::Jobs;
 use crate::keys::aad;
 use crate::vault::Key;
 
 /// What a job becomes.
 struct Next {
-    state: &'static str,
+    state: JobStateKind,
     due: SystemTime,
     reason: Option<StateReason>,
 }
 
-impl Store {
+impl Jobs<'_> {
     /// Says how a run ended, and does with the job what [`durable::next_step`] says. The lease is given back, but for
     /// [`RunEnd::Waiting`]: the worker keeps it, awaits the request, and runs the job again.
     ///
@@ -29,20 +30,20 @@ impl Store {
     ///
     /// [`durable::next_step`]: cartwright::durable::next_step
     pub async fn finish(
-        &self,
+        self,
         lease: &Lease,
         ended: Result<&RunEnd, &RunError>,
         now: SystemTime,
     ) -> Result<JobState, StoreError> {
         let id = lease.job.as_str();
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         check_lease(&mut work, lease).await?;
         let row = row(&mut work, id).await?;
-        let key = row.key(self)?;
+        let key = row.key(self.store)?;
         let (step, tries) = next_step(ended, row.counters(), id.as_bytes());
         let lease_lost = || StoreError::LeaseLost(id.to_owned());
         let next = next(step, ended, row.cancel == 1, now).ok_or_else(lease_lost)?;
-        if let (Ok(RunEnd::Again { state, .. }), "queued") = (ended, next.state) {
+        if let (Ok(RunEnd::Again { state, .. }), JobStateKind::Queued) = (ended, next.state) {
             self.new_journal(&mut work, id, &row, &key).await?;
             sqlx::query("update jobs set round = round + 1, again_state = $2 where id = $1")
                 .bind(id)
@@ -51,15 +52,15 @@ impl Store {
                 .await?;
             last_turn(&mut work, id).await?;
         }
-        let ends_turn = matches!(next.state, "queued" | "done" | "cancelled");
-        let (name, at) = (next.state, milliseconds(now));
+        let ends_turn = next.state == JobStateKind::Queued || next.state.is_over();
+        let (kind, at) = (next.state, milliseconds(now));
         let state = set(&mut work, id, &key, next, tries, now).await?;
         if ends_turn {
             free_lane(&mut work, id).await?;
         }
-        self.notify_job(&mut work, id, name, at).await?;
+        self.store.notifications().notify_job(&mut work, id, kind, at).await?;
         work.commit().await?;
-        self.nudge();
+        self.store.nudge();
         Ok(state)
     }
 
@@ -67,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`], and as the database says; then another worker takes it when the lease ends.
-    pub async fn release(&self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn release(self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
         let release = sqlx::query(
             "update jobs set state = 'queued', due_at = $3, fencing_token = fencing_token + 1, changed_at = $3
              where id = $1 and fencing_token = $2 and state in ('running', 'waiting')",
@@ -75,18 +76,18 @@ impl Store {
         .bind(&lease.job)
         .bind(fencing_token(lease))
         .bind(milliseconds(now))
-        .execute(self.pool())
+        .execute(self.store.pool())
         .await?;
         if release.rows_affected() == 0 {
             return Err(StoreError::LeaseLost(lease.job.clone()));
         }
-        self.nudge();
+        self.store.nudge();
         Ok(())
     }
 
     /// Closes a job's journal and begins the next. The old one is kept.
     pub(super) async fn new_journal(
-        &self,
+        self,
         work: &mut WriteTransaction,
         id: &str,
         row: &Row,
@@ -119,7 +120,7 @@ async fn set(
          where id = $1",
     )
     .bind(id)
-    .bind(next.state)
+    .bind(next.state.name())
     .bind(milliseconds(next.due))
     .bind(i64::from(tries.outages))
     .bind(i64::from(tries.limit_breaches))
@@ -127,7 +128,7 @@ async fn set(
     .bind(milliseconds(now))
     .execute(&mut **work)
     .await?;
-    JobState::of(next.state, milliseconds(next.due), tries)
+    Ok(JobState::new(next.state, milliseconds(next.due), tries))
 }
 
 /// Goes on only when the lease still holds; nobody can take the job before this transaction ends.
@@ -162,17 +163,23 @@ pub(super) async fn free_lane(work: &mut WriteTransaction, id: &str) -> Result<(
 fn next(step: NextAction, ended: Result<&RunEnd, &RunError>, cancelled: bool, now: SystemTime) -> Option<Next> {
     let after = |wait: Duration| now.checked_add(wait).unwrap_or(now);
     let (state, due, reason) = match step {
-        NextAction::Complete if matches!(ended, Ok(RunEnd::Cancelled { .. })) => ("cancelled", now, None),
-        NextAction::Complete => ("done", now, None),
-        NextAction::StartNextRound { .. } if cancelled => ("cancelled", now, None),
-        NextAction::StartNextRound { after: wait } => ("queued", after(wait), None),
-        NextAction::SleepUntil(until) => ("sleeping", until, None),
-        NextAction::AwaitResponse => ("waiting", now, Some((None, state_reason_text(ended)))),
-        NextAction::Retry { after: wait } => ("retrying", after(wait), Some((None, state_reason_text(ended)))),
-        NextAction::AskMerchant { reason } => ("needs-merchant", now, Some((Some(ResponsibleParty::Merchant), reason))),
-        NextAction::Stop { responsible, reason } => {
-            (if cancelled { "cancelled" } else { "stopped" }, now, Some((Some(responsible), reason)))
+        NextAction::Complete if matches!(ended, Ok(RunEnd::Cancelled { .. })) => (JobStateKind::Cancelled, now, None),
+        NextAction::Complete => (JobStateKind::Done, now, None),
+        NextAction::StartNextRound { .. } if cancelled => (JobStateKind::Cancelled, now, None),
+        NextAction::StartNextRound { after: wait } => (JobStateKind::Queued, after(wait), None),
+        NextAction::SleepUntil(until) => (JobStateKind::Sleeping, until, None),
+        NextAction::AwaitResponse => (JobStateKind::Waiting, now, Some((None, state_reason_text(ended)))),
+        NextAction::Retry { after: wait } => {
+            (JobStateKind::Retrying, after(wait), Some((None, state_reason_text(ended))))
         }
+        NextAction::AskMerchant { reason } => {
+            (JobStateKind::NeedsMerchant, now, Some((Some(ResponsibleParty::Merchant), reason)))
+        }
+        NextAction::Stop { responsible, reason } => (
+            if cancelled { JobStateKind::Cancelled } else { JobStateKind::Stopped },
+            now,
+            Some((Some(responsible), reason)),
+        ),
         NextAction::ReleasePolicy => return None,
     };
     let reason =

@@ -36,6 +36,7 @@ mod row;
 pub use count::MAX_COUNTED_JOBS;
 pub(crate) use finish::check_lease;
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -44,7 +45,6 @@ use cartwright::{AccountId, Digest, ShopId};
 use serde::{Deserialize, Serialize};
 
 use crate::database::moment;
-use crate::error::StoreError;
 use crate::journal::StoreJournal;
 use crate::outcome::StoredOutcome;
 
@@ -75,7 +75,7 @@ pub enum JobState {
     /// The merchant must check whether a request arrived, and then retry or cancel the job.
     NeedsMerchant,
     /// It does not go on by itself: what it failed with does not pass, or did not within two days. [`StateReason::responsible`] can mend it;
-    /// then [`Store::retry`](crate::Store::retry) has it run again.
+    /// then [`Jobs::retry`](crate::Jobs::retry) has it run again.
     Stopped,
     /// The event is handled.
     Done,
@@ -84,14 +84,92 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Returns the state without its times.
+    pub fn kind(&self) -> JobStateKind {
+        match self {
+            Self::Queued { .. } => JobStateKind::Queued,
+            Self::Running => JobStateKind::Running,
+            Self::Sleeping { .. } => JobStateKind::Sleeping,
+            Self::Waiting => JobStateKind::Waiting,
+            Self::Retrying { .. } => JobStateKind::Retrying,
+            Self::NeedsMerchant => JobStateKind::NeedsMerchant,
+            Self::Stopped => JobStateKind::Stopped,
+            Self::Done => JobStateKind::Done,
+            Self::Cancelled => JobStateKind::Cancelled,
+        }
+    }
+
     /// Returns the name of the state in the database.
     pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Returns whether the state is final.
+    pub fn is_over(&self) -> bool {
+        self.kind().is_over()
+    }
+
+    fn new(kind: JobStateKind, due_at: i64, counters: RetryCounters) -> Self {
+        let at = moment(due_at);
+        match kind {
+            JobStateKind::Queued => Self::Queued { due: at },
+            JobStateKind::Running => Self::Running,
+            JobStateKind::Sleeping => Self::Sleeping { until: at },
+            JobStateKind::Waiting => Self::Waiting,
+            JobStateKind::Retrying => Self::Retrying { counters, until: at },
+            JobStateKind::NeedsMerchant => Self::NeedsMerchant,
+            JobStateKind::Stopped => Self::Stopped,
+            JobStateKind::Done => Self::Done,
+            JobStateKind::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// State of a job without its times, as a list is filtered by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobStateKind {
+    /// See [`JobState::Queued`].
+    Queued,
+    /// See [`JobState::Running`].
+    Running,
+    /// See [`JobState::Sleeping`].
+    Sleeping,
+    /// See [`JobState::Waiting`].
+    Waiting,
+    /// See [`JobState::Retrying`].
+    Retrying,
+    /// See [`JobState::NeedsMerchant`].
+    NeedsMerchant,
+    /// See [`JobState::Stopped`].
+    Stopped,
+    /// See [`JobState::Done`].
+    Done,
+    /// See [`JobState::Cancelled`].
+    Cancelled,
+}
+
+impl JobStateKind {
+    /// All states.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Running,
+        Self::Sleeping,
+        Self::Waiting,
+        Self::Retrying,
+        Self::NeedsMerchant,
+        Self::Stopped,
+        Self::Done,
+        Self::Cancelled,
+    ];
+
+    /// Returns the name of the state in the database, in the API and on the command line.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Queued { .. } => "queued",
+            Self::Queued => "queued",
             Self::Running => "running",
-            Self::Sleeping { .. } => "sleeping",
+            Self::Sleeping => "sleeping",
             Self::Waiting => "waiting",
-            Self::Retrying { .. } => "retrying",
+            Self::Retrying => "retrying",
             Self::NeedsMerchant => "needs-merchant",
             Self::Stopped => "stopped",
             Self::Done => "done",
@@ -100,26 +178,24 @@ impl JobState {
     }
 
     /// Returns whether the state is final.
-    pub fn is_over(&self) -> bool {
+    pub fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Cancelled)
     }
+}
 
-    fn of(name: &str, due_at: i64, counters: RetryCounters) -> Result<Self, StoreError> {
-        let at = moment(due_at);
-        Ok(match name {
-            "queued" => Self::Queued { due: at },
-            "running" => Self::Running,
-            "sleeping" => Self::Sleeping { until: at },
-            "waiting" => Self::Waiting,
-            "retrying" => Self::Retrying { counters, until: at },
-            "needs-merchant" => Self::NeedsMerchant,
-            "stopped" => Self::Stopped,
-            "done" => Self::Done,
-            "cancelled" => Self::Cancelled,
-            _ => return Err(StoreError::Corrupt(format!("no job has the state {name:?}"))),
-        })
+impl FromStr for JobStateKind {
+    type Err = UnknownJobState;
+
+    fn from_str(name: &str) -> Result<Self, UnknownJobState> {
+        let found = Self::ALL.into_iter().find(|state| state.name() == name);
+        found.ok_or_else(|| UnknownJobState(name.to_owned()))
     }
 }
+
+/// A text is not the name of a job's state.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not the state of a job; use {names}", names = JobStateKind::ALL.map(JobStateKind::name).join(", "))]
+pub struct UnknownJobState(String);
 
 /// Why a job is in its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,8 +254,8 @@ pub struct JobFilter {
     pub order: Option<String>,
     /// Of this account.
     pub account: Option<AccountId>,
-    /// In the state of this name, see [`JobState::name`].
-    pub state: Option<String>,
+    /// In this state.
+    pub state: Option<JobStateKind>,
     /// Created after the job with this id, which ended the page before.
     pub after: Option<String>,
 }
@@ -246,4 +322,22 @@ fn small(number: i64) -> u32 {
 
 fn counters(outages: i64, limit_breaches: i64) -> RetryCounters {
     RetryCounters { outages: small(outages), limit_breaches: small(limit_breaches) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_found_by_its_name() {
+        for state in JobStateKind::ALL {
+            assert_eq!(state.name().parse::<JobStateKind>().unwrap(), state);
+            assert_eq!(JobState::new(state, 0, counters(0, 0)).kind(), state);
+        }
+        let unknown = "dead".parse::<JobStateKind>().unwrap_err();
+        assert!(
+            unknown.to_string().starts_with("\"dead\" is not the state of a job; use queued, running"),
+            "{unknown}"
+        );
+    }
 }

@@ -15,12 +15,14 @@ use sqlx::{AnyConnection, Row as _};
 
 use super::finish::{free_lane, last_turn};
 use super::row::{Row, lock, row};
-use super::{JobDetail, JobFilter, JobState, JobSummary, RetryMode, counters, small};
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, milliseconds, moment};
+use super::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode, counters, small};
+use crate::audit_log::NewAuditEntry;
+use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Jobs;
 use crate::journal;
 use crate::order_list::skip_damaged;
+use crate::outcome::OutcomeSelection;
 
 const LIST: &str = "
     select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.limit_breaches, j.is_cancelled,
@@ -39,7 +41,8 @@ fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
     }
     let (id, state): (String, String) = (row.try_get("id")?, row.try_get("state")?);
     let tries = counters(row.try_get("outages")?, row.try_get("limit_breaches")?);
-    let state = JobState::of(&state, row.try_get("due_at")?, tries)?;
+    let state = state.parse::<JobStateKind>().map_err(|error| StoreError::corrupt("a job", error))?;
+    let state = JobState::new(state, row.try_get("due_at")?, tries);
     let held_by: Option<String> = row.try_get("current_job")?;
     Ok(JobSummary {
         shop: parsed(row, "shop")?,
@@ -94,17 +97,22 @@ impl Journal for BufferedJournal {
     }
 }
 
-impl Store {
+impl Jobs<'_> {
     /// At most `limit` jobs that match, the oldest first.
     ///
     /// # Errors
     /// As the database says.
-    pub async fn jobs(&self, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
-        self.list(None, filter, limit).await
+    pub async fn list(self, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
+        self.select_jobs(None, filter, limit).await
     }
 
     /// A damaged row is reported in the log and leaves its place in the page to the next.
-    async fn list(&self, id: Option<&str>, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
+    async fn select_jobs(
+        self,
+        id: Option<&str>,
+        filter: &JobFilter,
+        limit: u32,
+    ) -> Result<Vec<JobSummary>, StoreError> {
         let (mut listed, mut after) = (Vec::new(), filter.after.clone());
         loop {
             let wanted = i64::from(limit) - i64::try_from(listed.len()).unwrap_or(i64::MAX);
@@ -113,10 +121,10 @@ impl Store {
                 .bind(filter.shop.as_ref().map(ShopId::as_str))
                 .bind(filter.order.as_deref())
                 .bind(filter.account.as_ref().map(|account| account.as_str()))
-                .bind(filter.state.as_deref())
+                .bind(filter.state.map(JobStateKind::name))
                 .bind(after.as_deref())
                 .bind(wanted)
-                .fetch_all(self.pool())
+                .fetch_all(self.store.pool())
                 .await?;
             let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < wanted);
             after = rows.last().map(|row| row.try_get("id")).transpose()?;
@@ -137,18 +145,22 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
-    pub async fn job(&self, id: &str) -> Result<JobDetail, StoreError> {
+    pub async fn get(self, id: &str) -> Result<JobDetail, StoreError> {
         let missing = || StoreError::NotFound { what: "job", id: id.to_owned() };
-        let summary = self.list(Some(id), &JobFilter::default(), 1).await?.pop().ok_or_else(missing)?;
-        let mut connection = self.pool().acquire().await?;
+        let summary = self.select_jobs(Some(id), &JobFilter::default(), 1).await?.pop().ok_or_else(missing)?;
+        let mut connection = self.store.pool().acquire().await?;
         let row = row(&mut connection, id).await?;
-        let key = row.key(self)?;
+        let key = row.key(self.store)?;
         let mut journals = Vec::new();
         for number in 0..=small(row.journal) {
             let loaded = journal::load(&mut connection, id, number, &key).await?;
             journals.push((number, loaded.records));
         }
-        let mut outcomes = self.outcomes_in(&mut connection, &key, &summary.shop, &summary.order).await?;
+        let mut outcomes = self
+            .store
+            .outcomes()
+            .outcomes_in(&mut connection, &key, &summary.shop, &summary.order, OutcomeSelection::All)
+            .await?;
         outcomes.retain(|said| said.job.as_deref() == Some(id));
         Ok(JobDetail { reason: row.reason(&key, id)?, summary, journals, outcomes })
     }
@@ -158,25 +170,27 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as the database says.
-    pub async fn cancel(&self, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn cancel(self, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
-        let (change, state) = match row.state.as_str() {
-            "done" | "cancelled" => return Ok(()),
-            state @ ("running" | "waiting" | "sleeping" | "retrying") => {
-                ("update jobs set is_cancelled = 1, changed_at = $2 where id = $1", state)
+        let old = row.state()?;
+        let (change, state) = match old {
+            JobStateKind::Done | JobStateKind::Cancelled => return Ok(()),
+            JobStateKind::Running | JobStateKind::Waiting | JobStateKind::Sleeping | JobStateKind::Retrying => {
+                ("update jobs set is_cancelled = 1, changed_at = $2 where id = $1", old)
             }
             _ => {
                 free_lane(&mut work, id).await?;
-                self.notify_job(&mut work, id, "cancelled", milliseconds(now)).await?;
+                let state = JobStateKind::Cancelled;
+                self.store.notifications().notify_job(&mut work, id, state, milliseconds(now)).await?;
                 let change = "update jobs set is_cancelled = 1, state = 'cancelled', fencing_token = fencing_token + 1, changed_at = $2 where id = $1";
-                (change, "cancelled")
+                (change, state)
             }
         };
         sqlx::query(change).bind(id).bind(milliseconds(now)).execute(&mut *work).await?;
         let shop = row.shop()?;
-        let (before, after) = (state_of(&row), json!({ "state": state, "cancelled": true, "component": row.plugin }));
+        let (before, after) = (audit_value(old, row.cancel == 1, &row.plugin), audit_value(state, true, &row.plugin));
         let entry = NewAuditEntry {
             actor,
             what: "cancel-job",
@@ -186,23 +200,22 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        self.nudge();
+        work.commit_audited(&entry, now).await?;
+        self.store.nudge();
         Ok(())
     }
 
     /// Deletes the journals of a job that is over. How often each request was sent stays counted, should it be run once more.
-    pub(crate) async fn sweep_journals_of(&self, id: &str) -> Result<bool, StoreError> {
-        let mut work = self.begin().await?;
+    pub(crate) async fn sweep_journals_of(self, id: &str) -> Result<bool, StoreError> {
+        let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = match row(&mut work, id).await {
-            Ok(row) if matches!(row.state.as_str(), "done" | "cancelled") => row,
+            Ok(row) if row.state().is_ok_and(JobStateKind::is_over) => row,
             // Erased, or run once more.
             Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let counted = match row.key(self) {
+        let counted = match row.key(self.store) {
             Ok(key) => self.new_journal(&mut work, id, &row, &key).await,
             Err(error) => Err(error),
         };
@@ -226,30 +239,36 @@ impl Store {
     /// [`StoreError::Conflict`] when a worker has it; when it is to go on and neither stopped, failed nor was cancelled; when it is to
     /// be moved to a component that it runs already, that is revoked, of another plugin, or that its account has no settings for.
     /// [`StoreError::NotFound`] when the job or the component is not kept. And as the database says.
-    pub async fn retry(&self, id: &str, how: RetryMode, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+    pub async fn retry(self, id: &str, how: RetryMode, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let at = milliseconds(now);
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = row(&mut work, id).await?;
-        let over = matches!(row.state.as_str(), "done" | "cancelled");
-        match (row.state.as_str(), how) {
-            ("running" | "waiting", _) => return Err(StoreError::Conflict(format!("a worker has the job {id}"))),
-            ("stopped" | "needs-merchant" | "retrying" | "cancelled", RetryMode::Resume)
+        let state = row.state()?;
+        match (state, how) {
+            (JobStateKind::Running | JobStateKind::Waiting, _) => {
+                return Err(StoreError::Conflict(format!("a worker has the job {id}")));
+            }
+            (
+                JobStateKind::Stopped | JobStateKind::NeedsMerchant | JobStateKind::Retrying | JobStateKind::Cancelled,
+                RetryMode::Resume,
+            )
             | (_, RetryMode::Restart | RetryMode::RestartOn(_)) => {}
             (state, RetryMode::Resume) => {
+                let state = state.name();
                 return Err(StoreError::Conflict(format!("the job {id} is {state}: there is nothing to try again")));
             }
         }
         match how {
-            RetryMode::Restart => self.new_journal(&mut work, id, &row, &row.key(self)?).await?,
+            RetryMode::Restart => self.new_journal(&mut work, id, &row, &row.key(self.store)?).await?,
             RetryMode::RestartOn(to) => {
                 check_move(&mut work, id, &row, &to).await?;
-                self.new_journal(&mut work, id, &row, &row.key(self)?).await?;
+                self.new_journal(&mut work, id, &row, &row.key(self.store)?).await?;
                 let change = "update jobs set plugin = $2 where id = $1";
                 sqlx::query(change).bind(id).bind(to.to_string()).execute(&mut *work).await?;
             }
             RetryMode::Resume => {
-                let (number, key) = (small(row.journal), row.key(self)?);
+                let (number, key) = (small(row.journal), row.key(self.store)?);
                 let loaded = journal::load(&mut work, id, number, &key).await?;
                 let taken_back = BufferedJournal { loaded, new_entries: Mutex::default() };
                 durable::retry(&taken_back, &FixedClock(now))
@@ -260,7 +279,7 @@ impl Store {
                 }
             }
         }
-        if over {
+        if state.is_over() {
             last_turn(&mut work, id).await?;
         }
         sqlx::query(
@@ -279,20 +298,19 @@ impl Store {
             RetryMode::Restart => ("restart-job", row.plugin.clone()),
             RetryMode::RestartOn(to) => ("move-job", to.to_string()),
         };
-        let (before, after) =
-            (state_of(&row), json!({ "state": "queued", "cancelled": false, "component": component }));
+        let before = audit_value(state, row.cancel == 1, &row.plugin);
+        let after = audit_value(JobStateKind::Queued, false, &component);
         let (before, after) = (Some(&before), Some(&after));
         let entry = NewAuditEntry { actor, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
-        append_audit_entry(&mut work, &entry, at).await?;
-        work.commit().await?;
-        self.nudge();
+        work.commit_audited(&entry, now).await?;
+        self.store.nudge();
         Ok(())
     }
 }
 
-/// What the event log says of a job before it is changed.
-fn state_of(row: &Row) -> serde_json::Value {
-    json!({ "state": row.state, "cancelled": row.cancel == 1, "component": row.plugin })
+/// What the audit log says of a job.
+fn audit_value(state: JobStateKind, cancelled: bool, component: &str) -> serde_json::Value {
+    json!({ "state": state.name(), "cancelled": cancelled, "component": component })
 }
 
 /// Can this component go on with the job? Its account must have been swapped to it once: only then are there settings in its form.

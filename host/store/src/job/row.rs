@@ -5,7 +5,7 @@ use cartwright::durable::RetryCounters;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row as _};
 
-use super::{StateReason, counters};
+use super::{JobStateKind, StateReason, counters};
 use crate::database::{Store, WriteTransaction};
 use crate::error::StoreError;
 use crate::keys::aad;
@@ -20,7 +20,8 @@ pub(super) struct Row {
     pub(super) all_lines: i64,
     pub(super) event: String,
     pub(super) plugin: String,
-    pub(super) state: String,
+    /// The name of its state.
+    state: String,
     pub(super) due_at: i64,
     pub(super) outages: i64,
     pub(super) limit_breaches: i64,
@@ -65,7 +66,11 @@ impl Row {
     }
 
     pub(super) fn key(&self, store: &Store) -> Result<Key, StoreError> {
-        store.order_key(&self.shop()?, &self.order_id, self.order_key.clone())
+        store.orders().order_key(&self.shop()?, &self.order_id, self.order_key.clone())
+    }
+
+    pub(super) fn state(&self) -> Result<JobStateKind, StoreError> {
+        self.state.parse().map_err(|error| StoreError::corrupt("a job", error))
     }
 
     pub(super) fn counters(&self) -> RetryCounters {

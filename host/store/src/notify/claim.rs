@@ -8,9 +8,10 @@ use cartwright::notify::{NotificationError, NotificationTarget};
 use cartwright::types::Outage;
 use serde_json::json;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::audit_log::NewAuditEntry;
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Notifications;
 
 /// A sender that was lost lets another send again after so long; longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
@@ -47,6 +48,24 @@ pub enum NotificationState {
     Failed,
 }
 
+impl NotificationState {
+    /// Returns the name of the state in the database.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Waiting { .. } => "waiting",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn of(name: &str, due_at: i64) -> Result<Self, StoreError> {
+        match name {
+            "waiting" => Ok(Self::Waiting { due: moment(due_at) }),
+            "failed" => Ok(Self::Failed),
+            _ => Err(StoreError::Corrupt(format!("no notification has the state {name:?}"))),
+        }
+    }
+}
+
 /// A notification that the platform has not taken yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNotification {
@@ -80,15 +99,16 @@ pub(super) struct Claimed {
     attempt: u32,
 }
 
-impl Store {
-    pub(super) async fn claim_notification(&self, now: SystemTime) -> Result<Option<Claimed>, StoreError> {
-        let shops: Vec<(String, i64)> = sqlx::query_as(SHOPS).bind(milliseconds(now)).fetch_all(self.pool()).await?;
+impl Notifications<'_> {
+    pub(super) async fn claim_notification(self, now: SystemTime) -> Result<Option<Claimed>, StoreError> {
+        let shops: Vec<(String, i64)> =
+            sqlx::query_as(SHOPS).bind(milliseconds(now)).fetch_all(self.store.pool()).await?;
         for (shop, fencing_token) in shops {
             // Nobody has claimed it since the fence was read, if the next statement finds that fence.
             let next: Option<(i64, String, String, i64)> =
-                sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.pool()).await?;
+                sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.store.pool()).await?;
             let Some((id, message, body, attempt)) = next else { continue };
-            let mut work = self.begin().await?;
+            let mut work = self.store.begin().await?;
             let taken = sqlx::query(
                 "update notification_endpoints set fencing_token = fencing_token + 1, lease_expires_at = $3 where shop = $1 and fencing_token = $2",
             )
@@ -115,7 +135,7 @@ impl Store {
     }
 
     /// Gives a shop's lease back; false when it was lost, and somebody else may be sending the same.
-    async fn release_lease(&self, work: &mut WriteTransaction, claimed: &Claimed) -> Result<bool, StoreError> {
+    async fn release_lease(self, work: &mut WriteTransaction, claimed: &Claimed) -> Result<bool, StoreError> {
         let held = sqlx::query(
             "update notification_endpoints set lease_expires_at = 0 where shop = $1 and fencing_token = $2",
         )
@@ -127,8 +147,8 @@ impl Store {
     }
 
     /// It was told. When the platform was away it is back: nothing of it waits longer.
-    pub(super) async fn notification_delivered(&self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub(super) async fn notification_delivered(self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         self.release_lease(&mut work, claimed).await?;
         sqlx::query("delete from notifications where id = $1").bind(claimed.id).execute(&mut *work).await?;
         let back = sqlx::query("update notification_endpoints set retry_after = 0 where shop = $1 and retry_after > 0")
@@ -148,7 +168,7 @@ impl Store {
 
     /// It was not told: it is tried again on the schedule of order hooks, then given up.
     pub(super) async fn notification_failed(
-        &self,
+        self,
         claimed: &Claimed,
         reason: &NotificationError,
         now: SystemTime,
@@ -160,11 +180,13 @@ impl Store {
         let end = RunEnd::Retry { outage: Outage { retry_after_seconds, detail: reason.to_string() } };
         let tries = RetryCounters { outages: claimed.attempt, limit_breaches: 0 };
         let (state, due, text) = match next_step(Ok(&end), tries, claimed.message.as_bytes()).0 {
-            NextAction::Retry { after } => ("waiting", now + after, reason.to_string()),
-            NextAction::Stop { reason, .. } => ("dead", now, reason),
-            _ => ("dead", now, reason.to_string()),
+            NextAction::Retry { after } => {
+                (NotificationState::Waiting { due: now + after }, now + after, reason.to_string())
+            }
+            NextAction::Stop { reason, .. } => (NotificationState::Failed, now, reason),
+            _ => (NotificationState::Failed, now, reason.to_string()),
         };
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         if !self.release_lease(&mut work, claimed).await? {
             return Ok(());
         }
@@ -172,7 +194,7 @@ impl Store {
             "update notifications set state = $2, due_at = $3, last_error = $4, attempt = attempt + 1 where id = $1",
         )
         .bind(claimed.id)
-        .bind(state)
+        .bind(state.name())
         .bind(milliseconds(due))
         .bind(text)
         .execute(&mut *work)
@@ -194,8 +216,8 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn notifications(
-        &self,
+    pub async fn list(
+        self,
         shop: &ShopId,
         dead_only: bool,
         after: Option<i64>,
@@ -210,23 +232,21 @@ impl Store {
         .bind(i64::from(dead_only))
         .bind(i64::from(limit))
         .bind(after.unwrap_or(i64::MIN))
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
-        let rows =
-            rows.into_iter().map(|(number, id, body, state, due, attempt, reason, created)| StoredNotification {
+        let rows = rows.into_iter().map(|(number, id, body, state, due, attempt, reason, created)| {
+            Ok(StoredNotification {
                 number,
                 id,
                 shop: shop.clone(),
                 body,
-                state: match state.as_str() {
-                    "dead" => NotificationState::Failed,
-                    _ => NotificationState::Waiting { due: moment(due) },
-                },
+                state: NotificationState::of(&state, due)?,
                 attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
                 reason,
                 created: moment(created),
-            });
-        Ok(rows.collect())
+            })
+        });
+        rows.collect()
     }
 
     /// Has a notification that was given up sent again from now on, and logs who wanted it. Later ones of its order may have been
@@ -234,14 +254,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when none of this id was given up, and as the database says.
-    pub async fn retry_notification(
-        &self,
-        shop: &ShopId,
-        id: &str,
-        actor: &str,
-        now: SystemTime,
-    ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    pub async fn retry(self, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         let revived: Option<(i64,)> = sqlx::query_as(
             "update notifications set state = 'waiting' where shop = $1 and message = $2 and state = 'failed'
              returning attempt",
@@ -257,8 +271,9 @@ impl Store {
             .bind(milliseconds(now))
             .execute(&mut *work)
             .await?;
-        let (before, after) =
-            (json!({ "state": "dead", "attempts": attempts }), json!({ "state": "waiting", "attempts": 0 }));
+        let logged = |state: NotificationState, attempts: i64| json!({ "state": state.name(), "attempts": attempts });
+        let before = logged(NotificationState::Failed, attempts);
+        let after = logged(NotificationState::Waiting { due: now }, 0);
         let entry = NewAuditEntry {
             actor,
             what: "retry-notification",
@@ -268,9 +283,8 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        self.nudge();
+        work.commit_audited(&entry, now).await?;
+        self.store.nudge();
         Ok(())
     }
 }

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::audit_log::NewAuditEntry;
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
+use crate::facades::Notifications;
 use crate::installation::{ChangeError, Expected, check, version};
 use crate::keys::aad;
-use crate::shops::lock_shop;
 
 /// Where a shop's platform is told what happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,15 +74,15 @@ fn endpoint_aad(shop: &ShopId) -> String {
     aad("notification endpoint", shop.as_str(), "")
 }
 
-impl Store {
+impl Notifications<'_> {
     /// Sets where a shop's platform is told, and logs who did. What happens from now on is told there. A new endpoint's signing
     /// secret is given, and shown never again; one that is moved keeps its secret.
     ///
     /// # Errors
     /// [`EndpointError::Address`], [`EndpointError::Change`] when it is not as expected, [`StoreError::NotFound`] when the shop is not
     /// kept.
-    pub async fn set_notification_endpoint(
-        &self,
+    pub async fn set_endpoint(
+        self,
         shop: &ShopId,
         endpoint: &NotificationEndpoint,
         expected: Expected<'_>,
@@ -92,8 +92,7 @@ impl Store {
         let NotificationEndpoint { url, grants } = endpoint.clone();
         NotificationSender::check(&NotificationTarget { url, grants, secrets: Vec::new() })
             .map_err(EndpointError::Address)?;
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let old = self.stored_endpoint(&mut work, shop).await?;
         check(expected, old.as_ref().map(|old| endpoint_version(&old.endpoint)), ENDPOINT_KIND)?;
         let before = old.as_ref().map(audit_value);
@@ -106,8 +105,7 @@ impl Store {
         };
         self.write_endpoint(&mut work, shop, &kept, now).await?;
         let (what, values) = ("set-notification-endpoint", [before, Some(audit_value(&kept))]);
-        log(&mut work, shop, (actor, what), values, now).await?;
-        work.commit().await?;
+        commit(work, shop, (actor, what), values, now).await?;
         Ok(made)
     }
 
@@ -116,22 +114,21 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the shop has no endpoint, and as the database says.
-    pub async fn rotate_notification_secret(
-        &self,
+    pub async fn rotate_secret(
+        self,
         shop: &ShopId,
         overlap: Duration,
         actor: &str,
         now: SystemTime,
     ) -> Result<Secret, StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let kept = self.stored_endpoint(&mut work, shop).await?.ok_or_else(|| no_endpoint(shop))?;
         let (before, (secret, text)) = (audit_value(&kept), StoredEndpoint::new_secret()?);
         let previous = Some((kept.secret, milliseconds(now + overlap)));
         let kept = StoredEndpoint { secret: text, previous, ..kept };
         self.write_endpoint(&mut work, shop, &kept, now).await?;
         let values = [Some(before), Some(audit_value(&kept))];
-        log(&mut work, shop, (actor, "rotate-notification-secret"), values, now).await?;
-        work.commit().await?;
+        commit(work, shop, (actor, "rotate-notification-secret"), values, now).await?;
         Ok(secret)
     }
 
@@ -139,8 +136,8 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn notification_endpoint(&self, shop: &ShopId) -> Result<Option<NotificationEndpoint>, StoreError> {
-        let kept = self.stored_endpoint(&mut *self.pool().acquire().await?, shop).await?;
+    pub async fn endpoint(self, shop: &ShopId) -> Result<Option<NotificationEndpoint>, StoreError> {
+        let kept = self.stored_endpoint(&mut *self.store.pool().acquire().await?, shop).await?;
         Ok(kept.map(|kept| kept.endpoint))
     }
 
@@ -149,15 +146,14 @@ impl Store {
     /// # Errors
     /// [`ChangeError::Changed`] when it is not as expected, [`StoreError::NotFound`] when the shop has no endpoint, and as the database
     /// says.
-    pub async fn remove_notification_endpoint(
-        &self,
+    pub async fn remove_endpoint(
+        self,
         shop: &ShopId,
         expected: Expected<'_>,
         actor: &str,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        let mut work = self.begin().await?;
-        lock_shop(&mut work, shop).await?;
+        let mut work = self.store.begin_shop(shop).await?;
         let kept = match self.stored_endpoint(&mut work, shop).await {
             // What cannot be read can be removed.
             Err(StoreError::Corrupt(_)) => None,
@@ -172,14 +168,13 @@ impl Store {
         let dropped =
             sqlx::query("delete from notifications where shop = $1").bind(shop.as_str()).execute(&mut *work).await?;
         let after = json!({ "notifications dropped": dropped.rows_affected() });
-        log(&mut work, shop, (actor, "remove-notification-endpoint"), [before, Some(after)], now).await?;
-        work.commit().await?;
+        commit(work, shop, (actor, "remove-notification-endpoint"), [before, Some(after)], now).await?;
         Ok(())
     }
 
     /// What a notification is sent with at this time.
     pub(super) async fn receiver(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         now: SystemTime,
@@ -192,7 +187,7 @@ impl Store {
     }
 
     async fn stored_endpoint(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
     ) -> Result<Option<StoredEndpoint>, StoreError> {
@@ -202,12 +197,12 @@ impl Store {
             .await?;
         let Some((sealed,)) = found else { return Ok(None) };
         let what = endpoint_aad(shop);
-        let plain = self.keys().decrypt(&what, &sealed)?;
+        let plain = self.store.keys().decrypt(&what, &sealed)?;
         serde_json::from_slice(&plain).map(Some).map_err(|error| StoreError::corrupt(&what, error))
     }
 
     async fn write_endpoint(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         kept: &StoredEndpoint,
@@ -219,7 +214,7 @@ impl Store {
              on conflict (shop) do update set endpoint = $2, retry_after = 0, changed_at = $3",
         )
         .bind(shop.as_str())
-        .bind(self.keys().current().encrypt_json(&endpoint_aad(shop), kept)?)
+        .bind(self.store.keys().current().encrypt_json(&endpoint_aad(shop), kept)?)
         .bind(milliseconds(now))
         .execute(&mut **work)
         .await?;
@@ -235,8 +230,9 @@ fn audit_value(kept: &StoredEndpoint) -> Value {
     json!({ "url": url, "grants": kept.endpoint.grants, "former secret ends": former })
 }
 
-async fn log(
-    work: &mut WriteTransaction,
+/// Commits a change of an endpoint with its entry in the audit log.
+async fn commit(
+    work: WriteTransaction,
     shop: &ShopId,
     (actor, what): (&str, &str),
     [before, after]: [Option<Value>; 2],
@@ -244,8 +240,7 @@ async fn log(
 ) -> Result<(), StoreError> {
     let (subject, before, after) = (shop.as_str(), before.as_ref(), after.as_ref());
     let entry = NewAuditEntry { actor, what, shop: Some(shop), subject, before, after, secrets: &[] };
-    append_audit_entry(work, &entry, milliseconds(now)).await?;
-    Ok(())
+    work.commit_audited(&entry, now).await
 }
 
 fn no_endpoint(shop: &ShopId) -> StoreError {

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use crate::database::Store;
 use crate::error::StoreError;
+use crate::facades::Notifications;
+use crate::job::JobStateKind;
 use crate::outcome::timestamp;
 use crate::vault::{random, to_hex};
 
@@ -19,10 +20,10 @@ pub(crate) enum Subject<'a> {
     Account(&'a str),
 }
 
-impl Store {
+impl Notifications<'_> {
     /// Has the shop's platform told, where it wants to be: `what` happened, by ids.
     pub(crate) async fn notify_in(
-        &self,
+        self,
         work: &mut AnyConnection,
         shop: &str,
         subject: Subject<'_>,
@@ -53,14 +54,15 @@ impl Store {
 
     /// Has the platform told of a job's new state, where that is one that somebody waits for.
     pub(crate) async fn notify_job(
-        &self,
+        self,
         work: &mut AnyConnection,
         id: &str,
-        state: &str,
+        state: JobStateKind,
         now: i64,
     ) -> Result<(), StoreError> {
-        if !matches!(state, "done" | "stopped" | "needs-merchant" | "cancelled") {
-            return Ok(());
+        match state {
+            JobStateKind::Done | JobStateKind::Stopped | JobStateKind::NeedsMerchant | JobStateKind::Cancelled => {}
+            _ => return Ok(()),
         }
         let (shop, order, account, event): (String, String, String, String) = sqlx::query_as(
             "select j.shop, l.order_id, l.account, j.event from jobs j join job_lanes l on l.id = j.lane_id where j.id = $1",
@@ -69,6 +71,6 @@ impl Store {
         .fetch_one(&mut *work)
         .await?;
         let data = json!({ "shop": shop, "order": order, "account": account, "job": id, "event": event });
-        self.notify_in(work, &shop, Subject::Order(&order), (&format!("job.{state}"), data), now).await
+        self.notify_in(work, &shop, Subject::Order(&order), (&format!("job.{}", state.name()), data), now).await
     }
 }

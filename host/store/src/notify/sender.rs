@@ -45,7 +45,7 @@ impl Notifier {
     /// Sends what is due, as far as there is room beside what is out.
     pub(crate) async fn send_some(&self, out: &mut JoinSet<Result<bool, StoreError>>) -> Result<(), StoreError> {
         while out.len() < MAX_CONCURRENT_SENDS
-            && let Some(claimed) = in_time(self.store.claim_notification(self.clock.now())).await?
+            && let Some(claimed) = in_time(self.store.notifications().claim_notification(self.clock.now())).await?
         {
             let notifier = self.clone();
             out.spawn(async move { notifier.send(claimed).await });
@@ -69,10 +69,14 @@ impl Notifier {
             Err(reason) => Err(reason.clone()),
         };
         match sent {
-            Ok(()) => in_time(self.store.notification_delivered(&claimed, self.clock.now())).await.map(|()| true),
+            Ok(()) => in_time(self.store.notifications().notification_delivered(&claimed, self.clock.now()))
+                .await
+                .map(|()| true),
             Err(reason) => {
                 tracing::info!(id, %reason, "a platform was not told");
-                in_time(self.store.notification_failed(&claimed, &reason, self.clock.now())).await.map(|()| false)
+                in_time(self.store.notifications().notification_failed(&claimed, &reason, self.clock.now()))
+                    .await
+                    .map(|()| false)
             }
         }
     }

@@ -11,10 +11,11 @@ use cartwright::{
 use serde_json::{Value, json};
 
 use super::{NewQuote, Quote, QuoteContent, QuoteError, QuoteState, content_aad, is_id};
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds};
+use crate::audit_log::NewAuditEntry;
+use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::export::at;
+use crate::facades::Quotes;
 use crate::installation::Expected;
 use crate::report::{ReportError, SoldLine, SoldLines, recipients};
 use crate::vault::Key;
@@ -22,15 +23,15 @@ use crate::vault::Key;
 /// The longest time that an offer may hold: what it is kept as is open no longer without news.
 const MAX_OFFER_AGE: Duration = Duration::from_secs(365 * 24 * 3600);
 
-impl Store {
+impl Quotes<'_> {
     /// Keeps what a shopper asks for, and tells the vendors of it, in one transaction. The same id with the same content does nothing
     /// twice; then the second is false.
     ///
     /// # Errors
     /// [`QuoteError::AlreadyExists`], [`QuoteError::Cart`] when a line is not as the host sealed it, [`QuoteError::Report`], and as
     /// the database says. Nothing is kept then.
-    pub async fn request_quote(
-        &self,
+    pub async fn request(
+        self,
         host: &Cartwright,
         shop: &ShopId,
         asked: &NewQuote,
@@ -58,14 +59,14 @@ impl Store {
             remembered: Vec::new(),
             extra: Vec::new(),
         };
-        let mut work = self.begin().await?;
-        if self.read_order(&mut work, shop, &event.order.id).await?.is_some() {
+        let mut work = self.store.begin().await?;
+        if self.store.orders().read_order(&mut work, shop, &event.order.id).await?.is_some() {
             return self.existing_quote(work, shop, asked, now).await;
         }
-        let key = self.store_order(&mut work, shop, &event.order, milliseconds(now)).await?;
+        let key = self.store.orders().store_order(&mut work, shop, &event.order, milliseconds(now)).await?;
         // A platform may call who asks by an e-mail address, and give no other.
         if let Some(Ok(email)) = asked.customer.as_ref().map(|customer| customer.parse()) {
-            self.index_email(&mut work, shop, &event.order.id, &email).await?;
+            self.store.personal_data().index_email(&mut work, shop, &event.order.id, &email).await?;
         }
         let content = QuoteContent { request: asked.clone(), prices: None };
         let added = sqlx::query(
@@ -82,20 +83,19 @@ impl Store {
         if added.rows_affected() == 0 {
             return self.existing_quote(work, shop, asked, now).await;
         }
-        let recorded = self.record_in(&mut work, shop, &event, &jobs, milliseconds(now)).await?;
+        let recorded = self.store.orders().record_in(&mut work, shop, &event, &jobs, milliseconds(now)).await?;
         if recorded == crate::event::RecordOutcome::AlreadyRecorded {
             return Err(QuoteError::Exists(asked.id.clone()));
         }
         let after = audit_value(QuoteState::Requested, None);
-        log(&mut work, shop, &asked.id, "request-quote", actor, [None, Some(after)], now).await?;
-        work.commit().await?;
-        self.nudge();
-        Ok((self.quote(shop, &asked.id, now).await?, true))
+        commit(work, shop, &asked.id, "request-quote", actor, [None, Some(after)], now).await?;
+        self.store.nudge();
+        Ok((self.get(shop, &asked.id, now).await?, true))
     }
 
     /// Another was quicker; or it was kept and is past its time, or the platform has an order of this name.
     async fn existing_quote(
-        &self,
+        self,
         work: WriteTransaction,
         shop: &ShopId,
         asked: &NewQuote,
@@ -107,12 +107,12 @@ impl Store {
     }
 
     async fn existing_request(
-        &self,
+        self,
         shop: &ShopId,
         asked: &NewQuote,
         now: SystemTime,
     ) -> Result<Option<Quote>, QuoteError> {
-        match self.quote(shop, &asked.id, now).await {
+        match self.get(shop, &asked.id, now).await {
             Ok(known) if known.request == *asked => Ok(Some(known)),
             Ok(_) => Err(QuoteError::Exists(asked.id.clone())),
             Err(StoreError::NotFound { .. }) => Ok(None),
@@ -125,8 +125,8 @@ impl Store {
     /// # Errors
     /// [`QuoteError`] says what to do; nothing is changed then.
     #[allow(clippy::too_many_arguments)]
-    pub async fn offer_quote(
-        &self,
+    pub async fn offer(
+        self,
         host: &Cartwright,
         shop: &ShopId,
         offer: &QuoteOffer,
@@ -138,36 +138,35 @@ impl Store {
             return Err(QuoteError::End);
         }
         let id = &offer.quote;
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let found = self.lock_quote(&mut work, shop, id, expected, now).await?;
         match found.0.summary.state {
             QuoteState::Requested | QuoteState::Offered | QuoteState::Expired => {}
             state => return Err(QuoteError::State { id: id.clone(), state, action: "offered" }),
         }
         host.quote_lines(shop, &found.0.request.lines, offer)?;
-        self.set_state(&mut work, shop, &found, "offered", Some((&offer.prices, offer.until)), now).await?;
+        self.set_state(&mut work, shop, &found, QuoteState::Offered, Some((&offer.prices, offer.until)), now).await?;
         // An offer that had ended had closed it.
         set_closed(&mut work, shop, &found.0.order, None).await?;
         let after = audit_value(QuoteState::Offered, Some(offer));
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
-        log(&mut work, shop, id, "offer-quote", actor, [Some(before), Some(after)], now).await?;
-        work.commit().await?;
-        Ok(self.quote(shop, id, now).await?)
+        commit(work, shop, id, "offer-quote", actor, [Some(before), Some(after)], now).await?;
+        Ok(self.get(shop, id, now).await?)
     }
 
     /// Says that nothing comes of a quotation that was not accepted. What is withdrawn stays so.
     ///
     /// # Errors
     /// [`QuoteError`] says what to do; nothing is changed then.
-    pub async fn withdraw_quote(
-        &self,
+    pub async fn withdraw(
+        self,
         shop: &ShopId,
         id: &str,
         expected: Expected<'_>,
         actor: &str,
         now: SystemTime,
     ) -> Result<Quote, QuoteError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let found = self.lock_quote(&mut work, shop, id, expected, now).await?;
         match found.0.summary.state {
             QuoteState::Withdrawn => return Ok(found.0),
@@ -176,13 +175,12 @@ impl Store {
             }
             _ => {}
         }
-        self.set_state(&mut work, shop, &found, "withdrawn", None, now).await?;
+        self.set_state(&mut work, shop, &found, QuoteState::Withdrawn, None, now).await?;
         set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
         let after = audit_value(QuoteState::Withdrawn, None);
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
-        log(&mut work, shop, id, "withdraw-quote", actor, [Some(before), Some(after)], now).await?;
-        work.commit().await?;
-        Ok(self.quote(shop, id, now).await?)
+        commit(work, shop, id, "withdraw-quote", actor, [Some(before), Some(after)], now).await?;
+        Ok(self.get(shop, id, now).await?)
     }
 
     /// Puts what is offered into a cart: gives what changes in it. Accepting again, before the offer ends, gives what the cart does not
@@ -191,8 +189,8 @@ impl Store {
     /// # Errors
     /// [`QuoteError::Expired`], and what else [`QuoteError`] says; nothing is changed then.
     #[allow(clippy::too_many_arguments)]
-    pub async fn accept_quote(
-        &self,
+    pub async fn accept(
+        self,
         host: &Cartwright,
         shop: &ShopId,
         id: &str,
@@ -202,33 +200,32 @@ impl Store {
         now: SystemTime,
     ) -> Result<(Quote, CartChange), QuoteError> {
         // The catalogue is asked, so that no transaction is held.
-        let seen = self.quote(shop, id, now).await?;
+        let seen = self.get(shop, id, now).await?;
         let offer = acceptable_offer(&seen, now)?;
         check(&seen, expected)?;
         let change = host.accept_quote(shop, &seen.request.lines, &offer, cart).await?;
         if seen.summary.state == QuoteState::Accepted {
             return Ok((seen, change));
         }
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let found = self.lock_quote(&mut work, shop, id, Expected::Any, now).await?;
         if found.0.offer != seen.offer {
             return Err(QuoteError::Changed(id.to_owned()));
         }
         if found.0.summary.state == QuoteState::Offered {
             let prices = Some((&offer.prices, offer.until));
-            self.set_state(&mut work, shop, &found, "accepted", prices, now).await?;
+            self.set_state(&mut work, shop, &found, QuoteState::Accepted, prices, now).await?;
             set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
             let after = audit_value(QuoteState::Accepted, Some(&offer));
             let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
-            log(&mut work, shop, id, "accept-quote", actor, [Some(before), Some(after)], now).await?;
+            commit(work, shop, id, "accept-quote", actor, [Some(before), Some(after)], now).await?;
         }
-        work.commit().await?;
-        Ok((self.quote(shop, id, now).await?, change))
+        Ok((self.get(shop, id, now).await?, change))
     }
 
     /// A quotation that nobody else changes before this transaction ends.
     async fn lock_quote(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         id: &str,
@@ -236,7 +233,7 @@ impl Store {
         now: SystemTime,
     ) -> Result<(Quote, Key), QuoteError> {
         // The order before its quotation, as everywhere.
-        let locked = self.lock_order(work, shop, &order_id_of_quote(id)).await;
+        let locked = self.store.orders().lock_order(work, shop, &order_id_of_quote(id)).await;
         let key = locked.map_err(|error| match error {
             StoreError::NotFound { .. } => StoreError::NotFound { what: "quote", id: id.to_owned() },
             other => other,
@@ -247,11 +244,11 @@ impl Store {
     }
 
     async fn set_state(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         (quote, key): &(Quote, Key),
-        state: &str,
+        state: QuoteState,
         offer: Option<(&BTreeMap<String, Money>, SystemTime)>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
@@ -263,7 +260,7 @@ impl Store {
         )
         .bind(shop.as_str())
         .bind(id)
-        .bind(state)
+        .bind(state.name())
         .bind(key.encrypt_json(&content_aad(shop, id), &content)?)
         .bind(offer.map(|(_, until)| milliseconds(until)))
         .bind(milliseconds(now))
@@ -369,8 +366,9 @@ fn audit_value(state: QuoteState, offer: Option<&QuoteOffer>) -> Value {
     json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| at(offer.until)) })
 }
 
-async fn log(
-    work: &mut WriteTransaction,
+/// Commits a change of a quote with its entry in the audit log.
+async fn commit(
+    work: WriteTransaction,
     shop: &ShopId,
     id: &str,
     what: &str,
@@ -380,6 +378,5 @@ async fn log(
 ) -> Result<(), StoreError> {
     let (before, after) = (before.as_ref(), after.as_ref());
     let entry = NewAuditEntry { actor, what, shop: Some(shop), subject: id, before, after, ..NewAuditEntry::default() };
-    append_audit_entry(work, &entry, milliseconds(now)).await?;
-    Ok(())
+    work.commit_audited(&entry, now).await
 }

@@ -14,8 +14,9 @@ use cartwright::{CartError, CartLine, OrderError, QuoteOffer, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, milliseconds, moment};
+use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Quotes;
 use crate::keys::aad;
 use crate::order_list::skip_damaged;
 use crate::report::ReportError;
@@ -63,6 +64,18 @@ impl QuoteState {
             Self::Accepted => "accepted",
             Self::Withdrawn => "withdrawn",
             Self::Expired => "expired",
+        }
+    }
+
+    /// The state of this name; `is_over` says whether the offer has ended. What has expired is stored as it was offered.
+    fn of(name: &str, is_over: bool) -> Result<Self, StoreError> {
+        match name {
+            "requested" => Ok(Self::Requested),
+            "offered" if is_over => Ok(Self::Expired),
+            "offered" => Ok(Self::Offered),
+            "accepted" => Ok(Self::Accepted),
+            "withdrawn" => Ok(Self::Withdrawn),
+            other => Err(StoreError::corrupt("a quotation's state", other)),
         }
     }
 }
@@ -157,38 +170,32 @@ struct QuoteContent {
     prices: Option<BTreeMap<String, Money>>,
 }
 
-/// Id, state, version, end, asked at, changed at.
+/// Id, state, version, expires at, requested at, changed at.
 type Row = (String, String, i64, Option<i64>, i64, i64);
 
-const COLUMNS: &str = "id, state, version, ends_at, asked_at, changed_at";
+const COLUMNS: &str = "id, state, version, expires_at, requested_at, changed_at";
 
-fn summary((id, state, version, ends_at, asked_at, changed_at): Row, now: i64) -> Result<QuoteSummary, StoreError> {
-    let is_over = ends_at.is_some_and(|ends| ends <= now);
-    let state = match state.as_str() {
-        "requested" => QuoteState::Requested,
-        "offered" if is_over => QuoteState::Expired,
-        "offered" => QuoteState::Offered,
-        "accepted" => QuoteState::Accepted,
-        "withdrawn" => QuoteState::Withdrawn,
-        other => return Err(StoreError::corrupt("a quotation's state", other)),
-    };
+fn summary(
+    (id, state, version, expires_at, requested_at, changed_at): Row,
+    now: i64,
+) -> Result<QuoteSummary, StoreError> {
     Ok(QuoteSummary {
         id,
-        state,
+        state: QuoteState::of(&state, expires_at.is_some_and(|expires_at| expires_at <= now))?,
         version: u64::try_from(version).unwrap_or(0),
-        valid_until: ends_at.map(moment),
-        requested_at: moment(asked_at),
+        valid_until: expires_at.map(moment),
+        requested_at: moment(requested_at),
         changed: moment(changed_at),
     })
 }
 
-impl Store {
+impl Quotes<'_> {
     /// A quotation as it is at this moment.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], also when it was erased, and as the database says.
-    pub async fn quote(&self, shop: &ShopId, id: &str, now: SystemTime) -> Result<Quote, StoreError> {
-        let mut connection = self.pool().acquire().await?;
+    pub async fn get(self, shop: &ShopId, id: &str, now: SystemTime) -> Result<Quote, StoreError> {
+        let mut connection = self.store.pool().acquire().await?;
         self.read_quote(&mut connection, shop, id, milliseconds(now)).await
     }
 
@@ -197,8 +204,8 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn quotes(
-        &self,
+    pub async fn list(
+        self,
         shop: &ShopId,
         state: Option<QuoteState>,
         after: Option<&str>,
@@ -222,13 +229,13 @@ impl Store {
             .bind(state.map(QuoteState::name))
             .bind(now)
             .bind(i64::from(limit))
-            .fetch_all(self.pool())
+            .fetch_all(self.store.pool())
             .await?;
         Ok(skip_damaged(rows.into_iter().map(|row| summary(row, now))))
     }
 
     async fn read_quote(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         id: &str,
@@ -258,7 +265,7 @@ impl Store {
         let Some((content, order, order_key)) = sealed else {
             return Err(StoreError::Conflict(format!("the quotation {id} is being changed; read it again")));
         };
-        let key = self.order_key(shop, &order, order_key)?;
+        let key = self.store.orders().order_key(shop, &order, order_key)?;
         let QuoteContent { request: requested_at, prices } = key.decrypt_json(&content_aad(shop, id), &content)?;
         let offer = prices.zip(summary.valid_until).map(|(prices, valid_until)| QuoteOffer {
             quote: id.to_owned(),
@@ -270,7 +277,7 @@ impl Store {
 
     /// What is kept of the quotation that an order is kept for, for its export.
     pub(crate) async fn quote_of_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,
@@ -286,8 +293,8 @@ impl Store {
     }
 
     /// Closes what quotations are kept as when their offers have ended, and deletes those that nobody touched since `before`.
-    pub(crate) async fn sweep_quotes(&self, before: i64, now: i64) -> Result<u64, StoreError> {
-        let mut work = self.begin().await?;
+    pub(crate) async fn sweep_quotes(self, before: i64, now: i64) -> Result<u64, StoreError> {
+        let mut work = self.store.begin().await?;
         sqlx::query(
             "update orders set closed_at = $1 where closed_at is null and exists (
                  select 1 from quotes q where q.shop = orders.shop and q.order_id = orders.id

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::AnyConnection;
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::audit_log::NewAuditEntry;
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::notify::Subject;
 use crate::outcome::outcome_key_of;
@@ -34,15 +35,15 @@ pub enum AccountOutcomeState {
 }
 
 impl AccountOutcomeState {
-    /// How it is called in the tables.
+    /// Returns the name of the state in the database and in the API.
     pub fn name(&self) -> &'static str {
         match self {
             Self::New => "new",
-            Self::PendingApproval => "held",
+            Self::PendingApproval => "pending-approval",
             Self::Applied => "applied",
-            Self::Superseded => "replaced",
-            Self::Rejected => "refused",
-            Self::Resolved => "seen",
+            Self::Superseded => "superseded",
+            Self::Rejected => "rejected",
+            Self::Resolved => "resolved",
         }
     }
 
@@ -85,14 +86,14 @@ struct AccountOutcomeContent {
     reason: Option<String>,
 }
 
-impl Store {
+impl Webhooks<'_> {
     /// At most `limit` of what was said of a shop's accounts, in the order in which it was said, what came after the one of this id: all
     /// of it, or what is in one state. What cannot be read is in it as a note that says so.
     ///
     /// # Errors
     /// As the database says.
     pub async fn account_outcomes(
-        &self,
+        self,
         shop: &ShopId,
         state: Option<AccountOutcomeState>,
         after: Option<&str>,
@@ -108,14 +109,14 @@ impl Store {
         .bind(state.map(|state| state.name()))
         .bind(after)
         .bind(i64::from(limit))
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         rows.into_iter().map(|row| self.readable_account_outcome(row)).collect()
     }
 
     /// Of a shop or of all, one or all, in this state; in the order in which it was said. Each that cannot be read is an error of its own.
     pub(super) async fn read_account_outcomes(
-        &self,
+        self,
         connection: &mut AnyConnection,
         (shop, id, state): (Option<&ShopId>, Option<&str>, AccountOutcomeState),
     ) -> Result<Vec<Result<AccountOutcome, StoreError>>, StoreError> {
@@ -135,7 +136,7 @@ impl Store {
     /// At most `limit` pushes of any shop that the host has not looked at, in the order in which they came: those after this number, each
     /// with its own. Each that cannot be read is an error of its own.
     pub(super) async fn pending_pushes(
-        &self,
+        self,
         after: i64,
         limit: u32,
     ) -> Result<Vec<(i64, Result<AccountOutcome, StoreError>)>, StoreError> {
@@ -146,7 +147,7 @@ impl Store {
         )
         .bind(after)
         .bind(i64::from(limit))
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let rows = rows.into_iter().map(|(number, id, shop, account, said, state, outcomes, settled_at)| {
             (number, self.account_outcome((id, shop, account, said, state, outcomes, settled_at)))
@@ -154,7 +155,7 @@ impl Store {
         Ok(rows.collect())
     }
 
-    fn readable_account_outcome(&self, row: Row) -> Result<AccountOutcome, StoreError> {
+    fn readable_account_outcome(self, row: Row) -> Result<AccountOutcome, StoreError> {
         let (id, shop, account, _, state, at, settled_at) = &row;
         let what = aad("account outcome", shop, id);
         let readable = |error: StoreError| {
@@ -178,11 +179,11 @@ impl Store {
     }
 
     fn account_outcome(
-        &self,
+        self,
         (id, shop, account, sealed, state, at, settled_at): Row,
     ) -> Result<AccountOutcome, StoreError> {
         let what = aad("account outcome", &shop, &id);
-        let said: AccountOutcomeContent = serde_json::from_slice(&self.keys().decrypt(&what, &sealed)?)
+        let said: AccountOutcomeContent = serde_json::from_slice(&self.store.keys().decrypt(&what, &sealed)?)
             .map_err(|error| StoreError::corrupt(&what, error))?;
         Ok(AccountOutcome {
             shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
@@ -201,7 +202,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when it does not wait for that, and as the database says.
     pub async fn resolve_account_outcome(
-        &self,
+        self,
         shop: &ShopId,
         id: &str,
         actor: &str,
@@ -215,20 +216,20 @@ impl Store {
             .await
     }
 
-    pub(super) async fn pending_account_outcome(&self, shop: &ShopId, id: &str) -> Result<AccountOutcome, StoreError> {
+    pub(super) async fn pending_account_outcome(self, shop: &ShopId, id: &str) -> Result<AccountOutcome, StoreError> {
         let held = (Some(shop), Some(id), AccountOutcomeState::PendingApproval);
-        let found = self.read_account_outcomes(&mut *self.pool().acquire().await?, held).await?.pop();
+        let found = self.read_account_outcomes(&mut *self.store.pool().acquire().await?, held).await?.pop();
         found.ok_or_else(|| not_pending(id))?
     }
 
     pub(super) async fn set_account_outcome_state(
-        &self,
+        self,
         held: &AccountOutcome,
         state: AccountOutcomeState,
         (actor, what, settings): (&str, &str, Option<&serde_json::Value>),
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         self.move_account_outcome(&mut work, held, (held.outcome.clone(), held.reason.clone()), state, now).await?;
         let logged = |state: AccountOutcomeState| json!({ "id": held.id, "state": state.name(), "settings": settings });
         let (before, after) = (logged(held.state), logged(state));
@@ -241,14 +242,12 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 
     /// Takes something from the state that it was read in to another.
     pub(super) async fn move_account_outcome(
-        &self,
+        self,
         work: &mut WriteTransaction,
         from: &AccountOutcome,
         (outcome, reason): (Outcome, Option<String>),
@@ -265,7 +264,7 @@ impl Store {
         .bind(from.shop.as_str())
         .bind(&from.id)
         .bind(from.state.name())
-        .bind(self.keys().current().encrypt_json(&what, &AccountOutcomeContent { outcome, reason })?)
+        .bind(self.store.keys().current().encrypt_json(&what, &AccountOutcomeContent { outcome, reason })?)
         .bind(state.name())
         .bind(settled_at.then(|| milliseconds(now)))
         .execute(&mut **work)
@@ -279,7 +278,7 @@ impl Store {
     /// Keeps what was said of an account. Settings that were pushed are looked at by the host later, because their plugin has to
     /// be asked.
     pub(crate) async fn add_account_outcome(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         account: &AccountId,
@@ -295,7 +294,7 @@ impl Store {
     }
 
     pub(super) async fn insert_account_outcome(
-        &self,
+        self,
         work: &mut WriteTransaction,
         (shop, account): (&ShopId, &AccountId),
         outcome: Outcome,
@@ -312,7 +311,7 @@ impl Store {
         .bind(shop.as_str())
         .bind(account.as_str())
         .bind(kind)
-        .bind(self.keys().current().encrypt_json(&what, &AccountOutcomeContent { outcome, reason })?)
+        .bind(self.store.keys().current().encrypt_json(&what, &AccountOutcomeContent { outcome, reason })?)
         .bind(state.name())
         .bind(now)
         .execute(&mut **work)
@@ -321,7 +320,7 @@ impl Store {
     }
 
     async fn notify_account(
-        &self,
+        self,
         work: &mut WriteTransaction,
         (shop, account): (&ShopId, &AccountId),
         id: &str,
@@ -330,7 +329,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let data = json!({ "shop": shop, "account": account, "outcome": id, "state": state.name() });
         let (what, subject) = (format!("account.{kind}"), Subject::Account(account.as_str()));
-        self.notify_in(work, shop.as_str(), subject, (&what, data), now).await
+        self.store.notifications().notify_in(work, shop.as_str(), subject, (&what, data), now).await
     }
 }
 

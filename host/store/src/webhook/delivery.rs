@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use zeroize::Zeroizing;
 
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
+use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::vault::Key;
 
@@ -100,15 +101,37 @@ pub(super) fn details_aad(shop: &ShopId, id: &str) -> String {
     aad("webhook", shop.as_str(), id)
 }
 
-impl Store {
+/// How far a webhook delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DeliveryState {
+    /// It is to be run, or runs.
+    Received,
+    /// It has a successful response.
+    Answered,
+    /// It has none.
+    Failed,
+}
+
+impl DeliveryState {
+    /// Returns the name of the state in the database.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Answered => "answered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Webhooks<'_> {
     pub(super) fn encrypt_delivery(
-        &self,
+        self,
         seals: &EncryptionKeys<'_>,
         aad: &str,
         plain: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
         match seals {
-            EncryptionKeys::Store => self.keys().encrypt(aad, plain),
+            EncryptionKeys::Store => self.store.keys().encrypt(aad, plain),
             EncryptionKeys::Orders(keys) => {
                 let mut sealed = Zeroizing::new(plain.to_vec());
                 for key in *keys {
@@ -120,13 +143,13 @@ impl Store {
     }
 
     pub(super) fn decrypt_delivery(
-        &self,
+        self,
         seals: &EncryptionKeys<'_>,
         aad: &str,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         match seals {
-            EncryptionKeys::Store => self.keys().decrypt(aad, sealed),
+            EncryptionKeys::Store => self.store.keys().decrypt(aad, sealed),
             EncryptionKeys::Orders(keys) => {
                 let mut plain = Zeroizing::new(sealed.to_vec());
                 for key in keys.iter().rev() {
@@ -139,7 +162,7 @@ impl Store {
 
     /// The keys of the orders that a receipt is about; none when one of them was erased.
     pub(super) async fn delivery_keys(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         id: &str,
@@ -157,16 +180,16 @@ impl Store {
         }
         // Sorted here: each database sorts texts in its own way.
         let orders: std::collections::BTreeMap<_, _> = orders.into_iter().collect();
-        let keys = orders.into_iter().map(|(order, key)| self.order_key(shop, &order, key));
+        let keys = orders.into_iter().map(|(order, key)| self.store.orders().order_key(shop, &order, key));
         keys.collect::<Result<_, _>>().map(Some)
     }
 
     /// Writes what is known of a request anew.
     pub(super) async fn write_delivery(
-        &self,
+        self,
         work: &mut WriteTransaction,
         notice: &WebhookDelivery,
-        state: &str,
+        state: DeliveryState,
         told: &DeliveryDetails,
         seals: &EncryptionKeys<'_>,
     ) -> Result<(), StoreError> {
@@ -181,7 +204,7 @@ impl Store {
         let body = self.encrypt_delivery(seals, &body_aad(shop, &id), body)?;
         let told = self.encrypt_delivery(seals, &details_aad(shop, &id), &Zeroizing::new(json))?;
         let size = body.len().saturating_add(told.len());
-        self.receipt_quota().add(&notice.destination, size);
+        self.store.receipt_quota().add(&notice.destination, size);
         sqlx::query(
             "update webhook_deliveries set state = $3, received_at = $4, responded_at = $5, status = $6, body = $7, details = $8,
                  size = $9
@@ -189,7 +212,7 @@ impl Store {
         )
         .bind(shop.as_str())
         .bind(&id)
-        .bind(state)
+        .bind(state.name())
         .bind(milliseconds(notice.at))
         .bind(answered.map(|(at, _)| at))
         .bind(answered.map(|(_, status)| status))
@@ -203,7 +226,7 @@ impl Store {
 
     /// The answer that was given, when it was kept: what an erased order's notice was told beyond its status is forgotten.
     pub(super) async fn completed_response(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         id: &str,
@@ -228,7 +251,7 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn failed_webhook_deliveries(
-        &self,
+        self,
         shop: &ShopId,
         after: Option<(SystemTime, &str)>,
         limit: u32,
@@ -243,7 +266,7 @@ impl Store {
         .bind(i64::from(limit))
         .bind(after.map_or(i64::MAX, |(came, _)| milliseconds(came)))
         .bind(after.map_or("", |(_, id)| id))
-        .fetch_all(self.pool())
+        .fetch_all(self.store.pool())
         .await?;
         let rows = rows.into_iter().map(|(id, account, endpoint, attempts, came, body, told)| {
             let what = details_aad(shop, &id);
@@ -273,7 +296,7 @@ impl Store {
 
     /// The request of a notice under the store's key, and why it was not answered well.
     fn failed_webhook_delivery(
-        &self,
+        self,
         shop: &ShopId,
         id: &str,
         body: Option<Vec<u8>>,

@@ -10,16 +10,17 @@ use cartwright::webhook::{
 };
 use cartwright::{AccountId, ShopId};
 
-use super::delivery::{DeliveryDetails, EncryptionKeys, delivery_id};
+use super::delivery::{DeliveryDetails, DeliveryState, EncryptionKeys, delivery_id};
 use super::quota::RETRY_AFTER;
 use crate::database::{Store, WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob};
+use crate::facades::Webhooks;
 use crate::outcome::{self, OutcomeSource};
 use crate::vault::Key;
 
 /// The orders that something is said of, by id, each with its key.
-type Orders = BTreeMap<String, Key>;
+type OrderKeys = BTreeMap<String, Key>;
 
 /// What becomes of a notice that came.
 enum TakeIn {
@@ -34,7 +35,7 @@ enum TakeIn {
 #[async_trait]
 impl WebhookDeliveryStore for Store {
     async fn begin(&self, notice: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
-        match self.begin_delivery(notice).await.map_err(store_error)? {
+        match self.webhooks().begin_delivery(notice).await.map_err(store_error)? {
             TakeIn::Run => Ok(None),
             TakeIn::Repeat(response) => Ok(Some(response)),
             TakeIn::QuotaFull => Err(WebhookDeliveryStoreError::QuotaFull { retry_after: RETRY_AFTER }),
@@ -47,11 +48,11 @@ impl WebhookDeliveryStore for Store {
         effects: Effects,
         response: &WebhookResponse,
     ) -> Result<WebhookResponse, WebhookDeliveryStoreError> {
-        self.complete_delivery(notice, effects, response).await.map_err(store_error)
+        self.webhooks().complete_delivery(notice, effects, response).await.map_err(store_error)
     }
 
     async fn fail(&self, notice: &WebhookDelivery, reason: &str) -> Result<(), WebhookDeliveryStoreError> {
-        self.fail_delivery(notice, reason).await.map_err(store_error)
+        self.webhooks().fail_delivery(notice, reason).await.map_err(store_error)
     }
 
     async fn apply(
@@ -63,7 +64,7 @@ impl WebhookDeliveryStore for Store {
         let applied = async {
             let mut work = self.begin().await?;
             let source = format!("{}:{}@{}", destination.account, destination.endpoint, milliseconds(at));
-            self.apply_effects(&mut work, destination, &source, effects, milliseconds(at)).await?;
+            self.webhooks().apply_effects(&mut work, destination, &source, effects, milliseconds(at)).await?;
             work.commit().await?;
             self.nudge();
             Ok(())
@@ -76,10 +77,10 @@ fn store_error(error: StoreError) -> WebhookDeliveryStoreError {
     WebhookDeliveryStoreError::Failed(error.to_string())
 }
 
-impl Store {
-    async fn begin_delivery(&self, notice: &WebhookDelivery) -> Result<TakeIn, StoreError> {
+impl Webhooks<'_> {
+    async fn begin_delivery(self, notice: &WebhookDelivery) -> Result<TakeIn, StoreError> {
         let has_room = self.has_room_for(notice).await?;
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         if let Some(before) = self.lock_delivery(&mut work, notice, 1).await?
             && !(notice.duplicate_since.is_some() && is_superseded(&mut work, notice).await?)
         {
@@ -92,19 +93,25 @@ impl Store {
         }
         // What was known of it is of another time: a body that says the same anew.
         self.untie(&mut work, notice).await?;
-        self.write_delivery(&mut work, notice, "taken", &DeliveryDetails::of(&notice.request), &EncryptionKeys::Store)
-            .await?;
+        self.write_delivery(
+            &mut work,
+            notice,
+            DeliveryState::Received,
+            &DeliveryDetails::of(&notice.request),
+            &EncryptionKeys::Store,
+        )
+        .await?;
         work.commit().await?;
         Ok(TakeIn::Run)
     }
 
     async fn complete_delivery(
-        &self,
+        self,
         notice: &WebhookDelivery,
         effects: Effects,
         response: &WebhookResponse,
     ) -> Result<WebhookResponse, StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         if let Some(before) = self.lock_delivery(&mut work, notice, 0).await? {
             return Ok(before);
         }
@@ -123,20 +130,20 @@ impl Store {
         let keys: Vec<Key> = orders.into_values().collect();
         let seals = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
         let details = DeliveryDetails::answered(&notice.request, response);
-        self.write_delivery(&mut work, notice, "answered", &details, &seals).await?;
+        self.write_delivery(&mut work, notice, DeliveryState::Answered, &details, &seals).await?;
         work.commit().await?;
-        self.receipt_quota().clear_full(to);
-        self.nudge();
+        self.store.receipt_quota().clear_full(to);
+        self.store.nudge();
         Ok(response.clone())
     }
 
-    async fn fail_delivery(&self, notice: &WebhookDelivery, reason: &str) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+    async fn fail_delivery(self, notice: &WebhookDelivery, reason: &str) -> Result<(), StoreError> {
+        let mut work = self.store.begin().await?;
         // Another call may have answered it well meanwhile: then it did not fail.
         if self.lock_delivery(&mut work, notice, 0).await?.is_none() {
             self.untie(&mut work, notice).await?;
             let details = DeliveryDetails { reason: Some(reason.to_owned()), ..DeliveryDetails::of(&notice.request) };
-            self.write_delivery(&mut work, notice, "failed", &details, &EncryptionKeys::Store).await?;
+            self.write_delivery(&mut work, notice, DeliveryState::Failed, &details, &EncryptionKeys::Store).await?;
             work.commit().await?;
         }
         Ok(())
@@ -145,7 +152,7 @@ impl Store {
     /// Has this notice's row to itself until the transaction ends, and gives the answer when there is one that holds. `more` is how
     /// often it came.
     async fn lock_delivery(
-        &self,
+        self,
         work: &mut WriteTransaction,
         notice: &WebhookDelivery,
         more: i64,
@@ -174,7 +181,7 @@ impl Store {
         }
     }
 
-    async fn untie(&self, work: &mut WriteTransaction, notice: &WebhookDelivery) -> Result<(), StoreError> {
+    async fn untie(self, work: &mut WriteTransaction, notice: &WebhookDelivery) -> Result<(), StoreError> {
         sqlx::query("delete from webhook_delivery_orders where shop = $1 and delivery_id = $2")
             .bind(notice.destination.shop.as_str())
             .bind(delivery_id(notice))
@@ -186,13 +193,13 @@ impl Store {
     /// Applies what comes of a webhook. `source` names the webhook, another for each time that it comes. Gives the orders that it
     /// is about.
     async fn apply_effects(
-        &self,
+        self,
         work: &mut WriteTransaction,
         to: &Destination,
         source: &str,
         effects: Effects,
         now: i64,
-    ) -> Result<Orders, StoreError> {
+    ) -> Result<OrderKeys, StoreError> {
         let said = effects.outcomes.iter().filter_map(|(order, _)| order.as_deref());
         let message_orders = effects.messages.iter().map(|message| message.order.as_str());
         let (ids, orders) = self.orders_named(work, &to.shop, said.chain(message_orders)).await?;
@@ -212,23 +219,25 @@ impl Store {
                 with_statuses.insert(order);
             }
             let about = OutcomeSource { shop: &to.shop, order, account: &to.account, job: None, key };
-            self.add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
+            self.store.outcomes().add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
         }
         for order in with_statuses {
-            self.close_if_last(work, &to.shop, order, now).await?;
+            self.store.outcomes().close_if_last(work, &to.shop, order, now).await?;
         }
         for OrderMessage { id, at, order, message } in effects.messages {
             let (order, _) = named(&order)?;
             let job = message_recipient(work, &to.shop, &to.account, order).await?;
             let id = format!("webhook:{id}");
-            self.add_message_event(
-                work,
-                &to.shop,
-                order,
-                outcome::OrderMessageEvent { id, at: milliseconds(at), message },
-                job,
-            )
-            .await?;
+            self.store
+                .outcomes()
+                .add_message_event(
+                    work,
+                    &to.shop,
+                    order,
+                    outcome::OrderMessageEvent { id, at: milliseconds(at), message },
+                    job,
+                )
+                .await?;
         }
         Ok(orders)
     }
@@ -236,12 +245,12 @@ impl Store {
     /// The orders of these references, by reference and by id. Nobody forgets them before this transaction ends; they are locked in
     /// the order of their ids, so that two webhooks about the same orders do not wait for each other.
     async fn orders_named(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         references: impl Iterator<Item = &str>,
-    ) -> Result<(BTreeMap<String, String>, Orders), StoreError> {
-        let (mut ids, mut orders) = (BTreeMap::new(), Orders::new());
+    ) -> Result<(BTreeMap<String, String>, OrderKeys), StoreError> {
+        let (mut ids, mut orders) = (BTreeMap::new(), OrderKeys::new());
         for reference in references.collect::<BTreeSet<_>>() {
             let found: Option<(String,)> =
                 sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")
@@ -252,7 +261,7 @@ impl Store {
             ids.extend(found.map(|(id,)| (reference.to_owned(), id)));
         }
         for id in ids.values().collect::<BTreeSet<_>>() {
-            orders.insert(id.clone(), self.lock_order(work, shop, id).await?);
+            orders.insert(id.clone(), self.store.orders().lock_order(work, shop, id).await?);
         }
         Ok((ids, orders))
     }

@@ -8,13 +8,15 @@ use cartwright::types::Outcome;
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
-use super::delivery::{DeliveryDetails, EncryptionKeys, body_aad, details_aad};
+use super::delivery::{DeliveryDetails, DeliveryState, EncryptionKeys, body_aad, details_aad};
 use crate::customer::emails_of;
-use crate::database::{Store, WriteTransaction, moment};
+use crate::database::{WriteTransaction, moment};
 use crate::error::StoreError;
 use crate::export::at;
+use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::order::StoredOrder;
+use crate::outcome::OutcomeSelection;
 
 /// So many are looked through at once.
 const PAGE: i64 = 100;
@@ -24,11 +26,11 @@ const MIN_NAME_BYTES: usize = 5;
 /// A request under the store's key: its id, its state, its body and the rest.
 type UnlinkedDelivery = (String, String, Option<Vec<u8>>, Option<Vec<u8>>);
 
-impl Store {
+impl Webhooks<'_> {
     /// The names by which an order may stand in what vendors sent: its references and its lines', the vendors' own, and every e-mail
     /// address that it was billed or delivered to in any of its versions.
     pub(crate) async fn names_of_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         id: &str,
@@ -41,15 +43,15 @@ impl Store {
                 .await?;
         let mut names: Vec<String> = references.into_iter().map(|(reference,)| reference).collect();
         // What cannot be read names nothing.
-        let known = match self.read_order(connection, shop, id).await {
+        let known = match self.store.orders().read_order(connection, shop, id).await {
             Ok(known) => known,
             Err(StoreError::Corrupt(_)) => None,
             Err(error) => return Err(error),
         };
         let Some(StoredOrder { key, order, .. }) = known else { return Ok(names) };
         names.extend(emails_of(&order).into_iter().map(|email| email.as_str().to_owned()));
-        names.extend(self.emails_of_events(connection, &key, shop, id).await?);
-        match self.outcomes_in(connection, &key, shop, id).await {
+        names.extend(self.store.personal_data().emails_of_events(connection, &key, shop, id).await?);
+        match self.store.outcomes().outcomes_in(connection, &key, shop, id, OutcomeSelection::All).await {
             Ok(outcomes) => names.extend(outcomes.into_iter().filter_map(|said| match said.outcome {
                 Outcome::VendorReference(named) => Some(named.reference),
                 _ => None,
@@ -64,7 +66,7 @@ impl Store {
     /// Forgets the requests, and what was said of accounts, in which one of these names stands; gives how many. A request that was
     /// answered keeps its status, so that it is answered again.
     pub(crate) async fn delete_by_name(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         names: &[String],
@@ -73,7 +75,7 @@ impl Store {
     }
 
     async fn delete_deliveries(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         names: &[String],
@@ -94,21 +96,20 @@ impl Store {
             let Some((last, ..)) = page.last() else { return Ok(count) };
             after.clone_from(last);
             for (id, state, body, told) in page {
-                let is_named = |aad: &str, sealed: Option<Vec<u8>>| match sealed.map(|it| self.keys().decrypt(aad, &it))
-                {
-                    Some(Ok(plain)) => Ok(contains_name(&plain, names)),
-                    // What cannot be read may name anybody, and nobody can read it.
-                    Some(Err(StoreError::Corrupt(_))) | None => Ok(false),
-                    Some(Err(error)) => Err(error),
-                };
+                let is_named =
+                    |aad: &str, sealed: Option<Vec<u8>>| match sealed.map(|it| self.store.keys().decrypt(aad, &it)) {
+                        Some(Ok(plain)) => Ok(contains_name(&plain, names)),
+                        // What cannot be read may name anybody, and nobody can read it.
+                        Some(Err(StoreError::Corrupt(_))) | None => Ok(false),
+                        Some(Err(error)) => Err(error),
+                    };
                 if !is_named(&body_aad(shop, &id), body)? && !is_named(&details_aad(shop, &id), told)? {
                     continue;
                 }
-                let forget = match state.as_str() {
-                    "answered" => {
-                        "update webhook_deliveries set body = null, details = null, size = 0 where shop = $1 and id = $2"
-                    }
-                    _ => "delete from webhook_deliveries where shop = $1 and id = $2",
+                let forget = if state == DeliveryState::Answered.name() {
+                    "update webhook_deliveries set body = null, details = null, size = 0 where shop = $1 and id = $2"
+                } else {
+                    "delete from webhook_deliveries where shop = $1 and id = $2"
                 };
                 sqlx::query(forget).bind(shop.as_str()).bind(id).execute(&mut **work).await?;
                 count += 1;
@@ -117,7 +118,7 @@ impl Store {
     }
 
     async fn delete_account_outcomes(
-        &self,
+        self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         names: &[String],
@@ -135,7 +136,7 @@ impl Store {
             let Some((last, _)) = page.last() else { return Ok(count) };
             after.clone_from(last);
             for (id, sealed) in page {
-                match self.keys().decrypt(&aad("account outcome", shop.as_str(), &id), &sealed) {
+                match self.store.keys().decrypt(&aad("account outcome", shop.as_str(), &id), &sealed) {
                     Ok(plain) if contains_name(&plain, names) => {}
                     Ok(_) | Err(StoreError::Corrupt(_)) => continue,
                     Err(error) => return Err(error),
@@ -148,7 +149,7 @@ impl Store {
 
     /// The requests that were about this order and no other, in the open.
     pub(crate) async fn requests_of_order(
-        &self,
+        self,
         connection: &mut AnyConnection,
         shop: &ShopId,
         order: &str,

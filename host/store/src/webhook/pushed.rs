@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 
 use super::account::{AccountOutcome, AccountOutcomeState as State};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, in_time, milliseconds};
+use crate::database::{WriteTransaction, in_time, milliseconds};
 use crate::error::StoreError;
+use crate::facades::Webhooks;
 
 /// So many pushes are read at once.
 const BATCH: u32 = 100;
@@ -45,7 +46,7 @@ struct PushedChange<'a> {
     what: &'static str,
 }
 
-impl Store {
+impl Webhooks<'_> {
     /// Looks at what vendors pushed since the last time: takes what may take effect at once and is valid, into the store and the
     /// host, and holds the rest with the reason. A [`Worker`](crate::Worker) calls it when it starts and after each webhook. Returns
     /// how many pushes could not be looked at now, because the host does not run their account or its plugin was too busy: call it
@@ -53,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// As the database says.
-    pub async fn process_pushed_settings(&self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
+    pub async fn process_pushed_settings(self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
         let (mut left, mut later, mut last) = (0, BTreeSet::new(), i64::MIN);
         loop {
             let pushes = in_time(self.pending_pushes(last, BATCH)).await?;
@@ -74,12 +75,7 @@ impl Store {
     }
 
     /// False when the push cannot be looked at now.
-    async fn is_settled(
-        &self,
-        host: &Cartwright,
-        pushed: &AccountOutcome,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
+    async fn is_settled(self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<bool, StoreError> {
         match self.process(host, pushed, now).await {
             // Or another node was quicker.
             Ok(()) | Err(PushedError::Store(StoreError::NotFound { .. })) => Ok(true),
@@ -98,7 +94,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when they are not held, [`PushedError::Setup`] when they are not valid or links do not go with them.
     pub async fn approve_pushed_settings(
-        &self,
+        self,
         host: &Cartwright,
         shop: &ShopId,
         id: &str,
@@ -124,7 +120,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when they are not held, and as the database says.
     pub async fn reject_pushed_settings(
-        &self,
+        self,
         shop: &ShopId,
         id: &str,
         actor: &str,
@@ -136,7 +132,7 @@ impl Store {
         self.set_account_outcome_state(&pushed, State::Rejected, (actor, "reject-settings", Some(&refused)), now).await
     }
 
-    async fn process(&self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<(), PushedError> {
+    async fn process(self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<(), PushedError> {
         let Outcome::PushSettings(settings) = pushed.outcome.clone() else { return Err(no_push(&pushed.id).into()) };
         // Also those that the account has already: of "41, 42, 41" nothing is left to be approved.
         let superseded_settings = names(&settings);
@@ -151,7 +147,7 @@ impl Store {
         self.change(host, &change, now).await
     }
 
-    async fn change(&self, host: &Cartwright, change: &PushedChange<'_>, now: SystemTime) -> Result<(), PushedError> {
+    async fn change(self, host: &Cartwright, change: &PushedChange<'_>, now: SystemTime) -> Result<(), PushedError> {
         for _ in 1..MAX_ATTEMPTS {
             match self.try_change(host, change, now).await {
                 Err(PushedError::Store(StoreError::Conflict(_))) => {}
@@ -162,13 +158,14 @@ impl Store {
     }
 
     async fn try_change(
-        &self,
+        self,
         host: &Cartwright,
         change: &PushedChange<'_>,
         now: SystemTime,
     ) -> Result<(), PushedError> {
         let PushedChange { pushed, settings, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
+        let served = host.shop_state(shop)?;
         let mut account = self.stored_account(shop, id).await?;
         let kept = account.versions.entry(account.current).or_default();
         let (mut before, after) = (Map::new(), as_entered(settings));
@@ -177,21 +174,23 @@ impl Store {
             before.insert(setting.name.clone(), old.as_ref().and_then(form_value).unwrap_or_default());
         }
         account.revision += 1;
-        if !after.is_empty() {
-            host.check_account(shop, account.clone()).await?;
-        }
+        let planned = match after.is_empty() {
+            true => None,
+            false => Some(host.plan_account_snapshot(&served, account.clone()).await?),
+        };
         in_time(self.apply_change(change, &account, (before, after), now)).await?;
-        if settings.is_empty() {
-            return Ok(());
+        if let Some(planned) = planned
+            && host.publish(Some(&served), planned).is_err()
+        {
+            // Another change of the shop was published first, so that it is served as it is stored by now.
+            self.store.restore_shop(host, shop).await??;
         }
-        // What is kept by now: somebody else may have changed the account since.
-        let account = self.stored_account(shop, id).await?;
-        Ok(host.restore_account(shop, account).await?)
+        Ok(())
     }
 
     /// Writes a change down, with the account's settings `before` and `after` it.
     async fn apply_change(
-        &self,
+        self,
         change: &PushedChange<'_>,
         account: &AccountSnapshot,
         (before, after): (Map<String, Value>, Map<String, Value>),
@@ -199,7 +198,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let PushedChange { pushed, settings, pending, superseded_settings, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         // The rest of the push is taken from this row, which then says what took effect.
         let outcome = Outcome::PushSettings(settings.clone());
         self.move_account_outcome(&mut work, pushed, (outcome, None), State::Applied, now).await?;
@@ -210,7 +209,7 @@ impl Store {
             self.insert_account_outcome(&mut work, (shop, id), rest, state, milliseconds(pushed.at)).await?;
         }
         if !after.is_empty() {
-            self.save_account_in(&mut work, shop, account, now).await?;
+            self.store.shops().save_account_in(&mut work, shop, account, now).await?;
             let (before, after) = (Value::Object(before), Value::Object(after));
             let entry = NewAuditEntry {
                 actor: change.actor,
@@ -226,20 +225,15 @@ impl Store {
         work.commit().await
     }
 
-    async fn stored_account(&self, shop: &ShopId, id: &AccountId) -> Result<AccountSnapshot, StoreError> {
-        let found = in_time(self.accounts(shop)).await?.into_iter().find(|account| account.id == *id);
+    async fn stored_account(self, shop: &ShopId, id: &AccountId) -> Result<AccountSnapshot, StoreError> {
+        let found = in_time(self.store.shops().accounts(shop)).await?.into_iter().find(|account| account.id == *id);
         found.ok_or_else(|| StoreError::NotFound { what: "account", id: id.to_string() })
     }
 
     /// Holds a whole push.
-    async fn hold_for_approval(
-        &self,
-        pushed: &AccountOutcome,
-        reason: &str,
-        now: SystemTime,
-    ) -> Result<(), StoreError> {
+    async fn hold_for_approval(self, pushed: &AccountOutcome, reason: &str, now: SystemTime) -> Result<(), StoreError> {
         let held = async {
-            let mut work = self.begin().await?;
+            let mut work = self.store.begin().await?;
             if let Outcome::PushSettings(settings) = &pushed.outcome {
                 self.supersede_pending(&mut work, pushed, &names(settings), now).await?;
             }
@@ -252,7 +246,7 @@ impl Store {
 
     /// What waits for approval and is pushed anew waits no longer: approving it later would bring the older values back.
     async fn supersede_pending(
-        &self,
+        self,
         work: &mut WriteTransaction,
         pushed: &AccountOutcome,
         superseded_settings: &BTreeSet<String>,

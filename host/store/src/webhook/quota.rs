@@ -17,11 +17,12 @@ use cartwright::webhook::{Destination, WebhookDelivery};
 use cartwright::{AccountId, ShopId};
 
 use super::delivery::delivery_id;
-use crate::database::{Store, WriteTransaction};
+use crate::database::WriteTransaction;
 use crate::error::StoreError;
+use crate::facades::Webhooks;
 use crate::quota::Quota;
 
-/// Bytes of each account that are kept of webhooks, unless [`Store::set_webhook_quota`] says otherwise: 256 MiB.
+/// Bytes of each account that are kept of webhooks, unless [`Webhooks::set_webhook_quota`] says otherwise: 256 MiB.
 pub const DEFAULT_WEBHOOK_QUOTA_BYTES: u64 = 256 << 20;
 /// When a notice that was refused is to be sent again. For as long the database is not asked whether there is room.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -89,17 +90,17 @@ impl ReceiptQuota {
     }
 }
 
-impl Store {
+impl Webhooks<'_> {
     /// Sets how many bytes are kept of the webhooks of each account. When they are more, those that were answered give room, the
     /// oldest first; where that is not enough, new ones are refused and are to be sent again.
-    pub fn set_webhook_quota(&self, bytes: u64) {
-        self.receipt_quota().quota.set_bytes(bytes);
+    pub fn set_webhook_quota(self, bytes: u64) {
+        self.store.receipt_quota().quota.set_bytes(bytes);
     }
 
     /// Is there room for a notice in its account's quota? Makes it where notices that were answered can give it.
-    pub(super) async fn has_room_for(&self, notice: &WebhookDelivery) -> Result<bool, StoreError> {
+    pub(super) async fn has_room_for(self, notice: &WebhookDelivery) -> Result<bool, StoreError> {
         let (account, bytes) = (account_of(&notice.destination), request_bytes(&notice.request));
-        let receipts = self.receipt_quota();
+        let receipts = self.store.receipt_quota();
         if let Some(has_room) = receipts.has_room(&account, bytes) {
             return Ok(has_room);
         }
@@ -128,7 +129,7 @@ impl Store {
 
     /// Is a notice kept already with a body of this size, so that it takes no more room than it has?
     pub(super) async fn takes_no_more_room(
-        &self,
+        self,
         work: &mut WriteTransaction,
         notice: &WebhookDelivery,
     ) -> Result<bool, StoreError> {
@@ -142,19 +143,19 @@ impl Store {
         Ok(found.is_some())
     }
 
-    async fn receipt_bytes(&self, (shop, account): &AccountKey) -> Result<u64, StoreError> {
+    async fn receipt_bytes(self, (shop, account): &AccountKey) -> Result<u64, StoreError> {
         let (used,): (i64,) = sqlx::query_as(
             "select cast(coalesce(sum(size), 0) as bigint) from webhook_deliveries where shop = $1 and account = $2",
         )
         .bind(shop.as_str())
         .bind(account.as_str())
-        .fetch_one(self.pool())
+        .fetch_one(self.store.pool())
         .await?;
         Ok(used.unsigned_abs())
     }
 
     /// Gives up what is kept of notices that were answered, until no more than `target` is used. Returns what is used then.
-    async fn give_up_answered(&self, account: &AccountKey, used: u64, target: u64) -> Result<u64, StoreError> {
+    async fn give_up_answered(self, account: &AccountKey, used: u64, target: u64) -> Result<u64, StoreError> {
         let mut left = used;
         for what in GIVEN_UP {
             left = left.saturating_sub(self.give_up(account, what, left.saturating_sub(target)).await?);
@@ -171,7 +172,7 @@ impl Store {
 
     /// Gives up one part of what is kept, of the oldest first, until this many bytes are free. Returns how many are.
     async fn give_up(
-        &self,
+        self,
         (shop, account): &AccountKey,
         (select, update): (&'static str, &'static str),
         bytes: u64,
@@ -182,12 +183,12 @@ impl Store {
                 .bind(shop.as_str())
                 .bind(account.as_str())
                 .bind(RECEIPTS_PER_STEP)
-                .fetch_all(self.pool())
+                .fetch_all(self.store.pool())
                 .await?;
             if oldest.is_empty() {
                 break;
             }
-            let mut work = self.begin().await?;
+            let mut work = self.store.begin().await?;
             for (id, size) in oldest {
                 if freed >= bytes {
                     break;

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use cartwright::ShopId;
 use cartwright::webhook::{Destination, Selector, StoredWebhookToken, WebhookToken, WebhookUrlUse};
 
-use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, milliseconds, moment};
+use crate::audit_log::NewAuditEntry;
+use crate::database::{milliseconds, moment};
 use crate::error::StoreError;
 use crate::export::at;
+use crate::facades::Webhooks;
 use crate::shops::require_account;
 
 /// An account is set up while one of its links is present, and while it has none yet: after a vendor swap all of them are past.
@@ -39,14 +40,14 @@ pub struct WebhookUrlInfo {
     pub use_state: WebhookUrlUse,
 }
 
-impl Store {
+impl Webhooks<'_> {
     /// Makes a new address for an endpoint, beside those that it has, and logs who did. [`WebhookToken::reveal`] shows it, and
     /// nothing does later.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the account is not kept, and as the database says.
     pub async fn create_webhook_url(
-        &self,
+        self,
         to: &Destination,
         actor: &str,
         now: SystemTime,
@@ -54,7 +55,7 @@ impl Store {
         let address = WebhookToken::generate()
             .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
         let stored = address.stored(to.clone());
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         require_account(&mut work, &to.shop, &to.account).await?;
         sqlx::query(
             "insert into webhook_urls (selector, hash, shop, account, endpoint, created_at)
@@ -78,8 +79,7 @@ impl Store {
             after: Some(&after),
             ..NewAuditEntry::default()
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
+        work.commit_audited(&entry, now).await?;
         Ok(address)
     }
 
@@ -88,7 +88,7 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn webhook_url(
-        &self,
+        self,
         selector: Selector,
     ) -> Result<Option<(StoredWebhookToken, WebhookUrlUse)>, StoreError> {
         let found = self.read_addresses(Some(selector), None, None, 1).await?.pop();
@@ -102,7 +102,7 @@ impl Store {
     /// # Errors
     /// As the database says.
     pub async fn webhook_urls(
-        &self,
+        self,
         shop: &ShopId,
         after: Option<Selector>,
         limit: u32,
@@ -125,7 +125,7 @@ impl Store {
     }
 
     async fn read_addresses(
-        &self,
+        self,
         selector: Option<Selector>,
         shop: Option<&ShopId>,
         after: Option<&str>,
@@ -136,7 +136,7 @@ impl Store {
             .bind(shop.map(ShopId::as_str))
             .bind(after)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(self.pool())
+            .fetch_all(self.store.pool())
             .await?)
     }
 
@@ -146,14 +146,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the shop has no such address, and as the database says.
     pub async fn revoke_webhook_url(
-        &self,
+        self,
         shop: &ShopId,
         selector: Selector,
         ends: SystemTime,
         actor: &str,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let mut work = self.begin().await?;
+        let mut work = self.store.begin().await?;
         let selector = selector.to_string();
         // Nobody else changes it before this transaction ends.
         let found: Option<(Option<i64>,)> = sqlx::query_as(
@@ -181,9 +181,7 @@ impl Store {
             after: Some(&after),
             secrets: &[],
         };
-        append_audit_entry(&mut work, &entry, milliseconds(now)).await?;
-        work.commit().await?;
-        Ok(())
+        work.commit_audited(&entry, now).await
     }
 }
 

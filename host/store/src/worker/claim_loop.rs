@@ -106,7 +106,7 @@ impl WorkerState {
     }
 
     async fn next(&self) -> Result<Option<Claim>, StoreError> {
-        in_time(self.store.claim(&self.settings.name, self.clock.now(), self.settings.lease)).await
+        in_time(self.store.jobs().claim(&self.settings.name, self.clock.now(), self.settings.lease)).await
     }
 
     /// Waits until the database is available again. Leases may have expired meanwhile: they are renewed before anything

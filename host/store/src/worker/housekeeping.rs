@@ -77,7 +77,7 @@ impl WorkerState {
         let mut nudged = self.store.nudged();
         loop {
             nudged.mark_unchanged();
-            match self.store.process_pushed_settings(&self.host, self.clock.now()).await {
+            match self.store.webhooks().process_pushed_settings(&self.host, self.clock.now()).await {
                 Ok(0) => {}
                 Ok(left) => {
                     tracing::info!(worker = self.settings.name, left, "some pushed settings cannot be looked at now");

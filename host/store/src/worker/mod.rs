@@ -1,11 +1,11 @@
 //! The worker: claims jobs and runs them side by side, for as long as the process lives.
 //!
 //! Beside them it keeps house: notifications are sent as they become due ([`Notifier`](crate::Notifier)), settings that vendors
-//! pushed are looked at ([`Store::process_pushed_settings`]), and what is past its time is deleted ([`Store::sweep`], soon after the start
+//! pushed are looked at ([`Webhooks::process_pushed_settings`](crate::Webhooks::process_pushed_settings)), and what is past its time is deleted ([`Store::sweep`], soon after the start
 //! and every hour).
 //!
 //! What becomes of a job after each run is not decided here: [`next_step`](cartwright::durable::next_step) decides,
-//! [`Store::finish`] writes it down. A worker survives everything that a job, a plugin or the database does to it: a run that panics
+//! [`Jobs::finish`](crate::Jobs::finish) writes it down. A worker survives everything that a job, a plugin or the database does to it: a run that panics
 //! is a lost one, and while the database is away it waits.
 //!
 //! Time comes from two clocks. What is due and until when a lease holds follows the [`Clock`] that the runs are given, so that a
@@ -169,7 +169,7 @@ impl WorkerState {
         let mut kept = Ok(());
         let leases: Vec<Lease> = self.running_jobs().values().map(|running_jobs| running_jobs.lease.clone()).collect();
         for lease in leases {
-            let heartbeat = in_time(self.store.heartbeat(&lease, self.clock.now(), self.settings.lease)).await;
+            let heartbeat = in_time(self.store.jobs().heartbeat(&lease, self.clock.now(), self.settings.lease)).await;
             let running_jobs = self.running_jobs();
             // It may have ended, and been claimed again, while it was asked for.
             let Some(running_jobs) = running_jobs

@@ -61,7 +61,7 @@ impl WorkerState {
             () = reached(&mut phase, Phase::GivingBack) => {}
         }
         let id = claim.lease.job.clone();
-        match in_time(self.store.release(&claim.lease, self.clock.now())).await {
+        match in_time(self.store.jobs().release(&claim.lease, self.clock.now())).await {
             Ok(()) => RunOutcome::Released(id),
             Err(StoreError::LeaseLost(_)) => RunOutcome::Finished,
             Err(error) => {
@@ -96,7 +96,7 @@ impl WorkerState {
     /// write.
     async fn write_run_end(&self, lease: &Lease, ended: Result<&RunEnd, &RunError>) -> bool {
         loop {
-            match in_time(self.store.finish(lease, ended, self.clock.now())).await {
+            match in_time(self.store.jobs().finish(lease, ended, self.clock.now())).await {
                 Ok(_) => return true,
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => {
                     tracing::warn!(job = lease.job, %error, "how the run ended cannot be written now");

@@ -34,7 +34,7 @@ fn backend() -> NewAccessKey {
 
 async fn opened(database: &Database) -> Store {
     let store = database.open().await;
-    store.save_shop(&rings(), at(0)).await.unwrap();
+    store.shops().save_shop(&rings(), at(0)).await.unwrap();
     store
 }
 
@@ -43,12 +43,12 @@ fn text(secret: &Secret) -> String {
 }
 
 async fn made(store: &Store, key: &NewAccessKey) -> (String, String) {
-    let (id, secret) = store.create_access_key(key, "ann", at(0)).await.unwrap();
+    let (id, secret) = store.access().create_access_key(key, "ann", at(0)).await.unwrap();
     (id, text(&secret))
 }
 
 async fn used(store: &Store, key: &str, now: SystemTime) -> Result<Access, AccessError> {
-    store.access_key(key, None, now).await
+    store.access().access_key(key, None, now).await
 }
 
 async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Database) {
@@ -74,11 +74,11 @@ async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Dat
             [&changed, &swapped, &session, &key[..key.len() - 1], &key.to_uppercase(), "", "cw_", "cw_admin_x_y"]
         {
             assert!(matches!(used(&store, wrong, at(1)).await, Err(AccessError::Unknown)), "{wrong}");
-            assert!(matches!(store.session(wrong, None, at(1)).await, Err(AccessError::Unknown)), "{wrong}");
+            assert!(matches!(store.access().session(wrong, None, at(1)).await, Err(AccessError::Unknown)), "{wrong}");
         }
     }
     let nowhere = new_key(Role::Integrator { shop: "nowhere".parse().unwrap() });
-    assert!(matches!(store.create_access_key(&nowhere, "ann", at(0)).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.access().create_access_key(&nowhere, "ann", at(0)).await, Err(StoreError::NotFound { .. })));
 }
 
 async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Database) {
@@ -87,7 +87,8 @@ async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Dat
     let (id, key) = made(&store, &NewAccessKey { networks, expires: Some(at(100)), ..backend() }).await;
     let from = |text: &str| Some(text.parse::<IpAddr>().unwrap());
     let wrong = format!("{}{}", &key[..key.len() - 48], "0".repeat(48));
-    let asked = async |key: &str, from: Option<IpAddr>, seconds: u64| store.access_key(key, from, at(seconds)).await;
+    let asked =
+        async |key: &str, from: Option<IpAddr>, seconds: u64| store.access().access_key(key, from, at(seconds)).await;
     assert!(asked(&key, from("10.1.2.3"), 1).await.is_ok());
     assert!(asked(&key, from("::ffff:10.1.2.3"), 1).await.is_ok());
     for elsewhere in [from("11.1.2.3"), from("::1"), None] {
@@ -96,7 +97,7 @@ async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Dat
     }
     assert!(asked(&key, from("10.1.2.3"), 99).await.is_ok());
     assert!(matches!(asked(&key, from("10.1.2.3"), 100).await, Err(AccessError::Expired(_))));
-    store.revoke_access_key(None, &id, "ann", at(50)).await.unwrap();
+    store.access().revoke_access_key(None, &id, "ann", at(50)).await.unwrap();
     assert!(matches!(asked(&key, from("10.1.2.3"), 50).await, Err(AccessError::Revoked(_))));
     assert!(matches!(asked(&wrong, from("10.1.2.3"), 50).await, Err(AccessError::Unknown)));
 }
@@ -104,33 +105,33 @@ async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Dat
 async fn a_key_is_exchanged_while_both_let_in(database: Database) {
     let store = opened(&database).await;
     let (id, old) = made(&store, &backend()).await;
-    let new = text(&store.rotate_access_key(None, &id, MINUTE, "ann", at(10)).await.unwrap());
+    let new = text(&store.access().rotate_access_key(None, &id, MINUTE, "ann", at(10)).await.unwrap());
     assert!(new.contains(&id) && new != old);
     for seconds in [10, 69] {
         assert!(used(&store, &old, at(seconds)).await.is_ok() && used(&store, &new, at(seconds)).await.is_ok());
     }
     assert!(matches!(used(&store, &old, at(70)).await, Err(AccessError::Unknown)));
     // At once, and only the last but one goes on.
-    let newest = text(&store.rotate_access_key(None, &id, Duration::ZERO, "ann", at(80)).await.unwrap());
+    let newest = text(&store.access().rotate_access_key(None, &id, Duration::ZERO, "ann", at(80)).await.unwrap());
     assert!(matches!(used(&store, &new, at(80)).await, Err(AccessError::Unknown)));
     assert!(used(&store, &newest, at(80)).await.is_ok());
-    store.revoke_access_key(None, &id, "ann", at(90)).await.unwrap();
-    let again = store.rotate_access_key(None, &id, MINUTE, "ann", at(91)).await;
+    store.access().revoke_access_key(None, &id, "ann", at(90)).await.unwrap();
+    let again = store.access().rotate_access_key(None, &id, MINUTE, "ann", at(91)).await;
     assert!(matches!(again, Err(StoreError::Conflict(_))));
 }
 
 async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
     let store = opened(&database).await;
     let other = cartwright::Shop { id: "other".parse().unwrap(), ..rings() };
-    store.save_shop(&other, at(0)).await.unwrap();
+    store.shops().save_shop(&other, at(0)).await.unwrap();
     let (id, key) = made(&store, &backend()).await;
     made(&store, &new_key(Role::Admin)).await;
-    assert_eq!(store.access_keys(Some(&shop()), None, 100).await.unwrap().len(), 1);
-    assert!(store.access_keys(Some(&other.id), None, 100).await.unwrap().is_empty());
-    assert_eq!(store.access_keys(None, None, 100).await.unwrap().len(), 2);
-    let revoked = store.revoke_access_key(Some(&other.id), &id, "eve", at(1)).await;
+    assert_eq!(store.access().access_keys(Some(&shop()), None, 100).await.unwrap().len(), 1);
+    assert!(store.access().access_keys(Some(&other.id), None, 100).await.unwrap().is_empty());
+    assert_eq!(store.access().access_keys(None, None, 100).await.unwrap().len(), 2);
+    let revoked = store.access().revoke_access_key(Some(&other.id), &id, "eve", at(1)).await;
     assert!(matches!(revoked, Err(StoreError::NotFound { .. })));
-    let rotated = store.rotate_access_key(Some(&other.id), &id, MINUTE, "eve", at(1)).await;
+    let rotated = store.access().rotate_access_key(Some(&other.id), &id, MINUTE, "eve", at(1)).await;
     assert!(matches!(rotated, Err(StoreError::NotFound { .. })));
     assert!(used(&store, &key, at(2)).await.is_ok());
 }
@@ -138,7 +139,7 @@ async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
 async fn when_a_key_was_used_is_written_once_a_minute(database: Database) {
     let store = opened(&database).await;
     let (_, key) = made(&store, &backend()).await;
-    let last = async || store.access_keys(None, None, 100).await.unwrap()[0].last_used;
+    let last = async || store.access().access_keys(None, None, 100).await.unwrap()[0].last_used;
     assert_eq!(last().await, None);
     for (seconds, noted) in [(10, 10), (69, 10), (70, 70), (200, 200)] {
         used(&store, &key, at(seconds)).await.unwrap();
@@ -149,11 +150,11 @@ async fn when_a_key_was_used_is_written_once_a_minute(database: Database) {
 async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Database) {
     let store = opened(&database).await;
     let (id, key) = made(&store, &new_key(Role::Integrator { shop: shop() })).await;
-    let new = text(&store.rotate_access_key(Some(&shop()), &id, MINUTE, "bob", at(1)).await.unwrap());
-    let session = text(&store.begin_session(&id, None, at(2)).await.unwrap());
-    store.end_session(&session, at(3)).await.unwrap();
-    store.revoke_access_key(Some(&shop()), &id, "cid", at(4)).await.unwrap();
-    let entries = store.audit_entries(Some(&shop()), None, 10).await.unwrap();
+    let new = text(&store.access().rotate_access_key(Some(&shop()), &id, MINUTE, "bob", at(1)).await.unwrap());
+    let session = text(&store.access().begin_session(&id, None, at(2)).await.unwrap());
+    store.access().end_session(&session, at(3)).await.unwrap();
+    store.access().revoke_access_key(Some(&shop()), &id, "cid", at(4)).await.unwrap();
+    let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
     let seen: Vec<_> = entries.iter().rev().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!(
         seen,
@@ -180,9 +181,9 @@ async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Data
 async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
     let store = opened(&database).await;
     let (id, _) = made(&store, &new_key(Role::Admin)).await;
-    let session = text(&store.begin_session(&id, None, at(0)).await.unwrap());
-    let idle = text(&store.begin_session(&id, None, at(0)).await.unwrap());
-    let asked = async |session: &str, seconds: u64| store.session(session, None, at(seconds)).await;
+    let session = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
+    let idle = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
+    let asked = async |session: &str, seconds: u64| store.access().session(session, None, at(seconds)).await;
     assert_eq!(asked(&session, 1).await.unwrap().access.role, Role::Admin);
     assert!(asked(&idle, 12 * HOUR - 1).await.is_ok());
     let mut seconds = 0;
@@ -206,42 +207,44 @@ async fn a_session_ends_with_its_key(database: Database) {
     let limited = NewAccessKey { networks, expires: Some(at(100)), ..new_key(Role::Admin) };
     let (id, _) = made(&store, &limited).await;
     let here = Some("10.0.0.1".parse().unwrap());
-    let begun = async |seconds: u64| text(&store.begin_session(&id, here, at(seconds)).await.unwrap());
-    let asked = async |session: &str, from, seconds: u64| store.session(session, from, at(seconds)).await;
+    let begun = async |seconds: u64| text(&store.access().begin_session(&id, here, at(seconds)).await.unwrap());
+    let asked = async |session: &str, from, seconds: u64| store.access().session(session, from, at(seconds)).await;
     let session = begun(1).await;
     assert!(asked(&session, here, 2).await.is_ok());
     let stolen = asked(&session, Some("11.0.0.1".parse().unwrap()), 2).await;
     assert!(matches!(stolen, Err(AccessError::Address { .. })));
     assert!(matches!(asked(&session, here, 100).await, Err(AccessError::Expired(_))));
-    store.rotate_access_key(None, &id, MINUTE, "ann", at(3)).await.unwrap();
+    store.access().rotate_access_key(None, &id, MINUTE, "ann", at(3)).await.unwrap();
     assert!(matches!(asked(&session, here, 4).await, Err(AccessError::Unknown)));
     let (session, other) = (begun(5).await, begun(5).await);
-    store.end_session(&session, at(6)).await.unwrap();
-    store.end_session(&session, at(6)).await.unwrap();
+    store.access().end_session(&session, at(6)).await.unwrap();
+    store.access().end_session(&session, at(6)).await.unwrap();
     assert!(matches!(asked(&session, here, 6).await, Err(AccessError::Unknown)));
     assert!(asked(&other, here, 6).await.is_ok());
-    store.revoke_access_key(None, &id, "ann", at(7)).await.unwrap();
+    store.access().revoke_access_key(None, &id, "ann", at(7)).await.unwrap();
     assert!(matches!(asked(&other, here, 7).await, Err(AccessError::Unknown)));
-    assert!(matches!(store.begin_session(&id, here, at(8)).await, Err(AccessError::Revoked(_))));
-    assert!(matches!(store.begin_session("nobody", here, at(8)).await, Err(AccessError::Unknown)));
+    assert!(matches!(store.access().begin_session(&id, here, at(8)).await, Err(AccessError::Revoked(_))));
+    assert!(matches!(store.access().begin_session("nobody", here, at(8)).await, Err(AccessError::Unknown)));
 }
 
 async fn nobody_logs_in_with_a_servers_key_or_a_pages(database: Database) {
     let store = opened(&database).await;
     for role in [Role::Storefront { shop: shop() }, Role::Backend { shop: None }] {
         let (id, _) = made(&store, &new_key(role)).await;
-        assert!(matches!(store.begin_session(&id, None, at(1)).await, Err(AccessError::Role { .. })));
+        assert!(matches!(store.access().begin_session(&id, None, at(1)).await, Err(AccessError::Role { .. })));
     }
     let (id, _) = made(&store, &new_key(Role::Integrator { shop: shop() })).await;
-    assert!(store.begin_session(&id, None, at(1)).await.is_ok());
+    assert!(store.access().begin_session(&id, None, at(1)).await.is_ok());
 }
 
 async fn a_forms_token_is_of_one_session(database: Database) {
     let store = opened(&database).await;
     let (id, _) = made(&store, &new_key(Role::Admin)).await;
-    let (one, other) =
-        (store.begin_session(&id, None, at(0)).await.unwrap(), store.begin_session(&id, None, at(0)).await.unwrap());
-    let session = async |secret: &Secret| store.session(&text(secret), None, at(1)).await.unwrap();
+    let (one, other) = (
+        store.access().begin_session(&id, None, at(0)).await.unwrap(),
+        store.access().begin_session(&id, None, at(0)).await.unwrap(),
+    );
+    let session = async |secret: &Secret| store.access().session(&text(secret), None, at(1)).await.unwrap();
     let token = session(&one).await.csrf_token().to_owned();
     assert!(session(&one).await.is_csrf_token(&token));
     assert!(!session(&other).await.is_csrf_token(&token));

@@ -52,12 +52,12 @@ fn query(sku: &str, within_product: Option<&str>, ignore_case: bool) -> SkuQuery
 
 async fn opened(database: &Database) -> Store {
     let store = database.open().await;
-    store.save_shop(&rings(), at(0)).await.unwrap();
+    store.shops().save_shop(&rings(), at(0)).await.unwrap();
     store
 }
 
 async fn ids(store: &Store) -> Vec<String> {
-    let page = store.variants_page(&shop(), None, None, 100).await.unwrap();
+    let page = store.catalog().variants_page(&shop(), None, None, 100).await.unwrap();
     page.into_iter().map(|variant| format!("{}/{}:{}", variant.product, variant.id, variant.sku)).collect()
 }
 
@@ -78,7 +78,7 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
         variant("c", "5", ""),
         variant("c", "6", ""),
     ];
-    store.put_variants(&shop(), &pushed, "ann", at(0)).await.unwrap();
+    store.catalog().put_variants(&shop(), &pushed, "ann", at(0)).await.unwrap();
     let queries: Vec<SkuQuery> = ["RING-L", "ring-l", "Ring-L", "strasse-ä", "straße-ä", "i̇", "I", "", "none", "a\0"]
         .into_iter()
         .flat_map(|sku| [None, Some("a"), Some("b"), Some("nothing")].map(|product| (sku, product)))
@@ -112,25 +112,29 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
 async fn a_variant_takes_the_place_of_the_one_with_its_id(database: Database) {
     let store = opened(&database).await;
     let first = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("chain", "1", "C")];
-    store.put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
-    store.put_variants(&shop(), &[variant("ring", "1", "A2"), variant("chain", "2", "")], "ann", at(1)).await.unwrap();
+    store.catalog().put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
+    store
+        .catalog()
+        .put_variants(&shop(), &[variant("ring", "1", "A2"), variant("chain", "2", "")], "ann", at(1))
+        .await
+        .unwrap();
     // Without a SKU there may be many.
-    store.put_variants(&shop(), &[variant("chain", "3", "")], "ann", at(1)).await.unwrap();
+    store.catalog().put_variants(&shop(), &[variant("chain", "3", "")], "ann", at(1)).await.unwrap();
     assert_eq!(ids(&store).await, ["chain/1:C", "chain/2:", "chain/3:", "ring/1:A2", "ring/2:B"]);
     let gone = [key("ring", "1"), key("chain", "2"), key("chain", "3"), key("ring", "7"), key("\0", "1")];
-    assert_eq!(store.remove_variants(&shop(), &gone, "ann", at(9)).await.unwrap(), 3);
+    assert_eq!(store.catalog().remove_variants(&shop(), &gone, "ann", at(9)).await.unwrap(), 3);
     assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B"]);
     // A SKU that is given up is free.
-    store.put_variants(&shop(), &[variant("ring", "3", "A2")], "ann", at(9)).await.unwrap();
-    store.put_variants(&shop(), &[], "ann", at(3)).await.unwrap();
-    assert_eq!(store.remove_variants(&shop(), &[], "ann", at(9)).await.unwrap(), 0);
+    store.catalog().put_variants(&shop(), &[variant("ring", "3", "A2")], "ann", at(9)).await.unwrap();
+    store.catalog().put_variants(&shop(), &[], "ann", at(3)).await.unwrap();
+    assert_eq!(store.catalog().remove_variants(&shop(), &[], "ann", at(9)).await.unwrap(), 0);
 }
 
 async fn two_variants_never_have_one_sku(database: Database) {
     let store = opened(&database).await;
     let (blue, red) = (variant("shirt", "blue", "SHIRT-M"), variant("shirt", "red", "SHIRT-M"));
     let screw = variant("screw", "1", "SCREW-4");
-    store.put_variants(&shop(), &[blue.clone(), screw.clone()], "ann", at(0)).await.unwrap();
+    store.catalog().put_variants(&shop(), &[blue.clone(), screw.clone()], "ann", at(0)).await.unwrap();
     let other = |variant: &CatalogVariant, product: &str| CatalogVariant { product: product.into(), ..variant.clone() };
     let free = variant("shirt", "green", "SHIRT-G");
     // One after the other, in one list, in another order, of another product, whole: the same answer, and nothing changes.
@@ -142,39 +146,39 @@ async fn two_variants_never_have_one_sku(database: Database) {
         (vec![red.clone(), blue.clone()], true),
     ] {
         let put = match whole {
-            true => store.replace_catalog(&shop(), &given, "ann", at(1)).await,
-            false => store.put_variants(&shop(), &given, "ann", at(1)).await,
+            true => store.catalog().replace_catalog(&shop(), &given, "ann", at(1)).await,
+            false => store.catalog().put_variants(&shop(), &given, "ann", at(1)).await,
         };
         let Err(CatalogError::SkuConflict(conflicts)) = put else { panic!("{given:?}: {put:?}") };
         let both = [key("shirt", "blue"), key("shirt", "red")];
         assert_eq!(conflicts, [SkuConflict { sku: "SHIRT-M".into(), variants: both }]);
     }
-    let taken = store.put_variants(&shop(), &[other(&screw, "nail")], "ann", at(1)).await.unwrap_err();
+    let taken = store.catalog().put_variants(&shop(), &[other(&screw, "nail")], "ann", at(1)).await.unwrap_err();
     assert_eq!(
         taken.to_string(),
         "the variant \"1\" of \"nail\" and the variant \"1\" of \"screw\" have the SKU \"SCREW-4\"; give each its own SKU, \
          or take one of the two out first"
     );
     assert_eq!(ids(&store).await, ["screw/1:SCREW-4", "shirt/blue:SHIRT-M"]);
-    assert_eq!(store.audit_entries(Some(&shop()), None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit().entries(Some(&shop()), None, 10).await.unwrap().len(), 1);
 }
 
 async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
     let store = opened(&database).await;
     let aad = |skus: [&str; 3]| [variant("a", "1", skus[0]), variant("b", "1", skus[1]), variant("b", "2", skus[2])];
-    store.put_variants(&shop(), &aad(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
+    store.catalog().put_variants(&shop(), &aad(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
     for (seconds, skus) in [["Y", "X", "Z"], ["Z", "Y", "X"], ["W", "Z", "Y"]].into_iter().enumerate() {
         let mut given = aad(skus);
         if seconds == 1 {
             given.reverse();
         }
-        store.put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
+        store.catalog().put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
         let expected: Vec<_> = aad(skus).iter().map(|it| format!("{}/{}:{}", it.product, it.id, it.sku)).collect();
         assert_eq!(ids(&store).await, expected);
     }
     // A chain whose end is not in the list is a conflict.
     let given = [variant("a", "1", "Z"), variant("b", "2", "W")];
-    let put = store.put_variants(&shop(), &given, "ann", at(2)).await;
+    let put = store.catalog().put_variants(&shop(), &given, "ann", at(2)).await;
     assert!(
         matches!(&put, Err(CatalogError::SkuConflict(found)) if found[0].sku == "Z" && found.len() == 1),
         "{put:?}"
@@ -184,17 +188,17 @@ async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
 async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Database) {
     let store = opened(&database).await;
     let given = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("ring", "3", "C")];
-    store.put_variants(&shop(), &given, "ann", at(0)).await.unwrap();
+    store.catalog().put_variants(&shop(), &given, "ann", at(0)).await.unwrap();
     database.tamper("update variants set variant = '{' where id = '2'").await;
-    let page = store.variants_page(&shop(), None, None, 2).await.unwrap();
+    let page = store.catalog().variants_page(&shop(), None, None, 2).await.unwrap();
     assert_eq!((page[0].id.as_str(), page[1].id.as_str(), page[1].purchasable), ("1", "2", false));
     assert!(page[1].title.contains("damaged") && page[1].prices.is_empty(), "{page:?}");
     let found = store.resolve(&shop(), "EUR", &[query("B", None, false), query("C", None, false)]).await.unwrap();
     assert_eq!((found[0][0].purchasable, found[1][0].purchasable), (false, true));
     assert_eq!(store.variants(&shop(), "EUR", "ring").await.unwrap().len(), 3);
     // It is sent again.
-    store.put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
-    assert_eq!(store.variants_page(&shop(), None, None, 9).await.unwrap(), given);
+    store.catalog().put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
+    assert_eq!(store.catalog().variants_page(&shop(), None, None, 9).await.unwrap(), given);
 }
 
 async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Database) {
@@ -223,8 +227,8 @@ async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Databas
     for (field, wrong) in wrong {
         let given = [good(), wrong];
         for put in [
-            store.put_variants(&shop(), &given, "ann", at(0)).await,
-            store.replace_catalog(&shop(), &given, "ann", at(0)).await,
+            store.catalog().put_variants(&shop(), &given, "ann", at(0)).await,
+            store.catalog().replace_catalog(&shop(), &given, "ann", at(0)).await,
         ] {
             match put.unwrap_err() {
                 CatalogError::Invalid(issues) => assert_eq!(issues[0].field, field),
@@ -234,7 +238,7 @@ async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Databas
     }
     assert!(ids(&store).await.is_empty());
     let many: Vec<_> = (0..10_001).map(|number| variant("ring", &number.to_string(), "")).collect();
-    assert!(matches!(store.put_variants(&shop(), &many, "ann", at(0)).await, Err(CatalogError::Invalid(_))));
+    assert!(matches!(store.catalog().put_variants(&shop(), &many, "ann", at(0)).await, Err(CatalogError::Invalid(_))));
 }
 
 async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: Database) {
@@ -242,8 +246,8 @@ async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: 
     let many: Vec<_> = (0..10_000)
         .map(|number| variant(&format!("p{}", number / 50), &number.to_string(), &format!("SKU-{number}")))
         .collect();
-    store.put_variants(&shop(), &many, "ann", at(0)).await.unwrap();
-    store.put_variants(&shop(), &many, "ann", at(1)).await.unwrap();
+    store.catalog().put_variants(&shop(), &many, "ann", at(0)).await.unwrap();
+    store.catalog().put_variants(&shop(), &many, "ann", at(1)).await.unwrap();
     let queries: Vec<_> = (0..5_000).map(|number| query(&format!("sku-{}", number * 2), None, true)).collect();
     let answers = store.resolve(&shop(), "EUR", &queries).await.unwrap();
     assert!(
@@ -256,13 +260,18 @@ async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: 
 
 async fn a_catalogue_is_replaced_whole(database: Database) {
     let store = opened(&database).await;
-    store.put_variants(&shop(), &[variant("ring", "1", "A"), variant("ring", "2", "B")], "ann", at(0)).await.unwrap();
     store
+        .catalog()
+        .put_variants(&shop(), &[variant("ring", "1", "A"), variant("ring", "2", "B")], "ann", at(0))
+        .await
+        .unwrap();
+    store
+        .catalog()
         .replace_catalog(&shop(), &[variant("ring", "2", "B2"), variant("chain", "1", "C")], "ann", at(1))
         .await
         .unwrap();
     assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B2"]);
-    store.replace_catalog(&shop(), &[], "ann", at(2)).await.unwrap();
+    store.catalog().replace_catalog(&shop(), &[], "ann", at(2)).await.unwrap();
     assert!(ids(&store).await.is_empty());
 }
 
@@ -272,9 +281,9 @@ async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
         |id: &str, title: &str| CatalogVariant { title: title.into(), ..variant("ring", id, &format!("S{id}")) };
     let pushed =
         [titled("1", "100% Gold"), titled("2", "gold_plated"), titled("3", "Größe 5"), titled("4", "back\\slash")];
-    store.put_variants(&shop(), &pushed, "ann", at(0)).await.unwrap();
+    store.catalog().put_variants(&shop(), &pushed, "ann", at(0)).await.unwrap();
     let found = async |search: &str| -> Vec<String> {
-        let page = store.variants_page(&shop(), Some(search), None, 10).await.unwrap();
+        let page = store.catalog().variants_page(&shop(), Some(search), None, 10).await.unwrap();
         page.into_iter().map(|variant| variant.id).collect()
     };
     assert_eq!(found("GOLD").await, ["1", "2"]);
@@ -289,7 +298,7 @@ async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let page = store.variants_page(&shop(), None, after.as_ref(), 3).await.unwrap();
+        let page = store.catalog().variants_page(&shop(), None, after.as_ref(), 3).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(key(&last.product, &last.id));
         seen.extend(page);
@@ -301,40 +310,44 @@ async fn a_rate_is_set_and_taken_away(database: Database) {
     let store = opened(&database).await;
     let rate = async || store.exchange_rate(&shop(), "EUR", "CHF").await.unwrap();
     assert_eq!(rate().await, None);
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), Expected::Any, "ann", at(0)).await.unwrap();
-    store.put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), Expected::Any, "ann", at(1)).await.unwrap();
+    store.catalog().put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), Expected::Any, "ann", at(0)).await.unwrap();
+    store
+        .catalog()
+        .put_exchange_rate(&shop(), "EUR", "CHF", Some("0.9512"), Expected::Any, "ann", at(1))
+        .await
+        .unwrap();
     assert_eq!(rate().await.as_deref(), Some("0.9512"));
     let listed = ExchangeRate { from: "EUR".into(), to: "CHF".into(), rate: "0.9512".into() };
-    assert_eq!(store.exchange_rates(&shop()).await.unwrap(), [listed]);
+    assert_eq!(store.catalog().exchange_rates(&shop()).await.unwrap(), [listed]);
     for (from, to, rate) in [("eur", "CHF", "1"), ("EUR", "EUR", "1"), ("EUR", "CHF", "0"), ("EUR", "CHF", "1e3")] {
-        let put = store.put_exchange_rate(&shop(), from, to, Some(rate), Expected::Any, "ann", at(2)).await;
+        let put = store.catalog().put_exchange_rate(&shop(), from, to, Some(rate), Expected::Any, "ann", at(2)).await;
         assert!(matches!(put, Err(CatalogError::Invalid(_))), "{from} {to} {rate}");
     }
-    store.put_exchange_rate(&shop(), "EUR", "CHF", None, Expected::Any, "ann", at(3)).await.unwrap();
+    store.catalog().put_exchange_rate(&shop(), "EUR", "CHF", None, Expected::Any, "ann", at(3)).await.unwrap();
     assert_eq!(rate().await, None);
 }
 
 async fn a_catalogue_belongs_to_a_shop_that_is_kept(database: Database) {
     let store = database.open().await;
-    let put = store.put_variants(&shop(), &[variant("ring", "1", "A")], "ann", at(0)).await;
+    let put = store.catalog().put_variants(&shop(), &[variant("ring", "1", "A")], "ann", at(0)).await;
     assert!(matches!(put, Err(CatalogError::Store(StoreError::NotFound { what: "shop", .. }))), "{put:?}");
 }
 
 async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     let store = opened(&database).await;
     let newest = async || {
-        let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+        let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
         assert_eq!(entry.actor, "ann");
         (entry.what, entry.before.unwrap_or_default(), entry.after.unwrap_or_default())
     };
     let first = [variant("ring", "1", "A"), variant("ring", "2", "B")];
-    store.put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
+    store.catalog().put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &before), ("put-variants", &json!({ "prices": {} })));
     assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(2), &json!(0), &json!(0)));
     let dearer = CatalogVariant { prices: vec![money(1300, "EUR"), money(1990, "CHF")], ..variant("ring", "1", "A") };
     let instead = variant("ring", "3", "B");
-    store.replace_catalog(&shop(), &[dearer.clone(), instead.clone()], "ann", at(1)).await.unwrap();
+    store.catalog().replace_catalog(&shop(), &[dearer.clone(), instead.clone()], "ann", at(1)).await.unwrap();
     let (_, before, after) = newest().await;
     assert_eq!((&after["added"], &after["changed"], &after["removed"]), (&json!(1), &json!(1), &json!(1)));
     assert_eq!(before["prices"][r#""ring" "1" EUR"#]["minor"], 1250);
@@ -345,22 +358,22 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     );
     // Products and ids with blanks are no others.
     let blanks = [variant("a b", "c", ""), variant("a", "b c", "")];
-    store.put_variants(&shop(), &blanks, "ann", at(1)).await.unwrap();
+    store.catalog().put_variants(&shop(), &blanks, "ann", at(1)).await.unwrap();
     assert_eq!(newest().await.2["prices"].as_object().unwrap().len(), 4);
-    store.remove_variants(&shop(), &[key("a b", "c"), key("a", "b c")], "ann", at(1)).await.unwrap();
-    let entries = async || store.audit_entries(Some(&shop()), None, 100).await.unwrap().len();
+    store.catalog().remove_variants(&shop(), &[key("a b", "c"), key("a", "b c")], "ann", at(1)).await.unwrap();
+    let entries = async || store.audit().entries(Some(&shop()), None, 100).await.unwrap().len();
     let so_far = entries().await;
-    store.put_variants(&shop(), std::slice::from_ref(&dearer), "ann", at(2)).await.unwrap();
-    store.replace_catalog(&shop(), &[dearer.clone(), instead], "ann", at(2)).await.unwrap();
-    store.remove_variants(&shop(), &[key("chain", "1")], "ann", at(2)).await.unwrap();
+    store.catalog().put_variants(&shop(), std::slice::from_ref(&dearer), "ann", at(2)).await.unwrap();
+    store.catalog().replace_catalog(&shop(), &[dearer.clone(), instead], "ann", at(2)).await.unwrap();
+    store.catalog().remove_variants(&shop(), &[key("chain", "1")], "ann", at(2)).await.unwrap();
     assert_eq!(entries().await, so_far, "what changes nothing is no change");
     let many: Vec<CatalogVariant> = (0..300).map(|id| variant("chain", &id.to_string(), "")).collect();
-    store.replace_catalog(&shop(), &many, "ann", at(3)).await.unwrap();
+    store.catalog().replace_catalog(&shop(), &many, "ann", at(3)).await.unwrap();
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &after["added"], &after["removed"]), ("replace-catalogue", &json!(300), &json!(2)));
     let named = before["prices"].as_object().unwrap().len() + after["prices"].as_object().unwrap().len();
     assert_eq!((named, &after["prices_not_named"]), (100, &json!(504)));
-    store.remove_variants(&shop(), &[key("chain", "1"), key("chain", "2")], "ann", at(4)).await.unwrap();
+    store.catalog().remove_variants(&shop(), &[key("chain", "1"), key("chain", "2")], "ann", at(4)).await.unwrap();
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &after["removed"]), ("remove-variants", &json!(2)));
     assert_eq!(before["prices"][r#""chain" "1" CHF"#]["minor"], 1990);
@@ -369,7 +382,7 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
         (Some("0.96"), json!({ "rate": "0.95" }), json!({ "rate": "0.96" })),
         (None, json!({ "rate": "0.96" }), json!(null)),
     ] {
-        store.put_exchange_rate(&shop(), "EUR", "CHF", rate, Expected::Any, "ann", at(5)).await.unwrap();
+        store.catalog().put_exchange_rate(&shop(), "EUR", "CHF", rate, Expected::Any, "ann", at(5)).await.unwrap();
         assert_eq!(newest().await, ("set-exchange-rate".to_owned(), before, after));
     }
 }

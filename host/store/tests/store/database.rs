@@ -147,14 +147,19 @@ pub fn job(id: &str) -> NewJob {
 
 /// Records an event for the account "expivi"; gives the job's id.
 pub async fn record(store: &Store, id: &str, order_id: &str, seconds: u64) -> String {
-    match store.record_event(&shop(), &event(id, order_id), &[job("expivi")], at(seconds)).await.expect("recorded") {
+    match store
+        .orders()
+        .record_event(&shop(), &event(id, order_id), &[job("expivi")], at(seconds))
+        .await
+        .expect("recorded")
+    {
         RecordOutcome::New { jobs } => jobs.into_iter().next().expect("a job"),
         RecordOutcome::AlreadyRecorded => panic!("{id} is known"),
     }
 }
 
 pub async fn claim(store: &Store, seconds: u64) -> Option<Claim> {
-    store.claim("worker", at(seconds), MINUTE).await.expect("an answer")
+    store.jobs().claim("worker", at(seconds), MINUTE).await.expect("an answer")
 }
 
 pub async fn claimed(store: &Store, seconds: u64) -> Claim {

@@ -46,11 +46,11 @@ async fn with_document(store: &Store) -> i64 {
     };
     let note = Outcome::Note(Message { key: "made".into(), parameters: vec![], text: "Made.".into() });
     say(store, vec![note, Outcome::Document(document)], 1).await;
-    store.outcomes(&shop(), "1").await.unwrap()[1].id
+    store.outcomes().list(&shop(), "1").await.unwrap()[1].id
 }
 
 async fn link(store: &Store, outcome: i64) -> DocumentUrl {
-    store.document_url(&shop(), outcome, HOUR, at(0)).await.unwrap()
+    store.documents().document_url(&shop(), outcome, HOUR, at(0)).await.unwrap()
 }
 
 async fn a_document_is_fetched_through_its_link_until_that_ends(database: Database) {
@@ -59,12 +59,12 @@ async fn a_document_is_fetched_through_its_link_until_that_ends(database: Databa
     let link = link(&store, outcome).await.to_string();
     assert!(link.starts_with(&format!("documents/shop/{outcome}?expires=")), "{link}");
     let link: DocumentUrl = format!("/{link}").parse().unwrap();
-    let file = store.document(&link, at(3599)).await.unwrap();
+    let file = store.documents().document(&link, at(3599)).await.unwrap();
     assert_eq!(file.bytes, b"<svg/>");
     assert_eq!((file.media_type.as_str(), file.file_name.as_str()), ("image/svg+xml", "ring.svg"));
-    assert!(matches!(store.document(&link, at(3600)).await, Err(DocumentUrlError::Expired)));
+    assert!(matches!(store.documents().document(&link, at(3600)).await, Err(DocumentUrlError::Expired)));
     // Only documents are linked.
-    let other = store.document_url(&shop(), outcome - 1, HOUR, at(0)).await;
+    let other = store.documents().document_url(&shop(), outcome - 1, HOUR, at(0)).await;
     assert!(matches!(other, Err(StoreError::NotFound { what: "document", .. })), "{other:?}");
 }
 
@@ -83,7 +83,7 @@ async fn a_link_that_was_changed_gives_nothing(database: Database) {
         format!("documents/elsewhere/{outcome}?{query}"),
         format!("{path}?{expires}&signature={zeroes}"),
     ] {
-        let refused = store.document(&changed.parse().unwrap(), at(1)).await;
+        let refused = store.documents().document(&changed.parse().unwrap(), at(1)).await;
         assert!(matches!(refused, Err(DocumentUrlError::WrongSignature)), "{changed}: {refused:?}");
     }
     let loud = format!("{path}?{expires}&signature={}", signature["signature=".len()..].to_uppercase());
@@ -99,12 +99,12 @@ async fn a_link_of_another_shop_gives_nothing(database: Database) {
     let outcome = with_document(&store).await;
     let key = Secret::new("another key of the tests, 32 bytes long");
     let other: ShopId = "other".parse().unwrap();
-    store.save_shop(&Shop { id: other.clone(), seal_key: key, ..rings() }, at(0)).await.unwrap();
+    store.shops().save_shop(&Shop { id: other.clone(), seal_key: key, ..rings() }, at(0)).await.unwrap();
     // The other shop's own links name no document of this one.
-    let foreign = store.document_url(&other, outcome, HOUR, at(0)).await;
+    let foreign = store.documents().document_url(&other, outcome, HOUR, at(0)).await;
     assert!(matches!(foreign, Err(StoreError::NotFound { .. })), "{foreign:?}");
     let link = link(&store, outcome).await.to_string().replace("documents/shop/", "documents/other/");
-    let refused = store.document(&link.parse().unwrap(), at(1)).await;
+    let refused = store.documents().document(&link.parse().unwrap(), at(1)).await;
     assert!(matches!(refused, Err(DocumentUrlError::WrongSignature)), "{refused:?}");
 }
 
@@ -113,7 +113,7 @@ async fn a_document_of_an_erased_order_is_gone(database: Database) {
     let outcome = with_document(&store).await;
     let link = link(&store, outcome).await;
     database.tamper("update orders set order_key = null").await;
-    let gone = store.document(&link, at(1)).await;
+    let gone = store.documents().document(&link, at(1)).await;
     assert!(matches!(gone, Err(DocumentUrlError::Store(StoreError::Erased(_)))), "{gone:?}");
 }
 
@@ -134,14 +134,14 @@ async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Data
     let mut placed = event("e1", "1");
     placed.order.lines[0].cart_line.quantity = 3;
     placed.order.lines[0].title = "A \"ring\",\nfor Zoë".into();
-    store.record_event(&shop(), &placed, &[job("expivi")], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &placed, &[job("expivi")], at(0)).await.unwrap();
     let price = Money { minor: 1250, scale: 2, currency: "EUR".into() };
     let sheet =
         Article { price: Some(price), material_sku: Some("@oak".into()), ..article("=HYPERLINK(\"x\")", "0.25") };
     let confirmed = |articles| Outcome::BillOfMaterials(LineMaterials { line: "1".into(), articles });
     say(&store, vec![confirmed(vec![article("OLD", "1")])], 1).await;
     say(&store, vec![confirmed(vec![sheet, article("SCREW", "4")])], 2).await;
-    let materials = store.order_bill_of_materials(&shop(), "1").await.unwrap();
+    let materials = store.orders().order_bill_of_materials(&shop(), "1").await.unwrap();
     let table = "order,line,title,line_sku,pieces,article_sku,quantity_per_piece,quantity,price_sku,price,currency,material_sku\r\n\
                  test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,\"'=HYPERLINK(\"\"x\"\")\",0.25,0.75,,12.50,EUR,'@oak\r\n\
                  test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,SCREW,4,12,,,,\r\n";
@@ -153,7 +153,7 @@ async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Data
     assert_eq!(line["articles"][0]["sku"], "=HYPERLINK(\"x\")");
     assert_eq!(line["articles"][0]["price"], json!({ "minor": 1250, "scale": 2, "currency": "EUR" }));
     assert_eq!(exported["lines"].as_array().map(Vec::len), Some(1));
-    assert!(matches!(store.order_bill_of_materials(&shop(), "2").await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.orders().order_bill_of_materials(&shop(), "2").await, Err(StoreError::NotFound { .. })));
 }
 
 async fn equal_files_of_two_lines_are_two_documents(database: Database) {
@@ -172,7 +172,7 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
     // The second time that a line's file comes it is the same file; under another name, or with other bytes, it is another.
     let told = [file("1", "ring.zip", "same"), file("2", "ring.zip", "same"), file("1", "ring.zip", "same")];
     say(&store, told.into_iter().chain([file("1", "b.zip", "same"), file("1", "ring.zip", "new")]).collect(), 1).await;
-    let is_current = store.present_outcomes(&shop(), "1").await.unwrap();
+    let is_current = store.outcomes().present(&shop(), "1").await.unwrap();
     let named: Vec<_> = is_current
         .iter()
         .map(|said| match &said.outcome {
@@ -183,10 +183,10 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
     assert_eq!(named, [("2", "ring.zip"), ("1", "ring.zip"), ("1", "b.zip"), ("1", "ring.zip")]);
     for (said, bytes) in is_current.iter().zip(["same", "same", "same", "new"]) {
         let link = link(&store, said.id).await;
-        assert_eq!(store.document(&link, at(1)).await.unwrap().bytes, bytes.as_bytes());
+        assert_eq!(store.documents().document(&link, at(1)).await.unwrap().bytes, bytes.as_bytes());
     }
     // An export names the bytes by each of their names.
-    let files = store.export_order(&shop(), "1").await.unwrap().files;
+    let files = store.personal_data().export_order(&shop(), "1").await.unwrap().files;
     let mut ends: Vec<_> = files.iter().map(|file| file.name.rsplit_once('-').unwrap().1).collect();
     ends.sort_unstable();
     assert_eq!(ends, ["b.zip", "ring.zip", "ring.zip"]);
@@ -224,9 +224,9 @@ async fn parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last(databas
         };
         outcomes.into_iter().map(of).collect()
     };
-    let is_current = tracking(store.present_outcomes(&shop(), "1").await.unwrap());
+    let is_current = tracking(store.outcomes().present(&shop(), "1").await.unwrap());
     assert_eq!(is_current, ["A2", "C", "C", "B2"].map(|id| (id.to_owned(), false)));
-    let all = tracking(store.outcomes(&shop(), "1").await.unwrap());
+    let all = tracking(store.outcomes().list(&shop(), "1").await.unwrap());
     let late: Vec<_> = all.iter().filter(|(_, late)| *late).collect();
     assert_eq!((all.len(), late), (6, vec![&("A1".to_owned(), true)]));
 }
@@ -237,10 +237,10 @@ async fn what_is_told_late_stays_in_the_timeline_and_changes_nothing(database: D
     record(&store, "e1", "1", 0).await;
     let status = |status: &str| Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
     say(&store, ["ready", "shipped", "ready", "engraving", "shipped"].map(status).to_vec(), 1).await;
-    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "shipped");
-    let told = store.outcomes(&shop(), "1").await.unwrap();
+    assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "shipped");
+    let told = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(told.iter().map(|said| said.is_late).collect::<Vec<_>>(), [false, false, true, true, false]);
-    let is_current = store.present_outcomes(&shop(), "1").await.unwrap();
+    let is_current = store.outcomes().present(&shop(), "1").await.unwrap();
     assert_eq!(is_current.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&status("shipped")]);
 }
 
@@ -248,10 +248,10 @@ async fn a_damaged_entry_hides_no_other_of_an_orders_timeline(database: Database
     let store = database.open().await;
     let document = with_document(&store).await;
     database.tamper("update order_outcomes set outcome = (select order_key from orders) where kind = 'note'").await;
-    let told = store.outcomes(&shop(), "1").await.unwrap();
+    let told = store.outcomes().list(&shop(), "1").await.unwrap();
     let Outcome::Note(damaged) = &told[0].outcome else { panic!("{told:?}") };
     assert_eq!((damaged.key.as_str(), told.len()), ("damaged", 2));
-    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ordered");
+    assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ordered");
     let link = link(&store, document).await;
-    assert_eq!(store.document(&link, at(1)).await.unwrap().bytes, b"<svg/>");
+    assert_eq!(store.documents().document(&link, at(1)).await.unwrap().bytes, b"<svg/>");
 }

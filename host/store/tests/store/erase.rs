@@ -23,7 +23,7 @@ on_each_database!(
 );
 
 async fn erase(store: &Store, order: &str, unfinished: UnfinishedJobs) -> Result<bool, StoreError> {
-    store.erase_order(&shop(), order, unfinished, "ann", at(100)).await
+    store.personal_data().erase_order(&shop(), order, unfinished, "ann", at(100)).await
 }
 
 async fn an_erased_order_is_gone_and_the_others_stand(database: Database) {
@@ -34,20 +34,20 @@ async fn an_erased_order_is_gone_and_the_others_stand(database: Database) {
         assert_eq!(run.job.id, job);
         run.journal.append(0, &began(at(0))).await.unwrap();
         run.journal.append(1, &record_of("made", at(1))).await.unwrap();
-        store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
+        store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     }
     assert!(erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap());
-    assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
+    assert!(matches!(store.orders().get(&shop(), "1").await, Err(StoreError::Erased(_))));
     assert_eq!(store.find(&shop(), &account("expivi"), "test:shop:1").await.unwrap(), None);
-    assert_eq!(store.jobs(&JobFilter::default(), 10).await.unwrap().len(), 1);
-    assert_eq!(store.order(&shop(), "2").await.unwrap().unwrap().version, 1);
-    assert_eq!(store.outcomes(&shop(), "2").await.unwrap().len(), 1);
-    let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    assert_eq!(store.jobs().list(&JobFilter::default(), 10).await.unwrap().len(), 1);
+    assert_eq!(store.orders().get(&shop(), "2").await.unwrap().unwrap().version, 1);
+    assert_eq!(store.outcomes().list(&shop(), "2").await.unwrap().len(), 1);
+    let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
     assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "erase-order", "1"));
     assert_eq!(entry.before.unwrap()["journal_entries"], 2);
     // Once more changes nothing, and is not logged.
     assert!(!erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap());
-    assert_eq!(store.audit_entries(None, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit().entries(None, None, 10).await.unwrap().len(), 1);
     assert!(matches!(erase(&store, "3", UnfinishedJobs::Refuse).await, Err(StoreError::NotFound { .. })));
 }
 
@@ -58,7 +58,7 @@ async fn an_order_whose_jobs_are_not_over_is_erased_only_when_that_is_said(datab
     assert!(matches!(error, StoreError::Conflict(_)) && error.to_string().contains("1 jobs of the order 1"), "{error}");
     assert_eq!(claimed(&store, 0).await.job.id, job);
     assert!(erase(&store, "1", UnfinishedJobs::Cancel).await.unwrap());
-    assert!(store.jobs(&JobFilter::default(), 10).await.unwrap().is_empty());
+    assert!(store.jobs().list(&JobFilter::default(), 10).await.unwrap().is_empty());
 }
 
 async fn a_worker_writes_nothing_more_about_an_erased_order(database: Database) {
@@ -69,16 +69,16 @@ async fn a_worker_writes_nothing_more_about_an_erased_order(database: Database) 
     let bytes = run.journal.blobs().unwrap();
     erase(&store, "1", UnfinishedJobs::Cancel).await.unwrap();
     assert_eq!(run.journal.append(1, &record_of("late", at(1))).await, Err(JournalError::Superseded));
-    assert!(matches!(store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await, Err(StoreError::LeaseLost(_))));
+    assert!(matches!(store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await, Err(StoreError::LeaseLost(_))));
     assert!(bytes.put(&shop(), b"late".to_vec(), "text/plain").await.is_err());
 }
 
 async fn a_late_event_does_not_bring_an_order_back(database: Database) {
     let store = database.open().await;
-    store.record_event(&shop(), &event("e1", "1"), &[], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event("e1", "1"), &[], at(0)).await.unwrap();
     erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap();
     for id in ["e1", "e2"] {
-        let error = store.record_event(&shop(), &event(id, "1"), &[job("expivi")], at(200)).await.unwrap_err();
+        let error = store.orders().record_event(&shop(), &event(id, "1"), &[job("expivi")], at(200)).await.unwrap_err();
         assert!(matches!(error, StoreError::Erased(_)), "{error}");
     }
 }
@@ -95,7 +95,7 @@ async fn a_configuration_is_forgotten_in_carts_and_not_in_other_orders(database:
         for (line, digest) in order.lines.iter_mut().zip(digests) {
             line.configuration = Some(digest.to_string());
         }
-        store.record_event(&shop, &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
+        store.orders().record_event(&shop, &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
     }
     erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap();
     assert_eq!(store.get(&shop, &own).await.unwrap(), None);
@@ -118,11 +118,17 @@ async fn a_customer_is_known_by_e_mail_address(database: Database) {
         ("4", None, of("\u{3000}")),
     ] {
         let order = cartwright::types::Order { billing, delivery, ..order(id, 1) };
-        store.record_event(&shop(), &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
+        store.orders().record_event(&shop(), &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
     }
     assert_eq!(orders_of(&store, "Ann@Example.com").await, ["1", "2"]);
-    assert_eq!(store.orders_of_customer(&"other".parse().unwrap(), &email("ann@example.com")).await.unwrap(), [""; 0]);
-    let erased = store.erase_customer(&shop(), &email("ann@example.com"), UnfinishedJobs::Refuse, "ann", at(1)).await;
+    assert_eq!(
+        store.personal_data().orders_of_customer(&"other".parse().unwrap(), &email("ann@example.com")).await.unwrap(),
+        [""; 0]
+    );
+    let erased = store
+        .personal_data()
+        .erase_customer(&shop(), &email("ann@example.com"), UnfinishedJobs::Refuse, "ann", at(1))
+        .await;
     assert_eq!(erased.unwrap(), ["1", "2"]);
     assert!(orders_of(&store, "ann@example.com").await.is_empty());
     assert_eq!(orders_of(&store, "bob@example.com").await, ["3"]);
@@ -133,7 +139,7 @@ fn email(text: &str) -> CustomerEmail {
 }
 
 async fn orders_of(store: &Store, address: &str) -> Vec<String> {
-    store.orders_of_customer(&shop(), &email(address)).await.unwrap()
+    store.personal_data().orders_of_customer(&shop(), &email(address)).await.unwrap()
 }
 
 fn address(email: &str) -> Option<Address> {
@@ -161,7 +167,7 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
         ..order("1", version)
     };
     let first = event_of("e1", EventKind::Paid, version(1, "eva@example.com", "ZOE\u{308}@example.com"));
-    store.record_event(&shop(), &first, &[job("expivi")], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &first, &[job("expivi")], at(0)).await.unwrap();
     // What the plugin refused names the old address only.
     let notice = WebhookDelivery {
         destination: Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() },
@@ -178,18 +184,21 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
     store.begin(&notice).await.unwrap();
     store.fail(&notice, "no such order").await.unwrap();
     let gone = event_of("e2", EventKind::Changed, version(2, "deleted@site.invalid", " "));
-    store.record_event(&shop(), &gone, &[], at(2)).await.unwrap();
+    store.orders().record_event(&shop(), &gone, &[], at(2)).await.unwrap();
     // A version that comes late counts too.
     let late = event_of("e0", EventKind::Changed, version(1, "typing-error@example.com", ""));
-    store.record_event(&shop(), &late, &[], at(3)).await.unwrap();
+    store.orders().record_event(&shop(), &late, &[], at(3)).await.unwrap();
     for known in ["EVA@example.com", "zoë@example.com", "deleted@site.invalid", "typing-error@example.com"] {
         assert_eq!(orders_of(&store, known).await, ["1"], "{known}");
     }
-    let exported = store.export_customer(&shop(), &email("eva@example.com")).await.unwrap();
+    let exported = store.personal_data().export_customer(&shop(), &email("eva@example.com")).await.unwrap();
     assert!(exported.document.to_string().contains("eva@example.com"));
-    let erased = store.erase_customer(&shop(), &email("eva@example.com"), UnfinishedJobs::Cancel, "ann", at(4)).await;
+    let erased = store
+        .personal_data()
+        .erase_customer(&shop(), &email("eva@example.com"), UnfinishedJobs::Cancel, "ann", at(4))
+        .await;
     assert_eq!(erased.unwrap(), ["1"]);
-    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
+    assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
     for known in ["eva@example.com", "zoë@example.com", "deleted@site.invalid"] {
         assert!(orders_of(&store, known).await.is_empty(), "{known}");
     }
@@ -198,8 +207,8 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
 async fn an_order_that_cannot_be_read_can_be_erased(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    store.record_event(&shop(), &event("e2", "2"), &[], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event("e2", "2"), &[], at(0)).await.unwrap();
     database.tamper("update orders set content = (select content from orders where id = '2') where id = '1'").await;
     assert!(erase(&store, "1", UnfinishedJobs::Cancel).await.unwrap());
-    assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
+    assert!(matches!(store.orders().get(&shop(), "1").await, Err(StoreError::Erased(_))));
 }

@@ -25,7 +25,7 @@ const BACKLOG: u64 = 60;
 /// Records an event for an account; gives the job's id.
 async fn record_for(store: &Store, (shop, account): (&str, &str), id: &str, order: &str, seconds: u64) -> String {
     let shop: ShopId = shop.parse().unwrap();
-    match store.record_event(&shop, &event(id, order), &[job(account)], at(seconds)).await.unwrap() {
+    match store.orders().record_event(&shop, &event(id, order), &[job(account)], at(seconds)).await.unwrap() {
         RecordOutcome::New { jobs } => jobs.into_iter().next().unwrap(),
         RecordOutcome::AlreadyRecorded => panic!("{id} is known"),
     }
@@ -44,7 +44,7 @@ fn turn(claim: &Claim) -> (&str, &str) {
 }
 
 async fn done(store: &Store, claim: &Claim, seconds: u64) {
-    store.finish(&claim.lease, Ok(&RunEnd::Done), at(seconds)).await.unwrap();
+    store.jobs().finish(&claim.lease, Ok(&RunEnd::Done), at(seconds)).await.unwrap();
 }
 
 async fn a_backlog_of_one_account_delays_no_other_by_more_than_one_claim(database: Database) {
@@ -109,7 +109,7 @@ async fn runs_of_all_workers_are_counted_together(database: Database) {
     let (one, two) = (database.open().await, database.open().await);
     backlog(&one).await;
     let next = async |store: &Store, worker: &str, seconds| {
-        let run = store.claim(worker, at(seconds), MINUTE).await.unwrap().unwrap();
+        let run = store.jobs().claim(worker, at(seconds), MINUTE).await.unwrap().unwrap();
         run.job.account.to_string()
     };
     for (store, worker) in [(&one, "one"), (&two, "two"), (&one, "one")] {
@@ -135,12 +135,12 @@ async fn whatever_else_makes_a_job_due_waits_for_the_turn_of_its_account(databas
     let ends = [RunEnd::Sleep { until: at(10) }, RunEnd::Sleep { until: at(100_000) }, RunEnd::Retry { outage }];
     for end in &ends {
         let run = claimed(&store, 5).await;
-        store.finish(&run.lease, Ok(end), at(5)).await.unwrap();
+        store.jobs().finish(&run.lease, Ok(end), at(5)).await.unwrap();
     }
     assert_eq!(claimed(&store, 5).await.job.event.id, "lost");
-    let running = store.claim("worker", at(5), 100 * MINUTE).await.unwrap().unwrap();
+    let running = store.jobs().claim("worker", at(5), 100 * MINUTE).await.unwrap().unwrap();
     assert_eq!(running.job.event.id, "running");
-    store.cancel("shop:expivi:cancelled", "ann", at(6)).await.unwrap();
+    store.jobs().cancel("shop:expivi:cancelled", "ann", at(6)).await.unwrap();
     record_for(&store, ("shop", "twikit"), "e1", "1", 3599).await;
     assert_eq!(turn(&claimed(&store, 3600).await), ("shop", "twikit"));
     let mut left = 0;
@@ -169,7 +169,7 @@ async fn an_event_behind_a_sleeping_job_is_not_held_up_by_a_backlog(database: Da
     let store = database.open().await;
     let sleeping = record_for(&store, ("shop", "twikit"), "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(100_000) }), at(1)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Sleep { until: at(100_000) }), at(1)).await.unwrap();
     backlog(&store).await;
     assert_eq!(turn(&claimed(&store, 2).await), ("shop", "expivi"));
     record_for(&store, ("shop", "twikit"), "e2", "1", 3).await;
@@ -184,7 +184,7 @@ async fn an_account_whose_jobs_wait_for_a_person_holds_up_nobody(database: Datab
     }
     let run = claimed(&store, 0).await;
     let trapped = RunEnd::Stopped { reason: durable::StopReason::Failed(Failure::Trap("unreachable".into())) };
-    store.finish(&run.lease, Ok(&trapped), at(1)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&trapped), at(1)).await.unwrap();
     assert!(claim(&store, 2).await.is_none());
     record_for(&store, ("shop", "twikit"), "other", "2", 3).await;
     assert_eq!(turn(&claimed(&store, 4).await), ("shop", "twikit"));

@@ -47,14 +47,14 @@ fn small_folder(test: &str, size: &str) -> Option<PathBuf> {
 }
 
 async fn jobs(store: &Store) -> usize {
-    store.jobs(&JobFilter::default(), 10_000).await.unwrap().len()
+    store.jobs().list(&JobFilter::default(), 10_000).await.unwrap().len()
 }
 
 /// Records events until there is no room left; gives how many there are, and the error.
 async fn fill(store: &Store) -> (usize, StoreError) {
     for number in 1..10_000 {
         let event = event(&format!("fill-{number}"), &number.to_string());
-        if let Err(error) = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await {
+        if let Err(error) = store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await {
             return (number, error);
         }
     }
@@ -71,17 +71,17 @@ async fn a_disk_fills_up(store: &Store, ballast: &Path) {
     assert!(error.to_string().contains("free space, then try again") && !error.is_retryable(), "{error}");
     // Nothing is half written, and what stands is read.
     assert_eq!(jobs(store).await, events);
-    assert!(matches!(store.order(&shop(), &events.to_string()).await, Ok(None)));
-    assert!(store.order(&shop(), "1").await.unwrap().is_some());
+    assert!(matches!(store.orders().get(&shop(), &events.to_string()).await, Ok(None)));
+    assert!(store.orders().get(&shop(), "1").await.unwrap().is_some());
     let large = vec![7; 300 << 10];
     assert!(store.put(&shop(), large.clone(), "image/png").await.is_err());
     std::fs::remove_file(ballast).unwrap();
     store.put(&shop(), large, "image/png").await.unwrap();
     let refused = event(&format!("fill-{events}"), &events.to_string());
-    store.record_event(&shop(), &refused, &[job("expivi")], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &refused, &[job("expivi")], at(0)).await.unwrap();
     run.journal.append(1, &record_of("on", at(1))).await.unwrap();
-    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
-    assert_eq!((jobs(store).await, store.outcomes(&shop(), "0").await.unwrap().len()), (events + 1, 1));
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
+    assert_eq!((jobs(store).await, store.outcomes().list(&shop(), "0").await.unwrap().len()), (events + 1, 1));
 }
 
 #[tokio::test]
@@ -149,12 +149,12 @@ async fn a_database_that_another_process_keeps_locked_is_worth_another_try() {
     let mut said = BufReader::new(other.stdout.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().contains("locked")));
     let began_at = Instant::now();
-    let error = store.record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap_err();
+    let error = store.orders().record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
     assert!(error.to_string().contains("try again"), "{error}");
     assert!(began_at.elapsed() >= Duration::from_secs(5), "another writer is waited for");
     // Reading goes on meanwhile.
-    assert_eq!(store.order(&shop(), "1").await.unwrap(), None);
+    assert_eq!(store.orders().get(&shop(), "1").await.unwrap(), None);
     assert!(matches!(run.journal.append(0, &began(at(0))).await, Err(JournalError::Store(_))));
     drop(other.stdin.take());
     assert!(other.wait().unwrap().success());
@@ -164,13 +164,13 @@ async fn a_database_that_another_process_keeps_locked_is_worth_another_try() {
 /// What failed is done, once.
 async fn goes_on(store: &Store, run: &Claim, position: usize) {
     assert_eq!(jobs(store).await, 1);
-    store.record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
     for entry in position..2 {
         let record = if entry == 0 { began(at(0)) } else { record_of("on", at(1)) };
         run.journal.append(entry, &record).await.unwrap();
     }
     assert_eq!(run.journal.load().await.unwrap().records.len(), 2);
-    store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     assert_eq!(claimed(store, 3).await.job.event.id, "e1");
 }
 
@@ -187,9 +187,9 @@ async fn a_server_that_is_gone_is_worth_another_try_and_found_again() {
     tokio::task::spawn_blocking(move || stopped.stop()).await.unwrap();
     for _ in 0..3 {
         let event = event("e1", "1");
-        let recorded = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap_err();
-        let found = store.order(&shop(), "0").await.unwrap_err();
-        let ended = store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap_err();
+        let recorded = store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap_err();
+        let found = store.orders().get(&shop(), "0").await.unwrap_err();
+        let ended = store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap_err();
         for error in [recorded, found, ended] {
             assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
             assert!(error.to_string().contains("try again"), "{error}");
@@ -219,7 +219,7 @@ async fn a_server_that_goes_away_under_writers_loses_and_doubles_nothing() {
             for number in 0..100 {
                 let event = event(&format!("e{writer}-{number}"), &format!("{writer}-{}", number % 5));
                 // The same event twice does nothing twice, so that whoever is not sure says it again.
-                while let Err(error) = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await {
+                while let Err(error) = store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await {
                     assert!(error.is_retryable(), "{error:?}");
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -293,7 +293,7 @@ async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
     // Who writes now waits for a server that takes it.
     let writing = tokio::spawn({
         let store = store.clone();
-        async move { store.record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await }
+        async move { store.orders().record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await }
     });
     let standby = blocking(move || {
         standby.promote();
@@ -339,7 +339,7 @@ async fn a_garbled_answer_is_an_error_of_the_connection_and_of_nothing_else() {
                     );
                     failed += 1;
                 }
-                Ok(_) => drop(store.order(&shop(), &order).await),
+                Ok(_) => drop(store.orders().get(&shop(), &order).await),
             }
         }
         recorded(&store, &event, &order).await.unwrap();
@@ -350,5 +350,5 @@ async fn a_garbled_answer_is_an_error_of_the_connection_and_of_nothing_else() {
 
 /// Records an event, unless it was.
 async fn recorded(store: &Store, id: &str, order: &str) -> Result<RecordOutcome, StoreError> {
-    store.record_event(&shop(), &event(id, order), &[job("expivi")], at(0)).await
+    store.orders().record_event(&shop(), &event(id, order), &[job("expivi")], at(0)).await
 }

@@ -139,7 +139,8 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
 /// What a platform that asked over HTTP was answered about an order.
 async fn answer_of(store: &Store, person: &str, order_id: &str) {
     let (key, asked) = (format!("place the order of {person}"), Digest::of(person.as_bytes()));
-    let BeginOutcome::New(token) = store.begin_request("backend", &key, &asked, at(1)).await.unwrap() else {
+    let BeginOutcome::New(token) = store.idempotency().begin_request("backend", &key, &asked, at(1)).await.unwrap()
+    else {
         panic!("it was asked before")
     };
     let answer = StoredResponse {
@@ -147,22 +148,24 @@ async fn answer_of(store: &Store, person: &str, order_id: &str) {
         headers: vec![("x-for".into(), format!("answered header of {person}"))],
         body: format!("answered body of {person}").into_bytes(),
     };
-    assert!(store.answer_request(&token, &answer, &[(shop(), order_id.to_owned())], at(1)).await.unwrap());
+    assert!(
+        store.idempotency().answer_request(&token, &answer, &[(shop(), order_id.to_owned())], at(1)).await.unwrap()
+    );
 }
 
 /// An order, and everything that may come of it.
 async fn order_of(store: &Store, person: &str, order_id: &str) {
-    store.save_shop(&rings(), at(0)).await.unwrap();
+    store.shops().save_shop(&rings(), at(0)).await.unwrap();
     // Nobody is there: what it is told stays.
     let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
-    store.set_notification_endpoint(&shop(), &platform, Expected::Any, "ann", at(0)).await.unwrap();
+    store.notifications().set_endpoint(&shop(), &platform, Expected::Any, "ann", at(0)).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
     let picture = format!("a picture of {person}").into_bytes();
     let client = format!("the session of {person}");
     let configuration = configured(store, Some(&client), &configuration, &[picture.as_slice()]).await;
     let jobs = [NewJob { account: account("erp"), plugin: Digest::of(b"erp"), lines: Lines::All }];
     let first = event_about(person, &format!("{order_id}-1"), order_id, EventKind::Paid, &configuration);
-    store.record_event(&shop(), &first, &jobs, at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &first, &jobs, at(0)).await.unwrap();
     let run = claimed(store, 0).await;
     let call =
         |import: &str| Call { import: import.into(), label: format!("about {person}"), digest: Digest::of(b"1") };
@@ -215,21 +218,23 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     }
     // What was handed on is done first; then it is away, put back, and stays so.
     store
+        .jobs()
         .finish(&run.lease, Ok(&RunEnd::Again { seconds: 0, state: format!("state of {person}") }), at(2))
         .await
         .unwrap();
-    let next_claim = store.claim("worker", at(2), MINUTE).await.unwrap().unwrap();
+    let next_claim = store.jobs().claim("worker", at(2), MINUTE).await.unwrap().unwrap();
     assert!(matches!(next_claim.job.event.kind, EventKind::Message(_)));
     let outage = Outage { retry_after_seconds: Some(1), detail: format!("the vendor is away for {person}") };
     webhooks_of(store, person, order_id).await;
     answer_of(store, person, order_id).await;
-    store.finish(&next_claim.lease, Ok(&RunEnd::Retry { outage }), at(3)).await.unwrap();
-    let later = store.claim("worker", at(10), MINUTE).await.unwrap().unwrap();
-    store.release(&later.lease, at(10)).await.unwrap();
-    let cancelled = store.jobs(&cartwright_store::JobFilter::default(), 100).await.unwrap();
-    store.cancel(&cancelled[0].id, "ann", at(11)).await.unwrap();
-    let held = store.outcomes(&shop(), order_id).await.unwrap().into_iter().find(|said| said.needs_attention).unwrap();
-    store.resolve_outcome(&shop(), held.id, "ann", at(12)).await.unwrap();
+    store.jobs().finish(&next_claim.lease, Ok(&RunEnd::Retry { outage }), at(3)).await.unwrap();
+    let later = store.jobs().claim("worker", at(10), MINUTE).await.unwrap().unwrap();
+    store.jobs().release(&later.lease, at(10)).await.unwrap();
+    let cancelled = store.jobs().list(&cartwright_store::JobFilter::default(), 100).await.unwrap();
+    store.jobs().cancel(&cancelled[0].id, "ann", at(11)).await.unwrap();
+    let held =
+        store.outcomes().list(&shop(), order_id).await.unwrap().into_iter().find(|said| said.needs_attention).unwrap();
+    store.outcomes().resolve(&shop(), held.id, "ann", at(12)).await.unwrap();
 }
 
 /// Every row of every table as text, bytes in hexadecimal; with the table's name.
@@ -293,7 +298,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     let store = database.open().await;
     order_of(&store, MARK, ORDER).await;
     order_of(&store, OTHER, "another-order").await;
-    let told = text_of(&store, &store.export_order(&shop(), ORDER).await.unwrap()).await;
+    let told = text_of(&store, &store.personal_data().export_order(&shop(), ORDER).await.unwrap()).await;
     for told_of in [
         "first of",
         "last of",
@@ -334,19 +339,20 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     }
     assert!(told.contains(&format!("{MARK}@example.com")) && told.contains(&format!("{MARK} lives")));
     assert!(!told.contains(OTHER));
-    let of_customer = store.export_customer(&shop(), &format!("{MARK}@example.com").parse().unwrap()).await.unwrap();
+    let of_customer =
+        store.personal_data().export_customer(&shop(), &format!("{MARK}@example.com").parse().unwrap()).await.unwrap();
     assert_eq!(text_of(&store, &of_customer).await, told);
-    let other = text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await;
+    let other = text_of(&store, &store.personal_data().export_order(&shop(), "another-order").await.unwrap()).await;
     let tables_before = dump(database).await;
     assert!(tables_before.iter().filter(|(_, row)| row.contains(ORDER)).count() > 20);
     assert!(!tables_before.iter().any(|(_, row)| is_in(row.as_bytes(), MARK)), "it is sealed all the time");
 
-    assert!(store.erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap());
+    assert!(store.personal_data().erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap());
 
     for (table, row) in dump(database).await {
         assert!(!is_in(row.as_bytes(), MARK), "{table}: {row}");
         // Nothing but that there was an order, and who did what with it.
-        assert!(!row.contains(ORDER) || ["orders", "event_log"].contains(&table.as_str()), "{table}: {row}");
+        assert!(!row.contains(ORDER) || ["orders", "audit_log"].contains(&table.as_str()), "{table}: {row}");
     }
     let mut found = Vec::new();
     files_with(folder, MARK.as_bytes(), &mut found);
@@ -357,12 +363,15 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
         "nothing was logged"
     );
     assert!(!is_in(&logged, MARK), "the log names the person");
-    assert!(matches!(store.export_order(&shop(), ORDER).await, Err(StoreError::Erased(_))));
-    assert_eq!(text_of(&store, &store.export_order(&shop(), "another-order").await.unwrap()).await, other);
-    let open = store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
+    assert!(matches!(store.personal_data().export_order(&shop(), ORDER).await, Err(StoreError::Erased(_))));
+    assert_eq!(
+        text_of(&store, &store.personal_data().export_order(&shop(), "another-order").await.unwrap()).await,
+        other
+    );
+    let open = store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
     assert!(open.len() == 1 && is_in(&open[0].request.body, OTHER), "{open:?}");
-    assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
-    assert!(!store.notifications(&shop(), false, None, 100).await.unwrap().is_empty());
+    assert_eq!(store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
+    assert!(!store.notifications().list(&shop(), false, None, 100).await.unwrap().is_empty());
     assert!(claimed(&store, 1000).await.job.id.contains("another-order"));
 }
 
@@ -394,7 +403,7 @@ async fn the_key_of_an_erased_order_is_overwritten_in_sqlites_files() {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     files_with(&folder, &key, &mut before);
     assert!(!before.is_empty());
-    store.erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap();
+    store.personal_data().erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap();
     files_with(&folder, &key, &mut after);
     assert!(after.is_empty(), "{after:?}");
 }

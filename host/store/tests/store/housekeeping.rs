@@ -28,7 +28,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A desk whose order's job another worker has, so that its platform is told of nothing but what the test says.
 async fn open(database: &Database) -> WorkerState {
     let state = WorkerState::open(database).await;
-    state.store.claim("another", state.clock.now(), DAY).await.unwrap().unwrap();
+    state.store.jobs().claim("another", state.clock.now(), DAY).await.unwrap().unwrap();
     state
 }
 
@@ -148,10 +148,10 @@ async fn what_is_past_its_time_goes_soon_after_the_start(database: Database) {
     let state = open(&database).await;
     for (what, age) in [("old", 20), ("new", 5)] {
         let entry = NewAuditEntry { actor: "ann", what, subject: "expivi", ..NewAuditEntry::default() };
-        state.store.log(&entry, state.clock.now() - age * DAY).await.unwrap();
+        state.store.audit().log(&entry, state.clock.now() - age * DAY).await.unwrap();
     }
     let logged = async || {
-        let entries = state.store.audit_entries(None, None, 10).await.unwrap();
+        let entries = state.store.audit().entries(None, None, 10).await.unwrap();
         entries.into_iter().map(|entry| entry.what).filter(|what| what == "old" || what == "new").collect::<Vec<_>>()
     };
     let retention = Retention { log: 10 * DAY, ..Retention::default() };

@@ -32,7 +32,7 @@ fn answer(body: &str) -> StoredResponse {
 }
 
 async fn begun(store: &Store, seconds: u64) -> BeginOutcome {
-    store.begin_request("key", "name", &asked("a"), at(seconds)).await.unwrap()
+    store.idempotency().begin_request("key", "name", &asked("a"), at(seconds)).await.unwrap()
 }
 
 async fn new(store: &Store, seconds: u64) -> RequestToken {
@@ -43,7 +43,7 @@ async fn new(store: &Store, seconds: u64) -> RequestToken {
 }
 
 async fn answered(store: &Store, token: &RequestToken, orders: &[(ShopId, String)], seconds: u64) -> bool {
-    store.answer_request(token, &answer("done"), orders, at(seconds)).await.unwrap()
+    store.idempotency().answer_request(token, &answer("done"), orders, at(seconds)).await.unwrap()
 }
 
 async fn a_request_is_done_once_and_answered_as_before(database: Database) {
@@ -58,14 +58,14 @@ async fn a_request_is_done_once_and_answered_as_before(database: Database) {
     assert!(!answered(&store, &token, &[], 4).await, "an answer stands");
     // Another asker's, and another name; the two are not run together.
     for (scope, key) in [("other", "name"), ("key", "other"), ("keyn", "ame")] {
-        let begun = store.begin_request(scope, key, &asked("a"), at(5)).await.unwrap();
+        let begun = store.idempotency().begin_request(scope, key, &asked("a"), at(5)).await.unwrap();
         assert!(matches!(begun, BeginOutcome::New(_)), "{scope} {key}");
     }
 }
 
 async fn another_request_under_the_same_name_is_told_apart(database: Database) {
     let store = database.open().await;
-    let other = async || store.begin_request("key", "name", &asked("b"), at(1)).await.unwrap();
+    let other = async || store.idempotency().begin_request("key", "name", &asked("b"), at(1)).await.unwrap();
     let token = new(&store, 0).await;
     assert!(matches!(other().await, BeginOutcome::Conflict));
     assert!(answered(&store, &token, &[], 2).await);
@@ -79,7 +79,7 @@ async fn a_request_whose_node_died_is_begun_again_and_its_late_answer_does_not_s
     let token = new(&store, 120).await;
     assert!(matches!(begun(&store, 121).await, BeginOutcome::Running));
     assert!(!answered(&store, &lost, &[(shop(), "1".into())], 122).await);
-    store.forget_request(&lost).await.unwrap();
+    store.idempotency().forget_request(&lost).await.unwrap();
     assert!(matches!(begun(&store, 123).await, BeginOutcome::Running));
     assert!(answered(&store, &token, &[], 124).await);
     assert!(matches!(begun(&store, 1000).await, BeginOutcome::Answered(_)));
@@ -88,10 +88,10 @@ async fn a_request_whose_node_died_is_begun_again_and_its_late_answer_does_not_s
 async fn a_request_that_came_to_nothing_is_done_anew(database: Database) {
     let store = database.open().await;
     let token = new(&store, 0).await;
-    store.forget_request(&token).await.unwrap();
+    store.idempotency().forget_request(&token).await.unwrap();
     let token = new(&store, 1).await;
     assert!(answered(&store, &token, &[], 2).await);
-    store.forget_request(&token).await.unwrap();
+    store.idempotency().forget_request(&token).await.unwrap();
     assert!(matches!(begun(&store, 3).await, BeginOutcome::Answered(_)), "an answer stands");
 }
 
@@ -102,7 +102,7 @@ async fn an_answer_is_known_for_a_day(database: Database) {
     assert!(matches!(begun(&store, DAY - 1).await, BeginOutcome::Answered(_)));
     assert_eq!(store.sweep(&Retention::default(), at(DAY)).await.unwrap().requests, 0);
     // Before anybody swept, and as another request too.
-    let anew = store.begin_request("key", "name", &asked("b"), at(DAY)).await.unwrap();
+    let anew = store.idempotency().begin_request("key", "name", &asked("b"), at(DAY)).await.unwrap();
     assert!(matches!(anew, BeginOutcome::New(_)));
     assert_eq!(store.sweep(&Retention::default(), at(2 * DAY + 1)).await.unwrap().requests, 1);
     new(&store, 2 * DAY + 1).await;
@@ -129,32 +129,32 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
     let store = database.open().await;
     for (number, orders) in [&["1"][..], &["1", "2"], &["2"], &["not known yet"], &[]].into_iter().enumerate() {
         for order in ["1", "2"] {
-            let known = store.order(&shop(), order).await.unwrap().is_some();
+            let known = store.orders().get(&shop(), order).await.unwrap().is_some();
             if !known {
                 record(&store, &format!("e{order}"), order, 0).await;
             }
         }
-        let begun = store.begin_request("key", &number.to_string(), &asked("a"), at(0)).await.unwrap();
+        let begun = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(0)).await.unwrap();
         let BeginOutcome::New(token) = begun else { panic!("{begun:?}") };
         let orders: Vec<_> = orders.iter().map(|order| (shop(), (*order).to_owned())).collect();
         let answer = answer(&format!("answer {number}"));
-        assert!(store.answer_request(&token, &answer, &orders, at(number as u64)).await.unwrap());
+        assert!(store.idempotency().answer_request(&token, &answer, &orders, at(number as u64)).await.unwrap());
     }
-    let exported = store.export_order(&shop(), "1").await.unwrap().document;
+    let exported = store.personal_data().export_order(&shop(), "1").await.unwrap().document;
     let answers = exported["orders"][0]["answers"].as_array().unwrap();
     assert_eq!(answers.len(), 1, "one that holds something of two orders is given to nobody: {answers:?}");
     assert!(answers[0]["body"].as_str().unwrap().starts_with("answer 0") && answers[0]["status"] == 201);
 
     let late = new(&store, 10).await;
-    store.erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(10)).await.unwrap();
+    store.personal_data().erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(10)).await.unwrap();
     for (number, is_left) in [false, false, true, true, true].into_iter().enumerate() {
-        let begun = store.begin_request("key", &number.to_string(), &asked("a"), at(11)).await.unwrap();
+        let begun = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(11)).await.unwrap();
         assert_eq!(matches!(begun, BeginOutcome::Answered(_)), is_left, "{number}: {begun:?}");
     }
     // One that was still being done says nothing of the order either.
     assert!(!answered(&store, &late, &[(shop(), "2".into()), (shop(), "1".into())], 12).await);
     new(&store, 13).await;
-    assert!(matches!(store.export_order(&shop(), "1").await, Err(StoreError::Erased(_))));
+    assert!(matches!(store.personal_data().export_order(&shop(), "1").await, Err(StoreError::Erased(_))));
 }
 
 async fn of_two_who_begin_a_request_one_does_it(database: Database) {
@@ -163,7 +163,7 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
         let name = round.to_string();
         let begin = |store: Store| {
             let name = name.clone();
-            async move { store.begin_request("key", &name, &asked("a"), at(0)).await.unwrap() }
+            async move { store.idempotency().begin_request("key", &name, &asked("a"), at(0)).await.unwrap() }
         };
         let both = tokio::join!(begin(one.clone()), begin(other.clone()));
         assert!(
@@ -177,7 +177,7 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
         let later = at(0) + Duration::from_secs(500);
         let again = |store: Store| {
             let name = name.clone();
-            async move { store.begin_request("key", &name, &asked("a"), later).await.unwrap() }
+            async move { store.idempotency().begin_request("key", &name, &asked("a"), later).await.unwrap() }
         };
         let both = tokio::join!(again(one.clone()), again(other.clone()));
         assert!(

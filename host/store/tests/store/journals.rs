@@ -95,7 +95,7 @@ async fn of_two_writers_at_one_position_one_goes_on(database: Database) {
     }
     assert_eq!(wrote, 1);
     assert_eq!(run.journal.append(7, &record_of("gap", at(1))).await, Err(JournalError::Superseded));
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 1);
 }
 
 async fn a_journal_holds_no_more_than_it_may(database: Database) {
@@ -110,7 +110,7 @@ async fn an_outcome_is_applied_once_for_each_key(database: Database) {
     run.journal.append(1, &said("0:a:0", named(None, "V-1"), at(1))).await.unwrap();
     run.journal.append(2, &said("0:a:0", named(None, "V-1"), at(2))).await.unwrap();
     run.journal.append(3, &said("0:a:1", named(None, "V-1"), at(3))).await.unwrap();
-    let outcomes = store.outcomes(&shop(), "1").await.unwrap();
+    let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|said| said.at).collect::<Vec<_>>(), [at(1), at(3)]);
     assert_eq!(run.journal.load().await.unwrap().records.len(), 4);
 }
@@ -155,7 +155,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     )
     .await;
     let is_current: Vec<_> =
-        store.present_outcomes(&shop(), "1").await.unwrap().into_iter().map(|said| said.outcome).collect();
+        store.outcomes().present(&shop(), "1").await.unwrap().into_iter().map(|said| said.outcome).collect();
     let counts = [
         shipment(None, "one"),
         remember("b", "2"),
@@ -165,10 +165,10 @@ async fn the_latest_of_one_subject_counts(database: Database) {
         shipment(None, "two"),
     ];
     assert_eq!(is_current, counts);
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 9);
-    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 9);
+    assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
     // The next event is told.
-    store.finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     record(&store, "e2", "1", 3).await;
     let told = claimed(&store, 3).await.job.event;
     let remembered: Vec<_> = told.remembered.iter().map(|text| (text.name.as_str(), text.value.as_str())).collect();
@@ -189,8 +189,10 @@ async fn a_document_stands_among_the_blobs(database: Database) {
     let run = say(&store, [document.clone()]).await;
     let digest = Digest::of(b"<svg/>");
     assert_eq!(store.get(&shop(), &digest).await.unwrap().unwrap(), b"<svg/>");
-    assert_eq!(store.blob_info(&shop(), &digest).await.unwrap().unwrap().media_type, "image/svg+xml");
-    let Outcome::Document(kept) = store.outcomes(&shop(), "1").await.unwrap().remove(0).outcome else { panic!() };
+    assert_eq!(store.blobs().blob_info(&shop(), &digest).await.unwrap().unwrap().media_type, "image/svg+xml");
+    let Outcome::Document(kept) = store.outcomes().list(&shop(), "1").await.unwrap().remove(0).outcome else {
+        panic!()
+    };
     assert_eq!(kept.content, BytesSource::Stored(digest.to_string()));
     // A replay is told what the plugin said.
     assert_eq!(run.journal.load().await.unwrap().records[1], said("0", document, at(1)));
@@ -211,7 +213,7 @@ async fn what_is_handed_on_becomes_an_event(database: Database) {
     let store = database.open().await;
     let message = NamedJson { name: "expivi.ready".into(), json: "{}".into() };
     let run = say(&store, [Outcome::HandOn(message.clone())]).await;
-    store.finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     let next = claimed(&store, 2).await;
     assert_eq!(next.job.event.kind, EventKind::Message(message));
     assert_eq!((next.job.account, next.job.plugin), (run.job.account, run.job.plugin));
@@ -221,14 +223,14 @@ async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
     let store = database.open().await;
     let message = Message { key: "look".into(), parameters: vec![], text: "Look.".into() };
     say(&store, [Outcome::NeedsMerchant(message.clone()), Outcome::PushSettings(vec![]), Outcome::Note(message)]).await;
-    assert_eq!(store.held_orders(&shop()).await.unwrap(), ["1"]);
-    let outcomes = store.outcomes(&shop(), "1").await.unwrap();
+    assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), ["1"]);
+    let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|said| said.needs_attention).collect::<Vec<_>>(), [true, false, false]);
-    store.resolve_outcome(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
-    assert!(store.resolve_outcome(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
-    assert!(store.held_orders(&shop()).await.unwrap().is_empty());
+    store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
+    assert!(store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
+    assert!(store.orders().held_orders(&shop()).await.unwrap().is_empty());
     // Settings wait with the account that they are of.
-    let pushed = store.account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
+    let pushed = store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
     assert_eq!(pushed.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);
 }
 
@@ -239,7 +241,7 @@ async fn attempts_are_counted_over_all_journals_of_a_job(database: Database) {
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
     let again = cartwright::durable::RunEnd::Again { seconds: 0, state: String::new() };
-    store.finish(&run.lease, Ok(&again), at(2)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&again), at(2)).await.unwrap();
     let next = claimed(&store, 2).await;
     assert_eq!(next.journal.load().await.unwrap().earlier_attempts.get(&call.digest), Some(&1));
 }

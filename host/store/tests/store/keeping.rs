@@ -22,10 +22,10 @@ async fn a_blob_is_its_own_shops_and_kept_once(database: Database) {
     let bytes = vec![0, 255, 7];
     let digest = store.put(&shop(), bytes.clone(), "image/png").await.unwrap();
     assert_eq!(digest, Digest::of(&bytes));
-    let first = store.blob_info(&shop(), &digest).await.unwrap().unwrap();
+    let first = store.blobs().blob_info(&shop(), &digest).await.unwrap().unwrap();
     assert_eq!((first.media_type.as_str(), first.size), ("image/png", 3));
     assert_eq!(store.put(&shop(), bytes.clone(), "text/plain").await.unwrap(), digest);
-    let again = store.blob_info(&shop(), &digest).await.unwrap().unwrap();
+    let again = store.blobs().blob_info(&shop(), &digest).await.unwrap().unwrap();
     assert!(again.stored_at >= first.stored_at);
     assert_eq!((again.media_type.as_str(), again.size), ("image/png", 3));
     assert_eq!(store.get(&shop(), &digest).await.unwrap(), Some(bytes));
@@ -47,7 +47,7 @@ async fn ordered(store: &Store, id: &str, configuration: &Digest) {
     let mut order = order(id, 1);
     order.lines[0].configuration = Some(configuration.to_string());
     let event = event_of(&format!("e{id}"), EventKind::Paid, order);
-    store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
 }
 
 async fn an_order_has_its_own_copy_of_its_configuration_and_pictures(database: Database) {
@@ -59,7 +59,7 @@ async fn an_order_has_its_own_copy_of_its_configuration_and_pictures(database: D
     database.tamper("delete from blobs where order_id = ''").await;
     assert_eq!(store.get(&shop(), &configuration).await.unwrap().unwrap(), b"a configuration");
     assert_eq!(store.get(&shop(), &picture).await.unwrap().unwrap(), b"a picture");
-    assert_eq!(store.blob_info(&shop(), &picture).await.unwrap().unwrap().media_type, "image/png");
+    assert_eq!(store.blobs().blob_info(&shop(), &picture).await.unwrap().unwrap().media_type, "image/png");
 }
 
 async fn bytes_that_two_orders_have_open_only_with_each_ones_own_key(database: Database) {
@@ -103,13 +103,13 @@ async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
             after: Some(&after),
             secrets: &["server-token"],
         };
-        store.log(&entry, at(number)).await.unwrap();
+        store.audit().log(&entry, at(number)).await.unwrap();
     }
-    let page = store.audit_entries(Some(&shop), None, 3).await.unwrap();
+    let page = store.audit().entries(Some(&shop), None, 3).await.unwrap();
     assert_eq!(page.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["4", "3", "1"]);
-    let next = store.audit_entries(Some(&shop), page.last().map(|entry| entry.id), 3).await.unwrap();
+    let next = store.audit().entries(Some(&shop), page.last().map(|entry| entry.id), 3).await.unwrap();
     assert_eq!(next.iter().map(|entry| (entry.subject.as_str(), entry.at)).collect::<Vec<_>>(), [("0", at(0))]);
-    assert_eq!(store.audit_entries(None, None, 10).await.unwrap().len(), 5);
+    assert_eq!(store.audit().entries(None, None, 10).await.unwrap().len(), 5);
     assert_eq!(page[0].before, Some(json!({ "server-token": "(secret)", "timeout": 5 })));
     let masked = json!({ "accounts": [{ "server-token": "(secret)", "timeout": 7 }], "server-token": null });
     assert_eq!(page[0].after, Some(masked));
@@ -118,7 +118,7 @@ async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
 async fn the_log_is_never_changed(database: Database) {
     let store = database.open().await;
     let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
-    store.log(&entry, at(0)).await.unwrap();
+    store.audit().log(&entry, at(0)).await.unwrap();
     let error = database.try_tamper("update audit_log set who = 'nobody'").await.unwrap_err();
     assert!(error.to_string().contains("append-only"), "{error}");
 }

@@ -20,7 +20,7 @@ on_each_database!(
 
 async fn listed(store: &Store, search: Option<&str>, after: Option<&str>, limit: u32) -> Vec<String> {
     let filter = OrderFilter { search: search.map(str::to_owned), after: after.map(str::to_owned) };
-    store.orders(&shop(), &filter, limit).await.unwrap().into_iter().map(|listed| listed.id).collect()
+    store.orders().list(&shop(), &filter, limit).await.unwrap().into_iter().map(|listed| listed.id).collect()
 }
 
 async fn orders_are_listed_by_pages_the_newest_first(database: Database) {
@@ -31,16 +31,16 @@ async fn orders_are_listed_by_pages_the_newest_first(database: Database) {
     }
     // What changes later stays where it is, so that pages neither repeat nor leave out.
     let change = event_of("a2", EventKind::Changed, order("a", 2));
-    store.record_event(&shop(), &change, &[job("expivi")], at(9)).await.unwrap();
+    store.orders().record_event(&shop(), &change, &[job("expivi")], at(9)).await.unwrap();
     assert_eq!(listed(&store, None, None, 2).await, ["e", "d"]);
     assert_eq!(listed(&store, None, Some("d"), 2).await, ["c", "b"]);
     assert_eq!(listed(&store, None, Some("b"), 2).await, ["a"]);
     // What a quotation is kept as is no order.
     record(&store, "q", "~quotation-q", 9).await;
     assert_eq!(listed(&store, None, None, 1).await, ["e"]);
-    assert!(store.listed_order(&shop(), "~quotation-q").await.unwrap().is_some());
+    assert!(store.orders().listed_order(&shop(), "~quotation-q").await.unwrap().is_some());
     let other = "other".parse().unwrap();
-    assert_eq!(store.orders(&other, &OrderFilter::default(), 9).await.unwrap(), []);
+    assert_eq!(store.orders().list(&other, &OrderFilter::default(), 9).await.unwrap(), []);
 }
 
 async fn an_order_is_found_by_a_part_of_its_id_or_by_its_number(database: Database) {
@@ -50,7 +50,7 @@ async fn an_order_is_found_by_a_part_of_its_id_or_by_its_number(database: Databa
     }
     let mut numbered = order("gid-1002", 2);
     numbered.number = "Web/77".into();
-    store.record_event(&shop(), &event_of("n", EventKind::Changed, numbered), &[], at(1)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("n", EventKind::Changed, numbered), &[], at(1)).await.unwrap();
     assert_eq!(listed(&store, Some("1001"), None, 9).await, ["gid-1001"]);
     assert_eq!(listed(&store, Some("GID-"), None, 9).await, ["gid-1002", "gid-1001"]);
     for number in ["#web/77", " WEB/77 "] {
@@ -77,15 +77,15 @@ async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
     let ask = Message { key: "look".into(), parameters: vec![], text: "Look at it".into() };
     let entry = Entry::Emitted { key: "1".into(), outcome: Outcome::NeedsMerchant(ask) };
     run.journal.append(1, &Record { at: at(2), entry }).await.unwrap();
-    store.erase_order(&shop(), "2", UnfinishedJobs::Cancel, "ann", at(3)).await.unwrap();
-    store.close_order(&shop(), "1", "ann", at(4)).await.unwrap();
-    let all = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
+    store.personal_data().erase_order(&shop(), "2", UnfinishedJobs::Cancel, "ann", at(3)).await.unwrap();
+    store.orders().close_order(&shop(), "1", "ann", at(4)).await.unwrap();
+    let all = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
     let seen: Vec<_> =
         all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.needs_attention)).collect();
     assert_eq!(seen, [("2", false, false), ("1", true, true)]);
     assert_eq!((all[1].created, all[1].closed), (at(0), Some(at(4))));
-    assert_eq!(store.listed_order(&shop(), "1").await.unwrap().as_ref(), all.last());
-    assert_eq!(store.listed_order(&shop(), "3").await.unwrap(), None);
+    assert_eq!(store.orders().listed_order(&shop(), "1").await.unwrap().as_ref(), all.last());
+    assert_eq!(store.orders().listed_order(&shop(), "3").await.unwrap(), None);
     // What is erased has no number any more.
     assert_eq!(listed(&store, Some("#2"), None, 9).await, [""; 0]);
     assert_eq!(listed(&store, Some("#1"), None, 9).await, ["1"]);
@@ -97,16 +97,16 @@ async fn held_back(store: &Store, version: u64, change: fn(&mut Order)) {
     order.lines[1].released = false;
     change(&mut order);
     let event = event_of(&format!("e{version}"), EventKind::Changed, order);
-    store.record_event(&shop(), &event, &[], at(version)).await.unwrap();
+    store.orders().record_event(&shop(), &event, &[], at(version)).await.unwrap();
 }
 
 async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
     let store = database.open().await;
     let waits = async || {
-        let listed = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
+        let listed = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
         let held: Vec<String> =
             listed.into_iter().filter(|listed| listed.needs_attention).map(|listed| listed.id).collect();
-        assert_eq!(store.held_orders(&shop()).await.unwrap(), held);
+        assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), held);
         !held.is_empty()
     };
     // What is not paid waits for that.
@@ -121,15 +121,19 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
     held_back(&store, 5, |order| order.lines[1].released = true).await;
     assert!(!waits().await);
     held_back(&store, 6, |_| {}).await;
-    store.close_order(&shop(), "1", "ann", at(6)).await.unwrap();
+    store.orders().close_order(&shop(), "1", "ann", at(6)).await.unwrap();
     assert!(!waits().await);
     held_back(&store, 7, |_| {}).await;
     assert!(waits().await);
-    store.erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(8)).await.unwrap();
+    store.personal_data().erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(8)).await.unwrap();
     assert!(!waits().await);
     let mut asked = order("~quotation-q", 1);
     asked.lines[0].released = false;
-    store.record_event(&shop(), &event_of("q", EventKind::QuotationRequested, asked), &[], at(9)).await.unwrap();
+    store
+        .orders()
+        .record_event(&shop(), &event_of("q", EventKind::QuotationRequested, asked), &[], at(9))
+        .await
+        .unwrap();
     assert!(!waits().await);
 }
 
@@ -137,9 +141,9 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let cancelled = event_of("e2", EventKind::Cancelled, order("1", 2));
-    store.record_event(&shop(), &cancelled, &[], at(5)).await.unwrap();
+    store.orders().record_event(&shop(), &cancelled, &[], at(5)).await.unwrap();
     record(&store, "other", "2", 6).await;
-    let events = store.events(&shop(), "1").await.unwrap();
+    let events = store.orders().events(&shop(), "1").await.unwrap();
     let seen: Vec<_> = events.iter().map(|event| (event.id.as_str(), event.kind.as_str(), event.at)).collect();
     assert_eq!(seen, [("e1", "released", at(0)), ("e2", "cancelled", at(5))]);
     let request = WebhookRequest { method: "POST".into(), headers: vec![], query: String::new(), body: vec![1] };
@@ -151,30 +155,30 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     let response = WebhookResponse { status: 202, headers: vec![], body: vec![] };
     store.begin(&notice).await.unwrap();
     store.complete(&notice, effects, &response).await.unwrap();
-    let notices = store.notices(&shop(), "1").await.unwrap();
+    let notices = store.orders().webhooks(&shop(), "1").await.unwrap();
     let seen: Vec<_> = notices.iter().map(|notice| (notice.endpoint.as_str(), notice.at, notice.status)).collect();
     assert_eq!(seen, [("done", at(7), Some(202))]);
-    assert_eq!(store.notices(&shop(), "2").await.unwrap(), []);
+    assert_eq!(store.orders().webhooks(&shop(), "2").await.unwrap(), []);
 }
 
 async fn a_damaged_row_hides_no_other(database: Database) {
     let store = database.open().await;
     for (id, seconds) in [("1", 0), ("2", 1), ("3", 2)] {
         record(&store, id, id, seconds).await;
-        store.close_order(&shop(), id, "ann", at(seconds)).await.unwrap();
+        store.orders().close_order(&shop(), id, "ann", at(seconds)).await.unwrap();
     }
     database.tamper("update orders set content = (select content from orders where id = '1') where id = '2'").await;
-    let all = store.orders(&shop(), &OrderFilter::default(), 9).await.unwrap();
+    let all = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
     let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.damaged)).collect();
     assert_eq!(seen, [("3", true, false), ("2", false, true), ("1", true, false)]);
     // A page is full without it.
     database.tamper("update jobs set plugin = 'none' where event = '2'").await;
-    let jobs = store.jobs(&JobFilter::default(), 2).await.unwrap();
+    let jobs = store.jobs().list(&JobFilter::default(), 2).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.event.as_str()).collect::<Vec<_>>(), ["1", "3"]);
-    let damaged = store.job("shop:expivi:2").await.unwrap_err();
+    let damaged = store.jobs().get("shop:expivi:2").await.unwrap_err();
     assert!(matches!(damaged, StoreError::Corrupt(_)), "{damaged}");
     let damaged = "insert into audit_log (at, who, what, shop, subject, after) values (9, 'ann', 'close-order', 'shop', '4', '{')";
     database.tamper(damaged).await;
-    let entries = store.audit_entries(Some(&shop()), None, 2).await.unwrap();
+    let entries = store.audit().entries(Some(&shop()), None, 2).await.unwrap();
     assert_eq!(entries.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["3", "2"]);
 }

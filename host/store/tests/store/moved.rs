@@ -27,10 +27,10 @@ fn new() -> Digest {
 async fn pinned(store: &Store) -> String {
     with_account(store).await;
     for (plugin, bytes) in [("expivi", "0"), ("expivi", "1"), ("expivi", "2"), ("expivi", "3"), ("twikit", "4")] {
-        store.save_component(&plugin.parse().unwrap(), "1.0.0", bytes.as_bytes(), at(0)).await.unwrap();
+        store.components().save(&plugin.parse().unwrap(), "1.0.0", bytes.as_bytes(), at(0)).await.unwrap();
     }
     let job = NewJob { plugin: old(), ..job("expivi") };
-    match store.record_event(&shop(), &event("e1", "1"), &[job], at(0)).await.unwrap() {
+    match store.orders().record_event(&shop(), &event("e1", "1"), &[job], at(0)).await.unwrap() {
         RecordOutcome::New { mut jobs } => jobs.remove(0),
         RecordOutcome::AlreadyRecorded => panic!("it is known"),
     }
@@ -45,8 +45,8 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     run.journal.append(1, &record_of("made", at(0))).await.unwrap();
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(2, &Record { at: at(0), entry: intent }).await.unwrap();
-    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(5000) }), at(1)).await.unwrap();
-    store.retry(&id, RetryMode::RestartOn(new()), "ann", at(2)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Sleep { until: at(5000) }), at(1)).await.unwrap();
+    store.jobs().retry(&id, RetryMode::RestartOn(new()), "ann", at(2)).await.unwrap();
     let run = claimed(&store, 2).await;
     assert_eq!((&run.job.id, run.job.plugin), (&id, new()));
     let loaded = run.journal.load().await.unwrap();
@@ -54,10 +54,10 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     assert_eq!(loaded.earlier_attempts.get(&call.digest), Some(&1));
     run.journal.append(0, &began(at(2))).await.unwrap();
     run.journal.append(1, &record_of("made", at(2))).await.unwrap();
-    store.finish(&run.lease, Ok(&RunEnd::Done), at(3)).await.unwrap();
-    let detail = store.job(&id).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(3)).await.unwrap();
+    let detail = store.jobs().get(&id).await.unwrap();
     assert_eq!((detail.journals.len(), detail.outcomes.len()), (2, 1));
-    let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
     assert_eq!((entry.actor.as_str(), entry.what.as_str(), &entry.subject), ("ann", "move-job", &id));
     let of = |state: &str, component| json!({ "state": state, "cancelled": false, "component": component });
     assert_eq!((entry.before, entry.after), (Some(of("sleeping", old())), Some(of("queued", new()))));
@@ -66,8 +66,8 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
 async fn a_job_is_moved_to_nothing_that_cannot_go_on_with_it(database: Database) {
     let store = database.open().await;
     let id = pinned(&store).await;
-    store.revoke_component(&Digest::of(b"3"), None, at(0)).await.unwrap();
-    let refused = async |to: Digest| store.retry(&id, RetryMode::RestartOn(to), "ann", at(1)).await.unwrap_err();
+    store.components().revoke(&Digest::of(b"3"), None, at(0)).await.unwrap();
+    let refused = async |to: Digest| store.jobs().retry(&id, RetryMode::RestartOn(to), "ann", at(1)).await.unwrap_err();
     assert!(matches!(refused(Digest::of(b"never")).await, StoreError::NotFound { what: "component", .. }));
     for (component, reason) in [
         ("0", "it runs this component already"),
@@ -82,5 +82,5 @@ async fn a_job_is_moved_to_nothing_that_cannot_go_on_with_it(database: Database)
     assert_eq!(run.job.plugin, old());
     assert!(matches!(refused(new()).await, StoreError::Conflict(_)), "a worker has it");
     run.journal.append(0, &began(at(2))).await.unwrap();
-    assert!(store.audit_entries(None, None, 10).await.unwrap().is_empty());
+    assert!(store.audit().entries(None, None, 10).await.unwrap().is_empty());
 }

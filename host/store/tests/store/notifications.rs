@@ -122,10 +122,13 @@ impl WorkerState {
     /// A shop whose platform wants to be told, and an order.
     pub async fn open(database: &Database) -> Self {
         let store = database.open().await;
-        store.save_shop(&rings(), at(0)).await.unwrap();
+        store.shops().save_shop(&rings(), at(0)).await.unwrap();
         let platform = Platform::start().await;
-        let secret =
-            store.set_notification_endpoint(&shop(), &platform.endpoint(), Expected::Any, "ann", at(0)).await.unwrap();
+        let secret = store
+            .notifications()
+            .set_endpoint(&shop(), &platform.endpoint(), Expected::Any, "ann", at(0))
+            .await
+            .unwrap();
         let clock = Arc::new(Told(Mutex::new(at(1000))));
         let notifier = Notifier::new(store.clone(), clock.clone());
         record(&store, "e1", "1", 0).await;
@@ -141,11 +144,11 @@ impl WorkerState {
     }
 
     async fn dead(&self) -> Vec<cartwright_store::StoredNotification> {
-        self.store.notifications(&shop(), true, None, 100).await.unwrap()
+        self.store.notifications().list(&shop(), true, None, 100).await.unwrap()
     }
 
     pub async fn waiting(&self) -> usize {
-        self.store.notifications(&shop(), false, None, 1000).await.unwrap().len()
+        self.store.notifications().list(&shop(), false, None, 1000).await.unwrap().len()
     }
 }
 
@@ -176,8 +179,8 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
     run.journal.append(2, &said("0", status, at(1))).await.unwrap();
     let to_itself = Outcome::HandOn(NamedJson { name: "later".into(), json: "{}".into() });
     run.journal.append(3, &said("1", to_itself, at(1))).await.unwrap();
-    state.store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
-    let outcome = state.store.outcomes(&shop(), "1").await.unwrap()[0].id;
+    state.store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
+    let outcome = state.store.outcomes().list(&shop(), "1").await.unwrap()[0].id;
     assert_eq!(state.send().await, 2);
     let data = json!({ "shop": "shop", "order": "1", "account": "expivi", "job": "shop:expivi:e1" });
     let with = |name: &str, value: Value| {
@@ -207,10 +210,10 @@ async fn what_did_not_happen_or_nobody_asked_for_is_not_told(database: Database)
     let to = Destination { shop: shop(), account: account("expivi"), endpoint: "ask".into() };
     state.store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap_err();
     let other: ShopId = "other".parse().unwrap();
-    state.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    state.store.orders().record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
     say(&state.store, &other, "1", "ready").await;
     assert_eq!(state.waiting().await, 0);
-    assert!(state.store.notifications(&other, false, None, 10).await.unwrap().is_empty());
+    assert!(state.store.notifications().list(&other, false, None, 10).await.unwrap().is_empty());
     assert_eq!(state.send().await, 0);
 }
 
@@ -231,7 +234,7 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
         assert_eq!(state.platform.told().len(), asked);
         state.clock.sleep(1).await;
     }
-    let shown = state.store.notifications(&shop(), false, None, 10).await.unwrap();
+    let shown = state.store.notifications().list(&shop(), false, None, 10).await.unwrap();
     assert!(shown[0].reason.as_ref().is_some_and(|reason| reason.contains("503")), "{:?}", shown[0]);
     assert!(shown[0].attempt > 0 && matches!(shown[0].state, NotificationState::Waiting { .. }));
     state.platform.answers(200);
@@ -249,10 +252,10 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
 async fn one_shops_platform_that_hangs_holds_up_no_other(database: Database) {
     let state = WorkerState::open(&database).await;
     let other: ShopId = "other".parse().unwrap();
-    state.store.save_shop(&Shop { id: other.clone(), ..rings() }, at(0)).await.unwrap();
+    state.store.shops().save_shop(&Shop { id: other.clone(), ..rings() }, at(0)).await.unwrap();
     let beside = Platform::start().await;
-    state.store.set_notification_endpoint(&other, &beside.endpoint(), Expected::Any, "ann", at(0)).await.unwrap();
-    state.store.record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
+    state.store.notifications().set_endpoint(&other, &beside.endpoint(), Expected::Any, "ann", at(0)).await.unwrap();
+    state.store.orders().record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
     state.platform.answers(HANGS);
     for number in 0..5 {
         state.say("1", &number.to_string()).await;
@@ -294,11 +297,11 @@ async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_want
     state.clock.sleep(27 * 3600).await;
     assert_eq!(state.send().await, 1);
     let other = "other".parse().unwrap();
-    state.store.retry_notification(&other, &given_up.id, "eve", state.clock.now()).await.unwrap_err();
-    state.store.retry_notification(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap();
+    state.store.notifications().retry(&other, &given_up.id, "eve", state.clock.now()).await.unwrap_err();
+    state.store.notifications().retry(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap();
     assert_eq!((state.send().await, state.waiting().await), (1, 0));
     assert_eq!(state.platform.told()[1].0["webhook-id"], given_up.id.as_str());
-    let error = state.store.retry_notification(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap_err();
+    let error = state.store.notifications().retry(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
 }
 
@@ -345,12 +348,13 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
     // One that is moved keeps its secret.
     let moved = state
         .store
-        .set_notification_endpoint(&shop(), &state.platform.endpoint(), Expected::Any, "ann", at(0))
+        .notifications()
+        .set_endpoint(&shop(), &state.platform.endpoint(), Expected::Any, "ann", at(0))
         .await
         .unwrap();
     assert_eq!(moved, None);
     let now = state.clock.now();
-    let new = state.store.rotate_notification_secret(&shop(), MINUTE, "ann", now).await.unwrap();
+    let new = state.store.notifications().rotate_secret(&shop(), MINUTE, "ann", now).await.unwrap();
     state.say("1", "one").await;
     state.send().await;
     state.clock.sleep(60).await;
@@ -367,18 +371,18 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
     store.rotate_keys().await.unwrap();
     store.close().await;
     let store = Store::open(&database.url, Keyring::new([9; 32])).await.unwrap();
-    assert_eq!(store.notification_endpoint(&shop()).await.unwrap(), Some(state.platform.endpoint()));
+    assert_eq!(store.notifications().endpoint(&shop()).await.unwrap(), Some(state.platform.endpoint()));
     // Neither secret stands in the log, nor what may be a password.
     let url = format!("{}?token=s3cret", state.platform.url);
     let secret = NotificationEndpoint { url, ..state.platform.endpoint() };
-    store.set_notification_endpoint(&shop(), &secret, Expected::Any, "ann", at(0)).await.unwrap();
-    let log = format!("{:?}", store.audit_entries(Some(&shop()), None, 10).await.unwrap());
+    store.notifications().set_endpoint(&shop(), &secret, Expected::Any, "ann", at(0)).await.unwrap();
+    let log = format!("{:?}", store.audit().entries(Some(&shop()), None, 10).await.unwrap());
     assert!(log.contains("rotate-notification-secret") && !log.contains("whsec") && !log.contains("s3cret"), "{log}");
 }
 
 async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database) {
     let store = database.open().await;
-    store.save_shop(&rings(), at(0)).await.unwrap();
+    store.shops().save_shop(&rings(), at(0)).await.unwrap();
     for (url, grant) in [
         ("http://platform.example/told", "grants.plain_http += \"platform.example\""),
         ("https://169.254.169.254/latest", "grants.networks += \"169.254.169.254/32\""),
@@ -388,27 +392,27 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
         ("told", "not an absolute"),
     ] {
         let endpoint = NotificationEndpoint { url: url.to_owned(), grants: Grants::default() };
-        let refused = store.set_notification_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await;
+        let refused = store.notifications().set_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await;
         let Err(EndpointError::Address(reason)) = refused else { panic!("{url}: {refused:?}") };
         assert!(reason.to_string().contains(grant), "{url}: {reason}");
     }
     // A name that leads inside is found out when it is looked up.
     let url = "https://localhost/told".to_owned();
     let endpoint = NotificationEndpoint { url, grants: Grants::default() };
-    store.set_notification_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await.unwrap();
+    store.notifications().set_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await.unwrap();
     record(&store, "e1", "1", 0).await;
     say(&store, &shop(), "1", "ready").await;
     let notifier = Notifier::new(store.clone(), Arc::new(Told(Mutex::new(at(1000)))));
     assert_eq!(notifier.send_due().await.unwrap(), 0);
-    let reason = store.notifications(&shop(), false, None, 1).await.unwrap().remove(0).reason.unwrap();
+    let reason = store.notifications().list(&shop(), false, None, 1).await.unwrap().remove(0).reason.unwrap();
     assert!(reason.contains("grants.networks +="), "{reason}");
 }
 
 async fn a_removed_endpoint_is_told_nothing(database: Database) {
     let state = WorkerState::open(&database).await;
     state.say("1", "ready").await;
-    state.store.remove_notification_endpoint(&shop(), Expected::Any, "ann", at(1)).await.unwrap();
-    state.store.remove_notification_endpoint(&shop(), Expected::Any, "ann", at(1)).await.unwrap_err();
+    state.store.notifications().remove_endpoint(&shop(), Expected::Any, "ann", at(1)).await.unwrap();
+    state.store.notifications().remove_endpoint(&shop(), Expected::Any, "ann", at(1)).await.unwrap_err();
     state.say("1", "shipped").await;
     assert_eq!((state.send().await, state.waiting().await), (0, 0));
     assert!(state.platform.told().is_empty());

@@ -16,7 +16,7 @@ async fn a_database_is_made_and_opened_again(database: Database) {
     let store = database.open().await;
     let job = record(&store, "e1", "1", 0).await;
     store.close().await;
-    assert_eq!(database.open().await.job(&job).await.unwrap().summary.event, "e1");
+    assert_eq!(database.open().await.jobs().get(&job).await.unwrap().summary.event, "e1");
 }
 
 async fn a_newer_schema_is_refused_and_named(database: Database) {
@@ -43,7 +43,7 @@ async fn another_key_is_refused(database: Database) {
 async fn two_stores_share_one_database(database: Database) {
     let (one, two) = (database.open().await, database.open().await);
     let job = record(&one, "e1", "1", 0).await;
-    assert_eq!(two.job(&job).await.unwrap().summary.id, job);
+    assert_eq!(two.jobs().get(&job).await.unwrap().summary.id, job);
 }
 
 async fn nodes_that_start_together_make_the_tables_once(database: Database) {
@@ -87,5 +87,5 @@ async fn sqlite_writes_ahead_and_waits_for_other_writers() {
     for event in events.collect::<Vec<_>>() {
         event.await.unwrap();
     }
-    assert_eq!(store.jobs(&cartwright_store::JobFilter::default(), 100).await.unwrap().len(), 40);
+    assert_eq!(store.jobs().list(&cartwright_store::JobFilter::default(), 100).await.unwrap().len(), 40);
 }

@@ -29,10 +29,10 @@ async fn the_newest_version_of_an_order_is_known(database: Database) {
     let store = database.open().await;
     for (id, version) in [("e2", 2), ("e1", 1)] {
         let event = event_of(id, EventKind::Paid, order("1", version));
-        store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
+        store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
     }
-    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().version, 2);
-    assert_eq!(store.order(&shop(), "2").await.unwrap(), None);
+    assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().version, 2);
+    assert_eq!(store.orders().get(&shop(), "2").await.unwrap(), None);
 }
 
 fn address(line1: &str) -> Address {
@@ -47,7 +47,7 @@ async fn other_content_under_a_known_version_is_refused(database: Database) {
     let store = database.open().await;
     let mut first = order("1", 5);
     first.delivery = Some(address("Oude Straat 1"));
-    store.record_event(&shop(), &event_of("e0", EventKind::Placed, first.clone()), &[], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("e0", EventKind::Placed, first.clone()), &[], at(0)).await.unwrap();
     let changes: [fn(&mut Order); 9] = [
         |order| order.payment = "part".into(),
         |order| order.cancelled = true,
@@ -63,17 +63,17 @@ async fn other_content_under_a_known_version_is_refused(database: Database) {
         let mut other = first.clone();
         change(&mut other);
         let event = event_of(&format!("other {number}"), EventKind::Changed, other.clone());
-        let error = store.record_event(&shop(), &event, &[job("expivi")], at(1)).await.unwrap_err();
+        let error = store.orders().record_event(&shop(), &event, &[job("expivi")], at(1)).await.unwrap_err();
         assert!(matches!(error, StoreError::SameVersion { version: 5, .. }), "{number}: {error}");
         assert!(error.to_string().contains("report it with a higher version"), "{error}");
     }
-    assert_eq!(store.events(&shop(), "1").await.unwrap().len(), 1, "nothing of it stands");
+    assert_eq!(store.orders().events(&shop(), "1").await.unwrap().len(), 1, "nothing of it stands");
     // The same content may come to several events.
-    store.record_event(&shop(), &event_of("e1", EventKind::Paid, first.clone()), &[], at(1)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("e1", EventKind::Paid, first.clone()), &[], at(1)).await.unwrap();
     first.version = 6;
     first.delivery = Some(address("Nieuwe Straat 2"));
-    store.record_event(&shop(), &event_of("e2", EventKind::Changed, first), &[], at(2)).await.unwrap();
-    let known = store.order(&shop(), "1").await.unwrap().unwrap();
+    store.orders().record_event(&shop(), &event_of("e2", EventKind::Changed, first), &[], at(2)).await.unwrap();
+    let known = store.orders().get(&shop(), "1").await.unwrap().unwrap();
     assert_eq!(known.delivery.unwrap().line1, "Nieuwe Straat 2");
 }
 
@@ -87,8 +87,10 @@ async fn of_two_contents_of_one_version_one_is_taken(database: Database) {
             event_of(&format!("{id}{version}"), EventKind::Changed, order)
         };
         let (one, two, shop) = (event("a", 100), event("b", 200), shop());
-        let (one, two) =
-            tokio::join!(store.record_event(&shop, &one, &[], at(0)), store.record_event(&shop, &two, &[], at(0)));
+        let (one, two) = tokio::join!(
+            store.orders().record_event(&shop, &one, &[], at(0)),
+            store.orders().record_event(&shop, &two, &[], at(0))
+        );
         let refused = one.as_ref().err().or(two.as_ref().err()).expect("a refusal");
         assert!(matches!(refused, StoreError::SameVersion { .. }), "{refused}");
         assert!(one.is_ok() != two.is_ok());
@@ -98,7 +100,7 @@ async fn of_two_contents_of_one_version_one_is_taken(database: Database) {
 async fn an_event_id_names_one_event(database: Database) {
     let store = database.open().await;
     let first = event_of("e1", EventKind::Placed, order("1", 1));
-    let recorded = async |event: &Event| store.record_event(&shop(), event, &[job("expivi")], at(0)).await;
+    let recorded = async |event: &Event| store.orders().record_event(&shop(), event, &[job("expivi")], at(0)).await;
     assert!(matches!(recorded(&first).await.unwrap(), RecordOutcome::New { .. }));
     let others = [
         event_of("e1", EventKind::Placed, order("2", 1)),
@@ -110,9 +112,9 @@ async fn an_event_id_names_one_event(database: Database) {
         let error = recorded(&other).await.unwrap_err();
         assert!(matches!(&error, StoreError::EventIdTaken { order, .. } if order == "1"), "{error}");
     }
-    assert_eq!(store.order(&shop(), "2").await.unwrap(), None);
+    assert_eq!(store.orders().get(&shop(), "2").await.unwrap(), None);
     // Also when the order is newer by now.
-    store.record_event(&shop(), &event_of("e2", EventKind::Changed, order("1", 2)), &[], at(1)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("e2", EventKind::Changed, order("1", 2)), &[], at(1)).await.unwrap();
     assert_eq!(recorded(&first).await.unwrap(), RecordOutcome::AlreadyRecorded);
 }
 
@@ -146,19 +148,24 @@ async fn a_job_is_told_the_same_event_in_every_run(database: Database) {
     let mut cancelled = order("1", 2);
     cancelled.cancelled = true;
     store
+        .orders()
         .record_event(&shop(), &event_of("e2", EventKind::Cancelled, cancelled), &[job("expivi")], at(1))
         .await
         .unwrap();
     let second = claimed(&store, 100).await;
     assert_eq!(second.job.event, first.job.event);
-    store.finish(&second.lease, Ok(&cartwright::durable::RunEnd::Done), at(101)).await.unwrap();
+    store.jobs().finish(&second.lease, Ok(&cartwright::durable::RunEnd::Done), at(101)).await.unwrap();
     assert!(claimed(&store, 101).await.job.event.order.cancelled);
 }
 
 async fn an_order_hook_sees_all_lines(database: Database) {
     let store = database.open().await;
     let hook = NewJob { lines: Lines::All, ..job("erp") };
-    store.record_event(&shop(), &event_of("e1", EventKind::Paid, order("1", 1)), &[hook], at(0)).await.unwrap();
+    store
+        .orders()
+        .record_event(&shop(), &event_of("e1", EventKind::Paid, order("1", 1)), &[hook], at(0))
+        .await
+        .unwrap();
     assert_eq!(claimed(&store, 0).await.job.event.order.lines.len(), 2);
     assert_eq!(store.find(&shop(), &account("erp"), "test:shop:1").await.unwrap().unwrap().lines.len(), 2);
 }
@@ -169,21 +176,21 @@ async fn a_reference_belongs_to_one_order(database: Database) {
     let mut other = order("2", 1);
     other.reference = "test:shop:1".into();
     let event = event_of("e2", EventKind::Paid, other);
-    let error = store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap_err();
+    let error = store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict(_)), "{error}");
     // Nothing of it stands.
-    assert_eq!(store.order(&shop(), "2").await.unwrap(), None);
+    assert_eq!(store.orders().get(&shop(), "2").await.unwrap(), None);
 }
 
 /// What became of orders, the latest last.
 async fn logged(store: &Store) -> Vec<String> {
-    let mut entries = store.audit_entries(Some(&shop()), None, 100).await.unwrap();
+    let mut entries = store.audit().entries(Some(&shop()), None, 100).await.unwrap();
     entries.reverse();
     entries.into_iter().map(|entry| format!("{} {} {}", entry.actor, entry.what, entry.subject)).collect()
 }
 
 async fn report(store: &Store, event: &str, order: Order) {
-    store.record_event(&shop(), &event_of(event, EventKind::Changed, order), &[], at(1)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of(event, EventKind::Changed, order), &[], at(1)).await.unwrap();
 }
 
 async fn set_status(run: &Claim, position: usize, line: &str, status: &str) {
@@ -246,7 +253,7 @@ async fn an_order_is_closed_whoever_ships_its_last_line(database: Database) {
     for number in 0..10 {
         let id = number.to_string();
         let event = event_of(&id, EventKind::Released, order(&id, 1));
-        store.record_event(&shop(), &event, &[job("expivi"), job("twikit")], at(0)).await.unwrap();
+        store.orders().record_event(&shop(), &event, &[job("expivi"), job("twikit")], at(0)).await.unwrap();
         let runs = [claimed(&store, 0).await, claimed(&store, 0).await];
         for run in &runs {
             run.journal.append(0, &began(at(0))).await.unwrap();
@@ -266,7 +273,7 @@ async fn what_nobody_can_read_is_not_closed(database: Database) {
     report(&store, "e2", order("1", 2)).await;
     assert!(logged(&store).await.is_empty());
     assert_eq!(
-        store.order(&shop(), "1").await.unwrap_err().to_string().split(';').next(),
+        store.orders().get(&shop(), "1").await.unwrap_err().to_string().split(';').next(),
         Some("the database is damaged")
     );
 }

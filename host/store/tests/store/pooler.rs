@@ -70,7 +70,7 @@ async fn a_pooler_in_session_mode_is_worked_with() {
         writer.await.unwrap();
     }
     let claim = claimed(&one, 0).await;
-    one.finish(&claim.lease, Ok(&cartwright::durable::RunEnd::Done), crate::database::at(1)).await.unwrap();
+    one.jobs().finish(&claim.lease, Ok(&cartwright::durable::RunEnd::Done), crate::database::at(1)).await.unwrap();
     one.check().await.unwrap();
     two.check().await.unwrap();
 }

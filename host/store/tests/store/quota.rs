@@ -28,7 +28,7 @@ fn bytes(number: usize) -> Vec<u8> {
 /// A store whose quota has room for ten of them.
 async fn small(database: &Database) -> Store {
     let store = database.open().await;
-    store.set_cart_quota(100 * KIB as u64);
+    store.blobs().set_cart_quota(100 * KIB as u64);
     store
 }
 
@@ -110,7 +110,7 @@ async fn an_orders_copies_do_not_count_and_never_go(database: Database) {
         let mut order = order(&number.to_string(), 1);
         order.lines[0].configuration = Some(digest.to_string());
         let event = event_of(&format!("e{number}"), EventKind::Paid, order);
-        store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
+        store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
     }
     assert_eq!(are_stored(&store, &all).await, [true; 9]);
     store_for(&store, "b", 100..130).await;

@@ -30,7 +30,7 @@ fn outage(retry_after_seconds: Option<u32>) -> RunEnd {
 async fn retried(store: &Store, mut now: u64) -> (u32, u64) {
     for outages in 1.. {
         let run = claimed(store, now).await;
-        match store.finish(&run.lease, Ok(&outage(None)), at(now)).await.unwrap() {
+        match store.jobs().finish(&run.lease, Ok(&outage(None)), at(now)).await.unwrap() {
             JobState::Retrying { counters: tries, until } => {
                 assert_eq!(tries, RetryCounters { outages, limit_breaches: 0 });
                 now += until.duration_since(at(now)).unwrap().as_secs() + 1;
@@ -49,13 +49,13 @@ async fn an_outage_is_retried_for_two_days_and_then_shown(database: Database) {
     let (outages, now) = retried(&store, 0).await;
     assert_eq!(outages as usize, RETRY_BACKOFF.len());
     assert!((46 * 3600..55 * 3600).contains(&now), "{now}");
-    let reason = store.job(&id).await.unwrap().reason.unwrap();
+    let reason = store.jobs().get(&id).await.unwrap().reason.unwrap();
     assert!(reason.text.contains("tried 12 times") && reason.text.ends_with("the vendor is away"), "{}", reason.text);
     assert_eq!(reason.responsible, Some(ResponsibleParty::Merchant));
     // The later event of the order does not pass it.
     assert!(claim(&store, now + 1_000_000).await.is_none());
     // Whoever has it go on gives it two days more.
-    store.retry(&id, RetryMode::Resume, "ann", at(now)).await.unwrap();
+    store.jobs().retry(&id, RetryMode::Resume, "ann", at(now)).await.unwrap();
     assert_eq!(retried(&store, now).await.0 as usize, RETRY_BACKOFF.len());
 }
 
@@ -63,7 +63,7 @@ async fn a_vendor_says_when_to_come_again(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    let state = store.finish(&run.lease, Ok(&outage(Some(600))), at(0)).await.unwrap();
+    let state = store.jobs().finish(&run.lease, Ok(&outage(Some(600))), at(0)).await.unwrap();
     let JobState::Retrying { until, .. } = state else { panic!("{state:?}") };
     assert!((at(600)..at(661)).contains(&until), "{until:?}");
 }
@@ -72,9 +72,9 @@ async fn whoever_gets_further_has_all_tries_again(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
-    store.finish(&run.lease, Ok(&outage(None)), at(0)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&outage(None)), at(0)).await.unwrap();
     let run = claimed(&store, 100).await;
-    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(200) }), at(100)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Sleep { until: at(200) }), at(100)).await.unwrap();
     assert_eq!(retried(&store, 200).await.0 as usize, RETRY_BACKOFF.len());
 }
 
@@ -83,7 +83,7 @@ async fn a_database_that_is_away_counts_as_nobodys_outage(database: Database) {
     record(&store, "e1", "1", 0).await;
     let run = claimed(&store, 0).await;
     let error = RunError::Journal(JournalError::Store("the disk is full".into()));
-    let state = store.finish(&run.lease, Err(&error), at(0)).await.unwrap();
+    let state = store.jobs().finish(&run.lease, Err(&error), at(0)).await.unwrap();
     let JobState::Retrying { counters: tries, until } = state else { panic!("{state:?}") };
     assert_eq!(tries, RetryCounters::default());
     assert!(until <= at(60), "{until:?}");
@@ -97,11 +97,11 @@ async fn a_breach_of_time_is_retried_once(database: Database) {
         RunEnd::Stopped { reason: durable::StopReason::Failed(Failure::Limit(breach)) }
     };
     let run = claimed(&store, 0).await;
-    let state = store.finish(&run.lease, Ok(&slow()), at(0)).await.unwrap();
+    let state = store.jobs().finish(&run.lease, Ok(&slow()), at(0)).await.unwrap();
     assert!(matches!(state, JobState::Retrying { counters: RetryCounters { limit_breaches: 1, .. }, .. }), "{state:?}");
     let run = claimed(&store, 100).await;
-    assert_eq!(store.finish(&run.lease, Ok(&slow()), at(100)).await.unwrap(), JobState::Stopped);
-    assert!(store.job(&id).await.unwrap().reason.unwrap().text.contains("limit deadline"));
+    assert_eq!(store.jobs().finish(&run.lease, Ok(&slow()), at(100)).await.unwrap(), JobState::Stopped);
+    assert!(store.jobs().get(&id).await.unwrap().reason.unwrap().text.contains("limit deadline"));
 }
 
 fn intent(repeat: Repeat) -> Entry {
@@ -128,13 +128,13 @@ async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&m
     for (number, entry) in entries.iter().enumerate() {
         first.journal.append(number + 1, &Record { at: at(0), entry: entry.clone() }).await.unwrap();
     }
-    store.finish(&first.lease, Ok(&outage(None)), at(0)).await.unwrap();
+    store.jobs().finish(&first.lease, Ok(&outage(None)), at(0)).await.unwrap();
     let mut newer = order(id, 2);
     change(&mut newer);
     let newer = event_of(&format!("{id} changes"), EventKind::Changed, newer);
-    store.record_event(&shop(), &newer, &[], at(1)).await.unwrap();
+    store.orders().record_event(&shop(), &newer, &[], at(1)).await.unwrap();
     let next = claimed(store, 100).await;
-    store.finish(&next.lease, Ok(&RunEnd::Done), at(100)).await.unwrap();
+    store.jobs().finish(&next.lease, Ok(&RunEnd::Done), at(100)).await.unwrap();
     (first, next)
 }
 

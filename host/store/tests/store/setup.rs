@@ -61,16 +61,16 @@ fn expivi() -> AccountSnapshot {
 }
 
 pub async fn with_account(store: &Store) -> ShopId {
-    store.save_shop(&rings(), at(0)).await.unwrap();
-    store.save_account(&shop(), &expivi(), at(0)).await.unwrap();
+    store.shops().save_shop(&rings(), at(0)).await.unwrap();
+    store.shops().save_account(&shop(), &expivi(), at(0)).await.unwrap();
     shop()
 }
 
 async fn a_shop_is_given_back_as_it_was(database: Database) {
     let store = database.open().await;
-    store.save_shop(&Shop { scale: 2, ..rings() }, at(0)).await.unwrap();
-    store.save_shop(&rings(), at(1)).await.unwrap();
-    let mut shops = store.shops().await.unwrap();
+    store.shops().save_shop(&Shop { scale: 2, ..rings() }, at(0)).await.unwrap();
+    store.shops().save_shop(&rings(), at(1)).await.unwrap();
+    let mut shops = store.shops().list().await.unwrap();
     let kept = shops.remove(0);
     assert!(shops.is_empty());
     assert_eq!(format!("{kept:?}"), format!("{:?}", rings()));
@@ -80,7 +80,7 @@ async fn a_shop_is_given_back_as_it_was(database: Database) {
 async fn an_account_is_given_back_as_it_was_and_its_secrets_stay_apart(database: Database) {
     let store = database.open().await;
     let shop = with_account(&store).await;
-    let kept = store.accounts(&shop).await.unwrap().remove(0);
+    let kept = store.shops().accounts(&shop).await.unwrap().remove(0);
     assert_eq!((kept.current, kept.revision, &kept.grants), (Digest::of(b"1"), 1, &expivi().grants));
     assert_eq!(kept.versions, expivi().versions);
     assert_eq!(kept.secrets, expivi().secrets);
@@ -90,12 +90,12 @@ async fn of_two_who_change_an_account_the_second_is_told(database: Database) {
     let store = database.open().await;
     let shop = with_account(&store).await;
     let changed = AccountSnapshot { revision: 2, ..expivi() };
-    store.save_account(&shop, &changed, at(1)).await.unwrap();
+    store.shops().save_account(&shop, &changed, at(1)).await.unwrap();
     for stale in [&changed, &expivi(), &AccountSnapshot { id: account("never"), ..changed.clone() }] {
-        let error = store.save_account(&shop, stale, at(2)).await.unwrap_err();
+        let error = store.shops().save_account(&shop, stale, at(2)).await.unwrap_err();
         assert!(matches!(error, StoreError::Conflict(_)), "{error}");
     }
-    let unreachable_url = store.save_account(&"nowhere".parse().unwrap(), &expivi(), at(2)).await;
+    let unreachable_url = store.shops().save_account(&"nowhere".parse().unwrap(), &expivi(), at(2)).await;
     assert!(matches!(unreachable_url, Err(StoreError::NotFound { what: "shop", .. })));
 }
 
@@ -103,7 +103,7 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
     let store = database.open().await;
     let shop = with_account(&store).await;
     let twikit = AccountSnapshot { id: account("twikit"), ..expivi() };
-    store.save_account(&shop, &twikit, at(0)).await.unwrap();
+    store.shops().save_account(&shop, &twikit, at(0)).await.unwrap();
     let link = |product: &str, account: &str| -> ProductLink {
         serde_json::from_value(json!({
             "shop_product": product, "account": account, "vendor_product": "1001", "preset": "p",
@@ -111,12 +111,13 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
         }))
         .unwrap()
     };
-    store.save_links(&shop, &[link("chain", "expivi"), link("ring", "expivi")], at(0)).await.unwrap();
-    store.save_links(&shop, &[link("ring", "twikit")], at(1)).await.unwrap();
+    store.shops().save_links(&shop, &[link("chain", "expivi"), link("ring", "expivi")], at(0)).await.unwrap();
+    store.shops().save_links(&shop, &[link("ring", "twikit")], at(1)).await.unwrap();
     // The second of these names an account that is not kept: none is taken.
-    let error = store.save_links(&shop, &[link("chain", "twikit"), link("ring", "nobody")], at(2)).await.unwrap_err();
+    let error =
+        store.shops().save_links(&shop, &[link("chain", "twikit"), link("ring", "nobody")], at(2)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { what: "account", .. }), "{error}");
-    let links = store.links(&shop).await.unwrap();
+    let links = store.shops().links(&shop).await.unwrap();
     let seen: Vec<_> = links
         .iter()
         .map(|kept| (kept.link.shop_product.as_str(), kept.link.account.as_str(), kept.is_current))
@@ -128,22 +129,22 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
 async fn components_are_kept_with_their_bytes(database: Database) {
     let store = database.open().await;
     let plugin = "expivi".parse().unwrap();
-    let one = store.save_component(&plugin, "1.0.0", b"one", at(0)).await.unwrap();
-    let two = store.save_component(&plugin, "1.1.0", b"two", at(1)).await.unwrap();
-    assert_eq!(store.save_component(&plugin, "1.0.0", b"one", at(9)).await.unwrap(), one);
-    assert_eq!(store.component(&one).await.unwrap().unwrap(), b"one");
-    assert_eq!(store.component(&Digest::of(b"three")).await.unwrap(), None);
-    store.revoke_component(&one, Some(&two), at(2)).await.unwrap();
+    let one = store.components().save(&plugin, "1.0.0", b"one", at(0)).await.unwrap();
+    let two = store.components().save(&plugin, "1.1.0", b"two", at(1)).await.unwrap();
+    assert_eq!(store.components().save(&plugin, "1.0.0", b"one", at(9)).await.unwrap(), one);
+    assert_eq!(store.components().get(&one).await.unwrap().unwrap(), b"one");
+    assert_eq!(store.components().get(&Digest::of(b"three")).await.unwrap(), None);
+    store.components().revoke(&one, Some(&two), at(2)).await.unwrap();
     assert!(matches!(
-        store.revoke_component(&two, Some(&Digest::of(b"three")), at(2)).await,
+        store.components().revoke(&two, Some(&Digest::of(b"three")), at(2)).await,
         Err(StoreError::Conflict(_))
     ));
-    let kept = store.components().await.unwrap();
+    let kept = store.components().list().await.unwrap();
     let seen: Vec<_> = kept.iter().map(|kept| (kept.version.as_str(), kept.installed, kept.revoked)).collect();
     assert_eq!(seen, [("1.0.0", at(0), Some(at(2))), ("1.1.0", at(1), None)]);
     assert_eq!(kept[0].replacement, Some(two));
     database.tamper("update components set bytes = plugin_bytes.bytes from (select bytes from components where version = '1.1.0') as plugin_bytes").await;
-    assert!(matches!(store.component(&one).await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(store.components().get(&one).await, Err(StoreError::Corrupt(_))));
 }
 
 async fn nothing_secret_or_personal_stands_in_the_open(database: Database) {
@@ -181,7 +182,7 @@ async fn keys_are_exchanged_while_both_are_at_hand(database: Database) {
     store.close().await;
     assert!(matches!(Store::open(&database.url, Keyring::new(KEY)).await, Err(StoreError::WrongKey { .. })));
     let store = Store::open(&database.url, Keyring::new(NEW_KEY)).await.unwrap();
-    assert_eq!(store.accounts(&shop).await.unwrap()[0].secrets["server-token"], server_token());
-    assert_eq!(store.shops().await.unwrap()[0].seal_key, rings().seal_key);
+    assert_eq!(store.shops().accounts(&shop).await.unwrap()[0].secrets["server-token"], server_token());
+    assert_eq!(store.shops().list().await.unwrap()[0].seal_key, rings().seal_key);
     claimed(&store, 0).await;
 }

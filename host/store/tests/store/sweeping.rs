@@ -42,7 +42,11 @@ async fn sweep(store: &Store, now: SystemTime) -> SweepReport {
 
 async fn ordered(store: &Store, order: Order) -> Claim {
     let id = format!("e{}", order.id);
-    store.record_event(&shop(), &event_of(&id, EventKind::Paid, order), &[job("expivi")], at(0)).await.unwrap();
+    store
+        .orders()
+        .record_event(&shop(), &event_of(&id, EventKind::Paid, order), &[job("expivi")], at(0))
+        .await
+        .unwrap();
     let run = claimed(store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     run
@@ -73,7 +77,7 @@ async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database
     let mut order = order("1", 1);
     order.lines[0].configuration = Some(bought.to_string());
     let now = SystemTime::now();
-    store.record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], now).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], now).await.unwrap();
     assert_eq!(sweep(&store, SystemTime::now() + days(29)).await, SweepReport::default());
     // What no cart brought back goes first.
     let swept = sweep(&store, SystemTime::now() + days(31)).await;
@@ -91,7 +95,7 @@ async fn what_a_seal_holds_over_is_kept_as_long_as_the_seal(database: Database) 
     let store = database.open().await;
     let mut rings = rings();
     rings.seal_seconds = 60 * 24 * 3600;
-    store.save_shop(&rings, at(0)).await.unwrap();
+    store.shops().save_shop(&rings, at(0)).await.unwrap();
     let left = configured(&store, None, b"left", &[]).await;
     assert_eq!(sweep(&store, SystemTime::now() + days(59)).await, SweepReport::default());
     assert!(store.get(&shop(), &left).await.unwrap().is_some());
@@ -122,9 +126,9 @@ async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(databas
     store.fail(&notice("failed"), "no such order").await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(90)).await, SweepReport::default());
     assert_eq!(sweep(&store, at(1) + days(90)).await, SweepReport { webhooks: 3, ..SweepReport::default() });
-    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
-    assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
+    assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 1);
 }
 
 async fn journals_go_when_their_job_has_long_been_over(database: Database) {
@@ -133,14 +137,14 @@ async fn journals_go_when_their_job_has_long_been_over(database: Database) {
     let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
     database.tamper(&format!("update blobs set created_at = {}", 1_767_268_800_000_i64)).await;
     say(&run, 1, document(b"<svg/>")).await;
-    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(90)).await, SweepReport::default());
     let swept = sweep(&store, at(2) + days(90)).await;
     assert_eq!(swept, SweepReport { journals: 1, answers: 1, ..SweepReport::default() });
     assert_eq!(store.get(&shop(), &answer).await.unwrap(), None);
     // What came of it stays, and so does that it was done.
     assert_eq!(store.get(&shop(), &Digest::of(b"<svg/>")).await.unwrap().unwrap(), b"<svg/>");
-    let detail = store.job(&run.job.id).await.unwrap();
+    let detail = store.jobs().get(&run.job.id).await.unwrap();
     assert_eq!((detail.outcomes.len(), detail.summary.state.name()), (1, "done"));
     assert!(detail.journals.iter().all(|(_, records)| records.is_empty()));
     assert_eq!(sweep(&store, at(3) + days(90)).await, SweepReport::default());
@@ -153,9 +157,9 @@ async fn an_answer_takes_no_configuration_with_the_same_bytes_with_it(database: 
     let same = store.put(&shop(), b"the same".to_vec(), "application/json").await.unwrap();
     let mut changed = order("1", 2);
     changed.lines[0].configuration = Some(same.to_string());
-    store.record_event(&shop(), &event_of("e2", EventKind::Changed, changed), &[], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("e2", EventKind::Changed, changed), &[], at(0)).await.unwrap();
     database.tamper(&format!("update blobs set created_at = {}", 1_767_268_800_000_i64)).await;
-    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(2) + days(90)).await.answers, 0);
     assert_eq!(store.get(&shop(), &same).await.unwrap().unwrap(), b"the same");
 }
@@ -164,10 +168,10 @@ async fn a_job_that_is_not_over_keeps_its_journal_and_its_orders_answers(databas
     let store = database.open().await;
     let run = ordered(&store, order("1", 1)).await;
     let answer = run.journal.blobs().unwrap().put(&shop(), b"an answer".to_vec(), "text/plain").await.unwrap();
-    store.finish(&run.lease, Ok(&RunEnd::Sleep { until: at(0) + days(4000) }), at(1)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Sleep { until: at(0) + days(4000) }), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(3999)).await, SweepReport { closed: 1, ..SweepReport::default() });
     assert_eq!(store.get(&shop(), &answer).await.unwrap().unwrap(), b"an answer");
-    assert_eq!(store.job(&run.job.id).await.unwrap().journals[0].1.len(), 1);
+    assert_eq!(store.jobs().get(&run.job.id).await.unwrap().journals[0].1.len(), 1);
 }
 
 async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Database) {
@@ -176,12 +180,12 @@ async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Datab
     let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
     let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
-    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(2) + days(90)).await.journals, 1);
-    store.retry(&run.job.id, RetryMode::Restart, "ann", at(2) + days(90)).await.unwrap();
+    store.jobs().retry(&run.job.id, RetryMode::Restart, "ann", at(2) + days(90)).await.unwrap();
     let again = claimed(&store, 91 * 24 * 3600).await;
     assert_eq!(again.journal.load().await.unwrap().earlier_attempts.get(&call.digest), Some(&1));
-    store.finish(&again.lease, Ok(&RunEnd::Done), at(0) + days(91)).await.unwrap();
+    store.jobs().finish(&again.lease, Ok(&RunEnd::Done), at(0) + days(91)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(180)).await.journals, 0);
     assert_eq!(sweep(&store, at(0) + days(182)).await.journals, 1);
 }
@@ -196,7 +200,7 @@ async fn documents_go_when_the_order_is_closed(database: Database) {
         for (number, line) in lines.iter().enumerate() {
             say(&run, number + 2, shipped(line)).await;
         }
-        store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
+        store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     }
     assert_eq!(store.sweep(&kept_open, at(0) + days(729)).await.unwrap().documents, 0);
     assert_eq!(store.sweep(&kept_open, at(0) + days(731)).await.unwrap().documents, 1);
@@ -205,7 +209,7 @@ async fn documents_go_when_the_order_is_closed(database: Database) {
     let mut cancelled = order("1", 2);
     cancelled.cancelled = true;
     let event = event_of("c1", EventKind::Cancelled, cancelled);
-    store.record_event(&shop(), &event, &[], at(0) + days(731)).await.unwrap();
+    store.orders().record_event(&shop(), &event, &[], at(0) + days(731)).await.unwrap();
     assert_eq!(store.sweep(&kept_open, at(0) + days(732)).await.unwrap().documents, 1);
 }
 
@@ -213,13 +217,13 @@ async fn an_order_that_nobody_speaks_of_any_more_is_not_open(database: Database)
     let store = database.open().await;
     let run = ordered(&store, order("1", 1)).await;
     say(&run, 1, document(b"<svg/>")).await;
-    store.finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     let event = event_of("e2", EventKind::Changed, order("1", 2));
-    store.record_event(&shop(), &event, &[], at(0) + days(700)).await.unwrap();
+    store.orders().record_event(&shop(), &event, &[], at(0) + days(700)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(1064)).await.closed, 0);
     let swept = sweep(&store, at(0) + days(1066)).await;
     assert_eq!((swept.closed, swept.documents), (1, 1));
-    let entry = store.audit_entries(Some(&shop()), None, 1).await.unwrap().remove(0);
+    let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
     assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("host", "close-order", "1"));
     assert_eq!(sweep(&store, at(0) + days(1067)).await.closed, 0);
 }
@@ -228,16 +232,16 @@ async fn the_log_goes_at_its_time(database: Database) {
     let store = database.open().await;
     for day in [0, 10] {
         let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
-        store.log(&entry, at(0) + days(day)).await.unwrap();
+        store.audit().log(&entry, at(0) + days(day)).await.unwrap();
     }
     assert_eq!(sweep(&store, at(0) + days(735)).await.log, 1);
-    assert_eq!(store.audit_entries(None, None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.audit().entries(None, None, 10).await.unwrap().len(), 1);
 }
 
 async fn many_things_go_in_one_sweep(database: Database) {
     let store = database.open().await;
     let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
-    store.log(&entry, at(0)).await.unwrap();
+    store.audit().log(&entry, at(0)).await.unwrap();
     for _ in 0..9 {
         database
             .tamper("insert into audit_log (at, who, what, subject) select at, who, what, subject from audit_log")
@@ -250,28 +254,32 @@ async fn an_order_is_forgotten_when_the_vendors_were_told(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "2", 0).await;
     let jobs = [job("expivi"), job("twikit")];
-    store.record_event(&shop(), &event_of("forget", EventKind::Erase, order("1", 1)), &jobs, at(0)).await.unwrap();
+    store
+        .orders()
+        .record_event(&shop(), &event_of("forget", EventKind::Erase, order("1", 1)), &jobs, at(0))
+        .await
+        .unwrap();
     assert_eq!(sweep(&store, at(1)).await.erased, 0);
     for told in 0..3 {
         let run = claimed(&store, 1).await;
         // They are told with the addresses, once more.
         assert!(run.job.event.order.id == "2" || run.job.event.kind == EventKind::Erase);
         assert_eq!(sweep(&store, at(2)).await.erased, 0, "{told} are told");
-        store.finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
+        store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     }
     assert_eq!(sweep(&store, at(3)).await.erased, 1);
-    assert!(matches!(store.order(&shop(), "1").await, Err(StoreError::Erased(_))));
-    assert!(store.order(&shop(), "2").await.unwrap().is_some());
+    assert!(matches!(store.orders().get(&shop(), "1").await, Err(StoreError::Erased(_))));
+    assert!(store.orders().get(&shop(), "2").await.unwrap().is_some());
     assert_eq!(sweep(&store, at(4)).await, SweepReport::default());
 }
 
 async fn an_order_is_forgotten_in_time_even_when_a_vendor_was_not_told(database: Database) {
     let store = database.open().await;
     let event = event_of("forget", EventKind::Erase, order("1", 1));
-    store.record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(19)).await.erased, 0);
     assert_eq!(sweep(&store, at(0) + days(21)).await.erased, 1);
-    assert!(store.jobs(&JobFilter::default(), 10).await.unwrap().is_empty());
-    let entry = store.audit_entries(None, None, 1).await.unwrap().remove(0);
+    assert!(store.jobs().list(&JobFilter::default(), 10).await.unwrap().is_empty());
+    let entry = store.audit().entries(None, None, 1).await.unwrap().remove(0);
     assert_eq!(entry.before.unwrap()["unfinished jobs"], 1);
 }

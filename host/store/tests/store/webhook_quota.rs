@@ -37,7 +37,7 @@ fn answer() -> WebhookResponse {
 /// A store whose quota has room for nine notices of 10 KiB, and which knows the order 1.
 async fn small(database: &Database) -> Store {
     let store = database.open().await;
-    store.set_webhook_quota(100 * KIB as u64);
+    store.webhooks().set_webhook_quota(100 * KIB as u64);
     record(&store, "e1", "1", 0).await;
     store
 }
@@ -56,7 +56,7 @@ async fn failed(store: &Store, notice: &WebhookDelivery) {
 }
 
 async fn requests(store: &Store) -> Vec<Value> {
-    let exported = store.export_order(&shop(), "1").await.unwrap().document;
+    let exported = store.personal_data().export_order(&shop(), "1").await.unwrap().document;
     exported["orders"][0]["webhooks"].as_array().expect("a list").clone()
 }
 
@@ -74,7 +74,7 @@ async fn of_a_body_that_was_answered_the_beginning_is_kept_and_one_that_failed_i
     assert_eq!(store.begin(&large).await.unwrap(), Some(answer()));
     let large = notice(3, 100 * KIB);
     failed(&store, &large).await;
-    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, large.request);
+    assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, large.request);
 }
 
 async fn when_the_quota_is_full_the_oldest_answered_bodies_go_and_repeats_are_still_recognized(database: Database) {
@@ -118,7 +118,7 @@ async fn what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_a
             "{refused:?}"
         );
     }
-    let open = store.failed_webhook_deliveries(&shop(), None, 100).await.unwrap();
+    let open = store.webhooks().failed_webhook_deliveries(&shop(), None, 100).await.unwrap();
     assert_eq!(open.len(), 9, "nothing is kept of what was refused");
     assert!(open.iter().all(|notice| notice.request.body.len() == 10 * KIB), "they are whole");
     // One that is known is run again, and gives room once it is answered.
@@ -126,7 +126,7 @@ async fn what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_a
     store.begin(&notice(9, 10 * KIB)).await.unwrap_err();
     answered(&store, &notice(4, 10 * KIB)).await;
     answered(&store, &notice(9, 10 * KIB)).await;
-    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 100).await.unwrap().len(), 8);
+    assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 100).await.unwrap().len(), 8);
 }
 
 async fn another_account_has_a_quota_of_its_own(database: Database) {
@@ -149,7 +149,7 @@ async fn what_was_erased_counts_no_more(database: Database) {
         answered(&store, &notice(number, 10 * KIB)).await;
     }
     let unfinished = cartwright_store::UnfinishedJobs::Cancel;
-    assert!(store.erase_order(&shop(), "1", unfinished, "ann", at(100)).await.unwrap());
+    assert!(store.personal_data().erase_order(&shop(), "1", unfinished, "ann", at(100)).await.unwrap());
     for number in 5..14 {
         failed(&store, &notice(number, 10 * KIB)).await;
     }

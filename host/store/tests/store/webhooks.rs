@@ -83,10 +83,10 @@ async fn a_notice_that_comes_again_is_answered_as_before_and_applied_once(databa
     // On another node, and long after.
     let other = database.open().await;
     assert_eq!(other.begin(&by_event(900_000)).await.unwrap(), Some(answer("one")));
-    let outcomes = store.outcomes(&shop(), "1").await.unwrap();
+    let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|said| (said.job.clone(), said.at)).collect::<Vec<_>>(), [(None, at(1))]);
-    assert_eq!(store.order(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
-    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
+    assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Database) {
@@ -105,10 +105,10 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
     }
     let answers = nodes.join_all().await;
     assert!(answers.iter().all(|given| *given == answers[0]), "{answers:?}");
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 1);
     // One that fails in its middle while another answers has not failed.
     store.fail(&by_event(9), "too late").await.unwrap();
-    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
+    assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
     assert_eq!(store.begin(&by_event(9)).await.unwrap().as_ref(), answers.first());
 }
 
@@ -121,7 +121,7 @@ async fn a_body_that_comes_again_much_later_is_run_again(database: Database) {
     assert_eq!(store.begin(&by_body(window)).await.unwrap(), Some(answer("one")));
     assert_eq!(store.begin(&by_body(window + 1)).await.unwrap(), None);
     assert_eq!(store.complete(&by_body(window + 1), ready("1"), &answer("two")).await.unwrap(), answer("two"));
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 2);
 }
 
 /// A notice that is known by these bytes, at one of the account's endpoints.
@@ -164,7 +164,7 @@ async fn a_body_that_comes_again_after_something_newer_of_its_order_is_news(data
     assert!(is_news(&store, &saying("hold 1", "done", 6), ready("1")).await);
     assert!(!is_news(&store, &saying("hold 1", "done", 7), ready("1")).await);
     assert!(!is_news(&store, &saying("hold 2", "done", 8), ready("2")).await);
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 3);
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 3);
 }
 
 async fn a_body_that_names_no_order_is_news_after_another_of_the_account(database: Database) {
@@ -180,7 +180,7 @@ async fn a_body_that_names_no_order_is_news_after_another_of_the_account(databas
     // What is said of an order is no newer word on the account.
     assert!(is_news(&store, &saying("hold 1", "done", 5), ready("1")).await);
     assert!(!is_news(&store, &saying("41", "published", 6), push("41")).await);
-    let pushed = store.account_outcomes(&shop(), None, None, 10).await.unwrap();
+    let pushed = store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap();
     let scripts: Vec<_> = pushed.into_iter().map(|said| said.outcome).collect();
     let expected: Vec<_> = ["41", "42", "41"].into_iter().map(|script| push(script).outcomes.remove(0).1).collect();
     assert_eq!(scripts, expected);
@@ -190,25 +190,25 @@ async fn a_notice_that_failed_is_listed_with_its_bytes_and_its_reason(database: 
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     store.begin(&by_event(1)).await.unwrap();
-    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().remove(0).reason, None);
+    assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().remove(0).reason, None);
     store.fail(&by_event(1), "the plugin answered with the status 409").await.unwrap();
     assert_eq!(store.begin(&by_event(2)).await.unwrap(), None);
     store.fail(&by_event(2), "the plugin trapped").await.unwrap();
-    let open = store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
+    let open = store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
     let [notice] = &open[..] else { panic!("{open:?}") };
     assert_eq!((notice.reason.as_deref(), notice.attempts, notice.at), (Some("the plugin trapped"), 2, at(2)));
     assert_eq!((&notice.request, &notice.destination), (&request(), &to("done")));
-    assert!(store.failed_webhook_deliveries(&"other".parse().unwrap(), None, 10).await.unwrap().is_empty());
+    assert!(store.webhooks().failed_webhook_deliveries(&"other".parse().unwrap(), None, 10).await.unwrap().is_empty());
     store.begin(&by_event(3)).await.unwrap();
     store.complete(&by_event(3), ready("1"), &answer("one")).await.unwrap();
-    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
+    assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let first = claimed(&store, 0).await;
-    store.finish(&first.lease, Ok(&cartwright::durable::RunEnd::Done), at(0)).await.unwrap();
+    store.jobs().finish(&first.lease, Ok(&cartwright::durable::RunEnd::Done), at(0)).await.unwrap();
     let effects = Effects { messages: vec![message("1", "webhook-1", at(1))], ..ready("1") };
     store.begin(&by_event(1)).await.unwrap();
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
@@ -226,7 +226,7 @@ async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
     let effects = Effects { messages: vec![message("nobodys", "webhook-1", at(1))], ..ready("1") };
     store.begin(&by_event(1)).await.unwrap();
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap_err();
-    assert!(store.outcomes(&shop(), "1").await.unwrap().is_empty());
+    assert!(store.outcomes().list(&shop(), "1").await.unwrap().is_empty());
     // It is run again when it comes again.
     assert_eq!(store.begin(&by_event(2)).await.unwrap(), None);
 }
@@ -237,8 +237,8 @@ async fn what_came_of_a_question_stands_and_is_not_remembered_as_answered(databa
     for seconds in 1..3 {
         store.apply(&to("ask"), at(seconds), ready("1")).await.unwrap();
     }
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 2);
-    assert!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 2);
+    assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
 }
 
 async fn a_receipt_is_forgotten_with_any_of_its_orders(database: Database) {
@@ -272,8 +272,8 @@ async fn what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it(
     assert!(store.rotate_keys().await.unwrap() >= 5);
     store.close().await;
     let store = Store::open(&database.url, Keyring::new(new)).await.unwrap();
-    assert_eq!(store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, request());
-    assert_eq!(store.account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 2);
+    assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, request());
+    assert_eq!(store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 2);
     assert_eq!(store.begin(&tied).await.unwrap(), Some(answer("one")));
 }
 
@@ -291,12 +291,16 @@ async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Data
     effects.outcomes.push((Some("test:shop:1".into()), Outcome::Production(production)));
     store.begin(&by_event(1)).await.unwrap();
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
-    assert_eq!(store.outcomes(&shop(), "1").await.unwrap().len(), 1);
-    let held = store.account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
+    assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 1);
+    let held =
+        store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
     let [waiting] = &held[..] else { panic!("{held:?}") };
     assert!(matches!(waiting.outcome, Outcome::NeedsMerchant(_)), "{waiting:?}");
     assert_eq!((&waiting.account, waiting.at), (&account("expivi"), at(1)));
-    assert_eq!(store.account_outcomes(&shop(), Some(AccountOutcomeState::Resolved), None, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::Resolved), None, 10).await.unwrap().len(),
+        1
+    );
 }
 
 async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(database: Database) {
@@ -306,41 +310,46 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     let mut effects = said_of_account();
     effects.outcomes.push((None, Outcome::PushSettings(vec![script])));
     store.apply(&to("ask"), at(1), effects).await.unwrap();
-    let [asked] =
-        &store.account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap()[..]
+    let [asked] = &store
+        .webhooks()
+        .account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10)
+        .await
+        .unwrap()[..]
     else {
         panic!("nothing waits");
     };
     // The host has looked at it.
-    database.tamper("update account_outcomes set state = 'needs_attention' where state = 'new'").await;
-    let all = store.account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
+    database.tamper("update account_outcomes set state = 'pending-approval' where state = 'new'").await;
+    let all =
+        store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
     let pushed = all.iter().find(|said| said.id != asked.id).unwrap();
-    store.resolve_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
-    store.reject_pushed_settings(&shop(), &asked.id, "ann", at(2)).await.unwrap_err();
-    store.resolve_account_outcome(&shop(), &asked.id, "ann", at(2)).await.unwrap();
-    store.reject_pushed_settings(&shop(), &pushed.id, "bob", at(3)).await.unwrap();
-    store.resolve_account_outcome(&shop(), &asked.id, "ann", at(4)).await.unwrap_err();
-    store.reject_pushed_settings(&shop(), &pushed.id, "bob", at(4)).await.unwrap_err();
-    let refused = store.account_outcomes(&shop(), Some(AccountOutcomeState::Rejected), None, 10).await.unwrap();
+    store.webhooks().resolve_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
+    store.webhooks().reject_pushed_settings(&shop(), &asked.id, "ann", at(2)).await.unwrap_err();
+    store.webhooks().resolve_account_outcome(&shop(), &asked.id, "ann", at(2)).await.unwrap();
+    store.webhooks().reject_pushed_settings(&shop(), &pushed.id, "bob", at(3)).await.unwrap();
+    store.webhooks().resolve_account_outcome(&shop(), &asked.id, "ann", at(4)).await.unwrap_err();
+    store.webhooks().reject_pushed_settings(&shop(), &pushed.id, "bob", at(4)).await.unwrap_err();
+    let refused =
+        store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::Rejected), None, 10).await.unwrap();
     assert_eq!(refused.iter().map(|said| (&said.id, said.settled_at)).collect::<Vec<_>>(), [(&pushed.id, Some(at(3)))]);
-    let logged = store.audit_entries(Some(&shop()), None, 10).await.unwrap();
+    let logged = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
     let said: Vec<_> = logged.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!(said, [("bob", "reject-settings"), ("ann", "resolve-outcome")]);
     let settings = json!({ "script-url": "https://scripts.example/2.js" });
     let of = |state: &str| Some(json!({ "id": pushed.id, "state": state, "settings": settings }));
-    assert_eq!((&logged[0].before, &logged[0].after), (&of("held"), &of("refused")));
+    assert_eq!((&logged[0].before, &logged[0].after), (&of("pending-approval"), &of("rejected")));
 }
 
 async fn held(store: &Store) -> WebhookUrlUse {
-    store.webhook_urls(&shop(), None, 100).await.unwrap().remove(0).use_state
+    store.webhooks().webhook_urls(&shop(), None, 100).await.unwrap().remove(0).use_state
 }
 
 async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: Database) {
     let store = database.open().await;
     with_account(&store).await;
-    let address = store.create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
+    let address = store.webhooks().create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
     let is_open = async || {
-        let (stored, held) = store.webhook_url(address.selector()).await.unwrap().unwrap();
+        let (stored, held) = store.webhooks().webhook_url(address.selector()).await.unwrap().unwrap();
         address.resolve(Some((&stored, held)), at(9)).ok()
     };
     // Before anything is linked the merchant gives the vendor its addresses.
@@ -351,24 +360,24 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     let twikit = cartwright::AccountSnapshot {
         id: account("twikit"),
         revision: 1,
-        ..store.accounts(&shop()).await.unwrap().remove(0)
+        ..store.shops().accounts(&shop()).await.unwrap().remove(0)
     };
-    store.save_account(&shop(), &twikit, at(1)).await.unwrap();
-    store.save_links(&shop(), &[link("expivi")], at(1)).await.unwrap();
+    store.shops().save_account(&shop(), &twikit, at(1)).await.unwrap();
+    store.shops().save_links(&shop(), &[link("expivi")], at(1)).await.unwrap();
     record(&store, "e1", "1", 1).await;
     assert_eq!(held(&store).await, WebhookUrlUse { has_account: true, has_open_order: true });
     // The vendor is swapped for another: its order still comes to its end.
-    store.save_links(&shop(), &[link("twikit")], at(2)).await.unwrap();
+    store.shops().save_links(&shop(), &[link("twikit")], at(2)).await.unwrap();
     assert_eq!(held(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
-    store.close_order(&shop(), "1", "ann", at(3)).await.unwrap();
+    store.orders().close_order(&shop(), "1", "ann", at(3)).await.unwrap();
     assert_eq!(held(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
     let run = claimed(&store, 3).await;
-    store.finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(4)).await.unwrap();
+    store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(4)).await.unwrap();
     assert_eq!(held(&store).await, WebhookUrlUse::default());
     assert_eq!(is_open().await, None);
     // It is heard of again.
     let event = event_of("e2", EventKind::Changed, order("1", 2));
-    store.record_event(&shop(), &event, &[job("twikit")], at(5)).await.unwrap();
+    store.orders().record_event(&shop(), &event, &[job("twikit")], at(5)).await.unwrap();
     assert_eq!(is_open().await, Some(to("done")));
 }
 
@@ -376,17 +385,20 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     let store = database.open().await;
     with_account(&store).await;
     let nobody = Destination { account: account("nobody"), ..to("done") };
-    store.create_webhook_url(&nobody, "ann", at(0)).await.unwrap_err();
-    let address = store.create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
-    store.revoke_webhook_url(&shop(), address.selector(), at(10), "ann", at(1)).await.unwrap();
-    store.revoke_webhook_url(&shop(), address.selector(), at(20), "ann", at(1)).await.unwrap();
-    let (stored, held) = store.webhook_url(address.selector()).await.unwrap().unwrap();
+    store.webhooks().create_webhook_url(&nobody, "ann", at(0)).await.unwrap_err();
+    let address = store.webhooks().create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
+    store.webhooks().revoke_webhook_url(&shop(), address.selector(), at(10), "ann", at(1)).await.unwrap();
+    store.webhooks().revoke_webhook_url(&shop(), address.selector(), at(20), "ann", at(1)).await.unwrap();
+    let (stored, held) = store.webhooks().webhook_url(address.selector()).await.unwrap().unwrap();
     assert!(address.resolve(Some((&stored, held)), at(9)).is_ok());
     assert!(address.resolve(Some((&stored, held)), at(10)).is_err());
-    assert!(!format!("{:?}", store.webhook_urls(&shop(), None, 100).await.unwrap()).contains(&address.reveal()[16..]));
+    assert!(
+        !format!("{:?}", store.webhooks().webhook_urls(&shop(), None, 100).await.unwrap())
+            .contains(&address.reveal()[16..])
+    );
     let other = "other".parse().unwrap();
-    store.revoke_webhook_url(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
-    let logged = store.audit_entries(Some(&shop()), None, 10).await.unwrap();
+    store.webhooks().revoke_webhook_url(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
+    let logged = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
     let what: Vec<_> = logged.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(what, ["revoke-webhook-url", "revoke-webhook-url", "create-webhook-url"]);
     assert_eq!(logged[1].before, Some(json!({ "ends": null })));
@@ -404,21 +416,21 @@ async fn what_failed_and_what_waits_is_listed_part_by_part(database: Database) {
         store.fail(&notice, "no").await.unwrap();
         store.apply(&to("ask"), at(number / 2), said_of_account()).await.unwrap();
     }
-    let whole = store.failed_webhook_deliveries(&shop(), None, 100).await.unwrap();
+    let whole = store.webhooks().failed_webhook_deliveries(&shop(), None, 100).await.unwrap();
     let (mut parts, mut last) = (Vec::new(), None);
     loop {
         let after = last.as_ref().map(|last: &cartwright_store::FailedWebhookDelivery| (last.at, last.id.as_str()));
-        let part = store.failed_webhook_deliveries(&shop(), after, 2).await.unwrap();
+        let part = store.webhooks().failed_webhook_deliveries(&shop(), after, 2).await.unwrap();
         let Some(end) = part.last().cloned() else { break };
         last = Some(end);
         parts.extend(part);
     }
     assert_eq!((parts.len(), parts), (5, whole));
     let held = Some(AccountOutcomeState::PendingApproval);
-    let whole = store.account_outcomes(&shop(), held, None, 100).await.unwrap();
+    let whole = store.webhooks().account_outcomes(&shop(), held, None, 100).await.unwrap();
     let (mut parts, mut last) = (Vec::new(), None::<String>);
     loop {
-        let part = store.account_outcomes(&shop(), held, last.as_deref(), 2).await.unwrap();
+        let part = store.webhooks().account_outcomes(&shop(), held, last.as_deref(), 2).await.unwrap();
         let Some(end) = part.last() else { break };
         last = Some(end.id.clone());
         parts.extend(part);
@@ -434,7 +446,7 @@ async fn what_one_webhook_says_of_an_account_stays_in_order(database: Database) 
     };
     let effects = Effects { outcomes: (0..20).map(note).collect(), messages: Vec::new() };
     store.apply(&to("ask"), at(1), effects).await.unwrap();
-    let said = store.account_outcomes(&shop(), None, None, 100).await.unwrap();
+    let said = store.webhooks().account_outcomes(&shop(), None, None, 100).await.unwrap();
     let said: Vec<_> = said.into_iter().map(|said| said.outcome).collect();
     assert_eq!(said, (0..20).map(|number| note(number).1).collect::<Vec<_>>());
 }
@@ -456,10 +468,10 @@ async fn a_damaged_row_hides_no_other_of_a_list(database: Database) {
     let newest =
         "update account_outcomes set outcome = (select details from webhook_deliveries order by received_at limit 1)";
     database.tamper(&format!("{newest} where position = (select max(position) from account_outcomes)")).await;
-    let notices = store.failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
+    let notices = store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
     let reason: Vec<_> = notices.iter().map(|notice| notice.reason.as_deref().unwrap()).collect();
     assert!(reason[0].contains("cannot be read") && reason[1..] == ["no such order", "no such order"], "{reason:?}");
-    let said = store.account_outcomes(&shop(), None, None, 10).await.unwrap();
+    let said = store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap();
     let damaged = |said: &Outcome| matches!(said, Outcome::Note(message) if message.key == "damaged");
     let seen: Vec<_> = said.iter().map(|said| damaged(&said.outcome)).collect();
     assert_eq!(seen, [false, false, false, false, false, true]);

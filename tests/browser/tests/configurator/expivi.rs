@@ -115,7 +115,7 @@ async fn a_table_is_saved_with_its_chairs_in_the_envelope_of_a_bundle() {
             "shop_product": product, "account": "expivi", "vendor_product": vendor_product,
             "other_vendor_products": others, "strategy": { "name": "simple" },
         }));
-        world.host.link(&world.shop, link.expect("a link")).await.expect("linked");
+        world.host.link(&world.shop, &[link.expect("a link")]).await.expect("linked");
     }
     shop.show(&browser, "table", embed(&world, "table", None).await).await;
     ready(&browser).await;

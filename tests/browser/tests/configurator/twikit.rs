@@ -36,7 +36,7 @@ async fn jewels(script: impl FnOnce(String) -> String) -> (World, FakeTwikit) {
             "shop_product": product, "account": "twikit", "vendor_product": key, "allowed_skus": skus,
         }))
         .expect("a link");
-        world.host.link(&world.shop, link).await.expect("linked");
+        world.host.link(&world.shop, &[link]).await.expect("linked");
     }
     (world, twikit)
 }

@@ -87,18 +87,18 @@ impl WrittenRows {
         };
         let jobs = "select id from jobs where lane_id in (select id from job_lanes where order_id = $1)";
         let mut reported = read("orders", "id = $1").await;
-        for table in ["order_references", "events", "lanes"] {
+        for table in ["order_references", "order_events", "job_lanes"] {
             reported.extend(read(table, "order_id = $1").await);
         }
         let mut job = read("jobs", &format!("id in ({jobs})")).await.remove(0);
         let entries = read("journal_entries", &format!("job in ({jobs}) order by position")).await;
-        let outcomes = read("outcomes", "order_id = $1 order by id").await;
-        let event_sent = job.take("told");
-        let (id, lane) = (job.take("id").expect("an id"), job.take("lane").expect("a lane"));
-        for later in ["state", "worker", "leased_until"] {
+        let outcomes = read("order_outcomes", "order_id = $1 order by id").await;
+        let event_sent = job.take("event_sent");
+        let (id, lane) = (job.take("id").expect("an id"), job.take("lane_id").expect("a lane"));
+        for later in ["state", "worker", "lease_expires_at"] {
             job.take(later);
         }
-        let begun = [("id", id.clone()), ("lane", lane.clone()), ("state", Value::Text("queued".to_owned()))];
+        let begun = [("id", id.clone()), ("lane_id", lane.clone()), ("state", Value::Text("queued".to_owned()))];
         job.columns.extend(begun.map(|(name, value)| (name.to_owned(), value)));
         reported.push(job);
         Self { reported, event_sent, job: id, lane, entries, outcomes }

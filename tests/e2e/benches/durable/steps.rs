@@ -40,9 +40,9 @@ impl Asking {
         let event = self.load.event(order, EventKind::Message(message));
         let now = SystemClock.now();
         let recorded =
-            self.load.store.record_event(&self.load.shop, &event, std::slice::from_ref(&self.job), now).await;
+            self.load.store.orders().record_event(&self.load.shop, &event, std::slice::from_ref(&self.job), now).await;
         assert!(matches!(recorded, Ok(RecordOutcome::New { .. })), "{recorded:?}");
-        self.load.store.claim("node", now, Duration::from_secs(3600)).await.expect("an answer").expect("the job")
+        self.load.store.jobs().claim("node", now, Duration::from_secs(3600)).await.expect("an answer").expect("the job")
     }
 
     /// Runs the job, for the first time or again.
@@ -57,7 +57,7 @@ impl Asking {
     }
 
     async fn finish(&self, claim: Claim) {
-        let finished = self.load.store.finish(&claim.lease, Ok(&RunEnd::Done), SystemClock.now()).await;
+        let finished = self.load.store.jobs().finish(&claim.lease, Ok(&RunEnd::Done), SystemClock.now()).await;
         finished.expect("finished");
     }
 }

@@ -30,7 +30,7 @@ fn micros(began: Instant) -> f64 {
 }
 
 fn stage(change: &CartChange, name: &str) -> f64 {
-    change.stages.iter().find(|stage| stage.stage == name).map_or(0.0, |stage| stage.micros as f64)
+    change.stages.iter().find(|stage| stage.stage == name).map_or(0.0, |stage| stage.duration_micros as f64)
 }
 
 /// The duration of each stage of the plan pipeline, in order.
@@ -40,7 +40,7 @@ struct Stages(Vec<(String, Vec<f64>)>);
 impl Stages {
     fn add(&mut self, change: CartChange) {
         for stage in change.stages {
-            let time = stage.micros as f64;
+            let time = stage.duration_micros as f64;
             match self.0.iter_mut().find(|(name, _)| *name == stage.stage) {
                 Some((_, times)) => times.push(time),
                 None => self.0.push((stage.stage, vec![time])),

@@ -52,7 +52,7 @@ pub async fn first_plan() {
     host.set_account(&id, expivi.digest(), setup).await.expect("an account");
     let link = json!({ "shop_product": "table", "account": "expivi", "vendor_product": "1010" });
     let link: ProductLink = serde_json::from_value(link).expect("a link");
-    host.link(&id, link).await.expect("linked");
+    host.link(&id, &[link]).await.expect("linked");
     let add = AddToCart {
         product: "table".to_owned(),
         configuration: Some(samples::generated(12, 8).into_bytes()),

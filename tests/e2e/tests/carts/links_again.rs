@@ -2,7 +2,7 @@
 //! order or the next start.
 
 use cartwright::{AccountId, AccountSetup, LineState, ProductLink, ProductLinkIssues, SetupError, Visitor};
-use cartwright_e2e::{World, local, members};
+use cartwright_e2e::{World, local, members, restore};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -49,15 +49,16 @@ async fn an_account_that_makes_a_link_misfit_is_refused_and_names_it() {
     let before = revision(&world);
     let expected = [("ring".to_owned(), vec!["media-id".to_owned()])];
     assert_eq!(misfits(set(&world, id, print_files()).await), expected);
+    let state = host.shop_state(shop).expect("the shop");
     assert_eq!(
-        misfits(host.account_changed(shop, world.digest, setup(&world, id, print_files())).await),
+        misfits(host.plan_account(&state, world.digest, &setup(&world, id, print_files())).await),
         expected,
         "a store is told the same before it keeps the change"
     );
     assert_eq!(revision(&world), before, "the account is as it was");
     world.link("ring", "1001", "simple", json!({ "media-id": 7 })).await;
     set(&world, id, print_files()).await.expect("the link was changed");
-    host.restore(host.snapshot(shop).expect("the shop")).await.expect("it starts again");
+    restore(host, host.snapshot(shop).expect("the shop")).expect("it starts again");
 }
 
 #[tokio::test]
@@ -71,7 +72,7 @@ async fn a_strategys_account_is_checked_with_what_products_override_of_it() {
         "strategy": { "account": "planner", "name": "simple" }, "strategy_settings": { "price-authority": "vendor" },
     }))
     .expect("a link");
-    world.host.link(&world.shop, link).await.expect("linked");
+    world.host.link(&world.shop, &[link]).await.expect("linked");
     let without_scale = json!({ "price-currency": "EUR", "price-tax": "gross" });
     let expected = [("hat".to_owned(), vec!["strategy_settings.price-scale".to_owned()])];
     assert_eq!(misfits(set(&world, &planner, without_scale).await), expected);
@@ -88,9 +89,9 @@ async fn a_past_link_holds_up_no_account_and_no_start_and_its_lines_are_served()
         "shop_product": "ring", "account": "second", "vendor_product": "1001", "strategy": { "name": "simple" },
     }))
     .expect("a link");
-    world.host.switch_vendor(&world.shop, vec![ring]).await.expect("switched");
+    world.host.link(&world.shop, &[ring]).await.expect("switched");
     set(&world, &world.account, print_files()).await.expect("nothing is sold by the past link any more");
-    world.host.restore(world.host.snapshot(&world.shop).expect("the shop")).await.expect("it starts again");
+    restore(&world.host, world.host.snapshot(&world.shop).expect("the shop")).expect("it starts again");
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
     assert_eq!(checks[0].state, LineState::Ok);
     let change = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &Visitor::default()).await;

@@ -1,7 +1,6 @@
 //! A link whose strategy belongs to another account can override settings of that account's plugin too.
 
-use cartwright::types::FieldIssue;
-use cartwright::{AccountSetup, ProductLink, SetupError};
+use cartwright::{AccountSetup, ProductLink, ProductLinkIssues, SetupError};
 use cartwright_e2e::{World, added_lines, local, members};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
@@ -16,13 +15,13 @@ async fn world() -> World {
     world
 }
 
-async fn link(world: &World, strategy: Value, strategy_settings: Value) -> Result<Vec<FieldIssue>, SetupError> {
+async fn link(world: &World, strategy: Value, strategy_settings: Value) -> Result<Vec<ProductLinkIssues>, SetupError> {
     let link: ProductLink = serde_json::from_value(json!({
         "shop_product": "shirt", "account": "expivi", "vendor_product": "1002",
         "strategy": strategy, "strategy_settings": strategy_settings,
     }))
     .expect("a link");
-    world.host.link(&world.shop, link).await
+    world.host.link(&world.shop, &[link]).await
 }
 
 #[tokio::test]
@@ -67,8 +66,9 @@ async fn what_the_strategys_own_form_does_not_let_a_product_override_is_refused(
         ),
     ] {
         match link(&world, strategy, settings).await {
-            Err(SetupError::Invalid(issues)) => {
-                assert_eq!(issues[0].field, field);
+            Err(SetupError::Links(links)) => {
+                let issues = &links[0].issues;
+                assert_eq!((links[0].shop_product.as_str(), issues[0].field.as_str()), ("shirt", field));
                 assert!(issues[0].message.text.contains(says), "{issues:?}");
             }
             other => panic!("{field}: {other:?}"),

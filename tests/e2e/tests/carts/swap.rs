@@ -8,7 +8,7 @@ use cartwright::{
     CartError, CartOperation, Digest, LineState, NewHostPolicy, ProductLink, ProductLinkIssues, SetupError, Shop,
     Visitor,
 };
-use cartwright_e2e::{ONE_LINE, World, added_lines, local, members, shop};
+use cartwright_e2e::{ONE_LINE, World, added_lines, local, members, restore, shop};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
 use serde_json::json;
 
@@ -120,29 +120,6 @@ async fn a_revoked_version_hands_its_lines_to_the_replacement_or_asks_to_configu
 }
 
 #[tokio::test]
-async fn one_swap_can_reach_some_shops_or_all() {
-    let world = World::new().await;
-    let setup = || cartwright::AccountSetup {
-        id: "expivi".parse().expect("an id"),
-        settings: members(json!({ "viewer-token": "viewer-token", "api-url": world.expivi.api_url() })),
-        grants: local(world.expivi.base_url()),
-    };
-    for id in ["second", "third"] {
-        world.host.add_shop(shop(id)).expect("a shop");
-        world.host.set_account(&id.parse().expect("an id"), world.digest, setup()).await.expect("an account");
-    }
-    let plugin = "expivi".parse().expect("an id");
-    let second = another_version(&world, b'2').await;
-    let some = ["second".parse().expect("an id")];
-    let moved = world.host.swap_everywhere(&plugin, second, Some(&some), NewHostPolicy::Reject).await;
-    assert_eq!(moved.len(), 1);
-    assert_eq!(world.host.current_version(&world.shop, &world.account).expect("the account").digest(), world.digest);
-    let moved = world.host.swap_everywhere(&plugin, second, None, NewHostPolicy::Reject).await;
-    assert_eq!(moved.len(), 2);
-    assert!(moved.iter().all(|(_, _, result)| result.is_ok()), "{moved:?}");
-}
-
-#[tokio::test]
 async fn a_vendor_swap_is_all_or_nothing_and_old_lines_stay_with_the_old_vendor() {
     let world = World::new().await;
     let mut cart = Vec::new();
@@ -169,10 +146,10 @@ async fn a_vendor_swap_is_all_or_nothing_and_old_lines_stay_with_the_old_vendor(
     let ready: Vec<bool> = readiness.products.iter().map(|product| product.ready).collect();
     assert_eq!(ready, [true, false]);
     assert_eq!(readiness.unmapped, ["wardrobe"]);
-    world.host.switch_vendor(&world.shop, half).await.expect_err("half of it is not ready");
+    world.host.link(&world.shop, &half).await.expect_err("half of it is not ready");
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut Vec::new()).await.expect("nothing was switched");
 
-    world.host.switch_vendor(&world.shop, vec![link("ring", &["RING"])]).await.expect("switched");
+    world.host.link(&world.shop, &[link("ring", &["RING"])]).await.expect("switched");
     let visitor = Visitor::default();
     let checks = world.host.check_cart(&world.shop, &cart, &visitor).await.expect("checked");
     assert_eq!(checks[0].state, LineState::Ok);
@@ -218,7 +195,7 @@ async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serv
         "strategy": { "account": "planner", "name": "variation" }, "strategy_settings": { "sku-prefix": "HAT-" },
     }))
     .expect("a link");
-    world.host.link(&world.shop, planned).await.expect("linked");
+    world.host.link(&world.shop, &[planned]).await.expect("linked");
     let second =
         version_with_other_fields(&world, &[("sku-prefix", "sku-before"), ("sku-separator", "sku-delimiter")]).await;
     let misfits =
@@ -243,7 +220,7 @@ async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serv
     // Without the settings that the new version lacks the switch succeeds, and the stored shop can be restored.
     world.link("shirt", "1002", "variation", json!({})).await;
     world.host.switch_version(&world.shop, &world.account, second, NewHostPolicy::Reject).await.expect("swapped");
-    world.host.restore(world.host.snapshot(&world.shop).expect("the shop")).await.expect("restored");
+    restore(&world.host, world.host.snapshot(&world.shop).expect("the shop")).expect("restored");
 }
 
 #[tokio::test]
@@ -259,7 +236,7 @@ async fn links_of_the_past_keep_a_version_that_does_not_take_them_away() {
         "shop_product": "shirt", "account": "second", "vendor_product": "1002", "strategy": { "name": "simple" },
     }))
     .expect("a link");
-    world.host.switch_vendor(&world.shop, vec![shirt]).await.expect("switched");
+    world.host.link(&world.shop, &[shirt]).await.expect("switched");
     let other = version_with_other_fields(&world, &[("sku-prefix", "sku-before")]).await;
     let refused = world
         .host

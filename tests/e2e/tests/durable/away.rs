@@ -25,7 +25,7 @@ async fn reported(floor: &WorkerTest, order: &str) -> (String, u32) {
     let mut refused = 0;
     loop {
         let asked = Instant::now();
-        let recorded = floor.store.record_event(&floor.erp.shop, &event, &jobs, floor.erp.clock.now()).await;
+        let recorded = floor.store.orders().record_event(&floor.erp.shop, &event, &jobs, floor.erp.clock.now()).await;
         assert!(asked.elapsed() < PATIENCE, "an answer took {:?}", asked.elapsed());
         match recorded {
             Ok(RecordOutcome::New { mut jobs }) => return (jobs.remove(0), refused),
@@ -92,7 +92,7 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
     .await;
     assert_eq!(floor.posted(), [1, 1, 1], "something was sent twice");
     for job in jobs {
-        let job = floor.store.job(job).await.expect("the job");
+        let job = floor.store.jobs().get(job).await.expect("the job");
         // One complete journal, and each of its outcomes recorded once.
         let [(0, entries)] = &job.journals[..] else { panic!("{:?}", job.journals) };
         let intents = entries.iter().filter(|record| matches!(record.entry, Entry::Intent { .. })).count();

@@ -97,7 +97,7 @@ impl Gems {
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
-        host.link(&shop, link).await.expect("linked");
+        host.link(&shop, &[link]).await.expect("linked");
         let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         // A picture's URL must be https, which the fake does not have.
         let mut envelope = saved.envelope();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cartwright::{AccountSetup, Cartwright, Digest, NewHostPolicy, ProductLink};
+use cartwright::{AccountSetup, Cartwright, Digest, NewHostPolicy, ProductLink, Shop};
 use cartwright_e2e::World;
 use cartwright_e2e::stored::KEY;
 use cartwright_fake_vendors::samples;
@@ -156,6 +156,45 @@ async fn what_cannot_be_kept_is_not_served() {
 }
 
 #[tokio::test]
+async fn what_a_node_publishes_is_what_the_others_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let world = World::new().await;
+    let (first, second, digest) = two_nodes(&world, &url).await;
+    let published = first.host().shop_state(&world.shop).expect("the shop");
+    first.catch_up().await.expect("a store");
+    let served = first.host().shop_state(&world.shop).expect("the shop");
+    assert!(Arc::ptr_eq(&published, &served), "a change that was published is not read again");
+    let mut other = setup(&world, "token-of-another");
+    other.id = "another".parse().expect("an id");
+    first.set_account(&world.shop, digest, other, Expected::Absent, WHO, now()).await.expect("an account");
+    let link = |product: &str, account: &str| -> ProductLink {
+        serde_json::from_value(json!({
+            "shop_product": product, "account": account, "vendor_product": "1001", "strategy": { "name": "simple" },
+        }))
+        .expect("a link")
+    };
+    // Of one product the link is replaced and comes back, of one it is replaced, and of one it is removed.
+    for links in [[link("ring", "another"), link("shirt", "another")], [link("ring", "expivi"), link("hat", "another")]]
+    {
+        first.link(&world.shop, &links, Expected::Any, WHO, now()).await.expect("linked");
+    }
+    first.unlink(&world.shop, "hat", Expected::Any, WHO, now()).await.expect("unlinked");
+    let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
+    first
+        .switch_version(&world.shop, &world.account, newer, NewHostPolicy::Reject, WHO, now())
+        .await
+        .expect("switched");
+    let shop = Shop { locale: "nl".to_owned(), ..cartwright_e2e::shop("shop") };
+    first.set_shop(shop, Expected::Any, WHO, now()).await.expect("changed");
+    second.catch_up().await.expect("a store");
+    let [published, read] = [&first, &second].map(|node| node.host().snapshot(&world.shop).expect("the shop"));
+    let replaced = published.replaced_links.iter().map(|link| (link.shop_product.as_str(), link.account.as_str()));
+    assert_eq!(replaced.collect::<Vec<_>>(), [("hat", "another"), ("ring", "another"), ("shirt", "expivi")]);
+    assert_eq!(format!("{published:?}"), format!("{read:?}"));
+}
+
+#[tokio::test]
 async fn each_change_stands_in_the_event_log_without_its_secrets() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite:{}", folder.path().join("store.db").display());
@@ -164,7 +203,7 @@ async fn each_change_stands_in_the_event_log_without_its_secrets() {
     let newer = first.install(&another_version(b'2'), None, WHO, now()).await.expect("installed").digest();
     first.switch_version(&world.shop, &world.account, newer, NewHostPolicy::Reject, WHO, now()).await.expect("swapped");
     first.unlink(&world.shop, "ring", Expected::Any, WHO, now()).await.expect("unlinked");
-    let log = first.store().audit_entries(None, None, 100).await.expect("a log");
+    let log = first.store().audit().entries(None, None, 100).await.expect("a log");
     let what: Vec<&str> = log.iter().rev().map(|entry| entry.what.as_str()).collect();
     assert_eq!(what, ["install", "add-shop", "add-account", "link", "install", "switch-version", "unlink"]);
     assert!(log.iter().all(|entry| entry.actor == WHO));

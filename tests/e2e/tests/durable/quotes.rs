@@ -49,34 +49,34 @@ impl QuoteTest {
     }
 
     async fn request(&self) -> Result<(Quote, bool), QuoteError> {
-        self.store.request_quote(&self.world.host, &self.world.shop, &self.request, ACTOR, self.now).await
+        self.store.quotes().request(&self.world.host, &self.world.shop, &self.request, ACTOR, self.now).await
     }
 
     async fn offer(&self, minor: i64, expected: Expected<'_>, now: SystemTime) -> Result<Quote, QuoteError> {
         let unit = Money { minor, scale: 2, currency: "EUR".to_owned() };
         let prices = BTreeMap::from([(self.request.lines[0].key.clone(), unit)]);
         let offer = QuoteOffer { quote: "q1".to_owned(), prices, until: now + HOUR };
-        self.store.offer_quote(&self.world.host, &self.world.shop, &offer, expected, ACTOR, now).await
+        self.store.quotes().offer(&self.world.host, &self.world.shop, &offer, expected, ACTOR, now).await
     }
 
     async fn accept(&self, now: SystemTime) -> Result<i64, QuoteError> {
         let (host, shop) = (&self.world.host, &self.world.shop);
-        let (_, change) = self.store.accept_quote(host, shop, "q1", &[], Expected::Any, ACTOR, now).await?;
+        let (_, change) = self.store.quotes().accept(host, shop, "q1", &[], Expected::Any, ACTOR, now).await?;
         let mut cart = Vec::new();
         change.apply(&mut cart);
         Ok(cart[0].price.total.minor)
     }
 
     async fn withdraw(&self) -> Result<Quote, QuoteError> {
-        self.store.withdraw_quote(&self.world.shop, "q1", Expected::Any, ACTOR, self.now).await
+        self.store.quotes().withdraw(&self.world.shop, "q1", Expected::Any, ACTOR, self.now).await
     }
 
     async fn state(&self, now: SystemTime) -> QuoteState {
-        self.store.quote(&self.world.shop, "q1", now).await.expect("a quotation").summary.state
+        self.store.quotes().get(&self.world.shop, "q1", now).await.expect("a quotation").summary.state
     }
 
     async fn is_gone(&self) -> bool {
-        let read = self.store.quote(&self.world.shop, "q1", self.now).await;
+        let read = self.store.quotes().get(&self.world.shop, "q1", self.now).await;
         matches!(read, Err(StoreError::NotFound { .. }))
     }
 }
@@ -86,7 +86,7 @@ async fn a_quotation_is_asked_for_once_by_however_many(database: Database) {
     let (one, other) = tokio::join!(asking.request(), asking.request());
     let ((one, is_new), (other, is_other_new)) = (one.expect("asked"), other.expect("asked"));
     assert_eq!((one, is_new), (other, !is_other_new));
-    let jobs = asking.store.jobs(&JobFilter::default(), 10).await.expect("jobs");
+    let jobs = asking.store.jobs().list(&JobFilter::default(), 10).await.expect("jobs");
     assert_eq!(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>(), ["quotation-requested"]);
 }
 
@@ -120,7 +120,7 @@ async fn an_offer_is_accepted_until_it_ends_and_then_closed(database: Database) 
     assert!(matches!(late, Err(QuoteError::Expired { .. })), "{late:?}");
     assert_eq!(asking.state(ended).await, QuoteState::Expired);
     asking.store.sweep(&Retention::default(), ended).await.expect("swept");
-    let listed = asking.store.quotes(&asking.world.shop, Some(QuoteState::Expired), None, 10, ended).await;
+    let listed = asking.store.quotes().list(&asking.world.shop, Some(QuoteState::Expired), None, 10, ended).await;
     assert_eq!(listed.expect("a page").len(), 1);
     // A new offer continues the quote.
     asking.offer(12_000, Expected::Any, ended).await.expect("offered anew");
@@ -143,9 +143,13 @@ async fn a_quotation_goes_at_its_time_and_with_its_order(database: Database) {
     "q2".clone_into(&mut asking.request.id);
     asking.request().await.expect("asked");
     let order = "~quotation-q2";
-    let exported = asking.store.export_order(&asking.world.shop, order).await.expect("exported");
-    assert_eq!(exported.document["orders"][0]["quote"]["asked"]["id"], "q2", "{:#}", exported.document);
-    let erased = asking.store.erase_order(&asking.world.shop, order, UnfinishedJobs::Cancel, ACTOR, asking.now).await;
+    let exported = asking.store.personal_data().export_order(&asking.world.shop, order).await.expect("exported");
+    assert_eq!(exported.document["orders"][0]["quote"]["request"]["id"], "q2", "{:#}", exported.document);
+    let erased = asking
+        .store
+        .personal_data()
+        .erase_order(&asking.world.shop, order, UnfinishedJobs::Cancel, ACTOR, asking.now)
+        .await;
     assert!(erased.expect("erased"));
     let again = asking.request().await;
     assert!(matches!(again, Err(QuoteError::Store(StoreError::Erased(_)))), "{again:?}");
@@ -157,8 +161,12 @@ async fn a_quotation_is_its_customers_also_by_the_platforms_own_name_of_them(dat
     let (quote, _) = asking.request().await.expect("asked");
     let (store, shop) = (&asking.store, &asking.world.shop);
     let ada = "ada@example.com".parse().expect("an address");
-    assert_eq!(store.orders_of_customer(shop, &ada).await.expect("orders"), [quote.order]);
-    let erased = store.erase_customer(shop, &ada, UnfinishedJobs::Cancel, ACTOR, asking.now).await.expect("erased");
+    assert_eq!(store.personal_data().orders_of_customer(shop, &ada).await.expect("orders"), [quote.order]);
+    let erased = store
+        .personal_data()
+        .erase_customer(shop, &ada, UnfinishedJobs::Cancel, ACTOR, asking.now)
+        .await
+        .expect("erased");
     assert_eq!(erased.len(), 1);
-    assert!(matches!(store.quote(shop, "q1", asking.now).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.quotes().get(shop, "q1", asking.now).await, Err(StoreError::NotFound { .. })));
 }

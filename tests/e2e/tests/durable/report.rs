@@ -96,7 +96,7 @@ impl Platform {
     }
 
     async fn try_report(&self, event: &Event, sold: &SoldLines) -> Result<RecordOutcome, ReportError> {
-        self.store.report(&self.world.host, &self.world.shop, event, sold, "ann", self.clock.now()).await
+        self.store.orders().report(&self.world.host, &self.world.shop, event, sold, "ann", self.clock.now()).await
     }
 
     async fn report(&self, id: &str, kind: EventKind, order: Order) -> Vec<String> {
@@ -109,13 +109,13 @@ impl Platform {
     /// Claims the next job, and completes it at once.
     async fn next(&self) -> Claim {
         let lease = std::time::Duration::from_secs(60);
-        let claim = self.store.claim("node", self.clock.now(), lease).await.expect("an answer").expect("a job");
-        self.store.finish(&claim.lease, Ok(&RunEnd::Done), self.clock.now()).await.expect("finished");
+        let claim = self.store.jobs().claim("node", self.clock.now(), lease).await.expect("an answer").expect("a job");
+        self.store.jobs().finish(&claim.lease, Ok(&RunEnd::Done), self.clock.now()).await.expect("finished");
         claim
     }
 
     async fn kinds(&self) -> Vec<String> {
-        let jobs = self.store.jobs(&JobFilter::default(), 100).await.expect("jobs");
+        let jobs = self.store.jobs().list(&JobFilter::default(), 100).await.expect("jobs");
         jobs.into_iter().map(|job| job.kind).collect()
     }
 }
@@ -231,7 +231,7 @@ async fn a_shop_may_release_when_an_order_is_placed_or_by_hand(database: Databas
         let platform = Platform::of(store, world).await;
         let kinds = async || {
             let filter = JobFilter { shop: Some(platform.world.shop.clone()), ..JobFilter::default() };
-            let jobs = platform.store.jobs(&filter, 10).await.expect("jobs");
+            let jobs = platform.store.jobs().list(&filter, 10).await.expect("jobs");
             let mut kinds: Vec<_> = jobs.into_iter().map(|job| job.kind).collect();
             kinds.sort();
             kinds
@@ -276,7 +276,7 @@ async fn an_order_that_costs_nothing_is_released_without_a_payment(database: Dat
         let order =
             Order { payment: payment.to_owned(), cancelled, released: false, total: free.total.clone(), ..order };
         platform.report(id, EventKind::Placed, order).await;
-        let known = platform.store.order(&platform.world.shop, id).await.expect("an answer").expect("an order");
+        let known = platform.store.orders().get(&platform.world.shop, id).await.expect("an answer").expect("an order");
         assert!(!known.released);
     }
     // An order that becomes free is released then, once.
@@ -288,7 +288,7 @@ async fn an_order_that_costs_nothing_is_released_without_a_payment(database: Dat
     dear.version = 3;
     platform.report("4 is changed", EventKind::Changed, dear).await;
     let filter = JobFilter { order: Some("4".to_owned()), ..JobFilter::default() };
-    let jobs = platform.store.jobs(&filter, 10).await.expect("jobs");
+    let jobs = platform.store.jobs().list(&filter, 10).await.expect("jobs");
     let mut kinds: Vec<_> = jobs.into_iter().map(|job| job.kind).collect();
     kinds.sort();
     assert_eq!(kinds, ["changed", "changed", "placed", "released"]);
@@ -325,7 +325,7 @@ async fn what_is_added_to_a_released_order_waits_for_its_payment(database: Datab
         order
     };
     let released = async || {
-        let known = platform.store.order(&platform.world.shop, "1").await.expect("an answer").expect("an order");
+        let known = platform.store.orders().get(&platform.world.shop, "1").await.expect("an answer").expect("an order");
         known.lines.iter().map(|line| line.released).collect::<Vec<_>>()
     };
     platform.report("1", EventKind::Paid, ring(order(1, "full"))).await;
@@ -390,7 +390,7 @@ async fn of_two_first_reports_at_once_the_second_finds_what_the_first_recorded(d
         assert!(matches!(one, Ok(RecordOutcome::New { .. }) | Err(ReportError::Older { .. })), "{one:?}");
         two.expect("recorded");
         // Whichever came first, the second releases the shirt.
-        let events = platform.store.events(&platform.world.shop, &id).await.expect("events");
+        let events = platform.store.orders().events(&platform.world.shop, &id).await.expect("events");
         let released = format!("~released:{id} approved");
         assert!(events.iter().any(|event| event.id == released), "{events:?}");
     }
@@ -412,7 +412,7 @@ async fn a_line_whose_configuration_is_gone_is_refused_unless_the_order_had_it(d
         assert!(matches!(&refused, ReportError::ConfigurationGone { line } if line == gone), "{refused}");
         assert!(refused.to_string().contains("added to the cart anew"), "{refused}");
     }
-    assert_eq!(platform.store.order(&platform.world.shop, "2").await.expect("an answer"), None);
+    assert_eq!(platform.store.orders().get(&platform.world.shop, "2").await.expect("an answer"), None);
     let known = Order { lines: platform.order(3).lines[..1].to_vec(), ..platform.order(3) };
     platform.report("e3", EventKind::Changed, known).await;
     for (product, sample) in [("ring", samples::EXPIVI_SIMPLE), ("shirt", samples::EXPIVI_VARIATION)] {
@@ -488,7 +488,7 @@ async fn an_order_is_released_by_its_state_whatever_happened_last(database: Data
         let told = [format!("shop:expivi:{id}"), format!("shop:expivi:~released:{id}")];
         let expected = if is_released { &told[..] } else { &told[..1] };
         assert_eq!(platform.report(id, kind, order).await, expected, "{id}");
-        let known = platform.store.order(&platform.world.shop, id).await.expect("an answer").expect("an order");
+        let known = platform.store.orders().get(&platform.world.shop, id).await.expect("an answer").expect("an order");
         assert_eq!(known.released, is_released, "{id}");
     }
 }
@@ -570,7 +570,8 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
     assert!(matches!(error, ReportError::Revoked { .. }), "{error}");
     let shop = "nowhere".parse().expect("an id");
     let event = platform.event("e1", EventKind::Placed, platform.order(1));
-    let error = platform.store.report(&platform.world.host, &shop, &event, &sold, "ann", platform.clock.now()).await;
+    let error =
+        platform.store.orders().report(&platform.world.host, &shop, &event, &sold, "ann", platform.clock.now()).await;
     assert!(matches!(error, Err(ReportError::UnknownShop(_))), "{error:?}");
     for (kind, what) in [
         (EventKind::Cancelled, "an order that is not cancelled"),
@@ -596,7 +597,7 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
             "{refused:?}"
         );
     }
-    assert_eq!(platform.store.order(&platform.world.shop, "1").await.expect("an answer"), None);
+    assert_eq!(platform.store.orders().get(&platform.world.shop, "1").await.expect("an answer"), None);
     // A version older than the known one.
     let platform = Platform::new(&database).await;
     platform.report("e5", EventKind::Placed, platform.order(5)).await;

@@ -39,10 +39,10 @@ async fn a_restart_changes_nothing_for_old_lines_and_new_ones() {
     let current = world.host.install(&second, None).await.expect("a version").digest();
     world.host.switch_version(&world.shop, &world.account, current, NewHostPolicy::Reject).await.expect("swapped");
     for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
-        store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
+        store.shops().save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
     }
     let revoked = world.host.install(&third, None).await.expect("a version").digest();
-    store.revoke_component(&revoked, Some(&current), SystemTime::now()).await.expect("revoked");
+    store.components().revoke(&revoked, Some(&current), SystemTime::now()).await.expect("revoked");
 
     let host = another_host(&world).await;
     assert_eq!(store.restore(&host).await.expect("a store"), []);
@@ -79,7 +79,7 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     store_shop(&store, &world.host, &world.shop, &[]).await;
     world.host.switch_version(&world.shop, &world.account, broken, NewHostPolicy::Reject).await.expect("swapped");
     for account in world.host.snapshot(&world.shop).expect("the shop").accounts {
-        store.save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
+        store.shops().save_account(&world.shop, &account, SystemTime::now()).await.expect("kept");
     }
 
     let host = another_host(&world).await;

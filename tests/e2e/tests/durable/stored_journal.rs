@@ -55,13 +55,13 @@ impl StoredErp {
         let erp = Erp::with(|builder| builder.order_book(store.clone()).blobs(store.clone())).await;
         let event = erp.event("1001", EventKind::Released);
         let job = NewJob { account: erp.account.clone(), plugin: erp.plugin, lines: Lines::All };
-        let recorded = store.record_event(&erp.shop, &event, &[job], erp.clock.now()).await.expect("recorded");
+        let recorded = store.orders().record_event(&erp.shop, &event, &[job], erp.clock.now()).await.expect("recorded");
         let RecordOutcome::New { mut jobs } = recorded else { panic!("it is known") };
         Self { erp, store, job: jobs.remove(0), entries: Arc::default(), _folder: folder }
     }
 
     async fn claim(&self) -> Option<Claim> {
-        self.store.claim("node", self.erp.clock.now(), LEASE).await.expect("an answer")
+        self.store.jobs().claim("node", self.erp.clock.now(), LEASE).await.expect("an answer")
     }
 
     /// Runs a claim once, and stores its end. Returns `None` if the worker was lost.
@@ -76,7 +76,7 @@ impl StoredErp {
                 Err(RunError::Journal(_)) => return None,
                 Err(error) => panic!("{error}"),
             };
-            let state = self.store.finish(&claim.lease, Ok(&run.end), clock.now()).await.expect("finished");
+            let state = self.store.jobs().finish(&claim.lease, Ok(&run.end), clock.now()).await.expect("finished");
             let RunEnd::PendingRequest(waiting) = run.end else { return Some(state) };
             waiting.answered().await.ok()?;
         }
@@ -94,11 +94,11 @@ impl StoredErp {
                 None => self.erp.advance(10).await,
             }
         }
-        panic!("the job does not end: {:?}", self.store.job(&self.job).await);
+        panic!("the job does not end: {:?}", self.store.jobs().get(&self.job).await);
     }
 
     async fn outcomes(&self) -> Vec<Outcome> {
-        let outcomes = self.store.outcomes(&self.erp.shop, "1001").await.expect("outcomes");
+        let outcomes = self.store.outcomes().list(&self.erp.shop, "1001").await.expect("outcomes");
         outcomes.into_iter().map(|said| said.outcome).collect()
     }
 }
@@ -125,7 +125,7 @@ async fn a_worker_keeps_a_job_whose_request_is_slow() {
     let claim = kept.claim().await.expect("a job");
     let opened = async {
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        assert!(matches!(kept.store.job(&kept.job).await.expect("the job").summary.state, JobState::Waiting));
+        assert!(matches!(kept.store.jobs().get(&kept.job).await.expect("the job").summary.state, JobState::Waiting));
         assert!(kept.claim().await.is_none());
         kept.erp.open();
     };

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use cartwright::durable::{Entry, Wake};
 use cartwright::types::EventKind;
 use cartwright::{Clock, ShopId};
-use cartwright_store::{DrainReport, JobFilter, JobState, Lines, NewJob, RecordOutcome, Store, Worker, WorkerSettings};
+use cartwright_store::{
+    DrainReport, JobFilter, JobState, JobStateKind, Lines, NewJob, RecordOutcome, Store, Worker, WorkerSettings,
+};
 
 use crate::database::{Database, on_each_database};
 use crate::erp::Erp;
@@ -52,7 +54,7 @@ impl WorkerTest {
     async fn record_in(&self, shop: &ShopId, order: &str) -> String {
         let event = self.erp.event(order, EventKind::Released);
         let job = NewJob { account: self.erp.account.clone(), plugin: self.erp.plugin, lines: Lines::All };
-        match self.store.record_event(shop, &event, &[job], self.erp.clock.now()).await.expect("recorded") {
+        match self.store.orders().record_event(shop, &event, &[job], self.erp.clock.now()).await.expect("recorded") {
             RecordOutcome::New { mut jobs } => jobs.remove(0),
             RecordOutcome::AlreadyRecorded => panic!("{order} is known"),
         }
@@ -63,7 +65,7 @@ impl WorkerTest {
     }
 
     pub async fn state(&self, job: &str) -> JobState {
-        self.store.job(job).await.expect("the job").summary.state
+        self.store.jobs().get(job).await.expect("the job").summary.state
     }
 
     /// Waits at most ten seconds until a job is in a state.
@@ -114,7 +116,7 @@ async fn what_is_recorded_in_this_process_starts_at_once(database: Database) {
     let first = floor.record("1").await;
     floor.reaches(&first, "sleeping").await;
     // An operator's decision wakes it too.
-    floor.store.cancel(&first, "ann", floor.erp.clock.now()).await.expect("cancelled");
+    floor.store.jobs().cancel(&first, "ann", floor.erp.clock.now()).await.expect("cancelled");
     floor.reaches(&first, "cancelled").await;
 }
 
@@ -142,12 +144,12 @@ async fn a_cancelled_job_ends_when_its_request_is_answered(database: Database) {
     let _worker = floor.worker(|settings| settings.lease = Duration::from_millis(300));
     let job = floor.record("1").await;
     floor.reaches(&job, "waiting").await;
-    floor.store.cancel(&job, "ann", floor.erp.clock.now()).await.expect("cancelled");
+    floor.store.jobs().cancel(&job, "ann", floor.erp.clock.now()).await.expect("cancelled");
     // Until a heartbeat has reported it.
     tokio::time::sleep(Duration::from_millis(400)).await;
     floor.erp.open();
     floor.reaches(&job, "cancelled").await;
-    let (_, entries) = floor.store.job(&job).await.expect("the job").journals.pop().expect("a journal");
+    let (_, entries) = floor.store.jobs().get(&job).await.expect("the job").journals.pop().expect("a journal");
     assert!(matches!(entries.last().expect("entries").entry, Entry::Responded { .. }), "{entries:?}");
 }
 
@@ -161,7 +163,8 @@ async fn a_run_whose_job_is_somebody_elses_is_dropped(database: Database) {
     let claim = loop {
         // Usually too short for the worker's own heartbeat.
         floor.erp.advance(2).await;
-        if let Some(claim) = floor.store.claim("another", floor.erp.clock.now(), lease * 100).await.expect("an answer")
+        if let Some(claim) =
+            floor.store.jobs().claim("another", floor.erp.clock.now(), lease * 100).await.expect("an answer")
         {
             break claim;
         }
@@ -217,7 +220,10 @@ async fn one_job_that_cannot_run_does_not_hold_up_the_others(database: Database)
     let _worker = floor.worker(|settings| settings.run_slots = NonZeroUsize::MIN);
     floor.reaches(&lost, "stopped").await;
     floor.reaches(&good, "sleeping").await;
-    assert_eq!(floor.store.job(&lost).await.expect("the job").reason.expect("reason").text, "shop nowhere not found");
+    assert_eq!(
+        floor.store.jobs().get(&lost).await.expect("the job").reason.expect("reason").text,
+        "shop nowhere not found"
+    );
 }
 
 async fn a_database_that_was_away_is_found_again(database: Database) {
@@ -268,9 +274,9 @@ async fn two_workers_share_the_orders_and_send_each_once(database: Database) {
             settings.max_pending_requests = 0;
         })
     });
-    let waiting = JobFilter { state: Some("waiting".to_owned()), ..JobFilter::default() };
+    let waiting = JobFilter { state: Some(JobStateKind::Waiting), ..JobFilter::default() };
     until("each worker has its two", async || {
-        let jobs = floor.store.jobs(&waiting, 100).await.expect("jobs");
+        let jobs = floor.store.jobs().list(&waiting, 100).await.expect("jobs");
         let of = |name: &str| jobs.iter().filter(|job| job.worker.as_deref() == Some(name)).count();
         (of("one"), of("two")) == (2, 2)
     })

@@ -5,6 +5,7 @@ mod exact;
 mod large;
 mod lines;
 mod pictures;
+mod prepared;
 mod prices;
 mod several;
 

@@ -93,22 +93,22 @@ impl StoredShopTest {
         let order = order(&self.host, &self.shop, id, &self.cart);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
         let event = event(EventKind::Released, &order);
-        let recorded = self.store.record_event(&self.shop, &event, &[job], SystemTime::UNIX_EPOCH).await;
+        let recorded = self.store.orders().record_event(&self.shop, &event, &[job], SystemTime::UNIX_EPOCH).await;
         let Ok(RecordOutcome::New { mut jobs }) = recorded else { panic!("{recorded:?}") };
         (order, jobs.remove(0))
     }
 
     pub async fn state(&self, job: &str) -> JobState {
-        self.store.job(job).await.expect("the job").summary.state
+        self.store.jobs().get(job).await.expect("the job").summary.state
     }
 
     /// Returns all jobs.
     pub async fn jobs(&self) -> Vec<JobSummary> {
-        self.store.jobs(&JobFilter::default(), u32::MAX).await.expect("a list")
+        self.store.jobs().list(&JobFilter::default(), u32::MAX).await.expect("a list")
     }
 
     pub async fn outcomes(&self, order: &str) -> Vec<Outcome> {
-        let said = self.store.outcomes(&self.shop, order).await.expect("outcomes");
+        let said = self.store.outcomes().list(&self.shop, order).await.expect("outcomes");
         said.into_iter().map(|said| said.outcome).collect()
     }
 }
@@ -202,7 +202,7 @@ impl Jewels {
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
-        host.link(&id, link).await.expect("linked");
+        host.link(&id, &[link]).await.expect("linked");
         store_shop(&store, &host, &id, &[cartwright_bundled::TWIKIT]).await;
         let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         // A picture's URL must be https, which the fake does not have.

@@ -144,7 +144,7 @@ impl Jewels {
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
-        jewels.host.link(&jewels.shop, link).await.expect("linked");
+        jewels.host.link(&jewels.shop, &[link]).await.expect("linked");
         jewels.set_webhooks("payment-verification");
         jewels
     }

@@ -18,12 +18,12 @@ const OLD: &str = "https://scripts.twikit.example/1/plugin.js";
 
 impl Stored {
     async fn setting(&self, name: &str) -> Value {
-        let account = self.store.accounts(&self.shop).await.expect("a store").remove(0);
+        let account = self.store.shops().accounts(&self.shop).await.expect("a store").remove(0);
         form_value(&account.versions[&account.current][name]).expect("no secret")
     }
 
     async fn in_state(&self, state: AccountOutcomeState) -> Vec<AccountOutcome> {
-        self.store.account_outcomes(&self.shop, Some(state), None, 10).await.expect("a list")
+        self.store.webhooks().account_outcomes(&self.shop, Some(state), None, 10).await.expect("a list")
     }
 
     async fn pending_settings(&self) -> Vec<AccountOutcome> {
@@ -49,7 +49,10 @@ impl Stored {
     }
 
     async fn settle(&self) {
-        assert_eq!(self.store.process_pushed_settings(&self.host, SystemTime::now()).await.expect("settled"), 0);
+        assert_eq!(
+            self.store.webhooks().process_pushed_settings(&self.host, SystemTime::now()).await.expect("settled"),
+            0
+        );
         assert!(self.in_state(AccountOutcomeState::New).await.is_empty());
     }
 
@@ -76,16 +79,26 @@ async fn product_keys_take_effect_at_once_and_a_script_when_it_is_approved() {
     assert!(waiting.reason.as_ref().is_some_and(|reason| reason.contains("script-url")), "{waiting:?}");
     let now = SystemTime::now();
     let other = "other".parse().expect("an id");
-    let foreign = stored.store.approve_pushed_settings(&stored.host, &other, &waiting.id, "eve", now).await;
+    let foreign = stored.store.webhooks().approve_pushed_settings(&stored.host, &other, &waiting.id, "eve", now).await;
     assert!(matches!(foreign, Err(PushedError::Store(StoreError::NotFound { .. }))), "{foreign:?}");
-    stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now).await.expect("approved");
+    stored
+        .store
+        .webhooks()
+        .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now)
+        .await
+        .expect("approved");
     assert_eq!(stored.setting("script-url").await, new);
     assert!(stored.runs_with(new) && stored.pending_settings().await.is_empty());
-    stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now).await.expect_err("twice");
+    stored
+        .store
+        .webhooks()
+        .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now)
+        .await
+        .expect_err("twice");
     // Secrets are unchanged, and the log contains the old value for a rollback.
-    let account = stored.store.accounts(&stored.shop).await.expect("a store").remove(0);
+    let account = stored.store.shops().accounts(&stored.shop).await.expect("a store").remove(0);
     assert!(account.secrets.contains_key("payload-secret") && account.revision == 3);
-    let logged = stored.store.audit_entries(Some(&stored.shop), None, 2).await.expect("a log");
+    let logged = stored.store.audit().entries(Some(&stored.shop), None, 2).await.expect("a log");
     let seen: Vec<_> = logged.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!(seen, [("ann", "approve-settings"), ("twikit", "push-settings")]);
     assert_eq!(
@@ -99,7 +112,7 @@ async fn what_is_the_same_needs_nobody() {
     let stored = Stored::new().await;
     stored.publish(OLD, &["diamond-letter-jewel"]).await;
     assert!(stored.pending_settings().await.is_empty());
-    assert_eq!(stored.store.accounts(&stored.shop).await.expect("a store")[0].revision, 1);
+    assert_eq!(stored.store.shops().accounts(&stored.shop).await.expect("a store")[0].revision, 1);
 }
 
 #[tokio::test]
@@ -115,6 +128,7 @@ async fn a_later_script_takes_the_place_of_one_that_waits() {
     assert_eq!(stored.in_state(AccountOutcomeState::Superseded).await.len(), 1);
     stored
         .store
+        .webhooks()
         .reject_pushed_settings(&stored.shop, &pending_settings[0].id, "ann", SystemTime::now())
         .await
         .expect("refused");
@@ -137,6 +151,7 @@ async fn of_three_publications_the_last_waits_although_it_says_what_the_first_sa
     assert!(serde_json::to_string(&waiting.outcome).expect("JSON").contains("/41/"), "{waiting:?}");
     stored
         .store
+        .webhooks()
         .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now())
         .await
         .expect("good");
@@ -164,6 +179,7 @@ async fn what_waits_loses_the_settings_that_were_pushed_anew() {
     assert_eq!(waiting.outcome, Outcome::PushSettings(vec![script]));
     stored
         .store
+        .webhooks()
         .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now())
         .await
         .expect("good");
@@ -184,16 +200,21 @@ async fn what_the_form_or_the_plugin_does_not_take_is_held_with_the_reason_and_c
         let [waiting] = &pending_settings[..] else { panic!("{name}: {pending_settings:?}") };
         assert!(waiting.reason.as_ref().is_some_and(|text| text.contains(reason)), "{name}: {waiting:?}");
         let now = SystemTime::now();
-        let refused = stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now).await;
+        let refused =
+            stored.store.webhooks().approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now).await;
         assert!(matches!(refused, Err(PushedError::Setup(_))), "{name}: {refused:?}");
-        stored.store.reject_pushed_settings(&stored.shop, &waiting.id, "ann", now).await.expect("refused");
+        stored.store.webhooks().reject_pushed_settings(&stored.shop, &waiting.id, "ann", now).await.expect("refused");
     }
     // A script must be loaded by https, even after an approval.
     stored.push("script-url", SettingValue::Text("http://scripts.twikit.example/2.js".into())).await;
     let id = stored.pending_settings().await.remove(0).id;
-    let refused = stored.store.approve_pushed_settings(&stored.host, &stored.shop, &id, "ann", SystemTime::now()).await;
+    let refused = stored
+        .store
+        .webhooks()
+        .approve_pushed_settings(&stored.host, &stored.shop, &id, "ann", SystemTime::now())
+        .await;
     assert!(matches!(refused, Err(PushedError::Setup(_))), "{refused:?}");
-    assert_eq!(stored.store.accounts(&stored.shop).await.expect("a store")[0].revision, 1);
+    assert_eq!(stored.store.shops().accounts(&stored.shop).await.expect("a store")[0].revision, 1);
 }
 
 #[tokio::test]
@@ -205,11 +226,18 @@ async fn a_push_that_a_products_link_does_not_go_with_is_held_until_the_link_is_
     let [waiting] = &pending_settings[..] else { panic!("{pending_settings:?}") };
     assert!(waiting.reason.as_ref().is_some_and(|reason| reason.contains("the product \"jewel\"")), "{waiting:?}");
     assert_eq!(stored.setting("product-keys").await, json!(["diamond-letter-jewel"]));
-    let approve =
-        || stored.store.approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now());
+    let approve = || {
+        stored.store.webhooks().approve_pushed_settings(
+            &stored.host,
+            &stored.shop,
+            &waiting.id,
+            "ann",
+            SystemTime::now(),
+        )
+    };
     let refused = approve().await;
     assert!(matches!(refused, Err(PushedError::Setup(SetupError::Links(_)))), "{refused:?}");
-    stored.host.unlink(&stored.shop, "jewel").await.expect("unlinked");
+    stored.host.unlink(&stored.shop, "jewel").expect("unlinked");
     approve().await.expect("approved");
     assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
 }
@@ -235,6 +263,7 @@ async fn a_worker_settles(stored: Stored) {
     assert!(stored.runs_with(OLD));
     stored
         .store
+        .webhooks()
         .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", SystemTime::now())
         .await
         .expect("good");
@@ -265,6 +294,9 @@ async fn many_pushes_that_cannot_be_looked_at_hold_up_no_other() {
     }
     let keys = SettingValue::Texts(vec!["pendant".into()]);
     stored.push_to(&stored.account, "product-keys", keys).await;
-    assert_eq!(stored.store.process_pushed_settings(&stored.host, SystemTime::now()).await.expect("settled"), 101);
+    assert_eq!(
+        stored.store.webhooks().process_pushed_settings(&stored.host, SystemTime::now()).await.expect("settled"),
+        101
+    );
     assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));
 }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cartwright::types::SettingValue;
 use cartwright::{AccountSetup, Digest, Grants, NewHostPolicy, SetupError};
-use cartwright_e2e::{WEBHOOKS, local, members};
+use cartwright_e2e::{WEBHOOKS, local, members, restore};
 use serde_json::{Value, json};
 
 use super::shop::WebhookShop;
@@ -160,14 +160,16 @@ async fn who_knows_the_secret_takes_it_along_and_may_come_back() {
 async fn an_address_that_is_pushed_or_kept_wrongly_gets_no_secret() {
     let scene = RedirectTest::new().await;
     let WebhookShop { host, shop, .. } = &scene.desk;
-    let mut kept = host.snapshot(shop).expect("the shop").accounts.remove(0);
+    let state = host.shop_state(shop).expect("the shop");
+    let mut snapshot = state.snapshot();
+    let kept = &mut snapshot.accounts[0];
     let address = SettingValue::Text(scene.attacker.url.clone());
     kept.versions.entry(kept.current).or_default().insert("api-url".to_owned(), address);
     kept.revision += 1;
     // A store checks pushed settings in this way, and rejects them.
-    assert_eq!(refused(host.check_account(shop, kept.clone()).await), "token");
+    assert_eq!(refused(host.plan_account_snapshot(&state, kept.clone()).await.map(drop)), "token");
     // Even if they were stored, no call would send the secret.
-    host.restore_account(shop, kept).await.expect("restored");
+    restore(host, snapshot).expect("restored");
     let denied = scene.request_prices().await.expect_err("a refusal").to_string();
     assert!(denied.contains("entered for"), "{denied}");
     assert_eq!((scene.vendor.requests(), scene.attacker.requests()), (Vec::new(), Vec::new()));

@@ -55,7 +55,7 @@ async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, 
     let answered = async {
         let incoming = post_of(&body);
         let address: WebhookToken = address.parse()?;
-        let known = receiver.store.webhook_url(address.selector()).await.expect("a store");
+        let known = receiver.store.webhooks().webhook_url(address.selector()).await.expect("a store");
         let to = address.resolve(known.as_ref().map(|(stored, held)| (stored, *held)), incoming.at)?;
         receiver.verifications.lock().expect("the list").push((to.endpoint.clone(), order_state));
         receiver.host.receive_webhook(&to, &incoming, &receiver.store).await
@@ -85,7 +85,7 @@ impl Stored {
         let host = Arc::new(builder.start().expect("a host"));
         let plugin = host.install(cartwright_bundled::TWIKIT, None).await.expect("Twikit's plugin").digest();
         let (id, account): (ShopId, AccountId) = ("gems".parse().expect("an id"), "twikit".parse().expect("an id"));
-        store.save_shop(&shop("gems"), SystemTime::now()).await.expect("kept");
+        store.shops().save_shop(&shop("gems"), SystemTime::now()).await.expect("kept");
         host.add_shop(shop("gems")).expect("a shop");
         let verifications = Verifications::default();
         let stored = Self { host, store, twikit, shop: id, account, plugin, verifications, _folder: None };
@@ -95,8 +95,9 @@ impl Stored {
             "allowed_skus": ["JEWEL-A"],
         }))
         .expect("a link");
-        stored.store.save_links(&stored.shop, std::slice::from_ref(&link), SystemTime::now()).await.expect("kept");
-        stored.host.link(&stored.shop, link).await.expect("linked");
+        let links = [link];
+        stored.store.shops().save_links(&stored.shop, &links, SystemTime::now()).await.expect("kept");
+        stored.host.link(&stored.shop, &links).await.expect("linked");
         stored.listen().await;
         stored
     }
@@ -112,7 +113,7 @@ impl Stored {
         let setup = AccountSetup { id: self.account.clone(), settings, grants: local(&self.twikit.api_url()) };
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
         for account in self.host.snapshot(&self.shop).expect("the shop").accounts {
-            self.store.save_account(&self.shop, &account, SystemTime::now()).await.expect("kept");
+            self.store.shops().save_account(&self.shop, &account, SystemTime::now()).await.expect("kept");
         }
     }
 
@@ -121,7 +122,7 @@ impl Stored {
         let receiver = Receiver { host, store, twikit, verifications: self.verifications.clone() };
         let base = listen(Router::new().route("/webhooks/{address}", post(receive)).with_state(receiver)).await;
         let address = async |endpoint: &str| {
-            let made = self.store.create_webhook_url(&self.to(endpoint), "ann", SystemTime::now()).await;
+            let made = self.store.webhooks().create_webhook_url(&self.to(endpoint), "ann", SystemTime::now()).await;
             Some(format!("{base}/webhooks/{}", *made.expect("an address").reveal()))
         };
         self.twikit.set_webhooks(Webhooks {
@@ -153,20 +154,20 @@ impl Stored {
         let order = order(&self.host, &self.shop, id, &[line]);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
         let event = event(EventKind::Released, &order);
-        self.store.record_event(&self.shop, &event, &[job], SystemTime::now()).await.expect("recorded");
+        self.store.orders().record_event(&self.shop, &event, &[job], SystemTime::now()).await.expect("recorded");
         order
     }
 
     /// Runs the jobs that are due.
     async fn work(&self) {
         let lease = Duration::from_secs(60);
-        while let Some(claim) = self.store.claim("one", SystemTime::now(), lease).await.expect("a store") {
+        while let Some(claim) = self.store.jobs().claim("one", SystemTime::now(), lease).await.expect("a store") {
             loop {
                 let clock: Arc<dyn Clock> = Arc::new(SystemClock);
                 let journal = claim.journal.clone();
                 let start = RunInput { journal, clock, wake: claim.wake, cancel: Cancel::default() };
                 let run = self.host.run_job(&claim.job, start).await.expect("a run");
-                self.store.finish(&claim.lease, Ok(&run.end), SystemTime::now()).await.expect("finished");
+                self.store.jobs().finish(&claim.lease, Ok(&run.end), SystemTime::now()).await.expect("finished");
                 let RunEnd::PendingRequest(waiting) = run.end else { break };
                 waiting.answered().await.expect("an answer");
             }
@@ -184,7 +185,7 @@ async fn a_verification_is_answered_from_the_stored_order_while_the_order_is_out
     let reply = stored.twikit.sent_webhooks().last().expect("a webhook").answer.clone();
     assert_eq!(reply, json!({ "error": "", "success": true }));
     assert_eq!(stored.twikit.order(&order.reference).expect("an order").state, OrderState::Paid);
-    let named = stored.store.outcomes(&stored.shop, "1").await.expect("outcomes");
+    let named = stored.store.outcomes().list(&stored.shop, "1").await.expect("outcomes");
     assert!(named.iter().any(|said| matches!(said.outcome, Outcome::VendorReference(_))), "{named:?}");
 }
 
@@ -193,20 +194,22 @@ async fn a_status_that_is_told_again_is_answered_as_before_and_takes_effect_once
     let stored = Stored::new().await;
     let order = stored.released("1").await;
     stored.work().await;
-    let before = stored.store.outcomes(&stored.shop, "1").await.expect("outcomes").len();
+    let before = stored.store.outcomes().list(&stored.shop, "1").await.expect("outcomes").len();
     for _ in 0..2 {
         let told = stored.twikit.production_completed(&order.reference, "", true, "").await.expect("an order");
         assert!(told.accepted(), "{told:?}");
         let reply = stored.twikit.sent_webhooks().last().expect("a webhook").answer.clone();
         assert_eq!(reply, json!({ "error": "" }));
     }
-    let outcomes = stored.store.outcomes(&stored.shop, "1").await.expect("outcomes").split_off(before);
+    let outcomes = stored.store.outcomes().list(&stored.shop, "1").await.expect("outcomes").split_off(before);
     assert!(matches!(&outcomes[..], [said] if matches!(said.outcome, Outcome::Production(_))), "{outcomes:?}");
     let shipped = stored.twikit.order_completed(&order.reference, "", "T-1").await.expect("an order");
     assert!(shipped.accepted(), "{shipped:?}");
-    let known = stored.store.order(&stored.shop, "1").await.expect("a store").expect("the order");
+    let known = stored.store.orders().get(&stored.shop, "1").await.expect("a store").expect("the order");
     assert_eq!(known.lines[0].status, "shipped");
-    assert!(stored.store.failed_webhook_deliveries(&stored.shop, None, 10).await.expect("a list").is_empty());
+    assert!(
+        stored.store.webhooks().failed_webhook_deliveries(&stored.shop, None, 10).await.expect("a list").is_empty()
+    );
 }
 
 #[tokio::test]
@@ -215,7 +218,7 @@ async fn a_notice_of_an_order_that_is_not_there_is_listed_with_its_bytes() {
     let body = json!({ "identifier": "test:gems:9", "url": "", "success": true, "error": "" });
     let told = stored.twikit.send(cartwright_fake_vendors::twikit::Webhook::ProductionCompleted, &body).await;
     assert!(!told.accepted(), "{told:?}");
-    let open = stored.store.failed_webhook_deliveries(&stored.shop, None, 10).await.expect("a list");
+    let open = stored.store.webhooks().failed_webhook_deliveries(&stored.shop, None, 10).await.expect("a list");
     let [notice, ..] = &open[..] else { panic!("nothing is listed") };
     assert_eq!(serde_json::from_slice::<Value>(&notice.request.body).expect("JSON"), body);
     assert!(notice.reason.as_ref().is_some_and(|reason| reason.contains("no such order")), "{notice:?}");

@@ -1,0 +1,287 @@
+//! Rules that hold for every plan: what lines and bundles cost, and that no list of a request costs the square of its length.
+
+mod growth;
+mod prices;
+
+use std::collections::HashMap;
+
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::records::{
+    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, Item, LinePart, LinePrice, Message, Money,
+    NewLine, Piece, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
+};
+use cartwright_contract::settings::Secret;
+use jiff::Timestamp;
+
+use super::error::SealError;
+use super::index::{CartIndex, RemovedParts};
+use super::line::{CartLine, Pin};
+use super::plan::{ItemFacts, PlanCheck, key_of, queries};
+use super::pricing::{Pricing, VendorPrice};
+use super::shop::Shop;
+use super::tree::item_tree;
+use super::*;
+
+/// A shop with one configured product in it, and what a plan of it is checked against.
+struct Counter {
+    shop: ShopId,
+    context: Context,
+    items: Vec<Item>,
+    facts: Vec<ItemFacts>,
+    vendor: Vec<Option<VendorPrice>>,
+    variants: Vec<VariantInfo>,
+    price_from: PriceSource,
+    wanted: u32,
+    removed_parts: RemovedParts,
+}
+
+fn money(minor: i64, scale: u8) -> Money {
+    Money { minor, scale, currency: "EUR".into() }
+}
+
+fn item(state: &str) -> Item {
+    Item {
+        id: None,
+        parent: None,
+        vendor_product: "1".into(),
+        attributes: vec![],
+        articles: vec![],
+        sku: None,
+        reference: None,
+        thumbnail: None,
+        state: state.into(),
+        unverified: None,
+        extra: vec![],
+    }
+}
+
+fn article(sku: &str, quantity: &str) -> Article {
+    Article {
+        sku: sku.into(),
+        quantity: quantity.into(),
+        price_sku: Some(sku.into()),
+        price: None,
+        material_sku: None,
+        extra: vec![],
+    }
+}
+
+fn variant(sku: &str, price: Money) -> VariantInfo {
+    VariantInfo {
+        id: format!("id-{sku}"),
+        product: format!("product-{sku}"),
+        sku: sku.into(),
+        title: sku.into(),
+        price: Some(price),
+        tax_class: None,
+        purchasable: true,
+        stock: None,
+        weight_grams: None,
+        minimum: 1,
+        maximum: None,
+    }
+}
+
+fn new_line(target: Target, quantity: u32, source: PriceSource, adjustments: Vec<Adjustment>) -> NewLine {
+    NewLine {
+        target,
+        quantity,
+        title: None,
+        shown: None,
+        price: LinePrice { source, adjustments, ignore_case: false },
+        item: Some(0),
+        extra: vec![],
+    }
+}
+
+fn by_sku(sku: &str) -> Target {
+    Target::Sku(SkuQuery { sku: sku.into(), within_product: None, ignore_case: false })
+}
+
+fn child(sku: &str, quantity: u32, on_top: bool) -> BundleChild {
+    BundleChild {
+        target: by_sku(sku),
+        quantity,
+        title: None,
+        shown: None,
+        on_top,
+        removal: ChildRemoval::Repriced,
+        extra: vec![],
+    }
+}
+
+impl Counter {
+    fn new(scale: u8, rounding: Rounding) -> Self {
+        let context = Context {
+            shop: "shop".into(),
+            account: "vendor".into(),
+            locale: "en".into(),
+            currency: "EUR".into(),
+            scale,
+            country: None,
+            customer_group: None,
+            prices_include_tax: true,
+            rounding,
+            at: "2026-01-01T00:00:00Z".into(),
+            settings: vec![],
+            settings_revision: 1,
+            grants: vec![],
+            extra: vec![],
+        };
+        Self {
+            shop: "shop".parse().unwrap(),
+            context,
+            items: vec![item("")],
+            facts: vec![ItemFacts { descendants: vec![0], ..ItemFacts::default() }],
+            vendor: vec![],
+            variants: vec![],
+            price_from: PriceSource::Platform,
+            wanted: 1,
+            removed_parts: RemovedParts::default(),
+        }
+    }
+
+    fn with(items: Vec<Item>) -> Self {
+        let counter = Self::new(2, Rounding::HalfUp);
+        let tree = item_tree(&items).unwrap();
+        let facts = tree
+            .descendants
+            .into_iter()
+            .map(|below| ItemFacts { descendants: below, ..ItemFacts::default() })
+            .collect();
+        Self { facts, items, ..counter }
+    }
+
+    /// Checks a plan of one piece; the price of everything that is sold is in the catalogue.
+    fn sell(&self, piece: Piece) -> Result<Vec<CartLine>, CartError> {
+        let all: HashMap<&str, &VariantInfo> =
+            self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
+        let pieces = [piece];
+        let asked = queries(&pieces);
+        let found = |sku: &str| all.get(sku).map(|variant| vec![(*variant).clone()]).unwrap_or_default();
+        let by_query = asked.iter().map(|query| (key_of(query), found(&query.sku))).collect();
+        let articles =
+            self.items.iter().flat_map(|item| &item.articles).filter_map(|article| article.price_sku.as_deref());
+        let components = articles.map(|sku| ((sku, false), found(sku))).collect();
+        let wanted = HashMap::from([(Some(0), self.wanted)]);
+        let grants = Grants { adjust_prices: true, choose_price_source: true, ..Grants::default() };
+        let checking = PlanCheck {
+            shop: &self.shop,
+            linked_product: "product",
+            configuration: None,
+            facts: &self.facts,
+            pricing: Pricing {
+                context: &self.context,
+                items: &self.items,
+                vendor: &self.vendor,
+                components: &components,
+                wanted: &wanted,
+            },
+            price_from: self.price_from,
+            quote: false,
+            grants: &grants,
+            pin: &pin(),
+            removed_parts: &self.removed_parts,
+            sell_unconfigured: false,
+            expires: "2026-01-02T00:00:00Z",
+            chosen_variant: None,
+            linked_variants: &[],
+            linked_by_id: &HashMap::new(),
+            by_query: &by_query,
+            by_id: &HashMap::new(),
+        };
+        let mut families = checking.check(&pieces)?;
+        checking.below_minimum(&pieces, &families)?.check(&families[0][0].key)?;
+        Ok(families.remove(0))
+    }
+
+    fn sell_line(&self, quantity: u32, source: PriceSource, adjustments: &[Money]) -> Result<CartLine, CartError> {
+        let label = warning_text();
+        let adjustments =
+            adjustments.iter().map(|amount| Adjustment { label: label.clone(), amount: amount.clone() }).collect();
+        let line = new_line(by_sku("RING"), quantity, source, adjustments);
+        self.sell(Piece::Line(line)).map(|mut lines| lines.remove(0))
+    }
+
+    fn sell_bundle(
+        &self,
+        quantity: u32,
+        source: PriceSource,
+        children: Vec<BundleChild>,
+    ) -> Result<Vec<CartLine>, CartError> {
+        let parent = new_line(by_sku("RING"), quantity, source, vec![]);
+        self.sell(Piece::Bundle(Bundle { parent, children }))
+    }
+}
+
+fn warning_text() -> Message {
+    Message { key: "adjusted".into(), parameters: vec![], text: "Adjusted".into() }
+}
+
+fn pin() -> Pin {
+    Pin {
+        account: "vendor".parse().unwrap(),
+        plugin: "vendor".parse().unwrap(),
+        digest: Digest::of(b"plugin"),
+        strategy_account: "vendor".parse().unwrap(),
+        strategy_digest: Digest::of(b"plugin"),
+        strategy: "simple".into(),
+    }
+}
+
+fn shop() -> Shop {
+    Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"))
+}
+
+/// A sealed line of its own.
+fn sealed(number: usize, shown: &str) -> CartLine {
+    let mut counter = Counter::new(2, Rounding::HalfUp);
+    counter.variants = vec![variant("RING", money(900, 2))];
+    let mut planned = new_line(by_sku("RING"), 1, PriceSource::Platform, vec![]);
+    planned.shown = Some(vec![LinePart { name: "Text".into(), value: shown.into() }]);
+    let mut line = counter.sell(Piece::Line(planned)).unwrap().remove(0);
+    line.key = format!("{number:064}");
+    line.item = u32::try_from(number).ok();
+    line.configuration = Some(Digest::of(b"configuration"));
+    line.seal(&shop()).unwrap();
+    line
+}
+
+#[test]
+fn a_seal_holds_for_the_money_that_the_shop_sells_in() {
+    let at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+    let line = sealed(1, "Anna");
+    assert_eq!(line.check_seal(&shop(), at), Ok(()));
+    assert_eq!(line.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealError::OtherMoney));
+    assert_eq!(line.check_seal(&Shop { scale: 3, ..shop() }, at), Err(SealError::OtherMoney));
+    let expired = at + jiff::SignedDuration::from_hours(24);
+    assert_eq!(line.check_seal(&shop(), expired), Err(SealError::Expired));
+    let forged = CartLine { configuration: None, ..line };
+    assert_eq!(forged.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealError::Forged));
+}
+
+#[test]
+fn what_a_line_shows_is_readable_and_the_merchant_is_warned_of_what_was_cut() {
+    let mut warnings = Vec::new();
+    let mut line = sealed(1, "Anna\nTom");
+    line.title = "x".repeat(5_000);
+    line.sanitize_texts(&mut warnings).unwrap();
+    assert_eq!(line.shown[0].value, "Anna Tom");
+    assert!(line.title.chars().count() == 1_000 && line.title.ends_with('…'));
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(warning.key == "text-cut" && warning.text.contains("5000 characters"), "{warning:?}");
+    let mut zero = sealed(1, "a\0b");
+    assert!(matches!(zero.sanitize_texts(&mut warnings), Err(CartError::Configuration(_))));
+}
+
+#[test]
+fn a_cart_of_more_lines_than_a_plan_may_have_is_refused_with_the_limit() {
+    let line = sealed(1, "Anna");
+    let Err(error) = CartIndex::new(&vec![line; MAX_LINES + 1]) else { panic!("it is taken") };
+    let text = error.to_string();
+    assert!(
+        matches!(error, CartError::OverBudget(_)) && text.contains("10001") && text.contains("limit cart_lines"),
+        "{text}"
+    );
+}

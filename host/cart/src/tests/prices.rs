@@ -1,0 +1,203 @@
+//! What lines and bundles cost.
+
+use std::collections::{BTreeSet, HashMap};
+
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records::{
+    Money, Piece, Price, PriceBasis, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
+};
+use num_bigint::BigInt;
+use proptest::prelude::*;
+
+use super::{Counter, article, by_sku, child, money, new_line, variant};
+use crate::error::CartError;
+use crate::index::RemovedParts;
+use crate::line::CartLine;
+use crate::pricing::convert;
+
+/// An amount in units of 10^-40, in which everything here is a whole number.
+fn fine(minor: i64, scale: u8) -> BigInt {
+    BigInt::from(minor) * BigInt::from(10).pow(40 - u32::from(scale))
+}
+
+/// How far a total is off what it should be, in units of 10^-40.
+fn off(total: &Money, exact: &BigInt) -> BigInt {
+    let off = fine(total.minor, total.scale) - exact;
+    if off < BigInt::ZERO { -off } else { off }
+}
+
+/// Half a minor unit, in units of 10^-40.
+fn half(scale: u8) -> BigInt {
+    BigInt::from(5) * BigInt::from(10).pow(39 - u32::from(scale))
+}
+
+/// The rules of every line that is sold by itself.
+fn holds(line: &CartLine, exact: &BigInt) -> Result<(), TestCaseError> {
+    let total = &line.price.total;
+    prop_assert!(off(total, exact) <= half(total.scale), "{exact} as {total:?}");
+    let exact_unit = total.minor % i64::from(line.quantity) == 0;
+    prop_assert_eq!(line.price.unit.is_some(), exact_unit);
+    if let Some(unit) = &line.price.unit {
+        prop_assert_eq!(unit.minor * i64::from(line.quantity), total.minor);
+    }
+    Ok(())
+}
+
+fn prices() -> impl Strategy<Value = Money> {
+    (0i64..10_000_000_000, 0u8..=9).prop_map(|(minor, scale)| money(minor, scale))
+}
+
+fn roundings() -> impl Strategy<Value = Rounding> {
+    prop::sample::select(vec![Rounding::HalfUp, Rounding::HalfEven])
+}
+
+proptest! {
+    #[test]
+    fn a_line_is_at_most_half_a_minor_unit_off_whatever_its_source(
+        scale in 0u8..=4,
+        rounding in roundings(),
+        price in prices(),
+        quantity in 1u32..=1_000_000,
+        parts in prop::collection::vec((0i64..1_000_000, 0u8..=6), 1..5),
+        adjustments in prop::collection::vec((0i64..1_000_000, 0u8..=9), 0..3),
+        rate in (1i64..1_000_000_000_000, 0u32..=12),
+        source in prop::sample::select(vec![PriceSource::Platform, PriceSource::Vendor, PriceSource::Components]),
+        basis in prop::sample::select(vec![PriceBasis::Unit, PriceBasis::Total]),
+        converts in any::<bool>(),
+    ) {
+        let mut counter = Counter::new(scale, rounding);
+        (counter.price_from, counter.wanted) = (source, quantity);
+        counter.variants = vec![variant("RING", price.clone())];
+        let mut exact = match source {
+            PriceSource::Platform => fine(price.minor, price.scale) * quantity,
+            PriceSource::Vendor => {
+                let currency = if converts { "USD" } else { "EUR" };
+                let amount = Money { currency: currency.into(), ..price.clone() };
+                let (tax, state) = (TaxBasis::Gross, PriceState::Verified);
+                let said = Price { amount, basis, tax, state, valid_until: None };
+                let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
+                match convert(said, "it", Some(&text), &counter.context) {
+                    Ok(price) => counter.vendor = vec![Some(price)],
+                    // Too large for any price.
+                    Err(_) => return Ok(()),
+                }
+                let times = if basis == PriceBasis::Unit { quantity } else { 1 };
+                let rate = if converts { rate } else { (1, 0) };
+                fine(price.minor, price.scale) * rate.0 * times / BigInt::from(10).pow(rate.1)
+            }
+            PriceSource::Components => {
+                let mut one = BigInt::ZERO;
+                for (number, (count, count_scale)) in parts.iter().enumerate() {
+                    let text = rust_decimal::Decimal::new(*count, (*count_scale).into()).to_string();
+                    counter.items[0].articles.push(article(&format!("PART-{number}"), &text));
+                    counter.variants.push(variant(&format!("PART-{number}"), price.clone()));
+                    one += fine(price.minor, price.scale) * *count / BigInt::from(10).pow((*count_scale).into());
+                }
+                one * quantity
+            }
+        };
+        let adjustments: Vec<Money> = adjustments.into_iter().map(|(minor, scale)| money(minor, scale)).collect();
+        for adjustment in &adjustments {
+            exact += fine(adjustment.minor, adjustment.scale) * quantity;
+        }
+        match counter.sell_line(quantity, source, &adjustments) {
+            Ok(line) => holds(&line, &exact)?,
+            Err(CartError::Price { reason, .. }) => prop_assert!(reason.contains("too large"), "{reason}"),
+            Err(other) => prop_assert!(false, "{other}"),
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_bundle_sum_to_it_and_it_is_at_most_half_a_minor_unit_off(
+        scale in 0u8..=4,
+        rounding in roundings(),
+        own in (0i64..10_000_000, 0u8..=9),
+        quantity in 1u32..=1_000,
+        parts in prop::collection::vec(((0i64..1_000_000, 0u8..=9), 1u32..=50, any::<bool>(), any::<bool>()), 1..12),
+        by_parts in any::<bool>(),
+    ) {
+        let mut counter = Counter::new(scale, rounding);
+        let source = if by_parts { PriceSource::Components } else { PriceSource::Platform };
+        (counter.price_from, counter.wanted) = (source, quantity);
+        counter.variants = vec![variant("RING", money(own.0, own.1))];
+        let mut children = vec![];
+        for (number, ((minor, scale), count, on_top, _)) in parts.iter().enumerate() {
+            let sku = format!("PART-{number}");
+            counter.variants.push(variant(&sku, money(*minor, *scale)));
+            // One at least is not on top of the bundle's price.
+            children.push(child(&sku, *count, *on_top && number > 0));
+        }
+        let bundle = counter.sell_bundle(quantity, source, children.clone()).unwrap();
+        let costs = |own: BigInt, counts: &dyn Fn(usize) -> bool| {
+            let mut exact = own;
+            for (_, ((minor, scale), count, ..)) in parts.iter().enumerate().filter(|(number, _)| counts(*number)) {
+                exact += fine(*minor, *scale) * *count * quantity;
+            }
+            exact
+        };
+        let exact = match by_parts {
+            true => costs(BigInt::ZERO, &|_| true),
+            false => costs(fine(own.0, own.1) * quantity, &|number| children[number].on_top),
+        };
+        holds(&bundle[0], &exact)?;
+        let sum = |lines: &[CartLine]| lines[1..].iter().map(|line| line.price.total.minor).sum::<i64>();
+        prop_assert_eq!(sum(&bundle), bundle[0].price.total.minor);
+        prop_assert!(bundle[1..].iter().all(|line| line.price.total.minor >= 0));
+        if by_parts {
+            for (line, ((minor, scale), count, ..)) in bundle[1..].iter().zip(&parts) {
+                let own = fine(*minor, *scale) * *count * quantity;
+                prop_assert!(off(&line.price.total, &own) < half(line.price.total.scale) * 2, "{line:?}");
+            }
+        }
+        // What remains when parts are taken out.
+        let goes = |number: usize| number > 0 && parts[number].3;
+        let names = (1..parts.len()).filter(|number| goes(*number)).filter_map(|number| bundle[number + 1].part);
+        let out: BTreeSet<Digest> = names.collect();
+        if out.is_empty() {
+            return Ok(());
+        }
+        counter.removed_parts = RemovedParts(HashMap::from([(Some(0), out)]));
+        let rest = counter.sell_bundle(quantity, source, children.clone()).unwrap();
+        prop_assert_eq!(sum(&rest), rest[0].price.total.minor);
+        match by_parts {
+            true => holds(&rest[0], &costs(BigInt::ZERO, &|number| !goes(number)))?,
+            false => {
+                let kept = rest[1..].iter().all(|line| bundle.iter().any(|old| old.part == line.part && old.price == line.price));
+                prop_assert!(kept, "what remains costs what it cost");
+            }
+        }
+    }
+}
+
+fn total(price: (i64, u8), quantity: u32) -> (i64, Option<i64>) {
+    let mut counter = Counter::new(2, Rounding::HalfUp);
+    (counter.wanted, counter.variants) = (quantity, vec![variant("RING", money(price.0, price.1))]);
+    let price = counter.sell_line(quantity, PriceSource::Platform, &[]).unwrap().price;
+    (price.total.minor, price.unit.map(|unit| unit.minor))
+}
+
+#[test]
+fn prices_below_a_minor_unit_are_multiplied_before_they_are_rounded() {
+    assert_eq!(total((4, 3), 1_000_000), (400_000, None));
+    assert_eq!(total((5, 3), 1_000_000), (500_000, None));
+    assert_eq!(total((15, 4), 1_000), (150, None));
+    assert_eq!(total((125, 3), 4), (50, None));
+    assert_eq!(total((3333, 4), 3), (100, None));
+    assert_eq!(total((1005, 3), 2), (201, None));
+    assert_eq!(total((1999, 2), 7), (13_993, Some(1999)));
+    assert_eq!(total((4, 3), 1), (0, Some(0)));
+}
+
+#[test]
+fn a_minimum_of_a_part_by_itself_does_not_hold_in_a_bundle_and_a_maximum_does() {
+    let mut counter = Counter::new(2, Rounding::HalfUp);
+    counter.price_from = PriceSource::Components;
+    let screw = VariantInfo { minimum: 100, maximum: Some(200), ..variant("SCREW", money(15, 2)) };
+    counter.variants = vec![variant("RING", money(900, 2)), screw];
+    let lines = counter.sell_bundle(1, PriceSource::Components, vec![child("SCREW", 4, false)]).unwrap();
+    assert_eq!(lines[0].price.total.minor, 60);
+    let much = counter.sell_bundle(1, PriceSource::Components, vec![child("SCREW", 201, false)]);
+    assert!(matches!(&much, Err(CartError::Quantity { quantity: 201, .. })), "{much:?}");
+    let alone = counter.sell(Piece::Line(new_line(by_sku("SCREW"), 4, PriceSource::Platform, vec![])));
+    assert!(matches!(&alone, Err(CartError::Quantity { minimum: 100, .. })), "{alone:?}");
+}

@@ -1,0 +1,19 @@
+//! Links what the contract imports to what the host does for a guest.
+
+use cartwright_contract::interfaces::{blobs, catalog, http, log, order_book, outcomes, secrets, timer};
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::state::GuestState;
+
+/// Links everything that the contract imports.
+pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
+    type State = HasSelf<GuestState>;
+    log::add_to_linker::<_, State>(linker, |state| state)?;
+    http::add_to_linker::<_, State>(linker, |state| state)?;
+    secrets::add_to_linker::<_, State>(linker, |state| state)?;
+    catalog::add_to_linker::<_, State>(linker, |state| state)?;
+    order_book::add_to_linker::<_, State>(linker, |state| state)?;
+    blobs::add_to_linker::<_, State>(linker, |state| state)?;
+    outcomes::add_to_linker::<_, State>(linker, |state| state)?;
+    timer::add_to_linker::<_, State>(linker, |state| state)
+}

@@ -1,0 +1,58 @@
+//! `blobs`: stored bytes that this call was given the digest of.
+
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::blobs::Host;
+use cartwright_contract::records::{Digest, Error, FieldIssue, Message, Outage};
+
+use crate::durable::Call;
+use crate::state::GuestState;
+
+impl Host for GuestState {
+    async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        let scope = match self.permit(Capability::Blobs)? {
+            Ok(scope) => scope,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let unknown = || {
+            Error::InvalidInput(FieldIssue {
+                field: "digest".into(),
+                message: Message {
+                    key: "blob-unknown".into(),
+                    parameters: vec![],
+                    text: "This call was not given a blob with this digest.".into(),
+                },
+                blocking: true,
+            })
+        };
+        let parsed = digest.parse().ok().filter(|_| self.readable.contains(&digest));
+        let allowed = self.meter.limits().bytes_in;
+        let read = async || match scope.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
+            Ok(Some(bytes)) if bytes.len() > allowed => {
+                Err(Error::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len())))
+            }
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(unknown()),
+            Err(error) => Err(Error::Unavailable(Outage {
+                retry_after_seconds: None,
+                detail: format!("the blob store: {error}"),
+            })),
+        };
+        let Some(cursor) = &mut self.durable else {
+            let bytes = read().await;
+            self.record_doubt(&bytes);
+            return Ok(bytes);
+        };
+        // The journal holds only that it was read: the bytes are kept under their digest anyway.
+        let mut bytes = None;
+        let told = cursor.ask(Call::new("blobs.read", &digest, &digest)?, async {
+            bytes = Some(read().await?);
+            Ok(())
+        });
+        Ok(match (told.await?, bytes, parsed) {
+            (Err(error), _, _) => Err(error),
+            (Ok(()), Some(bytes), _) => Ok(bytes),
+            (Ok(()), None, Some(parsed)) => Ok(cursor.blob(&parsed).await?),
+            (Ok(()), None, None) => Err(unknown()),
+        })
+    }
+}

@@ -1,0 +1,52 @@
+//! `catalog`: the platform's catalogue, with answers that stay the same within one call.
+
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::catalog::Host;
+use cartwright_contract::records::{Error, Outage, SkuQuery, VariantInfo};
+
+use crate::durable::Call;
+use crate::state::GuestState;
+
+type Key = (String, Option<String>, bool);
+
+fn key(query: &SkuQuery) -> Key {
+    (query.sku.clone(), query.within_product.clone(), query.ignore_case)
+}
+
+impl Host for GuestState {
+    async fn resolve(&mut self, queries: Vec<SkuQuery>) -> wasmtime::Result<Result<Vec<Vec<VariantInfo>>, Error>> {
+        let scope = match self.permit(Capability::Catalog)? {
+            Ok(scope) => scope,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let unknown: Vec<SkuQuery> =
+            queries.iter().filter(|query| !self.catalog.contains_key(&key(query))).cloned().collect();
+        if !unknown.is_empty() {
+            let resolve = async || match scope.platform.catalog.resolve(&scope.shop, &scope.currency, &unknown).await {
+                Ok(answers) if answers.len() == unknown.len() => Ok(answers),
+                Ok(answers) => {
+                    let detail = format!("the catalogue gave {} answers to {} queries", answers.len(), unknown.len());
+                    Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
+                }
+                Err(error) => {
+                    let detail = format!("the catalogue: {error}");
+                    Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
+                }
+            };
+            // Of a call whose answers are known already a replay knows them as well.
+            let answers = match &mut self.durable {
+                Some(cursor) => {
+                    let skus: Vec<&str> = unknown.iter().map(|query| query.sku.as_str()).collect();
+                    cursor.ask(Call::new("catalog.resolve", &skus.join(", "), &unknown)?, resolve()).await?
+                }
+                None => resolve().await,
+            };
+            self.record_doubt(&answers);
+            match answers {
+                Ok(answers) => self.catalog.extend(unknown.iter().map(key).zip(answers)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(queries.iter().map(|query| self.catalog.get(&key(query)).cloned().unwrap_or_default()).collect()))
+    }
+}

@@ -1,0 +1,75 @@
+//! What a guest can reach. Every guest gets the same imports; which of them answer follows the hook ([`Hook::capabilities`]), and
+//! what they reach follows the shop's grants. One capability, one file.
+//!
+//! [`Hook::capabilities`]: cartwright_contract::hook::Hook::capabilities
+
+mod blobs;
+mod catalog;
+pub(crate) mod http;
+mod log;
+mod order_book;
+mod outcomes;
+mod reporting;
+mod secrets;
+mod timer;
+mod token;
+pub(crate) mod token_cache;
+pub(crate) mod wasi;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cartwright_contract::grants::Grants;
+use cartwright_contract::ids::{AccountId, PluginId, ShopId};
+use cartwright_contract::platform::{Blobs, Catalog, OrderBook};
+use cartwright_contract::settings::Secret;
+
+use crate::egress::Egress;
+use crate::observe::Observer;
+
+/// What the host itself reaches on behalf of all guests.
+pub struct Platform {
+    /// The platform's catalog.
+    pub catalog: Arc<dyn Catalog>,
+    /// The platform's orders.
+    pub order_book: Arc<dyn OrderBook>,
+    /// Where bytes are stored.
+    pub blobs: Arc<dyn Blobs>,
+    /// Sends the host's requests.
+    pub egress: Egress,
+    pub(crate) tokens: token_cache::Tokens,
+    /// Who is told of calls, log lines and requests.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// A secret that a call may use.
+pub struct GrantedSecret {
+    /// The secret.
+    pub value: Secret,
+    /// The hosts that it may be sent to.
+    pub hosts: Vec<String>,
+    /// A host of its field that it was not entered for: no digest is made that might go there.
+    pub missing_host: Option<String>,
+}
+
+/// The shop and account that a call is for, and what it was granted.
+pub struct Scope {
+    /// What guests reach through the host.
+    pub platform: Arc<Platform>,
+    /// Where bytes of this call are stored: in the platform's store, or in that of the order.
+    pub blobs: Arc<dyn Blobs>,
+    /// The plugin.
+    pub plugin: PluginId,
+    /// The shop.
+    pub shop: ShopId,
+    /// The vendor account.
+    pub account: AccountId,
+    /// The currency that the shop sells in.
+    pub currency: String,
+    /// What the operator granted the account.
+    pub grants: Grants,
+    /// The hosts that the plugin declares, with `setting:` looked up.
+    pub declared_hosts: Vec<String>,
+    /// The secrets that have a value, by the name of their field.
+    pub secrets: BTreeMap<String, GrantedSecret>,
+}

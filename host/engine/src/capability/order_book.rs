@@ -1,0 +1,49 @@
+//! `order-book`: orders as the platform knows them, cut down to what the asking account may see.
+
+use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::interfaces::order_book::Host;
+use cartwright_contract::records::{Error, Order, Outage};
+
+use crate::durable::Call;
+use crate::state::GuestState;
+
+impl Host for GuestState {
+    async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, Error>> {
+        let scope = match self.permit(Capability::OrderBook)? {
+            Ok(scope) => scope,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        // A webhook may name an order before the platform can find it: while its vendor makes it, or while it comes in.
+        let doubtful = self.hook == Hook::ReceiveWebhook;
+        let find = async || match scope.platform.order_book.find(&scope.shop, &scope.account, &reference).await {
+            Ok(None) if doubtful => {
+                match scope.platform.order_book.may_exist(&scope.shop, &scope.account, &reference).await {
+                    Ok(false) => Ok(None),
+                    Ok(true) => Err(unavailable(&"it is not certain yet whether there is such an order")),
+                    Err(error) => Err(unavailable(&error)),
+                }
+            }
+            Ok(order) => Ok(order.map(|mut order| {
+                if !scope.grants.personal_data {
+                    order.billing = None;
+                    order.delivery = None;
+                }
+                order
+            })),
+            Err(error) => Err(unavailable(&error)),
+        };
+        let found = match &mut self.durable {
+            Some(cursor) => cursor.ask(Call::new("order-book.find", &reference, &reference)?, find()).await?,
+            None => find().await,
+        };
+        self.record_doubt(&found);
+        if let Ok(Some(order)) = &found {
+            self.readable.extend(order.lines.iter().filter_map(|line| line.configuration.clone()));
+        }
+        Ok(found)
+    }
+}
+
+fn unavailable(reason: &dyn std::fmt::Display) -> Error {
+    Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the order book: {reason}") })
+}

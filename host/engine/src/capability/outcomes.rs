@@ -1,0 +1,24 @@
+//! `outcomes`: what an order hook says at once.
+
+use cartwright_contract::error::Failure;
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::outcomes::Host;
+use cartwright_contract::outcome;
+use cartwright_contract::records::{Error, Outcome};
+
+use crate::state::GuestState;
+
+impl Host for GuestState {
+    async fn emit(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), Error>> {
+        if let Err(denied) = self.permit(Capability::Outcomes)? {
+            return Ok(Err(denied));
+        }
+        // Every hook that this answers in is durable.
+        if let Some(cursor) = &mut self.durable {
+            outcome::check(&cursor.form, Some(&cursor.order), &self.readable, &outcome)
+                .map_err(Failure::ContractViolation)?;
+            cursor.emit(outcome).await?;
+        }
+        Ok(Ok(()))
+    }
+}

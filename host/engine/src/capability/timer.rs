@@ -1,0 +1,21 @@
+//! `timer`: waiting in an order hook.
+
+use cartwright_contract::hook::Capability;
+use cartwright_contract::interfaces::timer::{Host, Woken};
+
+use crate::state::GuestState;
+
+/// Maximum wait in seconds: 90 days. The contract says that a longer one is cut.
+const MAX_SLEEP_SECONDS: u32 = 90 * 24 * 3600;
+
+impl Host for GuestState {
+    async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<Woken> {
+        self.permit(Capability::Timer)?
+            .map_err(|denied| wasmtime::Error::msg(cartwright_contract::error::describe(&denied)))?;
+        match &mut self.durable {
+            Some(cursor) => cursor.sleep(seconds.min(MAX_SLEEP_SECONDS)).await,
+            // Every hook that this answers in is durable.
+            None => Ok(Woken::Elapsed),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Runs a job once.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cartwright_contract::clock::Clock;
+use cartwright_contract::error::{Failure, LogLine};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::platform::Blobs;
+use cartwright_contract::records::{Context, Event};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::capability::Scope;
+use crate::durable::end::{RunEnd, StopReason};
+use crate::durable::history::{History, append};
+use crate::durable::job::{Cancel, Job, Wake};
+use crate::durable::journal::{Entry, Journal, JournalError, RunStart};
+use crate::durable::replay::Cursor;
+use crate::engine::Engine;
+use crate::log_sink::LogSink;
+use crate::options::CallOptions;
+use crate::plugin::PluginVersion;
+use crate::sandbox::GuestClock;
+
+/// Inputs of a run besides its job.
+pub struct RunInput {
+    /// The job's journal.
+    pub journal: Arc<dyn Journal>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Why the run is started.
+    pub wake: Wake,
+    /// Cancels it.
+    pub cancel: Cancel,
+}
+
+/// The result of a run.
+#[derive(Debug)]
+pub struct RunReport {
+    /// How the run ended.
+    pub end: RunEnd,
+    /// Log lines of this run only; replayed calls do not log again.
+    pub log: Vec<LogLine>,
+}
+
+/// A run whose journal is loaded.
+pub struct OpenRun {
+    input: RunInput,
+    history: History,
+}
+
+impl OpenRun {
+    /// Loads the journal of a run.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or its entries do not follow from each other.
+    pub async fn load(input: RunInput) -> Result<Self, JournalError> {
+        let history = History::of(input.journal.load().await?)?;
+        Ok(Self { input, history })
+    }
+
+    /// Returns what the job began with, or `None` before its first run.
+    pub fn started(&self) -> Option<&RunStart> {
+        self.history.began.as_ref()
+    }
+
+    /// Records what the job begins with.
+    ///
+    /// # Errors
+    /// If the journal cannot be written.
+    pub async fn begin(&mut self, start: RunStart) -> Result<(), JournalError> {
+        let at = self.now();
+        append(&*self.input.journal, &mut self.history, at, Entry::RunStart(start)).await
+    }
+
+    /// Returns the time of the run's clock.
+    pub fn now(&self) -> SystemTime {
+        self.input.clock.now()
+    }
+
+    /// Returns where the journal stores bytes, if it has a store of its own.
+    pub fn blobs(&self) -> Option<Arc<dyn Blobs>> {
+        self.input.journal.blobs()
+    }
+}
+
+impl Engine {
+    /// Calls `orders.handle` of a job, with results from its journal where they exist. `event` is the job's, without what the
+    /// account may not see. Dropping the future is equivalent to a crash, and is safe.
+    ///
+    /// # Errors
+    /// If the journal cannot be written. What was recorded stays.
+    pub async fn handle(
+        &self,
+        plugin: &PluginVersion,
+        scope: Arc<Scope>,
+        run: OpenRun,
+        job: &Job,
+        context: &Context,
+        event: &Event,
+    ) -> Result<RunReport, JournalError> {
+        let OpenRun { input: RunInput { journal, clock, wake, cancel }, history } = run;
+        let log = LogSink::new(self.limits().log_bytes);
+        let mut cursor = Cursor {
+            form: plugin.metadata().form.clone(),
+            order: event.order.clone(),
+            shop: job.shop.clone(),
+            blobs: scope.blobs.clone(),
+            journal,
+            clock,
+            history,
+            round: job.round,
+            wake,
+            cancel,
+            log: log.clone(),
+            guest: GuestClock::default(),
+            calls_made: 0,
+            cancel_delivered: false,
+            interruption: None,
+        };
+        cursor.rewind();
+        let mut options = CallOptions::new(scope).seed(self.seed_of(job)).lines(event.order.lines.len());
+        options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
+        options.durable = Some(Box::new(cursor));
+        let mut end = None;
+        let called = self.call(Hook::HandleOrder, plugin, options, async |store, instance| {
+            let answer = match plugin.interfaces().orders(store, instance) {
+                Ok(orders) => orders.call_handle(&mut *store, context, event, job.state.as_deref()).await,
+                Err(error) => Err(error),
+            };
+            end = store.data_mut().durable.take();
+            answer
+        });
+        let (answer, log) = match called.await {
+            Ok((answer, log)) => (answer.map_err(Failure::PluginError), log),
+            Err(error) => (Err(error.failure), error.outcomes.log),
+        };
+        let end = match end {
+            Some(cursor) => cursor.ended(answer).await?,
+            // The call was broken off by its deadline, or had not come as far as the hook.
+            None => match answer {
+                Ok(_) => RunEnd::Done,
+                Err(failure) => RunEnd::Stopped { reason: StopReason::Failed(failure) },
+            },
+        };
+        Ok(RunReport { end, log })
+    }
+
+    /// Returns the random seed of a job, which is the same in every run on every node.
+    fn seed_of(&self, job: &Job) -> [u8; 32] {
+        // HMAC takes a key of any length.
+        let mac = Hmac::<Sha256>::new_from_slice(self.secret().expose());
+        mac.map_or([0; 32], |mac| {
+            mac.chain_update(job.id.as_bytes()).chain_update(job.round.to_le_bytes()).finalize().into_bytes().into()
+        })
+    }
+}

@@ -1,0 +1,302 @@
+//! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`, `settings.fields` and
+//! `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
+
+use cartwright_contract::error::{HookError, LogLine};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::records::{
+    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
+    PageOfProducts, PlanRequest, Planned, Price, Received, Setting, VariantInfo, Wanted, WebhookRequest,
+    WebhookResponse,
+};
+
+use crate::call::plugin_error;
+use crate::engine::Engine;
+use crate::options::CallOptions;
+use crate::plugin::PluginVersion;
+
+/// The result of `configuration.decode`.
+#[derive(Debug)]
+pub struct DecodeResult {
+    /// What the configuration holds.
+    pub decoded: Decoded,
+    /// What the plugin logged.
+    pub log: Vec<LogLine>,
+}
+
+/// The result of `configuration.price-items`.
+#[derive(Debug)]
+pub struct PriceItemsResult {
+    /// The price of each item, in their order, as the plugin gave them.
+    pub prices: Vec<Option<Price>>,
+    /// Whether the plugin used the platform's catalog, which changes without the vendor.
+    pub used_catalog: bool,
+    /// What the plugin logged.
+    pub log: Vec<LogLine>,
+}
+
+/// The result of `cart.plan`.
+#[derive(Debug)]
+pub struct PlanResult {
+    /// The plan.
+    pub planned: Planned,
+    /// The variants that the strategy saw in the catalog, in no order.
+    pub variants: Vec<VariantInfo>,
+    /// What the strategy logged.
+    pub log: Vec<LogLine>,
+}
+
+/// The result of `webhooks.receive`.
+#[derive(Debug)]
+pub struct ReceiveResult {
+    /// The plugin's response.
+    pub response: WebhookResponse,
+    /// The outcomes that it gives, each with the reference of its order.
+    pub outcomes: Vec<(Option<String>, Outcome)>,
+    /// What the host could not determine for the plugin, if anything. The response may be wrong then.
+    pub uncertainty: Option<String>,
+    /// The blobs that the plugin was given the digest of.
+    pub readable: Vec<records::Digest>,
+}
+
+impl Engine {
+    /// Calls `settings.validate`. Returns what the plugin objects to.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub async fn validate_settings(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+    ) -> Result<Vec<FieldIssue>, HookError> {
+        let called = self.call(Hook::ValidateSettings, plugin, options, async |store, instance| {
+            plugin.interfaces().settings(store, instance)?.call_validate(store, context).await
+        });
+        Ok(called.await?.0)
+    }
+
+    /// Calls `settings.migrate`: converts values of the form of version `from` into the form of this one.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn migrate_settings(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        from: &str,
+        values: &[Setting],
+    ) -> Result<Vec<Setting>, HookError> {
+        let called = self.call(Hook::Migrate, plugin, options, async |store, instance| {
+            plugin.interfaces().settings(store, instance)?.call_migrate(store, from, values).await
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Migrate, error))
+    }
+
+    /// Calls `account.choices`: returns a page of a field's choices.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn choices(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        field: &str,
+        search: &str,
+        cursor: Option<&str>,
+    ) -> Result<PageOfChoices, HookError> {
+        let called = self.call(Hook::Choices, plugin, options, async |store, instance| {
+            plugin.interfaces().account(store, instance)?.call_choices(store, context, field, search, cursor).await
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Choices, error))
+    }
+
+    /// Calls `account.test-connection`.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn test_connection(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+    ) -> Result<Vec<Diagnosis>, HookError> {
+        let called = self.call(Hook::TestConnection, plugin, options, async |store, instance| {
+            plugin.interfaces().account(store, instance)?.call_test_connection(store, context).await
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::TestConnection, error))
+    }
+
+    /// Calls `products.search`: returns a page of the vendor's products.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn search_products(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        text: &str,
+        cursor: Option<&str>,
+    ) -> Result<PageOfProducts, HookError> {
+        let called = self.call(Hook::SearchProducts, plugin, options, async |store, instance| {
+            plugin.interfaces().products(store, instance)?.call_search(store, context, text, cursor).await
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
+    }
+
+    /// Calls `products.validate`. Returns what the plugin objects to.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn validate_association(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        association: &Association,
+    ) -> Result<Vec<FieldIssue>, HookError> {
+        let called = self.call(Hook::ValidateAssociation, plugin, options, async |store, instance| {
+            plugin.interfaces().products(store, instance)?.call_validate(store, context, association).await
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateAssociation, error))
+    }
+
+    /// Calls `page.embed`. `reopen` is the raw configuration to continue from.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn embed(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        association: &Association,
+        reopen: Option<&[u8]>,
+    ) -> Result<EmbedData, HookError> {
+        let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
+            plugin.interfaces().page(store, instance)?.call_embed(store, context, association, reopen).await
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
+    }
+
+    /// Calls `configuration.decode`.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error; the error holds the log.
+    pub async fn decode(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        association: &Association,
+        raw: &[u8],
+    ) -> Result<DecodeResult, HookError> {
+        let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
+            let configuration = plugin.interfaces().configuration(store, instance)?;
+            configuration.call_decode(store, context, association, raw).await
+        });
+        match called.await? {
+            (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
+            (Err(error), log) => Err(logged_error(plugin, Hook::Decode, error, log)),
+        }
+    }
+
+    /// Calls `configuration.price-items`.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error; the error holds the log.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn price_items(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        association: &Association,
+        raw: &[u8],
+        items: &[Item],
+        wanted: &[Wanted],
+    ) -> Result<PriceItemsResult, HookError> {
+        let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
+            let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
+            let prices = configuration.call_price_items(&mut *store, context, association, raw, items, wanted).await?;
+            Ok((prices, !store.data().catalog.is_empty()))
+        });
+        match called.await? {
+            ((Ok(prices), used_catalog), log) => Ok(PriceItemsResult { prices, used_catalog, log }),
+            ((Err(error), _), log) => Err(logged_error(plugin, Hook::PriceItems, error, log)),
+        }
+    }
+
+    /// Calls `cart.plan`.
+    ///
+    /// # Errors
+    /// If the call fails, or the strategy returns an error; the error holds the log.
+    pub async fn plan(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        request: &PlanRequest,
+    ) -> Result<PlanResult, HookError> {
+        let called = self.call(Hook::Plan, plugin, options, async |store, instance| {
+            let cart = plugin.interfaces().cart(store, instance)?;
+            let planned = cart.call_plan(&mut *store, context, request).await?;
+            Ok((planned, std::mem::take(&mut store.data_mut().catalog)))
+        });
+        match called.await? {
+            ((Ok(planned), catalog), log) => {
+                Ok(PlanResult { planned, variants: catalog.into_values().flatten().collect(), log })
+            }
+            ((Err(error), _), log) => Err(logged_error(plugin, Hook::Plan, error, log)),
+        }
+    }
+
+    /// Calls `webhooks.receive`.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn receive(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        endpoint: &str,
+        request: &WebhookRequest,
+    ) -> Result<ReceiveResult, HookError> {
+        let called = self.call(Hook::ReceiveWebhook, plugin, options, async |store, instance| {
+            let webhooks = plugin.interfaces().webhooks(store, instance)?;
+            let received = webhooks.call_receive(&mut *store, context, endpoint, request).await?;
+            let state = store.data_mut();
+            Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
+        });
+        let ((received, uncertainty, readable), _) = called.await?;
+        let Received { response, outcomes } =
+            received.map_err(|error| plugin_error(plugin, Hook::ReceiveWebhook, error))?;
+        Ok(ReceiveResult { response, outcomes, uncertainty, readable })
+    }
+
+    /// Calls `feed.poll`: asks what happened since `cursor`.
+    ///
+    /// # Errors
+    /// If the call fails, or the plugin returns an error.
+    pub async fn poll_feed(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        cursor: Option<&str>,
+    ) -> Result<Fetched, HookError> {
+        let called = self.call(Hook::Poll, plugin, options, async |store, instance| {
+            plugin.interfaces().feed(store, instance)?.call_poll(store, context, cursor).await
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
+    }
+}
+
+/// Converts an error of the contract into an error of the host, with what the plugin logged before.
+fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::Error, log: Vec<LogLine>) -> HookError {
+    let mut error = plugin_error(plugin, hook, error);
+    error.outcomes.log = log;
+    error
+}

@@ -1,0 +1,158 @@
+//! Installation: from bytes to a plugin that can be called. Compiled once, on one background thread, and kept in a cache.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cap_std::fs::Dir;
+use cartwright_contract::endpoint::{check_endpoints, check_identity};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
+use cartwright_contract::records;
+use cartwright_contract::settings::Form;
+use wasmtime::component::Component;
+
+use crate::engine::Engine;
+use crate::observe::Answer;
+use crate::options::CallOptions;
+use crate::plugin::{InstallError, PluginMetadata, PluginVersion, type_mismatch};
+
+/// The largest component: a Python guest has 18 MB.
+const MAX_COMPONENT_BYTES: usize = 64 << 20;
+/// The locale that a plugin's form is read in at installation.
+const FORM_LOCALE: &str = "en";
+
+/// The bytes of a component, not compiled yet.
+#[derive(Clone, Copy)]
+pub struct ComponentBytes<'a> {
+    bytes: &'a [u8],
+    digest: Digest,
+}
+
+impl<'a> ComponentBytes<'a> {
+    /// Checks the size, the header and the digest of a component. `pinned` refuses any other digest.
+    ///
+    /// # Errors
+    /// Says in plain words what is wrong with the bytes and what to change.
+    pub fn check(bytes: &'a [u8], pinned: Option<Digest>) -> Result<Self, InstallError> {
+        if bytes.is_empty() {
+            return Err(InstallError::Empty);
+        }
+        if bytes.len() > MAX_COMPONENT_BYTES {
+            return Err(InstallError::TooLarge { bytes: bytes.len(), allowed: MAX_COMPONENT_BYTES });
+        }
+        match bytes {
+            [0, b'a', b's', b'm', _, _, 0, _, ..] => return Err(InstallError::CoreModule),
+            [0, b'a', b's', b'm', ..] => {}
+            _ => return Err(InstallError::NotWebAssembly),
+        }
+        let digest = Digest::of(bytes);
+        if let Some(pinned) = pinned.filter(|pinned| *pinned != digest) {
+            return Err(InstallError::NotPinned { found: digest, pinned });
+        }
+        Ok(Self { bytes, digest })
+    }
+
+    /// Returns the digest, which names this version of the plugin.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+/// `plugin.describe`, where what the component lacks is told otherwise.
+impl Answer for Result<records::Identity, InstallError> {
+    fn error(&self) -> Option<&records::Error> {
+        None
+    }
+}
+
+impl Engine {
+    /// Compiles a component, checks it against the contract, and asks it who it is.
+    ///
+    /// # Errors
+    /// Says in plain words what is wrong with the component and what to change.
+    pub async fn install(&self, component: ComponentBytes<'_>) -> Result<PluginVersion, InstallError> {
+        let ComponentBytes { bytes, digest } = component;
+        let component = self.component(bytes, digest).await?;
+        self.describe(PluginVersion::link(digest, bytes.len(), &component, self.linker())?).await
+    }
+
+    async fn component(&self, bytes: &[u8], digest: Digest) -> Result<Component, InstallError> {
+        let name = self.cache_name(digest);
+        if let Some(component) = self.cached(&name) {
+            return Ok(component);
+        }
+        let one_at_a_time = self.compiling().lock().await;
+        if let Some(component) = self.cached(&name) {
+            return Ok(component);
+        }
+        tracing::info!(%digest, "compiling a plugin; this takes some seconds, once for each version");
+        let (engine, bytes) = (self.wasmtime().clone(), bytes.to_vec());
+        let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
+        let component = compiled
+            .map_err(|error| InstallError::Malformed(error.to_string()))?
+            .map_err(|error| InstallError::Malformed(format!("{error:#}")))?;
+        if let Some(cache) = self.cache()
+            && let Err(error) = write_atomically(cache, &name, &component)
+        {
+            tracing::warn!(%error, "the compiled component is not kept");
+        }
+        drop(one_at_a_time);
+        Ok(component)
+    }
+
+    fn cached(&self, name: &str) -> Option<Component> {
+        let file = self.cache()?.open(name).ok()?;
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file.into_std(), &mut bytes).ok()?;
+        // SAFETY: `deserialize` trusts its input. The cache is a folder that only this host writes, under names made of the
+        // component's digest and the engine's settings; wasmtime refuses what another engine compiled.
+        #[allow(unsafe_code)]
+        let loaded = unsafe { Component::deserialize(self.wasmtime(), &bytes) };
+        loaded.inspect_err(|error| tracing::warn!(%error, name, "a cached component is compiled again")).ok()
+    }
+
+    /// Asks the plugin who it is, in a sandbox where every import is denied.
+    async fn describe(&self, plugin: PluginVersion) -> Result<PluginVersion, InstallError> {
+        let interfaces = plugin.interfaces();
+        let options = CallOptions::without_shop();
+        let called = self.call(Hook::Describe, &plugin, options, async |store, instance| {
+            if let Err(error) = interfaces.check(store, instance) {
+                return Ok((Err(type_mismatch(&error)), Vec::new(), Vec::new()));
+            }
+            let identity = interfaces.plugin(store, instance)?.call_describe(&mut *store).await?;
+            let fields = interfaces.settings(store, instance)?.call_fields(&mut *store, FORM_LOCALE).await?;
+            let endpoints = match interfaces.webhooks(store, instance) {
+                Ok(webhooks) => webhooks.call_endpoints(&mut *store).await?,
+                Err(_) => Vec::new(),
+            };
+            Ok((Ok(identity), fields, endpoints))
+        });
+        let ((identity, fields, endpoints), _) = called.await.map_err(InstallError::Describe)?;
+        let identity = identity?;
+        let id = check_identity(&identity, &fields).map_err(InstallError::Identity)?;
+        let form = Form::check(fields).map_err(InstallError::Identity)?;
+        check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
+        let about = PluginMetadata { id, form, identity, endpoints };
+        Ok(plugin.with_metadata(about))
+    }
+
+    fn cache_name(&self, digest: Digest) -> String {
+        use std::hash::{Hash, Hasher};
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.wasmtime().precompile_compatibility_hash().hash(&mut hasher);
+        format!("{digest}-{:016x}-{}.cwasm", hasher.finish(), std::env::consts::ARCH)
+    }
+}
+
+/// Written whole or not at all: a reader never sees half a file.
+fn write_atomically(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
+    let bytes = component.serialize().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    // Hosts of one process, and processes of one machine, may write the same component at the same time.
+    static NEXT_TEMPORARY_FILE: AtomicU64 = AtomicU64::new(0);
+    let unfinished = format!("{name}.{}-{}", std::process::id(), NEXT_TEMPORARY_FILE.fetch_add(1, Ordering::Relaxed));
+    let mut file = cache.create(&unfinished)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    cache.rename(&unfinished, cache, name)?;
+    Ok(())
+}

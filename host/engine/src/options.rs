@@ -1,0 +1,67 @@
+//! What a call is for, and what it may use.
+
+use std::sync::Arc;
+
+use cartwright_contract::records;
+
+use crate::capability::Scope;
+use crate::durable::Cursor;
+use crate::slots::SlotKind;
+
+/// Options of a guest call: whom it is for, and what it may use beyond the limits of every call.
+pub struct CallOptions {
+    pub(crate) scope: Option<Arc<Scope>>,
+    /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly by it.
+    pub(crate) client: Option<String>,
+    /// Cart lines and configured items; limits on work grow with them.
+    pub(crate) lines: usize,
+    /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
+    pub(crate) seed: [u8; 32],
+    pub(crate) readable: Vec<records::Digest>,
+    pub(crate) durable: Option<Box<Cursor>>,
+    pub(crate) slot_kind: SlotKind,
+}
+
+impl CallOptions {
+    /// Returns the options of a call for an account of a shop, without a client, lines or a seed.
+    pub fn new(scope: Arc<Scope>) -> Self {
+        Self { scope: Some(scope), ..Self::without_shop() }
+    }
+
+    /// Returns the options of a call that no import answers, because it is for no shop.
+    pub(crate) fn without_shop() -> Self {
+        Self {
+            scope: None,
+            client: None,
+            lines: 0,
+            seed: [0; 32],
+            readable: Vec::new(),
+            durable: None,
+            slot_kind: SlotKind::Call,
+        }
+    }
+
+    /// Sets the client id of the shopper. The request queue of a vendor's server is shared fairly by it.
+    pub fn client(mut self, client: Option<&String>) -> Self {
+        self.client = client.cloned();
+        self
+    }
+
+    /// Sets the number of cart lines and configured items that the call handles. Limits on work grow with it.
+    pub fn lines(mut self, lines: usize) -> Self {
+        self.lines = lines;
+        self
+    }
+
+    /// Sets the seed of the guest's random numbers. A pure hook gets the same seed for the same input.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the kind of slot that the call takes.
+    pub fn slot_kind(mut self, slot_kind: SlotKind) -> Self {
+        self.slot_kind = slot_kind;
+        self
+    }
+}

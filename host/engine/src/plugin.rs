@@ -1,0 +1,358 @@
+//! A plugin that passed installation: compiled, checked against the contract, and known by what it says about itself.
+
+use std::collections::BTreeSet;
+
+use cartwright_contract::error::{Failure, HookError};
+use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::{Digest, InvalidId, PluginId};
+use cartwright_contract::interfaces::exports;
+use cartwright_contract::records::{Endpoint, Identity};
+use cartwright_contract::settings::Form;
+use serde::Serialize;
+use wasmtime::Store;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
+
+use crate::state::GuestState;
+
+/// The contract's version that this host speaks.
+pub const CONTRACT: &str = "cartwright:plugin@0.1.0";
+const PACKAGE: &str = "cartwright:plugin/";
+
+/// Why a component was not installed.
+#[derive(Debug, Clone, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "install", content = "detail", rename_all = "kebab-case")]
+pub enum InstallError {
+    /// There is nothing in it.
+    #[error("the file is empty; install the .wasm file that the build produced")]
+    Empty,
+    /// It is no WebAssembly.
+    #[error("this is not a WebAssembly file: it does not begin with \"\\0asm\"")]
+    NotWebAssembly,
+    /// It is a module of the older kind.
+    #[error(
+        "this is a core module, not a component; build for wasm32-wasip2, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// It is larger than a plugin may be.
+    #[error("the component has {bytes} bytes, {allowed} are allowed")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// What is allowed.
+        allowed: usize,
+    },
+    /// Its digest is not the one that was asked for.
+    #[error("the component's digest is {found}, the policy pins {pinned}")]
+    NotPinned {
+        /// What it is.
+        found: Digest,
+        /// What it should be.
+        pinned: Digest,
+    },
+    /// It does not compile.
+    #[error("the component is malformed: {0}")]
+    Malformed(String),
+    /// It does not export what a plugin exports.
+    #[error("{0}")]
+    WrongWorld(String),
+    /// It imports what this host does not have.
+    #[error("{0}")]
+    Imports(String),
+    /// What it says about itself is not usable.
+    #[error("the plugin's metadata is invalid: {0}")]
+    Identity(String),
+    /// It failed while it was asked about itself.
+    #[error(transparent)]
+    Describe(HookError),
+}
+
+impl InstallError {
+    /// Is it worth trying again without anybody's help? Not when the component itself is refused.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Describe(error) => !matches!(error.failure, Failure::ContractViolation(_) | Failure::NotExported(_)),
+            _ => false,
+        }
+    }
+}
+
+impl From<InvalidId> for InstallError {
+    fn from(error: InvalidId) -> Self {
+        Self::Identity(error.to_string())
+    }
+}
+
+macro_rules! interfaces {
+    ($($name:ident = $text:literal,)*) => {
+        /// Where each exported interface of a component is; loaded once, used by every call.
+        pub(crate) struct Interfaces {
+            $($name: Option<exports::$name::GuestIndices>,)*
+        }
+
+        impl Interfaces {
+            fn find(exported: &BTreeSet<String>, pre: &InstancePre<GuestState>) -> wasmtime::Result<Self> {
+                Ok(Self {
+                    $($name: if exported.contains($text) {
+                        Some(exports::$name::GuestIndices::new(pre)?)
+                    } else {
+                        None
+                    },)*
+                })
+            }
+
+            /// Is this interface exported?
+            fn has(&self, name: &str) -> bool {
+                match name {
+                    $($text => self.$name.is_some(),)*
+                    _ => false,
+                }
+            }
+
+            /// Loads all of them, which checks every function's type.
+            pub(crate) fn check(&self, store: &mut Store<GuestState>, instance: &Instance) -> wasmtime::Result<()> {
+                $(if let Some(indices) = &self.$name {
+                    indices.load(&mut *store, instance)?;
+                })*
+                Ok(())
+            }
+
+            $(pub(crate) fn $name(
+                &self,
+                store: &mut Store<GuestState>,
+                instance: &Instance,
+            ) -> wasmtime::Result<exports::$name::Guest> {
+                match &self.$name {
+                    Some(indices) => indices.load(store, instance),
+                    None => Err(Failure::NotExported($text.to_owned()).into()),
+                }
+            })*
+        }
+    };
+}
+
+interfaces! {
+    plugin = "plugin",
+    settings = "settings",
+    account = "account",
+    products = "products",
+    page = "page",
+    configuration = "configuration",
+    cart = "cart",
+    orders = "orders",
+    webhooks = "webhooks",
+    feed = "feed",
+}
+
+/// A world of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum World {
+    /// A configurator vendor.
+    Vendor,
+    /// From configured items to cart operations.
+    CartStrategy,
+    /// Listens to orders.
+    OrderHook,
+}
+
+impl World {
+    /// All, the largest first.
+    pub const ALL: [World; 3] = [World::Vendor, World::OrderHook, World::CartStrategy];
+
+    /// Its name in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Vendor => "vendor",
+            World::CartStrategy => "cart-strategy",
+            World::OrderHook => "order-hook",
+        }
+    }
+
+    fn exports(self) -> &'static [&'static str] {
+        match self {
+            World::Vendor => {
+                &["plugin", "settings", "account", "products", "page", "configuration", "cart", "orders", "webhooks"]
+            }
+            World::CartStrategy => &["plugin", "settings", "cart"],
+            World::OrderHook => &["plugin", "settings", "account", "orders"],
+        }
+    }
+}
+
+/// One version of a plugin, ready to be called.
+pub struct PluginVersion {
+    digest: Digest,
+    size: usize,
+    imports: Vec<String>,
+    worlds: Vec<World>,
+    pre: InstancePre<GuestState>,
+    interfaces: Interfaces,
+    /// Filled in when the plugin has said who it is.
+    metadata: PluginMetadata,
+}
+
+/// What a plugin says about itself.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PluginMetadata {
+    /// Its id.
+    pub id: PluginId,
+    /// Everything in `plugin.describe`.
+    pub identity: Identity,
+    /// Its settings form, with English texts.
+    pub form: Form,
+    /// Its webhook endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl PluginVersion {
+    pub(crate) fn link(
+        digest: Digest,
+        size: usize,
+        component: &Component,
+        linker: &Linker<GuestState>,
+    ) -> Result<Self, InstallError> {
+        let engine = component.engine();
+        let kind = component.component_type();
+        let imports: Vec<String> = kind.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let mut exported = BTreeSet::new();
+        let mut others = Vec::new();
+        for (name, item) in kind.exports(engine) {
+            match name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) {
+                Some((interface, version)) if matches!(item.ty, ComponentItem::ComponentInstance(_)) => {
+                    if !version.starts_with("0.1.") {
+                        return Err(InstallError::WrongWorld(format!(
+                            "the component exports {name}, this host speaks {CONTRACT}; build it against the WIT files of any \
+                             0.1.x version"
+                        )));
+                    }
+                    exported.insert(interface.to_owned());
+                }
+                _ => others.push(name.to_owned()),
+            }
+        }
+        let worlds = worlds_of(&exported, &others)?;
+        let pre = linker.instantiate_pre(component).map_err(|error| unknown_import(&imports, &error))?;
+        let interfaces = Interfaces::find(&exported, &pre).map_err(|error| type_mismatch(&error))?;
+        let metadata = PluginMetadata {
+            id: "unnamed".parse()?,
+            identity: Identity {
+                id: String::new(),
+                name: String::new(),
+                version: String::new(),
+                vendor: String::new(),
+                hosts: Vec::new(),
+                strategies: Vec::new(),
+                capabilities: Vec::new(),
+                grants: Vec::new(),
+                extra: Vec::new(),
+            },
+            form: Form(Vec::new()),
+            endpoints: Vec::new(),
+        };
+        Ok(Self { digest, size, imports, worlds, pre, interfaces, metadata })
+    }
+
+    /// Fills in what the plugin says about itself.
+    pub(crate) fn with_metadata(self, metadata: PluginMetadata) -> Self {
+        Self { metadata, ..self }
+    }
+
+    /// Its id, the same for all versions.
+    pub fn id(&self) -> &PluginId {
+        &self.metadata.id
+    }
+
+    /// The SHA-256 of the component: names this version.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What it says about itself.
+    pub fn metadata(&self) -> &PluginMetadata {
+        &self.metadata
+    }
+
+    /// The component's size in bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Everything that the component imports.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// The hooks that it has.
+    pub fn hooks(&self) -> impl Iterator<Item = Hook> {
+        let interface = |hook: &Hook| hook.name().split('.').next().unwrap_or_default();
+        Hook::ALL.iter().copied().filter(move |hook| self.interfaces.has(interface(hook)))
+    }
+
+    /// The worlds that it fits.
+    pub fn worlds(&self) -> &[World] {
+        &self.worlds
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<GuestState> {
+        &self.pre
+    }
+
+    pub(crate) fn interfaces(&self) -> &Interfaces {
+        &self.interfaces
+    }
+}
+
+impl std::fmt::Debug for PluginVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin").field("id", self.id()).field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+/// The worlds whose exports are all there; else what is missing for the nearest.
+fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World>, InstallError> {
+    let fits = |world: &World| world.exports().iter().all(|name| exported.contains(*name));
+    let worlds: Vec<World> = World::ALL.into_iter().filter(fits).collect();
+    if !worlds.is_empty() {
+        return Ok(worlds);
+    }
+    let missing = |world: World| -> Vec<&str> {
+        world.exports().iter().copied().filter(|name| !exported.contains(*name)).collect()
+    };
+    if exported.is_empty() {
+        let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
+        return Err(InstallError::WrongWorld(format!(
+            "this component is no Cartwright plugin: it exports {found}, and no interface of {CONTRACT}; target one of the \
+             worlds vendor, cart-strategy, order-hook"
+        )));
+    }
+    let nearest = World::ALL.into_iter().min_by_key(|world| missing(*world).len()).unwrap_or(World::CartStrategy);
+    Err(InstallError::WrongWorld(format!(
+        "the component fits no world of {CONTRACT}; nearest is {}, for which it does not export {}",
+        nearest.name(),
+        missing(nearest).join(", ")
+    )))
+}
+
+fn unknown_import(imports: &[String], error: &wasmtime::Error) -> InstallError {
+    let foreign: Vec<&String> =
+        imports.iter().filter(|name| !name.starts_with("wasi:") && !name.starts_with(PACKAGE)).collect();
+    InstallError::Imports(if foreign.is_empty() {
+        format!(
+            "the component imports what this host does not have in that version or shape; it offers {CONTRACT} and WASI 0.2: \
+             {error:#}"
+        )
+    } else {
+        let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
+        format!("the component imports {}; this host offers {CONTRACT} and WASI 0.2 only", names.join(", "))
+    })
+}
+
+pub(crate) fn type_mismatch(error: &wasmtime::Error) -> InstallError {
+    InstallError::WrongWorld(format!(
+        "a function of the component has another shape than {CONTRACT} says; build it against this host's WIT files: {error:#}"
+    ))
+}

@@ -1,0 +1,158 @@
+//! Slots for guest calls. Some slots of the pool are reserved for webhook queries, because a vendor that asks while its
+//! own order request is in flight must be answered however busy the host is. No shop can take all slots.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cartwright_contract::ids::ShopId;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::config::MAX_CONCURRENT_CALLS;
+
+/// Number of slots that are reserved for webhook queries. A query takes milliseconds, so this serves thousands per
+/// second.
+pub const RESERVED_QUERY_SLOTS: u32 = 16;
+
+/// Maximum number of slots that one shop may hold, without those for webhook queries: three quarters of them.
+pub const SLOTS_PER_SHOP: u32 = (MAX_CONCURRENT_CALLS - RESERVED_QUERY_SLOTS) / 4 * 3;
+
+/// The kind of a call that needs a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotKind {
+    /// A call that can wait or be retried.
+    Call,
+    /// A webhook query.
+    Question,
+}
+
+/// The places of a host.
+pub(crate) struct Slots {
+    common: Semaphore,
+    questions: Semaphore,
+    per_shop: u32,
+    by_shop: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
+}
+
+/// A slot, released when dropped.
+pub(crate) struct Slot<'a> {
+    _permit: SemaphorePermit<'a>,
+    _shop_permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Slots {
+    pub(crate) fn new() -> Self {
+        Self::of(MAX_CONCURRENT_CALLS - RESERVED_QUERY_SLOTS, RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP)
+    }
+
+    fn of(common: u32, questions: u32, per_shop: u32) -> Self {
+        Self {
+            common: Semaphore::new(common as usize),
+            questions: Semaphore::new(questions as usize),
+            per_shop,
+            by_shop: Mutex::default(),
+        }
+    }
+
+    /// Waits for a slot. Returns `None` if none became free in time. The shop is `None` while a plugin is installed.
+    pub(crate) async fn acquire(
+        &self,
+        slot_kind: SlotKind,
+        shop: Option<&ShopId>,
+        patience: Duration,
+    ) -> Option<Slot<'_>> {
+        let free = async {
+            match slot_kind {
+                SlotKind::Call => {
+                    // A shop that has its share waits here, and not before the others.
+                    let _shop_permit = match shop {
+                        Some(shop) => Some(self.shop_semaphore(shop).acquire_owned().await?),
+                        None => None,
+                    };
+                    Ok::<_, AcquireError>(Slot { _permit: self.common.acquire().await?, _shop_permit })
+                }
+                // More questions than are reserved for take turns with everybody else.
+                SlotKind::Question => {
+                    let permit = tokio::select! {
+                        biased;
+                        permit = self.questions.acquire() => permit,
+                        permit = self.common.acquire() => permit,
+                    };
+                    permit.map(|_permit| Slot { _permit, _shop_permit: None })
+                }
+            }
+        };
+        // None of them is ever closed.
+        timeout(patience, free).await.ok()?.ok()
+    }
+
+    fn shop_semaphore(&self, shop: &ShopId) -> Arc<Semaphore> {
+        let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
+        match by_shop.get(shop) {
+            Some(own) => own.clone(),
+            None => {
+                let own = Arc::new(Semaphore::new(self.per_shop as usize));
+                by_shop.insert(shop.clone(), own.clone());
+                own
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn a_question_has_a_place_when_all_others_are_taken() {
+        let slots = Slots::of(2, 1, 2);
+        let taken =
+            [slots.acquire(SlotKind::Call, None, TIMEOUT).await, slots.acquire(SlotKind::Call, None, TIMEOUT).await];
+        assert!(taken.iter().all(Option::is_some));
+        assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none());
+        let question = slots.acquire(SlotKind::Question, None, TIMEOUT).await;
+        assert!(question.is_some());
+        assert!(slots.acquire(SlotKind::Question, None, TIMEOUT).await.is_none());
+        drop(question);
+        assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none(), "a call took a question's place");
+    }
+
+    #[tokio::test]
+    async fn more_questions_than_were_reserved_for_use_free_places() {
+        let slots = Slots::of(1, 1, 1);
+        let both = [
+            slots.acquire(SlotKind::Question, None, TIMEOUT).await,
+            slots.acquire(SlotKind::Question, None, TIMEOUT).await,
+        ];
+        assert!(both.iter().all(Option::is_some));
+        drop(both);
+        assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_given_the_place_that_becomes_free() {
+        let slots = Slots::of(1, 1, 1);
+        let first = slots.acquire(SlotKind::Call, None, TIMEOUT).await;
+        let second = slots.acquire(SlotKind::Call, None, Duration::from_secs(5));
+        let (second, ()) = tokio::join!(second, async { drop(first) });
+        assert!(second.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_shop_does_not_take_all_places() {
+        let slots = Slots::of(3, 1, 2);
+        let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
+        let taken = [
+            slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await,
+            slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await,
+        ];
+        assert!(taken.iter().all(Option::is_some));
+        assert!(slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await.is_none(), "a third place of one shop");
+        let question = slots.acquire(SlotKind::Question, Some(&one), TIMEOUT).await;
+        assert!(question.is_some(), "its questions have places of their own");
+        assert!(slots.acquire(SlotKind::Call, Some(&other), TIMEOUT).await.is_some());
+    }
+}

@@ -1,0 +1,189 @@
+//! Serving a planned change: [`Cartwright::publish`] is the only function that changes what a shop serves.
+//!
+//! Every change is made in two steps. A `plan_…` function, or a method of [`ShopState`], checks it and returns the state as it is to be;
+//! then that state is published in the place of the one that it was planned on. When another change was published first, the change is
+//! planned again on that one, so no change is lost and no lock is held while a plugin is asked. A change in memory does just this; a
+//! change on a database is written down between the two steps.
+
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use cartwright_cart::shop::Shop;
+use cartwright_contract::error::{ProductLinkIssues, SetupError};
+use cartwright_contract::ids::{AccountId, Digest, ShopId};
+
+use crate::host::{Cartwright, read, write};
+use crate::shop::{AccountSetup, ProductLink, ShopState};
+use crate::snapshot::ShopSnapshot;
+use crate::switch::{NewHostPolicy, Revocation, VersionSwitch};
+
+/// The shop was changed after this change of it was planned. Plan it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the shop was changed after this change was planned; plan it again")]
+pub struct OutdatedPlan;
+
+impl Cartwright {
+    /// The ids of all shops.
+    pub fn shop_ids(&self) -> Vec<ShopId> {
+        read(self.shops()).keys().cloned().collect()
+    }
+
+    /// The state of a shop that is served at this moment.
+    ///
+    /// # Errors
+    /// When the shop does not exist.
+    pub fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
+        let served = read(self.shops()).get(shop).map(|served| served.load_full());
+        served.ok_or_else(|| SetupError::UnknownShop(shop.clone()))
+    }
+
+    /// A shop as it stands at this moment.
+    ///
+    /// # Errors
+    /// When the shop does not exist.
+    pub fn snapshot(&self, shop: &ShopId) -> Result<ShopSnapshot, SetupError> {
+        Ok(self.shop_state(shop)?.snapshot())
+    }
+
+    /// Serves a planned state from now on, if `expected`, the state that it was planned on, is still served; `None` if the shop did
+    /// not exist. Calls in flight end on the state that they began with.
+    ///
+    /// # Errors
+    /// [`OutdatedPlan`] when another state is served by now; nothing changes then.
+    pub fn publish(&self, expected: Option<&Arc<ShopState>>, planned: ShopState) -> Result<(), OutdatedPlan> {
+        let (shop, planned) = (planned.shop.id.clone(), Arc::new(planned));
+        let Some(expected) = expected else {
+            return match write(self.shops()).entry(shop) {
+                Entry::Occupied(_) => Err(OutdatedPlan),
+                Entry::Vacant(entry) => {
+                    entry.insert(Arc::new(ArcSwap::new(planned)));
+                    Ok(())
+                }
+            };
+        };
+        let served = read(self.shops()).get(&shop).cloned().ok_or(OutdatedPlan)?;
+        let found = served.compare_and_swap(expected, planned);
+        if Arc::ptr_eq(&found, expected) { Ok(()) } else { Err(OutdatedPlan) }
+    }
+
+    /// Takes a plugin version out of use, as it was [planned](Self::plan_revocation).
+    pub fn publish_revocation(&self, planned: Revocation) {
+        let Revocation { digest, replacement } = planned;
+        write(self.revoked()).insert(digest, replacement);
+    }
+
+    /// Adds a shop.
+    ///
+    /// # Errors
+    /// When it exists, or a value is wrong.
+    pub fn add_shop(&self, shop: Shop) -> Result<(), SetupError> {
+        let exists = SetupError::AlreadyExists(format!("the shop {}", shop.id));
+        self.publish(None, ShopState::new(shop)?).map_err(|OutdatedPlan| exists)
+    }
+
+    /// Sets up a vendor account, or changes one, as [planned](Self::plan_account).
+    ///
+    /// # Errors
+    /// As there; the account is as it was.
+    pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
+        loop {
+            let state = self.shop_state(shop)?;
+            let planned = self.plan_account(&state, plugin, &setup).await?;
+            if self.publish(Some(&state), planned).is_ok() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Links products of the shop to a vendor's, or changes their links, all of them or none, as [planned](Self::plan_links). The
+    /// plugins' warnings are returned.
+    ///
+    /// # Errors
+    /// As there; the links are as they were.
+    pub async fn link(&self, shop: &ShopId, links: &[ProductLink]) -> Result<Vec<ProductLinkIssues>, SetupError> {
+        loop {
+            let state = self.shop_state(shop)?;
+            let (planned, warnings) = self.plan_links(&state, links).await?;
+            if self.publish(Some(&state), planned).is_ok() {
+                return Ok(warnings);
+            }
+        }
+    }
+
+    /// Removes a product's link, as [planned](ShopState::without_link).
+    ///
+    /// # Errors
+    /// When the shop does not exist, or the product is not linked.
+    pub fn unlink(&self, shop: &ShopId, product: &str) -> Result<(), SetupError> {
+        loop {
+            let state = self.shop_state(shop)?;
+            let planned = state.without_link(product)?;
+            if self.publish(Some(&state), planned).is_ok() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Switches an account to another version of its plugin, as [planned](Self::plan_version_switch).
+    ///
+    /// # Errors
+    /// As there; the account then goes on with the version that it had.
+    pub async fn switch_version(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        to: Digest,
+        hosts: NewHostPolicy,
+    ) -> Result<VersionSwitch, SetupError> {
+        loop {
+            let state = self.shop_state(shop)?;
+            let from = state.account(account)?.current;
+            let planned = self.plan_version_switch(&state, account, to, hosts).await?;
+            let publishing = Instant::now();
+            let published = self.publish(Some(&state), planned);
+            let lock_duration = publishing.elapsed();
+            if published.is_ok() {
+                return Ok(VersionSwitch { shop: shop.clone(), account: account.clone(), from, to, lock_duration });
+            }
+        }
+    }
+
+    /// Takes a plugin version out of use, as [planned](Self::plan_revocation).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn revoke(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
+        self.publish_revocation(self.plan_revocation(digest, replacement)?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cartwright_contract::settings::Secret;
+
+    use super::*;
+
+    fn shop(currency: &str) -> Shop {
+        Shop::new("rings".parse().unwrap(), currency, 2, Secret::new("a key of the tests, 32 bytes long"))
+    }
+
+    #[test]
+    fn a_plan_that_another_change_made_outdated_is_not_published() {
+        let host = Cartwright::builder().start().unwrap();
+        host.add_shop(shop("EUR")).unwrap();
+        assert!(matches!(host.add_shop(shop("GBP")), Err(SetupError::AlreadyExists(_))));
+        let id = shop("EUR").id;
+        let state = host.shop_state(&id).unwrap();
+        let (first, second) = (state.with_shop(shop("CHF")).unwrap(), state.with_shop(shop("NOK")).unwrap());
+        assert_eq!(host.shop(&id).unwrap().currency, "EUR", "a plan changes nothing");
+        assert_eq!(host.publish(Some(&state), first), Ok(()));
+        assert_eq!(host.publish(Some(&state), second.clone()), Err(OutdatedPlan));
+        assert_eq!(host.publish(None, second.clone()), Err(OutdatedPlan));
+        assert_eq!(host.shop(&id).unwrap().currency, "CHF");
+        assert_eq!(host.publish(Some(&host.shop_state(&id).unwrap()), second), Ok(()));
+        assert_eq!(host.shop(&id).unwrap().currency, "NOK");
+    }
+}
