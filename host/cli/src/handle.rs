@@ -36,7 +36,7 @@ Files:
   configuration  what the configurator's page handed over, as it is
 
 Example:
-  cartwright order --plugin hook.wasm --settings s.json --order order.json --grant erp.example --explain")]
+  cartwright handle --plugin hook.wasm --settings s.json --order order.json --grant erp.example --explain")]
 pub(crate) struct Arguments {
     /// The plugin: a component's file, or `expivi` or `twikit`.
     #[arg(long)]

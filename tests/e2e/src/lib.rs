@@ -112,17 +112,17 @@ pub fn local(url: &str) -> Grants {
     }
 }
 
-/// Serves a shop as its snapshot says, without asking a plugin, as a store does.
+/// Serves a shop in the state of a snapshot without calling a plugin, as a store does.
 ///
 /// # Errors
-/// When the host cannot serve it.
+/// If the host cannot serve it.
 ///
 /// # Panics
-/// When the shop is changed at the same time.
+/// If the shop is changed at the same time.
 pub fn restore(host: &Cartwright, snapshot: ShopSnapshot) -> Result<(), SetupError> {
     let served = host.shop_state(&snapshot.shop.id).ok();
     let planned = host.plan_restore(snapshot)?;
-    host.publish(served.as_ref(), planned).expect("nobody else changes the shop");
+    host.publish(served.as_ref(), planned).expect("no concurrent change of the shop");
     Ok(())
 }
 

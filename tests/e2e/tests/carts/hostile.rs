@@ -91,7 +91,7 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("item-out-of-range", "the item 4294967295, which is not wanted"),
         ("text-line", "must buy something"),
         ("text-parent", "bundle without children"),
-        ("unknown-variant", "the catalogue did not tell it of"),
+        ("unknown-variant", "was not returned by the catalog"),
         ("unknown-sku", "NO-SUCH-SKU"),
         ("quantity-zero", "0 pieces"),
         ("quantity-largest", "4294967295 pieces"),

@@ -174,7 +174,7 @@ async fn what_a_node_publishes_is_what_the_others_read() {
         }))
         .expect("a link")
     };
-    // Of one product the link is replaced and comes back, of one it is replaced, and of one it is removed.
+    // The link of one product is replaced and restored, one is replaced, and one is removed.
     for links in [[link("ring", "another"), link("shirt", "another")], [link("ring", "expivi"), link("hat", "another")]]
     {
         first.link(&world.shop, &links, Expected::Any, WHO, now()).await.expect("linked");
