@@ -13,9 +13,30 @@ fmt:
 format:
     cargo fmt --all --check
 
-# Finds misspelt words, and forms that style refuses (`typos.toml`).
-spelling:
+# Finds misspelt words (`typos.toml`), and forms that the style refuses (`.ci/forbidden-forms.tsv`).
+spelling: forms
     typos
+
+# Finds forms that the style refuses, and prints what replaces each (`.ci/forbidden-forms.tsv`).
+forms:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    searched=('*.rs' '*.md' '*.sql' '*.wit' '*.js' ':!wit/GLOSSARY.md')
+    # Remove these once their texts are rewritten.
+    searched+=(':!host/contract' ':!host/cart' ':!host/engine' ':!host/runtime' ':!host/store' ':!host/service' ':!host/http')
+    found=0
+    while IFS=$'\t' read -r pattern instead except; do
+        [[ -z "$pattern" || "$pattern" == \#* ]] && continue
+        read -ra except <<<"${except:-}"
+        status=0
+        git grep -nIP --untracked -e "$pattern" -- "${searched[@]}" "${except[@]}" >&2 || status=$?
+        case "$status" in
+        0) echo "    instead: $instead" >&2 && found=1 ;;
+        1) ;;
+        *) exit "$status" ;;
+        esac
+    done <.ci/forbidden-forms.tsv
+    exit "$found"
 
 # Checks licences and sources of dependencies, and finds those that nothing uses.
 dependencies:

@@ -1,4 +1,4 @@
-//! Builds the two guests.
+//! Builds the two bundled plugins.
 
 mod build_guests;
 

@@ -1,5 +1,5 @@
-//! Encodes the contract's worlds, so that one set of bindings serves them all: an export macro adds the encoded world that the
-//! plugin targets, and the linker makes a component of just that world.
+//! Encodes all worlds of the contract, so that one set of bindings serves them all. An export macro adds the encoded
+//! world that the plugin targets, and the linker makes a component of that world alone.
 
 use std::path::PathBuf;
 

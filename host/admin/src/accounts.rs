@@ -1,4 +1,5 @@
-//! Vendor accounts: choosing a vendor, seeing what it asks for before granting it, its settings, and trying it out.
+//! Vendor accounts: connecting a vendor after its requested permissions are shown, its settings, and the connection
+//! test.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,13 +42,13 @@ fn path(shop: &ShopId, account: &AccountId) -> String {
     shop_path(shop, &format!("/accounts/{}", segment(account.as_str())))
 }
 
-/// A shop's account as it runs.
+/// Returns the current snapshot of a shop's account.
 pub(super) fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSnapshot, Problem> {
     let found = node.host().snapshot(shop)?.accounts.into_iter().find(|found| found.id == *account);
     Ok(found.ok_or_else(|| SetupError::UnknownAccount(account.clone()))?)
 }
 
-/// An installed component.
+/// Returns an installed plugin version.
 pub(super) fn plugin(node: &Node, digest: Digest) -> Result<Arc<PluginVersion>, Problem> {
     Ok(node.host().plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?)
 }
@@ -97,7 +98,7 @@ async fn choose(
         let empty = AccountForm { id: plugin.id().to_string(), ..AccountForm::default() };
         return Ok(new_page(&visitor, &shop, &plugin, &empty, &Entry::default()));
     }
-    // Of each plugin the newest version.
+    // Only the newest version of each plugin is offered.
     let mut newest: BTreeMap<PluginId, Arc<PluginVersion>> = BTreeMap::new();
     for plugin in node.host().installed() {
         let version = |plugin: &PluginVersion| semver::Version::parse(&plugin.metadata().identity.version).ok();
@@ -135,7 +136,7 @@ fn plugin_card(shop: &ShopId, plugin: &PluginVersion) -> Markup {
     }
 }
 
-/// What a form of an account holds.
+/// The content of an account's form.
 #[derive(Default)]
 struct AccountForm {
     id: String,
@@ -143,7 +144,7 @@ struct AccountForm {
     secrets: Vec<String>,
     grants: Grants,
     issues: Vec<FieldIssue>,
-    /// What the vendor offers; none before there is an account.
+    /// The choices that the vendor offers; `None` before the account exists.
     choices: Option<BTreeMap<String, VendorChoices>>,
 }
 
@@ -159,7 +160,7 @@ impl AccountForm {
         }
     }
 
-    /// What was sent; what the form does not let this visitor change stays as it was.
+    /// Reads a submitted form. Values that this visitor may not change keep their old value.
     fn sent(
         visitor: &AdminUser,
         plugin: &PluginVersion,
@@ -261,7 +262,7 @@ async fn add(
     }
 }
 
-/// Keeps an account in the place of what was read, where the caller may grant what it is granted.
+/// Stores an account if it is unchanged since it was read and the caller may give its grants.
 async fn save(
     node: &Node,
     caller: &Caller,
@@ -275,7 +276,7 @@ async fn save(
     Ok(set.map(drop)?)
 }
 
-/// What a form that is shown again is answered with: what is wrong stands in it.
+/// Returns the status of a page that shows its form again with the problem.
 fn status(problem: &Problem) -> StatusCode {
     match problem.status() {
         StatusCode::FORBIDDEN => StatusCode::FORBIDDEN,
@@ -293,11 +294,11 @@ async fn read(
     account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &Said::default()).await
 }
 
-/// What an account's page says beside what it always says.
+/// The variable content of an account's page.
 #[derive(Default)]
 struct Said<'a> {
     entry: Entry<'a>,
-    /// What the test of the connection found.
+    /// The result of the connection test.
     test_result: Option<Result<Vec<Diagnosis>, Problem>>,
 }
 
@@ -356,7 +357,7 @@ async fn account_page(
     ))
 }
 
-/// The versions that the account can be moved to.
+/// Draws the versions that the account can switch to.
 fn versions(visitor: &AdminUser, node: &Node, here: &str, account: &AccountSnapshot, plugin: &PluginVersion) -> Markup {
     let mut versions: Vec<Arc<PluginVersion>> =
         node.host().installed().into_iter().filter(|other| other.id() == plugin.id()).collect();
@@ -446,7 +447,7 @@ async fn swap(
     let swapped = installation.switch_version(&shop, &id, component, hosts, &caller.actor, node.now()).await;
     match swapped.map_err(Problem::from) {
         Ok(_) => Ok(redirect_with_notice(&path(&shop, &id), Done::VersionSwitch).into_response()),
-        // What the new version refuses is one of the settings: they can be corrected here.
+        // A setting that the new version rejects can be corrected on this page.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let account = snapshot(&node, &shop, &id)?;
             let said = Said { entry: Entry::refused_without(&problem), ..Said::default() };

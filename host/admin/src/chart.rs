@@ -1,4 +1,4 @@
-//! How calls went in the last hour, drawn; beside the drawing the same stands as a table, for who does not see it.
+//! Charts of the calls of the last hour. A table beside each chart has the same data, for screen readers.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -8,15 +8,15 @@ use maud::{Markup, html};
 
 use super::text::time_of_text;
 
-/// So many minutes are drawn, the present one the last.
+/// Number of minutes in a chart, the current minute last.
 const MINUTES: i64 = 60;
-/// The drawing is so high and each minute so wide, in its own measure.
+/// Height of a chart, and width of a minute, in units of the drawing.
 const HEIGHT: u32 = 100;
 const WIDTH: i64 = 10;
-/// What is there at all is seen.
+/// Minimum height of a bar, so that a minute with few calls stays visible.
 const LEAST: u32 = 2;
 
-/// A drawing of these minutes: bars of calls with those that failed at their foot, and how long calls took above them.
+/// Draws a chart of these minutes: bars for the calls with the errors at the bottom, and a line for their duration.
 pub(super) fn chart(name: &str, minutes: &[CallMinute], now: SystemTime) -> Markup {
     let most = minutes.iter().map(|minute| minute.count.calls).max().unwrap_or_default();
     let longest = minutes.iter().map(|minute| minute.count.p95_ms).max().unwrap_or_default();
@@ -68,7 +68,7 @@ pub(super) fn chart(name: &str, minutes: &[CallMinute], now: SystemTime) -> Mark
     }
 }
 
-/// Which of the minutes it is, from the left.
+/// Returns the position of a minute from the left, or `None` outside of the hour.
 fn place(at: &str, now: SystemTime) -> Option<i64> {
     let minute = |at: jiff::Timestamp| at.as_second().div_euclid(60);
     let ago = minute(jiff::Timestamp::try_from(now).ok()?) - minute(at.parse().ok()?);
@@ -82,7 +82,7 @@ fn height(part: u32, whole: u32) -> u32 {
     }
 }
 
-/// A time as people say it.
+/// Formats a duration for people.
 pub(super) fn span(milliseconds: u32) -> String {
     match milliseconds {
         0..1_000 => format!("{milliseconds} ms"),
@@ -107,10 +107,10 @@ mod tests {
             minute("2026-01-01T12:59:00Z", 1000, 1, 2000),
         ];
         let rendered = chart("expivi", &minutes, now).into_string();
-        // An hour ago is out of sight.
+        // An hour ago is outside of the chart.
         assert_eq!(rendered.matches("class=\"calls\"").count(), 2);
         for part in [
-            // The first minute, a hundredth as high as the last, and yet seen.
+            // The bar of the first minute is a hundredth of the last one's height, so it gets the minimum height.
             "<rect class=\"calls\" x=\"1\" y=\"98\" width=\"8\" height=\"2\"></rect>",
             "<rect class=\"errors\" x=\"1\" y=\"98\" width=\"8\" height=\"2\"></rect>",
             "<rect class=\"calls\" x=\"591\" y=\"0\" width=\"8\" height=\"100\"></rect>",

@@ -1,5 +1,5 @@
-//! A form that is shown again because what was entered cannot be used: it stays, a summary that has the focus leads to each field that is
-//! wrong, and what is wrong with a field stands beside it too.
+//! A form that is shown again after its input was rejected. It keeps the input; a focused summary links to each wrong
+//! field, and each message is shown beside its field too.
 
 use std::fmt::Display;
 
@@ -12,7 +12,7 @@ use maud::{Markup, html};
 
 use super::session::FormData;
 
-/// What a form shows: what is stored, or what was sent and why it was refused.
+/// The content of a form: the stored values, or a submission with its problem.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entry<'a> {
     sent: Option<&'a FormData>,
@@ -20,37 +20,38 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// A form that was sent, and why it is refused.
+    /// Creates a form that shows a rejected submission.
     pub(super) fn refused(sent: &'a FormData, problem: &'a Problem) -> Self {
         Self { sent: Some(sent), problem: Some(problem) }
     }
 
-    /// A form that shows what is stored, and why what was sent is refused: a file, or a button that was pressed.
+    /// Creates a form that shows the stored values and a problem of another submission: a file, or a button.
     pub(super) fn refused_without(problem: &'a Problem) -> Self {
         Self { sent: None, problem: Some(problem) }
     }
 
-    /// Returns what stands in a field: what was sent, else what is stored.
+    /// Returns the text of a field: the submitted one, else the stored one.
     pub(super) fn text(&self, name: &str, stored: impl Display) -> String {
         self.sent.map_or_else(|| stored.to_string(), |sent| sent.raw(name))
     }
 
-    /// Returns whether a box is ticked, or a choice chosen.
+    /// Returns whether a box is checked, or a choice selected.
     pub(super) fn is_chosen(&self, name: &str, value: &str, stored: bool) -> bool {
         self.sent.map_or(stored, |sent| sent.texts(name).any(|text| text == value))
     }
 
-    /// Returns what is wrong with a field.
+    /// Returns the issues of a field.
     pub(super) fn issues(&self, name: &'a str) -> impl Iterator<Item = &'a FieldIssue> {
         self.problem.into_iter().flat_map(Problem::issues).filter(move |issue| issue.field == name)
     }
 
-    /// Returns what `aria-invalid` says of a field.
+    /// Returns the value of `aria-invalid` for a field.
     pub(super) fn invalid(&self, name: &'a str) -> Option<&'static str> {
         self.issues(name).next().map(|_| "true")
     }
 
-    /// Draws a field: its label, its input, what is wrong and what helps. The input's id is its name, and `{name}-help` describes it.
+    /// Draws a field: its label, its input, its issues and its help text. The input's id is its name, and `{name}-help`
+    /// describes it.
     pub(super) fn field(&self, name: &'a str, label: &str, help: &str, input: Markup) -> Markup {
         html! {
             div.field {
@@ -64,7 +65,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Draws what is wrong with a field.
+    /// Draws the issues of a field.
     pub(super) fn beside(&self, name: &'a str) -> Markup {
         html! { @for issue in self.issues(name) { p.issue { (issue.message.text) } } }
     }
@@ -74,7 +75,7 @@ impl<'a> Entry<'a> {
         self.summary_of(|field| Some(field.to_owned()))
     }
 
-    /// Draws the summary of a form, where `id_of` gives the id of a field that the form has.
+    /// Draws the summary of a form; `id_of` returns the id of the input of a field, if the form has it.
     pub(super) fn summary_of(&self, id_of: impl Fn(&str) -> Option<String>) -> Markup {
         let Some(problem) = self.problem else { return html! {} };
         let issues = problem.issues();
@@ -102,13 +103,13 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Answers a form that is refused with its page, drawn again.
+/// Responds to a rejected submission with its page, drawn again.
 pub(super) fn again(problem: &Problem, page: Markup) -> Response {
     let after = AppendHeaders(problem.retry_after().map(|seconds| (RETRY_AFTER, seconds)));
     (problem.status(), after, page).into_response()
 }
 
-/// Returns what is wrong with one field.
+/// Returns a problem with one issue.
 pub(super) fn wrong(field: &str, text: impl Into<String>) -> Problem {
     let text = text.into();
     let message = Message { key: "entered".to_owned(), parameters: Vec::new(), text: text.clone() };
@@ -119,7 +120,7 @@ pub(super) fn wrong(field: &str, text: impl Into<String>) -> Problem {
     }])
 }
 
-/// Places a problem that names no field beside the one that it is about.
+/// Attributes a problem without a field to `field`.
 pub(super) fn of_field(field: &'static str) -> impl Fn(Problem) -> Problem {
     move |problem| match problem.issues().is_empty() && problem.status() == StatusCode::UNPROCESSABLE_ENTITY {
         true => wrong(field, problem.detail()),
@@ -127,12 +128,12 @@ pub(super) fn of_field(field: &'static str) -> impl Fn(Problem) -> Problem {
     }
 }
 
-/// Collects what is wrong with the fields of a form, so that all of it is shown at once.
+/// Collects the issues of all fields of a form, so that they are shown together.
 #[derive(Debug, Default)]
 pub(super) struct Issues(Vec<FieldIssue>);
 
 impl Issues {
-    /// Returns what was read of a field, or collects what is wrong with it.
+    /// Returns the value of a field, or collects its issue.
     pub(super) fn take<T>(&mut self, read: Result<T, Problem>) -> Option<T> {
         read.map_err(|problem| self.0.extend_from_slice(problem.issues())).ok()
     }
@@ -141,8 +142,10 @@ impl Issues {
         self.0.is_empty()
     }
 
+    /// Ends the collection.
+    ///
     /// # Errors
-    /// When anything is wrong.
+    /// If there is any issue.
     pub(super) fn end(self) -> Result<(), Problem> {
         if self.is_empty() { Ok(()) } else { Err(self.into_problem()) }
     }

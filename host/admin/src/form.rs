@@ -1,4 +1,4 @@
-//! A plugin's settings form: drawn from its fields, and read back as the values that a merchant entered.
+//! A plugin's settings form: draws its fields, and reads the submitted values.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,23 @@ use url::Url;
 
 use super::session::FormData;
 
-/// The usual beginning of inputs' names.
+/// The usual prefix of the inputs' names.
 pub(super) const SETTING: &str = "setting";
 
-/// The most choices of a field that a vendor is asked for; who has more is not listed whole.
+/// Maximum number of choices of a field that are loaded from a vendor. A longer list is shown incomplete.
 const MAX_CHOICES: usize = 500;
-/// The most times that it is asked for further choices.
+/// Maximum number of pages of choices that are loaded for a field.
 const MAX_CHOICE_PAGES: usize = 10;
 
-/// What a vendor offers for a field.
+/// The choices that a vendor offers for a field.
 pub(super) struct VendorChoices {
     choices: Vec<Choice>,
-    /// Is that all, so that nothing else can be chosen?
+    /// Whether the list is complete, so that no other value can be chosen.
     is_all: bool,
 }
 
-/// What an account's vendor offers for the fields that it is asked about, by field name. A vendor that does not answer keeps nobody from
-/// entering a value.
+/// Loads the choices that an account's vendor offers, by field name. If the vendor does not respond, values can still
+/// be entered by hand.
 pub(super) async fn vendor_choices(
     node: &Node,
     shop: &ShopId,
@@ -58,34 +58,35 @@ pub(super) async fn vendor_choices(
     all
 }
 
-/// A form as it is to be drawn.
+/// Everything that drawing a form needs.
 pub(super) struct FormView<'a> {
     pub(super) form: &'a Form,
-    /// What the names of its inputs begin with: a page may have two forms.
+    /// The prefix of the inputs' names: a page may have two forms.
     pub(super) prefix: &'a str,
-    /// What is entered, by field name, as the HTTP API has it.
+    /// The entered values by field name, in the form of the HTTP API.
     pub(super) values: &'a Map<String, Value>,
     /// The secrets that have a value.
     pub(super) secrets: &'a [String],
-    /// What is wrong with it.
+    /// The issues of the values.
     pub(super) issues: &'a [FieldIssue],
-    /// What the vendor offers for fields that it is asked about, as far as it answered; none while there is no account to ask with.
+    /// The choices of the fields whose vendor responded; `None` while there is no account to ask with.
     pub(super) choices: Option<&'a BTreeMap<String, VendorChoices>>,
-    /// Only what a product may override, and then nothing is needed.
+    /// Whether the form shows only what a product may override, where no value is required.
     pub(super) is_product_form: bool,
 }
 
-/// The id of a field's input.
+/// Returns the id of a field's input.
 pub(super) fn input_id(prefix: &str, field: &str) -> String {
     format!("{prefix}-{field}")
 }
 
-/// The name of a field's input.
+/// Returns the name of a field's input.
 fn input_name(prefix: &str, field: &str) -> String {
     format!("{prefix}.{field}")
 }
 
-/// What was entered. What cannot be read stays as it was entered, and is refused where all values are checked.
+/// Reads the submitted values. A value that cannot be parsed stays as it was entered, and is rejected when all values
+/// are checked.
 pub(super) fn read(form: &Form, prefix: &str, sent: &FormData, is_product_form: bool) -> Map<String, Value> {
     let fields = form.0.iter().filter(|field| !is_product_form || field.per_product);
     fields.filter_map(|field| Some((field.name.clone(), read_field(field, prefix, sent, is_product_form)?))).collect()
@@ -110,7 +111,7 @@ fn read_field(field: &Field, prefix: &str, sent: &FormData, is_product_form: boo
             })
         }),
         "multi-select" => {
-            // Boxes, or lines where the vendor's choices are not known.
+            // Check boxes, or lines if the vendor's choices are unknown.
             let chosen = sent.values(&name);
             (!is_product_form || !chosen.is_empty()).then(|| json!(chosen))
         }
@@ -123,7 +124,7 @@ fn read_field(field: &Field, prefix: &str, sent: &FormData, is_product_form: boo
     }
 }
 
-/// The fields, in their groups.
+/// Draws the fields in their groups.
 pub(super) fn render(view: &FormView<'_>) -> Markup {
     let mut groups: Vec<(Option<&str>, Vec<&Field>)> = Vec::new();
     for field in view.form.0.iter().filter(|field| !view.is_product_form || field.per_product) {
@@ -143,7 +144,7 @@ pub(super) fn render(view: &FormView<'_>) -> Markup {
     }
 }
 
-/// A group that is folded unless something in it must be entered, was changed or is wrong.
+/// Draws a group, collapsed unless a field in it is required, changed or wrong.
 fn fold(view: &FormView<'_>, name: &str, fields: &[&Field]) -> Markup {
     let changed = fields.iter().filter(|field| is_changed(view, field)).count();
     let is_wrong = |field: &Field| view.issues.iter().any(|issue| issue.field == field.name);
@@ -159,12 +160,12 @@ fn fold(view: &FormView<'_>, name: &str, fields: &[&Field]) -> Markup {
     }
 }
 
-/// Must a value be entered?
+/// Returns whether a value is required.
 fn is_needed(view: &FormView<'_>, field: &Field) -> bool {
     field.required && field.default.is_none() && !view.is_product_form
 }
 
-/// Does a field have another value than its default?
+/// Returns whether a field differs from its default.
 fn is_changed(view: &FormView<'_>, field: &Field) -> bool {
     let default = field.default.as_ref().and_then(form_value);
     let value = view.values.get(&field.name).filter(|value| !text_of(value).is_empty());
@@ -213,7 +214,7 @@ fn label(view: &FormView<'_>, field: &Field) -> Markup {
     }
 }
 
-/// What there is to know beside what the plugin says.
+/// Returns the note of a field, in addition to the plugin's own help text.
 fn note(view: &FormView<'_>, field: &Field) -> Option<String> {
     if field.kind == "secret" {
         let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(view.form, view.values, host)).collect();
@@ -222,12 +223,12 @@ fn note(view: &FormView<'_>, field: &Field) -> Option<String> {
             false => format!("Only sent to {}.", hosts.join(", ")),
         });
     }
-    // Other inputs show it themselves.
+    // Other inputs show their default themselves.
     let is_list = matches!(field.kind.as_str(), "text-area" | "list" | "pairs" | "multi-select" | "money");
     empty_means(view, field).filter(|_| is_list)
 }
 
-/// What is used while a field has no value.
+/// Returns the value that is used while a field is empty.
 fn empty_means(view: &FormView<'_>, field: &Field) -> Option<String> {
     if view.is_product_form {
         return Some("Inherits from the connection".to_owned());
@@ -235,7 +236,7 @@ fn empty_means(view: &FormView<'_>, field: &Field) -> Option<String> {
     default_text(view, field).map(|default| format!("Default: {default}"))
 }
 
-/// The default of a field as people read it: a choice by its label.
+/// Returns the default of a field as people read it: a choice by its label.
 fn default_text(view: &FormView<'_>, field: &Field) -> Option<String> {
     let default = text_of(&field.default.as_ref().and_then(form_value)?);
     let choice = choices(view, field).into_iter().flatten().find(|choice| choice.value == default);
@@ -248,7 +249,7 @@ fn must_reenter(view: &FormView<'_>, field: &Field) -> bool {
     field.kind == "secret" && view.values.get(&field.name).is_some_and(Value::is_string)
 }
 
-/// Why not all that the vendor offers can be chosen here.
+/// Returns why the list of choices is incomplete.
 fn note_of_choices(view: &FormView<'_>, field: &Field) -> Option<&'static str> {
     match (view.choices, choices(view, field)) {
         (None, _) => Some("Save to load options from the vendor."),
@@ -258,7 +259,7 @@ fn note_of_choices(view: &FormView<'_>, field: &Field) -> Option<&'static str> {
     }
 }
 
-/// Returns a host that a plugin names, or the host of the setting that names it: the value where there is one, else its default.
+/// Returns a declared host, or for a host that a setting determines, the host in the setting's value or default.
 pub(super) fn host_shown(form: &Form, values: &Map<String, Value>, host: &str) -> String {
     let Some(name) = host.strip_prefix("setting:") else { return host.to_owned() };
     let field = form.field(name);
@@ -271,12 +272,12 @@ pub(super) fn host_shown(form: &Form, values: &Map<String, Value>, host: &str) -
     }
 }
 
-/// Returns the host of an address.
+/// Returns the host of a URL.
 fn host_of(address: &Value) -> Option<String> {
     Url::parse(address.as_str()?).ok()?.host_str().map(str::to_owned)
 }
 
-/// Is it drawn as several boxes, each with its own label?
+/// Returns whether the field is drawn as several check boxes with a label each.
 fn is_checkbox_group(view: &FormView<'_>, field: &Field) -> bool {
     field.kind == "multi-select" && choices(view, field).is_some() && is_all(view, field)
 }
@@ -289,12 +290,12 @@ fn choices<'a>(view: &'a FormView<'_>, field: &'a Field) -> Option<&'a [Choice]>
     }
 }
 
-/// Is what is offered everything that can be chosen?
+/// Returns whether the known choices are complete.
 fn is_all(view: &FormView<'_>, field: &Field) -> bool {
     view.choices.and_then(|choices| choices.get(&field.name)).is_none_or(|choices| choices.is_all)
 }
 
-/// What every input has.
+/// The attributes that every input has.
 struct Input<'a> {
     name: &'a str,
     id: &'a str,
@@ -307,7 +308,7 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_disable
     let text = value.map(text_of).unwrap_or_default();
     let invalid = is_disabled.then_some("true");
     match field.kind.as_str() {
-        // Whether it has no value may matter.
+        // A missing value may differ from both yes and no.
         "yes-no" if view.is_product_form || field.default.is_none() => html! {
             select id=(id) name=(name) aria-describedby=(about) {
                 @let inherited = if view.is_product_form { "Inherit from connection" } else { "–" };
@@ -341,7 +342,7 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_disable
             };
             html! {
                 textarea id=(id) name=(name) rows="4" placeholder=[hint] aria-describedby=(about) aria-invalid=[invalid] {
-                    // A browser takes away the first end of a line.
+                    // A browser drops the first line break of a text area.
                     "\n" (text)
                 }
             }
@@ -418,7 +419,7 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_disable
     }
 }
 
-/// A value as people write it.
+/// Formats a value as it is entered.
 pub(super) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -437,7 +438,7 @@ pub(super) fn text_of(value: &Value) -> String {
         Value::Object(_) => match serde_json::from_value::<Money>(value.clone()).map(|money| money::exact(&money)) {
             Ok(Ok(amount)) => {
                 let text = amount.to_string();
-                // With one more zero it can be read in one way only.
+                // A trailing zero makes the number unambiguous.
                 if input::looks_grouped(&text) { format!("{text}0") } else { text }
             }
             _ => value.to_string(),

@@ -1,4 +1,4 @@
-//! What a plugin asks for, and what is granted to it.
+//! The permissions that a plugin requests, and those that an account has.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -14,11 +14,11 @@ use super::entry::{Entry, Issues, wrong};
 use super::form::host_shown;
 use super::session::{AdminUser, FormData};
 
-/// The fields of the form of grants in which something can be wrong.
+/// The fields of the grants form that can have issues.
 pub(super) const FIELDS: [&str; 5] =
     ["further_hosts", "webhook_source_networks", "requests_per_second", "plain_http", "networks"];
 
-/// What a plugin can do, and what it asks for.
+/// Draws the features of a plugin and the permissions that it requests.
 pub(super) fn requested(plugin: &PluginVersion) -> Markup {
     let identity = &plugin.metadata().identity;
     let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
@@ -44,8 +44,7 @@ fn grant_text(grant: &str) -> &str {
     }
 }
 
-/// Draws the grants of an account, with the controls of the person who may grant them.
-/// `settings` are those that are saved.
+/// Draws the grants of an account, with controls for those that the visitor may change. `settings` are the stored ones.
 pub(super) fn draw(
     visitor: &AdminUser,
     plugin: &PluginVersion,
@@ -151,7 +150,8 @@ pub(super) fn draw(
     }
 }
 
-/// Reads what was granted. What the form does not let this visitor change, and what cannot be read, stays as it was.
+/// Reads the submitted grants. Grants that this visitor may not change, and those that cannot be parsed, keep their old
+/// value.
 pub(super) fn read(
     visitor: &AdminUser,
     plugin: &PluginVersion,
@@ -161,7 +161,7 @@ pub(super) fn read(
     issues: &mut Issues,
 ) -> Grants {
     let old = old.cloned().unwrap_or_default();
-    // What the form does not ask about is not taken away either.
+    // A grant that the form does not show is kept.
     let requested = plugin.metadata().identity.grants.iter().any(|asked| asked == "personal-data");
     let mut grants = Grants {
         webhook_source_networks: issues
@@ -201,7 +201,7 @@ fn requests_per_second(sent: &FormData) -> Result<Option<NonZeroU32>, Problem> {
     }
 }
 
-/// Reads the networks that a field names, one per line.
+/// Reads the networks of a field, one per line.
 pub(super) fn networks(sent: &FormData, name: &str) -> Result<Vec<IpNet>, Problem> {
     let read = |text: &str| {
         let address = text.parse::<std::net::IpAddr>().map(IpNet::from);

@@ -1,4 +1,4 @@
-//! How plugins do: calls, errors and how long they took in the last hour, and what guests logged.
+//! Calls, errors and durations of plugins in the last hour, and the plugin log.
 
 use axum::Router;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use super::layout::{page, shop_path};
 use super::session::AdminUser;
 use super::text::time_of_text;
 
-/// From which level on lines are shown.
+/// The minimum severities to choose from.
 const LEVELS: [(Severity, &str, &str); 5] = [
     (Severity::Debug, "debug", "All levels"),
     (Severity::Info, "info", "Info and above"),
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Node> {
 
 async fn all(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Markup {
     let mut series = node.observability().calls().series(None, None, node.now());
-    // Stable: where most failed first, else by plugin and shop.
+    // A stable sort: most errors first, else by plugin and shop.
     series.sort_by_key(|series| std::cmp::Reverse(series.last_hour.errors));
     page(
         &visitor,

@@ -1,4 +1,4 @@
-//! Jobs: which wait for a person, why one stands, what it asked and was answered, and what a person decides about it.
+//! Jobs: the list, why a job stopped, its requests with their responses, and the actions retry and cancel.
 
 use axum::Router;
 use axum::extract::State;
@@ -19,7 +19,7 @@ use super::orders;
 use super::session::{AdminUser, FormData, redirect_with_notice};
 use super::text::{PAGE, PageOf, STATES, describe_outcome, event_text, next_cursor, state, state_text, time};
 
-/// The states that are shown unless one is chosen: those that need somebody, and those in trouble.
+/// The states that are shown by default: jobs that need a person or are failing.
 const ATTENTION_STATES: [JobStateKind; 3] =
     [JobStateKind::Stopped, JobStateKind::NeedsMerchant, JobStateKind::Retrying];
 
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/jobs/{job}/cancel", post(cancel))
 }
 
-/// The page of a job.
+/// Returns the path of the page of a job.
 pub(super) fn path(shop: &ShopId, job: &str) -> String {
     shop_path(shop, &format!("/jobs/{}", segment(job)))
 }
@@ -92,7 +92,7 @@ async fn list(
     ))
 }
 
-/// Jobs in a list, which `label` names.
+/// Draws a list of jobs, labelled `label`.
 pub(super) fn table<'a>(shop: &ShopId, label: &str, jobs: impl IntoIterator<Item = &'a JobSummary>) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {

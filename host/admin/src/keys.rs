@@ -1,4 +1,4 @@
-//! Access keys: who may ask what.
+//! Access keys: list, create, rotate and revoke.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ use super::layout::{Done, address, csrf_field, page, segment, shop_path};
 use super::session::{AdminUser, FormData, redirect_with_notice};
 use super::text::time;
 
-/// The roles, with what each is for.
+/// The roles and their purpose.
 const ROLES: [(&str, &str, &str); 4] = [
     ("integrator", "Integrator", "Sets up one shop: vendors, product links, webhooks. Can sign in here."),
     ("backend", "Backend", "For the platform's server: carts, orders and prices of one shop or of all shops."),
@@ -33,10 +33,10 @@ const ROLES: [(&str, &str, &str); 4] = [
     ),
     ("admin", "Admin", "Runs the installation: everything, in all shops. Can sign in here."),
 ];
-/// For how long the former secret of an exchanged key goes on, in seconds.
+/// How long the old secret stays valid after a rotation, in seconds.
 const OVERLAPS: [(u32, &str); 3] = [(86_400, "expire in 24 hours"), (604_800, "expire in 7 days"), (0, "expire now")];
 
-/// The choice of a key that is for every shop; no shop's id.
+/// The value of the choice "all shops", which is not a valid shop id.
 const ALL_SHOPS: &str = "*";
 
 pub(super) fn routes() -> Router<Node> {
@@ -57,7 +57,7 @@ async fn list(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Result<
 async fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let mut keys = node.store().access().access_keys(None, None, u32::MAX).await?;
     let now = node.now();
-    // Those that hold first, and of these the newest.
+    // Active keys first, the newest first among equals.
     keys.sort_by_key(|key| (!is_active(key, now), std::cmp::Reverse(key.created)));
     Ok(page(
         visitor,
@@ -182,11 +182,11 @@ fn role(sent: &FormData) -> Result<Role, Problem> {
     Ok(match (sent.text("role"), shop) {
         ("storefront", shop) => Role::Storefront { shop: shop.ok_or_else(needed)? },
         ("integrator", shop) => Role::Integrator { shop: shop.ok_or_else(needed)? },
-        // A key for every shop is made on purpose.
+        // A key for all shops needs an explicit choice.
         ("backend", None) if !is_all => return Err(wrong("shop", "Choose a shop, or “All shops”.")),
         ("backend", shop) => Role::Backend { shop },
         ("admin", None) => Role::Admin,
-        // A form that names a shop does not ask for a key for all shops.
+        // A form that names a shop does not request a key for all shops.
         ("admin", Some(_)) => return Err(wrong("shop", "An admin key is for all shops: choose “All shops”.")),
         _ => return Err(wrong("role", "Choose a role.")),
     })
@@ -219,7 +219,7 @@ async fn make_key(node: &Node, caller: &Caller, sent: &FormData) -> Result<(Role
     Ok((key.role, text))
 }
 
-/// The beginning of a day in UTC.
+/// Returns the beginning of a day in UTC.
 fn midnight(day: Date) -> Result<SystemTime, Problem> {
     let at = day.to_zoned(TimeZone::UTC).map_err(|_| wrong("expires", "Enter a date that is not so far away."))?;
     Ok(SystemTime::from(at.timestamp()))

@@ -1,4 +1,4 @@
-//! What every page has around what it is about.
+//! The frame around the content of every page.
 
 use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;
@@ -15,7 +15,7 @@ use super::session::{AdminUser, ORIGIN_PROBLEM};
 
 macro_rules! done {
     ($($variant:ident = $name:literal: $text:literal,)*) => {
-        /// What a page may say was done. A closed list: an address does not put words into a page.
+        /// The notices of completed actions. A closed list, so that a link cannot put words into a page.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(super) enum Done {
             $($variant,)*
@@ -61,12 +61,12 @@ done! {
 }
 
 tokio::task_local! {
-    /// What stands before the host's own paths while a request for a page is answered.
+    /// The prefix of the host's own paths while a request for a page is handled.
     static PATH_PREFIX: String;
 }
 
-/// Returns the address of one of the host's own paths as browsers ask for it: below the path of the host's public URL. Every address in
-/// a page, a redirect or a cookie of the pages is made here.
+/// Returns the address of one of the host's own paths as browsers request it: below the path of the host's public URL.
+/// Every address in a page, a redirect or a cookie of the pages is made here.
 pub(super) fn address(path: &str) -> String {
     // Outside of a request, as in a unit test, there is no prefix.
     PATH_PREFIX.try_with(|prefix| format!("{prefix}{path}")).unwrap_or_else(|_| path.to_owned())
@@ -82,23 +82,23 @@ pub(super) fn of_shop(shop: &ShopId, path: &str) -> String {
     format!("/admin/shops/{shop}{path}")
 }
 
-/// A name that stands in an address.
+/// Encodes a name as a path segment.
 pub(super) fn segment(name: &str) -> String {
-    // A form's encoding of a space is none in a path.
+    // In a path, a space is `%20` and not the form encoding's `+`.
     form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-/// The field that every form holds.
+/// Draws the hidden field with the session's token, which every form has.
 pub(super) fn csrf_field(visitor: &AdminUser) -> Markup {
     html! { input type="hidden" name="csrf" value=(visitor.csrf()); }
 }
 
-/// A page.
+/// Draws a page.
 pub(super) fn page(visitor: &AdminUser, title: &str, content: Markup) -> Markup {
     page_with_action(visitor, title, html! {}, content)
 }
 
-/// A page with what is done most there beside its title.
+/// Draws a page with its main action beside the title.
 pub(super) fn page_with_action(visitor: &AdminUser, title: &str, action: Markup, content: Markup) -> Markup {
     let done = visitor.at.query().unwrap_or_default();
     let done = form_urlencoded::parse(done.as_bytes()).find(|(name, _)| name == "done");
@@ -129,7 +129,7 @@ pub(super) fn page_with_action(visitor: &AdminUser, title: &str, action: Markup,
     )
 }
 
-/// A page without anything around it.
+/// Draws a page without the frame.
 pub(super) fn bare_page(title: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -170,7 +170,7 @@ fn render_problem(method: &Method, at: &Uri, response: Response) -> Response {
         _ => "Check what you entered",
     };
     let visitor = response.extensions().get::<AdminUser>();
-    // What was refused may be tried again from its page; what is not there, or not theirs, leads Home.
+    // A rejected request can be repeated from its page; a missing or forbidden page leads Home.
     let is_closed = matches!(problem.status(), StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) || is_read;
     let (back, name) = match visitor.filter(|_| !is_closed) {
         Some(visitor) => nav::way_back(visitor),
@@ -200,7 +200,7 @@ fn render_problem(method: &Method, at: &Uri, response: Response) -> Response {
     rendered
 }
 
-/// Why something was not done.
+/// Draws the details of a problem.
 pub(super) fn problem_details(problem: &Problem) -> Markup {
     html! {
         div.refused role="alert" {
@@ -212,7 +212,8 @@ pub(super) fn problem_details(problem: &Problem) -> Markup {
     }
 }
 
-/// Where to sign in, and to come back from there. What a form sent is lost then: its page is shown again.
+/// Returns the address of the sign-in page, which leads back to `at`. After a form the way leads to its page, and the
+/// input is lost.
 fn sign_in(method: &Method, at: &Uri) -> String {
     match at.path_and_query().filter(|_| *method == Method::GET) {
         Some(next) => address(&format!("/admin/sign-in?next={}", segment(next.as_str()))),

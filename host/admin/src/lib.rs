@@ -1,9 +1,9 @@
-//! The admin pages: shops, vendors, links, plugins and what they do, in a browser. Drawn here; a script only makes them quicker.
-//! [`routes`] is all of them.
+//! The admin pages: shops, vendors, product links, plugins, orders and jobs in a browser. Pages are rendered on the
+//! server and work without scripts. [`routes`] contains all of them.
 //!
-//! Whoever signs in with an integrator's or an admin's access key holds a session. The extractors that say who may use an operation
-//! of the HTTP API say it of pages too, and what goes wrong is a [`Problem`] that is drawn instead of written as JSON. Every form
-//! holds its session's token, see `visitor`.
+//! Signing in with an integrator or admin key starts a session. The role extractors of the HTTP API guard the pages as
+//! well, and every failure is a [`Problem`] that is drawn as a page instead of written as JSON. Every form contains its
+//! session's token, see `session`.
 
 mod accounts;
 mod chart;
@@ -42,11 +42,11 @@ use cartwright_http::{Node, Problem, panicked, with_timeout, wrong_method};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// Nothing but what this host serves is loaded or run, and nobody frames it. A vendor's pictures are shown from where they are.
+/// Loads and runs only what this host serves, and forbids framing. Vendors' pictures are loaded from their own servers.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// The admin pages of a node.
+/// Returns the admin pages of a node.
 pub fn routes(node: &Node) -> Router<Node> {
     let set = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
@@ -82,8 +82,7 @@ pub fn routes(node: &Node) -> Router<Node> {
         .layer(set(CACHE_CONTROL, "no-store"))
 }
 
-/// Draws the problems of pages, those of requests that take too long or panic too: people read pages. `prefix` is the path of the pages'
-/// address.
+/// Draws problems as pages, including those of requests that time out or panic. `prefix` is the path of the pages' URL.
 fn render_problems<S: Clone + Send + Sync + 'static>(pages: Router<S>, prefix: String) -> Router<S> {
     pages
         .layer(middleware::from_fn(with_timeout))

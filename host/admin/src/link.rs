@@ -1,4 +1,4 @@
-//! One product link, with a picker that the vendor's catalogue feeds.
+//! One product link, with a picker that lists the vendor's products.
 
 use std::collections::BTreeSet;
 
@@ -26,17 +26,17 @@ use super::links::{read_strategy, strategies};
 use super::session::{AdminUser, FormData, redirect_with_notice};
 use super::shops::plugin_name;
 
-/// The most products of the shop that are offered.
+/// Maximum number of the shop's products in the list.
 const MAX_LISTED_PRODUCTS: u32 = 500;
 
-/// What the names of the inputs of a strategy's settings begin with.
+/// The prefix of the names of the strategy settings' inputs.
 const STRATEGY: &str = "strategy";
 
 pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/shops/{shop}/links/edit", get(edit).post(set))
 }
 
-/// What is shown of a link that is made or changed.
+/// The state of the page of a link that is created or changed.
 #[derive(Debug, Default, Deserialize)]
 struct LinkQuery {
     #[serde(default)]
@@ -84,15 +84,15 @@ fn empty(product: &str, account: AccountId) -> ProductLink {
     }
 }
 
-/// What the page of a link says beside the link.
+/// The messages on the page of a link.
 #[derive(Default)]
 struct PageMessages {
     editing: LinkQuery,
-    /// Of the link as it was read; empty: there was none.
+    /// The version of the link that was read; empty if there was none.
     version: String,
-    /// What is wrong with the link, by the ids of its inputs.
+    /// The problem of the link, with its issues by the ids of the inputs.
     problem: Option<Problem>,
-    /// Was it saved all the same? Then what is wrong is only to be known.
+    /// Whether the link was saved nevertheless, so that the problem is only a warning.
     is_saved: bool,
 }
 
@@ -226,7 +226,7 @@ async fn link_page(
     ))
 }
 
-/// The members of a link, as plugins name them in what is wrong with one, and the inputs of each.
+/// The members of a link, by the names that plugins use in issues, with the ids of their inputs.
 const MEMBERS: [(&str, &str); 5] = [
     ("shop-product", "product"),
     ("vendor-product", "vendor_product"),
@@ -235,8 +235,7 @@ const MEMBERS: [(&str, &str); 5] = [
     ("allowed-skus", "allowed_skus"),
 ];
 
-/// Returns the id of the input that an issue of a link is about: that of a member, or of a setting of its vendor or of what plans its
-/// cart.
+/// Returns the id of the input of an issue: a member of the link, or a setting of its vendor or of its strategy.
 fn input_of(field: &str, vendor: &PluginVersion, planner: Option<&PluginVersion>) -> Option<String> {
     if MEMBERS.iter().any(|(_, id)| *id == field) {
         return Some(field.to_owned());
@@ -250,20 +249,20 @@ fn input_of(field: &str, vendor: &PluginVersion, planner: Option<&PluginVersion>
     Some(form::input_id(prefix, field))
 }
 
-/// Names a member by the id of its input, and leaves out the product that stands before it where there are many links.
+/// Translates an issue to the id of its input, and drops the product's prefix, which matters only in a list of links.
 fn by_input(issue: &FieldIssue, product: &str) -> FieldIssue {
     let field = issue.field.strip_prefix(&format!("{product}.")).unwrap_or(&issue.field);
     let id = MEMBERS.iter().find(|(member, _)| *member == field).map_or(field, |(_, id)| *id);
     FieldIssue { field: id.to_owned(), ..issue.clone() }
 }
 
-/// What the shop sells, as far as the platform said.
+/// Returns the products of the shop that the platform has reported.
 async fn products_of_shop(node: &Node, shop: &ShopId) -> Result<BTreeSet<String>, Problem> {
     let variants = node.store().catalog().variants_page(shop, None, None, MAX_LISTED_PRODUCTS).await?;
     Ok(variants.into_iter().map(|variant| variant.product).collect())
 }
 
-/// The vendor's catalogue to choose from.
+/// Draws the list of the vendor's products to choose from.
 async fn picker(node: &Node, snapshot: &ShopSnapshot, link: &ProductLink, editing: &LinkQuery) -> Markup {
     let shop = &snapshot.shop.id;
     let found = node.host().search_products(shop, &link.account, &editing.search, editing.cursor.as_deref()).await;
@@ -324,7 +323,7 @@ async fn set(
     sent: FormData,
 ) -> Result<Response, Problem> {
     let snapshot = node.host().snapshot(&shop)?;
-    // Of a link that is there the product is as it is, whatever blanks it has.
+    // The product of an existing link is unchanged, even if it has surrounding spaces.
     let is_new = sent.text("version").is_empty();
     let product = if is_new { sent.text("product").to_owned() } else { sent.raw("product") };
     let mut link = empty(&product, sent.read("account")?);

@@ -1,4 +1,4 @@
-//! Product links: the list, and as a table in and out.
+//! Product links: the list, import and export.
 
 use axum::Router;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use super::entry::{Entry, again, of_field, wrong};
 use super::layout::{Done, csrf_field, page_with_action, shop_path};
 use super::session::{AdminUser, FormData, Uploaded, redirect_with_notice};
 
-/// The most links of one page; a search finds the others.
+/// Maximum number of links on a page; a search finds the others.
 const MAX_LIMIT: usize = 200;
 
 pub(super) fn routes() -> Router<Node> {
@@ -36,7 +36,7 @@ struct Which {
     q: String,
 }
 
-/// The page of one link.
+/// Returns the path of the page of one link.
 fn edit_path(shop: &ShopId, product: &str) -> String {
     let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("product", product).finish();
     shop_path(shop, &format!("/links/edit?{query}"))
@@ -133,13 +133,13 @@ fn strategy_shown(choice: &StrategyChoice) -> String {
     }
 }
 
-/// A strategy as the value of a choice: "account/name", each may be empty.
+/// Formats a strategy as the value of a choice: "account/name", of which either may be empty.
 fn strategy_value(choice: &StrategyChoice) -> String {
     let account = choice.account.as_ref().map(ToString::to_string).unwrap_or_default();
     format!("{account}/{}", choice.name.as_deref().unwrap_or_default())
 }
 
-/// What [`strategy_value`] wrote.
+/// Parses the result of [`strategy_value`].
 pub(super) fn read_strategy(text: &str) -> Result<StrategyChoice, Problem> {
     let (account, name) = text.split_once('/').unwrap_or(("", text));
     let account = match account {
@@ -149,7 +149,7 @@ pub(super) fn read_strategy(text: &str) -> Result<StrategyChoice, Problem> {
     Ok(StrategyChoice { account, name: Some(name.to_owned()).filter(|name| !name.is_empty()) })
 }
 
-/// Every strategy that a shop's products may have: those of their own account, and those of others.
+/// Returns every strategy that the shop's products can use: those of their own account, and those of others.
 pub(super) fn strategies(
     node: &Node,
     accounts: &[AccountSnapshot],

@@ -1,4 +1,4 @@
-//! The event log: who did what, when, and what is different since.
+//! The audit log: actor, action, time and difference of each change.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/log", get(all)).route("/admin/shops/{shop}/log", get(of_shop))
 }
 
-/// The entry before which a page of the log begins: the last of the page before.
+/// Returns the entry before which a page of the log begins: the last of the previous page.
 fn before(shown: &PageOf) -> Result<Option<i64>, Problem> {
     let read = shown.after.as_deref().map(str::parse).transpose();
     read.map_err(|_| Problem::bad_request("after: it is not the number of an entry of this log"))
@@ -85,7 +85,7 @@ fn list(entries: &[AuditEntry], here: &str, shops: bool, shown: &PageOf) -> Mark
     }
 }
 
-/// The members that differ, each as it was and as it is.
+/// Draws the members that differ, with their old and new values.
 fn difference(before: Option<&Value>, after: Option<&Value>) -> Markup {
     let mut changes = Vec::new();
     compare(String::new(), before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null), &mut changes);
@@ -108,12 +108,12 @@ fn difference(before: Option<&Value>, after: Option<&Value>) -> Markup {
 type Change = (String, Option<String>, Option<String>);
 type Members = BTreeMap<String, Value>;
 
-/// What a value has in it; what is not there has nothing.
+/// Returns the members of a value; a missing value has none.
 fn members(value: &Value) -> Option<Members> {
     match value {
         Value::Null => Some(Members::new()),
         Value::Object(members) => Some(members.iter().map(|(name, value)| (name.clone(), value.clone())).collect()),
-        // A list of names is told as one; of what has members itself, each by its place.
+        // A list of scalars is one value; in a list of objects, each member has its position.
         Value::Array(values) if values.iter().all(Value::is_object) => {
             Some(values.iter().enumerate().map(|(place, value)| ((place + 1).to_string(), value.clone())).collect())
         }

@@ -1,4 +1,5 @@
-//! Navigation: a shop's pages in groups, each an entry of the sidebar with its pages as tabs, and the pages of the installation.
+//! Navigation: a shop's pages in groups, each an entry of the sidebar with its pages as tabs, and the pages of the
+//! installation.
 
 use cartwright::ShopId;
 use maud::{Markup, html};
@@ -10,16 +11,16 @@ use super::session::AdminUser;
 /// An entry of the sidebar.
 struct Group {
     name: &'static str,
-    /// Its pages, which are tabs where there are several. The entry leads to the first that the visitor may see.
+    /// Its pages, which are tabs if there are several. The entry links to the first that the visitor may see.
     pages: &'static [Page],
 }
 
 /// A page of a shop.
 struct Page {
-    /// Where it is, below the shop's address.
+    /// Its path below the shop's address.
     path: &'static str,
     name: &'static str,
-    /// Is it for admins only?
+    /// Whether only admins may see it.
     admins: bool,
 }
 
@@ -70,7 +71,7 @@ const INSTALLATION: &[(&str, &str)] = &[
     ("/admin/log", "Audit log"),
 ];
 
-/// Maximum number of shops in the switcher; the others are in the list of shops.
+/// Maximum number of shops in the switcher; the list of shops has the others.
 const MAX_SHOPS: usize = 50;
 
 impl Group {
@@ -80,7 +81,7 @@ impl Group {
 }
 
 impl Page {
-    /// Is the visitor here, or at a page below it? `here` is where they are, below the shop's address.
+    /// Returns whether the page, or a page below it, is at `here`, a path below the shop's address.
     fn is_current(&self, here: &str) -> bool {
         here == self.path || !self.path.is_empty() && is_below(here, self.path)
     }
@@ -99,14 +100,14 @@ fn is_below(path: &str, page: &str) -> bool {
     path.strip_prefix(page).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Returns the group in which the visitor is, and the path below the shop's address.
+/// Returns the group of the current page, and the path below the shop's address.
 fn current(visitor: &AdminUser) -> Option<(&'static Group, &str)> {
     let here = visitor.at.path().strip_prefix(&of_shop(visitor.shop.as_ref()?, ""))?;
     let group = GROUPS.iter().find(|group| group.pages.iter().any(|page| page.is_current(here)))?;
     Some((group, here))
 }
 
-/// Returns the name of the installation's page at which, or below which, the visitor is.
+/// Returns the name of the installation's page that the current page is, or is below.
 fn current_of_installation(visitor: &AdminUser) -> Option<&'static str> {
     if visitor.shop.is_some() {
         return None;
@@ -115,7 +116,7 @@ fn current_of_installation(visitor: &AdminUser) -> Option<&'static str> {
     INSTALLATION.iter().find(|(path, _)| here == *path || is_below(here, path)).map(|(_, name)| *name)
 }
 
-/// Returns what a browser's tab shows: the page, its group and its shop.
+/// Returns the title of the browser tab: the page, its group and its shop.
 pub(super) fn title(visitor: &AdminUser, page: &str) -> String {
     let group = current(visitor).map(|(group, _)| group.name).or_else(|| current_of_installation(visitor));
     let shop = visitor.shop.as_ref().map(ToString::to_string);
@@ -128,7 +129,7 @@ pub(super) fn title(visitor: &AdminUser, page: &str) -> String {
     parts.join(" · ")
 }
 
-/// Returns the page to which a visitor goes back from what was refused: its address and its name.
+/// Returns the address and name of the page that a visitor can return to after an error.
 pub(super) fn way_back(visitor: &AdminUser) -> (String, &'static str) {
     let page = visitor.shop.as_ref().zip(current(visitor)).and_then(|(shop, (group, here))| {
         let page = group.seen(visitor).find(|page| page.is_current(here))?;
@@ -142,7 +143,7 @@ pub(super) fn way_back(visitor: &AdminUser) -> (String, &'static str) {
     page.or_else(of_installation).unwrap_or_else(|| (address("/admin"), "Home"))
 }
 
-/// Chooses another shop. Integrators have one, whose name is shown.
+/// Draws the shop switcher. Integrators have one shop, whose name is shown.
 pub(super) fn switcher(visitor: &AdminUser) -> Markup {
     let shop = visitor.shop.as_ref();
     html! {
@@ -162,7 +163,8 @@ pub(super) fn switcher(visitor: &AdminUser) -> Markup {
     }
 }
 
-/// The groups of the visitor's shop and, for admins, the pages of the installation. On a narrow screen it is a menu that opens.
+/// Draws the groups of the visitor's shop and, for admins, the pages of the installation. On a narrow screen it is a
+/// menu that opens.
 pub(super) fn sidebar(visitor: &AdminUser) -> Markup {
     html! {
         details.menu {
@@ -203,7 +205,7 @@ fn groups(visitor: &AdminUser, shop: &ShopId) -> Markup {
     }
 }
 
-/// The pages of the group in which the visitor is, where there are several.
+/// Draws the pages of the current group as tabs, if there are several.
 pub(super) fn tabs(visitor: &AdminUser) -> Markup {
     let Some((shop, (group, here))) = visitor.shop.as_ref().zip(current(visitor)) else { return html! {} };
     html! {

@@ -1,4 +1,4 @@
-//! Where the shop's platform is told what happens, and what it was not told yet.
+//! Notifications to the shop's platform: the endpoint, and what is undelivered.
 
 use axum::Router;
 use axum::extract::State;
@@ -114,7 +114,7 @@ fn table(visitor: &AdminUser, here: &str, kept: &[StoredNotification]) -> Markup
     }
 }
 
-/// What a notification tells of: its kind, and of which order or account.
+/// Returns the subject of a notification: its kind, and its order or account.
 fn subject(body: &str) -> String {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     let member = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -152,7 +152,7 @@ async fn set(
     sent: FormData,
 ) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
-    // What the address may reach beyond the public is kept.
+    // The networks that an operator granted to the endpoint are kept.
     let grants = node.store().notifications().endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
     let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
     let made =

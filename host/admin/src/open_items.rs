@@ -1,14 +1,14 @@
-//! What is open in a shop, as the badges of the navigation and the shop's first page count it.
+//! Counts the open items of a shop for the badges of the navigation and the shop's first page.
 
 use cartwright::ShopId;
 use cartwright_http::access::Caller;
 use cartwright_http::{Node, Problem};
 use cartwright_store::{AccountOutcomeState, JobFilter, JobStateKind, QuoteState};
 
-/// Maximum number of items that are counted of each kind; a badge says "99+" of as many.
+/// Maximum number of items of each kind that are counted; a badge shows "99+" for that many.
 const MAX_COUNTED: u32 = 100;
 
-/// How many items of a shop a person should look at, of each kind.
+/// The numbers of items of a shop that need a person, by kind.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OpenItems {
     /// Changes that a vendor pushed, to be approved or rejected.
@@ -53,7 +53,7 @@ impl OpenItems {
     }
 }
 
-/// Returns a number of open items as a badge shows it.
+/// Formats a number of open items for a badge.
 pub(super) fn shown(count: usize) -> String {
     match u32::try_from(count) {
         Ok(count) if count < MAX_COUNTED => count.to_string(),

@@ -1,5 +1,4 @@
-//! Orders: which there are, how far each is, what waits for a person, and what was done about it. Names and addresses stay where they
-//! are kept.
+//! Orders: the list, and the state, open items and timeline of each. Names and addresses are not shown.
 
 use std::time::Duration;
 
@@ -28,9 +27,9 @@ use super::text::{
 };
 use super::timeline::OrderHistory;
 
-/// Of so many jobs an order's page tells. Few orders have more than three.
+/// Maximum number of jobs shown on an order page. Few orders have more than three.
 const MAX_JOBS: u32 = 50;
-/// A link to a file is followed at once.
+/// Lifetime of a document URL, which the browser follows at once.
 const DOCUMENT_URL_TTL: Duration = Duration::from_secs(60);
 
 pub(super) fn routes() -> Router<Node> {
@@ -42,7 +41,7 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/orders/{order}/documents/{outcome}", get(document))
 }
 
-/// The page of an order.
+/// Returns the path of the page of an order.
 pub(super) fn path(shop: &ShopId, order: &str) -> String {
     shop_path(shop, &format!("/orders/{}", segment(order)))
 }
@@ -117,7 +116,7 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
     }
 }
 
-/// How far an order is as a whole.
+/// Draws the progress of an order as a whole.
 fn progress(order: &Order, closed: bool) -> Markup {
     let paid = match order.payment.as_str() {
         "none" => "Unpaid",
@@ -152,7 +151,7 @@ async fn read(
     let mut jobs = Vec::new();
     for summary in store.jobs().list(&filter, MAX_JOBS).await? {
         jobs.push(match store.jobs().get(&summary.id).await {
-            // A damaged journal hides neither the order nor its other jobs.
+            // A damaged journal must not hide the order or its other jobs.
             Err(error @ StoreError::Corrupt(_)) => {
                 let reason = StateReason {
                     text: error.to_string(),
@@ -202,7 +201,7 @@ async fn read(
     ))
 }
 
-/// What a person should see to.
+/// Draws what needs attention.
 fn attention(
     visitor: &AdminUser,
     shop: &ShopId,
@@ -214,7 +213,7 @@ fn attention(
     let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.needs_attention).collect();
     let stuck: Vec<&JobDetail> =
         jobs.iter().filter(|job| matches!(job.summary.state, JobState::Stopped | JobState::NeedsMerchant)).collect();
-    // The parts of a bundle wait with it.
+    // The parts of a bundle are on hold with their parent.
     let tops = order.lines.iter().filter(|line| line.cart_line.parent_key.is_none());
     let unapproved: Vec<String> = match order.released && open {
         true => tops.filter(|line| is_on_hold(line)).map(|line| item(&order.lines, &line.id)).collect(),
@@ -253,7 +252,7 @@ fn attention(
     }
 }
 
-/// Is a line held back, once its order is released? What was cancelled waits for nobody.
+/// Returns whether a line of a released order is on hold. A cancelled line is not.
 fn is_on_hold(line: &OrderLine) -> bool {
     !line.released && line.status != "cancelled"
 }
@@ -286,7 +285,7 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
     }
 }
 
-/// What vendors call an order, or one of its lines: each with its account.
+/// Returns the vendor references of an order, or of one of its lines, with their accounts.
 fn vendor_references<'a>(
     present: &'a [StoredOutcome],
     line: Option<&'a String>,
@@ -361,7 +360,7 @@ fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOu
                             @for (said, file) in files {
                                 tr {
                                     th scope="row" {
-                                        // What is in it may be a customer's.
+                                        // A document may contain a customer's data.
                                         @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
                                         @else { (file.name) }
                                     }
@@ -376,7 +375,7 @@ fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOu
     }
 }
 
-/// Goes on to a link that is signed now: one that stood in a page would be old when it is followed.
+/// Redirects to a document URL that is signed now; one in the page would expire before it is followed.
 async fn document(
     _: Backend,
     State(node): State<Node>,
@@ -387,7 +386,7 @@ async fn document(
     Ok(Redirect::to(&node.public_url(&link.to_string())))
 }
 
-/// Is it this order's? What another's page says must not be settled from here.
+/// Checks that an outcome belongs to this order, so that one order's page cannot resolve another's outcomes.
 async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Result<(), Problem> {
     let found = node.store().outcomes().list(shop, order).await?.iter().any(|said| said.id == outcome);
     if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }

@@ -1,4 +1,5 @@
-//! What vendors pushed and a person decides about: settings that say what runs on the shop's pages, and what the merchant is asked.
+//! Vendor changes that wait for approval: pushed settings that affect the storefront, and outcomes that need the
+//! merchant.
 
 use axum::Router;
 use axum::extract::State;
@@ -66,7 +67,7 @@ async fn list(
     ))
 }
 
-/// Each field as the account has it, and as it was pushed.
+/// Draws each field with its current and its proposed value.
 fn changes(
     account: &AccountId,
     snapshot: Option<&AccountSnapshot>,

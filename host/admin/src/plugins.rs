@@ -1,4 +1,4 @@
-//! Plugins: which versions are installed and who runs them, installing one, moving shops to one, and taking one out of use.
+//! Plugins: installed versions and the shops that use them, installing, switching and retiring a version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn path(plugin: &PluginId) -> String {
     address(&format!("/admin/plugins/{}", segment(plugin.as_str())))
 }
 
-/// The first digits of a digest: enough for people to tell versions apart.
+/// Returns the first digits of a digest, enough for people to distinguish versions.
 fn short(digest: &Digest) -> String {
     digest.to_string().chars().take(12).collect()
 }
@@ -45,7 +45,7 @@ fn kilobytes(bytes: usize) -> String {
     format!("{} KB", bytes.div_ceil(1024))
 }
 
-/// All versions of each plugin, the newest first.
+/// Returns all versions of each plugin, the newest first.
 fn installed(node: &Node) -> BTreeMap<PluginId, Vec<Arc<PluginVersion>>> {
     let mut plugins: BTreeMap<PluginId, Vec<Arc<PluginVersion>>> = BTreeMap::new();
     for plugin in node.host().installed() {
@@ -58,7 +58,7 @@ fn installed(node: &Node) -> BTreeMap<PluginId, Vec<Arc<PluginVersion>>> {
     plugins
 }
 
-/// Which accounts run which version.
+/// Returns the accounts that run each version.
 fn running(node: &Node) -> BTreeMap<Digest, Vec<(ShopId, AccountId)>> {
     let mut running: BTreeMap<Digest, Vec<(ShopId, AccountId)>> = BTreeMap::new();
     for shop in node.host().shop_ids() {

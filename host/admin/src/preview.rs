@@ -1,4 +1,4 @@
-//! The strategy preview: what a configuration would put into the cart, stage by stage, without a cart.
+//! The strategy preview: the cart lines that a configuration would create, stage by stage, without a cart.
 
 use std::sync::mpsc::channel;
 
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/shops/{shop}/preview", get(form).post(show))
 }
 
-/// What is tried.
+/// The input of a preview.
 #[derive(Debug, Deserialize)]
 struct PreviewInput {
     #[serde(default)]
@@ -33,7 +33,7 @@ struct PreviewInput {
     quantity: u32,
     #[serde(skip)]
     configuration: String,
-    /// None: as the link says.
+    /// `None` uses the link's strategy.
     #[serde(skip)]
     strategy: Option<StrategyChoice>,
 }
@@ -42,7 +42,7 @@ fn one() -> u32 {
     1
 }
 
-/// What came of it.
+/// The result of a preview.
 struct PreviewResult {
     stages: Vec<Stage>,
     lines: Result<Vec<CartLine>, Problem>,
@@ -88,7 +88,7 @@ async fn show(
 }
 
 async fn plan(node: &Node, shop: &ShopId, tried: &PreviewInput) -> PreviewResult {
-    // Stages are told as they end: those before one that fails too.
+    // Stages are sent as they end, so that those before a failure are shown too.
     let (told, stages) = channel();
     let add = AddToCart {
         product: tried.product.clone(),
@@ -105,7 +105,7 @@ async fn plan(node: &Node, shop: &ShopId, tried: &PreviewInput) -> PreviewResult
         Ok(change) => {
             let lines = change.operations.into_iter().flat_map(|operation| match operation {
                 CartOperation::Add { lines } => lines,
-                // Into an empty cart nothing else comes.
+                // Adding to an empty cart yields no other operations.
                 _ => Vec::new(),
             });
             let warnings = change.warnings.into_iter().map(|warning| warning.text).collect();
@@ -204,12 +204,12 @@ fn render_result(result: &PreviewResult) -> Markup {
     }
 }
 
-/// A time in milliseconds, to a tenth.
+/// Formats a duration in milliseconds with one decimal.
 fn milliseconds(micros: u64) -> String {
     format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
 }
 
-/// Cart lines, a bundle's children under it.
+/// Draws cart lines, with a bundle's children below their parent.
 fn table(lines: &[CartLine]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Cart items" {

@@ -1,4 +1,4 @@
-//! Quotations: what shoppers ask the merchant's price for, and the merchant's offer.
+//! Quotes: shoppers' requests for the merchant's price, and the merchant's offers.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -107,7 +107,7 @@ async fn quote_page(
     let Quote { summary, request: asked, offer, order } = node.store().quotes().get(id, quote, node.now()).await?;
     let is_open = matches!(summary.state, QuoteState::Requested | QuoteState::Offered | QuoteState::Expired);
     let here = path(id, &summary.id);
-    // A week from now, which is to be changed.
+    // The default is a week from now.
     let usual = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
     let usual = usual.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
     let usual = usual.map(|day| day.to_string()).unwrap_or_default();
@@ -177,7 +177,7 @@ async fn quote_page(
     ))
 }
 
-/// Until when an offer holds: the last day, as it is entered, where the offer holds to the end of a day.
+/// Draws the expiry of an offer: if it is the end of a day, that day, as it is entered.
 fn valid_until(at: SystemTime) -> Markup {
     const DAY_SECONDS: i64 = 86_400;
     let end = jiff::Timestamp::try_from(at).ok().filter(|end| end.as_second() % DAY_SECONDS == 0);
@@ -185,7 +185,7 @@ fn valid_until(at: SystemTime) -> Markup {
     last.map_or_else(|| time(at), |day| html! { "the end of " (day.to_string()) " (UTC)" })
 }
 
-/// The name and id of the input of a line's price.
+/// Returns the name and id of the input of a line's price.
 fn input_of(line: &str) -> String {
     format!("price.{line}")
 }
@@ -196,7 +196,7 @@ fn price(sent: &FormData, line: &str, shop: &Shop) -> Result<Money, Problem> {
     input::amount(sent.text(&name), &shop.currency, shop.scale).map_err(|reason| wrong(&name, reason))
 }
 
-/// Reads until when an offer holds: to the end of a day in UTC.
+/// Reads the expiry of an offer: the end of a day in UTC.
 fn until(sent: &FormData) -> Result<SystemTime, Problem> {
     let day = sent.day("until")?.ok_or_else(|| wrong("until", "Enter the last day of the offer."))?;
     let until = day.tomorrow().and_then(|next| next.to_zoned(TimeZone::UTC));

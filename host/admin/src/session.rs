@@ -1,8 +1,9 @@
-//! Who looks at a page, and what a form of a page sent.
+//! Sessions of visitors, and the forms that they submit.
 //!
-//! Another site's page could have a visitor's browser send a form here. It cannot read this host's pages, so it cannot know the
-//! session's token, which every form holds; [`FormData`] and [`Uploaded`], the only ways to read a form, ask for it. The cookie is not sent
-//! with another site's forms in the first place, and what says to come from another origin is refused.
+//! Another site's page could make a visitor's browser submit a form here. It cannot read this host's pages, so it
+//! cannot know the session's token, which every form contains; [`FormData`] and [`Uploaded`], the only ways to read a
+//! form, check it. In addition, the cookie is not sent with other sites' forms, and a request that declares another
+//! origin is rejected.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -31,21 +32,21 @@ use super::entry::wrong;
 use super::layout::address;
 use super::open_items::OpenItems;
 
-/// The most fields of a form: a few letters of a body are one, and each takes many times as much.
+/// Maximum number of fields of a form. A field takes a few bytes of a body and many times as much memory.
 const MAX_FORM_FIELDS: usize = 10_000;
 
-/// Somebody who has signed in.
+/// A visitor who has signed in.
 #[derive(Debug, Clone)]
 pub(super) struct AdminUser {
     pub(super) caller: Caller,
     session: Session,
-    /// Where they are.
+    /// The address of the current page.
     pub(super) at: Uri,
-    /// The shop whose pages they are at; elsewhere, the shop that their key is bound to.
+    /// The shop of the current page; elsewhere, the shop that the visitor's key is bound to.
     pub(super) shop: Option<ShopId>,
-    /// What is open in the shop whose pages they are at.
+    /// The open items of that shop.
     pub(super) open: OpenItems,
-    /// The shops that they can choose among: an admin's are all.
+    /// The shops that the visitor can choose among: all for an admin.
     pub(super) shops: Arc<[ShopId]>,
 }
 
@@ -64,7 +65,7 @@ impl AdminUser {
         Ok(Self { caller, session, at, shop, open, shops: shops.into() })
     }
 
-    /// What every form of the session's pages holds.
+    /// Returns the token that every form of the session's pages contains.
     pub(super) fn csrf(&self) -> &str {
         self.session.csrf_token()
     }
@@ -82,7 +83,7 @@ impl FromRequestParts<Node> for AdminUser {
     }
 }
 
-/// Returns the shop that the path of a page names, where there is such a shop and the caller may see it.
+/// Returns the shop in the path of a page, if it exists and the caller may see it.
 fn shop_of(node: &Node, caller: &Caller, path: &str) -> Option<ShopId> {
     let id = path.strip_prefix("/admin/shops/")?.split('/').next()?;
     let shop: ShopId = id.parse().ok()?;
@@ -94,7 +95,7 @@ fn signed_out_problem() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "access", "sign in")
 }
 
-/// Where a request came from, as far as that is known.
+/// The address of the client, as far as it is known.
 pub(super) struct ClientIp(pub(super) Option<IpAddr>);
 
 impl FromRequestParts<Node> for ClientIp {
@@ -105,7 +106,7 @@ impl FromRequestParts<Node> for ClientIp {
     }
 }
 
-/// Finds out who looks at a page.
+/// Identifies the visitor by the session cookie.
 pub(super) async fn identify(State(node): State<Node>, mut request: Request, next: Next) -> Response {
     if !request.method().is_safe()
         && let Some(problem) = foreign_origin(&node, request.headers())
@@ -139,7 +140,7 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
         }
     }
     let mut response = next.run(request).await;
-    // For what draws problems, outside of this.
+    // For the middleware outside of this one, which draws problems.
     if let Some(visitor) = known {
         response.extensions_mut().insert(visitor);
     }
@@ -155,18 +156,19 @@ fn origin_problem() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "csrf", detail)
 }
 
-/// The kind of problem that a form of another origin is refused with.
+/// The kind of the problem that rejects a form of another origin.
 pub(super) const ORIGIN_PROBLEM: &str = "origin";
 
-/// Returns why a form may be another site's. Browsers say which page sends it; what says nothing is no browser, and has no cookie either.
+/// Returns a problem if a form may be another site's. Browsers send the origin of a form; a request without one is not
+/// from a browser, and has no cookie either.
 ///
-/// A proxy may give the host another name than the browser knows. Then its own forms look like another site's, so the answer says what
-/// differs and who can mend it.
+/// Behind a proxy the host may have another name than the browser uses. Its own forms then look like another site's, so
+/// the problem names both origins and who can fix the proxy.
 fn foreign_origin(node: &Node, headers: &HeaderMap) -> Option<Problem> {
     let origin = String::from_utf8_lossy(headers.get(ORIGIN)?.as_bytes());
     let host = headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
     if let Ok(origin) = Url::parse(&origin) {
-        // As the browser spells it: a proxy may add the port that is the scheme's own.
+        // Parsed as the browser spells it, because a proxy may add the scheme's default port.
         let asked = host.as_ref().and_then(|host| Url::parse(&format!("{}://{host}/", origin.scheme())).ok());
         if node.admin_url().origin() == origin.origin() || asked.is_some_and(|asked| asked.origin() == origin.origin())
         {
@@ -189,7 +191,8 @@ fn foreign_origin(node: &Node, headers: &HeaderMap) -> Option<Problem> {
     Some(Problem::new(StatusCode::FORBIDDEN, ORIGIN_PROBLEM, detail))
 }
 
-/// The cookie's name tells browsers what to hold it to: `__Host-` means TLS, this host alone and the path "/"; `__Secure-` means TLS.
+/// Returns the name of the cookie. Its prefix makes browsers enforce its attributes: `__Host-` means TLS, this host
+/// alone and the path "/"; `__Secure-` means TLS.
 fn cookie_name(node: &Node) -> &'static str {
     match (node.admin_url().is_secure(), node.admin_url().prefix()) {
         (false, _) => "cartwright",
@@ -198,61 +201,62 @@ fn cookie_name(node: &Node) -> &'static str {
     }
 }
 
-/// The cookie that holds a session: scripts cannot read it, other sites' forms do not bring it, and it goes with the browser.
+/// Returns the cookie of a session: unreadable for scripts, not sent with other sites' forms, and deleted when the
+/// browser closes.
 pub(super) fn cookie(node: &Node, session: String) -> Cookie<'static> {
     let cookie =
         Cookie::build((cookie_name(node), session)).path(address("/")).http_only(true).same_site(SameSite::Lax);
     cookie.secure(node.admin_url().is_secure()).build()
 }
 
-/// The session's text, of who has one.
+/// Returns the session's text from the cookie, if there is one.
 pub(super) fn session(node: &Node, headers: &HeaderMap) -> Option<String> {
     CookieJar::from_headers(headers).get(cookie_name(node)).map(|cookie| cookie.value().to_owned())
 }
 
-/// What a form sent, by the names of its fields.
+/// The fields of a submitted form, by name.
 #[derive(Debug)]
 pub(super) struct FormData(Vec<(String, String)>);
 
 impl FormData {
-    /// A field's text without spaces around it; empty when it was not sent.
+    /// Returns a field's text without surrounding spaces, or an empty text if it is missing.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map(|(_, text)| text.trim()).unwrap_or_default()
     }
 
-    /// A field's text as it was sent; lines end as they do here.
+    /// Returns a field's text unchanged, except for line ends.
     pub(super) fn raw(&self, name: &str) -> String {
         let found = self.0.iter().find(|(field, _)| field == name);
         found.map(|(_, text)| text.replace("\r\n", "\n")).unwrap_or_default()
     }
 
-    /// All texts of a field.
+    /// Returns all texts of a field.
     pub(super) fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, text)| text.trim())
     }
 
-    /// The values of a list that has one in a line, as [`typed::lines`] writes them.
+    /// Reads a list with one value per line, as [`typed::lines`] writes it.
     pub(super) fn values(&self, name: &str) -> Vec<String> {
         self.lines(name).map(input::value).collect()
     }
 
-    /// A whole number.
+    /// Reads a whole number.
     pub(super) fn whole<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
         let text = self.read::<String>(name)?;
         input::whole(&text).map_err(|reason| wrong(name, reason))
     }
 
-    /// The lines of a field that say something.
+    /// Returns the lines of a field that are not blank.
     pub(super) fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.texts(name).flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty())
     }
 
-    /// Was a box ticked?
+    /// Returns whether a box is checked.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(field, _)| field == name)
     }
 
-    /// A field's text as what it stands for; none when it is empty.
+    /// Parses a field's text; `None` if it is empty.
     pub(super) fn optional<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
         let text = self.text(name);
         if text.is_empty() {
@@ -261,12 +265,12 @@ impl FormData {
         text.parse().map(Some).map_err(|error: T::Err| wrong(name, error.to_string()))
     }
 
-    /// A field's text as what it stands for.
+    /// Parses a field's text.
     pub(super) fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
         self.optional(name)?.ok_or_else(|| wrong(name, "Enter a value."))
     }
 
-    /// A day; none when it is empty.
+    /// Reads a day; `None` if the field is empty.
     pub(super) fn day(&self, name: &str) -> Result<Option<Date>, Problem> {
         let form = || wrong(name, "Enter a date as year, month and day, such as 2026-12-31.");
         Some(self.text(name))
@@ -286,7 +290,7 @@ impl FormData {
     }
 }
 
-/// A form as it came, of somebody who has not signed in.
+/// The form of a visitor who has not signed in.
 pub(super) struct AnonymousForm(pub(super) FormData);
 
 impl FromRequest<Node> for AnonymousForm {
@@ -314,7 +318,7 @@ impl FromRequest<Node> for FormData {
     }
 }
 
-/// The file of a form; none when no file was chosen.
+/// The file of a form; `None` if no file was chosen.
 #[derive(Debug)]
 pub(super) struct Uploaded(pub(super) Option<Bytes>);
 
@@ -332,7 +336,7 @@ impl FromRequest<Node> for Uploaded {
         while let Some(part) = parts.next_field().await.map_err(broken)? {
             let name = part.name().unwrap_or_default().to_owned();
             if part.file_name().is_some() {
-                // The token stands before the file in every form: nobody else's file is read.
+                // Every form has the token before the file, so a foreign file is never read.
                 sent.check(&visitor)?;
                 let bytes = part.bytes().await.map_err(broken)?;
                 file = Some(bytes).filter(|bytes| !bytes.is_empty());
@@ -347,7 +351,7 @@ impl FromRequest<Node> for Uploaded {
     }
 }
 
-/// Goes on to a page that says that it was done.
+/// Redirects to a page that shows a notice of the completed action.
 pub(super) fn redirect_with_notice(path: &str, what: super::layout::Done) -> Redirect {
     Redirect::to(&format!("{path}?done={}", what.name()))
 }

@@ -1,4 +1,4 @@
-//! Shops: which there are, how far each is set up, and what it is like.
+//! Shops: the list, set-up progress, and shop settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/origins", get(origins).post(set_origins))
 }
 
-/// The plugin that an account runs, as people call it, and its version.
+/// Returns the name of the plugin that an account runs, and its version.
 pub(super) fn plugin_name(node: &Node, account: &AccountSnapshot) -> (String, String) {
     node.host().plugin(&account.current).map_or_else(
         || ("Plugin not installed on this node".to_owned(), account.current.to_string()),
@@ -167,7 +167,7 @@ async fn overview(
     ))
 }
 
-/// What a person should look at.
+/// Draws what needs attention.
 fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
     let item = |count: usize, path: &str, one: &str, many: &str| {
         html! { @if count > 0 { li { a href=(shop_path(shop, path)) { (shown(count)) " " (if count == 1 { one } else { many }) } } } }
@@ -187,7 +187,7 @@ fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
     }
 }
 
-/// The steps of setting a shop up, until all are done: whether each is, its page and its name.
+/// Draws the steps of setting a shop up until all are complete: whether each is complete, its page and its name.
 fn checklist(shop: &ShopId, steps: &[(bool, &str, &str)]) -> Markup {
     let done = steps.iter().filter(|(is_done, ..)| *is_done).count();
     html! {

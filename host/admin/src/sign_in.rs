@@ -1,4 +1,4 @@
-//! Signing in with an access key, and out.
+//! Signing in with an access key, and signing out.
 
 use axum::Router;
 use axum::extract::State;
@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/sign-out", axum::routing::post(sign_out))
 }
 
-/// Everybody's first page.
+/// Redirects to the visitor's first page.
 async fn home(visitor: AdminUser) -> Redirect {
     match visitor.caller.shop() {
         Some(shop) => Redirect::to(&shop_path(shop, "")),
@@ -39,7 +39,7 @@ struct Next {
     next: Option<String>,
 }
 
-/// Only pages of this host are gone on to: "//elsewhere" is another's.
+/// Returns the path if it is on this host. "//elsewhere" is another host's.
 fn local_path(next: &str) -> Option<&str> {
     Some(next).filter(|next| next.starts_with("/admin") && !next.contains(['\\', '\r', '\n']))
 }
@@ -103,7 +103,7 @@ async fn sign_in(
         Err(error @ AccessError::Role { .. }) => error.to_string(),
         Err(error) => {
             limits.failed_attempts.failed(from);
-            tracing::info!(%error, ?from, "nobody was signed in");
+            tracing::info!(%error, ?from, "a sign-in failed");
             "We couldn't sign you in. Check the access key and try again.".to_owned()
         }
     };

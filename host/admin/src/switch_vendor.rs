@@ -1,4 +1,4 @@
-//! Vendor swap: a shop's products from one account to another, with a report of what is ready before anything is switched.
+//! Vendor switch: moves a shop's products from one account to another, after a readiness report.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +22,14 @@ use super::layout::{Done, csrf_field, page, problem_details, shop_path};
 use super::session::{AdminUser, FormData, redirect_with_notice};
 use super::shops::plugin_name;
 
-/// The most products of one page; more are switched with a table.
+/// Maximum number of products on a page; the CSV import switches more.
 const MAX_LIMIT: usize = 200;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new().route("/admin/shops/{shop}/vendor-swap", get(form).post(check_or_switch))
 }
 
-/// From which account to which.
+/// The old and the new account.
 #[derive(Debug, Deserialize)]
 struct SwitchQuery {
     from: Option<AccountId>,
@@ -49,12 +49,12 @@ async fn form(
     Ok(render(&visitor, &node, &of, &mapped).await)
 }
 
-/// What is to become of an account's products.
+/// The mapping of an account's products.
 #[derive(Default)]
 struct ProductMapping {
     from: Option<AccountId>,
     to: Option<AccountId>,
-    /// The new vendor's product and the SKUs that a page may choose among, by the shop's product.
+    /// The new vendor product and the allowed SKUs, by the shop's product.
     products: BTreeMap<String, (String, String)>,
     report: Option<Result<Readiness, Problem>>,
 }
@@ -74,7 +74,7 @@ impl ProductMapping {
                 other_vendor_products: Vec::new(),
                 preset: None,
                 allowed_skus: skus.lines().map(str::trim).filter(|sku| !sku.is_empty()).map(input::value).collect(),
-                // The old vendor's settings and strategies are not the new one's.
+                // The old vendor's settings and strategies do not apply to the new one.
                 settings: Map::new(),
                 strategy: StrategyChoice::default(),
                 strategy_settings: Map::new(),
@@ -163,7 +163,7 @@ async fn render(visitor: &AdminUser, node: &Node, of: &ShopSnapshot, mapped: &Pr
     )
 }
 
-/// The new vendor's products, as far as it lists them.
+/// Returns the new vendor's products, as far as it lists them.
 async fn vendor_products(node: &Node, shop: &ShopId, to: &AccountId) -> Vec<Product> {
     node.host().search_products(shop, to, "", None).await.map(|found| found.products).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! What the host knows of orders and jobs in plain words, the same on every page. Nothing of it holds anybody's name or address.
+//! Words for the states and events of orders and jobs, the same on every page. Names and addresses never appear in
+//! them.
 
 use std::time::SystemTime;
 
@@ -12,19 +13,19 @@ use url::{Url, form_urlencoded};
 
 use super::layout::segment;
 
-/// A moment, to the second.
+/// Draws a time, to the second.
 pub(super) fn time(at: SystemTime) -> Markup {
     time_of_text(&moment(at))
 }
 
-/// A moment as it was written, RFC 3339.
+/// Draws a time that is given in RFC 3339.
 pub(super) fn time_of_text(text: &str) -> Markup {
     let Ok(at) = text.parse::<jiff::Timestamp>() else { return html! { (text) } };
     let shown = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     html! { time datetime=(at) { (shown) } }
 }
 
-/// An amount of money; the script writes it as the browser's language does.
+/// Draws an amount of money; the script formats it in the browser's language.
 pub(super) fn amount(money: &Money) -> Markup {
     match money::exact(money) {
         Ok(exact) => html! { data.money value=(exact) data-currency=(money.currency) { (exact) " " (money.currency) } },
@@ -32,7 +33,7 @@ pub(super) fn amount(money: &Money) -> Markup {
     }
 }
 
-/// Somebody else's page. An address that is no web page's is shown, and leads nowhere.
+/// Draws a link to another site. An address that is not of the web is shown without a link.
 pub(super) fn external_link(address: &str, text: &str) -> Markup {
     match Url::parse(address) {
         Ok(url) if matches!(url.scheme(), "https" | "http") => {
@@ -42,7 +43,7 @@ pub(super) fn external_link(address: &str, text: &str) -> Markup {
     }
 }
 
-/// The states of jobs, those that wait for a person first.
+/// The states of jobs, those that need a person first.
 pub(super) const STATES: [JobStateKind; 9] = [
     JobStateKind::Stopped,
     JobStateKind::NeedsMerchant,
@@ -55,7 +56,7 @@ pub(super) const STATES: [JobStateKind; 9] = [
     JobStateKind::Cancelled,
 ];
 
-/// A job's state in words, and how good it is.
+/// Returns the words for a job's state, and its severity.
 pub(super) fn state_text(state: JobStateKind) -> (&'static str, &'static str) {
     match state {
         JobStateKind::Stopped => ("Failed", "bad"),
@@ -70,7 +71,7 @@ pub(super) fn state_text(state: JobStateKind) -> (&'static str, &'static str) {
     }
 }
 
-/// A job's state, and when it goes on by itself.
+/// Draws a job's state, and when the job continues without a person.
 pub(super) fn state(job: &JobSummary) -> Markup {
     let (text, class) = state_text(job.state.kind());
     html! {
@@ -88,7 +89,7 @@ pub(super) fn state(job: &JobSummary) -> Markup {
     }
 }
 
-/// What happened to an order.
+/// Returns the words for an order event.
 pub(super) fn event_text(kind: &str) -> &str {
     match kind {
         "placed" => "Order placed",
@@ -108,18 +109,18 @@ pub(super) fn event_text(kind: &str) -> &str {
     }
 }
 
-/// Returns the title of an order's item, or its id where the order is not at hand.
+/// Returns the title of an order's item, or its id if the order is not at hand.
 pub(super) fn item(lines: &[OrderLine], id: &str) -> String {
     let title = lines.iter().find(|line| line.id == id).map(|line| line.title.trim());
     title.filter(|title| !title.is_empty()).map_or_else(|| format!("Item {id}"), str::to_owned)
 }
 
-/// Returns which part of an order is meant: an item, or all of it.
+/// Returns the words for a part of an order: an item, or the whole order.
 pub(super) fn part(lines: &[OrderLine], id: Option<&String>) -> String {
     id.map_or_else(|| "the order".to_owned(), |id| item(lines, id))
 }
 
-/// Returns the status of an item in words. A plugin's own word is shown as it is.
+/// Returns the status of an item in words. A plugin's own word is shown unchanged.
 pub(super) fn status(name: &str) -> &str {
     match name {
         "ordered" => "Ordered",
@@ -161,25 +162,25 @@ pub(super) fn describe_outcome(outcome: &Outcome, lines: &[OrderLine]) -> Markup
     }
 }
 
-/// How many are on a page.
+/// Number of rows on a page.
 pub(super) const PAGE: u32 = 50;
 
 /// Maximum number of earlier pages that the address of a page keeps, to go back to.
 const MAX_EARLIER: usize = 20;
 
-/// Which page of a list is shown, as its address says.
+/// The page of a list that the address selects.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PageOf {
-    /// The last of the page before; none on the first page.
+    /// The last row of the previous page; `None` on the first page.
     pub(super) after: Option<String>,
-    /// What `after` was on each page before, each behind a "/".
+    /// The values of `after` on the earlier pages, each behind a "/".
     #[serde(default)]
     back: String,
 }
 
 impl PageOf {
-    /// Draws the ways to the page before and the page after, which begins after `last`. `query` is what else the address of the list,
-    /// `here`, says.
+    /// Draws the links to the previous page and to the next one, which begins after `last`. `query` has the other
+    /// parameters of the list's address, `here`.
     pub(super) fn draw(&self, here: &str, query: &[(&str, &str)], last: Option<&str>) -> Markup {
         let address = |after: &str, back: &str| {
             let mut pairs = form_urlencoded::Serializer::new(String::new());
@@ -210,7 +211,7 @@ impl PageOf {
     }
 }
 
-/// Reads what [`segment`] wrote.
+/// Parses the result of [`segment`].
 fn unescaped(text: &str) -> String {
     form_urlencoded::parse(format!("x={text}").as_bytes())
         .next()
@@ -218,7 +219,7 @@ fn unescaped(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// The last of a page that is full.
+/// Returns the last row of a full page, which the next page continues after.
 pub(super) fn next_cursor<T>(found: &[T]) -> Option<&T> {
     found.last().filter(|_| u32::try_from(found.len()) == Ok(PAGE))
 }

@@ -1,5 +1,5 @@
-//! What was done about an order, by whom and when: its events, each plugin's runs, requests and waits, what vendors sent and what
-//! came of it all, in one line of time. Bodies are not in it.
+//! The timeline of an order: its events, each plugin's runs, requests and waits, webhooks and outcomes, in order of
+//! time. Bodies are not shown.
 
 use std::time::SystemTime;
 
@@ -11,17 +11,17 @@ use maud::{Markup, html};
 
 use super::text::{describe_outcome, event_text, time};
 
-/// One thing that happened.
+/// An entry of the timeline.
 struct TimelineEntry {
     at: SystemTime,
-    /// Is it a step of a job, of interest where something went wrong?
+    /// Whether it is a technical step of a job, which matters only for finding an error.
     is_step: bool,
-    /// The account that did it; `None` for an event of the order.
+    /// The account that acted; `None` for an event of the order.
     account: Option<String>,
     text: Markup,
 }
 
-/// Everything that is known of an order's history.
+/// The records of an order's history.
 pub(super) struct OrderHistory<'a> {
     pub(super) events: &'a [RecordedEvent],
     pub(super) notices: &'a [OrderWebhook],
@@ -34,7 +34,7 @@ pub(super) struct OrderHistory<'a> {
 impl OrderHistory<'_> {
     pub(super) fn render(&self) -> Markup {
         let mut entries = self.entries();
-        // Stable: of one moment, causes stand before what came of them.
+        // A stable sort: causes stay before their effects at the same time.
         entries.sort_by_key(|moment| moment.at);
         let (steps, events): (Vec<TimelineEntry>, Vec<TimelineEntry>) =
             entries.into_iter().partition(|moment| moment.is_step);
@@ -83,7 +83,7 @@ impl OrderHistory<'_> {
                 entries.extend(of_journal(job, *number, records));
             }
         }
-        // What a plugin remembers is between it and itself.
+        // Memos are between a plugin and itself.
         let told = self.outcomes.iter().filter(|said| !matches!(said.outcome, Outcome::Remember(_)));
         entries.extend(told.map(outcome));
         entries.extend(self.jobs.iter().filter_map(end));
@@ -91,7 +91,7 @@ impl OrderHistory<'_> {
     }
 }
 
-/// What happened, the newest first.
+/// Draws the entries, the newest first.
 fn list(entries: &[TimelineEntry]) -> Markup {
     html! {
         ol.timeline {
@@ -105,7 +105,7 @@ fn list(entries: &[TimelineEntry]) -> Markup {
     }
 }
 
-/// What a job came to, when it does not go on by itself.
+/// Returns the end of a job that does not continue without a person.
 fn end(job: &JobDetail) -> Option<TimelineEntry> {
     let event = event_text(&job.summary.kind);
     let text = match job.summary.state {
@@ -146,8 +146,8 @@ fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<TimelineE
                 }
             },
             Entry::Retried { .. } => html! { "Retried" },
-            // What an answer belongs to is told with its request; outcomes are told as they stand; the catalogue and the like are
-            // the job's page's.
+            // A response is shown with its request, an outcome in its own entry; catalog queries and the like are on
+            // the job's page.
             Entry::Responded { .. } | Entry::Returned { .. } | Entry::Emitted { .. } => continue,
         };
         entries.push(TimelineEntry {

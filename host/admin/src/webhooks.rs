@@ -1,4 +1,4 @@
-//! Webhooks: the addresses that vendors are given, and notices that failed.
+//! Webhooks: the URLs for vendors, and failed deliveries.
 
 use std::time::SystemTime;
 

@@ -1,12 +1,14 @@
-//! Adding to a cart over HTTP, on loopback: a built server of its own process, and shoppers in this one, who share its cores.
+//! Load test of adding to a cart over HTTP on loopback. The server runs as its own process and the shoppers in this
+//! one; they share the cores.
 //!
-//! In a closed loop each shopper asks again when he is answered; in an open loop requests come at a fixed rate, whatever becomes of
-//! them, and a latency counts from when the request was to be sent, so that one who waits for a slow answer hides nothing. The
-//! measure is a server in whose place of host and guest there is nothing: bare axum, on the same database, looks the access key up, reads
-//! the request, keeps configuration and picture, asks the catalogue what a plan asks it, and gives an answer that was stored. It has none
-//! of the server's limits, request ids, traces and metrics, which are part of what is measured, and runs in the shoppers' process.
+//! In a closed loop each shopper sends the next request after the response to the last. In an open loop requests start
+//! at a fixed rate, and a latency counts from the scheduled start, so that a slow response cannot hide the requests
+//! that wait behind it. The baseline is a server without host and guest: bare axum on the same database, which looks up
+//! the access key, reads the request, stores configuration and thumbnail, runs the catalog queries of a plan, and sends
+//! a stored response. It has none of the server's limits, request ids, traces and metrics, which are part of the
+//! measurement, and it runs in the shoppers' process.
 
-// Not everything that the tests use of these is used here.
+// This benchmark uses only some of the tests' helpers.
 #[allow(dead_code)]
 #[path = "../tests/http/answer.rs"]
 mod answer;
@@ -40,16 +42,16 @@ pub use answer::Answer;
 use server::Server;
 use shop::{Shop, links};
 
-/// How long each closed loop runs.
+/// Duration of each closed loop.
 const CLOSED: Duration = Duration::from_secs(4);
-/// How long each open loop runs, and with how many connections: more than are ever busy, unless the server falls behind.
+/// Duration of each open loop, and its number of connections: more than are ever busy, unless the server falls behind.
 const OPEN: Duration = Duration::from_secs(5);
 const CONNECTIONS: usize = 64;
-/// How long it is swapped, and how often.
+/// Duration of the loop with version switches, and the interval between two switches.
 const SWAPPED: Duration = Duration::from_secs(8);
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What is asked for.
+/// The request that the loops send.
 #[derive(Clone)]
 struct Asked {
     address: String,
@@ -76,7 +78,7 @@ impl Asked {
         sender
     }
 
-    /// Asks once; was it answered well?
+    /// Sends the request once and returns whether the response was a success.
     async fn ask(&self, sender: &mut SendRequest<Body>) -> bool {
         let request = Request::post(&self.path)
             .header(HOST, &self.address)
@@ -92,7 +94,7 @@ impl Asked {
     }
 }
 
-/// What came of a loop.
+/// The result of a loop.
 #[derive(Default)]
 struct Course {
     times: Vec<Duration>,
@@ -171,7 +173,7 @@ async fn open(asked: &Arc<Asked>, rate: f64) -> Course {
     gathered(all, began).await
 }
 
-/// Starts what stands in the place of the server; gives its address.
+/// Starts the baseline server and returns its address.
 async fn floor(shop: &Shop, told: Value) -> String {
     let store = Store::open(&shop.server.folder.database(), Keyring::new([7; 32])).await.expect("the database");
     let id: ShopId = shop.id.parse().expect("an id");
@@ -201,7 +203,7 @@ async fn floor(shop: &Shop, told: Value) -> String {
     address
 }
 
-/// The same with a swap each second; how many there were.
+/// Runs a closed loop with a version switch each second, and returns its result with the number of switches.
 async fn swapped(shop: &Arc<Shop>, asked: &Arc<Asked>, components: [Value; 2]) -> (Course, usize) {
     let swaps = Arc::new(AtomicUsize::new(0));
     let (shop, count) = (shop.clone(), swaps.clone());
@@ -222,7 +224,7 @@ async fn swapped(shop: &Arc<Shop>, asked: &Arc<Asked>, components: [Value; 2]) -
 
 #[tokio::main]
 async fn main() {
-    // More than is ever asked: what is measured is the server, not its limits.
+    // Above the rate of every loop, so that the benchmark measures the server and not its rate limits.
     let server = Arc::new(Server::new(&["--requests-per-second", "1000000"]));
     let shop = Arc::new(Shop::on(server).await);
     shop.sell().await;

@@ -1,4 +1,4 @@
-//! How a node is to run: by flags, else by the environment, else by a file.
+//! Configuration of a node: flags take precedence over environment variables, which take precedence over a file.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -16,117 +16,126 @@ use url::Url;
 
 use crate::telemetry::LogFormat;
 
-/// Every variable that is read begins so. One that does and is not known is a mistake.
+/// The prefix of every environment variable that is read. A variable with this prefix and an unknown name is an error.
 const PREFIX: &str = "CARTWRIGHT_";
-/// Variables that are no options: the key, and what is logged.
+/// Variables that are not options: the key and the log filter.
 const OTHER_VARIABLES: [&str; 2] = ["CARTWRIGHT_KEY", "CARTWRIGHT_LOG"];
 
-/// What can be set, under the same name as a flag, as a variable and in the file.
+/// All settings. A setting has the same name as flag, as variable and in the file.
 #[derive(Debug, Default, Clone, clap::Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Options {
-    /// The database: `sqlite:path/to/file`, which is made, or `postgres://user@machine/name`.
+    /// The database: `sqlite:path/to/file`, which is created if it does not exist, or `postgres://user@machine/name`.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_DATABASE", hide_env_values = true)]
     database: Option<String>,
-    /// The file of the key that the database's secrets are sealed with; the variable `CARTWRIGHT_KEY` unless given.
+    /// The file with the key that encrypts the database's secrets. Default: the variable `CARTWRIGHT_KEY`.
     #[arg(long, value_name = "FILE", env = "CARTWRIGHT_KEY_FILE")]
     key_file: Option<PathBuf>,
-    /// Where to listen; 127.0.0.1:8080 unless given.
+    /// The address to listen at. Default: 127.0.0.1:8080.
     #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_LISTEN")]
     listen: Option<SocketAddr>,
-    /// What the outside calls this host: vendors' webhooks, documents' links and the admin pages begin with it. It may have a path, as
-    /// https://shop.example/configurator: everything is served below it then, whether a proxy strips the path or passes it on.
+    /// The public URL of this host: vendors' webhook URLs, document URLs and the admin pages begin with it. It may have
+    /// a path, such as https://shop.example/configurator: everything is then served below that path, whether a proxy
+    /// strips the path or passes it on.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_PUBLIC_URL")]
     public_url: Option<BaseUrl>,
-    /// Where to serve the admin pages, and nothing else: an address that only those reach who run shops. They are not served at
-    /// --listen then. At --listen unless given.
+    /// The address that serves the admin pages and nothing else. Only the people who run shops should be able to reach
+    /// it. The pages are then not served at --listen. Default: --listen.
     #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_ADMIN_LISTEN")]
     admin_listen: Option<SocketAddr>,
-    /// What browsers call the address of --admin-listen, where a proxy stands before it; http:// and that address unless given.
+    /// The URL of --admin-listen as browsers see it, if a proxy stands in front of it. Default: http:// and that
+    /// address.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_ADMIN_URL")]
     admin_url: Option<BaseUrl>,
-    /// The folder of compiled components, which only this host may write; nothing is kept unless given.
+    /// The folder of compiled components, which only this host may write to. Default: compiled components are not
+    /// stored.
     #[arg(long, value_name = "FOLDER", env = "CARTWRIGHT_CACHE")]
     cache: Option<PathBuf>,
-    /// The name of the installation, the first part of every reference that vendors see; "local" unless given.
+    /// The name of the installation, which is the first part of every reference that vendors see. Default: "local".
     #[arg(long, value_name = "NAME", env = "CARTWRIGHT_INSTALLATION")]
     installation: Option<String>,
-    /// The name of this node, for logs and jobs; the process's number unless given.
+    /// The name of this node in logs and jobs. Default: the process id.
     #[arg(long, value_name = "NAME", env = "CARTWRIGHT_NODE")]
     node: Option<String>,
-    /// Networks of proxies that are believed when they say who asks (X-Forwarded-For), as 10.0.0.0/8,192.0.2.7. Behind a proxy that
-    /// is not named here, all clients share the limits of one.
+    /// Networks of the proxies whose X-Forwarded-For header is trusted, such as 10.0.0.0/8,192.0.2.7. Behind a proxy
+    /// that is not listed here, all clients share the limits of a single client.
     #[arg(long, value_name = "NETWORK", env = "CARTWRIGHT_PROXIES", value_delimiter = ',')]
     proxies: Option<Vec<IpNet>>,
-    /// Maximum requests per second with one access key, at each node; 1000 unless given.
+    /// Maximum requests per second with one access key, at each node. Default: 1000.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_REQUESTS_PER_SECOND")]
     requests_per_second: Option<NonZeroU32>,
-    /// Maximum requests per second from one client address (IPv6: a /64 network) with storefronts' keys, and twice as many at once;
-    /// a quarter of --requests-per-second unless given, at most 100. What is refused here does not count against the key.
+    /// Maximum requests per second from one client address (IPv6: a /64 network) with storefront keys, with bursts of
+    /// twice as many. A request that is rejected here does not count against the key. Default: a quarter of
+    /// --requests-per-second, at most 100.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_CLIENT_REQUESTS_PER_SECOND")]
     client_requests_per_second: Option<NonZeroU32>,
-    /// Maximum requests per second to one webhook of an account, at each node, and four times as many at once; 50 unless given. What
-    /// is over it is answered 429 with Retry-After, before its body is read.
+    /// Maximum requests per second to one webhook of an account, at each node, with bursts of four times as many.
+    /// Further requests get status 429 with Retry-After before their body is read. Default: 50.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_WEBHOOK_REQUESTS_PER_SECOND")]
     webhook_requests_per_second: Option<NonZeroU32>,
-    /// Maximum wrong access keys per minute from one address; 20 unless given.
+    /// Maximum wrong access keys per minute from one address. Default: 20.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_FAILED_KEYS_PER_MINUTE")]
     failed_keys_per_minute: Option<NonZeroU32>,
-    /// Maximum open connections; 768 unless given, a quarter of them for proxies alone if --proxies is given. On a full node the
-    /// address with the most connections that have no request in progress gives one up to a new connection; when there is none to
-    /// give up, the new one is answered 503 and closed. The process must be allowed about 200 descriptors more (ulimit -n).
+    /// Maximum open connections. If --proxies is given, a quarter of them is reserved for proxies. When a node is full,
+    /// the address with the most connections loses one without a request in progress to the new connection; if there is
+    /// none, the new connection gets status 503 and is closed. The process needs about 200 file descriptors more than
+    /// this (ulimit -n). Default: 768.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_MAX_CONNECTIONS")]
     max_connections: Option<NonZeroU32>,
-    /// Maximum open connections from one address (IPv6: a /64 network) that is not a proxy's (--proxies); 128 unless given.
+    /// Maximum open connections from one address (IPv6: a /64 network) that is not a proxy's (--proxies). Default: 128.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_MAX_CONNECTIONS_PER_ADDRESS")]
     max_connections_per_address: Option<NonZeroU32>,
-    /// Largest body of a request with a storefront's key, in bytes; 2097152 (2 MiB) unless given, and a shop may be given its own.
-    /// Others may have 16777216 bytes (16 MiB), a webhook 4194304 (4 MiB), a component 134217728 (128 MiB).
+    /// Maximum size of a request body with a storefront key, in bytes. A shop may have its own limit. Other bodies may
+    /// have 16777216 bytes (16 MiB), a webhook 4194304 (4 MiB), a component 134217728 (128 MiB). Default: 2097152 (2
+    /// MiB).
     #[arg(long, value_name = "BYTES", env = "CARTWRIGHT_MAX_STOREFRONT_BODY_BYTES")]
     max_storefront_body_bytes: Option<NonZeroU32>,
-    /// Maximum bytes of the bodies of all requests in progress; 268435456 (256 MiB) unless given. Storefronts and webhooks share half
-    /// of it, one shop's storefronts a quarter, one client address an eighth. A body for which there is no room is answered 503.
+    /// Maximum size of the bodies of all requests in progress together, in bytes. Storefronts and webhooks share half
+    /// of it; the storefronts of one shop get a quarter, and one client address an eighth. A body that does not fit
+    /// gets status 503. Default: 268435456 (256 MiB).
     #[arg(long, value_name = "BYTES", env = "CARTWRIGHT_MAX_BODY_BYTES_IN_FLIGHT")]
     max_body_bytes_in_flight: Option<NonZeroU32>,
-    /// How many requests a second are sent to each vendor's server for each shop, after a burst of twice as many; 10 unless given. An
-    /// account may be granted another number.
+    /// Maximum requests per second to each vendor's server for each shop, after a burst of twice as many. An account
+    /// may be granted another rate. Default: 10.
     #[arg(long, value_name = "NUMBER", env = "CARTWRIGHT_VENDOR_REQUESTS_PER_SECOND")]
     vendor_requests_per_second: Option<NonZeroU32>,
-    /// The quota of each shop, in MiB, of what its carts leave here and no order owns: configurations and their pictures; 1024 unless
-    /// given. When it is full, what was used longest ago goes, of the visitors first who hold most.
+    /// The quota of each shop for cart data that no order owns (configurations and their pictures), in MiB. When it is
+    /// full, the least recently used data is deleted, beginning with the visitors that store most. Default: 1024.
     #[arg(long, value_name = "MIB", env = "CARTWRIGHT_CART_QUOTA_MIB")]
     cart_quota_mib: Option<CartQuota>,
-    /// The quota of each account, in MiB, of what is kept of the notices that its webhooks were sent; 256 unless given. When it is full,
-    /// bodies of those that were answered go, the oldest first; when only others are left, new ones are answered 503 with Retry-After
-    /// until those are answered or past their time.
+    /// The quota of each account for stored webhook deliveries, in MiB. When it is full, the bodies of answered
+    /// deliveries are deleted, the oldest first; when only unanswered ones are left, new deliveries get status 503 with
+    /// Retry-After until those are answered or expire. Default: 256.
     #[arg(long, value_name = "MIB", env = "CARTWRIGHT_WEBHOOK_QUOTA_MIB")]
     webhook_quota_mib: Option<WebhookQuota>,
-    /// For how many seconds a node that was told to stop goes on taking requests, while /health/ready answers 503 so that none are sent
-    /// to it any more: longer than whoever asks there waits between two times. 2 unless given.
+    /// How many seconds a node keeps accepting requests after it received a stop signal. Meanwhile /health/ready
+    /// answers 503, so that load balancers stop sending requests; choose more than the interval of their health checks.
+    /// Default: 2.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_DELAY_SECONDS")]
     drain_delay_seconds: Option<u64>,
-    /// For how many seconds work in progress may end after that; 30 unless given.
+    /// How many seconds the work in progress then has to finish. Default: 30.
     #[arg(long, value_name = "SECONDS", env = "CARTWRIGHT_DRAIN_TIMEOUT_SECONDS")]
     drain_timeout_seconds: Option<u64>,
-    /// Where metrics are served, at /metrics and without a key: an address that only those reach who collect them. Nowhere unless
-    /// given.
+    /// The address that serves metrics at /metrics, without a key. Only the metrics collector should be able to reach
+    /// it. Default: metrics are not served.
     #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_METRICS_LISTEN")]
     metrics_listen: Option<SocketAddr>,
-    /// How lines are logged to standard error; as text unless given. `CARTWRIGHT_LOG` says what is.
+    /// The format of log lines on standard error. `CARTWRIGHT_LOG` selects what is logged. Default: text.
     #[arg(long, value_name = "FORMAT", env = "CARTWRIGHT_LOG_FORMAT")]
     log_format: Option<LogFormat>,
-    /// The collector that traces are sent to by OTLP over HTTP, as http://localhost:4318; none unless given. The headers that it asks
-    /// for, and which traces are sampled, are set by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER).
+    /// The collector that receives traces by OTLP over HTTP, such as http://localhost:4318. OpenTelemetry's own
+    /// variables set its headers and the sampling (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER). Default: traces
+    /// are not sent.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_OTLP_ENDPOINT")]
     otlp_endpoint: Option<Url>,
 }
 
-/// At least some of the largest configurations with all their pictures.
+/// Has room for several configurations of the maximum size with all their pictures.
 type CartQuota = QuotaMib<128>;
-/// At least some of the largest webhooks.
+/// Has room for several webhooks of the maximum size.
 type WebhookQuota = QuotaMib<16>;
 
-/// A quota of bytes, given in MiB: `MIN` or more.
+/// A quota in MiB, of at least `MIN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u32")]
 struct QuotaMib<const MIN: u32>(u32);
@@ -143,7 +152,7 @@ impl<const MIN: u32> TryFrom<u32> for QuotaMib<MIN> {
     fn try_from(mib: u32) -> Result<Self, String> {
         match mib {
             mib if mib >= MIN => Ok(Self(mib)),
-            mib => Err(format!("a quota of {mib} MiB is too small; give {MIN} or more")),
+            mib => Err(format!("a quota of {mib} MiB is too small; the minimum is {MIN}")),
         }
     }
 }
@@ -156,7 +165,7 @@ impl<const MIN: u32> FromStr for QuotaMib<MIN> {
     }
 }
 
-/// How a node runs.
+/// The complete configuration of a node.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) database: String,
@@ -181,27 +190,26 @@ pub(crate) struct Config {
 }
 
 impl Options {
-    /// What holds, with the file's values where neither a flag nor a variable says anything.
+    /// Returns the configuration, with the file's values where neither a flag nor a variable sets one.
     pub(crate) fn with_file(self, file: Option<&Path>) -> anyhow::Result<Config> {
         let file = match file {
             None => Self::default(),
             Some(path) => {
                 let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("the configuration {} cannot be read", path.display()))?;
-                toml::from_str(&text)
-                    .with_context(|| format!("the configuration {} is not as it must be", path.display()))?
+                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("the configuration {} is invalid", path.display()))?
             }
         };
         let database = self.database.or(file.database).context(
-            "no database is named: --database sqlite:cartwright.db, CARTWRIGHT_DATABASE, or `database` in the file",
+            "no database is configured; set --database sqlite:cartwright.db, CARTWRIGHT_DATABASE, or `database` in the file",
         )?;
         let (admin_listen, admin_url) = (self.admin_listen.or(file.admin_listen), self.admin_url.or(file.admin_url));
         if admin_url.is_some() && admin_listen.is_none() {
-            bail!("--admin-url says what browsers call the address of --admin-listen; give that too");
+            bail!("--admin-url needs --admin-listen; set both");
         }
         let otlp_endpoint = self.otlp_endpoint.or(file.otlp_endpoint);
         if let Some(url) = otlp_endpoint.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
-            bail!("the OTLP endpoint {url} is neither http nor https");
+            bail!("the OTLP endpoint {url} must be an http or https URL");
         }
         let usual = LimitSettings::default();
         let requests_per_second =
@@ -267,7 +275,7 @@ impl Options {
     }
 }
 
-/// Refuses variables that look like ours and are none: a slip in a name would go unseen.
+/// Rejects variables that have our prefix and an unknown name: a misspelt name would otherwise be ignored silently.
 pub(crate) fn check_environment(command: &clap::Command) -> anyhow::Result<()> {
     let known: Vec<String> = command
         .get_arguments()
@@ -277,7 +285,7 @@ pub(crate) fn check_environment(command: &clap::Command) -> anyhow::Result<()> {
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
         if !known.iter().any(|known| known == name) {
-            bail!("there is no setting {name}; there are: {}", known.join(", "));
+            bail!("unknown setting {name}; known settings: {}", known.join(", "));
         }
     }
     Ok(())

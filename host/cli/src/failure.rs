@@ -1,10 +1,10 @@
-//! Why a command did not do what it was asked to, as JSON on standard error.
+//! The error of a command, printed as JSON on standard error.
 
 use cartwright::{CartError, SetupError};
 use cartwright_service::grants;
 use serde_json::{Value, json};
 
-/// A mistake in a file, or what the host says.
+/// An error in a file, or an error that the host returns.
 pub(crate) enum Failure {
     Cart(Box<CartError>),
     Files(anyhow::Error),
@@ -32,7 +32,7 @@ impl From<anyhow::Error> for Failure {
 }
 
 impl Failure {
-    /// The typed error with its text, and with what would allow it where it is a grant that is missing.
+    /// Returns the typed error with its message. For a missing grant it also suggests the flag that adds it.
     pub(crate) fn typed(&self) -> serde_json::Result<Value> {
         let mut typed = match self {
             Self::Cart(error) => {

@@ -1,4 +1,4 @@
-//! The files that a command is given: JSON, and the catalogue of a shop.
+//! The files that a command reads: JSON, and a shop's catalog.
 
 use std::path::Path;
 
@@ -10,37 +10,37 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A file's JSON.
+/// Reads a JSON file.
 pub(crate) fn json_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     read(path, |text| Ok(serde_json::from_str(text)?))
 }
 
-/// The same, [`parse_strict`].
+/// Reads a JSON file with [`parse_strict`].
 pub(crate) fn strict_json_file<T: DeserializeOwned + Serialize>(path: &Path) -> anyhow::Result<T> {
     read(path, parse_strict)
 }
 
 fn read<T>(path: &Path, taken: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    taken(&text).with_context(|| format!("{} is not what is wanted", path.display()))
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    taken(&text).with_context(|| format!("{} is invalid", path.display()))
 }
 
-/// JSON of one of the contract's types, with nothing beside it. The types themselves pass over members that they do not know, so that a
-/// host can read what a later version wrote; whoever writes one by hand has misspelt it.
+/// Parses JSON of one of the contract's types, and rejects unknown members. The types themselves ignore them, so that a
+/// host can read what a later version wrote; in a file written by hand an unknown member is a misspelling.
 ///
 /// # Errors
-/// What is missing or of another type, and the path of every member that is not the type's.
+/// A missing member, a member of another type, or the path of every unknown member.
 pub(crate) fn parse_strict<T: DeserializeOwned + Serialize>(text: &str) -> anyhow::Result<T> {
     let taken: T = serde_json::from_str(text)?;
     let mut unknown = Vec::new();
     unknown_members(&serde_json::from_str(text)?, &serde_json::to_value(&taken)?, "", &mut unknown);
     match unknown.is_empty() {
         true => Ok(taken),
-        false => bail!("there is no {}: see wit/types.wit, in JSON names are in snake_case", unknown.join(", ")),
+        false => bail!("unknown member {}: see wit/types.wit; member names are in snake_case", unknown.join(", ")),
     }
 }
 
-/// What of `given` is not in what was `taken` of it.
+/// Collects the paths of the members of `given` that parsing did not read into `taken`.
 fn unknown_members(given: &Value, taken: &Value, path: &str, unknown: &mut Vec<String>) {
     match (given, taken) {
         (Value::Object(given), Value::Object(taken)) => {
@@ -61,7 +61,7 @@ fn unknown_members(given: &Value, taken: &Value, path: &str, unknown: &mut Vec<S
     }
 }
 
-/// The shop's currency and variants.
+/// The currency and the variants of a shop.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Catalog {
@@ -78,13 +78,13 @@ pub(crate) struct Catalog {
 #[serde(deny_unknown_fields)]
 struct VariantEntry {
     sku: String,
-    /// The SKU, unless given.
+    /// The product id. Default: the SKU.
     product: Option<String>,
-    /// The SKU, unless given.
+    /// The variant id. Default: the SKU.
     id: Option<String>,
-    /// The SKU, unless given.
+    /// The title. Default: the SKU.
     title: Option<String>,
-    /// As it is typed, see [`typed::amount`].
+    /// The price as a merchant types it, see [`typed::amount`].
     price: Option<String>,
     #[serde(default = "yes")]
     purchasable: bool,
@@ -102,12 +102,12 @@ fn one() -> u32 {
 }
 
 impl Catalog {
-    /// A shop that sells nothing.
+    /// Returns a catalog without variants.
     pub(crate) fn empty(currency: String, scale: u8, locale: String) -> Self {
         Self { currency, scale, locale: Some(locale), prices_include_tax: false, variants: Vec::new() }
     }
 
-    /// What the shop sells.
+    /// Returns the variants.
     pub(crate) fn variants(&self) -> anyhow::Result<Vec<VariantInfo>> {
         self.variants
             .iter()
@@ -133,11 +133,11 @@ impl Catalog {
             .collect()
     }
 
-    /// The shop.
+    /// Returns the shop.
     pub(crate) fn shop(&self) -> anyhow::Result<Shop> {
-        // Seals of one run mean nothing to the next.
+        // A random key suffices: no later run checks the seals of this one.
         let mut key = [0; 32];
-        getrandom::fill(&mut key).context("no random numbers can be had")?;
+        getrandom::fill(&mut key).context("cannot get random numbers")?;
         Ok(Shop {
             id: "shop".parse()?,
             currency: self.currency.clone(),

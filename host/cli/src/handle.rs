@@ -1,4 +1,4 @@
-//! `cartwright handle`: an order hook, on files.
+//! `cartwright handle`: runs an order hook on files.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,13 +20,13 @@ use url::Url;
 use crate::failure::Failure;
 use crate::files::{Catalog, json_file, parse_strict, strict_json_file};
 
-/// So often a hook may return `again`: one that asks for ever is stopped.
+/// Maximum number of rounds, so that a hook that returns `again` every time is stopped.
 const MAX_ROUNDS: usize = 100;
 
-/// Hand an order event to a plugin's order hook, as a shop would, and say what came of it.
+/// Send an order event to a plugin's order hook, as a shop would, and print its outcomes.
 ///
-/// The hook runs in a journal, but in memory; what it waits for is over at once, on a simulated clock. Its requests are real: it
-/// reaches the servers that are granted here, and nothing is granted unless it is named. Prints the outcomes and exits with 0, or
+/// The hook runs with a journal in memory, and its waits end at once on a simulated clock. Its requests are real: it
+/// reaches the servers that --grant names, and nothing is granted by default. Prints the outcomes and exits with 0, or
 /// prints the typed error as JSON on standard error and exits with 1.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -41,28 +41,28 @@ pub(crate) struct Arguments {
     /// The plugin: a component's file, or `expivi` or `twikit`.
     #[arg(long)]
     plugin: String,
-    /// The account's settings.
+    /// The file of the account's settings.
     #[arg(long)]
     settings: PathBuf,
-    /// The order as it is now.
+    /// The file of the order in its current state.
     #[arg(long)]
     order: PathBuf,
-    /// What happened: `placed`, `paid`, `released`, `changed`, `cancelled`, … One that says more has it behind a "=":
-    /// `scheduled=nightly`, or JSON.
+    /// The order event: `placed`, `paid`, `released`, `changed`, `cancelled`, … An event with a payload has it after a
+    /// "=", as text or JSON: `scheduled=nightly`.
     #[arg(long, default_value = "released", value_parser = kind)]
     event: EventKind,
-    /// A raw configuration that a line of the order names by its digest.
+    /// The file of a raw configuration that a line of the order names by its digest.
     #[arg(long)]
     configuration: Vec<PathBuf>,
-    /// Grant the hook what it asks for: a host, `http://` and a host without TLS, a network, or `personal-data`, without which
-    /// it sees no address.
+    /// A grant for the hook: a host, `http://` and a host without TLS, a network, or `personal-data`, without which it
+    /// sees no address.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<Grant>,
-    /// Ask this server instead of the vendor's: sets the setting that the plugin's first host is named by, and allows the
-    /// address, without TLS too.
+    /// The server to use instead of the vendor's. Sets the setting that determines the plugin's first host, and allows
+    /// the address, without TLS too.
     #[arg(long)]
     vendor_url: Option<Url>,
-    /// Show the journal, request by request, and what the plugin logged; of a hook that fails, too.
+    /// Print the journal request by request, and the plugin's log, also if the hook fails.
     #[arg(long)]
     explain: bool,
     /// Print everything as JSON.
@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A kind of event as the contract spells it.
+/// Parses a kind of event in the contract's spelling.
 fn kind(text: &str) -> Result<EventKind, String> {
     let (name, kind) = match text.split_once('=') {
         None => (text, json!(text)),
@@ -80,14 +80,14 @@ fn kind(text: &str) -> Result<EventKind, String> {
     };
     parse_strict(&kind.to_string()).map_err(|error| match payload_hint(name) {
         Some(example) if name == text => {
-            format!("it says more, behind a \"=\"; for example: --event '{name}={example}'")
+            format!("this event has a payload after a \"=\"; for example: --event '{name}={example}'")
         }
         Some(example) => format!("{error}; for example: --event '{name}={example}'"),
         None => error.to_string(),
     })
 }
 
-/// What a kind of event that says more may say.
+/// Returns an example of the payload of a kind of event, for those that have one.
 fn payload_hint(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "refunded" => r#"{"lines":[{"line":"1","quantity":1}],"amount":null}"#,
@@ -99,11 +99,11 @@ fn payload_hint(kind: &str) -> Option<&'static str> {
     })
 }
 
-/// What is there to look at, however it ended.
+/// Everything that a run can show, whether it succeeded or failed.
 #[derive(Default)]
 struct HandleRun {
     clock: Arc<SimulatedClock>,
-    /// One for each round.
+    /// One journal for each round.
     journals: Vec<Arc<MemoryJournal>>,
     log: Vec<LogLine>,
 }
@@ -131,12 +131,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         print_line!("{}", describe_outcome(outcome));
     }
     if outcomes.is_empty() {
-        print_line!("nothing came of it");
+        print_line!("no outcomes");
     }
     let waits = run.clock.slept();
     if !waits.is_empty() {
         let seconds: u64 = waits.iter().map(|seconds| u64::from(*seconds)).sum();
-        print_line!("{} waits of {seconds} s in all were skipped, on a simulated clock", waits.len());
+        print_line!("skipped {} waits of {seconds} s in total on a simulated clock", waits.len());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -148,15 +148,15 @@ async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failur
     if let Some(cache) = source::cache() {
         builder = builder.cache(cache);
     }
-    let host = builder.start().context("the host cannot be started")?;
+    let host = builder.start().context("cannot start the host")?;
     let plugin = source::install(&host, &arguments.plugin).await?;
     let total = &order.total;
     let shop = Catalog::empty(total.currency.clone(), total.scale, order.locale.clone()).shop()?;
     let id = shop.id.clone();
     host.add_shop(shop)?;
     for path in &arguments.configuration {
-        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        blobs.put(&id, bytes, "application/json").await.context("the configuration is not kept")?;
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        blobs.put(&id, bytes, "application/json").await.context("cannot store the configuration")?;
     }
     let mut settings: Map<String, Value> = json_file(&arguments.settings)?;
     if let Some(url) = &arguments.vendor_url {
@@ -203,7 +203,7 @@ async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failur
 }
 
 fn outcomes(run: &HandleRun) -> Vec<Outcome> {
-    // The last journal knows what was said in those before it.
+    // The last journal contains the outcomes of all earlier ones.
     run.journals.last().map(|journal| journal.outcomes()).unwrap_or_default()
 }
 
@@ -233,7 +233,7 @@ fn explain(run: &HandleRun) {
     }
 }
 
-/// An entry of the journal in a line; what a wait woke from and what a retry kept is nobody's question here.
+/// Formats an entry of the journal as one line, without wake-ups and retries.
 fn entry(entry: &Entry) -> Option<String> {
     Some(match entry {
         Entry::RunStart(_) => "the hook begins".to_owned(),
@@ -257,7 +257,7 @@ fn entry(entry: &Entry) -> Option<String> {
     })
 }
 
-/// An outcome: its case and what it holds.
+/// Formats an outcome: its case and its content.
 fn describe_outcome(outcome: &Outcome) -> String {
     match json!(outcome) {
         Value::Object(case) => case.iter().map(|(name, held)| format!("{name} {}", short(&held.to_string()))).collect(),
@@ -265,7 +265,7 @@ fn describe_outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// Enough of a text to know it again.
+/// Shortens a text to a recognizable beginning.
 fn short(text: &str) -> String {
     const MAX_CHARS: usize = 200;
     let excerpt: String = text.chars().take(MAX_CHARS).collect();

@@ -1,4 +1,4 @@
-//! `cartwright inspect`: what a plugin is, before anybody grants it anything.
+//! `cartwright inspect`: describes a plugin before any grant.
 
 use std::process::ExitCode;
 
@@ -7,14 +7,14 @@ use cartwright::webhook::form_value;
 use cartwright::{Capability, Cartwright, PluginVersion};
 use cartwright_service::source;
 
-/// Show what a plugin is: identity, digest, worlds, imports, hosts, strategies, settings.
+/// Show what a plugin is: metadata, digest, worlds, imports, hosts, strategies, settings.
 ///
-/// Installs the component in a sandbox where every import is denied, and asks it about itself. Nothing is granted and nothing is
-/// kept but the compiled form.
+/// Installs the component in a sandbox that denies every import, and calls its metadata function. Nothing is granted,
+/// and nothing is stored but the compiled form.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  cartwright inspect expivi\n  cartwright inspect my-strategy.wasm --json")]
 pub(crate) struct Arguments {
-    /// A component's file, or `expivi` or `twikit` for the bundled ones.
+    /// A component's file, or `expivi` or `twikit` for the bundled plugins.
     plugin: String,
     /// Print JSON.
     #[arg(long)]
@@ -51,7 +51,7 @@ fn list(values: &[String]) -> String {
     if values.is_empty() { "none".to_owned() } else { values.join(", ") }
 }
 
-/// What else there is to know of a field before it is filled in.
+/// Returns notes on a field that help to fill it in.
 fn field_notes(field: &Field) -> Vec<String> {
     let mut field_notes = Vec::new();
     match &field.choices {
@@ -60,10 +60,10 @@ fn field_notes(field: &Field) -> Vec<String> {
             let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
             field_notes.push(format!("one of {}", values.join(", ")));
         }
-        ChoiceSource::Dynamic => field_notes.push("one of what the vendor's server offers".to_owned()),
+        ChoiceSource::Dynamic => field_notes.push("one of the choices of the vendor's server".to_owned()),
     }
     if let Some(default) = field.default.as_ref().and_then(form_value) {
-        // A text as it is, anything else as it stands in the settings file.
+        // A text without quotes, any other value as the settings file spells it.
         let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
         field_notes.push(format!("default {default}"));
     }
@@ -72,10 +72,10 @@ fn field_notes(field: &Field) -> Vec<String> {
     }
     if field.kind == "secret" {
         let hosts = match field.hosts.is_empty() {
-            true => "nobody; it only makes digests".to_owned(),
+            true => "never sent; it only signs".to_owned(),
             false => field.hosts.join(", "),
         };
-        field_notes.push(format!("sent to {hosts}"));
+        field_notes.push(format!("only sent to {hosts}"));
     }
     field_notes
 }
@@ -109,7 +109,7 @@ fn print(plugin: &PluginVersion) {
             marks.push("per product");
         }
         if field.vendor_may_push {
-            marks.push("vendor may push");
+            marks.push("vendor can change");
         }
         let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
         print_line!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);

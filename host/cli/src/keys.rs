@@ -1,4 +1,4 @@
-//! `cartwright keys`: access keys of a host's database. The first one is made here; the others over HTTP as well.
+//! `cartwright keys`: access keys of a host's database. The first key is created here; further ones also over HTTP.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use crate::desk::{Actor, Database};
 
-/// Make, list and revoke access keys.
+/// Create, list and revoke access keys.
 #[derive(clap::Args)]
 pub(crate) struct Keys {
     #[command(subcommand)]
@@ -26,35 +26,35 @@ enum Command {
     Revoke(Revoke),
 }
 
-/// What a key is for.
+/// The role of a key.
 #[derive(Clone, Copy, ValueEnum)]
 enum RoleName {
-    /// A shop's pages: configurators and adding to the cart. Everybody may read such a key.
+    /// For a shop's pages: configurators and adding to the cart. Such a key is public.
     Storefront,
-    /// The platform's server: orders and prices, of one shop or of all.
+    /// For the platform's server: orders and prices, of one shop or of all.
     Backend,
-    /// Who sets a shop up.
+    /// For the person who sets a shop up.
     Integrator,
-    /// Who runs the installation.
+    /// For the person who runs the installation.
     Admin,
 }
 
-/// Make an access key. It is printed now and shown never again.
+/// Create an access key and print it. It is not shown again.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  cartwright keys make --role backend --label webshop --database sqlite:cartwright.db --key-file cartwright.key"
 )]
 struct Create {
-    /// What it is for.
+    /// The role of the key.
     #[arg(long)]
     role: RoleName,
-    /// The shop that it is bound to; storefront and integrator need one.
+    /// The shop that the key is bound to. The roles storefront and integrator need one.
     #[arg(long)]
     shop: Option<ShopId>,
-    /// What people call it.
+    /// A label for people.
     #[arg(long)]
     label: String,
-    /// Where it may be used from, such as 192.0.2.0/24; anywhere unless given.
+    /// The networks that the key may be used from, such as 192.0.2.0/24. Default: any.
     #[arg(long = "network", value_name = "NETWORK")]
     networks: Vec<IpNet>,
     #[command(flatten)]
@@ -70,10 +70,10 @@ struct List {
     database: Database,
 }
 
-/// End an access key at once.
+/// Revoke an access key at once.
 #[derive(clap::Args)]
 struct Revoke {
-    /// Its id, as `keys list` prints it.
+    /// The id of the key, as `keys list` prints it.
     key: String,
     #[command(flatten)]
     database: Database,
@@ -90,11 +90,12 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
                 (RoleName::Integrator, Some(shop)) => Role::Integrator { shop },
                 (RoleName::Backend, shop) => Role::Backend { shop },
                 (RoleName::Admin, None) => Role::Admin,
-                (RoleName::Admin, Some(_)) => bail!("an admin's key is for every shop; leave --shop out"),
-                (_, None) => bail!("this role is bound to a shop; name it with --shop"),
+                (RoleName::Admin, Some(_)) => bail!("an admin key is valid for every shop; omit --shop"),
+                (_, None) => bail!("this role is bound to a shop; set --shop"),
             };
             let key = NewAccessKey { role, label, networks, expires: None };
-            // The first key of an installation is made before anything is served.
+            // The first key of an installation is created before the first node starts, so the database may not exist
+            // yet.
             let store = database.open_or_create().await?;
             let made = store.access().create_access_key(&key, &actor.name(), now).await;
             let (_, text) = made.map_err(|error| match error {

@@ -1,10 +1,10 @@
-//! The command `cartwright`: reads its arguments, runs the command that they name, and says how it ended. Each command is a module with
-//! its `Arguments` and its `run`.
+//! The command `cartwright`: parses its arguments, runs the subcommand and reports the result. Each subcommand is a
+//! module with its `Arguments` and its `run`.
 
-// `say!` knows what to do when nobody reads any more.
+// Output goes through `print_line!`, which handles a closed standard output.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-/// Says a line on standard output; ends the command when that cannot be done.
+/// Prints a line on standard output, and ends the command if standard output is closed.
 macro_rules! print_line {
     ($($text:tt)*) => { cartwright_service::output::line(format_args!($($text)*)) };
 }
@@ -25,10 +25,10 @@ use std::process::ExitCode;
 use cartwright_service::output;
 use clap::{Parser, Subcommand};
 
-/// Hosts configurator vendors as WASI components.
+/// Hosts product configurators as WASI components.
 ///
-/// A shop sells things that people configure in 3D; the configurator belongs to a vendor. Each vendor is one component that
-/// turns what its configurator saved into cart lines, and hands paid orders to production.
+/// A shop sells products that shoppers configure in 3D, with a configurator that belongs to a vendor. Each vendor's
+/// plugin is one component, which turns saved configurations into cart lines and hands paid orders to production.
 ///
 #[cfg_attr(
     feature = "demo",
@@ -37,7 +37,7 @@ use clap::{Parser, Subcommand};
 )]
 #[cfg_attr(
     not(feature = "demo"),
-    doc = "Look at a plugin with `cartwright inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright handle`."
+    doc = "Inspect a plugin with `cartwright inspect expivi`, and try one on your own files with `cartwright plan` and `cartwright handle`."
 )]
 #[derive(Parser)]
 #[command(name = "cartwright", version, max_term_width = 100)]
@@ -62,7 +62,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    // A node logs as its configuration says, which it reads first.
+    // `serve` sets up logging itself, after it has read its configuration.
     if !matches!(command, Command::Serve(_)) {
         telemetry::log();
     }
@@ -81,7 +81,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::print_error(&format!("error: {error:#}"));
-            output::print_error("help: `cartwright help` shows every command and what it wants");
+            output::print_error("help: `cartwright help` lists the commands and their arguments");
             ExitCode::FAILURE
         }
     }

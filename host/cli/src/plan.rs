@@ -1,4 +1,4 @@
-//! `cartwright plan`: the way into the cart, on files.
+//! `cartwright plan`: runs the plan pipeline on files.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,57 +38,57 @@ pub(crate) struct Arguments {
     /// The vendor's plugin: a component's file, or `expivi` or `twikit`.
     #[arg(long)]
     plugin: String,
-    /// The account's settings.
+    /// The file of the account's settings.
     #[arg(long)]
     settings: PathBuf,
-    /// The link between the shop's product and the vendor's.
+    /// The file of the product link.
     #[arg(long)]
     association: PathBuf,
-    /// The shop's currency and variants.
+    /// The file of the shop's currency and variants.
     #[arg(long)]
     catalog: PathBuf,
-    /// The raw configuration.
+    /// The file of the raw configuration.
     #[arg(long)]
     configuration: PathBuf,
     /// One of the plugin's strategies, or the file of a cart-strategy component.
     #[arg(long)]
     strategy: Option<String>,
-    /// The settings of a strategy that is a component of its own: those that a product may override are the link's, as its
-    /// `strategy_settings` are, and the rest its account's.
+    /// The file of the settings of a separate strategy component. Settings that a product may override belong to the
+    /// link, like its `strategy_settings`; the others belong to the strategy's account.
     #[arg(long, requires = "strategy")]
     strategy_settings: Option<PathBuf>,
     /// The id of the variant that the shopper chose before configuring.
     #[arg(long)]
     variant: Option<String>,
-    /// How many; when a line is replaced, as many as before unless said.
+    /// The quantity. Default: 1, or with --replace the quantity of the replaced line.
     #[arg(long)]
     quantity: Option<u32>,
-    /// Put it in the place of the line with this key, or the beginning of one, which --cart holds, instead of adding it.
+    /// Replace the line of --cart with this key, or with a key that begins so, instead of adding a line.
     #[arg(long, value_name = "KEY", requires = "cart")]
     replace: Option<String>,
-    /// Grant what was refused: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without TLS, or a network. The
-    /// hosts that the plugin declares are granted already.
+    /// A grant that a previous run lacked: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without
+    /// TLS, or a network. The hosts that the plugin declares are already granted.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<Grant>,
-    /// Ask for an offer instead of buying.
+    /// Request a quote instead of buying.
     #[arg(long, conflicts_with = "replace")]
     quote: bool,
-    /// The cart as it is.
+    /// The file of the existing cart.
     #[arg(long)]
     cart: Option<PathBuf>,
-    /// Ask this server instead of the vendor's: sets the setting that the plugin's first host is named by, and allows the
-    /// address, without TLS too.
+    /// The server to use instead of the vendor's. Sets the setting that determines the plugin's first host, and allows
+    /// the address, without TLS too.
     #[arg(long)]
     vendor_url: Option<Url>,
-    /// Show each stage on the way, with what the plugins logged; of a plan that fails, up to where it failed.
+    /// Print each stage with the plugins' logs. If the plan fails, up to the stage that failed.
     #[arg(long)]
     explain: bool,
-    /// Print the whole result as JSON, stages too; those of a plan that fails stand in its error.
+    /// Print the whole result as JSON, with its stages. If the plan fails, the error contains them.
     #[arg(long)]
     json: bool,
 }
 
-/// A cart: its lines, or the plan that made it from nothing.
+/// An existing cart: its lines, or the plan that created it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ExistingCart {
@@ -124,7 +124,7 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
     if let Some(cache) = source::cache() {
         builder = builder.cache(cache);
     }
-    let host = builder.start().context("the host cannot be started")?;
+    let host = builder.start().context("cannot start the host")?;
     let plugin = source::install(&host, &arguments.plugin).await?;
 
     let shop = catalog.shop()?;
@@ -143,7 +143,7 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
     let mut link: Map<String, Value> = json_file(&arguments.association)?;
     link.insert("account".to_owned(), json!(account));
     let mut link: ProductLink = serde_json::from_value(Value::Object(link))
-        .with_context(|| format!("{} is no association", arguments.association.display()))?;
+        .with_context(|| format!("{} is not a product link", arguments.association.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
     host.link(&id, &[link]).await?;
@@ -160,7 +160,7 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
         None => Vec::new(),
     };
     let configuration = std::fs::read(&arguments.configuration)
-        .with_context(|| format!("{} cannot be read", arguments.configuration.display()))?;
+        .with_context(|| format!("cannot read {}", arguments.configuration.display()))?;
     let add = AddToCart {
         product,
         configuration: Some(configuration),
@@ -181,18 +181,18 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
     })
 }
 
-/// The key of the one line whose key begins so.
+/// Returns the key of the only line whose key begins with `begins`.
 fn resolve_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
     let mut found = lines.iter().filter(|line| line.parent.is_none() && line.key.starts_with(begins));
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => anyhow::bail!("several lines of the cart have keys that begin with {begins:?}"),
         (Some(line), None) => Ok(line.key.clone()),
-        // The host says that there is no such line.
+        // The host reports that the line does not exist.
         (None, _) => Ok(begins.to_owned()),
     }
 }
 
-/// The strategy by name, or a component that is set up beside the vendor's and planned with by the link.
+/// Selects a strategy of the vendor's plugin by name, or sets up a separate strategy component that the link then uses.
 async fn strategy(
     host: &Cartwright,
     shop: &ShopId,
@@ -203,22 +203,21 @@ async fn strategy(
     let Some(wanted) = arguments.strategy.as_deref() else { return Ok(None) };
     if !wanted.ends_with(".wasm") {
         if arguments.strategy_settings.is_some() {
-            let text =
-                "--strategy-settings is for a strategy that is a component of its own; the vendor's are in --settings";
+            let text = "--strategy-settings is for a separate strategy component; the vendor's own settings belong in --settings";
             return Err(anyhow::anyhow!(text).into());
         }
         return Ok(Some(StrategyChoice { account: None, name: Some(wanted.to_owned()) }));
     }
     let plugin = source::install(host, wanted).await?;
     if plugin.id() == vendor.id() {
-        return Err(anyhow::anyhow!("{wanted} is the vendor's own plugin; name one of its strategies").into());
+        return Err(anyhow::anyhow!("{wanted} is the vendor's own plugin; choose one of its strategies").into());
     }
     let account: AccountId = plugin.id().as_str().parse().context("the strategy's id")?;
     let mut settings: Map<String, Value> = match &arguments.strategy_settings {
         Some(path) => json_file(path)?,
         None => Map::new(),
     };
-    // What an account must have is the account's, also where a product may override it.
+    // A required setting belongs to the account even if a product may override it.
     let form = &plugin.metadata().form;
     let is_own = |name: &str| form.field(name).is_some_and(|field| field.per_product && !field.required);
     let own: Vec<String> = settings.keys().filter(|name| is_own(name)).cloned().collect();
@@ -254,7 +253,7 @@ fn print(change: &CartChange) {
             CartOperation::Add { lines } => print_lines("add", lines),
             CartOperation::Replace { key, lines } => print_lines(&format!("replace {}", short(key)), lines),
             CartOperation::Update { lines } => print_lines("update", lines),
-            CartOperation::RequestQuote { lines } => print_lines("request a quotation for", lines),
+            CartOperation::RequestQuote { lines } => print_lines("request a quote for", lines),
             CartOperation::Remove { keys } => {
                 print_line!("remove {}", keys.iter().map(|key| short(key)).collect::<Vec<_>>().join(", "));
             }

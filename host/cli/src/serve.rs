@@ -1,4 +1,4 @@
-//! `cartwright serve`: the host over HTTP, beside a platform that does not embed it.
+//! `cartwright serve`: serves the host over HTTP, for platforms that do not embed it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,15 +22,15 @@ use crate::telemetry::{LogFormat, Telemetry};
 
 /// Serve the host over HTTP: carts, orders, webhooks and set-up, described at /openapi.json.
 ///
-/// Everything is kept in the database; several nodes of one database share the work and serve each other's changes. The first
-/// access key is made with `cartwright keys make`. The bundled plugins, Expivi and Twikit, are installed.
+/// All state is in the database; several nodes of one database share the work and pick up each other's changes.
+/// `cartwright keys make` creates the first access key. The bundled plugins, Expivi and Twikit, are installed.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  (umask 077; openssl rand -hex 32 > cartwright.key)\n  \
     cartwright keys make --role admin --label me --database sqlite:cartwright.db --key-file cartwright.key\n  \
     cartwright serve --database sqlite:cartwright.db --key-file cartwright.key\n\n\
     A file (--config) holds the same under the same names: database = \"sqlite:cartwright.db\"")]
 pub(crate) struct Arguments {
-    /// A TOML file with the same settings, for those that neither a flag nor a variable names.
+    /// A TOML file with the same settings. Flags and variables take precedence.
     #[arg(long, value_name = "FILE", env = "CARTWRIGHT_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_ref(), &config.node)?;
     let (starting, listener) = Starting::begin(listen(config.listen).await?)?;
     if config.log_format == LogFormat::Text {
-        print_error("starting; the first time the plugins are compiled, which takes some seconds");
+        print_error("starting; the first start compiles the plugins, which takes some seconds");
     }
     let store = database::open_or_create(&config.database, config.key_file.as_deref()).await?;
     let clock = Arc::new(SystemClock);
@@ -93,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the address of a listener that nobody said another name of.
+/// Returns the URL of a listener without a configured URL.
 fn url_of(listener: &TcpListener) -> anyhow::Result<BaseUrl> {
     Ok(format!("http://{}/", listener.local_addr()?).parse()?)
 }
@@ -101,7 +101,7 @@ fn url_of(listener: &TcpListener) -> anyhow::Result<BaseUrl> {
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
-        .with_context(|| format!("{address} cannot be listened at; is another process there?"))
+        .with_context(|| format!("cannot listen on {address}; does another process use it?"))
 }
 
 async fn shutdown_signal() {

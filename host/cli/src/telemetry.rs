@@ -1,7 +1,7 @@
-//! What a process says of itself while it runs: lines on standard error, and traces to a collector.
+//! Logs on standard error, and traces to a collector.
 //!
-//! A trace holds spans alone: routes by their templates, names of plugins, shops, accounts and hooks, words and numbers. What is
-//! logged stays in the log, as an error's text may quote what a platform or a vendor sent.
+//! A trace contains spans only: route templates, names of plugins, shops, accounts and hooks, fixed words and numbers.
+//! Log messages stay in the log, because an error's text may quote what a platform or a vendor sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,50 +24,51 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt};
 use url::Url;
 
-/// Says what is logged, as `tracing-subscriber` reads it: "cartwright=info". Errors unless it is set.
+/// The log filter, in the syntax of `tracing-subscriber`: "cartwright=info". Default: errors.
 const LOG_VARIABLE: &str = "CARTWRIGHT_LOG";
-/// How long the collector may take for the last spans when the process ends, and for any others.
+/// Maximum time for the collector to accept the last spans when the process ends, or any batch before.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line, with the spans that it was logged in.
+    /// One JSON object per line, with the spans around the event.
     Json,
 }
 
-/// What is to be flushed when the process ends.
+/// What must be flushed before the process ends.
 pub(crate) struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
-/// Logs to standard error, as a command does that ends by itself.
+/// Starts logging to standard error, for commands that end on their own.
 pub(crate) fn log() {
     start_with(LogFormat::Text, None);
 }
 
 impl Telemetry {
-    /// Logs to standard error, and sends traces to a collector of OpenTelemetry if there is one, as this node's.
+    /// Starts logging to standard error, and sends traces of this node to an OpenTelemetry collector, if one is
+    /// configured.
     ///
     /// # Errors
-    /// When the exporter cannot be made. Whether a collector listens shows later.
+    /// If the exporter cannot be created. An unreachable collector is not an error here; it shows later.
     pub(crate) fn start(format: LogFormat, collector: Option<&Url>, node: &str) -> anyhow::Result<Self> {
         let traces = collector.map(|collector| traces(collector, node)).transpose()?;
         start_with(format, traces.as_ref());
         Ok(Self { traces })
     }
 
-    /// Sends what was not sent yet.
+    /// Sends the spans that are still buffered.
     pub(crate) async fn flush(self) {
         let Some(traces) = self.traces else { return };
-        // It waits in its thread.
+        // The shutdown blocks its thread.
         let flushed = tokio::task::spawn_blocking(move || traces.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         if let Ok(Err(error)) = flushed {
-            tracing::warn!(%error, "the last spans were not sent");
+            tracing::warn!(%error, "could not send the last spans");
         }
     }
 }
@@ -81,7 +82,7 @@ fn start_with(format: LogFormat, traces: Option<&SdkTracerProvider>) {
     let spans = traces.map(|traces| {
         tracing_opentelemetry::layer()
             .with_tracer(traces.tracer("cartwright"))
-            // A span begins when it has its first child: until then a caller's trace can be taken over.
+            // A span starts with its first child, so that a caller's trace context can still be attached until then.
             .with_context_activation(false)
             .with_tracked_inactivity(false)
             .with_location(false)
@@ -96,18 +97,20 @@ fn is_traced(what: &Metadata<'_>) -> bool {
 }
 
 fn traces(collector: &Url, node: &str) -> anyhow::Result<SdkTracerProvider> {
-    // A second one in a process is refused, and does no harm.
+    // Fails if the process has a provider already, which is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Not the host's way out (`capability/egress.rs` of the runtime): nobody but the operator names this server, and it may stand at
-    // an address that is not public.
-    let client =
-        reqwest::Client::builder().timeout(FLUSH_TIMEOUT).build().context("no HTTP client for the collector")?;
+    // This client does not use the host's egress (`capability/egress.rs` of the runtime): only the operator names this
+    // server, and it may have a private address.
+    let client = reqwest::Client::builder()
+        .timeout(FLUSH_TIMEOUT)
+        .build()
+        .context("cannot create the HTTP client for the collector")?;
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(RuntimeHttpClient { client: Arc::new(client), runtime: Handle::current() })
         .with_endpoint(format!("{}/v1/traces", collector.as_str().trim_end_matches('/')))
         .build()
-        .with_context(|| format!("traces cannot be sent to {collector}"))?;
+        .with_context(|| format!("cannot send traces to {collector}"))?;
     let resource = Resource::builder()
         .with_service_name("cartwright")
         .with_attributes([
@@ -118,7 +121,7 @@ fn traces(collector: &Url, node: &str) -> anyhow::Result<SdkTracerProvider> {
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
 
-/// Sends from the runtime what the exporter's thread, which has none, wants sent.
+/// An HTTP client that sends on the runtime. The exporter's thread has no runtime.
 #[derive(Debug)]
 struct RuntimeHttpClient {
     client: Arc<reqwest::Client>,

@@ -1,5 +1,5 @@
-// What a shop's theme does with cartwright.js: it asks the host for the product's embed data, shows the configurator that comes of
-// it, and sends what was saved to the shop's own server. And an order's page that shows what happens while it does.
+// What a shop's theme does with cartwright.js: it requests the product's embed data from the host, shows the configurator, and submits
+// the saved configuration to the shop's own server. It also updates an order's page while the order changes.
 (() => {
   'use strict';
 
@@ -26,7 +26,7 @@
     const embedData = async () => {
       let reply = await ask(reopen ? { reopen: JSON.parse(reopen) } : {});
       if (reopen && reply.status === 422) {
-        say('This configurator cannot open what you chose again. Choose anew: it takes the place of the one in your cart.');
+        say('This configurator cannot open your configuration again. A new one replaces the item in your cart.');
         reply = await ask({});
       }
       const answer = await reply.json();

@@ -1,7 +1,8 @@
-//! `cartwright demo`: two shops and two vendors, to browse; with `--check` a story that is played and judged. [`run`] is the command, and
-//! [`Arguments`] what it takes; the program that has it calls it `demo`, because the story starts nodes with that name.
+//! `cartwright demo`: two shops and two vendors to browse, or with `--check` a story whose steps are checked. [`run`]
+//! is the command, and [`Arguments`] are its arguments. The program that contains it must call it `demo`, because the
+//! story starts nodes by that name.
 
-// A line that nobody reads any more ends the demo in order.
+// Output goes through a macro that ends the demo in order when standard output is closed.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod live;
@@ -23,15 +24,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::setup::StoredDemo;
 
-/// Try Cartwright in a browser: a host, two small shops and two vendors' stand-ins, on this machine alone.
+/// Try Cartwright in a browser: a host, two small shops and two fake vendors, all on this machine.
 ///
-/// Starts a fake Expivi and a fake Twikit (written from the vendors' documents), the host with an embedded database as `cartwright
-/// serve` runs it, and two shops that speak to it over HTTP, as any platform would. Prints the addresses to open. Ctrl-C ends it,
-/// and leaves nothing behind.
+/// Starts a fake Expivi and a fake Twikit (written from the vendors' documents), the host with an embedded database as
+/// `cartwright serve` runs it, and two shops that call it over HTTP, as any platform would. Prints the addresses to
+/// open. Ctrl-C stops the demo and removes its files.
 ///
-/// With `--check` it plays a story instead and says of each step whether it held: set up accounts, link products, add simple,
-/// variation and bundle lines, price, edit, ask for a quotation, check the cart, pay, kill the process that hands the orders to the
-/// vendors and start another, produce, swap a plugin version under load, swap a shop's vendor. Exits with 0 only if every step held.
+/// With `--check` it plays a story instead and reports for each step whether it held: set up accounts, link products,
+/// add simple, variation and bundle lines, price, edit, request a quote, check the cart, pay, kill the process that
+/// hands the orders to the vendors and start another, produce, switch a plugin version under load, switch a shop's
+/// vendor. Exits with 0 only if every step held.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  cartwright demo\n  cartwright demo --listen 127.0.0.1:0 --shops 127.0.0.1:0\n  \
     cartwright demo --check")]
@@ -39,13 +41,13 @@ pub struct Arguments {
     /// Play the story and exit.
     #[arg(long)]
     check: bool,
-    /// Where the host listens; port 0 takes a free one.
+    /// The address of the host. Port 0 chooses a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8700", conflicts_with = "check")]
     listen: SocketAddr,
-    /// Where the shops listen; port 0 takes a free one.
+    /// The address of the shops. Port 0 chooses a free port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8701", conflicts_with = "check")]
     shops: SocketAddr,
-    /// Be a node of the story, on this database.
+    /// Run a node of the story on this database.
     #[arg(long, hide = true, conflicts_with_all = ["check", "listen", "shops"], value_name = "URL")]
     node: Option<String>,
 }
@@ -53,17 +55,17 @@ pub struct Arguments {
 /// Runs the demo until it is interrupted, or plays its story.
 ///
 /// # Errors
-/// When something cannot be started. A step of the story that does not hold is told, and no error.
+/// If something cannot be started. A step of the story that fails is reported, and is not an error.
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if let Some(url) = arguments.node {
         node::work(url).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    // Before there is anything to remove.
+    // Installed first, so that an interruption always removes the folder.
     let interrupted = interrupted()?;
     let stored = StoredDemo::new().await?;
     let code = if arguments.check {
-        // The story that is left ends its node.
+        // Dropping the story ends its node.
         tokio::select! {
             told = play_story(&stored) => Ok(told.unwrap_or_else(|unsaid| unsaid.code().into())),
             code = interrupted => Ok(code),
@@ -79,7 +81,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Plays the story, and says how it ended.
+/// Plays the story and reports the result.
 async fn play_story(stored: &StoredDemo) -> Result<ExitCode, OutputClosed> {
     let mut steps = Steps::default();
     if let Err(error) = story::play(&mut steps, stored).await {
@@ -87,9 +89,9 @@ async fn play_story(stored: &StoredDemo) -> Result<ExitCode, OutputClosed> {
             Ok(unsaid) => return Err(unsaid),
             Err(error) => error,
         };
-        // A step that did not hold has said so, and is counted.
+        // A failed step has been reported and counted already.
         if steps.failed == 0 {
-            try_line(format_args!("the story broke off: {error:#}"))?;
+            try_line(format_args!("the story stopped early: {error:#}"))?;
             steps.failed = 1;
         }
     }
@@ -97,7 +99,8 @@ async fn play_story(stored: &StoredDemo) -> Result<ExitCode, OutputClosed> {
     Ok(if steps.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Waits until somebody wants the command to end, from now on; gives what a shell reports then: 128 + the signal.
+/// Installs the signal handlers, and returns a future that completes with the first signal and yields the exit code
+/// that a shell reports: 128 + the signal.
 fn interrupted() -> anyhow::Result<impl Future<Output = ExitCode>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
@@ -108,7 +111,7 @@ fn interrupted() -> anyhow::Result<impl Future<Output = ExitCode>> {
     })
 }
 
-/// Counts and prints the steps.
+/// Prints and counts the steps.
 #[derive(Default)]
 pub(crate) struct Steps {
     succeeded: usize,
@@ -120,7 +123,7 @@ impl Steps {
         try_line(format_args!("\n{title}"))
     }
 
-    /// Does a step, prints what came of it, and goes on with its result. A step that did not hold ends the story.
+    /// Runs a step, prints its outcome and returns its result. A failed step ends the story.
     pub(crate) async fn step<T>(
         &mut self,
         name: &str,

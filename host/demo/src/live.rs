@@ -1,4 +1,4 @@
-//! The demo to browse: vendors, host and shops, each behind an address of its own.
+//! The demo to browse: vendors, host and shops, each on its own port.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -20,12 +20,12 @@ use tokio::sync::oneshot;
 use super::setup::StoredDemo;
 use super::{production, shop};
 
-/// For how long work in progress may end after the demo was told to stop: whoever waits for a prompt is not kept.
+/// Drain timeout after a stop signal: short, because a person is waiting for the prompt.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
-/// Stands for Twikit's five minutes before it repeats a webhook that was not answered well.
+/// Stands in for the five minutes after which Twikit repeats a webhook without a successful response.
 const WEBHOOK_REPEAT_DELAY: Duration = Duration::from_secs(5);
 
-/// Starts everything, says where it is, and serves until it is interrupted.
+/// Starts everything, prints the addresses, and serves until it is interrupted.
 pub(crate) async fn run(
     stored: &StoredDemo,
     listen: SocketAddr,
@@ -35,11 +35,11 @@ pub(crate) async fn run(
     let listener = bind(listen, "the host", "--listen").await?;
     let shops = bind(shops, "the shops", "--shops").await?;
     let host_url = format!("http://{}", listener.local_addr()?);
-    // A print file is there at the first look, which the plugin takes after five seconds.
+    // The print file is ready at the first poll, which the plugin makes after five seconds.
     let expivi = FakeExpivi::start(ExpiviConfig { polls: 0, ..ExpiviConfig::default() }).await?;
     let twikit =
         FakeTwikit::start(TwikitConfig { repeat_after: WEBHOOK_REPEAT_DELAY, ..TwikitConfig::default() }).await?;
-    try_line(format_args!("starting; the first time the plugins are compiled, which takes some seconds"))?;
+    try_line(format_args!("starting; the first start compiles the plugins, which takes some seconds"))?;
 
     let observability = Arc::new(Observability::new(Arc::new(SystemClock)));
     let installation = installation::start(
@@ -74,12 +74,10 @@ pub(crate) async fn run(
         for (what, url) in urls {
             try_line(format_args!("{what:<34}{url}"))?;
         }
-        try_line(format_args!("{:<34}{host_url}/admin", "the host's pages, for integrators"))?;
-        try_line(format_args!("{:<34}{key}", "  to log in there, paste this key"))?;
-        try_line(format_args!("{:<34}{host_url}/openapi.json", "the host's HTTP API"))?;
-        try_line(format_args!(
-            "\nEverything is a sample and on this machine alone; Ctrl-C ends it and leaves nothing behind."
-        ))?;
+        try_line(format_args!("{:<34}{host_url}/admin", "admin pages"))?;
+        try_line(format_args!("{:<34}{key}", "  sign in there with this key"))?;
+        try_line(format_args!("{:<34}{host_url}/openapi.json", "HTTP API"))?;
+        try_line(format_args!("\nAll data is sample data on this machine; Ctrl-C stops the demo and removes it."))?;
         axum::serve(shops, shop::router(platform)).await?;
         anyhow::Ok(ExitCode::SUCCESS)
     };

@@ -1,4 +1,4 @@
-//! A node of its own process: the story starts it, kills it, and starts another.
+//! A node in its own process, which the story starts, kills and replaces.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -13,15 +13,16 @@ use cartwright_store::{JobFilter, JobState, JobSummary, Worker, WorkerSettings};
 
 use super::setup::{self, StoredDemo};
 
-/// The variable of the host's secret, which each node has.
+/// The variable that passes the host's secret, which all nodes share.
 const SECRET_VARIABLE: &str = "CARTWRIGHT_DEMO_SECRET";
-/// After so long another node goes on with a dead one's jobs. Short, because the story waits for it; a busy machine still keeps it.
+/// Duration of a lease: after it another node takes over the jobs of a dead one. Short, because the story waits for it,
+/// and long enough for a busy machine to renew it.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
-/// How long a node may take until nothing is left to do.
+/// Maximum time for a node to finish its jobs.
 const NODE_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
-/// This machine's clock, wound forward over waits, so that nobody waits for a vendor's polling.
+/// This machine's clock, moved forward over waits so that the story need not wait for polling intervals.
 #[derive(Default)]
 struct WoundClock {
     milliseconds: AtomicU64,
@@ -30,7 +31,7 @@ struct WoundClock {
 impl WoundClock {
     fn advance_to(&self, at: SystemTime) {
         if let Ok(ahead) = at.duration_since(self.now()) {
-            // Rounded up: it is due then.
+            // Rounded up, so that the job is due at the new time.
             let ahead = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
             self.milliseconds.fetch_add(ahead, Ordering::SeqCst);
         }
@@ -48,10 +49,10 @@ impl Clock for WoundClock {
     }
 }
 
-/// When a job goes on by itself; none when it does not.
+/// Returns when a job continues without a person, or `None` if it does not.
 fn due(job: &JobSummary, now: SystemTime) -> Option<SystemTime> {
     match job.state {
-        // Its turn comes after a job that is in the list too.
+        // Its predecessor is in the list too.
         _ if job.blocked_by.is_some() => None,
         JobState::Queued { due } => Some(due),
         JobState::Sleeping { until } | JobState::Retrying { until, .. } => Some(until),
@@ -60,9 +61,9 @@ fn due(job: &JobSummary, now: SystemTime) -> Option<SystemTime> {
     }
 }
 
-/// Sets a host up from the database and works until no job goes on by itself.
+/// Restores a host from the database and works until no job can continue without a person.
 pub(crate) async fn work(url: String) -> anyhow::Result<()> {
-    let secret = std::env::var(SECRET_VARIABLE).with_context(|| format!("there is no {SECRET_VARIABLE}"))?;
+    let secret = std::env::var(SECRET_VARIABLE).with_context(|| format!("{SECRET_VARIABLE} is not set"))?;
     let store = database::open(&url, None).await?;
     let host = Arc::new(setup::builder(&store, &secret).start()?);
     if let Some(fault) = store.restore(&host).await?.into_iter().next() {
@@ -81,11 +82,11 @@ pub(crate) async fn work(url: String) -> anyhow::Result<()> {
         tokio::time::sleep(POLL).await;
     }
     let drained = worker.drain(LEASE).await;
-    ensure!(drained.given_back.is_empty() && drained.left.is_empty(), "jobs were left: {drained:?}");
+    ensure!(drained.given_back.is_empty() && drained.left.is_empty(), "jobs are unfinished: {drained:?}");
     Ok(())
 }
 
-/// A node's process. Dropped, it is killed.
+/// The process of a node, which is killed on drop.
 pub(crate) struct Node(Child);
 
 impl Node {
@@ -93,19 +94,19 @@ impl Node {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["demo", "--node", &stored.url]).env(KEY_VARIABLE, &stored.key);
         command.env(SECRET_VARIABLE, &stored.secret).stdin(Stdio::null()).stdout(Stdio::null());
-        Ok(Self(command.spawn().context("a node cannot be started")?))
+        Ok(Self(command.spawn().context("cannot start a node")?))
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// Waits until something holds that is done while the node works.
+    /// Waits for a condition while the node works.
     pub(crate) async fn until(&mut self, mut holds: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
         let waiting = async {
             while !holds().await? {
                 if let Some(status) = self.0.try_wait()? {
-                    bail!("the node ended before: {status}");
+                    bail!("the node ended too early: {status}");
                 }
                 tokio::time::sleep(POLL).await;
             }
@@ -114,14 +115,14 @@ impl Node {
         tokio::time::timeout(NODE_TIMEOUT, waiting).await.context("the node takes too long")?
     }
 
-    /// Kills it: nothing of it is ended in order.
+    /// Kills the process without a shutdown.
     pub(crate) fn kill(mut self) -> anyhow::Result<ExitStatus> {
         ensure!(self.0.try_wait()?.is_none(), "the node ended before it was killed");
         self.0.kill()?;
         Ok(self.0.wait()?)
     }
 
-    /// Waits until it has nothing left to do.
+    /// Waits until the node has finished all jobs.
     pub(crate) async fn ended(mut self) -> anyhow::Result<()> {
         let ending = async {
             loop {
@@ -138,7 +139,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // Of one that has ended both are done already.
+        // Has no effect on a process that has already ended.
         drop(self.0.kill());
         drop(self.0.wait());
     }

@@ -1,4 +1,4 @@
-//! Twikit's people: what is ordered there is made after some seconds, and sent after some more.
+//! Twikit's production: makes each order after some seconds, and ships it some seconds later.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use cartwright_fake_vendors::FakeTwikit;
 use cartwright_fake_vendors::twikit::OrderState;
 use tokio::task::JoinSet;
 
-/// How often they look for new orders.
+/// Interval between two looks for new orders.
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
-/// How long making takes, and packing.
+/// Time that making takes, and packing.
 const PRODUCTION_TIME: Duration = Duration::from_secs(4);
 
-/// Makes what is ordered, for ever.
+/// Produces orders forever.
 pub(crate) async fn work(twikit: &FakeTwikit) -> Infallible {
     let (mut known, mut timers) = (Vec::new(), JoinSet::new());
     loop {
         for order in twikit.orders() {
-            // One that was not confirmed is looked at by a person, and not made.
+            // An order that is not confirmed is for a person to check, and is not produced.
             if order.state == OrderState::Paid && !known.contains(&order.identifier) {
                 known.push(order.identifier.clone());
                 timers.spawn(async move {
@@ -52,5 +52,5 @@ enum Step {
 }
 
 fn log_delivery(identifier: &str, delivery: impl std::fmt::Debug) {
-    tracing::info!(identifier, ?delivery, "Twikit told the shop");
+    tracing::info!(identifier, ?delivery, "Twikit notified the shop");
 }

@@ -1,4 +1,4 @@
-//! What the demo's host serves: the addresses that the fake Twikit is given, and documents.
+//! The HTTP server of the story's host: webhook URLs for the fake Twikit, and documents.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,15 +14,15 @@ use cartwright_http::{Node, Observability, body, public};
 use cartwright_store::{Installation, Store};
 use tokio::net::TcpListener;
 
-/// Where things are.
+/// The URLs of the server.
 pub(crate) struct Addresses {
-    /// What a document's link is relative to.
+    /// The URL that document URLs are relative to.
     pub(crate) document_base_url: String,
-    /// Where each endpoint's requests are sent to, by its name.
+    /// The webhook URL of each endpoint, by name.
     pub(crate) webhooks: BTreeMap<String, String>,
 }
 
-/// Starts the server, with an address that cannot be guessed for each endpoint of the account.
+/// Starts the server, and creates an unguessable webhook URL for each endpoint of the account.
 pub(crate) async fn start(
     host: Arc<Cartwright>,
     store: Store,

@@ -1,4 +1,4 @@
-//! The database of the demo: a file in a folder that is removed at the end.
+//! The demo's database: a file in a temporary folder.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,16 +13,16 @@ use super::shops::random_key;
 
 pub(crate) struct StoredDemo {
     pub(crate) store: Store,
-    /// The store's address.
+    /// The URL of the store.
     pub(crate) url: String,
-    /// The store's key, as hexadecimal digits.
+    /// The key of the store, as hexadecimal digits.
     pub(crate) key: String,
     /// The secret of every host on this store, as hexadecimal digits.
     pub(crate) secret: String,
     folder: TempDir,
 }
 
-/// A host on a store, with what each of its nodes has in common.
+/// Returns a builder of a host on a store, with what all its nodes share.
 pub(crate) fn builder(store: &Store, secret: &str) -> Builder {
     let (orders, blobs) = (Arc::new(store.clone()), Arc::new(store.clone()));
     let builder =
@@ -35,7 +35,7 @@ pub(crate) fn builder(store: &Store, secret: &str) -> Builder {
 
 impl StoredDemo {
     pub(crate) async fn new() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir().context("no temporary folder can be made")?;
+        let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
         let url = format!("sqlite:{}", folder.path().join("demo.db").display());
         let key = random_key()?;
         let mut bytes = [0; 32];
@@ -44,7 +44,7 @@ impl StoredDemo {
         Ok(Self { store, url, key, secret: random_key()?, folder })
     }
 
-    /// Keeps a shop as a host has it, with the components that it runs.
+    /// Stores a shop in its current state on the host, with the components that it runs.
     pub(crate) async fn keep(&self, host: &Cartwright, shop: &ShopId) -> anyhow::Result<()> {
         let now = SystemTime::now();
         let snapshot = host.snapshot(shop)?;
@@ -61,6 +61,6 @@ impl StoredDemo {
 
     pub(crate) async fn remove(self) -> anyhow::Result<()> {
         self.store.close().await;
-        self.folder.close().context("the demo's folder is not removed")
+        self.folder.close().context("cannot remove the demo's folder")
     }
 }

@@ -13,7 +13,7 @@ use cartwright_store::{SoldLine, SoldLines};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-/// Everything that the shops sell: SKU, product, title, cents.
+/// All variants that the shops sell: SKU, product, title, cents.
 pub(crate) const VARIANTS: [(&str, &str, &str, i64); 15] = [
     ("RING", "ring", "Engraved ring", 19_900),
     ("SHIRT-R-L", "shirt", "Shirt, red, large", 2_495),
@@ -51,10 +51,10 @@ pub(crate) fn catalog() -> Vec<VariantInfo> {
         .collect()
 }
 
-/// 32 random bytes, as hexadecimal digits.
+/// Returns 32 random bytes as hexadecimal digits.
 pub(crate) fn random_key() -> anyhow::Result<String> {
     let mut key = [0; 32];
-    getrandom::fill(&mut key).context("no random numbers can be had")?;
+    getrandom::fill(&mut key).context("cannot get random numbers")?;
     Ok(hex::encode(key))
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
     })
 }
 
-/// What an operator of the demo grants: one server on this machine, without TLS.
+/// Returns the grants of the demo: one server on this machine, without TLS.
 fn local(url: &str) -> anyhow::Result<Grants> {
     let host = host_of(&Url::parse(url)?).with_context(|| format!("{url} has no host"))?;
     Ok(Grants {
@@ -131,7 +131,7 @@ pub(crate) fn twikit_account(fake: &FakeTwikit) -> anyhow::Result<AccountSetup> 
     })
 }
 
-/// What the products of Expivi's shop are linked to; a wardrobe costs what this authority says.
+/// Returns the product links of Expivi's shop. `wardrobe` is the price source of the wardrobe.
 pub(crate) fn expivi_links(wardrobe: &str) -> [Value; 3] {
     [
         ("ring", "1001", "simple", json!({ "price-authority": "vendor" })),
@@ -150,7 +150,7 @@ pub(crate) fn link(value: Value) -> anyhow::Result<ProductLink> {
     serde_json::from_value(value).context("a link of the demo")
 }
 
-/// An order of these lines, paid in full, with what each line was sold as. The shop's release policy releases it.
+/// Returns a fully paid order of these lines. The shop's release policy releases it.
 pub(crate) fn paid_order(
     host: &Cartwright,
     shop: &ShopId,

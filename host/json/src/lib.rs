@@ -1,14 +1,15 @@
 //! The JSON form of the contract's types: members in snake_case, cases in kebab-case as the WIT spells them.
 //!
-//! Wasmtime's bindings generator adds derives to the types it makes, but no attributes, so serde's own derive would spell
-//! `tax-basis.as-shop` as `"AsShop"`. [`Json`] is a derive that brings its attribute along: it hands serde a copy of the type
-//! that has one.
+//! Wasmtime's bindings generator adds derives to the types that it generates, but no attributes, so serde's own derive
+//! would spell `tax-basis.as-shop` as `"AsShop"`. [`Json`] is a derive that brings its attributes along: it passes
+//! serde a copy of the type that has them.
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Field, GenericArgument, PathArguments, Type, parse_macro_input};
 
-/// Implements serde's `Serialize` and `Deserialize`, and with the crate's feature `openapi` the schema of the same JSON.
+/// Implements serde's `Serialize` and `Deserialize`, and with the crate's feature `openapi` the schema of the same
+/// JSON.
 #[proc_macro_derive(Json)]
 pub fn json(input: TokenStream) -> TokenStream {
     let mut copy = parse_macro_input!(input as DeriveInput);
@@ -52,7 +53,7 @@ pub fn json(input: TokenStream) -> TokenStream {
     .into()
 }
 
-/// The schema is made of another copy: one with the comments, in which texts of a certain form have a type.
+/// Derives the schema from a second copy, which keeps the comments and in which texts of a certain form have a type.
 fn schema(mut copy: DeriveInput) -> proc_macro2::TokenStream {
     copy.attrs.retain(is_comment);
     match &mut copy.data {
@@ -100,7 +101,8 @@ fn describe(field: &mut Field) {
     give_form(&mut field.ty);
 }
 
-/// The contract's texts of a certain form are aliases of `String`, which a schema would not tell apart.
+/// Replaces `String` by the type of its form. The contract's texts of a certain form are aliases of `String`, which a
+/// schema could not distinguish.
 fn give_form(of: &mut Type) {
     match of {
         Type::Path(path) => {

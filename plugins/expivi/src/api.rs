@@ -1,4 +1,4 @@
-//! Expivi's REST API: a bearer token, JSON, and what each refusal means for the merchant.
+//! Expivi's REST API: bearer tokens, JSON, and the meaning of each error for the merchant.
 
 use cartwright_plugin::http::{Auth, Body, Repeat, Request, Response, StoredBody};
 use cartwright_plugin::types::{BytesSource, Context};
@@ -7,7 +7,7 @@ use cartwright_plugin::{ContextExt, Error, internal, json, message, not_configur
 use crate::host::Host;
 use crate::settings::{self, API_URL, SERVER_TOKEN, VIEWER_TOKEN};
 
-/// Whose word a call is.
+/// The token that authorizes a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token {
     /// The public token of the viewer.
@@ -16,12 +16,12 @@ pub(crate) enum Token {
     Server,
 }
 
-/// Reading goes by the server token where there is one: the viewer's may be limited to the viewer.
+/// Returns the token for reading: the server token if it is set, because the viewer's may be limited to the viewer.
 pub(crate) fn reading_token(context: &Context) -> Token {
     if context.secret_is_set(SERVER_TOKEN) { Token::Server } else { Token::Viewer }
 }
 
-/// The JSON of an answer.
+/// Parses the JSON of a response.
 pub(crate) fn parse_response<'a, T: serde::Deserialize<'a>>(reply: &'a [u8]) -> Result<T, String> {
     json::read(reply).map_err(|problem| problem.to_string())
 }
@@ -32,7 +32,7 @@ pub(crate) struct Api<'a, H> {
     pub(crate) context: &'a Context,
 }
 
-/// What a call needs beyond its path.
+/// A call of the API.
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: String,
@@ -42,17 +42,17 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A call that reads.
+    /// Creates a call that reads.
     pub(crate) fn get(path: impl Into<String>, token: Token) -> Self {
         Self { method: "GET", path: path.into(), body: None, headers: Vec::new(), token }
     }
 
-    /// A call that sends JSON.
+    /// Creates a call that sends JSON.
     pub(crate) fn post(path: impl Into<String>, body: String, token: Token) -> Self {
         Self { method: "POST", path: path.into(), body: Some(body.into_bytes()), headers: Vec::new(), token }
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub(crate) fn header(mut self, name: &str, value: String) -> Self {
         self.headers.push((name.to_owned(), value));
         self
@@ -60,11 +60,11 @@ impl<'a> Call<'a> {
 }
 
 impl<H: Host> Api<'_, H> {
-    /// Sends a call and gives the body of a successful answer.
+    /// Sends a call, and returns the body of a successful response.
     ///
-    /// Every call that this plugin makes may be sent twice: reading and pricing change nothing; an upload or a conversion that
-    /// arrives twice leaves a record at Expivi that nobody refers to, whereas never repeating it would stop the order of a
-    /// shopper who has paid over a lost answer.
+    /// Every call of this plugin may be repeated. Reading and pricing change nothing. A repeated upload or conversion
+    /// leaves an unreferenced record at Expivi; without repeating, one lost response would stop the order of a shopper
+    /// who has paid.
     pub(crate) fn call(&mut self, call: Call<'_>) -> Result<Vec<u8>, Error> {
         let mut headers = vec![
             ("Accept".to_owned(), "application/json".to_owned()),
@@ -76,7 +76,7 @@ impl<H: Host> Api<'_, H> {
         headers.extend(call.headers);
         let auth = match call.token {
             Token::Server => vec![Auth::Bearer(SERVER_TOKEN.to_owned())],
-            // A public setting is no secret that the host could put in.
+            // The host inserts secrets only, and this setting is public.
             Token::Viewer => {
                 let token = self.context.text(VIEWER_TOKEN);
                 let token = token.ok_or_else(|| {
@@ -102,17 +102,17 @@ impl<H: Host> Api<'_, H> {
         }
         match response.body {
             Body::Inline(bytes) => Ok(bytes),
-            Body::Stored(_) => Err(internal("the host stored a body that was not to be stored")),
+            Body::Stored(_) => Err(internal("the host stored a body against the request")),
         }
     }
 
-    /// Fetches a finished file into the document store. Files are served without a token.
+    /// Stores a finished file as a blob. Expivi serves files without a token.
     pub(crate) fn fetch(&mut self, url: &str) -> Result<StoredBody, Error> {
         let response = self.host.send(Request::get(url).store_body())?;
         match response.body {
             Body::Stored(stored) if (200..300).contains(&response.status) => Ok(stored),
             _ => match refusal(&response, "GET", url, Token::Viewer) {
-                // No token was sent, so none is to blame.
+                // The request has no token, so its status cannot mean that a token is wrong.
                 Error::NotConfigured(issue) => Err(rejected(issue.message)),
                 error => Err(error),
             },
@@ -120,7 +120,7 @@ impl<H: Host> Api<'_, H> {
     }
 }
 
-/// What an answer other than success means, and for whom.
+/// Translates a response other than success into an error for the person who can fix it.
 fn refusal(response: &Response, method: &str, path: &str, token: Token) -> Error {
     let status = response.status;
     let response_excerpt = response_excerpt(response);
@@ -135,25 +135,23 @@ fn refusal(response: &Response, method: &str, path: &str, token: Token) -> Error
             };
             not_configured(
                 field,
-                message("token-refused", format!("{text}. The token is wrong or may not do this."), &words),
+                message("token-refused", format!("{text}. The token is invalid or lacks this permission."), &words),
             )
         }
-        300..=399 => {
-            not_configured(API_URL, message("api-moved", format!("{text}. The API is at another address."), &words))
-        }
-        404 => rejected(message("vendor-not-found", format!("{text}. Expivi does not have it."), &words)),
+        300..=399 => not_configured(API_URL, message("api-moved", format!("{text}. The API has another URL."), &words)),
+        404 => rejected(message("vendor-not-found", format!("{text}. It does not exist at Expivi."), &words)),
         408 | 425 | 429 | 500.. => outage(text, retry_after(response)),
         _ => rejected(message("vendor-refused", text, &words)),
     }
 }
 
-/// Maximum number of characters of an answer that are repeated to people.
+/// Maximum number of characters of a response that messages quote.
 pub(crate) const MAX_EXCERPT_CHARS: usize = 300;
-/// The longest word of an answer that is repeated to people. Tokens of Expivi's are far longer.
+/// Maximum number of characters of a quoted word. Expivi's tokens are far longer.
 const MAX_WORD_CHARS: usize = 40;
 
-/// The beginning of what was said, as plain text on one line. A server that repeats the request's token must not bring it
-/// before people: the word after "Bearer" and words as long as a token are left out.
+/// Returns the beginning of a response as plain text on one line. Omits the word after "Bearer" and words as long as a
+/// token, because a server may repeat the request's token.
 fn response_excerpt(response: &Response) -> String {
     let Body::Inline(bytes) = &response.body else { return String::new() };
     let text = String::from_utf8_lossy(bytes.get(..2000).unwrap_or(bytes));
@@ -168,7 +166,7 @@ fn response_excerpt(response: &Response) -> String {
     if text.is_empty() { text } else { format!(": {text}") }
 }
 
-/// The seconds of `Retry-After`. A date there is left to the host's own schedule.
+/// Returns the seconds of `Retry-After`. For a date there the host's own schedule applies.
 fn retry_after(response: &Response) -> Option<u32> {
     let (_, value) = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
     value.trim().parse().ok()

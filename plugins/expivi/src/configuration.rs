@@ -1,5 +1,5 @@
-//! From a saved configuration to the contract's items. Pure, and nothing in the payload is believed: ids and links are
-//! checked, prices are not read, and what only a browser says about what is bought is marked as unconfirmed.
+//! Decodes a saved configuration into the contract's items. Pure, and trusts nothing in the payload: ids and links are
+//! checked, prices are ignored, and what only a browser vouches for is marked as unverified.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,19 +13,19 @@ use crate::raw::json_string;
 use crate::saved::{self, Article, Attribute, DisplayValue, Product, Saved, invalid, whole};
 use crate::settings::{self, OrderType};
 
-/// Maximum number of attributes of all items together: replicas multiply what was sent.
+/// Maximum number of attributes of all items together. Replicas multiply the attributes that were sent.
 const MAX_ATTRIBUTES: usize = 10_000;
 /// Maximum number of different articles of all items together.
 const MAX_ARTICLES: usize = 20_000;
 /// Maximum size of the states of all items together, in bytes.
 const MAX_STATE_BYTES: usize = 16 << 20;
-/// Stands in a text attribute between what the shopper wrote and the font.
+/// Separates the shopper's text from the font in a text attribute.
 const FONT: &str = "@font:";
 
-/// Decodes what `saveConfiguration` gave.
+/// Decodes the output of `saveConfiguration`.
 ///
 /// # Errors
-/// `invalid-input` with the path of what is wrong, such as `[0].articles[3].models_sku`.
+/// `invalid-input` with the path of the wrong value, such as `[0].articles[3].models_sku`.
 pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
@@ -61,7 +61,7 @@ impl Decoder<'_> {
                 (states, MAX_STATE_BYTES, "configuration", "bytes of state"),
             ] {
                 if count > limit {
-                    let problem = format!("all products together have more than {limit} {what}");
+                    let problem = format!("all products together exceed the limit of {limit} {what}");
                     return Err(invalid(self.saved.path(place, member), &problem));
                 }
             }
@@ -89,7 +89,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// The shown attributes in their order, then those that only the state holds, which are hidden.
+    /// Returns the visible attributes in their order, then the hidden ones, which only the state contains.
     fn attributes(&mut self, place: usize, content_source: &Product<'_>) -> Vec<types::Attribute> {
         let in_state: BTreeMap<&Code<'_>, &Attribute<'_>> =
             content_source.state_attributes.iter().rev().map(|attribute| (&attribute.id, attribute)).collect();
@@ -97,7 +97,7 @@ impl Decoder<'_> {
         let mut attributes =
             Vec::with_capacity(content_source.attributes.len().max(content_source.state_attributes.len()));
         for shown in content_source.attributes.iter() {
-            // With `include_keys` the KEY may stand in either list.
+            // With `include_keys` either list may contain the KEY.
             let key = shown.key.as_deref().or_else(|| in_state.get(&shown.id)?.key.as_deref());
             if shown.keys_differ {
                 self.warn_of_keys(place, &shown.id);
@@ -127,12 +127,12 @@ impl Decoder<'_> {
     fn warn_of_cut(&mut self, place: usize, id: &Code<'_>) {
         let path = self.saved.path(place, "attributes");
         let text = format!(
-            "The value of the attribute {id} at {path} is no text, and not all of it is shown. The saved configuration holds all of it."
+            "The value of the attribute {id} at {path} is not a text and is shown incomplete. The saved configuration has the complete value."
         );
         self.warnings.push(message("value-not-shown", text, &[("attribute", id.as_ref()), ("path", &path)]));
     }
 
-    /// Equal entries are added up: an article has no quantity, it is repeated.
+    /// Returns the articles with equal entries added up: an article has no quantity and is repeated instead.
     fn articles(&mut self, articles: &[Article<'_>]) -> Vec<types::Article> {
         let mut counted: Vec<(&Article<'_>, u32)> = Vec::with_capacity(articles.len().min(64));
         let mut places = BTreeMap::new();
@@ -150,11 +150,12 @@ impl Decoder<'_> {
         counted.into_iter().map(|(article, count)| as_article(article, count)).collect()
     }
 
-    /// The picture's place in the payload, between its quotes, else its address. A picture that cannot be used stops no sale.
+    /// Returns the byte range of the picture between its quotes, else its URL. An unusable picture causes a warning and
+    /// no error.
     fn thumbnail(&mut self, place: usize, product: &Product<'_>) -> Option<Thumbnail> {
         let mut unusable = |member: &str, problem: &str| {
             let path = self.saved.path(place, member);
-            let text = format!("The picture at {path} is left out: {problem}.");
+            let text = format!("The picture at {path} is omitted: {problem}.");
             self.warnings.push(message("thumbnail-unusable", text, &[("path", &path)]));
         };
         match product.thumbnail.map(RawValue::get) {
@@ -162,7 +163,7 @@ impl Decoder<'_> {
             Some(text) => {
                 match text.strip_prefix('"').and_then(|text| json::range(self.raw, text.strip_suffix('"')?)) {
                     Some(range) => return Some(Thumbnail::InPayload(range)),
-                    None => unusable("thumbnail", "it is not a text"),
+                    None => unusable("thumbnail", "it must be a text"),
                 }
             }
         }
@@ -175,7 +176,7 @@ impl Decoder<'_> {
         }
         let address = normalize_url(&url);
         if address.is_none() {
-            unusable("thumbnail_url", "it is not an address");
+            unusable("thumbnail_url", "it must be a URL");
         }
         address.map(Thumbnail::Url)
     }
@@ -183,7 +184,7 @@ impl Decoder<'_> {
     fn into_warnings(mut self) -> Vec<Message> {
         if self.omitted > 0 {
             let count = self.omitted.to_string();
-            let text = format!("{count} articles have no SKU and are left out of the bill of materials.");
+            let text = format!("{count} articles have no SKU and are omitted from the bill of materials.");
             self.warnings.push(message("articles-without-sku", text, &[("count", &count)]));
         }
         self.warnings
@@ -201,7 +202,7 @@ fn article_key<'a>(article: &'a Article<'_>) -> (Option<&'a str>, Option<&'a str
 fn as_article(article: &Article<'_>, count: u32) -> types::Article {
     let (model, price, material) = article_key(article);
     types::Article {
-        // A part that only has a price is known by that.
+        // An article without a model SKU is identified by its price SKU.
         sku: model.or(price).unwrap_or_default().to_owned(),
         quantity: count.to_string(),
         price_sku: price.map(str::to_owned),
@@ -226,7 +227,7 @@ fn push_attribute(attributes: &mut Vec<types::Attribute>, attribute: &Attribute<
         DisplayValue::Other { text: shown, .. } => (value_name.unwrap_or(shown), "option", None),
         DisplayValue::Nothing => (value_name.unwrap_or_default(), "option", None),
     };
-    // The font is a choice of its own: it is shown and produced, but it is not what the shopper wrote.
+    // The font is a separate attribute: it is shown and produced, but it is not part of the shopper's text.
     let font = font.map(|font| types::Attribute {
         id: format!("{id}.font"),
         name: format!("{name} (font)"),
@@ -241,9 +242,9 @@ fn push_attribute(attributes: &mut Vec<types::Attribute>, attribute: &Attribute<
     attributes.extend(font);
 }
 
-/// All that makes a configured product what it is beyond the texts of its attributes and the SKUs of its articles, so that two
-/// that differ in anything are two lines: the saved state, `attribute_value` of each kind, KEYs, and articles without a SKU.
-/// Attributes and articles are named by their content, because their order says nothing.
+/// Returns everything that distinguishes a configured product besides its attribute texts and article SKUs, so that
+/// products that differ in any way become two lines: the saved state, `attribute_value` of each kind, KEYs, and
+/// articles without a SKU. Attributes and articles are identified by their content, because their order has no meaning.
 fn state(content_source: &Product<'_>) -> String {
     let mut attributes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for attribute in
@@ -273,7 +274,8 @@ fn state(content_source: &Product<'_>) -> String {
     if members.is_empty() { String::new() } else { format!("{{{}}}", members.join(",")) }
 }
 
-/// `Bob @font:Arial` is the text `Bob` in the font `Arial`. The last mark counts, as a shopper may write one.
+/// Splits `Bob @font:Arial` into the text `Bob` and the font `Arial`, at the last mark, as the shopper's text may
+/// contain one.
 fn split_font(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(FONT) {
         Some((text, font)) if !font.trim().is_empty() => (text.trim_end(), Some(font.trim())),
@@ -282,8 +284,8 @@ fn split_font(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// KEYs and articles come through the browser, and no call of Expivi's confirms them. Where they decide what is bought or what
-/// it costs, the line says so.
+/// Returns the mark for lines whose product or price depends on KEYs or articles. Those come through the browser, and
+/// Expivi has no call that verifies them.
 fn unconfirmed(context: &Context) -> Option<Unverified> {
     let what = match (settings::order_type(context), settings::price_source(context)) {
         (_, PriceSource::Components) | (Some(OrderType::Bundle), _) => "articles",

@@ -1,11 +1,12 @@
-//! Exact decimal numbers: quantities of articles and the price in Expivi's reply. No float ever holds either.
+//! Exact decimal numbers, for quantities of articles and the price in Expivi's response. Neither ever passes through a
+//! float.
 
 use cartwright_plugin::types::Rounding;
 
-/// The most digits after the point that are kept apart; a price or quantity has far fewer.
+/// Maximum number of decimals. A price or quantity has far fewer.
 const MAX_DECIMALS: u32 = 28;
 
-/// `mantissa` · 10^-`decimals`.
+/// The number `mantissa` · 10^-`decimals`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decimal {
     mantissa: i128,
@@ -16,7 +17,8 @@ impl Decimal {
     /// Zero.
     pub(crate) const ZERO: Self = Self { mantissa: 0, decimals: 0 };
 
-    /// Reads "12.50", "-3", and JSON's "1.25e1". None for anything else, or more digits than are held exactly.
+    /// Parses "12.50", "-3", and JSON's "1.25e1". Returns `None` for any other text, and for more digits than can be
+    /// stored exactly.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (number, exponent) = match text.split_once(['e', 'E']) {
             Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
@@ -33,7 +35,7 @@ impl Decimal {
                 return None;
             }
         }
-        // Zeros at the end say nothing, and "1.000" must be the number 1.
+        // Without its trailing zeros, "1.000" is the whole number 1.
         let fraction = fraction.trim_end_matches('0');
         if whole.len() + fraction.len() > 36 {
             return None;
@@ -53,35 +55,35 @@ impl Decimal {
         Some(Self { mantissa: if negative { -mantissa } else { mantissa }, decimals })
     }
 
-    /// The sum, unless it is too large.
+    /// Returns the sum, or `None` if it is too large.
     pub(crate) fn plus(self, other: Self) -> Option<Self> {
         let decimals = self.decimals.max(other.decimals);
         let scaled = |number: Self| number.mantissa.checked_mul(10i128.checked_pow(decimals - number.decimals)?);
         Some(Self { mantissa: scaled(self)?.checked_add(scaled(other)?)?, decimals })
     }
 
-    /// The number, if it is whole.
+    /// Returns the number if it is whole.
     pub(crate) fn whole(self) -> Option<i128> {
         let unit = 10i128.checked_pow(self.decimals)?;
         (self.mantissa % unit == 0).then_some(self.mantissa / unit)
     }
 
-    /// How many digits stand behind the point.
+    /// Returns the number of decimals.
     pub(crate) fn decimals(self) -> u32 {
         self.decimals
     }
 
-    /// How many digits it has, those in front that are zero left out.
+    /// Returns the number of digits without leading zeros.
     pub(crate) fn digits(self) -> u32 {
         self.mantissa.unsigned_abs().checked_ilog10().map_or(1, |power| power + 1)
     }
 
-    /// Is it below zero?
+    /// Returns whether the number is below zero.
     pub(crate) fn is_negative(self) -> bool {
         self.mantissa < 0
     }
 
-    /// The number in units of 10^-`scale`, rounded.
+    /// Returns the number in units of 10^-`scale`, rounded.
     pub(crate) fn minor(self, scale: u8, rounding: Rounding) -> Option<i64> {
         let scale = u32::from(scale);
         if self.decimals <= scale {

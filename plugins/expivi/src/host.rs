@@ -1,25 +1,25 @@
-//! The imports that this plugin calls, behind one trait: everything that talks to the outside can be tested natively.
+//! The imports that this plugin calls, behind a trait, so that everything that uses them can be tested natively.
 
 use cartwright_plugin::http::{Request, Response};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{Order, Outcome};
 use cartwright_plugin::{Error, blobs, http, order_book, outcomes, timer};
 
-/// What the host offers to hooks that reach the outside.
+/// The host functions for hooks with network access.
 pub(crate) trait Host {
     /// Sends a request.
     fn send(&mut self, request: Request) -> Result<Response, Error>;
-    /// Says what came of something.
+    /// Records an outcome.
     fn emit(&mut self, outcome: Outcome) -> Result<(), Error>;
     /// Waits.
     fn sleep(&mut self, seconds: u32) -> Woken;
     /// Reads stored bytes.
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error>;
-    /// Finds an order as it is now.
+    /// Returns the current state of an order.
     fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error>;
 }
 
-/// The host itself. Natively there is none: calling it panics.
+/// The real host. Its functions panic in native tests.
 pub(crate) struct Imports;
 
 impl Host for Imports {

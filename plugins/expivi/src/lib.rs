@@ -1,11 +1,12 @@
-//! Expivi's 3D configurator as a Cartwright vendor.
+//! Expivi's 3D configurator as a Cartwright plugin.
 //!
-//! The page starts `ExpiviComponent` and saves with `saveConfiguration`; what it gives is decoded here ([`decode`]), brought
-//! into the cart by one of three strategies ([`plan`]), priced by the platform, by Expivi or by its parts, and uploaded and
-//! turned into print files once an order is released. [`Expivi`] is the component; its interfaces only hand on.
+//! The page starts `ExpiviComponent` and saves with `saveConfiguration`. This plugin decodes the result ([`decode`]),
+//! plans cart lines with one of three strategies ([`plan`]) at the platform's prices, Expivi's or those of the parts,
+//! and after the release of an order uploads the configuration and fetches its print files. [`Expivi`] is the
+//! component; its interfaces only delegate.
 //!
-//! What is known about Expivi comes from its integration guide and from public code that talks to it. Where both are silent,
-//! the module that had to decide says so, and where a merchant can know better, it is a setting.
+//! The sources on Expivi are its integration guide and public code that uses it. Where both are silent, the module that
+//! had to decide documents its decision, or a setting leaves it to the merchant.
 //!
 //! ```
 //! use cartwright_expivi::decode;

@@ -1,8 +1,8 @@
-//! Putting the configurator on a product page.
+//! Puts the configurator on a product page.
 //!
-//! `new ExpiviComponent.default({ … })` starts it and `window.expivi.saveConfiguration(…)` saves. Where the merchant names a
-//! CSS selector, the selector itself is passed, which is how pages that use Expivi do it; else the element that the platform's
-//! template chose.
+//! `new ExpiviComponent.default({ … })` starts it and `window.expivi.saveConfiguration(…)` saves. A CSS selector in the
+//! settings is passed on as it is, like pages that use Expivi do; otherwise the element that the platform's template
+//! chose is passed.
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
 use cartwright_plugin::types::{Association, Context};
@@ -13,20 +13,20 @@ use crate::raw::{self, json_string};
 use crate::saved::is_catalogue_id;
 use crate::settings::{self, FILES_URL, VIEWER_TOKEN};
 
-/// The places that the configurator fills: role, setting, option, needed.
+/// The elements that the configurator fills: role, setting, option, required.
 const MOUNTS: [(&str, &str, &str, bool); 3] = [
     ("viewer", "viewer-selector", "viewerContainer", true),
     ("options", "options-selector", "optionContainer", true),
     ("price", "price-selector", "priceSelectors", false),
 ];
 
-/// What to put on the page of a linked product.
+/// Returns the embed data of a linked product.
 ///
 /// # Errors
-/// `not-configured` without a viewer token, `invalid-input` for a link or a stored configuration that cannot be used.
+/// `not-configured` without a viewer token, `invalid-input` for an invalid link or stored configuration.
 pub(crate) fn embed(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<EmbedData, Error> {
     let asset = |name: &str| {
-        let url = context.text(name).ok_or_else(|| missing(name, "The address of an asset of Expivi is missing."))?;
+        let url = context.text(name).ok_or_else(|| missing(name, "The URL of one of Expivi's assets is missing."))?;
         Ok::<_, Error>(Asset { url: url.to_owned(), integrity: None, module: false })
     };
     let scripts = vec![asset("viewer-script")?, asset("options-script")?];
@@ -49,7 +49,7 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
         paths: vec![path.to_owned()],
         construct,
         completion,
-        // "<" stands in JSON only inside texts: escaped there, no page can take a part of it for a tag.
+        // In JSON "<" occurs inside texts only. Escaped there, no part of it can become a tag of the page.
         arguments: arguments.replace('<', "\\u003c"),
     };
     let save = r#"[512,512,"ACTIVE_CAMERA","image/jpeg",{"include_keys":true}]"#.to_owned();
@@ -76,12 +76,12 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
     })
 }
 
-/// The constructor's argument, as JSON.
+/// Returns the constructor's argument as JSON.
 fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, Error> {
     let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the viewer API token."))?;
     let product = &association.vendor_product;
     if !is_catalogue_id(product) {
-        let text = format!("{product:?} is no product id of Expivi's; link the product again.");
+        let text = format!("{product:?} is not an Expivi product id; link the product again.");
         return Err(invalid_input("vendor-product", message("product-id-wrong", text, &[("product", product)])));
     }
     let mut members: Vec<(&str, String)> = vec![("catalogueId", product.clone()), ("token", json_string(token))];
@@ -96,7 +96,7 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
         members.push(("currency", json_string(&context.currency)));
     }
     if settings::is_enabled(context, "pass-locale") {
-        // Pages that use Expivi pass the language alone.
+        // Pages that use Expivi pass the language without the region.
         let language = context.locale.split(['-', '_']).next().unwrap_or_default();
         members.push(("locale", json_string(language)));
     }
@@ -120,14 +120,14 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
     if let Some(raw) = reopen {
         let reopened = raw::reopened(raw)?;
         configuration = Some(literal(&reopened.json));
-        // Null, never "": the viewer does not take an empty text for none.
+        // Null rather than "": the viewer does not accept an empty text here.
         if let Some(uuid) = &reopened.bundle_uuid {
             bundle_uuid = literal(&json_string(uuid));
         }
     }
     members.push(("bundle_uuid", bundle_uuid));
     members.extend(configuration.map(|json| ("configuration", json)));
-    // A later member of one name replaces an earlier one, as it does in JavaScript.
+    // As in JavaScript, a later member replaces an earlier one of the same name.
     let mut unique: Vec<(&str, String)> = Vec::with_capacity(members.len());
     for (name, json) in members {
         match unique.iter_mut().find(|(other, _)| *other == name) {
@@ -139,7 +139,7 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
     Ok(format!("{{{}}}", unique.join(",")))
 }
 
-/// A value in which nothing is interpreted.
+/// Returns a value that the page passes without interpretation.
 fn literal(json: &str) -> String {
     format!("{{\"$literal\":{json}}}")
 }
@@ -148,7 +148,7 @@ fn missing(name: &str, text: &str) -> Error {
     not_configured(name, message("setting-missing", text, &[("setting", name)]))
 }
 
-/// Scheme, host and port of an address.
+/// Returns scheme, host and port of a URL.
 pub(crate) fn origin(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())?;

@@ -1,8 +1,8 @@
 //! Expivi's price of a configured product.
 //!
-//! `POST price_manager/price/{catalogue_id}` with the product as it was saved, without its picture and without the price that
-//! the browser put there. The reply's `price` names neither currency nor tax: both are settings and never assumed. Each
-//! configured product is priced by itself, a replica like its original, and what is equal is asked once.
+//! Sends `POST price_manager/price/{catalogue_id}` with the product as it was saved, without its picture and the
+//! browser's price. The response's `price` has neither currency nor tax basis; both are settings and never assumed.
+//! Each configured product is priced separately, a replica like its original, and equal products are requested once.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,10 @@ use crate::settings;
 
 /// Maximum number of decimals of an amount of money in the contract.
 const MAX_SCALE: u8 = 9;
-/// A number that a float was printed as has at least so many digits where it is not exact.
+/// Minimum number of digits of an inexact number that was printed from a float.
 const FLOAT_DIGITS: u32 = 15;
 
-/// What Expivi says the items cost, one answer for each.
+/// Returns Expivi's price of each item.
 pub(crate) fn price_items<H: Host>(
     host: &mut H,
     context: &Context,
@@ -43,10 +43,10 @@ pub(crate) fn price_items<H: Host>(
             .zip(&family.order)
             .all(|(item, place)| item.vendor_product == saved.products[*place].catalogue_id.to_string());
     if !same {
-        let text = "The items are not those that this configuration decodes to.";
+        let text = "The items differ from those that the configuration decodes to.";
         return Err(invalid_input("items", message("items-differ", text, &[])));
     }
-    // A replica has its original's content, which is written once; equal contents are asked once.
+    // A replica has its original's content, which is stored once; each content is requested once.
     let mut known: BTreeMap<usize, Money> = BTreeMap::new();
     let mut asked: BTreeMap<(u64, String), Money> = BTreeMap::new();
     let mut prices = Vec::with_capacity(items.len());
@@ -89,7 +89,7 @@ fn ask<H: Host>(host: &mut H, context: &Context, catalogue_id: u64, body: String
     Api { host, context }.call(call)
 }
 
-/// The country as Expivi takes it, in lower case: the merchant's, else the one that is delivered to.
+/// Returns the country in lower case, as Expivi expects it: the merchant's setting, else the delivery country.
 fn country(context: &Context) -> Option<String> {
     if !settings::is_enabled(context, "send-country") {
         return None;
@@ -98,7 +98,7 @@ fn country(context: &Context) -> Option<String> {
     (country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic())).then(|| country.to_ascii_lowercase())
 }
 
-/// What the merchant says about Expivi's prices, as their answer does not.
+/// The merchant's settings for what Expivi's responses do not state.
 struct Terms {
     currency: String,
     scale: u8,
@@ -114,7 +114,8 @@ struct Reply<'a> {
 impl Terms {
     fn of(context: &Context) -> Result<Self, Error> {
         let missing = |name: &str| {
-            let text = "Expivi's answer does not say this, and it is never assumed. Set it to sell at Expivi's prices.";
+            let text =
+                "Expivi's response does not state this, and it is never assumed. Set it to sell at Expivi's prices.";
             not_configured(name, message("price-needs", text, &[("setting", name)]))
         };
         let scale = context
@@ -128,12 +129,12 @@ impl Terms {
         })
     }
 
-    /// The amount of a reply with all its decimals: the host multiplies it, and rounds a line once. What a float adds to a number,
-    /// as in 12.340000000000001, is rounded off; other amounts that money cannot hold are refused.
+    /// Returns the amount of a response with all its decimals, because the host multiplies it and rounds each line
+    /// once. Float noise as in 12.340000000000001 is rounded off; other amounts with too many digits are rejected.
     fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, Error> {
-        let unusable = || rejected(message("price-unusable", "Expivi's answer holds no price that can be used.", &[]));
+        let unusable = || rejected(message("price-unusable", "Expivi's response has no usable price.", &[]));
         let reply: Reply<'_> = parse_response(reply).map_err(|_| unusable())?;
-        // A number, or one in quotes: the text between them is the same.
+        // A number with or without quotes.
         let text = reply.price.ok_or_else(unusable)?.get().trim_matches('"');
         let price = Decimal::parse(text).filter(|price| !price.is_negative()).ok_or_else(unusable)?;
         let exact = price.decimals().max(self.scale.into());
@@ -147,7 +148,7 @@ impl Terms {
     }
 }
 
-/// An amount without the zeros that stand behind the decimals that the merchant names.
+/// Returns the amount without trailing zeros beyond the decimals that the merchant configured.
 fn money(mut minor: i64, mut scale: u8, terms: &Terms) -> Money {
     while scale > terms.scale && minor % 10 == 0 {
         (minor, scale) = (minor / 10, scale - 1);

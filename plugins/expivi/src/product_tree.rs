@@ -1,7 +1,7 @@
-//! How the configured products of one configuration hang together: parents and children, originals and replicas.
+//! The structure of a configuration's products: parents and children, originals and replicas.
 //!
-//! All of it came through a browser. A parent or an original that does not exist, two products with one uuid and cycles are
-//! errors here, because everything later walks along these links.
+//! All of it came through a browser. A missing parent or original, two products with one uuid, and cycles are errors
+//! here, because all later code follows these links.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use cartwright_plugin::Error;
 
 use crate::saved::{Saved, invalid};
 
-/// The order and the links of a configuration's products, by their place in the payload.
+/// The order and the links of a configuration's products, by their index in the payload.
 pub(crate) struct ProductTree {
-    /// Places in the payload, roots before their children.
+    /// Indices into the payload, roots before their children.
     pub(crate) order: Vec<usize>,
-    /// For each product, the one that it has its content from: itself, or a replica's last original.
+    /// For each product, the index of the product with its content: itself, or for a replica its last original.
     pub(crate) content_source: Vec<usize>,
 }
 
-/// Links the products. Roots of the product that the page was opened with (`linked`) come first, then other roots, then
-/// children, generation by generation; within each as they were saved.
+/// Builds the tree. Roots of the product that the page was opened with (`linked`) come first, then other roots, then
+/// children, generation by generation, each in saved order.
 pub(crate) fn link(saved: &Saved<'_>, linked: Option<u64>) -> Result<ProductTree, Error> {
     let products = &saved.products;
     let mut by_uuid: BTreeMap<&str, usize> = BTreeMap::new();
@@ -43,11 +43,11 @@ pub(crate) fn link(saved: &Saved<'_>, linked: Option<u64>) -> Result<ProductTree
         }
         let path = || saved.path(place, "original_uuid");
         let Some(uuid) = product.original_uuid.as_str() else {
-            return Err(invalid(path(), "a replica names its original"));
+            return Err(invalid(path(), "a replica must have an original"));
         };
         let original = find(place, "original_uuid", uuid)?;
         if products[original].catalogue_id != product.catalogue_id {
-            return Err(invalid(path(), "a replica is of the same product as its original"));
+            return Err(invalid(path(), "a replica must be of the same product as its original"));
         }
         originals.push(Some(original));
     }
@@ -63,17 +63,17 @@ pub(crate) fn link(saved: &Saved<'_>, linked: Option<u64>) -> Result<ProductTree
     Ok(ProductTree { order, content_source: content_source.into_iter().map(|end| end.place).collect() })
 }
 
-/// Where a chain of links ends, and after how many steps.
+/// The end of a chain of links, and its number of steps.
 #[derive(Clone, Copy)]
 pub(crate) struct ChainEnd {
     pub(crate) place: usize,
     pub(crate) steps: usize,
 }
 
-/// Follows the links from each place to their ends, each link once.
+/// Follows the links from each index to their ends, each link once.
 ///
 /// # Errors
-/// A place from which they lead round in a circle.
+/// An index whose links form a cycle.
 pub(crate) fn follow_links(next: &[Option<usize>]) -> Result<Vec<ChainEnd>, usize> {
     let mut known: Vec<Option<ChainEnd>> = vec![None; next.len()];
     for start in 0..next.len() {
@@ -82,7 +82,7 @@ pub(crate) fn follow_links(next: &[Option<usize>]) -> Result<Vec<ChainEnd>, usiz
             if let Some(end) = known[at] {
                 break end;
             }
-            // No chain without a circle is longer than there are places.
+            // Without a cycle no chain is longer than the number of products.
             if path.len() > next.len() {
                 return Err(start);
             }
@@ -103,6 +103,6 @@ pub(crate) fn follow_links(next: &[Option<usize>]) -> Result<Vec<ChainEnd>, usiz
             known[place] = Some(end);
         }
     }
-    // Every place was a start.
+    // Every index has been a start.
     Ok(known.into_iter().flatten().collect())
 }

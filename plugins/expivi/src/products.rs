@@ -1,4 +1,4 @@
-//! Expivi's products and the check of an account: `GET catalogue`.
+//! Expivi's products, and the connection test: `GET catalogue`.
 
 use cartwright_plugin::exports::account::Diagnosis;
 use cartwright_plugin::exports::products::{PageOfProducts, Product};
@@ -11,7 +11,7 @@ use crate::api::{Api, Call, Token, parse_response, reading_token};
 use crate::host::Host;
 use crate::settings::{SERVER_TOKEN, VIEWER_TOKEN};
 
-/// The most products that one search gives; more words find fewer.
+/// Maximum number of results of a search.
 const MAX_SEARCH_RESULTS: usize = 200;
 
 /// A JSON:API list.
@@ -35,8 +35,8 @@ struct Named<'a> {
     name: Optional<Text<'a>>,
 }
 
-/// Finds products by a part of their name or id. Expivi documents neither a search nor pages, so the whole list is read and
-/// looked through here.
+/// Finds products by a part of their name or id. Expivi documents neither a search nor pages, so this reads and filters
+/// the whole list.
 pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<PageOfProducts, Error> {
     let reply = Api { host, context }.call(Call::get("catalogue", reading_token(context)))?;
     let wanted = text.trim().to_lowercase();
@@ -48,7 +48,7 @@ pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Re
 
 fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
     let catalog: Catalog<'_> = parse_response(reply).map_err(|error| {
-        rejected(message("catalogue-unreadable", format!("Expivi's catalogue cannot be read: {error}."), &[]))
+        rejected(message("catalogue-unreadable", format!("Expivi's catalog response is invalid: {error}."), &[]))
     })?;
     let products = catalog.data.into_iter().map(|resource| {
         let id = resource.id.to_string();
@@ -58,8 +58,8 @@ fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
     Ok(products.collect())
 }
 
-/// Tries the tokens by reading the catalogue, which changes nothing. Whether the server token may write cannot be tried without
-/// writing, and is said to be untried.
+/// Tests the tokens by reading the catalog, which changes nothing. Write access of the server token cannot be tested
+/// without writing, and is reported as untested.
 pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<Diagnosis>, Error> {
     let mut found = vec![try_token(host, context, Token::Viewer)?];
     if context.secret_is_set(SERVER_TOKEN) {
@@ -70,7 +70,7 @@ pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<D
             passed: true,
             detail: Some(message(
                 "server-token-absent",
-                "There is none: nothing is uploaded and there are no print files.",
+                "It is not set: nothing is uploaded, and there are no print files.",
                 &[],
             )),
         });
@@ -80,8 +80,8 @@ pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<D
 
 fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<Diagnosis, Error> {
     let (name, title) = match token {
-        Token::Viewer => (VIEWER_TOKEN, "Read the catalogue with the viewer's token"),
-        Token::Server => (SERVER_TOKEN, "Read the catalogue with the server token"),
+        Token::Viewer => (VIEWER_TOKEN, "Read the catalog with the viewer's token"),
+        Token::Server => (SERVER_TOKEN, "Read the catalog with the server token"),
     };
     let check = message(&format!("check-{name}"), title, &[]);
     let answer = Api { host, context }.call(Call::get("catalogue", token)).and_then(|reply| read(&reply));
@@ -90,9 +90,7 @@ fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<D
             let count = products.len().to_string();
             let untried = match token {
                 Token::Viewer => "",
-                Token::Server => {
-                    " Whether this token may write cannot be tried without writing; the first upload shows it."
-                }
+                Token::Server => " Its write access cannot be tested without writing; the first upload will show it.",
             };
             (true, message("catalogue-read", format!("{count} products.{untried}"), &[("count", &count)]))
         }

@@ -1,5 +1,5 @@
-//! Handing a saved configuration on: to the viewer, to the price, to an upload. What was saved is kept byte by byte but for the
-//! members that must not travel; there is no tree of values in between that could change a number.
+//! Passes a saved configuration on: to the viewer, to the price API, to an upload. All bytes are preserved except for
+//! the members that must not be sent; no value tree in between could change a number.
 
 use cartwright_plugin::Error;
 use cartwright_plugin::json::{self, Code, List, Members, Name, Optional, RawValue};
@@ -7,15 +7,15 @@ use serde::Deserialize;
 
 use crate::saved::{MAX_PRODUCTS, is_list, unreadable};
 
-/// A configuration to start the viewer from.
+/// A configuration that the viewer can start from.
 pub(crate) struct ReopenConfiguration {
     /// The configuration without its pictures.
     pub(crate) json: String,
-    /// The id of the saved bundle, where it has one.
+    /// The id of the saved bundle, if it has one.
     pub(crate) bundle_uuid: Option<String>,
 }
 
-/// A text as JSON.
+/// Returns a text as JSON.
 pub(crate) fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -25,8 +25,8 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// A configured product without some of its members. An empty `bundle_uuid` becomes null, which is the only empty value that
-/// Expivi takes.
+/// Returns a configured product without some of its members. An empty `bundle_uuid` becomes null, the only empty value
+/// that Expivi accepts.
 pub(crate) fn without(product: &RawValue, dropped: &[&str]) -> Result<String, Error> {
     let Members(members) = json::read_part(product).map_err(unreadable)?;
     let kept = members.iter().filter(|(Name(name), _)| !dropped.contains(&name.as_ref()));
@@ -37,14 +37,14 @@ fn with_null<'a>(name: &str, json: &'a str) -> &'a str {
     if name == "bundle_uuid" && json == "\"\"" { "null" } else { json }
 }
 
-/// The envelope of a bundle, its products unread.
+/// The envelope of a bundle, with its products unparsed.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
     configured_products: List<&'a RawValue, MAX_PRODUCTS>,
 }
 
-/// The configured products of a payload that was decoded before, each as it stands there.
+/// Returns the configured products of a payload that was decoded before, unparsed.
 pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, Error> {
     let products = if is_list(raw) {
         json::read(raw)
@@ -54,7 +54,7 @@ pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, Error> {
     products.map(|List::<_, MAX_PRODUCTS>(products)| products).map_err(unreadable)
 }
 
-/// The bundle's id: the envelope's, else the first that a product has.
+/// Returns the bundle's id: the envelope's, else the first one of a product.
 pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<String>, Error> {
     #[derive(Deserialize)]
     struct Bundled<'a> {
@@ -71,9 +71,9 @@ pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<S
     Ok(None)
 }
 
-/// What the viewer starts from again, in the envelope that it was saved in.
+/// Returns what the viewer reopens, in the envelope that it was saved in.
 pub(crate) fn reopened(raw: &[u8]) -> Result<ReopenConfiguration, Error> {
-    // Read as strictly as before it was stored: another version of this plugin may have stored it.
+    // Checked again, because another version of this plugin may have stored it.
     crate::saved::read(raw, &[])?;
     let products = raw_products(raw)?;
     let bundle_uuid = bundle_uuid(raw, &products)?;

@@ -1,8 +1,8 @@
-//! What `saveConfiguration` gives, as its documentation types it and as code that uses it shows.
+//! The output of `saveConfiguration`, as its documentation types it and public code uses it.
 //!
-//! A bare list of configured products, or `{ bundle_uuid, configured_products }`. Beyond the documented fields a product may
-//! have `uuid`, `bundle_uuid`, `parent_uuid`, `replication_type`, `original_uuid`, `price` and `thumbnail_url`. A browser's
-//! `price` and `price_fields` are not read at all.
+//! Either a list of configured products, or `{ bundle_uuid, configured_products }`. Beyond the documented fields a
+//! product may have `uuid`, `bundle_uuid`, `parent_uuid`, `replication_type`, `original_uuid`, `price` and
+//! `thumbnail_url`. A browser's `price` and `price_fields` are never read.
 
 mod attribute;
 mod display_value;
@@ -23,9 +23,9 @@ pub(crate) const MAX_ARTICLES: usize = 2000;
 
 /// A saved configuration.
 pub(crate) struct Saved<'a> {
-    /// The configured products, as they were saved.
+    /// The configured products in saved order.
     pub(crate) products: Vec<Product<'a>>,
-    /// Is it `{ bundle_uuid, configured_products }`? Only paths depend on it.
+    /// Whether it is `{ bundle_uuid, configured_products }`. Only paths depend on it.
     in_envelope: bool,
 }
 
@@ -46,39 +46,39 @@ pub(crate) struct Product<'a> {
     /// Its own id within the configuration.
     #[serde(borrow, default)]
     pub(crate) uuid: Optional<Code<'a>>,
-    /// The product that it belongs to; none for a root.
+    /// The parent; `None` for a root.
     #[serde(borrow, default)]
     pub(crate) parent_uuid: Optional<Code<'a>>,
     #[serde(borrow, default)]
     replication_type: Optional<Text<'a>>,
-    /// What it is a copy of.
+    /// The original of a replica.
     #[serde(borrow, default)]
     pub(crate) original_uuid: Optional<Code<'a>>,
     /// The bundle that it was saved in.
     #[serde(borrow, default, rename = "bundle_uuid")]
     _bundle_uuid: Optional<Code<'a>>,
-    /// The picture, as it stands in the payload. Whatever it is, it stops no sale.
+    /// The picture, unparsed: an invalid one must not prevent a sale.
     #[serde(borrow, default)]
     pub(crate) thumbnail: Option<&'a RawValue>,
-    /// The picture's address, likewise.
+    /// The picture's URL, likewise.
     #[serde(borrow, default)]
     pub(crate) thumbnail_url: Option<&'a RawValue>,
-    /// The whole state, from which the configurator starts again.
+    /// The complete state, which the configurator can reopen.
     #[serde(borrow, default, rename = "configuration")]
     pub(crate) state: Option<&'a RawValue>,
-    /// The attributes of the state, hidden ones among them.
+    /// The attributes of the state, hidden ones included.
     #[serde(skip)]
     pub(crate) state_attributes: Vec<Attribute<'a>>,
     /// The attributes for display.
     #[serde(borrow, default)]
     pub(crate) attributes: List<Attribute<'a>, MAX_ATTRIBUTES>,
-    /// The bill of materials, one entry for each piece.
+    /// The bill of materials, with one entry for each piece.
     #[serde(borrow, default)]
     pub(crate) articles: List<Article<'a>, MAX_ARTICLES>,
 }
 
 impl Product<'_> {
-    /// Is it a copy, which has its content from its original?
+    /// Returns whether it is a replica, whose content is that of its original.
     pub(crate) fn is_replica(&self) -> bool {
         self.replication_type.as_str() == Some("REPLICA")
     }
@@ -91,7 +91,7 @@ struct State<'a> {
     attributes: List<Attribute<'a>, MAX_ATTRIBUTES>,
 }
 
-/// One entry of the bill of materials. Its `price_fields`, which come from a browser, are not read.
+/// One entry of the bill of materials. Its `price_fields` come from a browser and are not read.
 #[derive(Deserialize)]
 pub(crate) struct Article<'a> {
     /// The SKU of the model.
@@ -100,7 +100,7 @@ pub(crate) struct Article<'a> {
     /// The SKU of its material.
     #[serde(borrow, default, rename = "material_group_sku")]
     pub(crate) material_sku: Optional<Code<'a>>,
-    /// The SKU that it is priced by.
+    /// The SKU that determines its price.
     #[serde(borrow, default)]
     pub(crate) price_sku: Optional<Code<'a>>,
     /// Expivi's id of the model.
@@ -111,7 +111,7 @@ pub(crate) struct Article<'a> {
     pub(crate) material_group_id: Optional<Code<'a>>,
 }
 
-/// Expivi's id of a product: a whole number above zero, which comes as number and as text.
+/// Expivi's id of a product: a positive whole number, written as number or as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CatalogueId(pub(crate) u64);
 
@@ -125,12 +125,12 @@ impl<'de> Deserialize<'de> for CatalogueId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         json::text_or_number(deserializer, |text| match whole(&text) {
             Some(number @ 1..) => Ok(Self(number)),
-            _ => Err(format!("{text:?} is not a catalogue id, which is a whole number above zero")),
+            _ => Err(format!("{text:?} is not a catalogue id, which is a positive whole number")),
         })
     }
 }
 
-/// Reads a saved configuration. `key_fields` are the names under which an attribute's KEY may stand.
+/// Parses a saved configuration. `key_fields` are the members that may contain an attribute's KEY.
 pub(crate) fn read<'a>(raw: &'a [u8], key_fields: &[&str]) -> Result<Saved<'a>, Error> {
     let in_envelope = !is_list(raw);
     let products = if in_envelope {
@@ -141,7 +141,7 @@ pub(crate) fn read<'a>(raw: &'a [u8], key_fields: &[&str]) -> Result<Saved<'a>, 
     let List(products) = products.map_err(unreadable)?;
     let mut saved = Saved { products, in_envelope };
     if saved.products.is_empty() {
-        return Err(invalid(saved.path_of_list(), "it holds no configured product"));
+        return Err(invalid(saved.path_of_list(), "it has no configured product"));
     }
     let list = saved.path_of_list();
     for (place, product) in saved.products.iter_mut().enumerate() {
@@ -163,17 +163,17 @@ pub(crate) fn read<'a>(raw: &'a [u8], key_fields: &[&str]) -> Result<Saved<'a>, 
     Ok(saved)
 }
 
-/// Is the payload a bare list of products?
+/// Returns whether the payload is a list of products without an envelope.
 pub(crate) fn is_list(raw: &[u8]) -> bool {
     raw.trim_ascii_start().starts_with(b"[")
 }
 
-/// The saved configuration is wrong at this path.
+/// Returns the error of a wrong value at this path.
 pub(crate) fn invalid(path: impl Into<String>, problem: &str) -> Error {
     unreadable(Problem::new(path, problem))
 }
 
-/// The saved configuration cannot be read.
+/// Returns the error of a configuration that cannot be parsed.
 pub(crate) fn unreadable(problem: Problem) -> Error {
     let Problem { path, reason } = problem;
     let text = match path.as_str() {
@@ -189,19 +189,19 @@ impl Saved<'_> {
         if self.in_envelope { "configured_products" } else { "" }
     }
 
-    /// The path of a product's member.
+    /// Returns the path of a product's member.
     pub(crate) fn path(&self, index: usize, member: &str) -> String {
         format!("{}[{index}].{member}", self.path_of_list())
     }
 }
 
-/// The number that a text of digits spells, where the number spells that text again.
+/// Parses a whole number in its canonical spelling.
 pub(crate) fn whole(text: &str) -> Option<u64> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     (plain && (text == "0" || !text.starts_with('0'))).then(|| text.parse().ok()).flatten()
 }
 
-/// Is this text a catalogue id as this plugin writes it?
+/// Returns whether a text is a catalog id in its canonical spelling.
 pub(crate) fn is_catalogue_id(text: &str) -> bool {
     whole(text).is_some_and(|number| number > 0)
 }

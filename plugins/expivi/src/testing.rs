@@ -1,4 +1,4 @@
-//! What the tests share. Every saved configuration in this crate's tests is made by us from the documented types; none is a
+//! Helpers of the tests. We made every saved configuration in this crate's tests from the documented types; none is a
 //! real capture.
 
 use cartwright_plugin::http::{Body, Request, Response, StoredBody};
@@ -16,7 +16,7 @@ pub(crate) const VARIATION: &str = include_str!("../../../tests/fake-vendors/sam
 pub(crate) const BUNDLE: &str = include_str!("../../../tests/fake-vendors/samples/expivi-bundle.json");
 pub(crate) const MULTI: &str = include_str!("../../../tests/fake-vendors/samples/expivi-multi.json");
 
-/// A context with the form's defaults and these settings.
+/// Returns a context with the form's defaults and these settings.
 pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
     let mut all: Vec<Setting> = crate::settings::fields()
         .into_iter()
@@ -102,7 +102,7 @@ pub(crate) fn item(product: &str) -> Item {
     }
 }
 
-/// The field and message key of an error about input or settings.
+/// Returns the field and the message key of an error about input or settings.
 pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
     match result {
         Err(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => (issue.field, issue.message.key),
@@ -110,7 +110,7 @@ pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, Error>) -> (Stri
     }
 }
 
-/// What a cart keeps of an item.
+/// Returns what a cart stores about an item.
 pub(crate) fn item_reference(item: &Item) -> ItemReference {
     ItemReference {
         index: 0,
@@ -123,7 +123,7 @@ pub(crate) fn item_reference(item: &Item) -> ItemReference {
 
 type Answer = Box<dyn Fn(&Request) -> Result<Response, Error>>;
 
-/// A host that answers requests by a function and remembers what it was asked.
+/// A host that responds with a function and records the requests.
 pub(crate) struct FakeHost {
     pub(crate) answer: Answer,
     pub(crate) requests: Vec<Request>,
@@ -147,7 +147,7 @@ impl FakeHost {
         }
     }
 
-    /// The JSON body of a request.
+    /// Returns the JSON body of a request.
     pub(crate) fn sent_body(&self, index: usize) -> serde_json::Value {
         match &self.requests[index].body {
             BytesSource::Inline(bytes) => serde_json::from_slice(bytes).unwrap(),
@@ -189,13 +189,13 @@ impl Host for FakeHost {
     }
 }
 
-/// An answer of Expivi's.
+/// Returns a response of Expivi.
 pub(crate) fn response(status: u16, body: &str) -> Result<Response, Error> {
     let body = Body::Inline(body.as_bytes().to_vec());
     Ok(Response { status, headers: Vec::new(), body, attempts: 1 })
 }
 
-/// A file that went to the document store.
+/// Returns a response whose body was stored as a blob.
 pub(crate) fn stored(digest: &str) -> Result<Response, Error> {
     let body = Body::Stored(StoredBody {
         digest: digest.to_owned(),
@@ -205,7 +205,7 @@ pub(crate) fn stored(digest: &str) -> Result<Response, Error> {
     Ok(Response { status: 200, headers: Vec::new(), body, attempts: 1 })
 }
 
-/// The value of a request's header.
+/// Returns the value of a request's header.
 pub(crate) fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
     request.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }

@@ -1,4 +1,4 @@
-//! The world `vendor`: each exported interface hands on to the module that does it.
+//! The world `vendor`: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
@@ -56,7 +56,7 @@ impl account::Guest for Expivi {
         _search: String,
         _cursor: Option<String>,
     ) -> Result<account::PageOfChoices, Error> {
-        // No field has choices of its own: Expivi documents no list of presets or media.
+        // No field has dynamic choices: Expivi documents no list of presets or media.
         Err(Error::Unsupported)
     }
 

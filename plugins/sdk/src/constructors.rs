@@ -1,9 +1,9 @@
-//! Wording messages and errors.
+//! Constructors of messages, errors and metadata.
 
 use crate::strategy::{Identity, NamedStrategy};
 use crate::types::{Error, FieldIssue, Message, Outage, Outcome, RememberedText};
 
-/// A sentence for a person: a stable key, the English text, and what it mentions.
+/// Returns a message for people: a stable key, the English text, and its parameters.
 pub fn message(key: &str, text: impl Into<String>, parameters: &[(&str, &str)]) -> Message {
     Message {
         key: key.to_owned(),
@@ -12,37 +12,37 @@ pub fn message(key: &str, text: impl Into<String>, parameters: &[(&str, &str)]) 
     }
 }
 
-/// The input is wrong at this field or path.
+/// Returns an error about a wrong input, with its field or path.
 pub fn invalid_input(field: impl Into<String>, message: Message) -> Error {
     Error::InvalidInput(FieldIssue { field: field.into(), message, blocking: true })
 }
 
-/// This setting is missing or wrong.
+/// Returns an error about a missing or wrong setting.
 pub fn not_configured(field: impl Into<String>, message: Message) -> Error {
     Error::NotConfigured(FieldIssue { field: field.into(), message, blocking: true })
 }
 
-/// The other side cannot be reached or is not ready.
+/// Returns an error about a server that cannot be reached or is not ready.
 pub fn outage(detail: impl Into<String>, retry_after_seconds: Option<u32>) -> Error {
     Error::Unavailable(Outage { retry_after_seconds, detail: detail.into() })
 }
 
-/// The other side understood and refused.
+/// Returns an error about a request that the server understood and rejected.
 pub fn rejected(message: Message) -> Error {
     Error::Rejected(message)
 }
 
-/// Something to know at the next event of the order.
+/// Returns the outcome that stores a memo for the next events of the order.
 pub fn remember(name: &str, value: impl Into<String>) -> Outcome {
     Outcome::Remember(RememberedText { name: name.to_owned(), value: value.into() })
 }
 
-/// The plugin's own fault.
+/// Returns an error of the plugin itself.
 pub fn internal(text: impl Into<String>) -> Error {
     Error::Internal(text.into())
 }
 
-/// The identity of a plugin, to be completed with `..identity(…)`: no hosts, no strategies, no grants.
+/// Returns the metadata of a plugin without hosts, strategies and grants, to be completed with `..identity(…)`.
 pub fn identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
     Identity {
         id: id.to_owned(),
@@ -57,7 +57,7 @@ pub fn identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
     }
 }
 
-/// The identity of a plugin that is one cart strategy and nothing else: the strategy has the plugin's id and name.
+/// Returns the metadata of a plugin that is a single cart strategy, which has the plugin's id and name.
 pub fn strategy_identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
     let strategies = vec![NamedStrategy { name: id.to_owned(), title: message(id, name, &[]) }];
     Identity { strategies, ..identity(id, name, version, vendor) }

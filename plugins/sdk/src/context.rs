@@ -1,14 +1,14 @@
-//! Settings by name.
+//! Access to settings by name.
 
 use crate::types::{Context, Money, SettingValue};
 
-/// Reads the settings of a context. A setting that has no value, or one of another kind, reads as `None`: the host has checked
-/// every value against the plugin's own form, so a wrong kind is a field that the form does not have.
+/// Reads the settings of a context. A setting without a value, or with one of another kind, reads as `None`: the host
+/// has checked every value against the plugin's own form, so another kind means a field that the form does not have.
 pub trait ContextExt {
-    /// The value of a setting.
+    /// Returns the value of a setting.
     fn setting(&self, name: &str) -> Option<&SettingValue>;
 
-    /// A text; empty reads as `None`.
+    /// Returns a text, or `None` if it is empty.
     fn text(&self, name: &str) -> Option<&str> {
         match self.setting(name)? {
             SettingValue::Text(text) if !text.is_empty() => Some(text),
@@ -16,7 +16,7 @@ pub trait ContextExt {
         }
     }
 
-    /// A whole number.
+    /// Returns a whole number.
     fn integer(&self, name: &str) -> Option<i64> {
         match self.setting(name)? {
             SettingValue::Integer(number) => Some(*number),
@@ -24,7 +24,7 @@ pub trait ContextExt {
         }
     }
 
-    /// A switch; `None` while it was never set and has no default.
+    /// Returns a switch, or `None` if it is not set and has no default.
     fn yes_no(&self, name: &str) -> Option<bool> {
         match self.setting(name)? {
             SettingValue::YesNo(on) => Some(*on),
@@ -32,7 +32,7 @@ pub trait ContextExt {
         }
     }
 
-    /// An amount of money.
+    /// Returns an amount of money.
     fn money(&self, name: &str) -> Option<&Money> {
         match self.setting(name)? {
             SettingValue::Money(money) => Some(money),
@@ -40,7 +40,7 @@ pub trait ContextExt {
         }
     }
 
-    /// Several texts; empty when not set.
+    /// Returns the texts of a list, which is empty if not set.
     fn texts(&self, name: &str) -> &[String] {
         match self.setting(name) {
             Some(SettingValue::Texts(texts)) => texts,
@@ -48,7 +48,7 @@ pub trait ContextExt {
         }
     }
 
-    /// Names and values; empty when not set.
+    /// Returns names with values, which are empty if not set.
     fn pairs(&self, name: &str) -> &[(String, String)] {
         match self.setting(name) {
             Some(SettingValue::Pairs(pairs)) => pairs,
@@ -56,7 +56,7 @@ pub trait ContextExt {
         }
     }
 
-    /// Has this secret a value?
+    /// Returns whether a secret has a value.
     fn secret_is_set(&self, name: &str) -> bool {
         matches!(self.setting(name), Some(SettingValue::SecretIsSet))
     }

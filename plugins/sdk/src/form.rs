@@ -1,11 +1,11 @@
-//! A short way to write the fields of a settings form.
+//! Builders for the fields of a settings form.
 
 use crate::constructors::message;
 use crate::strategy::{Choice, ChoiceSource, Condition, Field};
 use crate::types::SettingValue;
 
-/// A field of a kind (see the WIT's `field.kind`), with its English label: optional, private, the same for all products, without
-/// a default. [`FieldExt`] says more about it.
+/// Returns a field of a kind (see `field.kind` in the WIT) with its English label: optional, private, the same for all
+/// products, without a default. [`FieldExt`] adds to it.
 pub fn field(name: &str, kind: &str, label: &str) -> Field {
     Field {
         name: name.to_owned(),
@@ -27,12 +27,12 @@ pub fn field(name: &str, kind: &str, label: &str) -> Field {
     }
 }
 
-/// A title above the fields that follow.
+/// Returns a heading for the fields that follow.
 pub fn heading(name: &str, label: &str) -> Field {
     field(name, "heading", label)
 }
 
-/// A field of the kind "select": one of several values, each with its label.
+/// Returns a field of the kind "select": one of several values, each with its label.
 pub fn select(name: &str, label: &str, choices: &[(&str, &str)]) -> Field {
     let as_choice = |(value, label): &(&str, &str)| Choice {
         value: (*value).to_owned(),
@@ -41,37 +41,37 @@ pub fn select(name: &str, label: &str, choices: &[(&str, &str)]) -> Field {
     Field { choices: ChoiceSource::Fixed(choices.iter().map(as_choice).collect()), ..field(name, "select", label) }
 }
 
-/// Says more about a field, one thing at a time.
+/// Adds properties to a field.
 pub trait FieldExt: Sized {
-    /// What to enter and where to find it.
+    /// Sets the text that explains what to enter and where to find it.
     fn help(self, text: &str) -> Self;
-    /// It is shown in this group.
+    /// Sets the group that shows the field.
     fn group(self, group: &str) -> Self;
-    /// It must have a value while it is enabled.
+    /// Requires a value while the field is enabled.
     fn required(self) -> Self;
-    /// Its value is shown on the shop's pages.
+    /// Shows the value on the shop's pages.
     fn public(self) -> Self;
-    /// A regular expression that the whole text must match.
+    /// Sets a regular expression that the whole text must match.
     fn pattern(self, pattern: &str) -> Self;
-    /// The smallest and the largest number, or number of characters or entries.
+    /// Sets the minimum and maximum of a number, or of the count of characters or entries.
     fn range(self, minimum: i64, maximum: i64) -> Self;
-    /// The value that holds while none is set.
+    /// Sets the value that applies while none is set.
     fn default_value(self, value: SettingValue) -> Self;
-    /// The text that holds while none is set.
+    /// Sets the text that applies while none is set.
     fn default_text(self, text: &str) -> Self {
         self.default_value(SettingValue::Text(text.to_owned()))
     }
-    /// What holds while a switch was not set.
+    /// Sets the value of a switch that applies while none is set.
     fn default_yes_no(self, yes: bool) -> Self {
         self.default_value(SettingValue::YesNo(yes))
     }
-    /// It counts only while another field has this value.
+    /// Enables the field only while another field has this value.
     fn enabled_when(self, field: &str, value: &str) -> Self;
-    /// A product may override it.
+    /// Lets a product override the value.
     fn per_product(self) -> Self;
-    /// The vendor may push it through a webhook.
+    /// Lets the vendor push the value through a webhook.
     fn vendor_may_push(self) -> Self;
-    /// A secret that may be sent to this host: a name, or `"setting:<field>"`.
+    /// Allows sending the secret to this host: a name, or `"setting:<field>"`.
     fn outbound_host(self, host: &str) -> Self;
 }
 

@@ -1,16 +1,17 @@
-//! Strict JSON for input that nobody vouches for: what a browser saved, and what comes to a webhook.
+//! Strict JSON for untrusted input: configurations that a browser saved, and webhooks.
 //!
-//! Describe the input as structs that borrow from it, derive [`serde::Deserialize`], and call [`read`]. In return:
+//! Describe the input as structs that borrow from it, derive [`serde::Deserialize`], and call [`read`]. Then:
 //!
-//! - a member that is read has one meaning: a second member of the same name is an error, because a check and a use could
-//!   otherwise see different values;
-//! - every error is a [`Problem`] that names the path of what is wrong, for [`invalid_input`](crate::invalid_input);
-//! - the work is linear in the input, nesting is at most [`MAX_DEPTH`] deep, a list has the limit that its type [`List`] says;
-//! - texts are what the platform can store: [`Text`] for what people read, [`Code`] for ids, SKUs and keys. A number where a text
-//!   is expected is read as its digits, since shops and browsers write numeric SKUs and ids both ways.
+//! - a member has one meaning: a second member of the same name is an error, because a check and a use could otherwise
+//!   see different values;
+//! - every error is a [`Problem`] with the path of the wrong value, for [`invalid_input`](crate::invalid_input);
+//! - the work is linear in the input, nesting is at most [`MAX_DEPTH`] deep, and the type of a [`List`] limits its
+//!   length;
+//! - texts are valid for the platform: [`Text`] for what people read, [`Code`] for ids, SKUs and keys. A number in
+//!   place of a text is read as its digits, since shops and browsers write numeric SKUs and ids both ways.
 //!
-//! What the plugin does not read it can pass over (an unknown member) or keep as it stands ([`RawValue`]), for a state that only
-//! the vendor's viewer understands. [`read_part`] reads such a part later, [`range`] says where it stands.
+//! A plugin can ignore what it does not read (an unknown member), or store it unparsed ([`RawValue`]), for a state that
+//! only the vendor's viewer understands. [`read_part`] parses such a part later, and [`range`] returns its position.
 //!
 //! ```
 //! use cartwright_plugin::json::{self, Code, List, Optional, RawValue, Text};
@@ -51,14 +52,14 @@ use std::ops::Deref;
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
-/// A JSON value as it stands in the input, unread.
+/// A JSON value as the input spells it, unparsed.
 pub use serde_json::value::RawValue;
 
 use crate::truncate;
 use crate::types::ByteRange;
 use objects::Objects;
 
-/// Maximum depth of nested lists and objects. The host reads no state that is nested deeper.
+/// Maximum depth of nested lists and objects. The host rejects states that are nested deeper.
 pub const MAX_DEPTH: usize = 96;
 /// Maximum length of a [`Text`] in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
@@ -68,22 +69,22 @@ pub const MAX_CODE_BYTES: usize = 1000;
 /// Maximum number of characters of a problem's path and of its reason.
 const MAX_PROBLEM_CHARACTERS: usize = 300;
 
-/// What is wrong with the input, and where.
+/// A wrong value in the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// A path such as `lineItems[0].identifier`; empty for the whole input.
     pub path: String,
-    /// What is wrong there.
+    /// Why the value is wrong.
     pub reason: String,
 }
 
 impl Problem {
-    /// A problem at a path.
+    /// Returns a problem at a path.
     pub fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { path: path.into(), reason: reason.into() }
     }
 
-    /// The same problem, seen from the input that holds this part at `path`.
+    /// Returns the same problem with a path from the input that contains this part at `path`.
     pub fn within(mut self, path: &str) -> Self {
         self.path = join_path(path, &self.path);
         self
@@ -103,10 +104,10 @@ fn join_path(path: &str, rest: &str) -> String {
     format!("{path}{dot}{rest}")
 }
 
-/// Reads one JSON value and nothing after it.
+/// Parses one JSON value and nothing after it.
 ///
 /// # Errors
-/// A [`Problem`] with the path of what is wrong.
+/// A [`Problem`] with the path of the wrong value.
 pub fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(json)
         .map_err(|error| Problem::new("", format!("byte {} is not UTF-8", error.valid_up_to())))?;
@@ -114,7 +115,7 @@ pub fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     parse(text)
 }
 
-/// Reads a part of an input that [`read`] kept as it stands. Paths begin at the part; see [`Problem::within`].
+/// Parses a part of an input that [`read`] left unparsed. Paths begin at the part; see [`Problem::within`].
 ///
 /// # Errors
 /// As [`read`].
@@ -122,7 +123,7 @@ pub fn read_part<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Result<T, Proble
     parse(part.get())
 }
 
-/// Where a part of the payload stands in it; `None` for a text that is not a part of it.
+/// Returns the position of a part in the payload, or `None` for a text that is not a part of it.
 pub fn range(payload: &[u8], part: &str) -> Option<ByteRange> {
     let offset = (part.as_ptr() as usize).checked_sub(payload.as_ptr() as usize)?;
     payload.get(offset..offset.checked_add(part.len())?)?;
@@ -132,26 +133,26 @@ pub fn range(payload: &[u8], part: &str) -> Option<ByteRange> {
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = T::deserialize(Objects(&mut deserializer)).and_then(|value| deserializer.end().map(|()| value));
-    // Keeping the path costs an allocation for each member, so it is only kept when there is something to explain.
+    // Tracking the path costs an allocation for each member, so only a second pass that explains an error tracks it.
     value.map_err(|error| {
         let Problem { path, reason } = explain::<T>(text).unwrap_or_else(|| Problem::new("", plain(&error)));
-        // Both may repeat what was sent, which may be megabytes.
+        // Both may quote the input, which may have megabytes.
         Problem { path: truncate(&path, MAX_PROBLEM_CHARACTERS), reason: truncate(&reason, MAX_PROBLEM_CHARACTERS) }
     })
 }
 
 fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Option<Problem> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    // When it can be read, what is wrong stands behind it.
+    // If deserializing succeeds, the error is in the text behind the value.
     let error = serde_path_to_error::deserialize::<_, T>(Objects(&mut deserializer)).err()?;
     let reason = plain(error.inner());
     let path = error.path().to_string();
     let path = if path == "." { String::new() } else { path };
-    // serde blames the object for these; the member is what is wrong.
+    // For these errors serde's path ends at the object; append the member.
     for (prefix, short) in [
-        ("missing field `", "it is missing"),
-        ("duplicate field `", "the member stands twice"),
-        ("unknown field `", "the member is not known"),
+        ("missing field `", "missing member"),
+        ("duplicate field `", "duplicate member"),
+        ("unknown field `", "unknown member"),
     ] {
         if let Some((member, _)) = reason.strip_prefix(prefix).and_then(|rest| rest.split_once('`')) {
             let path =
@@ -162,7 +163,7 @@ fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Option<Problem> {
     Some(Problem { path, reason })
 }
 
-/// serde_json's sentence without its line and column: the path says more, and inside a part they would be wrong.
+/// Returns serde_json's sentence without line and column: the path says more, and inside a part they would be wrong.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -171,7 +172,7 @@ fn plain(error: &serde_json::Error) -> String {
     }
 }
 
-/// Neither skipped nor raw parts are read recursively by serde_json, so their depth is checked here, before anything is read.
+/// Checks the depth before anything is parsed, because serde_json limits recursion for neither skipped nor raw parts.
 fn check_depth(text: &str) -> Result<(), Problem> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0usize, 0);
@@ -190,7 +191,7 @@ fn check_depth(text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The place behind the text that begins at `at`.
+/// Returns the position behind the text that begins at `at`.
 fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += found;
@@ -202,7 +203,7 @@ fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
-/// Reads a text, or a number as its digits, and makes something of it: for an id type of the plugin's own.
+/// Parses a text, or a number as its digits, and converts it: for a plugin's own id types.
 ///
 /// ```
 /// use cartwright_plugin::json;
@@ -225,7 +226,7 @@ fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
 /// ```
 ///
 /// # Errors
-/// When it is neither a text nor a number, or `make` refuses it.
+/// If the value is neither a text nor a number, or `make` rejects it.
 pub fn text_or_number<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     make: impl FnOnce(Cow<'de, str>) -> Result<T, String>,
@@ -263,20 +264,20 @@ pub fn text_or_number<'de, D: Deserializer<'de>, T>(
     deserializer.deserialize_any(FromText(make))
 }
 
-/// A text that people read: not empty, at most [`MAX_TEXT_BYTES`], without NUL. It may have lines. Borrowed where it holds no
-/// escapes.
+/// A text that people read: not empty, at most [`MAX_TEXT_BYTES`] long, without NUL. It may have several lines.
+/// Borrowed unless it contains escapes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text<'a>(Cow<'a, str>);
 
-/// A text that programs compare, such as an id or a SKU: not empty, at most [`MAX_CODE_BYTES`], without control characters. The
-/// number 21 and the text "21" are the same code.
+/// A text that programs compare, such as an id or a SKU: not empty, at most [`MAX_CODE_BYTES`] long, without control
+/// characters. The number 21 and the text "21" are the same code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Code<'a>(Cow<'a, str>);
 
 macro_rules! borrowed_text {
     ($name:ident, $check:ident) => {
         impl $name<'_> {
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -332,10 +333,10 @@ fn check_length(text: &str, limit: usize) -> Result<(), String> {
     }
 }
 
-/// Checks what a database needs of every text, however long: no U+0000.
+/// Checks that a database can store a text of any length: it must not contain U+0000.
 ///
 /// # Errors
-/// A sentence that says so.
+/// A sentence that explains the problem.
 pub fn check_storable(text: &str) -> Result<(), String> {
     if text.contains('\0') { Err("it holds the character NUL (U+0000)".to_owned()) } else { Ok(()) }
 }
@@ -351,7 +352,7 @@ impl<T> Default for Optional<T> {
 }
 
 impl<T: AsRef<str>> Optional<T> {
-    /// The text, where there is one.
+    /// Returns the text, if there is one.
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_ref().map(AsRef::as_ref)
     }
@@ -452,18 +453,18 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
     }
 }
 
-/// The name of a member, borrowed where it holds no escapes.
+/// The name of a member, borrowed unless it contains escapes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Name<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// The members of an object in their order, unread: for an object that is handed on with some of its members changed. No name
-/// stands twice.
+/// The members of an object in their order, unparsed: for an object that is passed on with some of its members changed.
+/// Names are unique.
 #[derive(Debug, Clone)]
 pub struct Members<'a>(pub Vec<(Name<'a>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// The member of this name.
+    /// Returns the member of this name.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(known, _)| known.0 == name).map(|(_, value)| *value)
     }
@@ -524,10 +525,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_by_its_path() {
         for (input, path, reason) in [
-            (r#"{"parts":[{"sku":"A"},{"sku":"B","sku":"C"}]}"#, "parts[1].sku", "the member stands twice"),
-            (r#"{"parts":[{"sku":"A","\u0073ku":"C"}]}"#, "parts[0].sku", "the member stands twice"),
-            (r#"{"parts":[{"label":"A"}]}"#, "parts[0].sku", "it is missing"),
-            (r#"{"parts":[{"sku":"A","price":1}]}"#, "parts[0].price", "the member is not known"),
+            (r#"{"parts":[{"sku":"A"},{"sku":"B","sku":"C"}]}"#, "parts[1].sku", "duplicate member"),
+            (r#"{"parts":[{"sku":"A","\u0073ku":"C"}]}"#, "parts[0].sku", "duplicate member"),
+            (r#"{"parts":[{"label":"A"}]}"#, "parts[0].sku", "missing member"),
+            (r#"{"parts":[{"sku":"A","price":1}]}"#, "parts[0].price", "unknown member"),
             (r#"{"parts":[{"sku":""}]}"#, "parts[0].sku", "it is empty"),
             (r#"{"parts":[{"sku":"a\u0000b"}]}"#, "parts[0].sku", "it holds the control character U+0000"),
             (r#"{"parts":[{"sku":"A","label":"a\u0000b"}]}"#, "parts[0].label", "it holds the character NUL (U+0000)"),
@@ -581,7 +582,7 @@ mod tests {
             assert_eq!(problem(input(MAX_DEPTH)), refused);
             assert_eq!(problem(input(200_000)), refused);
         }
-        // A bracket inside a text is no nesting, behind whatever escapes.
+        // A bracket inside a text is not nesting, whatever escapes precede it.
         let texts = format!(r#"{{"unknown":["\\","\"{0}","\\\"{0}"]}}"#, "[".repeat(200));
         assert!(read::<Product<'_>>(texts.as_bytes()).is_ok());
     }

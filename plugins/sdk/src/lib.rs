@@ -1,16 +1,17 @@
-//! What a Rust author of a Cartwright plugin depends on.
+//! The SDK for Cartwright plugins in Rust.
 //!
-//! The contract is in the WIT files (`wit/` of the repository); this crate is its Rust form plus the little that every plugin
-//! writes again: reading settings, wording errors, and a short way to a cart strategy.
+//! The contract is in the WIT files (`wit/` of the repository). This crate is its Rust form, and adds what every plugin
+//! needs: access to settings, constructors of errors, and a short way to a cart strategy.
 //!
-//! Three things matter:
-//! - [`Strategy`] and [`export_strategy!`]: a cart strategy in about thirty lines; [`OrderHook`] and [`export_order_hook!`]: what
-//!   happens to orders;
-//! - [`exports`] with [`export_vendor!`] and [`export_order_hook!`]: the whole worlds, one trait for each exported interface;
+//! Start with:
+//! - [`Strategy`] and [`export_strategy!`]: a cart strategy in about thirty lines; [`OrderHook`] and
+//!   [`export_order_hook!`]: handling of order events;
+//! - [`exports`] with [`export_vendor!`] and [`export_order_hook!`]: the complete worlds, with one trait for each
+//!   exported interface;
 //! - [`field`], [`FieldExt`] and [`ContextExt`]: the settings form, and settings by name.
 //!
-//! [`json`] reads what came through a browser or an unsigned webhook; [`truncate`] and [`normalize_url`] make texts of others fit
-//! to be handed on.
+//! [`json`] parses what came through a browser or an unsigned webhook; [`truncate`] and [`normalize_url`] prepare texts
+//! of other systems for messages and pages.
 //!
 //! ```no_run
 //! use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
@@ -41,9 +42,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! Build it with `cargo build --release --target wasm32-wasip2` as a `cdylib` and hand over the one `.wasm` file.
+//! Build it with `cargo build --release --target wasm32-wasip2` as a `cdylib`, and install the `.wasm` file.
 
-// The generated code names this crate by its own name.
+// The generated code refers to this crate by name.
 extern crate self as cartwright_plugin;
 
 mod constructors;
@@ -60,7 +61,7 @@ pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
 pub use text::{normalize_url, truncate};
 
-/// The generated bindings. [`exports`] and [`types`] are the doors to it.
+/// The generated bindings. Use them through [`exports`] and [`types`].
 #[doc(hidden)]
 #[allow(missing_docs, clippy::all)]
 pub mod bindings {
@@ -91,59 +92,59 @@ pub mod strategy {
     pub use crate::exports::settings::{Choice, ChoiceSource, Condition, Field};
 }
 
-/// A cart strategy. Only [`identity`](Strategy::identity) and [`plan`](Strategy::plan) must be written.
+/// A cart strategy. Only [`identity`](Strategy::identity) and [`plan`](Strategy::plan) are required.
 pub trait Strategy {
-    /// Who the plugin is; see [`strategy_identity`].
+    /// Returns the metadata of the plugin; see [`strategy_identity`].
     fn identity() -> strategy::Identity;
 
-    /// Says what each wanted product becomes. Pure: the same request gives the same plan.
+    /// Plans the requested products. Pure: equal requests must yield equal plans.
     fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, Error>;
 
-    /// The settings form, with texts in this locale. None by default.
+    /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<strategy::Field> {
         Vec::new()
     }
 
-    /// What is wrong with the settings beyond what the fields say.
+    /// Returns the issues of the settings that the fields cannot express.
     fn validate(_context: types::Context) -> Vec<types::FieldIssue> {
         Vec::new()
     }
 
-    /// Brings another version's settings into this version's form. Unchanged by default.
+    /// Converts another version's settings into this version's form. Returns them unchanged by default.
     fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
         Ok(values)
     }
 }
 
-/// Listens to orders. Only [`identity`](OrderHook::identity) and [`handle`](OrderHook::handle) must be written.
+/// Handles order events. Only [`identity`](OrderHook::identity) and [`handle`](OrderHook::handle) are required.
 pub trait OrderHook {
-    /// Who the plugin is; see [`identity`].
+    /// Returns the metadata of the plugin; see [`identity`].
     fn identity() -> exports::plugin::Identity;
 
-    /// Handles one event of an order; see the WIT's `orders.handle`. Straight-line code: it is run again after a crash, and
-    /// told the same answers.
+    /// Handles one event of an order; see `orders.handle` in the WIT. Write straight-line code: after a crash it runs
+    /// again and gets the same results.
     fn handle(
         context: types::Context,
         event: exports::orders::Event,
         state: Option<String>,
     ) -> Result<exports::orders::Next, Error>;
 
-    /// The settings form, with texts in this locale. None by default.
+    /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<exports::settings::Field> {
         Vec::new()
     }
 
-    /// What is wrong with the settings beyond what the fields say.
+    /// Returns the issues of the settings that the fields cannot express.
     fn validate(_context: types::Context) -> Vec<types::FieldIssue> {
         Vec::new()
     }
 
-    /// Brings another version's settings into this version's form. Unchanged by default.
+    /// Converts another version's settings into this version's form. Returns them unchanged by default.
     fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
         Ok(values)
     }
 
-    /// The choices of a field whose choices are dynamic. None by default.
+    /// Returns the choices of a field with dynamic choices. Empty by default.
     fn choices(
         _context: types::Context,
         _field: String,
@@ -153,21 +154,21 @@ pub trait OrderHook {
         Err(Error::Unsupported)
     }
 
-    /// Tries the account out. Not offered by default.
+    /// Tests the account's connection. Unsupported by default.
     fn test_connection(_context: types::Context) -> Result<Vec<exports::account::Diagnosis>, Error> {
         Err(Error::Unsupported)
     }
 }
 
 impl exports::orders::Event {
-    /// What this plugin asked to remember about the order under this name.
+    /// Returns the memo that this plugin stored for the order under this name.
     pub fn remembered(&self, name: &str) -> Option<&str> {
         self.remembered.iter().find(|text| text.name == name).map(|text| text.value.as_str())
     }
 }
 
-/// Makes a component of the world `vendor` out of a type that implements the `Guest` trait of each of its interfaces. With
-/// `export_vendor!(Type, feed)` it exports the optional interface `feed` as well.
+/// Exports a component of the world `vendor` from a type that implements the `Guest` trait of each of its interfaces.
+/// `export_vendor!(Type, feed)` also exports the optional interface `feed`.
 #[macro_export]
 macro_rules! export_vendor {
     ($component:ident) => {
@@ -186,7 +187,7 @@ macro_rules! export_vendor {
     };
 }
 
-/// Makes a component of the world `order-hook` out of a type that implements [`OrderHook`].
+/// Exports a component of the world `order-hook` from a type that implements [`OrderHook`].
 #[macro_export]
 macro_rules! export_order_hook {
     ($hook:ty) => {
@@ -223,7 +224,7 @@ macro_rules! export_order_hook {
     };
 }
 
-/// Makes a component of the world `cart-strategy` out of a type that implements [`Strategy`].
+/// Exports a component of the world `cart-strategy` from a type that implements [`Strategy`].
 #[macro_export]
 macro_rules! export_strategy {
     ($strategy:ty) => {
@@ -244,7 +245,7 @@ macro_rules! export_strategy {
     };
 }
 
-/// `plugin` and `settings` by a trait of this crate.
+/// Implements `plugin` and `settings` with a trait of this crate.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_form {
@@ -275,7 +276,7 @@ macro_rules! export_form {
 #[macro_export]
 macro_rules! export_world {
     ($component:ident, $world:tt, [$($interface:ident),*]) => {
-        // Elsewhere nothing is exported, so that the plugin's tests build natively; its types are checked all the same.
+        // Native builds export nothing, so that the plugin's tests build; its types are checked all the same.
         const _: fn() = || {
             $({
                 fn has_interface<T: $crate::exports::$interface::Guest>() {}

@@ -1,11 +1,11 @@
-//! A short way to write http requests and to read what came back.
+//! Builders for HTTP requests, and accessors for responses.
 
 use crate::constructors::{message, outage, rejected};
 use crate::http::{Auth, Body, NamedSecret, Repeat, Request, Response, send};
 use crate::types::{BytesSource, Error};
 
 impl Request {
-    /// A request that reads: it may be sent again.
+    /// Returns a request that reads. It is safe to repeat.
     pub fn get(url: impl Into<String>) -> Self {
         Self {
             method: "GET".to_owned(),
@@ -19,7 +19,8 @@ impl Request {
         }
     }
 
-    /// A request that sends JSON. It is never sent again, unless it is [`idempotency_key`](Self::idempotency_key).
+    /// Returns a request that sends JSON. It is never repeated, unless it has an
+    /// [`idempotency_key`](Self::idempotency_key).
     pub fn post_json(url: impl Into<String>, body: Vec<u8>) -> Self {
         let request = Self {
             method: "POST".to_owned(),
@@ -30,58 +31,59 @@ impl Request {
         request.header("Content-Type", "application/json")
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// With `Authorization: Bearer` and the value of this secret setting.
+    /// Adds `Authorization: Bearer` with the value of this secret setting.
     pub fn bearer(mut self, secret: &str) -> Self {
         self.auth.push(Auth::Bearer(secret.to_owned()));
         self
     }
 
-    /// With a header of this name that holds the value of a secret setting.
+    /// Adds a header with the value of a secret setting.
     pub fn secret_header(mut self, name: &str, secret: &str) -> Self {
         self.auth.push(Auth::Header(NamedSecret { name: name.to_owned(), secret: secret.to_owned() }));
         self
     }
 
-    /// With another method than GET or POST; may it be sent again?
+    /// Sets a method other than GET or POST, and whether the request may be repeated.
     pub fn method(mut self, method: &str, repeat: Repeat) -> Self {
         (self.method, self.repeat) = (method.to_owned(), repeat);
         self
     }
 
-    /// With a header that holds an identifier by which the other side knows the request again: it may be sent again.
+    /// Adds a header with an identifier by which the server recognizes a repetition, so that the request may be
+    /// repeated.
     pub fn idempotency_key(mut self, header: &str, key: &str) -> Self {
         self.repeat = Repeat::Keyed;
         self.header(header, key)
     }
 
-    /// Puts a successful answer's body into the document store.
+    /// Stores the body of a successful response as a blob.
     pub fn store_body(mut self) -> Self {
         self.store_body = true;
         self
     }
 
-    /// Sends it.
+    /// Sends the request.
     ///
     /// # Errors
-    /// See the WIT's `http.send`. An answer of any status is no error; see [`Response::require_success`].
+    /// See `http.send` in the WIT. A response of any status is not an error; see [`Response::require_success`].
     pub fn send(&self) -> Result<Response, Error> {
         send(self)
     }
 }
 
 impl Response {
-    /// The first header of this name, which is given in lower case.
+    /// Returns the first header of this name, which must be in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// The body's bytes; none of one that was stored.
+    /// Returns the bytes of the body; empty if the body was stored.
     pub fn bytes(&self) -> &[u8] {
         match &self.body {
             Body::Inline(bytes) => bytes,
@@ -89,11 +91,11 @@ impl Response {
         }
     }
 
-    /// The answer, if its status says success.
+    /// Returns the response if its status means success.
     ///
     /// # Errors
-    /// `unavailable` for 408, 429 and 5xx, with the time that the other side gave; `rejected` for every other status. `who` is
-    /// named in the text.
+    /// `unavailable` for 408, 429 and 5xx, with the delay that the server requested; `rejected` for every other status.
+    /// The text names `who`.
     pub fn require_success(self, who: &str) -> Result<Self, Error> {
         match self.status {
             200..300 => Ok(self),

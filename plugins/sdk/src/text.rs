@@ -1,9 +1,10 @@
-//! Texts of others, made fit to be handed on.
+//! Prepares texts of other systems for messages and pages.
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A text of somebody else on one line and cut to a length that a person reads. Control characters and line ends become one blank,
-/// so that nothing is glued together; what is cut ends with `…`, and never inside a character as readers see it.
+/// Returns a foreign text on one line, shortened to a length that a person reads. Control characters and line ends
+/// become a single space, so that words stay separate. A shortened text ends with `…`, and never inside a character as
+/// readers see it.
 ///
 /// ```
 /// # use cartwright_plugin::truncate;
@@ -26,9 +27,9 @@ pub fn truncate(text: &str, max_characters: usize) -> String {
     line
 }
 
-/// An address as pages and scripts write it, made one that can be fetched: `//host/…` begins with https, and characters that an
-/// address cannot hold (a blank, an umlaut, `|`) are percent-encoded. `None` for anything that is not an http or https address. It says
-/// nothing about whether the address can be trusted.
+/// Returns a URL, as pages and scripts write it, in a form that can be fetched: `//host/…` gets the scheme https, and
+/// characters that a URL cannot contain (a space, an umlaut, `|`) are percent-encoded. Returns `None` for anything that
+/// is not an http or https URL. The result is not more trustworthy than the input.
 ///
 /// ```
 /// # use cartwright_plugin::normalize_url;
@@ -67,7 +68,7 @@ mod tests {
     fn a_text_is_cut_between_two_characters_and_says_so() {
         assert_eq!(truncate("abc", 3), "abc");
         assert_eq!(truncate("abcd", 3), "abc…");
-        // A flag, a letter with its accent and a line end are one each.
+        // A flag, a letter with its accent and a line end are one character each.
         assert_eq!(truncate("🇧🇪🇧🇪", 1), "🇧🇪…");
         assert_eq!(truncate("e\u{301}e\u{301}", 1), "e\u{301}…");
         assert_eq!(truncate("a\0b\tc\r\nd", 9), "a b c d");

@@ -1,5 +1,6 @@
-//! Trying an account out. Twikit documents no call that changes nothing: creating an order and fetching a production file both
-//! start something. So the settings and the hash are tried, and the answer says that Twikit itself was not asked.
+//! The connection test. Twikit documents no call without effects: creating an order and fetching a production file both
+//! start something. So the test checks the settings and the hash, and its result states that Twikit itself was not
+//! called.
 
 use cartwright_plugin::exports::account::Diagnosis;
 use cartwright_plugin::types::{Context, Message};
@@ -8,7 +9,8 @@ use cartwright_plugin::{ContextExt, Error, message};
 use crate::fields::PAYLOAD_SECRET;
 use crate::settings::{Settings, validate};
 
-/// What was tried. `digest` is what hashing a text with the payload secret came to; only called when there is a secret.
+/// Returns the results of the test. `digest` hashes a text with the payload secret, and is only called if the secret is
+/// set.
 pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>, Error>) -> Vec<Diagnosis> {
     let settings = Settings(context);
     let mut problems: Vec<Message> =
@@ -22,13 +24,13 @@ pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>
         }
     }
     let form = Diagnosis {
-        check: message("check-settings", "The settings are complete and fit together", &[]),
+        check: message("check-settings", "The settings are complete and consistent", &[]),
         passed: problems.is_empty(),
         detail: problems.into_iter().next(),
     };
     let secret_is_set = context.secret_is_set(PAYLOAD_SECRET);
     let secret = Diagnosis {
-        check: message("check-secret", "The payload secret has a value", &[]),
+        check: message("check-secret", "The payload secret is set", &[]),
         passed: secret_is_set,
         detail: (!secret_is_set).then(|| {
             message("secret-missing", "Copy the payload secret from your site's configuration in the publisher.", &[])
@@ -37,13 +39,15 @@ pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>
     let hashed = if secret_is_set { Some(digest(b"connection test")) } else { None };
     let hash = Diagnosis {
         check: message("check-hash", "A payload can be hashed with the secret", &[]),
-        // An MD5 digest is 16 bytes (RFC 1321).
+        // An MD5 digest has 16 bytes (RFC 1321).
         passed: matches!(&hashed, Some(Ok(digest)) if digest.len() == 16),
         detail: match hashed {
             Some(Ok(digest)) if digest.len() == 16 => None,
-            Some(Ok(_)) => Some(message("hash-failed", "The host gave a digest of another length.", &[])),
-            Some(Err(error)) => Some(message("hash-failed", format!("The host refused: {}.", error_text(&error)), &[])),
-            None => Some(message("hash-not-tried", "Not tried: there is no secret.", &[])),
+            Some(Ok(_)) => Some(message("hash-failed", "The host returned a digest of another length.", &[])),
+            Some(Err(error)) => {
+                Some(message("hash-failed", format!("The host rejected it: {}.", error_text(&error)), &[]))
+            }
+            None => Some(message("hash-not-tried", "Not tested: the secret is not set.", &[])),
         },
     };
     let text = "Not tried: every call that Twikit documents starts production. Whether the integration id and the secret are \

@@ -1,4 +1,4 @@
-//! The component: each exported interface, handed on to the module that knows.
+//! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
 use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
@@ -71,7 +71,7 @@ impl configuration::Guest for Twikit {
         _items: Vec<Item>,
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, Error> {
-        // Twikit tells a price to the browser only; `decode` says that the platform is the authority.
+        // Twikit shows a price to the browser only; `decode` makes the platform the price source.
         Err(Error::Unsupported)
     }
 }

@@ -1,11 +1,11 @@
-//! Understanding what the page saved: our own envelope around Twikit's `ISaveData` and its latest `IVariation`
-//! (JavaScript Plugin, "Adding a product to the cart" and "Initializing the script").
+//! Decodes what the page saved: our own envelope around Twikit's `ISaveData` and its latest `IVariation` (JavaScript
+//! Plugin, "Adding a product to the cart" and "Initializing the script").
 //!
 //! `{"configurationId": 7, "previewUrl": "https://…", "variation": {"id": "…", "sku": "…", "price": 1.5} or null}`
 //!
-//! Everything in it came through a browser. The id is taken as it is, because Twikit refuses one that it does not know
-//! (result code 10). The price is not looked at: the price is the platform's price of the SKU. The SKU is only ever one of
-//! those that the merchant allowed for the product; Twikit has no call that would confirm it.
+//! All of it came through a browser. The id needs no check, because Twikit rejects an unknown one (result code 10). The
+//! price is ignored: the platform's price of the SKU applies. The SKU must be one of those that the merchant allowed
+//! for the product, because Twikit has no call that confirms it.
 
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, Problem, RawValue};
@@ -22,7 +22,7 @@ use crate::urls::page_origin;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Saved<'a> {
     configuration_id: ConfigurationId,
-    /// Whatever it is, it stops no sale.
+    /// Unparsed: an invalid preview must not prevent a sale.
     #[serde(borrow, default)]
     preview_url: Option<&'a RawValue>,
     /// Twikit reports changes of the variation; whether it also reports the first one is not documented.
@@ -46,8 +46,9 @@ pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Resul
     let item = Item {
         id: None,
         parent: None,
-        // The envelope does not name the product: the page was started with the linked one's key, and no server says which
-        // product a configuration is of before the order is completed, when its product key is compared.
+        // The envelope does not name the product: the page was started with the linked product's key. The first server
+        // that names the product of a configuration is Twikit's at the completion of the order, when its product key is
+        // compared.
         vendor_product: association.vendor_product.clone(),
         attributes: Vec::new(),
         articles: Vec::new(),
@@ -61,9 +62,10 @@ pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Resul
     Ok(Decoded { items: vec![item], price_from: PriceSource::Platform, warnings: warning.into_iter().collect() })
 }
 
-/// The picture, or why there is none: a missing picture is no reason to lose a sale. A data URI is a picture in the payload.
+/// Returns the picture, or a warning: a missing picture is no reason to lose a sale. A data URI is a picture within the
+/// payload.
 fn preview(raw: &[u8], url: Option<&RawValue>) -> (Option<Thumbnail>, Option<Message>) {
-    let missing = || message("preview-missing", "Twikit gave no preview of this configuration.", &[]);
+    let missing = || message("preview-missing", "Twikit returned no preview of this configuration.", &[]);
     let Some(url) = url.filter(|url| url.get() != "\"\"") else { return (None, Some(missing())) };
     let inner = url.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     if let Some(inner) = inner.filter(|inner| inner.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("data:"))) {
@@ -74,7 +76,8 @@ fn preview(raw: &[u8], url: Option<&RawValue>) -> (Option<Thumbnail>, Option<Mes
     match address {
         Some(address) => (Some(Thumbnail::Url(address)), None),
         None => {
-            let text = "The preview of this configuration is left out: previewUrl is not an address that begins with https://.";
+            let text =
+                "The preview of this configuration is omitted: previewUrl is not a URL that begins with https://.";
             (None, Some(message("preview-unusable", text, &[])))
         }
     }
@@ -92,13 +95,13 @@ fn choose_sku(
     let sku = match (allowed.as_slice(), named) {
         ([], _) => return Err(not_configured("allowed-skus", no_allowed_skus())),
         (_, Some(named)) if !allowed.contains(&named) => {
-            let text = format!("The SKU \"{named}\" is not among those that this product may be sold as.");
+            let text = format!("The SKU \"{named}\" is not an allowed SKU of this product.");
             return Err(invalid_input("variation.sku", message("sku-not-allowed", text, &[("sku", named)])));
         }
         (_, Some(named)) => named,
         ([only], None) => only,
         (_, None) => {
-            let text = "The configurator did not say which variant was chosen.";
+            let text = "The configurator did not report the chosen variant.";
             return Err(invalid_input("variation", message("variation-missing", text, &[])));
         }
     };
@@ -117,14 +120,14 @@ fn choose_sku(
     Ok((sku.to_owned(), unverified))
 }
 
-/// What a link without SKUs is told.
+/// Returns the message about a link without allowed SKUs.
 pub fn no_allowed_skus() -> Message {
-    let text = "Name the SKUs that this product may be sold as: Twikit tells the SKU to the shopper's browser only.";
+    let text = "Enter the allowed SKUs of this product: Twikit sends the SKU to the shopper's browser only.";
     message("no-allowed-skus", text, &[])
 }
 
 fn invalid(problem: Problem) -> Error {
-    let text = format!("The saved configuration cannot be read: {problem}.");
+    let text = format!("The saved configuration is invalid: {problem}.");
     let path = problem.path.clone();
     invalid_input(problem.path, message("configuration-unreadable", text, &[("path", &path)]))
 }

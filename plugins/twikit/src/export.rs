@@ -1,7 +1,8 @@
-//! Fetching production files instead of having Twikit produce (Rest API, Order Production File).
+//! Fetches production files, for shops that produce themselves (Rest API, Order Production File).
 //!
-//! "Twikit will automatically create an internal order when this happens", and the request carries no identifier by which
-//! Twikit would know it again. So each line's file is asked for once, and when nobody knows what came of it the merchant is asked.
+//! "Twikit will automatically create an internal order when this happens", and the request has no identifier by which
+//! Twikit could recognize a repetition. So each line's file is requested once, and if the result is unknown the
+//! merchant is asked.
 
 use cartwright_plugin::exports::orders::{Event, Next};
 use cartwright_plugin::types::{BytesSource, Context, Document, Outcome};
@@ -16,10 +17,10 @@ use crate::release::{is_still_wanted, request};
 use crate::responses::{Code, TwikitResponse};
 use crate::settings::Settings;
 
-/// Twikit makes the files while the request is out.
+/// Twikit makes the files during the request.
 const TIMEOUT_MS: u32 = 300_000;
-/// No answer with a result code is longer than this. Shorter bodies are looked at before they count as a file; longer ones are not
-/// read, so that a file of any size passes by the plugin's memory.
+/// Maximum size of a response with a result code. Shorter bodies are checked before they count as a file; longer ones
+/// are not read, so that a file of any size bypasses the plugin's memory.
 const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 
 /// Fetches the file of each line.
@@ -40,9 +41,10 @@ pub fn fetch(
                 &[("line", &line.reference)],
             )
         };
-        // Not again by another event. The same event again means that a person restarted it, and decided.
+        // Another event must not repeat the request. A repetition of the same event is a merchant's restart, and thus a
+        // decision.
         if ledger.unknown_export(&line.id).is_some_and(|unsure| unsure != event.id) {
-            let text = "not asked for again, because it is not known whether Twikit created an order the last time.";
+            let text = "not requested again, because it is unknown whether Twikit created an order the last time.";
             host.emit(Outcome::Note(say("export-unsure", text.to_owned())))?;
             continue;
         }
@@ -55,7 +57,7 @@ pub fn fetch(
         if !is_still_wanted(host, &event.order, &[Configured { line, configuration: *configuration }])? {
             host.emit(Outcome::Note(say(
                 "no-longer-released",
-                "no file was asked for: it is no longer to be produced.".to_owned(),
+                "no file was requested: it must no longer be produced.".to_owned(),
             )))?;
             continue;
         }
@@ -80,7 +82,7 @@ pub fn fetch(
             ExportResult::Refused(text) => {
                 host.emit(Outcome::NeedsMerchant(say(
                     "export-refused",
-                    format!("Twikit gave no production file. {text}"),
+                    format!("Twikit returned no production file. {text}"),
                 )))?;
             }
             ExportResult::Unknown(text) => {
@@ -103,8 +105,8 @@ enum ExportResult {
     Unknown(String),
 }
 
-/// "If all goes well, you will receive a response with http status 200. The body of the response will contain a ZIP file.
-/// For all other failure paths the http status code will not be 200."
+/// Judges a response. "If all goes well, you will receive a response with http status 200. The body of the response
+/// will contain a ZIP file. For all other failure paths the http status code will not be 200."
 fn judge(host: &mut dyn Host, response: http::Response) -> Result<ExportResult, Error> {
     let status = response.status;
     let body = match response.body {
@@ -115,7 +117,7 @@ fn judge(host: &mut dyn Host, response: http::Response) -> Result<ExportResult, 
                 return Ok(ExportResult::File(stored.digest));
             }
             let bytes = host.read(&stored.digest)?;
-            // A ZIP file begins with the signature of its first entry, or of its end when it holds none.
+            // A ZIP file begins with the signature of its first entry, or of its end if it is empty.
             if bytes.starts_with(b"PK\x03\x04") {
                 return Ok(ExportResult::File(stored.digest));
             }
@@ -126,14 +128,16 @@ fn judge(host: &mut dyn Host, response: http::Response) -> Result<ExportResult, 
     };
     Ok(match TwikitResponse::read(&body) {
         Some(TwikitResponse { code: Code::HashEmpty | Code::HashMismatch, text }) => ExportResult::WrongSecret(text),
-        // 0 says nothing, 1 and 2 say that there is an order and yet no file came.
+        // Code 0 leaves it open; with 1 and 2 an order exists, and yet there is no file.
         Some(TwikitResponse { code: Code::Created | Code::CreatedUnhealthy, text }) => ExportResult::Unknown(text),
         Some(TwikitResponse { code: Code::Unexpected | Code::Other(_), text }) if status >= 500 || status == 200 => {
-            ExportResult::Unknown(format!("It answered {status}, {text}"))
+            ExportResult::Unknown(format!("It responded with {status}, {text}"))
         }
         Some(TwikitResponse { text, .. }) => ExportResult::Refused(text),
-        None if (400..500).contains(&status) && status != 408 => ExportResult::Refused(format!("It answered {status}")),
-        None => ExportResult::Unknown(format!("It answered {status} with something else")),
+        None if (400..500).contains(&status) && status != 408 => {
+            ExportResult::Refused(format!("It responded with {status}"))
+        }
+        None => ExportResult::Unknown(format!("It responded with {status} and another body")),
     })
 }
 

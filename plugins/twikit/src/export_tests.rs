@@ -76,7 +76,7 @@ fn when_nobody_knows_whether_there_is_an_order_the_merchant_is_asked_and_no_othe
         event.id = "event-2".into();
         run(&mut host, &event).unwrap();
         assert_eq!((host.requests.len(), host.notes()), (1, vec!["export-unsure"]));
-        // A person who restarts the event itself has decided.
+        // A merchant's restart of the event is a decision.
         event.id = "event-1".into();
         host.answers.push_back(Ok(zip("aa")));
         run(&mut host, &event).unwrap();

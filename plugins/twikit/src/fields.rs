@@ -5,45 +5,46 @@ use cartwright_plugin::{FieldExt, field, heading, select};
 
 /// The integration's id at Twikit, "as shown in your site's configuration" (Rest API, Create Order).
 pub const INTEGRATION_ID: &str = "integration-id";
-/// The secret that is hashed behind every payload (Rest API, Create Order: hash).
+/// The secret that is appended to every payload before hashing (Rest API, Create Order: hash).
 pub const PAYLOAD_SECRET: &str = "payload-secret";
-/// The address of the REST API.
+/// The URL of the REST API.
 pub const API_URL: &str = "api-url";
-/// The address of the published script (Webhooks, Website Publication: scriptUrl).
+/// The URL of the published script (Webhooks, Website Publication: scriptUrl).
 pub const SCRIPT_URL: &str = "script-url";
 /// The published products (Webhooks, Website Publication: products).
 pub const PRODUCT_KEYS: &str = "product-keys";
-/// Is a link to a product that is not published an error?
+/// Whether a link to an unpublished product is an error.
 pub const STRICT_CHECK: &str = "strict-check";
-/// Where preview pictures come from.
+/// The origin of preview pictures.
 pub const PREVIEW_URL: &str = "preview-url";
-/// Selector of the viewer's element.
+/// The selector of the viewer's element.
 pub const VIEWER_SELECTOR: &str = "viewer-selector";
-/// Selector of the parameters' element.
+/// The selector of the parameters' element.
 pub const OPTIONS_SELECTOR: &str = "options-selector";
-/// The localization handed to Twikit (JavaScript Plugin, Initializing the script: locale).
+/// The localization for Twikit (JavaScript Plugin, Initializing the script: locale).
 pub const LOCALE: &str = "locale";
-/// Hand Twikit the page's language instead.
+/// Whether Twikit gets the page's language instead.
 pub const SHOP_LOCALE: &str = "shop-locale";
 /// The background of preview pictures (JavaScript Plugin: previewBackgroundColor).
 pub const PREVIEW_BACKGROUND: &str = "preview-background-color";
-/// Add to the cart, or ask for a quotation.
+/// The action: add to the cart, or request a quote.
 pub const ACTION: &str = "action";
-/// Where the shopper goes afterwards.
+/// The page after the action.
 pub const SUCCESS_PAGE: &str = "success-page";
-/// What becomes of a SKU that only the browser names.
+/// How to handle a SKU that only the browser names.
 pub const UNVERIFIED_SKU: &str = "unverified-sku";
-/// Have Twikit produce, or fetch the production file.
+/// Whether Twikit produces, or the shop fetches the production file.
 pub const FULFILLMENT: &str = "fulfilment";
-/// Whom Twikit delivers to.
+/// The recipient of the delivery.
 pub const DELIVERY: &str = "delivery";
-/// Whom Twikit bills.
+/// The recipient of the bill.
 pub const BILLING: &str = "billing";
 
-/// The API's documented base address (Rest API).
+/// The API's documented base URL (Rest API).
 pub const DEFAULT_API_URL: &str = "https://custom-integration-publisher.twikit.com/api/v1";
 
-/// The form. Texts are in English whatever the locale: Twikit's own names, which the merchant must recognise, are.
+/// Returns the form. Its texts are in English in every locale, like Twikit's own names, which the merchant must
+/// recognize.
 pub fn fields() -> Vec<Field> {
     let mut fields = account();
     fields.extend(products());
@@ -63,7 +64,7 @@ fn account() -> Vec<Field> {
             .help(
                 "In the publisher, in your site's configuration. It is only hashed with what is sent, never sent itself.",
             )
-            // What is hashed with it proves who sent it: it belongs to the address that this is sent to.
+            // A hash with the secret proves the sender, so the secret is bound to the API's host.
             .outbound_host("setting:api-url")
             .required(),
         field(API_URL, "url", "API URL")
@@ -101,18 +102,18 @@ fn page() -> Vec<Field> {
     vec![
         heading("heading-page", "Product page"),
         own(field(VIEWER_SELECTOR, "css-selector", "Viewer CSS selector"))
-            .help("Where the product is shown; empty: the theme decides."),
+            .help("The element that shows the product. Leave empty to let the theme decide."),
         own(field(OPTIONS_SELECTOR, "css-selector", "Options CSS selector"))
-            .help("Where the parameters are shown; empty: the theme decides."),
+            .help("The element that shows the parameters. Leave empty to let the theme decide."),
         own(field(LOCALE, "text", "Localization"))
             .help("The localization that Twikit translates with.")
             .default_text("default"),
         field(SHOP_LOCALE, "yes-no", "Use the page's language")
-            .help("Hands Twikit the language of the page, such as \"nl-BE\", instead of the localization above.")
+            .help("Sends Twikit the language of the page, such as \"nl-BE\", instead of the localization above.")
             .public()
             .default_yes_no(false),
         own(field(PREVIEW_BACKGROUND, "color", "Background of previews"))
-            .help("Empty: Twikit's own. Its document says both white and transparent."),
+            .help("Leave empty for Twikit's default. Its document states both white and transparent."),
         field(PREVIEW_URL, "url", "Preview URL").help(
             "Any address on the host that preview pictures come from. Pictures of other hosts are not fetched. The \
              document does not name the host: look at the picture of a first configuration.",
@@ -123,7 +124,7 @@ fn page() -> Vec<Field> {
             &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")],
         ))
         .default_text("add-to-cart"),
-        own(field(SUCCESS_PAGE, "text", "Success page")).help("An address or a path; empty: the theme decides."),
+        own(field(SUCCESS_PAGE, "text", "Success page")).help("A URL or a path. Leave empty to let the theme decide."),
         select(
             UNVERIFIED_SKU,
             "SKU chosen in the browser",
@@ -135,7 +136,7 @@ fn page() -> Vec<Field> {
         )
         .help(
             "Twikit names the SKU of a configuration to the shopper's browser only. Where a product allows several, \
-             nobody can confirm that the cheaper one was not picked for the dearer configuration.",
+             no server can confirm that the chosen one belongs to the configuration.",
         )
         .default_text("hold")
         .per_product(),

@@ -1,21 +1,23 @@
-//! The host's functions that the order hook uses, behind a trait: the hook's logic is tested natively with prepared answers.
+//! The host functions of the order hook, behind a trait, so that the hook's logic can be tested natively with prepared
+//! responses.
 
 use cartwright_plugin::types::{Order, Outcome};
 use cartwright_plugin::{Error, blobs, http, order_book, outcomes, secrets};
 
 use crate::fields::PAYLOAD_SECRET;
 
-/// What the order hook asks of the host.
+/// The host functions that the order hook uses.
 pub trait Host {
     /// Sends a request.
     fn send(&mut self, request: http::Request) -> Result<http::Response, Error>;
-    /// MD5 over the message followed by the payload secret (Rest API, Create Order: "md5(orderPayload + payload-secret)").
+    /// Returns MD5 of the message followed by the payload secret (Rest API, Create Order: "md5(orderPayload +
+    /// payload-secret)").
     fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, Error>;
-    /// Says what came of something.
+    /// Records an outcome.
     fn emit(&mut self, outcome: Outcome) -> Result<(), Error>;
-    /// Bytes that the host stored.
+    /// Reads stored bytes.
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error>;
-    /// The order as it is now. Asked anew with a request that follows it directly.
+    /// Returns the current state of an order. A repeated request repeats a lookup directly before it.
     fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error>;
 }
 

@@ -1,14 +1,14 @@
-//! Which identifier an order has at Twikit's, and the way back from it.
+//! The identifiers of orders at Twikit, and how to resolve them.
 //!
-//! "Twikit will only process an order once. If you send two orders with the same identifier, they will be considered the same."
-//! Yet an order of the shop may reach Twikit in parts, when a line is held for approval and released later. So the first part
-//! goes under the order's own reference, and every later part under the reference of its first line followed by [`LATER_PART_SUFFIX`]:
-//! stable however often it is sent, used by no other part (a line is in one part only), and not equal to the identifier that
-//! the line itself is sent with, since Twikit's code 9 may speak of both in one breath.
+//! "Twikit will only process an order once. If you send two orders with the same identifier, they will be considered
+//! the same." Yet an order of the shop may reach Twikit in parts, if a line is on hold and released later. So the first
+//! part has the order's own reference as identifier, and every later part the reference of its first line followed by
+//! [`LATER_PART_SUFFIX`]. This identifier is stable across repetitions, unique to the part (a line is in one part
+//! only), and different from the identifier of the line itself, since Twikit's code 9 may refer to either.
 //!
-//! Before a part is sent, each of its lines is given the part's identifier as its vendor reference. Twikit asks whether an order
-//! is valid while that order is being created, and its question names the part and its configurations but no lines: the
-//! vendor reference is how the answer knows the lines of exactly this part, whatever was released in the meantime.
+//! Before a part is sent, each of its lines gets the part's identifier as its vendor reference. While Twikit creates an
+//! order, it asks whether the order is valid; the query names the part and its configurations but no lines. Through the
+//! vendor reference the response finds the lines of exactly this part, whatever was released in the meantime.
 
 use cartwright_plugin::types::{Order, OrderLine};
 use cartwright_plugin::{Error, invalid_input, json, message};
@@ -16,13 +16,13 @@ use serde::{Deserialize, Deserializer};
 
 use crate::ledger::Ledger;
 
-/// What stands behind a line's reference in the identifier of a later part.
+/// The suffix of a line's reference in the identifier of a later part.
 pub const LATER_PART_SUFFIX: &str = "~order";
 
-/// The largest whole number that a JavaScript number holds exactly, 2^53 - 1: nothing larger can have come from a page.
+/// The largest whole number that a JavaScript number represents exactly, 2^53 - 1. No page can send a larger one.
 const MAX_ID: u64 = (1 << 53) - 1;
 
-/// Twikit's id of a configuration, documented as a number; the same digits as a text are the same id.
+/// Twikit's id of a configuration, documented as a number. The same digits as a text are the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigurationId(pub u64);
 
@@ -35,7 +35,7 @@ impl<'de> Deserialize<'de> for ConfigurationId {
     }
 }
 
-/// A line with a configuration of Twikit's.
+/// An order line with a Twikit configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Configured<'a> {
     /// The line.
@@ -44,13 +44,14 @@ pub struct Configured<'a> {
     pub configuration: u64,
 }
 
-/// The order's lines with a configuration id: "only items with a twikit configuration ID should be sent to our API".
+/// Returns the order's lines with a configuration id: "only items with a twikit configuration ID should be sent to our
+/// API".
 pub fn configured_lines(order: &Order) -> Result<Vec<Configured<'_>>, Error> {
     let mut lines = Vec::new();
     for line in &order.lines {
         let Some(reference) = line.cart_line.item.as_ref().and_then(|item| item.reference.as_deref()) else { continue };
         let Ok(configuration) = reference.parse() else {
-            // `decode` wrote it as digits. Left out silently, the line would be paid and never made.
+            // `decode` wrote it as digits. Without an error the line would be paid for and never made.
             let text =
                 format!("The line {} has the configuration id \"{reference}\", which is no number.", line.reference);
             return Err(invalid_input(
@@ -63,7 +64,7 @@ pub fn configured_lines(order: &Order) -> Result<Vec<Configured<'_>>, Error> {
     Ok(lines)
 }
 
-/// The identifier of the part that these lines make.
+/// Returns the identifier of the part that these lines form.
 pub fn identifier_of(order: &Order, ledger: &Ledger, lines: &[Configured<'_>]) -> String {
     match lines.first() {
         Some(first) if ledger.created(&order.reference) => format!("{}{LATER_PART_SUFFIX}", first.line.reference),
@@ -74,7 +75,7 @@ pub fn identifier_of(order: &Order, ledger: &Ledger, lines: &[Configured<'_>]) -
 /// Looks a reference up in the order book.
 pub type Find<'a> = &'a dyn Fn(&str) -> Result<Option<Order>, Error>;
 
-/// The order that an identifier belongs to.
+/// Returns the order of an identifier.
 pub fn find_order(identifier: &str, find: Find<'_>) -> Result<Option<Order>, Error> {
     if let Some(order) = find(identifier)? {
         return Ok(Some(order));
@@ -85,8 +86,8 @@ pub fn find_order(identifier: &str, find: Find<'_>) -> Result<Option<Order>, Err
     }
 }
 
-/// The lines that an identifier stands for: one line by its own reference, else those of the part, else, from an order book that
-/// does not show the vendor references yet, those that are released and in no part.
+/// Returns the lines of an identifier: the line with this reference; else the lines of the part; else, if the order
+/// book does not show the vendor references yet, the released lines without a part.
 pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<'a>>, Error> {
     let configured = configured_lines(order)?;
     let among = |remaining_quantity: &dyn Fn(&OrderLine) -> bool| -> Vec<Configured<'a>> {
@@ -103,18 +104,18 @@ pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured
     Ok(among(&|line| line.vendor_reference.is_none() && line.released && line.status != "cancelled"))
 }
 
-/// Is there something to be produced of this order at all: it is released, and neither cancelled nor paid back in full? A refund
-/// by amount names no lines and is no cancellation; the order's payment is all that says so.
+/// Returns whether the order can be produced: it is released, and neither cancelled nor fully refunded. A refund by
+/// amount names no lines and is not a cancellation; only the payment state shows it.
 pub fn is_producible(order: &Order) -> bool {
     order.released && !order.cancelled && !is_paid_back(order)
 }
 
-/// Was the order paid back in full?
+/// Returns whether the order was fully refunded.
 pub fn is_paid_back(order: &Order) -> bool {
     order.payment == "refunded"
 }
 
-/// The lines for a person: reference and configuration.
+/// Formats the lines for people: reference and configuration.
 pub fn line_list(lines: &[Configured<'_>]) -> String {
     let line = |line: &Configured<'_>| format!("{} (configuration {})", line.line.reference, line.configuration);
     lines.iter().map(line).collect::<Vec<_>>().join(", ")

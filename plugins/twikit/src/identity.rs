@@ -1,24 +1,24 @@
-//! Who the plugin is.
+//! The plugin's metadata.
 
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::message;
 
 use crate::plan::VARIATION;
 
-/// The plugin's identity.
+/// Returns the plugin's metadata.
 pub fn describe() -> Identity {
     Identity {
         id: "twikit".to_owned(),
         name: "Twikit Custom Integration".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         vendor: "Twikit".to_owned(),
-        // The script's host is not among them: the shopper's browser loads it, this plugin never does.
+        // Without the script's host: the shopper's browser loads the script, this plugin never does.
         hosts: vec!["setting:api-url".to_owned(), "setting:preview-url".to_owned()],
         strategies: vec![Strategy {
             name: VARIATION.to_owned(),
-            title: message("strategy-variation", "The variant that the configuration is of", &[]),
+            title: message("strategy-variation", "The variant of the configuration", &[]),
         }],
-        // No "reopen" and no "vendor-price": Twikit documents neither.
+        // Without "reopen" and "vendor-price": Twikit documents neither.
         capabilities: ["product-search", "documents"].map(str::to_owned).to_vec(),
         // For delivering to the shopper, or billing the shopper.
         grants: vec!["personal-data".to_owned()],

@@ -1,7 +1,8 @@
-//! What the plugin remembers about an order between its events: what was given to Twikit, what Twikit refused, what it asked.
+//! The plugin's memos about an order between its events: what was sent to Twikit, what Twikit rejected, what it asked.
 //!
-//! An order line's quantity is what is left to make; only a line whose quantity is still the largest that was ever seen when pieces
-//! are paid back did not have them taken off, and it is not made at all when those are all its pieces.
+//! The quantity of an order line is the number of pieces still to be made. If it never changed although pieces were
+//! refunded, the platform does not subtract refunds; the pieces are then subtracted here, and a line without remaining
+//! pieces is not made.
 
 use std::collections::BTreeSet;
 
@@ -20,17 +21,17 @@ const UNKNOWN: &str = "unsure:";
 const ORDERED: &str = "ordered:";
 const PAID_BACK: &str = "paid-back:";
 
-/// A memory holds at most 4 kB; a large part is remembered in pieces.
+/// Maximum size of a memo that this plugin writes; the contract allows 4 kB. A larger part is stored in several memos.
 const MAX_MEMORY_BYTES: usize = 3 << 10;
 
-/// A line as it was given to Twikit.
+/// A line as it was sent to Twikit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SentLine {
     /// The order line's id.
     pub line: String,
     /// Its configuration.
     pub configuration: u64,
-    /// How many.
+    /// Its quantity.
     pub amount: u32,
 }
 
@@ -41,7 +42,7 @@ struct CreatedPart {
     lines: Vec<SentLine>,
 }
 
-/// The memories, read.
+/// The parsed memos.
 #[derive(Debug, Default)]
 pub struct Ledger {
     memories: Vec<RememberedText>,
@@ -52,11 +53,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads what the host handed over. Of one name the last counts.
+    /// Parses the memos of an event. The last one of a name counts.
     pub fn new(remembered: &[RememberedText]) -> Self {
         let mut ledger = Self { memories: remembered.to_vec(), ..Self::default() };
         for memory in remembered.iter().filter(|memory| memory.name.starts_with(CREATED)) {
-            // Only this plugin writes it; what an older version wrote otherwise is not its own and is passed over.
+            // Only this plugin writes memos; one of an older version in another format is ignored.
             let Ok(piece) = serde_json::from_str::<CreatedPart>(&memory.value) else { continue };
             ledger.created.push(piece.identifier);
             ledger.personal |= piece.personal;
@@ -68,62 +69,63 @@ impl Ledger {
         ledger
     }
 
-    /// Was an order created under this identifier?
+    /// Returns whether an order was created under this identifier.
     pub fn created(&self, identifier: &str) -> bool {
         self.created.iter().any(|known| known == identifier)
     }
 
-    /// The lines of orders that were created.
+    /// Returns the lines of the orders that were created.
     pub fn sent(&self) -> &[SentLine] {
         &self.sent
     }
 
-    /// Was this line given to Twikit, as part of an order or for its file?
+    /// Returns whether this line was sent to Twikit, as part of an order or for its file.
     pub fn was_sent(&self, line: &str) -> bool {
         self.sent_lines.contains(line) || self.value(EXPORTED, line).is_some()
     }
 
-    /// Was a shopper's address given to Twikit?
+    /// Returns whether a shopper's address was sent to Twikit.
     pub fn personal(&self) -> bool {
         self.personal
     }
 
-    /// How many attempts under this identifier were answered with a refusal.
+    /// Returns how many attempts under this identifier Twikit answered with a rejection.
     pub fn answered(&self, identifier: &str) -> u32 {
         self.value(ANSWERED, identifier).and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
-    /// Did Twikit ask about this identifier, and was it told that the order is valid?
+    /// Returns whether Twikit asked about this identifier and the response was that the order is valid.
     pub fn verified(&self, identifier: &str) -> bool {
         self.value(VERIFIED, identifier).is_some()
     }
 
-    /// The event during which fetching this line's file ended without anybody knowing how.
+    /// Returns the event in which fetching this line's file ended with an unknown result.
     pub fn unknown_export(&self, line: &str) -> Option<&str> {
         self.value(UNKNOWN, line)
     }
 
-    /// How many pieces of this line Twikit was told to make; none when that is not known.
+    /// Returns the quantity of this line that Twikit was asked to make, if it is known.
     pub fn amount(&self, line: &str) -> Option<u32> {
         let sent = self.sent.iter().filter(|sent| sent.line == line).map(|sent| sent.amount).max();
         sent.or_else(|| self.count(EXPORTED, line))
     }
 
-    /// The most pieces that this line was ever seen with.
+    /// Returns the largest quantity that this line ever had.
     fn max_ordered_quantity(&self, line: &OrderLine) -> u32 {
         let known = self.count(ORDERED, &line.id).max(self.amount(&line.id));
         known.unwrap_or(0).max(line.cart_line.quantity)
     }
 
-    /// How many pieces of this line are wanted after so many were paid back.
+    /// Returns the remaining quantity of this line after a refund of `paid_back` pieces.
     pub fn remaining_quantity(&self, line: &OrderLine, paid_back: u32) -> u32 {
         let quantity = line.cart_line.quantity;
-        // More than there are were taken off already, even when the line was not seen before.
+        // A refund of more pieces than the line has was already subtracted, even if the line was not seen before.
         let is_taken_off = quantity < self.max_ordered_quantity(line) || quantity < paid_back;
         if is_taken_off { quantity } else { quantity - paid_back }
     }
 
-    /// Were all pieces of this line paid back before it was given to Twikit, though the order still has them?
+    /// Returns whether all pieces of this line were refunded before it was sent to Twikit, although the order still
+    /// lists them.
     pub fn is_paid_back(&self, line: &OrderLine) -> bool {
         self.count(PAID_BACK, &line.id).is_some_and(|count| count >= line.cart_line.quantity)
     }
@@ -138,7 +140,7 @@ impl Ledger {
     }
 }
 
-/// Remembers that an order was created.
+/// Records that an order was created.
 pub fn remember_created(
     host: &mut dyn Host,
     identifier: &str,
@@ -169,23 +171,23 @@ pub fn remember_created(
     Ok(())
 }
 
-/// Remembers that one more attempt was answered with a refusal.
+/// Records one more attempt that Twikit answered with a rejection.
 pub fn remember_answered(host: &mut dyn Host, ledger: &Ledger, identifier: &str) -> Result<(), Error> {
     let count = ledger.answered(identifier).saturating_add(1);
     host.emit(remember(ANSWERED, identifier, &count.to_string()))
 }
 
-/// Remembers that a line's file was fetched, and for how many pieces.
+/// Records that a line's file was fetched, and the quantity.
 pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
     host.emit(remember(EXPORTED, &line.id, &line.cart_line.quantity.to_string()))
 }
 
-/// Remembers that nobody knows whether a line's file was ordered.
+/// Records that it is unknown whether a line's file was ordered.
 pub fn remember_unknown_export(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
     host.emit(remember(UNKNOWN, line, event))
 }
 
-/// Remembers how many pieces a line has, when it never had so many.
+/// Records a line's quantity if it is the largest until now.
 pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) -> Result<(), Error> {
     let quantity = line.cart_line.quantity;
     if ledger.count(ORDERED, &line.id).is_some_and(|known| known >= quantity) {
@@ -194,12 +196,12 @@ pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) 
     host.emit(remember(ORDERED, &line.id, &quantity.to_string()))
 }
 
-/// Remembers that all pieces that a line has were paid back before it was given to Twikit.
+/// Records that all pieces of a line were refunded before it was sent to Twikit.
 pub fn remember_paid_back(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
     host.emit(remember(PAID_BACK, &line.id, &line.cart_line.quantity.to_string()))
 }
 
-/// Twikit asked about this identifier, and was told that the order is valid.
+/// Returns the memo that Twikit asked about this identifier and the order is valid.
 pub fn verified(identifier: &str) -> Outcome {
     remember(VERIFIED, identifier, "yes")
 }

@@ -1,18 +1,18 @@
 //! Twikit Custom Integration 1.1.2 as a Cartwright plugin: the world `vendor` of the contract.
 //!
-//! Twikit's part of a sale: its script shows a product and saves a configuration under an id; after payment an order of such ids is
-//! sent to its REST API, which asks back whether the order is valid, produces, and tells when it is done. What the document
-//! does not have decides as much: no price or SKU that a server would confirm, no list of products, no reopening, no
-//! cancellation, no signature on what it sends.
+//! Twikit's script shows a product and saves a configuration under an id. After payment the plugin sends an order of
+//! such ids to Twikit's REST API. Twikit asks back whether the order is valid, produces it, and sends a webhook when it
+//! is done. What the document lacks shapes this plugin as much: no price or SKU that a server confirms, no list of
+//! products, no reopening, no cancellation, no signed webhooks.
 //!
-//! Where to look:
-//! - [`fields`], [`settings`], [`account`], [`products`]: setting up;
+//! Modules:
+//! - [`fields`], [`settings`], [`account`], [`products`]: set-up;
 //! - [`page`], [`decode`], [`plan`]: from the product page into the cart;
-//! - [`orders`], [`release`], [`export`], with [`payload`], [`answers`], [`identifiers`], [`ledger`]: production;
-//! - [`webhooks`], [`verification`], [`notices`]: what Twikit asks and tells;
-//! - [`ports`] is the only way from the order hook's logic to the host's imports: all else is tested natively.
+//! - [`orders`], [`release`], [`export`], with [`payload`], [`responses`], [`identifiers`], [`ledger`]: production;
+//! - [`webhooks`], [`verification`], [`webhook_deliveries`]: Twikit's webhooks;
+//! - [`host`] is the order hook's only access to the host's imports; everything else is tested natively.
 //!
-//! Twikit's later API (OAuth 2.0, another host, `uuid` configurations) is another generation and another plugin.
+//! Twikit's later API (OAuth 2.0, another host, `uuid` configurations) is another generation and needs another plugin.
 
 pub mod account;
 mod component;

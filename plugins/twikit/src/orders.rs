@@ -1,4 +1,4 @@
-//! What an order's events come to at Twikit's. Straight-line code: the host replays it after a crash.
+//! Order events. Straight-line code: the host replays it after a crash.
 
 use std::collections::BTreeMap;
 
@@ -26,12 +26,12 @@ pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Opti
             remember_ordered(host, event, &Ledger::new(&event.remembered))?;
             Ok(Next::Done)
         }
-        // Nothing of it is Twikit's: it learns of an order when production may start.
+        // Twikit receives an order when production may start, and nothing before.
         _ => Ok(Next::Done),
     }
 }
 
-/// Remembers how many pieces the lines have, by which a refund is read.
+/// Records the quantities of the lines, which later refunds are compared with.
 fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Result<(), Error> {
     for Configured { line, .. } in configured_lines(&event.order)? {
         ledger::remember_ordered(host, ledger, line)?;
@@ -39,14 +39,15 @@ fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Resu
     Ok(())
 }
 
-/// Says that a line was given to Twikit, or may have been: its part was named and no refusal was heard.
+/// Returns whether a line was sent to Twikit, or may have been: its part has an identifier and no rejection is known.
 fn was_sent(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool {
     let pending = line.vendor_reference.as_deref().is_some_and(|identifier| ledger.answered(identifier) == 0);
     ledger.was_sent(&line.id) || ledger.unknown_export(&line.id).is_some() || pending
 }
 
-/// Twikit documents no way to cancel an order. A refund by amount names no lines: it concerns the order as a whole once all of it
-/// was paid back. Nobody needs to act where Twikit makes no more than is wanted.
+/// Asks the merchant to resolve a cancellation or refund that comes after the order was sent, because Twikit documents
+/// no way to cancel. A refund by amount names no lines, and concerns the order once all of it is refunded. Nothing is
+/// necessary while Twikit makes no more than is still ordered.
 fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
     let mut named: BTreeMap<&str, u32> = BTreeMap::new();
@@ -71,13 +72,12 @@ fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) 
         if was_sent(&ledger, &configured) {
             let sent = ledger.amount(&line.id);
             if sent.is_none_or(|sent| sent > remaining_quantity) {
-                let sent =
-                    sent.map_or_else(|| "not known how many were sent".to_owned(), |sent| format!("{sent} sent"));
+                let sent = sent.map_or_else(|| "unknown how many were sent".to_owned(), |sent| format!("{sent} sent"));
                 surplus.push(format!("{}: {sent}, {remaining_quantity} wanted now", line_list(&[configured])));
                 certain |= ledger.was_sent(&line.id);
             }
         } else if paid_back.is_some() && remaining_quantity == 0 && line.cart_line.quantity > 0 {
-            // A line that is held may be released much later.
+            // A line on hold may be released much later.
             ledger::remember_paid_back(host, line)?;
         }
     }
@@ -85,7 +85,7 @@ fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) 
         let what = if refunded.is_some() { "refunded" } else { "cancelled" };
         let when = if certain { "after they were given" } else { "after they were, or may have been, given" };
         let text = format!(
-            "Too late: pieces were {what} {when} to Twikit, which has no cancellation: {}. Tell Twikit how many shall be made.",
+            "Too late: pieces were {what} {when} to Twikit, which has no cancellation: {}. Contact Twikit about the quantity to be made.",
             surplus.join("; ")
         );
         ask_merchant(host, message("too-late", text, &[("order", &event.order.reference)]))?;
@@ -93,7 +93,7 @@ fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) 
     Ok(Next::Done)
 }
 
-/// Twikit documents no way to change an order.
+/// Reports a change to the merchant: Twikit documents no way to change an order.
 fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
     remember_ordered(host, event, &ledger)?;
@@ -112,18 +112,18 @@ fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
                     Twikit what shall be made.";
         ask_merchant(host, message("changed-too-late", text, &[("order", order)]))?;
     } else if ledger.personal() {
-        let text = "The order changed after it was given to Twikit. If an address changed, tell Twikit: it has no call for it.";
+        let text = "The order changed after it was sent to Twikit. If an address changed, contact Twikit: its API has no call for it.";
         host.emit(Outcome::Note(message("changed-after-creation", text, &[("order", order)])))?;
     }
     Ok(Next::Done)
 }
 
-/// Twikit documents no way to have an order's personal data forgotten.
+/// Asks the merchant to have personal data erased: Twikit documents no way to do so.
 fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     if Ledger::new(&event.remembered).personal() {
         let order = event.order.reference.as_str();
         let text = format!(
-            "Twikit was given the shopper's address with the order {order} and has no call that erases it. Ask Twikit to."
+            "Twikit received the shopper's address with the order {order} and has no call that erases it. Ask Twikit to erase it."
         );
         ask_merchant(host, message("erase-at-vendor", text, &[("order", order)]))?;
     }

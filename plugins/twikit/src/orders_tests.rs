@@ -70,7 +70,7 @@ fn the_lines_are_named_before_the_call_because_twikit_asks_during_it() {
     let mut host = FakeHost::with_responses([answer(500, 0)]);
     run(&mut host, &released(vec![line("a", 7, 2)])).unwrap_err();
     assert_eq!(references(&host), [(Some("a"), "inst:shop:1001")]);
-    // After an answer that is asked for again nothing is said: the host takes it back.
+    // After a response that leads to a retry nothing is recorded: the host discards the response.
     assert_eq!(host.outcomes.len(), 1);
 }
 
@@ -147,7 +147,7 @@ fn an_order_whose_lines_are_all_held_is_not_sent() {
 
 type Change = fn(&mut Order);
 
-/// What an order may have become while its release waited.
+/// Changes of an order while its release waited.
 const NOT_PRODUCED: [Change; 3] =
     [|order| order.released = false, |order| order.cancelled = true, |order| order.payment = "refunded".into()];
 
@@ -168,7 +168,7 @@ fn an_order_that_changed_while_its_release_waited_is_not_sent() {
         [|order| order.lines[0].released = false, |order| order.lines[0].status = "cancelled".into()];
     for fulfillment in ["order", "export"] {
         for change in NOT_PRODUCED.into_iter().chain(lines) {
-            // The event was made before.
+            // The event predates the change.
             let event = released(vec![line("a", 7, 1)]);
             let mut now = event.order.clone();
             change(&mut now);
@@ -184,7 +184,8 @@ fn refunded(line: &str, quantity: u32) -> Kind {
     Kind::Refunded(Refund { lines: vec![LineQuantity { line: line.into(), quantity }], amount: None })
 }
 
-/// Runs these events of an order with the line "a" of so many pieces, each with what the earlier ones remembered.
+/// Runs these events of an order with the line "a", each with the line's quantity at the time and with the memos of the
+/// earlier ones.
 fn run_events(host: &mut FakeHost, events: impl IntoIterator<Item = (Kind, u32)>) {
     for (kind, quantity) in events {
         let remembered = host.remembered();
@@ -195,15 +196,15 @@ fn run_events(host: &mut FakeHost, events: impl IntoIterator<Item = (Kind, u32)>
 #[test]
 fn what_a_refund_leaves_of_a_line_is_sent() {
     for (events, amount) in [
-        // The order's quantity is what is left, of a line that is refunded for the most part or by half.
+        // The order's quantity is what remains of a line of which most or half is refunded.
         (vec![(Kind::Placed, 5), (refunded("a", 3), 2)], Some(2)),
         (vec![(Kind::Placed, 4), (refunded("a", 2), 2)], Some(2)),
         (vec![(Kind::Placed, 2), (Kind::Changed, 1), (refunded("a", 1), 1)], Some(1)),
         (vec![(Kind::Placed, 1), (Kind::Changed, 4), (refunded("a", 2), 2)], Some(2)),
         (vec![(refunded("a", 3), 2)], Some(2)),
-        // One refund that is reported twice is one refund.
+        // A refund that is reported twice counts once.
         (vec![(Kind::Placed, 2), (refunded("a", 1), 2), (refunded("a", 1), 2)], Some(2)),
-        // All pieces are paid back, and the order still has them or has them no more.
+        // All pieces are refunded, whether the order still lists them or not.
         (vec![(Kind::Placed, 2), (refunded("a", 2), 2)], None),
         (vec![(refunded("a", 2), 2)], None),
         (vec![(Kind::Placed, 2), (refunded("a", 2), 0)], None),
@@ -226,10 +227,10 @@ fn what_a_refund_leaves_of_a_line_is_sent() {
 fn a_refund_asks_only_when_twikit_makes_more_than_is_wanted() {
     for (placed, released, refund, left, asked) in [
         (5, 5, 2, 3, Some("5 sent, 3 wanted now")),
-        // The order still has the pieces.
+        // The order still lists the pieces.
         (5, 5, 2, 5, Some("5 sent, 3 wanted now")),
         (2, 2, 2, 0, Some("2 sent, 0 wanted now")),
-        // Twikit was away until the refund.
+        // Twikit was unavailable until the refund.
         (5, 1, 4, 1, None),
         (4, 2, 2, 2, None),
     ] {
@@ -374,7 +375,7 @@ fn an_order_that_nobody_asked_about_warns_that_no_webhook_is_configured() {
     assert_eq!(confirm(created.remembered()), ["no-verification"]);
     created.outcomes.push(crate::ledger::verified("inst:shop:1001"));
     assert_eq!(confirm(created.remembered()), [""; 0]);
-    // A run that sees nothing of the run before it can say nothing.
+    // A run without the memos of the previous run cannot report anything.
     assert_eq!(confirm(Vec::new()), [""; 0]);
 }
 

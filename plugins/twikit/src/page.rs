@@ -1,7 +1,7 @@
-//! Putting Twikit's script on a product page (JavaScript Plugin).
+//! Puts Twikit's script on a product page (JavaScript Plugin).
 //!
-//! The document contradicts itself twice: its parameter table says `createContext` and `parametersReady`, its example
-//! `initialize` and `parameterReady`. The page takes whichever function the script has, and hands over both callbacks.
+//! The document contradicts itself twice: its parameter table lists `createContext` and `parametersReady`, its example
+//! `initialize` and `parameterReady`. The page calls whichever function the script has, with both callbacks.
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
 use cartwright_plugin::types::{Association, Context};
@@ -11,16 +11,16 @@ use serde_json::json;
 use crate::fields::*;
 use crate::settings::Settings;
 
-/// What to put on the page of a linked product.
+/// Returns the embed data of a linked product.
 pub fn embed(context: &Context, association: &Association, reopen: bool) -> Result<EmbedData, Error> {
     if reopen {
-        // No call takes a configuration id: editing is starting again.
+        // No call accepts a configuration id, so an edit starts a new configuration.
         return Err(Error::Unsupported);
     }
     let settings = Settings(context);
     let (script, origin) = settings.script()?;
     if association.vendor_product.trim().is_empty() {
-        let text = "The product is linked to no Twikit product key.";
+        let text = "The product is not linked to a Twikit product key.";
         return Err(invalid_input("vendor-product", message("product-key-missing", text, &[])));
     }
     let ready = json!({ "$callback": "options-ready" });
@@ -31,12 +31,12 @@ pub fn embed(context: &Context, association: &Association, reopen: bool) -> Resu
         "statusChanged": { "$callback": "progress" },
         "variationChanged": { "$callback": "variation-changed" },
     });
-    // "#ffffff by default" and "if left blank, transparent": left out unless set, so that the script decides.
+    // "#ffffff by default" and "if left blank, transparent": omitted unless set, so that the script decides.
     if let Some(color) = context.text(PREVIEW_BACKGROUND) {
         options["previewBackgroundColor"] = json!(color);
     }
     let start = json!([association.vendor_product, settings.locale(), { "$element": "viewer" }, options]);
-    // Our own envelope, which `decode` reads: Twikit's ISaveData and the latest IVariation.
+    // Our own envelope, which `decode` parses: Twikit's ISaveData and the latest IVariation.
     let payload = json!({
         "configurationId": { "$result": "configurationId" },
         "previewUrl": { "$result": "previewUrl" },
@@ -47,7 +47,7 @@ pub fn embed(context: &Context, association: &Association, reopen: bool) -> Resu
     let fallback =
         "This product is configured in 3D, which this browser cannot show. Please try another browser, or contact us.";
     Ok(EmbedData {
-        // Every publication has an address of its own and Twikit gives no integrity value.
+        // Every publication has its own URL, and Twikit provides no integrity value.
         scripts: vec![Asset { url: script.to_owned(), integrity: None, module: false }],
         styles: Vec::new(),
         frame: None,
@@ -81,7 +81,7 @@ pub fn embed(context: &Context, association: &Association, reopen: bool) -> Resu
     })
 }
 
-/// Without the parameters' element a shopper has nothing to configure with, so both are required.
+/// Returns a mount. Without the parameters' element a shopper cannot configure, so both are required.
 fn mount(context: &Context, role: &str, selector: &str) -> Mount {
     Mount { role: role.to_owned(), selector: context.text(selector).map(str::to_owned), required: true }
 }

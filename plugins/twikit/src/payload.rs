@@ -1,6 +1,6 @@
-//! What is sent to Twikit, and the hash over exactly the text that is sent (Rest API).
+//! The payloads for Twikit, with the hash over exactly the text that is sent (Rest API).
 //!
-//! A payload is turned into text once; that one text is hashed and put into the envelope. "This is sent intentionally as a
+//! A payload is serialized once; the same text is hashed and put into the envelope. "This is sent intentionally as a
 //! string to ensure consistent hash generation on both sides."
 
 use cartwright_plugin::types::Address;
@@ -11,13 +11,13 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderPayload<'a> {
-    /// What is ordered.
+    /// The ordered items.
     pub items: Vec<OrderItem<'a>>,
     /// Our identifier of the order. "Twikit will only process an order once."
     pub identifier: &'a str,
-    /// To whom it is billed.
+    /// The billing address.
     pub billing_address: OrderAddress<'a>,
-    /// Where it is delivered.
+    /// The delivery address.
     pub delivery_address: OrderAddress<'a>,
     /// "Will be sent back for validation." Not marked optional, so it is always sent.
     pub data: Data<'a>,
@@ -27,7 +27,7 @@ pub struct OrderPayload<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderItem<'a> {
-    /// As the save function gave it.
+    /// The id from the save function.
     pub configuration_id: u64,
     /// "The amount to be produced."
     pub amount: u32,
@@ -35,7 +35,7 @@ pub struct OrderItem<'a> {
     pub identifier: &'a str,
 }
 
-/// `IOrderAddress`. The four optional members are left out when there is nothing to say.
+/// `IOrderAddress`. The four optional members are omitted if they are empty.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderAddress<'a> {
@@ -57,8 +57,11 @@ pub struct OrderAddress<'a> {
 }
 
 impl<'a> OrderAddress<'a> {
-    /// The address in Twikit's words; the names of required members that are empty otherwise. An empty postal code is let
-    /// through: some countries have none, and Twikit says itself (result code 8) when it wants one.
+    /// Converts an address into Twikit's terms.
+    ///
+    /// # Errors
+    /// The names of required members that are empty. An empty postal code is accepted: some countries have none, and
+    /// Twikit rejects it itself (result code 8) where one is required.
     pub fn new(address: &'a Address) -> Result<Self, Vec<&'static str>> {
         let required = [
             ("first name", address.first_name.as_str()),
@@ -82,7 +85,7 @@ impl<'a> OrderAddress<'a> {
             address_line2: optional(&address.line2),
             zip: &address.zip,
             city: &address.city,
-            // The document does not say which ISO 3166-1 form; alpha-2 is the common one.
+            // The document does not state the ISO 3166-1 form; alpha-2 is the common one.
             country_iso: &address.country,
             company_name: optional(&address.company),
             company_vat: optional(&address.vat),
@@ -91,7 +94,7 @@ impl<'a> OrderAddress<'a> {
     }
 }
 
-/// What Twikit hands back with its question: by it an order is found that carries no identifier of ours (a file export).
+/// The data that Twikit returns with its query. It identifies an order that has no identifier of ours (a file export).
 #[derive(Debug, Serialize)]
 pub struct Data<'a> {
     /// The identifier of the order, or of the line whose file is fetched.
@@ -102,7 +105,7 @@ pub struct Data<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportPayload<'a> {
-    /// As the save function gave it.
+    /// The id from the save function.
     pub configuration_id: u64,
     /// "The amount of items that will be produced based on the file."
     pub amount: u32,
@@ -110,7 +113,7 @@ pub struct ExportPayload<'a> {
     pub data: Data<'a>,
 }
 
-/// The body of `POST /orders/{integration-id}`.
+/// Returns the body of `POST /orders/{integration-id}`.
 pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -122,7 +125,7 @@ pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<
     text(&Envelope { order_payload: &payload, hash: &hash }).map(String::into_bytes)
 }
 
-/// The body of `POST /configuration/{integration-id}/export`; the payload's member has another name here.
+/// Returns the body of `POST /configuration/{integration-id}/export`, where the payload's member has another name.
 pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
     #[derive(Serialize)]
     struct Envelope<'a> {
@@ -133,7 +136,7 @@ pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Ve
     text(&Envelope { payload: &payload, hash: &hash }).map(String::into_bytes)
 }
 
-/// MD5 over a text followed by the payload secret.
+/// Returns MD5 of a text followed by the payload secret.
 pub type Digest<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Vec<u8>, Error>;
 
 fn hashed(payload: &impl Serialize, digest: Digest<'_>) -> Result<(String, String), Error> {
@@ -144,7 +147,7 @@ fn hashed(payload: &impl Serialize, digest: Digest<'_>) -> Result<(String, Strin
 }
 
 fn text(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| internal(format!("a payload cannot be written: {error}")))
+    serde_json::to_string(value).map_err(|error| internal(format!("cannot serialize a payload: {error}")))
 }
 
 #[cfg(test)]

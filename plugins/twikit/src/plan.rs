@@ -1,21 +1,21 @@
-//! From a configured item to the cart: one line, sold as the variant of the linked product whose SKU was chosen, at the
-//! platform's price of that variant.
+//! Plans a configured item: one line, sold as the variant of the linked product with the chosen SKU, at the platform's
+//! price of that variant.
 
 use cartwright_plugin::exports::cart::{Planned, Request};
 use cartwright_plugin::types::{LinePrice, NewLine, Piece, PriceSource, SkuQuery, Target, Wanted};
 use cartwright_plugin::{Error, invalid_input, message, rejected};
 
-/// The one strategy. Twikit's own word: a variation is a group of configurations of one price and SKU.
+/// The only strategy. Its name is Twikit's word: a variation is a group of configurations with the same price and SKU.
 pub const VARIATION: &str = "variation";
 
 /// Plans one request.
 pub fn plan(request: Request) -> Result<Planned, Error> {
     if request.strategy != VARIATION {
-        let text = format!("There is no strategy \"{}\"; the only one is \"{VARIATION}\".", request.strategy);
+        let text = format!("Unknown strategy \"{}\"; the only strategy is \"{VARIATION}\".", request.strategy);
         return Err(invalid_input("strategy", message("strategy-unknown", text, &[("strategy", &request.strategy)])));
     }
     let ([item], [Wanted { item: Some(0), quantity }]) = (request.items.as_slice(), request.wanted.as_slice()) else {
-        let text = "A Twikit configuration is one product.";
+        let text = "A Twikit configuration contains one product.";
         return Err(invalid_input("items", message("not-one-item", text, &[])));
     };
     let Some(sku) = item.sku.as_deref().filter(|sku| !sku.is_empty()) else {
@@ -23,8 +23,8 @@ pub fn plan(request: Request) -> Result<Planned, Error> {
         return Err(invalid_input("items[0].sku", message("sku-missing", text, &[])));
     };
     if !request.association.allowed_skus.iter().any(|allowed| allowed == sku) {
-        // Planning runs again long after decoding, and the merchant may have taken the SKU off the link.
-        let text = format!("\"{sku}\" can no longer be bought with this product. Please configure it anew.");
+        // Planning runs again long after decoding, and the merchant may have removed the SKU from the link.
+        let text = format!("\"{sku}\" can no longer be bought with this product. Please configure it again.");
         return Err(rejected(message("sku-not-allowed", text, &[("sku", sku)])));
     }
     let line = NewLine {

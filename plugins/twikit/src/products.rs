@@ -1,4 +1,4 @@
-//! Linking the shop's products to Twikit's. Twikit has no call that lists products: the list is the setting that the merchant
+//! Twikit's products for product links. Twikit has no call that lists products: the list is a setting that the merchant
 //! fills from the publisher and that the Website Publication webhook keeps up to date.
 
 use cartwright_plugin::exports::products::{PageOfProducts, Product};
@@ -16,7 +16,7 @@ pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<Pag
         None => 0,
         Some(Ok(start)) => start,
         Some(Err(_)) => {
-            let text = "This cursor is not one that the search gave.";
+            let text = "This cursor is not from a previous search.";
             return Err(invalid_input("cursor", message("cursor-unknown", text, &[])));
         }
     };
@@ -28,7 +28,7 @@ pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<Pag
         .collect();
     found.sort_unstable();
     let products = found.iter().skip(start).take(PAGE);
-    // A key is all that Twikit tells about a product (Webhooks, Website Publication: IProduct).
+    // Twikit sends nothing about a product but its key (Webhooks, Website Publication: IProduct).
     let product = |key: &&str| Product { id: (*key).to_owned(), title: (*key).to_owned(), thumbnail: None };
     let next = start.saturating_add(PAGE);
     Ok(PageOfProducts {
@@ -37,7 +37,7 @@ pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<Pag
     })
 }
 
-/// What is wrong with a link.
+/// Returns the issues of a product link.
 pub fn validate(context: &Context, association: &Association) -> Vec<FieldIssue> {
     let settings = Settings(context);
     let mut issues = Vec::new();
@@ -57,11 +57,11 @@ pub fn validate(context: &Context, association: &Association) -> Vec<FieldIssue>
     if skus.is_empty() {
         add("allowed-skus", no_allowed_skus(), true);
     } else if skus.len() > 1 && settings.unverified_sku() == UnverifiedSku::Refuse {
-        let text = "A SKU chosen in the browser is refused by the settings, so a link to several can never be bought.";
+        let text = "The settings reject a SKU chosen in the browser, so a link with several SKUs can never be bought.";
         add("allowed-skus", message("several-skus-refused", text, &[]), true);
     }
     if !association.other_vendor_products.is_empty() {
-        let text = "A Twikit configuration is one product; further products have no effect.";
+        let text = "A Twikit configuration contains one product; additional products have no effect.";
         add("other-vendor-products", message("further-products", text, &[]), false);
     }
     if association.preset.is_some() {

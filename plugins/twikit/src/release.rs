@@ -1,5 +1,5 @@
-//! Starting production (Rest API, Create Order): for an order that is released, its released lines with a configuration id
-//! become one order of Twikit's.
+//! Starts production (Rest API, Create Order): the released lines of a released order that have a configuration id
+//! become one order at Twikit.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +16,11 @@ use crate::payload::{Data, OrderAddress, OrderItem, OrderPayload, order_body};
 use crate::responses::{Verdict, judge};
 use crate::settings::{Fulfillment, Recipient, Settings};
 
-/// What stands before the identifier in the state of the run that looks whether Twikit asked its question.
+/// The prefix of the identifier in the continuation of the run that checks whether Twikit sent its query.
 pub const CONFIRM: &str = "confirm ";
-/// The question is asked and answered before the order is created; this only lets its outcome be stored.
+/// Twikit sends its query before the order is created; this delay only lets the query's outcome be stored.
 const CONFIRM_AFTER_SECONDS: u32 = 2;
-/// Creating an order includes Twikit's question to this shop.
+/// Creating an order includes Twikit's query to this shop.
 const TIMEOUT_MS: u32 = 60_000;
 
 /// Handles `released`.
@@ -33,12 +33,12 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
         return Ok(Next::Done);
     }
     if order.test {
-        let text = "Nothing was sent to Twikit: this order only tries the shop out.";
+        let text = "Nothing was sent to Twikit: this is a test order.";
         host.emit(Outcome::Note(message("test-order", text, &[("order", &order.reference)])))?;
         return Ok(Next::Done);
     }
     if !is_producible(order) {
-        // Twikit's question would be answered with "no" anyway.
+        // Twikit's query would be answered with "no" anyway.
         return no_longer_released(host, order);
     }
     let open = configured.into_iter().filter(|Configured { line, .. }| {
@@ -46,12 +46,12 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
     });
     let (paid_back, open): (Vec<_>, Vec<_>) = open.partition(|line| ledger.is_paid_back(line.line));
     if !paid_back.is_empty() {
-        let text = format!("Not sent to Twikit, because all their pieces were paid back: {}.", line_list(&paid_back));
+        let text = format!("Not sent to Twikit, because all their pieces were refunded: {}.", line_list(&paid_back));
         host.emit(Outcome::Note(message("lines-paid-back", text, &[("order", &order.reference)])))?;
     }
     let (released, held): (Vec<_>, Vec<_>) = open.into_iter().partition(|line| line.line.released);
     if !held.is_empty() {
-        let text = format!("Not sent to Twikit, because they are held: {}.", line_list(&held));
+        let text = format!("Not sent to Twikit, because they are on hold: {}.", line_list(&held));
         host.emit(Outcome::Note(message("lines-held", text, &[("order", &order.reference)])))?;
     }
     if released.is_empty() {
@@ -63,12 +63,13 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
     }
 }
 
-/// Is everything that is about to be given to Twikit still to be produced? A release may have waited days for an outage to end,
-/// and the event holds the order as it was when it began.
+/// Returns whether everything that is about to be sent must still be produced. A release may have waited days for an
+/// outage to end, and the event contains the order from its beginning.
 ///
-/// Ask directly before the request: only then is the answer as new as the request, also when it is sent again.
+/// Call it directly before the request, so that the result is as recent as the request, also when the request is
+/// repeated.
 pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<bool, Error> {
-    // An order book that does not have the order yet says nothing about it.
+    // An order book without the order has no information about it.
     let Some(now) = host.find_order(&order.reference)? else { return Ok(true) };
     let off: BTreeSet<&str> = now
         .lines
@@ -79,9 +80,9 @@ pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'
     Ok(is_producible(&now) && !lines.iter().any(|line| off.contains(line.line.id.as_str())))
 }
 
-/// Says that nothing is sent.
+/// Notes that nothing is sent.
 fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, Error> {
-    let text = "Nothing was sent to Twikit now: the order, or a part of it, is no longer to be produced.";
+    let text = "Nothing was sent to Twikit: the order, or a part of it, must no longer be produced.";
     host.emit(Outcome::Note(message("no-longer-released", text, &[("order", &order.reference)])))?;
     Ok(Next::Done)
 }
@@ -112,7 +113,7 @@ fn create(
         data: Data { reference: &identifier },
     };
     let body = order_body(&payload, &mut |bytes| host.digest(bytes))?;
-    // Before the call: Twikit asks while it is out, and the answer needs to know which lines this part holds.
+    // Before the call, because Twikit's query comes during it and its response needs the lines of this part.
     for Configured { line, .. } in lines {
         if line.vendor_reference.as_deref() != Some(identifier.as_str()) {
             let reference = VendorReference { line: Some(line.id.clone()), reference: identifier.clone() };
@@ -122,14 +123,14 @@ fn create(
     if !is_still_wanted(host, order, lines)? {
         return no_longer_released(host, order);
     }
-    // The identifier makes it safe to send again: "the second one will bounce back" (result code 9).
+    // The identifier makes a repetition safe: "the second one will bounce back" (result code 9).
     let response = host.send(request(url, body, TIMEOUT_MS, http::Repeat::Keyed, false))?;
     match judge(&response, ledger.answered(&identifier)) {
         Verdict::Created { is_earlier: earlier } => {
             remember_created(host, context, order, &identifier, lines)?;
             note_started(host, order, lines)?;
             if earlier {
-                let text = "Twikit has this order already: it was created by an attempt whose answer was lost.";
+                let text = "Twikit already has this order: an attempt whose response was lost has created it.";
                 host.emit(Outcome::Note(message("created-earlier", text, &[("identifier", &identifier)])))?;
             }
             let state = format!("{CONFIRM}{identifier}");
@@ -150,12 +151,12 @@ fn create(
             ledger::remember_answered(host, ledger, &identifier)?;
             Err(error)
         }
-        // Nothing may be said after the answer here: the host takes the answer back and asks again.
+        // No outcome may follow the response here: the host discards the response and repeats the request.
         Verdict::Retry(error) => Err(error),
     }
 }
 
-/// Remembers that Twikit has the order, and names it by the only identifier that Twikit knows it by: its answer has none.
+/// Records that Twikit has the order, under its identifier, because Twikit's response contains no id of its own.
 fn remember_created(
     host: &mut dyn Host,
     context: &Context,
@@ -173,7 +174,7 @@ fn remember_created(
     Ok(())
 }
 
-/// "An order that is created is automatically executed by Twikit."
+/// Notes that production started. "An order that is created is automatically executed by Twikit."
 fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), Error> {
     let queued = |line| Production { line, state: "queued".to_owned(), detail: None, expected: None };
     if lines.len() == order.lines.len() {
@@ -190,14 +191,14 @@ fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) ->
     Ok(())
 }
 
-/// A POST of JSON.
+/// Returns a POST request with JSON.
 pub fn request(url: String, body: Vec<u8>, timeout_ms: u32, repeat: http::Repeat, store_body: bool) -> http::Request {
     http::Request {
         method: "POST".to_owned(),
         url,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: BytesSource::Inline(body),
-        // The hash in the body is the only proof that Twikit asks for.
+        // The hash in the body is the only authentication that Twikit requires.
         auth: Vec::new(),
         timeout_ms: Some(timeout_ms),
         repeat,
@@ -234,14 +235,14 @@ fn address<'a>(
     })
 }
 
-/// Looks, a moment after an order was created, whether Twikit asked its question: "if no webhook is configured, we will not
-/// verify payments. (not advised!)". The webhook remembers the question with the order, which only a run after it can see.
+/// Checks, a moment after an order was created, whether Twikit sent its query: "if no webhook is configured, we will
+/// not verify payments. (not advised!)". The webhook stores the query with the order, and only a later run can see it.
 pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<Next, Error> {
     let ledger = Ledger::new(&event.remembered);
-    // A run that does not even see what the creating run remembered sees no question either: then nothing can be said.
+    // A run without the memos of the creating run would not see the query either, so it reports nothing.
     if ledger.created(identifier) && !ledger.verified(identifier) {
         let text = "Twikit created the order without asking this shop whether it is valid: no Payment Verification webhook is \
-                    configured at Twikit's, so that anybody who learns the payload secret can order. Enter this shop's \
+                    configured at Twikit, so that any person who learns the payload secret can order. Enter this shop's \
                     address for it in the publisher.";
         host.emit(Outcome::Note(message("no-verification", text, &[("identifier", identifier)])))?;
     }

@@ -1,4 +1,4 @@
-//! What Twikit's answers mean (Rest API, Create Order: response).
+//! The meaning of Twikit's responses (Rest API, Create Order: response).
 
 use cartwright_plugin::types::Message;
 use cartwright_plugin::{Error, http, json, message, not_configured, outage, rejected, truncate};
@@ -32,7 +32,7 @@ pub enum Code {
     IdentifierExists,
     /// 10.
     ConfigurationNotFound,
-    /// One that 1.1.2 does not define.
+    /// A code that 1.1.2 does not define.
     Other(u64),
 }
 
@@ -55,23 +55,23 @@ impl From<u64> for Code {
     }
 }
 
-/// A JSON answer: `{ resultMessage, resultCode, resultCodeName }`.
+/// A JSON response: `{ resultMessage, resultCode, resultCodeName }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TwikitResponse {
-    /// What happened.
+    /// The result.
     pub code: Code,
-    /// Code, name and message as Twikit worded them, for a person.
+    /// Code, name and message in Twikit's words, for people.
     pub text: String,
 }
 
-/// Maximum number of characters of a text of Twikit's that is handed on.
+/// Maximum number of characters of Twikit's texts that messages quote.
 pub const MAX_CHARACTERS: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
     result_code: u64,
-    /// The words help people, and decide nothing.
+    /// For people only; decisions depend on the code.
     #[serde(default)]
     result_message: Value,
     #[serde(default)]
@@ -79,7 +79,7 @@ struct Body {
 }
 
 impl TwikitResponse {
-    /// Reads a body; none when it holds no result code.
+    /// Parses a body; `None` if it has no result code.
     pub fn read(body: &[u8]) -> Option<Self> {
         let body: Body = json::read(body).ok()?;
         let words = |value: &Value| truncate(value.as_str().unwrap_or(""), MAX_CHARACTERS);
@@ -89,30 +89,30 @@ impl TwikitResponse {
     }
 }
 
-/// What an answer to `POST /orders` comes to.
+/// The consequence of a response to `POST /orders`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// The order was created, now or by an earlier attempt whose answer was lost.
+    /// The order was created, now or by an earlier attempt whose response was lost.
     Created {
-        /// Only the answer was lost.
+        /// Whether only an earlier response was lost.
         is_earlier: bool,
     },
-    /// It was created, and will not start by itself.
+    /// The order was created, and will not start on its own.
     Unhealthy(Message),
-    /// It was not created; a person must act.
+    /// The order was not created, and a person must act.
     Refused(Message),
-    /// It was not created; the hook stops with this error.
+    /// The order was not created, and the hook stops with this error.
     Fail(Error),
-    /// Nobody knows; ask again. The identifier keeps it one order.
+    /// The result is unknown, and the request must be repeated. The identifier prevents a second order.
     Retry(Error),
 }
 
-/// Judges an answer to `POST /orders`. `answered` is how many earlier attempts were answered with a refusal: attempts beyond
-/// those and this one are attempts whose answer was lost.
+/// Judges a response to `POST /orders`. `answered` is the number of earlier attempts that Twikit answered with a
+/// rejection; the responses of all other earlier attempts were lost.
 pub fn judge(response: &http::Response, answered: u32) -> Verdict {
     let status = response.status;
     let http::Body::Inline(body) = &response.body else {
-        return Verdict::Retry(outage("Twikit's answer was stored instead of handed over", None));
+        return Verdict::Retry(outage("the host stored Twikit's response instead of returning it", None));
     };
     let Some(TwikitResponse { code, text }) = TwikitResponse::read(body) else { return judge_status(response) };
     let say = |key: &str, what: &str| message(key, format!("{what} Twikit says: {text}"), &[("answer", &text)]);
@@ -132,17 +132,16 @@ pub fn judge(response: &http::Response, answered: u32) -> Verdict {
             Verdict::Fail(rejected(say("payload-refused", "Twikit could not read the order.")))
         }
         Code::ParameterMissing => Verdict::Fail(rejected(say("payload-refused", "Twikit could not create the order."))),
-        Code::ValidationFailed => Verdict::Fail(rejected(say(
-            "payload-incomplete",
-            "Something that Twikit requires is missing in the order.",
-        ))),
+        Code::ValidationFailed => {
+            Verdict::Fail(rejected(say("payload-incomplete", "The order lacks data that Twikit requires.")))
+        }
         Code::HashEmpty => Verdict::Fail(not_configured(
             PAYLOAD_SECRET,
             say("hash-refused", "Twikit found no hash. Check the payload secret."),
         )),
         Code::HashMismatch => Verdict::Fail(not_configured(
             PAYLOAD_SECRET,
-            say("hash-refused", "The payload secret is not the one that Twikit knows. Copy it from the publisher."),
+            say("hash-refused", "The payload secret differs from Twikit's. Copy it from the publisher."),
         )),
         Code::IdentifierExists if response.attempts.saturating_sub(1) > answered => {
             Verdict::Created { is_earlier: true }
@@ -155,25 +154,27 @@ pub fn judge(response: &http::Response, answered: u32) -> Verdict {
         Code::ConfigurationNotFound => {
             Verdict::Refused(say("configuration-not-found", "Twikit does not know a configuration of this order."))
         }
-        Code::Unexpected if status >= 500 => Verdict::Retry(outage(format!("Twikit answered {status}: {text}"), None)),
+        Code::Unexpected if status >= 500 => {
+            Verdict::Retry(outage(format!("Twikit responded with {status}: {text}"), None))
+        }
         Code::Unexpected => Verdict::Refused(say("unexpected-error", "Twikit did not create the order.")),
         Code::Other(_) => Verdict::Refused(say(
             "unknown-result",
-            "Twikit answered with a result that this version does not know. Ask Twikit whether the order was created.",
+            "Twikit responded with a result that is unknown to this version. Ask Twikit whether the order was created.",
         )),
     }
 }
 
-/// An answer without a result code: not Twikit's application, but something before it.
+/// Judges a response without a result code, which does not come from Twikit's application but from a proxy or gateway.
 fn judge_status(response: &http::Response) -> Verdict {
     let status = response.status;
-    let text = format!("Twikit's address answered {status} without a result code");
+    let text = format!("Twikit responded with {status} without a result code");
     let parameters = [("status", status.to_string())];
     let say = |key: &str, hint: &str| {
         message(key, format!("{text}. {hint}"), &parameters.each_ref().map(|(name, value)| (*name, value.as_str())))
     };
     match status {
-        // The order may have been created behind a broken answer; the identifier makes asking again safe.
+        // The order may exist although the response is broken; the identifier makes a repetition safe.
         200..=299 | 408 | 425 | 429 | 500.. => Verdict::Retry(outage(text, retry_after(response))),
         404 => {
             Verdict::Fail(not_configured(INTEGRATION_ID, say("not-found", "Check the integration ID and the API URL.")))
@@ -244,7 +245,7 @@ mod tests {
         assert_eq!(refusal_message(&answer(400, 9)).key, "identifier-exists");
         let second = http::Response { attempts: 2, ..answer(400, 9) };
         assert_eq!(judge(&second, 0), Verdict::Created { is_earlier: true });
-        // The first attempt was answered, with a refusal: it did not create anything, so somebody else did.
+        // The first attempt was rejected and created nothing, so the identifier is taken by another order.
         assert!(matches!(judge(&second, 1), Verdict::Refused(_)));
         let third = http::Response { attempts: 3, ..answer(400, 9) };
         assert_eq!(judge(&third, 1), Verdict::Created { is_earlier: true });

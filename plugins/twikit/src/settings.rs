@@ -1,4 +1,4 @@
-//! The settings as the rest of the plugin reads them, what is wrong with them together, and the way from another version.
+//! Typed access to the settings, their checks, and migration of another version's.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use cartwright_plugin::{ContextExt, Error, message, not_configured};
 use crate::fields::{self, *};
 use crate::urls::{https_origin, origin, page_origin};
 
-/// Whose address Twikit is given.
+/// The person whose address Twikit gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recipient {
-    /// The shopper's.
+    /// The shopper.
     Shopper,
-    /// The shop's.
+    /// The shop.
     Shop,
 }
 
-/// How an order becomes things.
+/// How an order is produced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fulfillment {
     /// Twikit produces and delivers (Rest API, Create Order).
@@ -26,47 +26,48 @@ pub enum Fulfillment {
     Export,
 }
 
-/// What becomes of a SKU that only the browser names.
+/// How to handle a SKU that only the browser names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnverifiedSku {
-    /// It is sold, and marked.
+    /// Sell it, marked as unverified.
     Sell,
-    /// It is sold, and held before production.
+    /// Sell it, on hold before production.
     Hold,
-    /// It is not sold.
+    /// Do not sell it.
     Refuse,
 }
 
-/// The settings of one account, by meaning.
+/// Typed access to the settings of one account.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a>(pub &'a Context);
 
 impl<'a> Settings<'a> {
-    /// The integration's id, fit to stand in a path.
+    /// Returns the integration's id, safe as a path segment.
     pub fn integration_id(&self) -> Result<&'a str, Error> {
         let id = self.required(INTEGRATION_ID)?;
-        if is_path_segment(id) { Ok(id) } else { Err(wrong(INTEGRATION_ID, "Copy the id as the publisher shows it.")) }
+        if is_path_segment(id) { Ok(id) } else { Err(wrong(INTEGRATION_ID, "Copy the ID as the publisher shows it.")) }
     }
 
-    /// The API's address without a "/" at its end. Plain http is the host's to refuse: an operator may allow it, for a test.
+    /// Returns the API's URL without a "/" at its end. The host rejects plain http unless an operator allows it, for a
+    /// test.
     pub fn api_url(&self) -> Result<&'a str, Error> {
         let url = self.0.text(API_URL).unwrap_or(DEFAULT_API_URL);
         origin(url).ok_or_else(|| wrong(API_URL, HTTPS_ONLY))?;
         Ok(url.trim_end_matches('/'))
     }
 
-    /// The script's address and origin.
+    /// Returns the script's URL and origin.
     pub fn script(&self) -> Result<(&'a str, String), Error> {
         let url = self.required(SCRIPT_URL)?;
         Ok((url, page_origin(url).ok_or_else(|| wrong(SCRIPT_URL, HTTPS_ONLY))?))
     }
 
-    /// The origin of preview pictures, where the merchant named it.
+    /// Returns the origin of preview pictures, if it is set.
     pub fn preview_origin(&self) -> Option<String> {
         origin(self.0.text(PREVIEW_URL)?)
     }
 
-    /// The published product keys, as the vendor pushed them or a merchant typed them.
+    /// Returns the published product keys, as the vendor pushed them or a merchant entered them.
     pub fn product_keys(&self) -> Vec<&'a str> {
         let context: &'a Context = self.0;
         let mut seen = BTreeSet::new();
@@ -74,38 +75,38 @@ impl<'a> Settings<'a> {
         keys.filter(|key| !key.is_empty() && seen.insert(*key)).collect()
     }
 
-    /// Is a link to a product that is not listed an error?
+    /// Returns whether a link to an unlisted product is an error.
     pub fn strict_check(&self) -> bool {
         self.0.yes_no(STRICT_CHECK).unwrap_or(false)
     }
 
-    /// The localization for Twikit.
+    /// Returns the localization for Twikit.
     pub fn locale(&self) -> &'a str {
         let context: &'a Context = self.0;
         if context.yes_no(SHOP_LOCALE).unwrap_or(false) && !context.locale.is_empty() {
             return &context.locale;
         }
-        // "default" is the one value that Twikit's document uses.
+        // "default" is the only value that Twikit's document uses.
         context.text(LOCALE).unwrap_or("default")
     }
 
-    /// Whom Twikit delivers to. The shopper by default: the document asks for the shop's address only "if the order should be
-    /// delivered to you for post-processing".
+    /// Returns the recipient of the delivery. The shopper by default: the document requires the shop's address only "if
+    /// the order should be delivered to you for post-processing".
     pub fn delivery(&self) -> Recipient {
         self.recipient(DELIVERY, Recipient::Shopper)
     }
 
-    /// Whom Twikit bills. The shop by default: "in most cases the item will be billed to you".
+    /// Returns the recipient of the bill. The shop by default: "in most cases the item will be billed to you".
     pub fn billing(&self) -> Recipient {
         self.recipient(BILLING, Recipient::Shop)
     }
 
-    /// How an order becomes things.
+    /// Returns how an order is produced.
     pub fn fulfillment(&self) -> Fulfillment {
         if self.0.text(FULFILLMENT) == Some("export") { Fulfillment::Export } else { Fulfillment::Order }
     }
 
-    /// What becomes of a SKU that only the browser names. A value that this version does not know holds.
+    /// Returns how to handle a SKU that only the browser names. An unknown value puts the line on hold.
     pub fn unverified_sku(&self) -> UnverifiedSku {
         match self.0.text(UNVERIFIED_SKU) {
             Some("sell") => UnverifiedSku::Sell,
@@ -128,22 +129,22 @@ impl<'a> Settings<'a> {
     }
 }
 
-const HTTPS_ONLY: &str = "Enter a whole address that begins with https://.";
+const HTTPS_ONLY: &str = "Enter a complete URL that begins with https://.";
 
 fn wrong(field: &str, text: &str) -> Error {
     not_configured(field, message("setting-wrong", text, &[("field", field)]))
 }
 
 fn is_path_segment(text: &str) -> bool {
-    // "." and ".." would climb out of the path.
+    // "." and ".." would leave the path.
     !matches!(text, "" | "." | "..") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
 }
 
-/// What is wrong with the settings beyond what the form says.
+/// Returns the issues of the settings that the form's fields cannot express.
 pub fn validate(context: &Context) -> Vec<FieldIssue> {
     let settings = Settings(context);
     let mut issues = Vec::new();
-    // A missing required value is the form's matter; here only values that are there are looked at.
+    // The form reports missing required values; only values that are set are checked here.
     let is_set = |name: &str| context.text(name).is_some();
     let checks = [
         (INTEGRATION_ID, settings.integration_id().err()),
@@ -163,42 +164,42 @@ pub fn validate(context: &Context) -> Vec<FieldIssue> {
     }
     for name in [API_URL, PREVIEW_URL] {
         if context.text(name).is_some_and(|url| origin(url).is_some() && https_origin(url).is_none()) {
-            add(name, "plain-http", "Anybody on the way can read and change what goes to a plain http address.", false);
+            add(
+                name,
+                "plain-http",
+                "Plain http is not encrypted: its traffic can be read and changed on the way.",
+                false,
+            );
         }
     }
     if let (Some(viewer), Some(options)) = (context.text(VIEWER_SELECTOR), context.text(OPTIONS_SELECTOR))
         && viewer.trim() == options.trim()
     {
-        add(OPTIONS_SELECTOR, "same-element", "The viewer and the options need two elements.", true);
+        add(OPTIONS_SELECTOR, "same-element", "The viewer and the options need separate elements.", true);
     }
     if let Some(page) = context.text(SUCCESS_PAGE)
         && !is_page(page)
     {
-        add(
-            SUCCESS_PAGE,
-            "setting-wrong",
-            "Enter a path such as /cart, or an address that begins with https://.",
-            true,
-        );
+        add(SUCCESS_PAGE, "setting-wrong", "Enter a path such as /cart, or a URL that begins with https://.", true);
     }
     if settings.strict_check() && settings.product_keys().is_empty() {
-        let text = "Only listed products may be linked, and none is listed: every link will be refused.";
+        let text = "Only listed products can be linked, and the list is empty: every link will be rejected.";
         add(PRODUCT_KEYS, "no-products", text, false);
     }
     if settings.product_keys().iter().any(|key| key.contains(',')) {
-        add(PRODUCT_KEYS, "comma-in-key", "Enter one product key on each line, without commas.", false);
+        add(PRODUCT_KEYS, "comma-in-key", "Enter one product key per line, without commas.", false);
     }
     issues
 }
 
-/// A path of this shop, or an https address. "//host" and "/\host" look like paths and are none.
+/// Returns whether a text is a path of this shop or an https URL. "//host" and "/\host" look like paths but are not.
 fn is_page(page: &str) -> bool {
     let own = page.starts_with('/') && !page[1..].starts_with(['/', '\\']) && !page.chars().any(char::is_control);
     own || https_origin(page).is_some()
 }
 
-/// Brings another version's settings into this version's form: what the form does not know is left out. 0.1 is the first, so
-/// nothing was renamed yet.
+/// Converts another version's settings into this version's form. Drops unknown settings. 0.1 is the first version, so
+/// nothing has been renamed yet.
 pub fn migrate(values: Vec<Setting>) -> Vec<Setting> {
     let known = fields::fields();
     values
@@ -227,7 +228,7 @@ mod tests {
     fn addresses_must_be_https() {
         for (name, url, blocking) in [
             (SCRIPT_URL, "http://twikit.example/x", true),
-            // The host refuses plain http unless the operator allows it.
+            // The host rejects plain http unless the operator allows it.
             (API_URL, "http://twikit.example/x", false),
             (PREVIEW_URL, "http://twikit.example/x", false),
             (API_URL, "ftp://twikit.example/x", true),

@@ -1,4 +1,4 @@
-//! What the unit tests share. Samples are made from Twikit's documented types; none is a capture.
+//! Helpers of the unit tests. Samples are made from Twikit's documented types; none is a capture.
 
 use std::collections::VecDeque;
 
@@ -21,7 +21,7 @@ pub fn context() -> Context {
     context_with(&[])
 }
 
-/// A complete account, with these settings in the place of its own.
+/// Returns a context with complete settings, of which `changed` replaces some.
 pub fn context_with(changed: &[(&str, &str)]) -> Context {
     let own = [
         (INTEGRATION_ID, "shop-7"),
@@ -78,7 +78,7 @@ pub fn item(configuration: u64) -> Item {
     }
 }
 
-/// A released line "inst:shop:1001:<id>" of this configuration.
+/// Returns a released line "inst:shop:1001:<id>" of this configuration.
 pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
     OrderLine {
         id: id.into(),
@@ -163,7 +163,7 @@ pub fn event(kind: Kind, order: Order) -> Event {
     }
 }
 
-/// The host: prepared answers, and a record of what was asked for.
+/// A host with prepared responses, which records the requests.
 #[derive(Default)]
 pub struct FakeHost {
     pub answers: VecDeque<Result<http::Response, Error>>,
@@ -171,7 +171,7 @@ pub struct FakeHost {
     pub digest_inputs: Vec<Vec<u8>>,
     pub outcomes: Vec<Outcome>,
     pub stored: Vec<u8>,
-    /// The order as it is now.
+    /// The order's current state.
     pub now: Option<Order>,
 }
 
@@ -180,7 +180,7 @@ impl FakeHost {
         Self { answers: answers.into_iter().map(Ok).collect(), ..Self::default() }
     }
 
-    /// What a next event of the order is handed as remembered.
+    /// Returns the memos that the next event of the order gets.
     pub fn remembered(&self) -> Vec<RememberedText> {
         let memory = |outcome: &Outcome| match outcome {
             Outcome::Remember(memory) => Some(memory.clone()),
@@ -189,7 +189,7 @@ impl FakeHost {
         self.outcomes.iter().filter_map(memory).collect()
     }
 
-    /// The keys of the messages that ask the merchant to act.
+    /// Returns the keys of the messages that ask the merchant to act.
     pub fn merchant_questions(&self) -> Vec<&str> {
         let mut keys = Vec::new();
         for outcome in &self.outcomes {
@@ -200,7 +200,7 @@ impl FakeHost {
         keys
     }
 
-    /// The keys of the notes.
+    /// Returns the keys of the notes.
     pub fn notes(&self) -> Vec<&str> {
         let mut keys = Vec::new();
         for outcome in &self.outcomes {
@@ -223,7 +223,7 @@ impl Host for FakeHost {
         self.answers.pop_front().unwrap_or_else(|| panic!("no answer was prepared"))
     }
 
-    /// Stands in for MD5: sixteen bytes that differ with the message's length and last byte.
+    /// Stands in for MD5: sixteen bytes that depend on the message's length and last byte.
     fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, Error> {
         self.digest_inputs.push(message.to_vec());
         let mut digest = vec![0xAB; 16];
@@ -255,7 +255,7 @@ pub fn response(status: u16, body: &str) -> http::Response {
     }
 }
 
-/// Twikit's answer with a result code.
+/// Returns Twikit's response with a result code.
 pub fn answer(status: u16, code: u64) -> http::Response {
     let body = format!(r#"{{"resultMessage":"message of {code}","resultCode":{code},"resultCodeName":"Name{code}"}}"#);
     response(status, &body)

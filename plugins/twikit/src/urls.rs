@@ -1,13 +1,12 @@
-//! The little that this plugin asks of an address: is it https, and which origin is it of. A whole URL parser would double the
-//! component's size.
+//! Checks of URLs: whether one is https, and its origin. A complete URL parser would double the size of the component.
 
-/// The origin of an https address, such as `https://cdn.example:8443`, in lower case. None for every other address.
+/// Returns the origin of an https URL in lower case, such as `https://cdn.example:8443`, or `None` for every other URL.
 pub fn https_origin(url: &str) -> Option<String> {
     origin(url).filter(|origin| origin.starts_with("https:"))
 }
 
-/// The origin of an address that a page may load from: https, or plain http on the visitor's own machine. Browsers trust both
-/// alike (W3C, Secure Contexts), so that a shop can be tried without certificates.
+/// Returns the origin of a URL that a page may load from: https, or plain http on the visitor's own machine. Browsers
+/// trust both alike (W3C, Secure Contexts), so that a shop can be tested without certificates.
 pub fn page_origin(url: &str) -> Option<String> {
     let own = |origin: &str| {
         let host = origin.strip_prefix("http://").and_then(|authority| authority.split(':').next());
@@ -16,8 +15,8 @@ pub fn page_origin(url: &str) -> Option<String> {
     origin(url).filter(|origin| origin.starts_with("https:") || own(origin))
 }
 
-/// The origin of an http or https address, in lower case. None when it is neither, names a user (what stands before an "@" is how
-/// addresses are disguised), or holds a character that no written address holds.
+/// Returns the origin of an http or https URL in lower case. Returns `None` if it is neither, names a user (the part
+/// before an "@" can disguise an address), or contains a character that no valid URL contains.
 pub fn origin(url: &str) -> Option<String> {
     if !url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
         return None;

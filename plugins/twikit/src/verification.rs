@@ -1,8 +1,9 @@
-//! Twikit's question whether an order is valid (Webhooks, Payment Verification): "You must check that the order is indeed in a
-//! status of being confirmed." It comes while the order is being created.
+//! Twikit's query whether an order is valid (Webhooks, Payment Verification): "You must check that the order is indeed
+//! in a status of being confirmed." It arrives while the order is being created.
 //!
-//! Three answers, three consequences: an error makes the order "unhealthy" and people talk; `success: false` makes Twikit ignore
-//! the order; `success: true` starts production. So "no" is only said when it is certain.
+//! The three responses have different consequences: after an error the order is "unhealthy" and people must resolve it;
+//! with `success: false` Twikit ignores the order; with `success: true` production starts. So the response is "no" only
+//! if it is certain.
 
 use cartwright_plugin::exports::webhooks::Received;
 use cartwright_plugin::json::{self, Name, Optional, Problem, RawValue, Text};
@@ -15,7 +16,7 @@ use crate::identifiers::{ConfigurationId, Find, find_order, is_paid_back, is_pro
 use crate::ledger;
 use crate::webhooks::reply;
 
-/// The question. "More fields may be added" is understood: unknown members are passed over.
+/// The query. Unknown members are ignored: "More fields may be added".
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Question<'a> {
@@ -26,14 +27,14 @@ struct Question<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// What this plugin sent along, "sent back for validation".
+/// The data that this plugin sent along, "sent back for validation".
 #[derive(Deserialize)]
 struct Data<'a> {
     #[serde(borrow)]
     reference: Text<'a>,
 }
 
-/// Answers the question.
+/// Answers the query.
 pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     let question: Question<'_> = json::read(body)?;
     let identifier = identifier(&question)?;
@@ -41,10 +42,10 @@ pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     let order = match find_order(&identifier, find) {
         Ok(Some(order)) => order,
         Ok(None) => return Ok(decision(false, Vec::new())),
-        Err(_) => return Ok(unknown("The shop's orders cannot be looked at now.")),
+        Err(_) => return Ok(unknown("The shop's orders are unavailable at the moment.")),
     };
     let Ok(lines) = lines_of(&order, &identifier) else {
-        return Ok(unknown("The shop's order cannot be read."));
+        return Ok(unknown("The shop's order is invalid."));
     };
     let mut ours: Vec<u64> = lines.iter().map(|line| line.configuration).collect();
     asked.sort_unstable();
@@ -55,8 +56,8 @@ pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     Ok(decision(valid, vec![(Some(order.reference), outcome)]))
 }
 
-/// The identifier, "copied over from the original request". A file export's request has none; the reference that was sent
-/// along with it as `data` stands in where it comes back, as it was sent or as the JSON text of it.
+/// Returns the identifier, "copied over from the original request". A file export's request has none; its `data`
+/// contains the reference instead, as it was sent or as its JSON text.
 fn identifier(question: &Question<'_>) -> Result<String, Problem> {
     if let Some(identifier) = question.identifier.as_str() {
         return Ok(identifier.to_owned());
@@ -69,7 +70,7 @@ fn identifier(question: &Question<'_>) -> Result<String, Problem> {
         json::read_part(data).map(|data: Data<'_>| data.reference.to_string())
     };
     let found = question.data.and_then(|data| reference(data).ok());
-    found.ok_or_else(|| Problem::new("identifier", "it is missing"))
+    found.ok_or_else(|| Problem::new("identifier", "missing member"))
 }
 
 fn decision(success: bool, outcomes: Vec<(Option<String>, Outcome)>) -> Received {
@@ -83,11 +84,11 @@ fn unknown(error: &str) -> Received {
 fn refusal(order: &Order, identifier: &str, same: bool) -> Outcome {
     let why = match (order.cancelled, order.released) {
         (true, _) => "the order is cancelled",
-        _ if is_paid_back(order) => "the order was paid back",
+        _ if is_paid_back(order) => "the order was refunded",
         (_, false) => "the order is not released",
-        _ if !same => "the configurations it named are not those of the order",
+        _ if !same => "the configurations differ from those of the order",
         _ => "a line is not released",
     };
-    let text = format!("Twikit asked whether the order {identifier} is valid and was told no: {why}.");
+    let text = format!("Twikit asked whether the order {identifier} is valid, and the response was no: {why}.");
     Outcome::Note(message("verification-refused", text, &[("identifier", identifier)]))
 }

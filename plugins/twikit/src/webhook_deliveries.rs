@@ -1,4 +1,4 @@
-//! What Twikit tells (Webhooks: Production Completion, Order Completion, Website Publication).
+//! Twikit's webhook deliveries (Webhooks: Production Completion, Order Completion, Website Publication).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::settings::{Recipient, Settings};
 use crate::urls::{https_origin, origin};
 use crate::webhooks::{accepted, faulty};
 
-/// Maximum length of a tracking address in bytes; a longer one is left out.
+/// Maximum length of a tracking URL in bytes. A longer one is omitted.
 const MAX_LINK_BYTES: usize = 2048;
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct ProductionCompletion<'a> {
     #[serde(borrow)]
     identifier: Text<'a>,
     success: bool,
-    /// As long as it likes: people are shown its beginning.
+    /// Of any length: people see only its beginning.
     #[serde(default)]
     url: Option<String>,
     #[serde(default)]
@@ -36,7 +36,7 @@ struct ProductionCompletion<'a> {
 struct OrderCompletion<'a> {
     #[serde(borrow)]
     identifier: Text<'a>,
-    /// One that cannot be used is left out.
+    /// Unparsed: an invalid one is omitted.
     #[serde(borrow, default)]
     tracking_url: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -70,7 +70,7 @@ struct Published<'a> {
     key: Code<'a>,
 }
 
-/// Production is done, or failed: `{ identifier, url, success, error }`.
+/// Handles the end or failure of production: `{ identifier, url, success, error }`.
 pub fn production_completion(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     let notice: ProductionCompletion<'_> = json::read(body)?;
     let identifier = notice.identifier.as_str();
@@ -93,15 +93,15 @@ pub fn production_completion(body: &[u8], find: Find<'_>) -> Result<Received, Pr
         outcomes.extend(lines.iter().map(|line| Outcome::Production(production(Some(line.line.id.clone())))));
     }
     if !notice.success {
-        let why = error.as_deref().unwrap_or("it does not say why.");
+        let why = error.as_deref().unwrap_or("it gives no reason.");
         let text = format!("Twikit could not produce {identifier}: {why}");
         outcomes.push(Outcome::NeedsMerchant(message("production-failed", text, &[("identifier", identifier)])));
     }
     Ok(accepted_for(&order, outcomes))
 }
 
-/// The producer marked the order as ready: `{ identifier, trackingUrl, trackingId, lineItems }`. Each parcel of an order comes in a
-/// notice of its own.
+/// Handles an order that the producer marked as ready: `{ identifier, trackingUrl, trackingId, lineItems }`. Each
+/// parcel of an order has its own delivery.
 pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     let notice: OrderCompletion<'_> = json::read(body)?;
     let identifier = notice.identifier.as_str();
@@ -126,7 +126,7 @@ pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Resul
         };
         let configuration = item.configuration_id.0;
         if line.configuration != configuration {
-            return Ok(faulty(409, &format!("The line {reference} is not of the configuration {configuration}.")));
+            return Ok(faulty(409, &format!("The line {reference} does not have the configuration {configuration}.")));
         }
         if seen.insert(reference) {
             done.push(**line);
@@ -137,7 +137,7 @@ pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Resul
         done = lines.clone();
     }
     let tracking = Tracking {
-        // The address is shown to a shopper, and nobody signed it.
+        // The URL is shown to a shopper, and it is not signed.
         url: notice.tracking_url.and_then(link),
         id: notice.tracking_id.as_str().map(str::to_owned),
     };
@@ -155,8 +155,8 @@ pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Resul
             tracking_id: tracking.id,
         }));
     }
-    // Twikit only says "ready". Tracking data of what goes to the shopper means that it is on its way to the shopper; what goes to the
-    // shop is not shipped to the shopper yet.
+    // Twikit only reports "ready". Tracking data of a delivery to the shopper means that the parcel is on its way; a
+    // delivery to the shop is not shipped to the shopper yet.
     let status = if tracked && to_shopper { "shipped" } else { "ready" };
     for Configured { line, .. } in done.iter().filter(|done| is_behind(status, &done.line.status)) {
         outcomes.push(Outcome::LineStatus(LineStatus { line: line.id.clone(), status: status.to_owned() }));
@@ -164,31 +164,33 @@ pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Resul
     Ok(accepted_for(&order, outcomes))
 }
 
-/// Notices come late and more than once: a line that was shipped is not "ready" again, and a cancelled one stays cancelled.
+/// Returns whether a status would move a line backwards. Deliveries arrive late and repeatedly: a shipped line must not
+/// become "ready" again, and a cancelled one stays cancelled.
 fn is_behind(status: &str, now: &str) -> bool {
     let place = |status: &str| {
         ["ordered", "in-production", "ready", "shipped", "cancelled"].iter().position(|known| *known == status)
     };
-    // A word of somebody else's says nothing about the order of things.
+    // A status that only another plugin knows has no position in the order.
     place(now).is_none_or(|now| place(status) > Some(now))
 }
 
-/// How a parcel can be followed.
+/// The tracking data of a parcel.
 struct Tracking {
     url: Option<String>,
     id: Option<String>,
 }
 
 impl Tracking {
-    /// What tells parcels apart: the same parcel told again takes its own place, another one of the same order does not. Twikit
-    /// gives a parcel no id, so that its number, else its address, and what is in it stand for it.
+    /// Returns an id that distinguishes parcels: a repeated report of a parcel replaces the first one, another parcel
+    /// of the same order does not. Twikit assigns no id, so the id consists of the tracking number, or else the URL,
+    /// and the content.
     fn shipment_id(&self, identifier: &str, lines: &[LineQuantity]) -> String {
         let mut hash = Sha256::new();
         let label = self.id.as_deref().or(self.url.as_deref()).unwrap_or_default();
         let parts =
             [identifier, label].into_iter().chain(lines.iter().map(|line_quantity| line_quantity.line.as_str()));
         for part in parts {
-            // With its length, so that no two lists are the same bytes.
+            // With its length, so that different lists have different bytes.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -201,19 +203,19 @@ fn link(url: &RawValue) -> Option<String> {
     normalize_url(text.as_str()).filter(|url| origin(url).is_some() && url.len() <= MAX_LINK_BYTES)
 }
 
-/// Twikit completes a line whole.
+/// Returns the complete quantity of a line, because Twikit completes whole lines.
 fn line_quantity(line: &Configured<'_>) -> LineQuantity {
     LineQuantity { line: line.line.id.clone(), quantity: line.line.cart_line.quantity }
 }
 
-/// A new script was published: `{ scriptUrl, products: [{ key }] }`. Unsigned, and it decides what runs on the shop's pages: the
-/// host holds a script for the merchant's approval unless its host was granted.
+/// Handles a newly published script: `{ scriptUrl, products: [{ key }] }`. The webhook is unsigned and decides what
+/// runs on the shop's pages, so the host waits for the merchant's approval unless the script's host was granted.
 pub fn website_publication(body: &[u8]) -> Result<Received, Problem> {
     let notice: WebsitePublication<'_> = json::read(body)?;
     let script = notice.script_url.as_str();
     if https_origin(script).is_none() {
         // "The new, fully qualified, https URL to our JavaScript file."
-        let problem = Problem::new("scriptUrl", "it must be an address that begins with https://");
+        let problem = Problem::new("scriptUrl", "it must be a URL that begins with https://");
         return Ok(faulty(422, &problem.to_string()));
     }
     let mut seen = BTreeSet::new();
@@ -225,30 +227,31 @@ pub fn website_publication(body: &[u8]) -> Result<Received, Problem> {
     Ok(accepted(vec![(None, Outcome::PushSettings(push))]))
 }
 
-/// The order that a notice is about, or the reply that says why it cannot be.
+/// Returns the order of a delivery, or the response that explains why there is none.
 fn order_of(identifier: &str, find: Find<'_>) -> Result<Order, Box<Received>> {
     match find_order(identifier, find) {
         Ok(Some(order)) => Ok(order),
         Ok(None) => Err(Box::new(faulty(404, "This shop has no such order."))),
-        Err(_) => Err(Box::new(faulty(503, "The shop's orders cannot be looked at now."))),
+        Err(_) => Err(Box::new(faulty(503, "The shop's orders are unavailable at the moment."))),
     }
 }
 
-/// Lines that can have been given to Twikit under this identifier.
+/// Returns the lines that may have been sent to Twikit under this identifier.
 fn known_lines<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<'a>>, Box<Received>> {
     match lines_of(order, identifier) {
         Ok(lines) if !lines.is_empty() => Ok(lines),
-        Ok(_) => Err(Box::new(faulty(409, "Nothing of this order was given to Twikit."))),
-        Err(_) => Err(Box::new(faulty(503, "The shop's order cannot be read."))),
+        Ok(_) => Err(Box::new(faulty(409, "Nothing of this order was sent to Twikit."))),
+        Err(_) => Err(Box::new(faulty(503, "The shop's order is invalid."))),
     }
 }
 
-/// The first moment at which a server says which product a configuration is of: a browser may have saved a dearer one.
+/// Reports a line whose product differs from the linked one. This is the first time that a server names the product of
+/// a configuration: a browser may have saved a more expensive one.
 fn other_product(line: &Configured<'_>, key: &str) -> Option<Outcome> {
     let linked = line.line.cart_line.item.as_ref()?.vendor_product.as_str();
     (linked != key).then(|| {
         let text = format!(
-            "The line {} was sold as \"{linked}\", and Twikit made \"{}\" of it. Check what was paid for.",
+            "The line {} was sold as \"{linked}\", but Twikit made \"{}\". Check the payment.",
             line.line.reference,
             truncate(key, MAX_CHARACTERS)
         );

@@ -1,9 +1,9 @@
-//! The addresses that Twikit calls (Webhooks), and what they have in common.
+//! The webhook endpoints that Twikit calls (Webhooks), and their common parts.
 //!
-//! Twikit signs nothing: only an address that cannot be guessed keeps others out, and every id is checked against the order.
-//! "If error is filled in, or the status code is not 200" Twikit takes a reply as faulty. A faulty notice is replied to with another
-//! status *and* an error: the host answers a notice that was answered well as before, and Twikit's one repetition five minutes
-//! later shall be looked at anew.
+//! Twikit signs nothing: only the unguessable URL keeps strangers out, and every id is checked against the order. "If
+//! error is filled in, or the status code is not 200" Twikit treats a response as faulty. The response to a faulty
+//! delivery has another status *and* an error: the host repeats the response of a successful delivery, whereas Twikit's
+//! single repetition after five minutes must be handled again.
 
 use cartwright_plugin::exports::webhooks::{Authentication, Endpoint, Purpose, Received, Request, Response};
 use cartwright_plugin::json::Problem;
@@ -23,7 +23,7 @@ pub const ORDER_COMPLETION: &str = "order-completion";
 /// Website Publication.
 pub const WEBSITE_PUBLICATION: &str = "website-publication";
 
-/// The four addresses, titled as in Twikit's user interface.
+/// Returns the four endpoints, titled as in Twikit's user interface.
 pub fn endpoints() -> Vec<Endpoint> {
     let endpoint = |name: &str, title: &str, purpose| Endpoint {
         name: name.to_owned(),
@@ -43,7 +43,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// Handles one request.
 pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<'_>) -> Result<Received, Error> {
     if !endpoints().iter().any(|known| known.name == endpoint) {
-        let text = format!("There is no address \"{endpoint}\".");
+        let text = format!("Unknown endpoint \"{endpoint}\".");
         return Err(invalid_input("endpoint", message("endpoint-unknown", text, &[("endpoint", endpoint)])));
     }
     if request.method != "POST" {
@@ -62,20 +62,20 @@ pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<
 }
 
 fn malformed(problem: &Problem) -> Received {
-    faulty(400, &format!("The request cannot be read: {problem}."))
+    faulty(400, &format!("The request is invalid: {problem}."))
 }
 
-/// A reply that says what is wrong, from which nothing comes.
+/// Returns a response with an error and without outcomes.
 pub fn faulty(status: u16, error: &str) -> Received {
     Received { response: reply(status, &json!({ "error": error })), outcomes: Vec::new() }
 }
 
-/// A reply that says that all is well.
+/// Returns a successful response.
 pub fn accepted(outcomes: Vec<(Option<String>, Outcome)>) -> Received {
     Received { response: reply(200, &json!({ "error": "" })), outcomes }
 }
 
-/// A reply.
+/// Returns a response.
 pub fn reply(status: u16, body: &Value) -> Response {
     Response {
         status,

@@ -33,7 +33,8 @@ fn outcomes(received: &Received) -> Vec<&Outcome> {
     received.outcomes.iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// An order as it is while its creation is out: lines a (7), b (7) and c (8) are the part, d is released but in no part yet.
+/// Returns an order during its creation at Twikit: the lines a (7), b (7) and c (8) are the part, d is released but in
+/// no part yet.
 fn pending() -> Order {
     let named = |line: OrderLine| OrderLine { vendor_reference: Some(ORDER.into()), ..line };
     order(vec![named(line("a", 7, 2)), named(line("b", 7, 1)), named(line("c", 8, 1)), line("d", 9, 1)])
@@ -136,7 +137,7 @@ fn production_that_failed_needs_the_merchant() {
     let failed = outcomes
         .iter()
         .filter(|outcome| matches!(outcome, Outcome::Production(p) if p.state == "failed" && p.line.is_some()));
-    // Only the part's lines: d is not in it.
+    // Only the part's lines, so without d.
     assert_eq!(failed.count(), 3);
     assert!(matches!(outcomes.last(), Some(Outcome::NeedsMerchant(message)) if message.text.contains("mesh is open")));
 }
@@ -233,7 +234,7 @@ fn each_parcel_has_an_id_of_its_own_and_keeps_it() {
     ];
     let ids: std::collections::BTreeSet<_> = shipments(&different).into_iter().map(|one| one.id.clone()).collect();
     assert_eq!(ids.len(), different.len());
-    let again = [parcel(json!("PARCEL1"), url, a()), parcel(json!("PARCEL1"), "https://track.example/mended", a())];
+    let again = [parcel(json!("PARCEL1"), url, a()), parcel(json!("PARCEL1"), "https://track.example/corrected", a())];
     let id = shipments(&different)[0].id.clone();
     assert!(id.as_ref().is_some_and(|id| id.len() == 32));
     assert!(shipments(&again).iter().all(|shipment| shipment.id == id));

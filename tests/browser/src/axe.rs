@@ -1,20 +1,21 @@
-//! Installs axe-core, which checks pages against the rules of accessibility (WCAG 2.2, levels A and AA).
+//! Installs axe-core, which checks the accessibility of pages (WCAG 2.2, levels A and AA).
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Names the version, and its digest.
+/// The files that pin the version and its digest.
 const MANIFESTS: [(&str, &str); 2] = [
     ("package.json", include_str!("../axe/package.json")),
     ("package-lock.json", include_str!("../axe/package-lock.json")),
 ];
 
-/// Returns a text for each element that breaks a rule. Folded parts are opened meanwhile: axe-core passes over what is not shown.
+/// Returns a text for each element that violates a rule. Opens collapsed parts meanwhile, because axe-core ignores
+/// hidden elements.
 ///
-/// Frames are left out: what a vendor draws in its own frame is the vendor's to fix. That the frame has a title is checked.
-/// Nothing is preloaded: that is for rotated pages and media, and the page's Content-Security-Policy would forbid it on the console.
+/// Frames are excluded: a vendor's own frame is the vendor's to fix. Its title is checked. Nothing is preloaded: that
+/// is for rotated pages and media, and would violate the page's Content-Security-Policy on the console.
 const CHECK: &str = r"
 const folded = document.querySelectorAll('details:not([open])');
 for (const details of folded) details.open = true;
@@ -26,17 +27,18 @@ return axe.run(document, { iframes: false, preload: false, rules: { 'target-size
   .finally(() => { for (const details of folded) details.open = false; });
 ";
 
-/// axe-core, installed. [`Browser::violations`](crate::Browser::violations) runs it.
+/// An installed axe-core. [`Browser::violations`](crate::Browser::violations) runs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Axe {
     script: &'static str,
 }
 
 impl Axe {
-    /// Installs axe-core with npm below a folder, unless it is there. Returns `None`, with a line on standard error, where that fails.
+    /// Installs axe-core with npm below a folder, unless it is installed. Returns `None`, with a line on standard
+    /// error, if that fails.
     ///
     /// # Panics
-    /// Where it cannot be installed and `CI` is "true".
+    /// If it cannot be installed and `CI` is "true".
     pub fn install(folder: impl AsRef<Path>) -> Option<Self> {
         static SCRIPT: OnceLock<Option<String>> = OnceLock::new();
         let script = SCRIPT.get_or_init(|| match script(&folder.as_ref().join("axe")) {
@@ -44,7 +46,7 @@ impl Axe {
             Err(reason) => {
                 let missing = format!("axe-core cannot be installed: {reason}");
                 assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
-                // Past the capture of tests that pass: a skipped test is to be seen.
+                // Written past the capture of passing tests, so that a skipped test is visible.
                 writeln!(std::io::stderr(), "skipped: {missing}").expect("standard error");
                 None
             }
@@ -52,13 +54,13 @@ impl Axe {
         script.as_deref().map(|script| Self { script })
     }
 
-    /// Returns the body of a function that checks the page in which it runs.
+    /// Returns the body of a function that checks the current page.
     pub(crate) fn check(self) -> String {
         format!("{}\n{CHECK}", self.script)
     }
 }
 
-/// Returns axe-core's script, installed in a folder.
+/// Returns the script of axe-core after installing it in a folder.
 fn script(folder: &Path) -> Result<String, String> {
     let script = folder.join("node_modules/axe-core/axe.min.js");
     let is_current =
@@ -71,7 +73,7 @@ fn script(folder: &Path) -> Result<String, String> {
 
 fn install(folder: &Path) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    // Else an install that fails leaves the script of another version beside the manifests of this one.
+    // Otherwise a failed install would leave another version's script beside these manifests.
     drop(std::fs::remove_dir_all(folder.join("node_modules")));
     for (name, text) in MANIFESTS {
         std::fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"))?;

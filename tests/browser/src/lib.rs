@@ -1,7 +1,7 @@
-//! A headless Chromium for the length of a test, driven through chromedriver (Debian: `apt-get install chromium chromium-driver`).
+//! A headless Chromium for tests, driven through chromedriver (Debian: `apt-get install chromium chromium-driver`).
 //!
-//! Each [`Browser`] has a profile of its own, which is gone afterwards. Pictures of what it shows are kept in the folder that
-//! `CARTWRIGHT_SCREENSHOTS` names.
+//! Each [`Browser`] has its own temporary profile. Screenshots are stored in the folder that `CARTWRIGHT_SCREENSHOTS`
+//! names.
 //!
 //! ```no_run
 //! # async fn test() {
@@ -28,14 +28,14 @@ use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 
 pub use self::axe::Axe;
 
-/// How long a page may take to come to what a test waits for. Long, for a busy machine.
+/// Timeout for a condition in a page. Long, for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
-/// The shown part of the page, in CSS pixels.
+/// The viewport of the page, in CSS pixels.
 const WINDOW: (u32, u32) = (1280, 860);
 
-/// What keeps Chromium from looking for a screen, a sandbox that needs privileges, or servers of its maker's.
+/// Arguments that keep Chromium from using a screen, a privileged sandbox, or its maker's servers.
 const ARGUMENTS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -48,24 +48,24 @@ const ARGUMENTS: [&str; 9] = [
     "--hide-scrollbars",
 ];
 
-/// Keeps chromedriver and what it starts in one group of processes, and ends them all when its own input ends: however a test's
-/// process ends, no browser is left.
+/// Runs chromedriver and its children in one process group, and kills the group when its own input ends, so that no
+/// browser outlives a test's process.
 const PROCESS_GROUP_SCRIPT: &str = r#""$0" --port=0 & read -r _; kill -KILL 0"#;
 
-/// An open browser with one page. What a test asks of it and cannot be done fails the test.
+/// An open browser with one page. An operation that is not possible fails the test.
 #[derive(Debug)]
 pub struct Browser {
     page: WebDriver,
     process_group: Child,
-    /// Removed with it.
+    /// Removed on drop.
     _profile: TempDir,
 }
 
 impl Browser {
-    /// Opens a browser. `None`, with a line that says so, when Chromium or its driver is not installed.
+    /// Opens a browser. Returns `None`, with a line on standard error, if Chromium or its driver is not installed.
     ///
     /// # Panics
-    /// When it does not start; and where `CI` is "true", when it is not installed.
+    /// If it does not start; or if it is not installed and `CI` is "true".
     pub async fn open() -> Option<Self> {
         let (Some(chromium), Some(chromedriver)) = (program("chromium"), program("chromedriver")) else {
             let missing =
@@ -74,7 +74,8 @@ impl Browser {
             eprintln!("not run: {missing}");
             return None;
         };
-        // The client builds TLS for any address, and this workspace gives it no provider. Another test may have been first.
+        // The client creates a TLS configuration for any URL, and this workspace sets no default provider. Another test
+        // may have installed one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let profile = tempfile::tempdir().expect("a folder for the profile");
         let (process_group, port) = drive(chromedriver).await;
@@ -90,28 +91,28 @@ impl Browser {
         Some(Self { page, process_group, _profile: profile })
     }
 
-    /// Goes to an address.
+    /// Opens a URL.
     ///
     /// # Panics
-    /// When nothing answers there.
+    /// If it cannot be loaded.
     pub async fn visit(&self, url: &str) {
         self.page.goto(url).await.expect(url);
     }
 
-    /// What an expression of JavaScript is in the page; a promise is waited for.
+    /// Returns the value of a JavaScript expression in the page, after awaiting a promise.
     ///
     /// # Panics
-    /// When it throws.
+    /// If it throws.
     pub async fn value(&self, expression: &str) -> Value {
         let script = format!("return ({expression});");
         let value = self.page.execute(script, Vec::new()).await.expect(expression);
         value.json().clone()
     }
 
-    /// Waits until an expression of JavaScript is true.
+    /// Waits until a JavaScript expression is true.
     ///
     /// # Panics
-    /// When it takes too long: with what the page says and what it wrote to its console.
+    /// On a timeout, with the page's text and its console.
     pub async fn until(&self, expression: &str) {
         let end = Instant::now() + TIMEOUT;
         while !self.value(&format!("Boolean({expression})")).await.as_bool().unwrap_or_default() {
@@ -123,20 +124,20 @@ impl Browser {
         }
     }
 
-    /// Clicks what a CSS selector finds, as a mouse does: it must be in sight.
+    /// Clicks the element of a CSS selector like a mouse, so it must be visible.
     ///
     /// # Panics
-    /// When there is no such element, or something lies above it.
+    /// If there is no such element, or another element covers it.
     pub async fn click(&self, selector: &str) {
         let element = self.page.find(By::Css(selector)).await.expect(selector);
         element.scroll_into_view().await.expect(selector);
         element.click().await.expect(selector);
     }
 
-    /// Clicks the label that shows this text.
+    /// Clicks the label with this text.
     ///
     /// # Panics
-    /// When there is no such label, or something lies above it.
+    /// If there is no such label, or another element covers it.
     pub async fn choose(&self, label: &str) {
         let path = format!("//label[.//*[normalize-space()='{label}']]");
         let element = self.page.find(By::XPath(&path)).await.expect(label);
@@ -144,50 +145,50 @@ impl Browser {
         element.click().await.expect(label);
     }
 
-    /// Types into what a CSS selector finds.
+    /// Types into the element of a CSS selector.
     ///
     /// # Panics
-    /// When there is no such element.
+    /// If there is no such element.
     pub async fn write(&self, selector: &str, text: &str) {
         let element = self.page.find(By::Css(selector)).await.expect(selector);
         element.send_keys(text).await.expect(selector);
     }
 
-    /// The text that is in sight of what a CSS selector finds.
+    /// Returns the visible text of the element of a CSS selector.
     ///
     /// # Panics
-    /// When there is no such element.
+    /// If there is no such element.
     pub async fn text(&self, selector: &str) -> String {
         self.page.find(By::Css(selector)).await.expect(selector).text().await.expect(selector)
     }
 
-    /// The warnings and errors that were written to the page's console since this was asked last.
+    /// Returns the warnings and errors on the page's console since the last call.
     ///
     /// # Panics
-    /// When the browser is gone.
+    /// If the browser has ended.
     pub async fn console(&self) -> Vec<String> {
         let written = self.page.get_log("browser").await.expect("the console");
         let bad = written.into_iter().filter(|entry| matches!(entry.level.as_str(), "WARNING" | "SEVERE"));
         bad.map(|entry| entry.message).collect()
     }
 
-    /// Returns the violations of impact "serious" or "critical" that axe-core finds in the page, each after the page's name: the
-    /// rule, axe-core's help text, the element, and how to fix it.
+    /// Returns the violations of impact "serious" or "critical" that axe-core finds in the page, each after the page's
+    /// name: the rule, axe-core's help text, the element, and how to fix it.
     ///
-    /// The driver runs axe-core, not a script element: the page's Content-Security-Policy stays as it is.
+    /// The driver runs axe-core rather than a script element, so that the page's Content-Security-Policy is unchanged.
     ///
     /// # Panics
-    /// When axe-core does not end.
+    /// If axe-core does not end.
     pub async fn violations(&self, axe: Axe, page: &str) -> Vec<String> {
         let found = self.page.execute(axe.check(), Vec::new()).await.expect("axe-core ends");
         let found: Vec<String> = found.convert().expect("a list of texts");
         found.into_iter().map(|violation| format!("{page}: {violation}")).collect()
     }
 
-    /// Keeps a picture of what is in sight, where `CARTWRIGHT_SCREENSHOTS` names a folder.
+    /// Stores a screenshot in the folder that `CARTWRIGHT_SCREENSHOTS` names, if it is set.
     ///
     /// # Panics
-    /// When it cannot be written there.
+    /// If it cannot be written.
     pub async fn screenshot(&self, name: &str) {
         let Some(folder) = std::env::var_os("CARTWRIGHT_SCREENSHOTS") else { return };
         let path = Path::new(&folder).join(format!("{name}.png"));
@@ -195,15 +196,15 @@ impl Browser {
         self.page.screenshot(&path).await.expect("a screenshot");
     }
 
-    /// The session, for what has no word here.
+    /// Returns the session, for operations that this type lacks.
     pub fn page(&self) -> &WebDriver {
         &self.page
     }
 
-    /// Ends it. A browser that is dropped, as by a test that fails, ends less gently.
+    /// Closes the browser. A dropped browser, as in a failing test, is killed instead.
     ///
     /// # Panics
-    /// When it does not end.
+    /// If it does not end.
     pub async fn close(self) {
         self.page.clone().quit().await.expect("Chromium ends");
     }
@@ -211,7 +212,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Else the client asks for the session's end and waits for the answer. Fails where that was done.
+        // Otherwise dropping the client would end the session once more, and fail.
         drop(self.page.clone().leak());
         drop(self.process_group.stdin.take());
         drop(self.process_group.wait());
@@ -230,7 +231,7 @@ async fn drive(chromedriver: PathBuf) -> (Child, u16) {
     (process_group, port)
 }
 
-/// Waits until chromedriver says where it listens.
+/// Waits until chromedriver prints its port.
 fn port(mut said: BufReader<ChildStdout>) -> u16 {
     loop {
         let mut line = String::new();
@@ -238,7 +239,7 @@ fn port(mut said: BufReader<ChildStdout>) -> u16 {
         // "ChromeDriver was started successfully on port 36001."
         if let Some((_, port)) = line.trim_end().split_once("successfully on port ") {
             let port = port.trim_end_matches('.').parse().expect("a port");
-            // Read on, lest its output fill the pipe.
+            // Drains the output, which would otherwise fill the pipe.
             std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
             return port;
         }

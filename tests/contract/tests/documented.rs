@@ -1,4 +1,4 @@
-//! The contract is well formed, and whoever generates bindings from it finds a comment at every item.
+//! The contract is well formed, and every item has a comment, which generators of bindings copy.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ fn contract() -> Resolve {
     resolve
 }
 
-/// Every item that can carry a comment, with the comment that it carries.
+/// Returns every item that can have a comment, with its comment.
 fn items(resolve: &Resolve) -> Vec<(String, &Docs)> {
     let mut items = Vec::new();
     for (_, world) in resolve.worlds.iter() {
@@ -54,12 +54,12 @@ fn items(resolve: &Resolve) -> Vec<(String, &Docs)> {
     items
 }
 
-/// `use types.{error}` stands among an interface's types as an alias of another interface's type.
+/// Returns whether a type is an import such as `use types.{error}`, which is an alias in the interface that imports it.
 fn used_from_elsewhere(resolve: &Resolve, kind: &TypeDefKind, owner: TypeOwner) -> bool {
     matches!(kind, TypeDefKind::Type(Type::Id(aliased)) if resolve.types[*aliased].owner != owner)
 }
 
-/// The fields or cases of a type.
+/// Returns the fields or cases of a type.
 fn parts(kind: &TypeDefKind) -> Vec<(&str, &Docs)> {
     match kind {
         TypeDefKind::Record(record) => record.fields.iter().map(|field| (field.name.as_str(), &field.docs)).collect(),

@@ -1,4 +1,4 @@
-//! What the tests share: guests' bytes, a shop on each vendor, and a catalogue.
+//! Helpers of the tests: the guests' bytes, a shop on each vendor, and a catalog.
 
 pub mod load;
 pub mod orders;
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 pub use cartwright_test_guests::{HOSTILE, ONE_LINE, ORDER_HOOK, WEBHOOKS};
 
-/// A variant at so many cents.
+/// Returns a variant at a price in cents.
 pub fn variant(sku: &str, product: &str, cents: i64) -> VariantInfo {
     VariantInfo {
         id: format!("id-{sku}"),
@@ -35,7 +35,7 @@ pub fn variant(sku: &str, product: &str, cents: i64) -> VariantInfo {
     }
 }
 
-/// What the tests' shop sells.
+/// Returns the variants that the tests' shop sells.
 pub fn catalog() -> Vec<VariantInfo> {
     vec![
         variant("RING", "ring", 19_900),
@@ -54,11 +54,11 @@ pub fn catalog() -> Vec<VariantInfo> {
 pub struct World {
     /// The host.
     pub host: Arc<Cartwright>,
-    /// Its catalogue.
+    /// The shop's catalog.
     pub catalog: Arc<MemoryCatalog>,
-    /// Its orders.
+    /// The shop's orders.
     pub orders: Arc<MemoryOrderBook>,
-    /// Its bytes.
+    /// The shop's blobs.
     pub blobs: Arc<MemoryBlobs>,
     /// The shop.
     pub shop: ShopId,
@@ -70,10 +70,10 @@ pub struct World {
     pub digest: Digest,
 }
 
-/// The members of a JSON object.
+/// Returns the members of a JSON object.
 ///
 /// # Panics
-/// When it is none.
+/// If it is not an object.
 pub fn members(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
@@ -81,7 +81,7 @@ pub fn members(value: Value) -> Map<String, Value> {
     }
 }
 
-/// A shop.
+/// Returns a shop.
 pub fn shop(id: &str) -> Shop {
     Shop {
         id: id.parse().expect("a shop id"),
@@ -99,7 +99,7 @@ pub fn shop(id: &str) -> Shop {
     }
 }
 
-/// Grants to reach one server on this machine without TLS.
+/// Returns grants to reach one server on this machine without TLS.
 pub fn local(url: &str) -> Grants {
     let url = url::Url::parse(url).expect("a URL");
     let host = format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
@@ -112,27 +112,27 @@ pub fn local(url: &str) -> Grants {
     }
 }
 
-/// Serves a shop as its snapshot says, without asking a plugin, as a store does.
+/// Serves a shop in the state of a snapshot without calling a plugin, as a store does.
 ///
 /// # Errors
-/// When the host cannot serve it.
+/// If the host cannot serve it.
 ///
 /// # Panics
-/// When the shop is changed at the same time.
+/// If the shop is changed at the same time.
 pub fn restore(host: &Cartwright, snapshot: ShopSnapshot) -> Result<(), SetupError> {
     let served = host.shop_state(&snapshot.shop.id).ok();
     let planned = host.plan_restore(snapshot)?;
-    host.publish(served.as_ref(), planned).expect("nobody else changes the shop");
+    host.publish(served.as_ref(), planned).expect("no concurrent change of the shop");
     Ok(())
 }
 
 impl World {
-    /// A world with the default host.
+    /// Returns a world with the default host.
     pub async fn new() -> Self {
         Self::with(|builder| builder, json!({})).await
     }
 
-    /// A world with another host, and with further settings of the Expivi account.
+    /// Returns a world with another host, and with additional settings of the Expivi account.
     pub async fn with(build: impl FnOnce(Builder) -> Builder, settings: Value) -> Self {
         let expivi = FakeExpivi::start(ExpiviConfig::default()).await.expect("a fake Expivi");
         let catalog = Arc::new(MemoryCatalog::new(catalog()));
@@ -171,7 +171,7 @@ impl World {
         world
     }
 
-    /// The same shop again beside the first, with other values: a ring, and a wardrobe that parts can be taken out of.
+    /// Adds a second shop with other values and the same content: a ring, and a wardrobe whose parts can be removed.
     pub async fn with_shop(mut self, other: Shop) -> Self {
         self.shop = other.id.clone();
         self.host.add_shop(other).expect("another shop");
@@ -194,7 +194,7 @@ impl World {
         self.host.link(&self.shop, &[link]).await.expect("linked");
     }
 
-    /// What to add.
+    /// Returns a request to add a product.
     pub fn request(&self, product: &str, configuration: &str, quantity: u32, lines: &[CartLine]) -> AddToCart {
         AddToCart {
             product: product.to_owned(),
@@ -208,7 +208,7 @@ impl World {
     /// Adds to a cart and applies the change.
     ///
     /// # Errors
-    /// As the host says; the cart is as it was.
+    /// The host's error; the cart is then unchanged.
     pub async fn add(
         &self,
         product: &str,
@@ -221,7 +221,7 @@ impl World {
         Ok(change)
     }
 
-    /// Sets a strategy plugin up beside the vendor's; gives its account.
+    /// Sets a strategy plugin up beside the vendor's, and returns its account.
     pub async fn strategy(&self, component: &[u8]) -> AccountId {
         let plugin = self.host.install(component, None).await.expect("the strategy");
         let id: AccountId = plugin.id().as_str().parse().expect("an account id");
@@ -231,7 +231,7 @@ impl World {
     }
 }
 
-/// The lines that a change adds.
+/// Returns the lines that a change adds.
 pub fn added_lines(change: &CartChange) -> Vec<CartLine> {
     change
         .operations

@@ -1,5 +1,5 @@
-//! Load: a shop whose order hook hands orders by the thousand to an ERP system that keeps nothing of them, so that what this process
-//! takes is the host's.
+//! Load: a shop whose order hook hands orders by the thousand to an ERP system that stores nothing, so that the memory
+//! of this process is the host's.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub struct Load {
     pub account: AccountId,
     /// The hook.
     pub plugin: Digest,
-    /// Where the ERP system takes orders.
+    /// The URL at which the ERP system accepts orders.
     pub erp: String,
     database: String,
     line: OrderLine,
@@ -44,16 +44,16 @@ async fn accept(headers: HeaderMap) -> String {
 }
 
 impl Load {
-    /// One on this database.
+    /// Sets the shop up on this database.
     ///
     /// # Panics
-    /// When it cannot be set up.
+    /// If it cannot be set up.
     pub async fn new(database: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let erp = format!("http://{}/orders", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/orders", post(accept))).await });
         let store = Store::open(database, Keyring::new(KEY)).await.expect("a store");
-        // What is measured is how fast the host is, not how fast it lets a vendor be asked.
+        // The benchmark measures the speed of the host, not the rate limit of a vendor.
         let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, interval: Duration::ZERO };
         let builder = Cartwright::builder()
             .order_book(Arc::new(store.clone()))
@@ -75,7 +75,7 @@ impl Load {
         Self { host, store, shop, account, plugin, erp, database: database.to_owned(), line }
     }
 
-    /// An event of the order of this number, which has one line.
+    /// Returns an event of the order with this number, which has one line.
     pub fn event(&self, number: usize, kind: EventKind) -> Event {
         let id = number.to_string();
         let reference = self.host.reference(&self.shop, &id, Some("1"));
@@ -83,10 +83,10 @@ impl Load {
         event(kind, &Order { lines, ..order(&self.host, &self.shop, &id, &[]) })
     }
 
-    /// Reports it.
+    /// Reports the event.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If it is rejected.
     pub async fn report(&self, number: usize, kind: EventKind, clock: &dyn Clock) {
         let event = self.event(number, kind);
         self.store
@@ -96,15 +96,15 @@ impl Load {
             .expect("recorded");
     }
 
-    /// A worker with its usual settings.
+    /// Returns a worker with the default settings.
     pub fn worker(&self, clock: Arc<dyn Clock>) -> Worker {
         Worker::start(self.host.clone(), self.store.clone(), clock, WorkerSettings::new("node"))
     }
 
-    /// Waits until so many jobs are in the state of this name. They are counted past the store, which would read each.
+    /// Waits until this number of jobs is in a state. Counts them in SQL, because the store would read each.
     ///
     /// # Panics
-    /// When one stops, or the database is away.
+    /// If a job stops, or the database is unavailable.
     pub async fn wait_for_state(&self, count: usize, state: &str) {
         let mut connection = AnyConnection::connect(&self.database).await.expect("a connection");
         let mut in_state = async |state: &str| {
@@ -119,24 +119,24 @@ impl Load {
     }
 }
 
-/// What a process takes while so many orders wait.
+/// The resources of a process while orders wait.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitingUsage {
-    /// The orders.
+    /// The number of orders.
     pub orders: usize,
-    /// Kilobytes of its memory that are resident; `None` where the system does not say.
+    /// The resident memory in kilobytes; `None` if the system does not report it.
     pub resident_kb: Option<u64>,
-    /// Guest instances.
+    /// The number of guest instances.
     pub instances: Option<u64>,
 }
 
-/// Hands `fewer` orders to the ERP system, and then more until there are `more`: each is accepted and asked for again in a minute,
-/// which never passes. Says what the process takes when all of either number wait.
+/// Hands `fewer` orders to the ERP system, and then more until there are `more`: each is accepted and polled again in a
+/// minute, which never passes. Returns the resources of the process while all of either number wait.
 ///
 /// # Panics
-/// When an order does not come to wait.
+/// If an order does not reach its wait.
 pub async fn waiting_orders(folder: &Path, fewer: usize, more: usize) -> [WaitingUsage; 2] {
-    // Whatever grows once, the code and the allocator's places included, has grown before it counts.
+    // What grows only once, such as code and the allocator's arenas, must grow before the measurement.
     let warm =
         measure_waiting(&Load::new(&format!("sqlite:{}", folder.join("warm.db").display())).await, 0, fewer).await;
     assert_eq!(warm.orders, fewer);
@@ -156,7 +156,7 @@ async fn measure_waiting(load: &Load, from: usize, to: usize) -> WaitingUsage {
     usage
 }
 
-/// What Linux says of this process.
+/// Returns the resident memory of this process, as Linux reports it.
 fn resident_kb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())

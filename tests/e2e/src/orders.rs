@@ -20,10 +20,10 @@ fn address(name: &str, city: &str) -> Address {
     }
 }
 
-/// An order of these lines, paid in full and approved: the shopper is in Ghent, the shop in Bruges.
+/// Returns an order of these lines, fully paid and approved: the shopper is in Ghent, the shop in Bruges.
 ///
 /// # Panics
-/// When a line is not as it was sealed.
+/// If a line differs from its seal.
 pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> Order {
     let total = Money { minor: 9_800, scale: 2, currency: "EUR".to_owned() };
     let numbers: Vec<String> = (1..=lines.len()).map(|number| number.to_string()).collect();
@@ -51,12 +51,12 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
     }
 }
 
-/// All pieces of a cart line, approved by the merchant.
+/// Returns all pieces of a cart line, approved by the merchant.
 pub fn approved_line<'a>(id: &'a str, line: &'a CartLine) -> OrderedLine<'a> {
     OrderedLine { approved: true, ..OrderedLine::new(id, line) }
 }
 
-/// An event of an order.
+/// Returns an event of an order.
 pub fn event(kind: EventKind, order: &Order) -> Event {
     Event {
         id: format!("{}-{kind:?}", order.id),
@@ -69,8 +69,8 @@ pub fn event(kind: EventKind, order: &Order) -> Event {
     }
 }
 
-/// What the shop was told of an order, without what differs between two orders, and without the notes that an earlier attempt made the
-/// order, and that its verification is still going on.
+/// Returns the outcomes of an order as text, without what differs between two orders, and without the notes that an
+/// earlier attempt created the order and that its verification is still in progress.
 ///
 /// # Panics
 /// Never: an outcome always has a JSON form.
@@ -79,7 +79,7 @@ pub fn timeline(order: &str, outcomes: &[Outcome]) -> String {
     let varies = |key: &str| ["created-earlier", "no-verification"].contains(&key);
     outcomes.retain(|outcome| match outcome {
         Outcome::Note(message) => !varies(&message.key),
-        // The plugin's own.
+        // The plugin's own memos.
         Outcome::Remember(_) => false,
         _ => true,
     });

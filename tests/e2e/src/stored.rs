@@ -1,4 +1,4 @@
-//! Shops that are kept in a database, for nodes of their own process.
+//! Shops in a database, for nodes in their own processes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,15 +10,15 @@ use cartwright_store::{JobFilter, JobState, Store, StoreError};
 /// The tests' key of stores.
 pub const KEY: [u8; 32] = [7; 32];
 
-/// The tests' secret of hosts: each node has the same.
+/// Returns the tests' secret of hosts, which all nodes share.
 pub fn host_secret() -> Secret {
     Secret::new("a host's secret of the tests, 32 bytes at least")
 }
 
-/// Keeps a shop as a host has it, with the components that it runs.
+/// Stores a shop in its current state on the host, with the components that it runs.
 ///
 /// # Panics
-/// When it cannot be kept.
+/// If it cannot be stored.
 pub async fn store_shop(store: &Store, host: &Cartwright, shop: &ShopId, components: &[&[u8]]) {
     let now = SystemTime::now();
     for bytes in components {
@@ -33,11 +33,11 @@ pub async fn store_shop(store: &Store, host: &Cartwright, shop: &ShopId, compone
     store.shops().save_links(shop, &snapshot.links, now).await.expect("kept");
 }
 
-/// A clock that is wound forward by hand: a wait is over at once. Milliseconds since 1970.
+/// A clock that is moved by hand: a wait ends at once. Milliseconds since 1970.
 pub struct WoundClock(AtomicU64);
 
 impl WoundClock {
-    /// A clock that begins there.
+    /// Returns a clock that begins at a time.
     pub fn at(begins: SystemTime) -> Self {
         Self(AtomicU64::new(milliseconds(begins)))
     }
@@ -58,7 +58,7 @@ impl Clock for WoundClock {
     }
 }
 
-/// When a job goes on by itself; none when it does not.
+/// Returns when a job continues without a person, or `None` if it does not.
 fn due(state: JobState, now: SystemTime) -> Option<SystemTime> {
     match state {
         JobState::Queued { due } => Some(due),
@@ -68,10 +68,11 @@ fn due(state: JobState, now: SystemTime) -> Option<SystemTime> {
     }
 }
 
-/// Waits until no job can go on by itself; whenever nothing is due, the clock sleeps until something is, and `before` is told that time.
+/// Waits until no job can continue without a person. Whenever nothing is due, the clock sleeps until a job is, and
+/// `before` gets that time first.
 ///
 /// # Errors
-/// As the database says.
+/// The error of the database.
 pub async fn work(store: &Store, clock: &dyn Clock, mut before: impl FnMut(SystemTime)) -> Result<(), StoreError> {
     loop {
         let (jobs, now) = (store.jobs().list(&JobFilter::default(), u32::MAX).await?, clock.now());

@@ -1,5 +1,5 @@
-//! A plain HTTP client for one request at a time: what the fakes send their webhooks with, and what their tests ask
-//! with. It keeps no connection, follows no redirect and speaks no TLS: each would hide what a test wants to see.
+//! A plain HTTP client for one request at a time, which sends the fakes' webhooks and their tests' requests. It has no
+//! connection pool, follows no redirects and supports no TLS, because each would hide what a test must see.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// How long a request of [`get`] or [`post_json`] may take.
+/// Timeout of a request of [`get`] or [`post_json`].
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An answer, whatever its status.
+/// A response of any status.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The HTTP status.
@@ -26,49 +26,49 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON; `null` when it is none.
+    /// Returns the body as JSON, or `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// A header's value as text.
+    /// Returns a header's value as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The address is not an absolute `http://` URL.
+    /// The URL is not an absolute `http://` URL.
     #[error("not an absolute http:// URL: {0}")]
     Url(String),
-    /// Nobody listens there.
+    /// The connection failed.
     #[error("no connection")]
     Connect(#[source] std::io::Error),
     /// A header or the request line cannot be written.
     #[error("the request cannot be built")]
     Request(#[from] axum::http::Error),
-    /// The connection broke or closed before the whole answer was there.
+    /// The connection broke or closed before the response was complete.
     #[error("the connection ended without a whole answer")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The time was up.
+    /// The request timed out.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
 }
 
-/// Sends a GET.
+/// Sends a GET request.
 ///
 /// # Errors
-/// Says why there is no answer; an answer with an error status is an answer.
+/// If there is no response. A response with an error status is not an error.
 pub async fn get(url: &str, headers: &[(&str, &str)]) -> Result<Reply, SendError> {
     send(Method::GET, url, headers, Bytes::new(), PATIENCE).await
 }
 
-/// Sends a POST with a JSON body and its content type.
+/// Sends a POST request with a JSON body and its content type.
 ///
 /// # Errors
-/// Says why there is no answer; an answer with an error status is an answer.
+/// If there is no response. A response with an error status is not an error.
 pub async fn post_json(url: &str, headers: &[(&str, &str)], body: &Value) -> Result<Reply, SendError> {
     let mut all = vec![(CONTENT_TYPE.as_str(), "application/json")];
     all.extend_from_slice(headers);
@@ -78,7 +78,7 @@ pub async fn post_json(url: &str, headers: &[(&str, &str)], body: &Value) -> Res
 /// Sends a request with exactly these headers (and `Host`) and bytes.
 ///
 /// # Errors
-/// Says why there is no answer; an answer with an error status is an answer.
+/// If there is no response. A response with an error status is not an error.
 pub async fn send(
     method: Method,
     url: &str,
@@ -103,7 +103,7 @@ async fn exchange(method: Method, url: &str, headers: &[(&str, &str)], body: Byt
     let request = request.body(Body::from(body))?;
 
     let port = authority.port_u16().unwrap_or(80);
-    // A Uri keeps an IPv6 host in its brackets, which is not how the resolver wants it.
+    // A Uri contains an IPv6 host with its brackets, which the resolver does not accept.
     let host = authority.host().trim_matches(['[', ']']);
     let stream = TcpStream::connect((host, port)).await.map_err(SendError::Connect)?;
     let (mut sender, connection) =

@@ -1,7 +1,7 @@
-//! The ways a vendor fails. Each can be switched while the fake runs, since a test of recovery needs both halves.
+//! The failures of a vendor. Each can be switched while the fake runs, because a test of recovery needs both states.
 //!
-//! What matters to a caller is whether the work was done: an outage and a 429 come before the work, a lost reply, a
-//! malformed answer and a delay come after it. Counted faults are used up one request at a time, in that order.
+//! Whether the work was done matters to a caller: an outage and a 429 precede the work; a lost response, a malformed
+//! response and a delay follow it. Counted faults are used up one request at a time, in that order.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,24 +14,24 @@ use serde_json::{Value, json};
 
 use crate::lock;
 
-/// How a vendor is away.
+/// The kind of an outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outage {
     /// 503 with a JSON body.
     Unavailable {
-        /// The `Retry-After` header's value, seconds or an HTTP date, sent as it stands.
+        /// The `Retry-After` header's value, seconds or an HTTP date, sent unchanged.
         retry_after: Option<String>,
     },
-    /// The request is read, then the connection closes without an answer; nothing was done.
+    /// The request is read, then the connection closes without a response; no work is done.
     Dropped,
 }
 
-/// How an answer is spoilt after the work was done.
+/// How a response is damaged after the work was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
     /// The body's first half, under the original status and content type.
     Truncated,
-    /// 200 with an HTML page, as a proxy or a maintenance page answers.
+    /// 200 with an HTML page, like that of a proxy or a maintenance page.
     Html,
     /// The same JSON shape with other types: texts become numbers, numbers and booleans become texts.
     WrongTypes,
@@ -48,18 +48,18 @@ struct Switches {
     malformed: Option<(Malformed, u32)>,
 }
 
-/// The switches of one fake. Clones share the same switches.
+/// The switches of one fake, which all clones share.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Switches>>);
 
 impl Faults {
-    /// Answers come this much later, until set to zero. The work is done before the delay, so that a caller that gives
-    /// up has caused it all the same.
+    /// Delays responses until set to zero. The work is done before the delay, so that a caller that times out has
+    /// caused it nevertheless.
     pub fn delay(&self, delay: Duration) {
         lock(&self.0).delay = delay;
     }
 
-    /// The vendor is away until [`Faults::clear`] or [`Faults::recover`].
+    /// Starts an outage until [`Faults::clear`] or [`Faults::recover`].
     pub fn outage(&self, outage: Outage) {
         lock(&self.0).outage = Some(outage);
     }
@@ -69,19 +69,19 @@ impl Faults {
         lock(&self.0).outage = None;
     }
 
-    /// The next `requests` are refused with 429, before any work. `retry_after` is sent as it stands.
+    /// Rejects the next `requests` with 429, before any work. `retry_after` is sent unchanged.
     pub fn limit(&self, requests: u32, retry_after: Option<&str>) {
         let mut switches = lock(&self.0);
         switches.limited_requests = requests;
         switches.limited_retry_after = retry_after.map(str::to_owned);
     }
 
-    /// The next `requests` are worked off, then the connection closes without an answer.
+    /// Handles the next `requests`, then closes each connection without a response.
     pub fn lose_replies(&self, requests: u32) {
         lock(&self.0).lost_replies = requests;
     }
 
-    /// The next `requests` are worked off, then answered with garbage.
+    /// Handles the next `requests`, then responds with garbage.
     pub fn malform(&self, how: Malformed, requests: u32) {
         lock(&self.0).malformed = Some((how, requests));
     }
@@ -91,12 +91,12 @@ impl Faults {
         lock(&self.0).path_prefix = prefix.map(str::to_owned);
     }
 
-    /// Back to a vendor that works.
+    /// Switches all faults off.
     pub fn clear(&self) {
         *lock(&self.0) = Switches::default();
     }
 
-    /// Decides a request's fate on arrival and uses up what it needs of the counted faults.
+    /// Decides how a request fails on its arrival, and uses up counted faults.
     pub(crate) fn take_fault(&self, path: &str) -> RequestFault {
         let mut switches = lock(&self.0);
         if switches.path_prefix.as_ref().is_some_and(|prefix| !path.starts_with(prefix.as_str())) {

@@ -1,14 +1,14 @@
-//! Stand-ins for the vendors' servers, so that every test of the host and the plugins can run without the internet and
+//! Fakes of the vendors' servers, so that every test of the host and the plugins can run without the internet and
 //! without an account.
 //!
-//! They are written from the vendors' own documents and from nothing else: a fake that was written from the plugin would
-//! agree with the plugin's mistakes. Where a document leaves something open, the fake takes the stricter reading and the
-//! item's comment says so: what passes here should pass there, and not the other way round.
+//! Their only source is the vendors' own documents: a fake that was written from the plugin would repeat the plugin's
+//! mistakes. Where a document leaves something open, the fake takes the stricter reading and the item's comment says
+//! so: a request that passes here should pass at the vendor, but not necessarily the other way round.
 //!
-//! The types that matter:
+//! The important types:
 //! - [`FakeExpivi`]: the REST calls under `/api/`, with a viewer's token that reads and a server's token that writes;
 //! - [`FakeTwikit`]: orders and export under `/api/v1/`, and the four webhooks that Twikit sends;
-//! - [`Faults`]: the switches that make either of them slow, absent, forgetful or incoherent, at run time.
+//! - [`Faults`]: the switches that make either of them slow, unavailable, forgetful or inconsistent at run time.
 //!
 //! Both keep a [`Record`] of every request. [`samples`] holds what the vendors' pages would hand over.
 //!
@@ -48,7 +48,7 @@ pub use twikit::{FakeTwikit, TwikitConfig, payload_hash};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks even after a panic elsewhere: a fake's state stays readable, so that the test's own failure is what is shown.
+/// Locks even after a panic elsewhere: a fake's state stays readable, so that the test's own failure is shown.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

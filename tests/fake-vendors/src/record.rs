@@ -1,4 +1,4 @@
-//! What a fake was asked, and what it answered. Tests judge the caller by this, not by the caller's own account.
+//! The requests of a fake with its responses. Tests judge the caller by this record, and not by the caller's own data.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,16 +7,16 @@ use axum::http::request::Parts;
 
 use crate::lock;
 
-/// What came back for a request.
+/// The response to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
-    /// Still at work, or waiting out a delay.
+    /// In progress, or waiting for a delay.
     Pending,
-    /// An answer with this HTTP status was handed to the connection.
+    /// A response with this HTTP status was passed to the connection.
     Status(u16),
-    /// The connection was closed without an answer.
+    /// The connection was closed without a response.
     Dropped {
-        /// The status the answer would have had, when the work was done; `None` when the request was not looked at.
+        /// The status that the response would have had if the work was done; `None` if the request was not handled.
         lost: Option<u16>,
     },
 }
@@ -28,24 +28,24 @@ pub struct Received {
     pub method: String,
     /// The path, without the query.
     pub path: String,
-    /// What stood after the `?`, undecoded.
+    /// The part after the `?`, undecoded.
     pub query: Option<String>,
     /// Every header in the order of arrival, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body's exact bytes: hashes are over bytes, so that a parsed form would prove nothing.
+    /// The exact bytes of the body. Hashes cover bytes, so a parsed form would not suffice.
     pub body: Vec<u8>,
-    /// What came back.
+    /// The response.
     pub reply: Reply,
 }
 
 impl Received {
-    /// The first header of that name, whatever its case.
+    /// Returns the first header of that name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON; `null` when it is none.
+    /// Returns the body as JSON, or `null` if it is not JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -54,46 +54,46 @@ impl Received {
 #[derive(Default)]
 struct Entries {
     next: u64,
-    /// Each with a number, since [`Record::clear`] may run while a request is still being answered.
+    /// Each with a number, since [`Record::clear`] may run during a response.
     list: Vec<(u64, Received)>,
 }
 
-/// The requests a fake received, oldest first. Clones share the same list.
+/// The requests that a fake received, oldest first. All clones share the same list.
 #[derive(Clone, Default)]
 pub struct Record(Arc<Mutex<Entries>>);
 
 impl Record {
-    /// Everything received so far.
+    /// Returns all requests received so far.
     pub fn all(&self) -> Vec<Received> {
         lock(&self.0).list.iter().map(|(_, received)| received.clone()).collect()
     }
 
-    /// The requests whose path starts with `prefix`.
+    /// Returns the requests whose path starts with `prefix`.
     pub fn on_path(&self, prefix: &str) -> Vec<Received> {
         self.all().into_iter().filter(|received| received.path.starts_with(prefix)).collect()
     }
 
-    /// The latest request.
+    /// Returns the latest request.
     pub fn last(&self) -> Option<Received> {
         lock(&self.0).list.last().map(|(_, received)| received.clone())
     }
 
-    /// How many requests were received.
+    /// Returns the number of requests.
     pub fn len(&self) -> usize {
         lock(&self.0).list.len()
     }
 
-    /// Whether nothing was received.
+    /// Returns whether no request was received.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Forgets what was received so far.
+    /// Clears the record.
     pub fn clear(&self) {
         lock(&self.0).list.clear();
     }
 
-    /// Waits until at least `count` requests were received; false when they were not within `patience`.
+    /// Waits until at least `count` requests were received. Returns `false` after `patience`.
     pub async fn wait_for(&self, count: usize, patience: Duration) -> bool {
         let enough = async {
             while self.len() < count {

@@ -1,28 +1,29 @@
-//! What the vendors' pages would hand over when a shopper saves a configuration.
+//! What the vendors' pages send when a shopper saves a configuration.
 //!
-//! Made by us from the documented types; none is a real capture, since no complete one is public. The files and what
-//! each of them holds are described in `samples/README.md`.
+//! We made the samples from the documented types; none is a real capture, since no complete one is public.
+//! `samples/README.md` describes the files and their content.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-/// One ring (1001): a bare array, documented fields only, a text attribute with `@font:` and a hidden attribute. Made by
-/// us from the documented types, not a real capture.
+/// One ring (1001): a bare array, documented fields only, a text attribute with `@font:` and a hidden attribute. We
+/// made it from the documented types; it is not a real capture.
 pub const EXPIVI_SIMPLE: &str = include_str!("../samples/expivi-simple.json");
 
-/// One shirt (1002), saved with `include_keys`: R and L. Made by us from the documented types, not a real capture.
+/// One shirt (1002), saved with `include_keys`: R and L. We made it from the documented types; it is not a real
+/// capture.
 pub const EXPIVI_VARIATION: &str = include_str!("../samples/expivi-variation.json");
 
-/// One wardrobe (1003) with repeated articles, one of them without `price_sku`. Made by us from the documented types, not
-/// a real capture.
+/// One wardrobe (1003) with repeated articles, one of them without `price_sku`. We made it from the documented types;
+/// it is not a real capture.
 pub const EXPIVI_BUNDLE: &str = include_str!("../samples/expivi-bundle.json");
 
-/// A table (1004), a chair (1005) and the chair's replica, in the envelope with `bundle_uuid`. Made by us from the
-/// documented types and fields seen in public code, not a real capture.
+/// A table (1004), a chair (1005) and the chair's replica, in the envelope with `bundle_uuid`. We made it from the
+/// documented types and fields seen in public code; it is not a real capture.
 pub const EXPIVI_MULTI: &str = include_str!("../samples/expivi-multi.json");
 
-/// The envelope our page sends after Twikit's `save`. Made by us from the documented types; the envelope is ours.
+/// The envelope that our page sends after Twikit's `save`. We made it from the documented types; the envelope is ours.
 pub const TWIKIT_SAVED: &str = include_str!("../samples/twikit-saved.json");
 
 /// A real JPEG of 8 by 8 pixels.
@@ -31,29 +32,30 @@ pub const JPEG: &[u8] = include_bytes!("../assets/thumbnail.jpg");
 /// A real PNG of 8 by 8 pixels.
 pub const PNG: &[u8] = include_bytes!("../assets/thumbnail.png");
 
-/// [`JPEG`] in bare base64.
+/// Returns [`JPEG`] in bare base64.
 pub fn jpeg_base64() -> String {
     STANDARD.encode(JPEG)
 }
 
-/// [`PNG`] in bare base64.
+/// Returns [`PNG`] in bare base64.
 pub fn png_base64() -> String {
     STANDARD.encode(PNG)
 }
 
-/// [`JPEG`] as a data URI.
+/// Returns [`JPEG`] as a data URI.
 pub fn jpeg_data_uri() -> String {
     format!("data:image/jpeg;base64,{}", jpeg_base64())
 }
 
-/// [`PNG`] as a data URI.
+/// Returns [`PNG`] as a data URI.
 pub fn png_data_uri() -> String {
     format!("data:image/png;base64,{}", png_base64())
 }
 
-/// A configuration of product 1010 with so many attributes and articles, compact and without a thumbnail: 12 and 8 make
-/// about 1.1 kB, the size that benches speak of. To stay at that size `configuration.attributes` is empty; articles are
-/// `P1`, `P2` and so on, and attribute `n` has the value `Vn`. Made by us from the documented types, not a real capture.
+/// Returns a configuration of product 1010 with these numbers of attributes and articles, compact and without a
+/// thumbnail: 12 and 8 make about 1.1 kB, the size that benches refer to. To keep that size `configuration.attributes`
+/// is empty; articles are `P1`, `P2` and so on, and attribute `n` has the value `Vn`. We made it from the documented
+/// types; it is not a real capture.
 pub fn generated(attributes: usize, articles: usize) -> String {
     let attribute = |n: usize| json!({ "attribute_id": n, "attribute_value_name": format!("V{n}") });
     let article = |n: usize| json!({ "models_sku": format!("P{n}"), "price_sku": format!("P{n}"), "price_fields": {} });

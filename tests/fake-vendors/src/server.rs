@@ -1,7 +1,7 @@
-//! The part both fakes share: listen, record, let the faults have their way, stop.
+//! The server that both fakes share: it listens, records requests, applies faults, and stops.
 //!
-//! Each request is worked off in a task of its own, so that a caller that hangs up has still caused what it asked for:
-//! a real vendor does not undo an order because nobody waited for the answer.
+//! Each request is handled in its own task, so that a caller that disconnects has caused its effect nevertheless: a
+//! real vendor does not undo an order when the client goes away.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -23,26 +23,26 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::faults::{FaultKind, malform, refusal};
 use crate::{Faults, Record, Reply};
 
-/// How long requests in flight may take to end after [`Server::stop`].
+/// Maximum time for requests in progress to end after [`Server::stop`].
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The largest body that is read. Configurations carry base64 pictures, so this is well above them.
+/// Maximum size of a body that is read. Configurations contain base64 pictures, so it is well above their size.
 const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// Why a fake did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// No port of 127.0.0.1 could be had.
+    /// No port of 127.0.0.1 is available.
     #[error("cannot listen on 127.0.0.1")]
     Listen(#[source] std::io::Error),
 }
 
-/// Stands for a reply that never comes: hyper closes the connection when a service fails.
+/// Stands for a missing response: hyper closes the connection when a service fails.
 #[derive(Debug, thiserror::Error)]
 #[error("closed without an answer")]
 struct ConnectionClosed;
 
-/// Where a server will be, before it serves: the state behind its routes needs its own address.
+/// A bound listener that does not serve yet, because the state behind its routes needs its address.
 pub(crate) struct Listener {
     listener: TcpListener,
     address: SocketAddr,
@@ -73,7 +73,7 @@ impl Listener {
     }
 }
 
-/// A running server. It stops when this is dropped: the accept loop sees the other end of `stop` go away.
+/// A running server, which stops on drop: the accept loop notices the closed `stop` channel.
 pub(crate) struct Server {
     pub(crate) base_url: String,
     pub(crate) faults: Faults,
@@ -83,15 +83,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Stops listening and lets requests in flight end, for at most [`GRACE`].
+    /// Stops listening, and lets requests in progress end for at most [`GRACE`].
     pub(crate) async fn stop(self) {
         drop(self.stop);
-        // The task only ends by a panic otherwise, and then there is nothing left to stop.
+        // Otherwise the task ends with a panic, and then nothing is left to stop.
         let _ = self.task.await;
     }
 }
 
-/// What every connection needs.
+/// The state that every connection needs.
 #[derive(Clone)]
 struct ConnectionState {
     router: Router,
@@ -118,7 +118,7 @@ async fn accept(listener: TcpListener, state: ConnectionState, mut stopping: wat
     }
     drop(listener);
     let rest = async { while connections.join_next().await.is_some() {} };
-    // Past the grace the set is dropped, which aborts what is left.
+    // After the grace period the set is dropped, which aborts the rest.
     let _ = tokio::time::timeout(GRACE, rest).await;
 }
 
@@ -140,7 +140,7 @@ async fn serve_connection(stream: TcpStream, state: ConnectionState, mut stoppin
     }
 }
 
-/// `None` closes the connection without an answer.
+/// Handles a request. `None` closes the connection without a response.
 async fn answer(request: Request<Incoming>, state: ConnectionState) -> Option<Response> {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(Body::new(body), MAX_BODY).await else {

@@ -1,4 +1,4 @@
-//! Expivi's calls are as strict as what is known of them.
+//! Expivi's calls are as strict as its known behavior.
 #![allow(clippy::unwrap_used)]
 
 use cartwright_fake_vendors::client::{self, Reply};
@@ -25,12 +25,12 @@ fn sample(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The ring of the simple sample, as the price call wants it.
+/// Returns the ring of the simple sample, as the price call expects it.
 fn ring() -> Value {
     json!({ "configured_product": sample(samples::EXPIVI_SIMPLE)[0] })
 }
 
-/// Uploads the wardrobe and answers its numeric id.
+/// Uploads the wardrobe, and returns its numeric id.
 async fn uploaded(expivi: &FakeExpivi) -> u64 {
     let products = sample(samples::EXPIVI_BUNDLE);
     let bundle = json!({ "bundle_uuid": null, "configured_products": products });
@@ -203,7 +203,7 @@ async fn a_bundle_is_a_family_of_known_products() {
         ("/configured_products", json!([])),
         ("/configured_products/0/uuid", json!("")),
         ("/configured_products/1/uuid", sample(samples::EXPIVI_MULTI)["configured_products"][0]["uuid"].clone()),
-        ("/configured_products/1/parent_uuid", json!("somebody else")),
+        ("/configured_products/1/parent_uuid", json!("another product")),
         ("/configured_products/2/original_uuid", Value::Null),
         ("/configured_products/0/catalogue_id", json!("9")),
     ];

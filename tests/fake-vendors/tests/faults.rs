@@ -1,4 +1,4 @@
-//! The switches do what a failing vendor does, and the record tells the truth about it.
+//! The switches imitate a failing vendor, and the record is correct.
 #![allow(clippy::unwrap_used)]
 
 mod common;

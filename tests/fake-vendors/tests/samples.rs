@@ -1,4 +1,4 @@
-//! The samples hold what their README says.
+//! The samples have the content that their README describes.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The ids in `configuration.attributes` that `attributes` does not show.
+/// Returns the ids in `configuration.attributes` that `attributes` does not contain.
 fn hidden(product: &Value) -> Vec<u64> {
     let ids = |list: &Value| -> Vec<u64> {
         list.as_array().unwrap().iter().map(|attribute| attribute["attribute_id"].as_u64().unwrap()).collect()

@@ -51,7 +51,7 @@ async fn the_hash_is_over_the_exact_bytes_and_not_over_the_meaning() {
     assert_eq!(post(&twikit, without_secret).await, (400, 6));
     assert!(twikit.orders().is_empty());
 
-    // Neither spaces nor characters beyond ASCII matter, as long as the hash is of what was sent.
+    // Neither spaces nor characters beyond ASCII matter, as long as the hash covers the exact text.
     let mut accented = order("o-1", &[81_201]);
     accented["billingAddress"]["city"] = json!("Liège");
     assert_eq!(verdict(&post_order_text(&twikit, &format!(" {accented}\n")).await), (200, 1));
@@ -130,7 +130,7 @@ async fn an_identifier_of_an_order_or_a_line_is_taken_once() {
     let mut twice = order("o-3", &[81_201, 81_201]);
     twice["items"][1]["identifier"] = json!("o-3:1");
     assert_eq!(verdict(&post_order(&twikit, &twice).await), (400, 9));
-    // The same configuration again is no trouble: a shopper buys twice.
+    // The same configuration may be ordered again: a shopper buys twice.
     assert_eq!(verdict(&post_order(&twikit, &order("o-4", &[81_201])).await), (200, 1));
     assert_eq!(twikit.orders().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Twikit's webhooks, and what it makes of the answers.
+//! Twikit's webhooks, and its handling of the responses.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -17,7 +17,7 @@ async fn verified_by(shop: &Shop) -> FakeTwikit {
     twikit
 }
 
-/// All notices go to the shop; no verification.
+/// Sends all webhooks but the verification to the shop.
 async fn telling(shop: &Shop) -> FakeTwikit {
     let url = || Some(shop.url.clone());
     let webhooks = Webhooks {
@@ -111,7 +111,7 @@ async fn the_verification_comes_while_the_order_request_is_pending() {
     let during = async {
         let (_connection, _) = listener.accept().await.unwrap();
         assert_eq!(twikit.order("o-1").unwrap().state, OrderState::Verifying);
-        // The identifier is taken already, and this second answer does not wait for the first.
+        // The identifier is already in use, and this second response does not wait for the first.
         assert_eq!(verdict(&post_order(&twikit, &pending).await), (400, 9));
     };
 

@@ -1,8 +1,8 @@
-//! Fuzz targets for everything that reads a stranger's bytes.
+//! Fuzz targets for everything that reads untrusted bytes.
 //!
-//! Each function takes any bytes and panics when a promise is broken: the reader panics itself, reads one input in two ways, or
-//! lets through what it says it refuses. `fuzz_targets/` makes a libFuzzer program of each; `tests/corpus.rs` replays `corpus/` in
-//! every test run. To fuzz one (needs `cargo install cargo-fuzz`):
+//! Each function accepts any bytes and panics if a promise is broken: if the reader panics, reads one input in two
+//! ways, or accepts what it must reject. `fuzz_targets/` makes a libFuzzer program of each; `tests/corpus.rs` replays
+//! `corpus/` in every test run. To fuzz one (needs `cargo install cargo-fuzz`):
 //!
 //! ```text
 //! cargo fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none decode_expivi tests/fuzz/corpus/decode_expivi
@@ -23,7 +23,7 @@ use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
 use sha2::Sha256;
 
-/// A fuzz target: its name, which is its corpus folder's too, and its function.
+/// A fuzz target: its name, which is also the name of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -37,7 +37,7 @@ pub const TARGETS: [Target; 7] = [
     ("webhook", webhook),
 ];
 
-/// Reads a body as each record that a shopper or an integrator sends whole: what was read and written is read as the same again.
+/// Reads a body as each record that a shopper or an integrator sends: reading and writing it again yields the same.
 pub fn api_body(data: &[u8]) {
     fn round<T: serde::de::DeserializeOwned + serde::Serialize>(data: &[u8]) {
         let Ok(read) = serde_json::from_slice::<T>(data) else { return };
@@ -51,7 +51,7 @@ pub fn api_body(data: &[u8]) {
     round::<Visitor>(data);
 }
 
-/// Brings JSON into the form that is hashed: doing it again changes nothing.
+/// Canonicalizes JSON for hashing: canonicalizing it again changes nothing.
 pub fn canonical_json(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(Some(canonical)) = cartwright::fuzzing::canonical_json(text) else { return };
@@ -60,14 +60,14 @@ pub fn canonical_json(data: &[u8]) {
     assert_eq!(again.as_deref(), Some(&canonical[..]), "it is its own canonical form");
 }
 
-/// Decodes a saved configuration as Expivi's plugin does.
+/// Decodes a saved configuration with Expivi's plugin.
 pub fn decode_expivi(data: &[u8]) {
     let (context, association) = (context(&[]), association("1001"));
     let decode = || cartwright_expivi::decode(&context, &association, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
-/// Decodes a saved configuration as Twikit's plugin does.
+/// Decodes a saved configuration with Twikit's plugin.
 pub fn decode_twikit(data: &[u8]) {
     let keys = Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["jewel".to_owned()]) };
     let (context, association) = (context(&[keys]), association("jewel"));
@@ -75,7 +75,8 @@ pub fn decode_twikit(data: &[u8]) {
     check_decoded(decode().ok(), decode().ok());
 }
 
-/// What a decoder gives is the same each time, and nothing in it holds a NUL, which no database keeps.
+/// Checks that a decoder is deterministic, and that no text in its result contains a NUL, which a database cannot
+/// store.
 fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
     let Some(decoded) = first else { return };
     assert_eq!(format!("{decoded:?}"), format!("{:?}", second.expect("it was decoded before")));
@@ -90,7 +91,7 @@ fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
     }
 }
 
-/// Reads a table of product links: what was read, written and read again is the same.
+/// Reads a table of product links: writing and reading it again yields the same.
 pub fn links_csv(data: &[u8]) {
     let Ok(links) = links_table::read(data) else { return };
     let table = links_table::write(&links).expect("links can be written");
@@ -99,13 +100,13 @@ pub fn links_csv(data: &[u8]) {
     assert_eq!(json(&again), json(&links));
 }
 
-/// Cuts a picture out of a configuration and decodes it.
+/// Extracts a picture from a configuration and decodes it.
 pub fn thumbnail(data: &[u8]) {
     cartwright::fuzzing::thumbnail(data);
 }
 
-/// Lets a webhook in, or refuses it. The first line is a header's value and the rest is the body; a body that is signed is let in, and
-/// one whose last byte was changed is not.
+/// Verifies a webhook. The first line is a header's value and the rest is the body; a signed body is accepted, and one
+/// with another last byte is rejected.
 pub fn webhook(data: &[u8]) {
     let split = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (head, body) = (&data[..split], data.get(split + 1..).unwrap_or_default());
@@ -142,7 +143,7 @@ pub fn webhook(data: &[u8]) {
     };
     let names = ["x-signature", "x-time", "webhook-id", "webhook-timestamp", "webhook-signature"];
     for way in &ways {
-        assert_ne!(admitted(way, &names, head, body), Some(true), "nobody guesses a signature");
+        assert_ne!(admitted(way, &names, head, body), Some(true), "a guessed signature was accepted");
     }
     if head.len() + body.len() > 32 << 10 {
         return;

@@ -1,4 +1,4 @@
-//! Replays the corpus of every fuzz target: what a fuzzer once found stays mended.
+//! Replays the corpus of every fuzz target, so that what a fuzzer once found stays fixed.
 
 use std::path::Path;
 

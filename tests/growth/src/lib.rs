@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 /// Maximum number of measurements: a busy machine disturbs some of them, seldom all.
 const MAX_ROUNDS: usize = 60;
-/// Shorter times are mostly noise.
+/// Minimum time of a measurement; shorter times are mostly noise.
 const SHORTEST_TIME: Duration = Duration::from_micros(20);
 
-/// Checks that eight times the input takes less than 32 times as long; work that grows with the square takes 64 times as long.
+/// Checks that eight times the input takes less than 32 times as long; quadratic work takes 64 times as long.
 ///
-/// `make` makes an input of a size, and `work` is measured on inputs of a quarter of `size` and of twice `size`. Both are measured in
-/// turn, and the fastest run of each counts. The bound leaves room for sorting, and for caches that the large input does not fit into.
+/// `make` returns an input of a size, and `work` is measured on inputs of a quarter of `size` and of twice `size`. Both
+/// are measured in turn, and the fastest run of each counts. The bound leaves room for sorting, and for caches that the
+/// large input does not fit into.
 ///
 /// # Panics
-/// When the times grow faster in each of up to sixty rounds.
+/// If the times grow faster in each of up to sixty rounds.
 pub fn assert_linear<T>(what: &str, size: usize, make: impl Fn(usize) -> T, mut work: impl FnMut(&T)) {
     let (small, large) = (make(size / 4), make(2 * size));
     let mut time = |input: &T| {

@@ -1,4 +1,5 @@
-//! A network between the tests and a server: its address stays while it leads elsewhere, and connections over it go wrong.
+//! A network between the tests and a server: its address stays while its target changes, and it can disturb
+//! connections.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Server;
 
-/// A port that leads to a server. It ends with the test's process.
+/// A port that forwards to a server until the test's process ends.
 #[derive(Debug)]
 pub struct Forwarder {
     port: u16,
@@ -18,19 +19,19 @@ pub struct Forwarder {
 
 #[derive(Debug)]
 struct Network {
-    /// The socket that new connections are led to.
+    /// The socket that new connections are forwarded to.
     target: Mutex<PathBuf>,
-    /// Whether the connections that were made since then are silent.
+    /// Whether existing connections are silent.
     is_silent: Mutex<Arc<AtomicBool>>,
-    /// How many answers come whole before one is garbled, plus one; 0 = none is to be garbled.
+    /// The number of intact responses before a garbled one, plus one; 0 if none is to be garbled.
     garble_countdown: AtomicUsize,
 }
 
 impl Forwarder {
-    /// Leads to this server.
+    /// Starts forwarding to this server.
     ///
     /// # Errors
-    /// When no port is free.
+    /// If no port is free.
     pub fn start(server: &Server) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let port = listener.local_addr()?.port();
@@ -41,7 +42,7 @@ impl Forwarder {
             for client in listener.incoming().flatten() {
                 let server = UnixStream::connect(&*lock(&of_all.target));
                 let (network, is_silent) = (of_all.clone(), lock(&of_all.is_silent).clone());
-                // As a port at which nobody listens, when the server is gone.
+                // Without a server the port behaves like a closed one.
                 let Ok(server) = server else { continue };
                 std::thread::spawn(move || drop(network.connect(&client, &server, &is_silent)));
             }
@@ -49,30 +50,30 @@ impl Forwarder {
         Ok(Self { port, network })
     }
 
-    /// The address of this database over it.
+    /// Returns the URL of this database through the forwarder.
     pub fn address(&self, address: &str) -> String {
         let name = address.split('?').next().and_then(|address| address.rsplit('/').next()).unwrap_or_default();
         format!("postgres://tester@127.0.0.1:{}/{name}?sslmode=disable", self.port)
     }
 
-    /// Leads new connections to this server. Those that stand stay where they are.
+    /// Forwards new connections to this server. Existing ones stay.
     pub fn set_target(&self, server: &Server) {
         *lock(&self.network.target) = server.socket();
     }
 
-    /// Lets nothing more through on the connections that stand, which nobody is told: as when a machine loses its power.
+    /// Drops all further traffic on existing connections without closing them, like a machine that loses its power.
     pub fn drop_traffic(&self) {
         let mut is_silent = lock(&self.network.is_silent);
         is_silent.store(true, Ordering::Relaxed);
         *is_silent = Arc::default();
     }
 
-    /// Garbles an answer of the server, after so many that come whole.
+    /// Garbles a response of the server after this number of intact ones.
     pub fn garble_after(&self, answers: usize) {
         self.network.garble_countdown.store(answers + 1, Ordering::Relaxed);
     }
 
-    /// Was an answer garbled since that was asked for?
+    /// Returns whether a response was garbled since the last call of [`garble_after`](Self::garble_after).
     pub fn has_garbled(&self) -> bool {
         self.network.garble_countdown.load(Ordering::Relaxed) == 0
     }
@@ -101,7 +102,7 @@ impl Network {
     }
 }
 
-/// Copies until one side ends, or for ever nothing more.
+/// Copies until one side ends. Stops forwarding forever once the connections are silent.
 fn copy(mut from: impl Read, mut to: impl Write, is_silent: &AtomicBool, change: impl Fn(&mut [u8])) {
     let mut buffer = vec![0; 64 << 10];
     loop {

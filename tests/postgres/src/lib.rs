@@ -1,7 +1,7 @@
-//! A PostgreSQL server for the length of a test run, its standby, PgBouncer before it, and a network between.
+//! A PostgreSQL server for a test run, with a standby, PgBouncer in front of it, and a network between.
 //!
-//! It is started as an ordinary user (PostgreSQL refuses the superuser, so that root becomes `nobody`), listens on a socket in a
-//! folder of its own, and is stopped and removed when the test's process ends, however that ends.
+//! The server runs as an ordinary user (PostgreSQL rejects the superuser, so root becomes `nobody`), listens on a
+//! socket in its own folder, and is stopped and removed when the test's process ends in any way.
 
 mod forwarder;
 
@@ -14,10 +14,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// The programs that are needed. Debian's package `postgresql` has them, outside the path.
+/// The required programs. Debian's package `postgresql` installs them outside the path.
 const PROGRAMS: [&str; 6] = ["initdb", "pg_basebackup", "pg_ctl", "postgres", "createdb", "psql"];
 
-/// PostgreSQL's own port, where only a socket is named by it.
+/// PostgreSQL's default port, which only names the socket here.
 const SOCKET: u16 = 5432;
 
 /// The first port of a pooler, in the name of its socket.
@@ -34,11 +34,11 @@ pub struct Server {
     supervisor: Mutex<Supervisor>,
 }
 
-/// The shell that keeps the server.
+/// The shell that supervises the server.
 #[derive(Debug)]
 struct Supervisor {
     child: Child,
-    /// Open for as long as the server is to run.
+    /// Open while the server runs.
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
@@ -68,10 +68,10 @@ impl Supervisor {
 }
 
 impl Server {
-    /// Starts a server with further lines in its `postgresql.conf`. `None` when PostgreSQL is not installed.
+    /// Starts a server with additional lines in its `postgresql.conf`. Returns `None` if PostgreSQL is not installed.
     ///
     /// # Errors
-    /// What it said instead of starting.
+    /// The output of a server that does not start.
     pub fn start(settings: &str) -> Result<Option<Self>, String> {
         Self::start_on(settings, None, None)
     }
@@ -79,15 +79,16 @@ impl Server {
     /// Starts a standby, which follows this server until it is promoted.
     ///
     /// # Errors
-    /// What it said instead of starting.
+    /// The output of a server that does not start.
     pub fn start_standby(&self) -> Result<Self, String> {
         Self::start_on("", None, Some(&self.folder))?.ok_or_else(|| "PostgreSQL is not installed any more".to_owned())
     }
 
-    /// Starts a server that can also be reached over TLS, and over a network no other way. `openssl` makes its certificates.
+    /// Starts a server that also accepts TLS connections, and no other connections over the network. `openssl` makes
+    /// its certificates.
     ///
     /// # Errors
-    /// What it said instead of starting.
+    /// The output of a server that does not start.
     pub fn start_with_tls() -> Result<Option<Self>, String> {
         let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
         Self::start_on("", Some(free.map_err(|error| error.to_string())?.port()), None)
@@ -105,7 +106,7 @@ impl Server {
             .arg(settings)
             .arg(tls_port.map(|port| port.to_string()).unwrap_or_default())
             .arg(primary.unwrap_or(Path::new("")))
-            // The tests' own folder may be closed to another user.
+            // The other user may have no access to the tests' folder.
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -122,10 +123,10 @@ impl Server {
         Ok(Some(Self { programs, folder, tls_port, databases, poolers, supervisor: Mutex::new(supervisor) }))
     }
 
-    /// Makes an empty database; gives its address.
+    /// Creates an empty database, and returns its URL.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// If it cannot be created.
     pub fn create_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let created = Command::new(self.programs.join("createdb"))
@@ -141,57 +142,58 @@ impl Server {
         format!("postgres://tester@localhost:{port}/{name}?host={}", self.folder.display())
     }
 
-    /// The address of the same database over the network, on `host`, with further parameters. None without TLS.
+    /// Returns the URL of the same database over the network, on `host`, with additional parameters. `None` without
+    /// TLS.
     pub fn over_network(&self, address: &str, host: &str, parameters: &str) -> Option<String> {
         let (_, name) = address.split_once('?')?.0.rsplit_once('/')?;
         Some(format!("postgres://tester@{host}:{}/{name}?{parameters}", self.tls_port?))
     }
 
-    /// The certificate of the authority that the server's own is signed by, in PEM. Only with TLS.
+    /// Returns the path of the CA certificate that signed the server's, in PEM. Only with TLS.
     pub fn authority(&self) -> PathBuf {
         self.folder.join("ca.pem")
     }
 
-    /// The folder of its socket. What it writes is in there too, readable by its own user alone.
+    /// Returns the folder of its socket and its data, which only its own user can read.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Stops the server as a crash would: no connection is ended in good order.
+    /// Stops the server like a crash, without closing connections properly.
     ///
     /// # Panics
-    /// When it does not stop.
+    /// If it does not stop.
     pub fn stop(&self) {
         self.supervisor().send("stop").expect("the server stops");
     }
 
-    /// Starts it again, with what it held.
+    /// Starts the server again with its data.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub fn start_again(&self) {
         self.supervisor().send("start").expect("the server starts");
     }
 
-    /// Makes a primary of a standby: from now on it takes writes.
+    /// Promotes a standby, which accepts writes from now on.
     ///
     /// # Panics
-    /// When it is no standby.
+    /// If it is not a standby.
     pub fn promote(&self) {
         self.supervisor().send("promote").expect("the standby is promoted");
     }
 
-    /// Makes it a server that takes no writes, as one that another replaces, or one that takes them again. Connections stand.
+    /// Makes the server reject or accept writes, like a server that is being replaced. Connections stay open.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it fails.
     pub fn set_read_only(&self, read_only: bool) {
         let set = format!("alter system set default_transaction_read_only = {read_only}");
         let run = Command::new(self.programs.join("psql"))
             .arg("--host")
             .arg(&self.folder)
             .args(["--username", "tester", "--dbname", "postgres", "--quiet", "--no-psqlrc"])
-            // What was set is not to be in the way.
+            // Overrides an earlier setting, which would reject this command.
             .args(["--command", "set default_transaction_read_only = off", "--command", &set])
             .args(["--command", "select pg_reload_conf()"])
             .output()
@@ -199,12 +201,12 @@ impl Server {
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     }
 
-    /// Starts PgBouncer before the server, with a `pool_mode` and the parameters that connections may begin with although it does
-    /// not know them; gives the address there of the database with this one. `None`, with a line that says so, when PgBouncer is
-    /// not installed.
+    /// Starts PgBouncer in front of the server, with a `pool_mode` and the unsupported parameters that it accepts from
+    /// connections, and returns the URL of this database there. Returns `None`, with a line on standard error, if
+    /// PgBouncer is not installed.
     ///
     /// # Panics
-    /// When it does not start; and where `CI` is "true", when it is not installed.
+    /// If it does not start; or if it is not installed and `CI` is "true".
     pub fn pool(&self, address: &str, mode: &str, ignored_parameters: &str) -> Option<String> {
         const INSTALL: &str = "PgBouncer is not installed (Debian: apt-get install pgbouncer)";
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -219,7 +221,7 @@ impl Server {
         Some(address.replacen(&format!(":{SOCKET}/"), &format!(":{port}/"), 1))
     }
 
-    /// Its socket.
+    /// Returns its socket.
     fn socket(&self) -> PathBuf {
         self.folder.join(format!(".s.PGSQL.{SOCKET}"))
     }
@@ -237,10 +239,11 @@ impl Drop for Server {
     }
 }
 
-/// The server that all tests of a process share. `None`, with a line that says so, when PostgreSQL is not installed.
+/// Returns the server that all tests of a process share, or `None`, with a line on standard error, if PostgreSQL is not
+/// installed.
 ///
 /// # Panics
-/// When it does not start; and where `CI` is "true", when it is not installed.
+/// If it does not start; or if it is not installed and `CI` is "true".
 pub fn shared() -> Option<&'static Server> {
     static SHARED: OnceLock<Option<Server>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| Server::start("").expect("PostgreSQL starts"));
@@ -259,10 +262,10 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout == b"0\n")
 }
 
-/// The folder of PostgreSQL's programs: one of the path, else the newest of Debian's.
+/// Returns the folder of PostgreSQL's programs: one in the path, else the newest of Debian's.
 fn programs() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // What the path holds may be links to a few of them.
+    // The path may contain links to a few of the programs.
     let on_path = std::env::split_paths(&path)
         .filter_map(|folder| folder.join("initdb").canonicalize().ok()?.parent().map(Path::to_owned));
     let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")

@@ -1,4 +1,4 @@
-//! `cartwright jobs`: who is told of which event, how far that has come, and what a person decides.
+//! `cartwright jobs`: lists, shows, retries and cancels jobs.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -12,10 +12,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::database::Database;
 use super::{Actor, journal, outcomes};
 
-/// See the order events that plugins handle, and decide about those that stopped.
+/// Inspect the order events that plugins handle, and decide about jobs that stopped.
 ///
-/// A job is one event of one order for one account. It runs by itself, waits by itself for a vendor that is away, and stops only
-/// where a person is needed: `jobs list --state stopped` and `jobs list --state needs-merchant` show those, `jobs show` says why.
+/// A job is one event of one order for one account. It runs without supervision, retries while a vendor is unavailable,
+/// and stops only where a person must decide: `jobs list --state stopped` and `jobs list --state needs-merchant` list
+/// those jobs, and `jobs show` explains one.
 #[derive(clap::Args)]
 pub(crate) struct Jobs {
     #[command(subcommand)]
@@ -38,22 +39,22 @@ enum Command {
 struct List {
     #[command(flatten)]
     database: Database,
-    /// Of this shop.
+    /// Only jobs of this shop.
     #[arg(long)]
     shop: Option<ShopId>,
-    /// Of the order with this platform's id.
+    /// Only jobs of the order with this platform id.
     #[arg(long)]
     order: Option<String>,
-    /// Of this account.
+    /// Only jobs of this account.
     #[arg(long)]
     account: Option<AccountId>,
-    /// In this state.
+    /// Only jobs in this state.
     #[arg(long, value_parser = state_parser())]
     state: Option<JobStateKind>,
-    /// At most so many.
+    /// Maximum number of jobs to list.
     #[arg(long, default_value_t = 50)]
     limit: u32,
-    /// Created after the job with this id, the last of the page before.
+    /// Continue after the job with this id, the last of the previous page.
     #[arg(long, value_name = "JOB")]
     after: Option<String>,
     /// Print JSON.
@@ -61,10 +62,10 @@ struct List {
     json: bool,
 }
 
-/// Show a job: why it is in its state, what it asked and was answered, and what came of it.
+/// Show a job: the reason for its state, its requests with their responses, and its outcomes.
 ///
-/// The journal is read request by request: when it was sent, the how-manieth time, and what came back. Bodies and secrets are not
-/// shown.
+/// The journal is shown request by request: when it was sent, which attempt it was, and the response. Bodies and
+/// secrets are not shown.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  cartwright jobs show rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
@@ -79,10 +80,10 @@ struct Show {
     json: bool,
 }
 
-/// Have a job run once more, as soon as a worker is free.
+/// Retry a job as soon as a worker is free.
 ///
-/// It goes on where it is: what it asked last is asked anew. A request that must not be sent twice, and of which nobody knows
-/// whether it arrived, is sent again: look at the vendor's first.
+/// The job continues where it stopped and repeats its last request. A request that is not safe to repeat, and that may
+/// already have reached the vendor, is sent again: check at the vendor first.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  cartwright jobs retry rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
@@ -92,19 +93,19 @@ struct RetryArguments {
     job: String,
     #[command(flatten)]
     database: Database,
-    /// Begin from the start, on the present settings. What it said before is not said twice.
+    /// Start from the beginning with the current settings. Outcomes that are already recorded are not repeated.
     #[arg(long)]
     restart: bool,
-    /// Begin from the start on another version of the plugin, by its component's digest, and stay with it.
+    /// Start from the beginning on another version of the plugin, named by its component's digest, and stay on it.
     #[arg(long, value_name = "DIGEST", conflicts_with = "restart")]
     on: Option<Digest>,
     #[command(flatten)]
     actor: Actor,
 }
 
-/// Cancel a job: it ends when it has finished the step that it is in.
+/// Cancel a job after its current step.
 ///
-/// A plugin that waits is told, and may tidy up. Later events of the order go on.
+/// A plugin that waits is notified and may clean up. Later events of the order continue.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  cartwright jobs cancel rings:expivi:e1 --database sqlite:cartwright.db --key-file cartwright.key"
@@ -137,7 +138,7 @@ pub(crate) async fn run(arguments: Jobs) -> anyhow::Result<ExitCode> {
                 None => RetryMode::Resume,
             };
             database.open().await?.jobs().retry(&job, how, &actor.name(), now).await?;
-            print_line!("{job} runs as soon as a worker is free; `cartwright jobs show` says what comes of it");
+            print_line!("{job} runs as soon as a worker is free; see its result with `cartwright jobs show`");
         }
         Command::Cancel(Cancel { job, database, actor }) => {
             let store = database.open().await?;
@@ -179,7 +180,7 @@ pub(super) fn print_list(jobs: &[JobSummary]) {
     }
 }
 
-/// The state, with its time.
+/// Formats the state of a job with its time.
 fn state(job: &JobSummary) -> String {
     let name = job.state.name();
     let text = match job.state {
@@ -204,7 +205,7 @@ fn print(detail: &JobDetail) {
     if let Some(reason) = &detail.reason {
         print_line!("  why      {}", reason.text);
         if let Some(responsible) = reason.responsible {
-            print_line!("  mend     {}; then: cartwright jobs retry {}", responsible_text(responsible), job.id);
+            print_line!("  fix      {}; then: cartwright jobs retry {}", responsible_text(responsible), job.id);
         }
     }
     print_line!("  event    {} {}, of {}", job.kind, job.event, moment(job.created));

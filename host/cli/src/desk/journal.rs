@@ -1,4 +1,4 @@
-//! A journal, entry by entry: the requests and what came of them.
+//! Formats a journal: one line for each request with its response.
 
 use cartwright::durable::Record;
 use cartwright_service::documents::moment;

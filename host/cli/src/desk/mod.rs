@@ -1,4 +1,4 @@
-//! `cartwright jobs` and `cartwright orders`: what a host's database holds, for whoever runs it.
+//! `cartwright jobs` and `cartwright orders`: the operator's view of a host's database.
 
 mod database;
 mod jobs;
@@ -10,10 +10,10 @@ pub(crate) use database::Database;
 pub(crate) use jobs::{Jobs, run as run_jobs};
 pub(crate) use orders::{Orders, run as run_orders};
 
-/// Who decides.
+/// The actor of a change.
 #[derive(clap::Args)]
 pub(crate) struct Actor {
-    /// Who decided, for the log of changes; your login unless given.
+    /// The actor that the audit log records. Default: your login name.
     #[arg(long, value_name = "NAME")]
     actor: Option<String>,
 }

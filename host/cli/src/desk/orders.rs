@@ -1,4 +1,4 @@
-//! `cartwright orders`: an order as the host knows it.
+//! `cartwright orders`: shows the orders that the database stores.
 
 use std::process::ExitCode;
 
@@ -12,10 +12,10 @@ use serde_json::json;
 use super::database::Database;
 use super::{jobs, outcomes};
 
-/// An order's jobs are few; this is a bound, not a page.
+/// A bound rather than a page size: an order has few jobs.
 const MAX_JOBS: u32 = 1000;
 
-/// See orders as the host knows them.
+/// Inspect stored orders.
 #[derive(clap::Args)]
 pub(crate) struct Orders {
     #[command(subcommand)]
@@ -27,9 +27,9 @@ enum Command {
     Show(Show),
 }
 
-/// Show an order: its lines and how far they are, its jobs, and what the vendors said.
+/// Show an order: its lines and their status, its jobs, and what its vendors reported.
 ///
-/// Addresses are not shown; `--json` holds the order without them too.
+/// Addresses are not shown, and `--json` omits them too.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  cartwright orders show 1001 --shop rings --database sqlite:cartwright.db --key-file cartwright.key"
@@ -37,7 +37,7 @@ enum Command {
 struct Show {
     /// The platform's id of the order.
     order: String,
-    /// The shop.
+    /// The shop of the order.
     #[arg(long)]
     shop: ShopId,
     #[command(flatten)]
@@ -50,7 +50,7 @@ struct Show {
 pub(crate) async fn run(arguments: Orders) -> anyhow::Result<ExitCode> {
     let Command::Show(Show { order: id, shop, database, json }) = arguments.command;
     let store = database.open().await?;
-    let missing = || format!("the host knows no order {id} of the shop {shop}; nothing was reported of it yet");
+    let missing = || format!("order {id} of the shop {shop} not found; its platform has not reported it yet");
     let order = store.orders().get(&shop, &id).await?.with_context(missing)?;
     let order = Order { billing: None, delivery: None, shop_address: None, ..order };
     let outcomes = store.outcomes().list(&shop, &id).await?;
@@ -79,7 +79,7 @@ fn print(order: &Order, jobs: &[JobSummary], outcomes: &[StoredOutcome]) {
     print_line!("lines");
     for line in &order.lines {
         let account = line.account.as_deref().unwrap_or("not configured");
-        let held = if order.released && !line.released { ", held for the merchant's approval" } else { "" };
+        let held = if order.released && !line.released { ", on hold for the merchant's approval" } else { "" };
         print_line!("  {} {} × {}: {account}, {}{held}", line.id, line.cart_line.quantity, line.title, line.status);
     }
     if !jobs.is_empty() {

@@ -1,4 +1,4 @@
-//! What plugins said, in a line.
+//! Formats an outcome as one line.
 
 use cartwright_service::documents::moment;
 use cartwright_service::words::describe_outcome;
@@ -6,7 +6,7 @@ use cartwright_store::StoredOutcome;
 
 pub(super) fn print(outcomes: &[StoredOutcome]) {
     for outcome in outcomes {
-        let held = if outcome.needs_attention { ", waits for a person" } else { "" };
+        let held = if outcome.needs_attention { ", needs attention" } else { "" };
         print_line!("  {} {} {}{held}", moment(outcome.at), outcome.account, describe_outcome(&outcome.outcome));
     }
 }

@@ -1,4 +1,4 @@
-//! `cartwright demo`: the story holds, and nothing of it is left behind.
+//! `cartwright demo`: every step of the story holds, and nothing is left behind.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
@@ -21,7 +21,7 @@ fn every_step_of_the_demo_holds() {
     assert_eq!(text.lines().last(), Some(format!("{held} steps held, 0 did not").as_str()), "{text}");
 }
 
-/// A demo that was begun, with a folder for what it leaves behind.
+/// A running demo, with a temporary folder for its files.
 struct DemoProcess {
     demo: Child,
     folder: TempDir,
@@ -47,7 +47,7 @@ impl DemoProcess {
         Self { demo, folder }
     }
 
-    /// Its first line that says something; then nobody listens any more.
+    /// Reads the first line with text, and closes the output.
     fn first_line(&mut self) -> String {
         let out = BufReader::new(self.demo.stdout.take().expect("a pipe"));
         out.lines().map(|line| line.expect("text")).find(|line| !line.is_empty()).expect("a line")
@@ -68,7 +68,7 @@ impl DemoProcess {
         assert!(sent.expect("kill runs").success());
     }
 
-    /// Waits for its end; gives its code, when nothing of it is left.
+    /// Waits for the end of the demo and its files, and returns its exit code.
     #[track_caller]
     fn left_nothing(mut self) -> Option<i32> {
         let begun = Instant::now();
@@ -90,11 +90,11 @@ impl DemoProcess {
     }
 }
 
-/// Does a process run with this folder's database?
+/// Returns whether a node runs with a database in this folder.
 #[cfg(target_os = "linux")]
 fn has_node(folder: &Path) -> bool {
     let processes = fs::read_dir("/proc").expect("the processes").filter_map(Result::ok);
-    // Of one that has just ended nothing can be read.
+    // A process that has just ended cannot be read.
     let commands = processes.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
     let folder = folder.display().to_string();
     commands.into_iter().any(|command| command.contains("--node") && command.contains(&folder))
@@ -104,7 +104,7 @@ fn has_node(folder: &Path) -> bool {
 fn a_reader_that_stops_early_ends_the_demo_and_nothing_is_left() {
     let mut begun = DemoProcess::new();
     assert_eq!(begun.first_line(), "Two vendors");
-    // What a shell reports of others that the closed pipe ended.
+    // The code that a shell reports for a command ended by a closed pipe.
     assert_eq!(begun.left_nothing(), Some(141));
 }
 
@@ -127,17 +127,17 @@ fn a_demo_that_is_interrupted_ends_its_node() {
     assert_eq!(begun.left_nothing(), Some(130));
 }
 
-/// What a request to an address is answered: status line, headers and body.
+/// Returns the response of a URL: status line, headers and body.
 fn asked(method: &str, url: &str, headers: &str) -> String {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http address");
-    let mut to = TcpStream::connect(host).expect("somebody listens");
+    let mut to = TcpStream::connect(host).expect("a listener");
     write!(to, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n").expect("written");
     let mut answer = String::new();
     to.read_to_string(&mut answer).expect("an answer");
     answer
 }
 
-/// A demo to browse, when it has said where everything is.
+/// Starts a demo to browse, and waits until it has printed its URLs.
 fn opened() -> (DemoProcess, impl Fn(&str) -> String) {
     let mut begun = DemoProcess::with(&["--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"]);
     let out = BufReader::new(begun.demo.stdout.take().expect("a pipe"));
@@ -153,9 +153,7 @@ fn opened() -> (DemoProcess, impl Fn(&str) -> String) {
 #[test]
 fn a_demo_to_browse_says_where_everything_is_and_leaves_nothing() {
     let (begun, url) = opened();
-    for (of, shows) in
-        [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("the host's HTTP API", "\"openapi\":\"3.1.0\"")]
-    {
+    for (of, shows) in [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("HTTP API", "\"openapi\":\"3.1.0\"")] {
         let answer = asked("GET", &url(of), "");
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(shows), "{of}: {answer}");
     }

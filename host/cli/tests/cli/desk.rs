@@ -1,4 +1,4 @@
-//! An integrator's files, and what `plan` made of them.
+//! An integrator's files, and the output of `plan` for them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{CommandResult, cartwright};
 
-/// An integrator's folder: settings, association, catalogue and configuration for one `plan`.
+/// An integrator's folder: settings, product link, catalog and configuration for one `plan`.
 pub struct Desk {
     folder: TempDir,
     plugin: &'static str,
@@ -91,7 +91,7 @@ impl Desk {
     }
 }
 
-/// The lines of the only operation, which is of this kind.
+/// Returns the lines of the only operation, which must be of this kind.
 #[track_caller]
 pub fn lines(change: &Value, operation: &str) -> Vec<Value> {
     let operations = change["operations"].as_array().expect("operations");
@@ -100,7 +100,7 @@ pub fn lines(change: &Value, operation: &str) -> Vec<Value> {
     operations[0]["lines"].as_array().expect("lines").clone()
 }
 
-/// SKU, quantity and total in cents.
+/// Returns SKU, quantity and total in cents.
 pub fn sold(line: &Value) -> (&str, u64, i64) {
     let sku = line["sku"].as_str().expect("a SKU");
     let total = line["price"]["total"]["minor"].as_i64().expect("an amount");
@@ -111,7 +111,7 @@ pub fn all_sold(lines: &[Value]) -> Vec<(&str, u64, i64)> {
     lines.iter().map(sold).collect()
 }
 
-/// The names of the stages that `--explain` showed.
+/// Returns the names of the stages that `--explain` printed.
 pub fn stages(text: &str) -> Vec<&str> {
     let shown = text.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(" µs  "));
     shown.filter_map(|(_, stage)| stage.split(' ').next()).collect()

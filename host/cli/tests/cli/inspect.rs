@@ -1,4 +1,4 @@
-//! `cartwright inspect`: what a component is and asks for.
+//! `cartwright inspect`: the metadata and the requested grants of a component.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::cartwright;
 
-/// The value that a line of `inspect` has under this label.
+/// Returns the value of the line with this label.
 #[track_caller]
 pub fn shown<'a>(text: &'a str, label: &str) -> &'a str {
     let line = text.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(label));

@@ -1,4 +1,4 @@
-//! `cartwright jobs` and `cartwright orders`: what a host's database holds.
+//! `cartwright jobs` and `cartwright orders`: the content of a host's database.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -128,7 +128,7 @@ impl Host {
         self.store.jobs().claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
     }
 
-    /// A job that was away, came back, and of whose last request nobody knows whether it arrived.
+    /// Adds a job that was interrupted, and whose last request may have arrived.
     async fn uncertainty(&self) {
         let claim = self.claim().await;
         let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
@@ -161,7 +161,7 @@ impl Host {
         self.store.jobs().finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
     }
 
-    /// Another version of the plugin, which the account has settings for; gives its digest.
+    /// Moves the account to another version of the plugin, and returns its digest.
     async fn moved_to(&self) -> Digest {
         let shop: Shop = serde_json::from_value(json!({
             "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
@@ -202,7 +202,7 @@ async fn a_journal_is_read_request_by_request() {
         "rings:expivi:e1",
         "  state    needs-merchant since 2026-01-01T12:00:09Z",
         "  why      it is unknown whether this request arrived: POST https://vendor.example/orders",
-        "  mend     the merchant: the order, a setting, or the account at the vendor; then: cartwright jobs retry rings:expivi:e1",
+        "  fix      the merchant: the order, a setting, or the account at the vendor; then: cartwright jobs retry rings:expivi:e1",
         "  event    released e1, of 2026-01-01T12:00:00Z",
         "  order    1001 of the shop rings",
         &format!("  account  expivi, component {}", Digest::of(b"expivi")),
@@ -219,7 +219,7 @@ async fn a_journal_is_read_request_by_request() {
         "    8 2026-01-01T12:00:08Z http.send POST https://vendor.example/orders: attempt 1, must not be sent twice",
         "outcomes",
         "  2026-01-01T12:00:06Z expivi vendor-reference: the order is V-7",
-        "  2026-01-01T12:00:07Z expivi needs-merchant: Look at the drawing., waits for a person",
+        "  2026-01-01T12:00:07Z expivi needs-merchant: Look at the drawing., needs attention",
     ];
     assert_eq!(text.lines().collect::<Vec<_>>(), expected);
 }
@@ -304,7 +304,7 @@ async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
         "#1001 (test:rings:1001)",
         "  payment   full",
         "  released  yes",
-        "  1 2 × A ring: expivi, ordered, held for the merchant's approval",
+        "  1 2 × A ring: expivi, ordered, on hold for the merchant's approval",
         "rings:expivi:e1  released             order 1001  needs-merchant since 2026-01-01T12:00:09Z",
         "  2026-01-01T12:00:06Z expivi vendor-reference: the order is V-7",
     ] {
@@ -312,7 +312,7 @@ async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
     }
     assert!(!text.contains(CITY), "{text}");
     let missing = host.run(&["orders", "show", "77", "--shop", "rings"]).failed();
-    assert!(missing.contains("the host knows no order 77 of the shop rings"), "{missing}");
+    assert!(missing.contains("order 77 of the shop rings not found"), "{missing}");
     let missing = host.run(&["jobs", "show", "rings:expivi:e77"]).failed();
     assert!(missing.contains("job rings:expivi:e77 not found"), "{missing}");
 }
@@ -331,7 +331,7 @@ async fn without_the_right_key_nothing_is_opened() {
     let other = cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode([8; 32]))]).failed();
     assert!(other.contains("was written with the key"), "{other}");
     cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode(KEY))]).succeeded();
-    // While keys are exchanged, the new one stands first.
+    // During a key rotation, the new key is first.
     let both = format!("{}\n{}", hex::encode([8; 32]), hex::encode(KEY));
     cartwright_with(list, &[("CARTWRIGHT_KEY", &both)]).succeeded();
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{CommandResult, cartwright, cartwright_with};
 
-/// A folder with a key of these rights, and no database yet.
+/// A folder with a key of this mode, and no database yet.
 struct Folder(TempDir);
 
 impl Folder {
@@ -35,7 +35,7 @@ impl Folder {
         cartwright(self.arguments(command))
     }
 
-    /// The rights of the database's files.
+    /// Returns the modes of the database's files.
     fn modes(&self) -> Vec<(String, u32)> {
         let files = fs::read_dir(self.0.path()).expect("a folder").map(|file| file.expect("a file").path());
         let named = files.filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), path)));
@@ -99,7 +99,7 @@ fn a_cache_folder_that_others_can_write_is_complained_of() {
     fs::create_dir(&cache).expect("a folder");
     for (mode, complaint) in [(0o775, true), (0o755, false)] {
         set_mode(&cache, mode);
-        // It ends because there is no such file.
+        // The command fails because the file does not exist.
         let output = cartwright_with(["inspect", "none.wasm"], &[("CARTWRIGHT_CACHE", &cache.display().to_string())]);
         assert_eq!(output.err.contains("cache folder") && output.err.contains("chmod go-w"), complaint, "{output:?}");
     }

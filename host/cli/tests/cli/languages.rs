@@ -1,5 +1,5 @@
-//! Strategies in Rust, JavaScript and Python, built by `tests/contract/check` with the published toolchains. One whose toolchain
-//! cannot be installed is skipped and named on standard error; with `CI=true` that is a failure.
+//! Strategies in Rust, JavaScript and Python, built by `tests/contract/check` with the published toolchains. A strategy
+//! whose toolchain cannot be installed is skipped and named on standard error; with `CI=true` that is a failure.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::cartwright;
 use crate::desk::{Desk, all_sold, lines};
 use crate::inspect::shown;
 
-/// What `tests/contract/check` said, and where it put what it built.
+/// The output of `tests/contract/check`, and the folder of the built files.
 struct Contract {
     said: String,
     guests: PathBuf,
 }
 
-/// Runs `tests/contract/check` once for all tests. Cargo has let go of the target folder by the time that tests run.
+/// Runs `tests/contract/check` once for all tests. Cargo has released the lock of the target folder when tests run.
 fn contract() -> &'static Contract {
     static CONTRACT: OnceLock<Contract> = OnceLock::new();
     CONTRACT.get_or_init(|| {
@@ -31,13 +31,13 @@ fn contract() -> &'static Contract {
             .expect("bash starts");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let err = String::from_utf8_lossy(&output.stderr);
-        // With CI=true this is where a missing toolchain fails.
+        // With CI=true a missing toolchain fails here.
         assert!(output.status.success(), "tests/contract/check: {}\n{said}{err}", output.status);
         Contract { said, guests: target.join("guests") }
     })
 }
 
-/// The guest's file, or nothing when its toolchain could not be had.
+/// Returns the guest's file, or `None` if its toolchain cannot be installed.
 pub fn built(name: &str) -> Option<String> {
     let contract = contract();
     let line = |start: String| contract.said.lines().find(|line| line.starts_with(&start));
@@ -48,7 +48,7 @@ pub fn built(name: &str) -> Option<String> {
     let reason = line(format!("skipped: {name}")).unwrap_or_else(|| panic!("no word of {name}: {}", contract.said));
     let count = contract.said.lines().last().unwrap_or_default();
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{reason}");
-    // Past the capture of tests that pass: a skipped test is to be seen.
+    // Written past the capture of passing tests, so that a skipped test is visible.
     writeln!(std::io::stderr(), "{reason} ({count})").expect("standard error");
     None
 }
@@ -74,7 +74,7 @@ fn a_strategy_in_rust_plans_one_line() {
 fn a_strategy_in_javascript_joins_the_sku_from_codes() {
     let Some(file) = built("javascript") else { return };
     let desk = Desk::shirt("");
-    // Without the hidden attribute, which has a code as well: here it is about codes that a shopper chose.
+    // Without the hidden attribute, which has a code as well: this test is about codes that a shopper chose.
     let mut saved: Value = serde_json::from_str(samples::EXPIVI_VARIATION).expect("a sample");
     let attributes = saved[0]["configuration"]["attributes"].as_array_mut().expect("attributes");
     attributes.retain(|attribute| attribute["attribute_id"] != 24);
@@ -93,11 +93,11 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
     let text = desk.plan(&["--strategy", &file, "--strategy-settings", &settings, "--explain"]).succeeded();
     assert!(text.contains("[SHIRT-R-L] 24.95 EUR"), "{text}");
     assert!(text.contains("debug: planned SHIRT-R-L"), "{text}");
-    // The plugin's own check sees what the link overrides.
+    // The plugin's own check gets the settings that the link overrides.
     let settings = desk.write("strategy.json", &json!({ "separator": "- " }).to_string());
     let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
     assert_eq!(error["detail"]["detail"][0]["field"], "strategy_settings.separator", "{error:#}");
-    // The link may carry them itself.
+    // The link can contain them itself.
     let settings = json!({ "prefix": "SHIRT" });
     let link = json!({ "shop_product": "shirt", "vendor_product": "1002", "strategy_settings": settings });
     let own = Desk::expivi(link, samples::EXPIVI_VARIATION);

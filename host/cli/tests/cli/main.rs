@@ -1,4 +1,5 @@
-//! The command line as an integrator uses it: the built command, real files, and its exit codes. A file for each command.
+//! The command line as an integrator uses it: the built command, real files, and its exit codes. One file for each
+//! command.
 
 mod demo;
 mod desk;
@@ -15,7 +16,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// What the command did.
+/// The result of the command.
 #[derive(Debug)]
 struct CommandResult {
     code: Option<i32>,
@@ -24,21 +25,21 @@ struct CommandResult {
 }
 
 impl CommandResult {
-    /// Standard output of a success.
+    /// Returns the standard output of a success.
     #[track_caller]
     fn succeeded(self) -> String {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self.out
     }
 
-    /// Standard output of a success as JSON.
+    /// Returns the standard output of a success as JSON.
     #[track_caller]
     fn json(self) -> Value {
         let out = self.succeeded();
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
     }
 
-    /// Standard error of a failure that printed no result.
+    /// Returns the standard error of a failure without output.
     #[track_caller]
     fn failed(self) -> String {
         let (out, err) = self.failed_after();
@@ -46,14 +47,14 @@ impl CommandResult {
         err
     }
 
-    /// What a failure explained on standard output, and its standard error.
+    /// Returns the standard output of a failure, and its standard error.
     #[track_caller]
     fn failed_after(self) -> (String, String) {
         assert_eq!(self.code, Some(1), "{self:#?}");
         (self.out, self.err)
     }
 
-    /// The typed error of a failure.
+    /// Returns the typed error of a failure.
     #[track_caller]
     fn typed_error(self) -> Value {
         let err = self.failed();
@@ -65,12 +66,12 @@ fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-cache")
 }
 
-/// Runs the command. Compiled components are shared by all tests.
+/// Runs the command. All tests share compiled components.
 fn cartwright<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> CommandResult {
     cartwright_with(arguments, &[])
 }
 
-/// The same, with these variables.
+/// Runs the command with these environment variables.
 fn cartwright_with<S: AsRef<std::ffi::OsStr>>(
     arguments: impl IntoIterator<Item = S>,
     variables: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! `cartwright handle`: what an order hook does with an order, tried without a shop.
+//! `cartwright handle`: tries an order hook on an order without a shop.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::languages::built;
 use crate::{CommandResult, cartwright};
 
-/// An ERP system that makes what it is given at the second question, and its address.
+/// Starts an ERP system that has made an order at the second query, and returns its URL.
 async fn erp(accepts: StatusCode) -> String {
     let asked = Arc::new(AtomicUsize::new(0));
     let tell = move || {
@@ -33,12 +33,12 @@ fn sample() -> Value {
     serde_json::from_slice(&std::fs::read(sample).expect("the sample")).expect("JSON")
 }
 
-/// Hands the sample's order to the sample's hook, which is set up for this address.
+/// Sends the sample's order to the sample's hook, which is set up for this URL.
 async fn order(url: &str, further: &[&str]) -> CommandResult {
     hand(&sample(), url, further).await
 }
 
-/// The same with another order.
+/// Sends another order.
 async fn hand(order: &Value, url: &str, further: &[&str]) -> CommandResult {
     let folder = TempDir::new().expect("a folder");
     let sample = folder.path().join("order.json");
@@ -70,7 +70,7 @@ async fn an_order_is_handed_over_and_waited_for_on_a_simulated_clock() {
         format!("      60 s  http.send GET {url}/ERP-7\n"),
         "     120 s  says production ".to_owned(),
         "\n\nvendor-reference {\"line\":null,\"reference\":\"ERP-7\"}\n".to_owned(),
-        "2 waits of 120 s in all were skipped, on a simulated clock\n".to_owned(),
+        "skipped 2 waits of 120 s in total on a simulated clock\n".to_owned(),
     ] {
         assert!(text.contains(&line), "{line}: {text}");
     }
@@ -110,7 +110,7 @@ async fn a_hook_that_fails_shows_its_journal_and_its_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_the_hook_ignores_comes_to_nothing_and_an_unknown_one_is_refused() {
     let text = order("https://erp.example/orders", &["--event", "paid"]).await.succeeded();
-    assert_eq!(text, "nothing came of it\n");
+    assert_eq!(text, "no outcomes\n");
     let run = order("https://erp.example/orders", &["--event", "payed"]).await;
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.err.contains("partly-paid") && run.err.contains("released"), "{run:?}");
@@ -128,7 +128,7 @@ async fn an_event_that_says_more_is_refused_alone_with_an_example_that_is_taken(
     }
     let misspelt = r#"message={"name":"erp.made","json":"{}","jason":"{}"}"#;
     let run = order("https://erp.example/orders", &["--event", misspelt]).await;
-    assert!(run.code == Some(2) && run.err.contains("there is no message.jason"), "{run:?}");
+    assert!(run.code == Some(2) && run.err.contains("unknown member message.jason"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,5 +139,5 @@ async fn members_that_no_order_has_are_refused_by_their_path() {
     let run = hand(&misspelt, "https://erp.example/orders", &["--event", "paid"]).await;
     let error = run.typed_error();
     let text = error.to_string();
-    assert!(text.contains("there is no lines[0].cart_line.quantitty, vendor-reference"), "{error:#}");
+    assert!(text.contains("unknown member lines[0].cart_line.quantitty, vendor-reference"), "{error:#}");
 }

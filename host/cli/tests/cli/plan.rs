@@ -1,4 +1,4 @@
-//! `cartwright plan`: what a configuration becomes in the cart.
+//! `cartwright plan`: the cart lines of a configuration.
 
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, samples};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Who may do what: each operation of the document is asked for with each kind of key, and without one.
+//! Access: each operation of the document is requested with each kind of key, and without a key.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,11 +10,11 @@ use crate::Answer as _;
 use crate::server::{Client, Server};
 use crate::shop::Shop;
 
-/// What a shop's pages may ask; of everything else a storefront's key learns nothing.
+/// The operations of storefront keys. All others reveal nothing to such a key.
 const STOREFRONT: [&str; 7] =
     ["embed_page", "add_to_cart", "edit_line", "request_quotation", "change_quantity", "refresh_line", "remove_line"];
 
-/// An operation of the document, with a path that could be meant.
+/// An operation of the document, with a plausible path.
 struct Operation {
     id: String,
     method: String,
@@ -81,7 +81,7 @@ async fn another_shop_is_not_there_for_a_key_of_a_shop() {
         }
         for client in [&shop.storefront, &shop.backend, &shop.integrator] {
             let problem = operation.ask(client).await.problem(404, "not-found");
-            // Just as for a shop that does not exist at all.
+            // As for a shop that does not exist.
             assert_eq!(problem["detail"], format!("shop {} not found", other.id), "{}", operation.id);
         }
     }
@@ -115,7 +115,7 @@ async fn a_write_is_refused_before_its_body_comes_whether_it_has_a_name_or_not()
                     operation.method, operation.path
                 );
                 stream.write_all(head.as_bytes()).expect("written");
-                // A body that does not come is waited for ten seconds.
+                // The server waits ten seconds for a missing body.
                 stream.set_read_timeout(Some(Duration::from_secs(8))).expect("a timeout");
                 let mut said = [0; 1024];
                 let length = stream.read(&mut said).expect("an answer");
@@ -188,12 +188,12 @@ async fn only_an_admin_opens_private_networks_and_plain_http() {
         let mut wider = account["grants"].clone();
         wider[member].as_array_mut().expect("a list").extend(wanted.as_array().expect("a list").clone());
         set(&shop.integrator, "expivi", &wider).await.problem(403, "grants");
-        // Nor on an account that is new.
+        // Nor on a new account.
         let new = json!({ member: wanted });
         set(&shop.integrator, "second", &new).await.problem(403, "grants");
         shop.admin.get(&shop.at("/accounts/second")).await.problem(404, "not-found");
     }
-    // What the admin granted goes on.
+    // A grant of the admin stays.
     let mut kept = account["grants"].clone();
     kept["personal_data"] = json!(false);
     let set = set(&shop.integrator, "expivi", &kept).await.ok();
@@ -201,7 +201,7 @@ async fn only_an_admin_opens_private_networks_and_plain_http() {
         (&set["grants"]["networks"], &set["grants"]["personal_data"]),
         (&json!(["127.0.0.1/32"]), &json!(false))
     );
-    // Where the platform is told is the same.
+    // The same applies to the notification endpoint.
     let inside = json!({ "url": fake.base_url(), "grants": account["grants"] });
     let endpoint = shop.at("/notification-endpoint");
     shop.backend.put(&endpoint, &inside).await.problem(403, "grants");
@@ -225,11 +225,11 @@ async fn only_an_admin_lets_names_and_addresses_out_and_adds_hosts_where_they_go
     };
     let mine = Some("mine.example");
     assert_eq!(account["grants"]["personal_data"], true);
-    // It is on: the integrator adds no host, and keeps or loses what there is.
+    // While it is on, the integrator adds no host, and can keep or remove existing ones.
     set(&shop.integrator, &with(true, mine)).await.problem(403, "grants");
     set(&shop.integrator, &with(true, None)).await.with(200);
     set(&shop.integrator, &with(false, mine)).await.with(200);
-    // It is off: whatever is added meanwhile, the integrator does not turn it on again.
+    // While it is off, the integrator cannot turn it on again, whatever was added meanwhile.
     set(&shop.integrator, &with(true, mine)).await.problem(403, "grants");
     set(&shop.integrator, &with(true, None)).await.problem(403, "grants");
     let new = json!({ "component": account["component"], "settings": { "viewer-token": "x" },
@@ -259,7 +259,7 @@ async fn a_server_inside_is_not_asked_for_an_integrator() {
             assert!(!passed, "{url}: {tested:?}");
         }
     }
-    assert_eq!(fake.record().all().len(), before, "nobody asked it");
+    assert_eq!(fake.record().all().len(), before, "the server got no request");
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
         server.node.nobody().ask("GET", "/v1/shops", &[("authorization", header)], "").await.problem(401, "access");
     }
     assert_eq!(server.node.client(key).get("/v1/shops").await.status, 200);
-    // Exchanged, ended.
+    // Rotated, and expired.
     let exchanged = server.admin.post(&format!("/v1/access-keys/{id}/rotate"), &json!({})).await.ok();
     server.node.client(key).get("/v1/shops").await.problem(401, "access");
     let key = exchanged["key"].as_str().expect("a key");
@@ -316,7 +316,7 @@ async fn a_key_is_good_where_and_while_it_is_meant_to_be() {
     assert_eq!(key(json!(["127.0.0.0/8"]), json!(null)).await.get(plugins).await.status, 200);
     let elsewhere = key(json!(["192.0.2.0/24"]), json!(null)).await;
     elsewhere.get(plugins).await.problem(401, "access");
-    // Nobody believes a stranger that he comes from elsewhere.
+    // A header about the client's address counts from trusted proxies only.
     let said = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1"), ("x-real-ip", "192.0.2.1")];
     elsewhere.ask("GET", plugins, &said, "").await.problem(401, "access");
     key(json!([]), json!("2020-01-01T00:00:00Z")).await.get(plugins).await.problem(401, "access");
@@ -340,12 +340,12 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     assert_eq!(told["operations"][0]["operation"], "add");
     let chosen = json!({ "product": "ring", "configuration": saved, "quantity": 1, "strategy": { "name": "simple" } });
     shop.storefront.post(&shop.at("/cart/add"), &chosen).await.problem(403, "role");
-    // A page says anything: which group its shopper is of, the platform's server knows.
+    // A page cannot be trusted: only the platform's server knows the customer group of its shopper.
     let mut trade = add.clone();
     trade["visitor"] = json!({ "customer_group": "trade" });
     shop.storefront.post(&shop.at("/cart/add"), &trade).await.problem(403, "role");
     shop.backend.post(&shop.at("/cart/add"), &trade).await.ok();
-    // Each failure, as the platform's server and as a page are told of it.
+    // Each failure, as reported to the platform's server and to a page.
     let of = |product: &str, saved: &str| json!({ "product": product, "configuration": saved, "quantity": 1 });
     let variation = cartwright_fake_vendors::samples::EXPIVI_VARIATION;
     let wrong = [
@@ -361,7 +361,7 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
         told_little(&told.json());
     }
     fake.faults().outage(cartwright_fake_vendors::Outage::Unavailable { retry_after: None });
-    // More than anybody asked for: the price of one is remembered.
+    // A new quantity, because the price of the other one is cached.
     let mut more = add.clone();
     more["quantity"] = json!(7);
     let away = shop.storefront.post(&shop.at("/cart/add"), &more).await;
@@ -392,12 +392,12 @@ async fn a_browser_may_ask_from_the_shops_own_pages_only() {
         [("https://shop.example", Some("https://shop.example")), ("https://other.example", None)]
     {
         let headers = [("origin", origin), asked[0], asked[1]];
-        // A browser asks without a key, and with a method that no operation takes.
+        // A browser's preflight has no key, and uses a method that no operation has.
         let nobody = shop.server.node.nobody();
         let asks = nobody.ask("OPTIONS", &shop.at("/products/ring/embed-data"), &headers, "").await;
         assert_eq!(asks.header("access-control-allow-origin"), allowed_origin);
         assert_eq!(asks.status, 200);
-        // What a page is refused it can read, too.
+        // A page can read a rejection too.
         let refused = nobody.send("POST", &shop.at("/cart/add"), &[("origin", origin)], &json!({})).await;
         assert_eq!(refused.header("access-control-allow-origin"), allowed_origin);
         refused.problem(401, "access");

@@ -1,15 +1,15 @@
-//! What a request came to.
+//! Assertions about responses.
 
 use cartwright_fake_vendors::client::Reply;
 use serde_json::Value;
 
-/// What a request came to, as a test asks about it.
+/// Assertions about the response to a request.
 pub trait Answer {
-    /// The JSON of an answer with this status.
+    /// Returns the JSON of a response with this status.
     fn with(self, status: u16) -> Value;
-    /// The JSON of a success.
+    /// Returns the JSON of a success.
     fn ok(self) -> Value;
-    /// The problem of a refusal: its kind, with everything else beside it.
+    /// Returns a problem of this kind, with all its members.
     fn problem(self, status: u16, kind: &str) -> Value;
 }
 

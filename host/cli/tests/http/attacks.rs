@@ -1,4 +1,5 @@
-//! Attempts to have the host send what it keeps elsewhere, to have it reach where it may not, to pass for a vendor, and to hold it up.
+//! Attacks: making the host send its secrets elsewhere, reaching forbidden servers, impersonating a vendor, and slowing
+//! the host down.
 
 use std::io::{Cursor, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,7 +21,7 @@ use crate::Answer as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, paid};
 
-/// The account as it is set, with some settings otherwise.
+/// Returns the account as it is stored, with some changed settings.
 async fn changed(shop: &Shop, settings: Value, grants: Value) -> Value {
     let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
     let mut body = json!({
@@ -41,7 +42,7 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
     let thief = FakeExpivi::start(ExpiviConfig::default()).await.expect("a server of the integrator's");
     let account = shop.at("/accounts/expivi");
     let host = thief.base_url().trim_start_matches("http://").to_owned();
-    // Even with everything granted that an admin could grant.
+    // Even if an admin had granted everything possible.
     let grants = json!({ "hosts": [host], "plain_http": [host] });
     let elsewhere = changed(&shop, json!({ "api-url": thief.api_url() }), grants).await;
     for client in [&shop.integrator, &shop.admin] {
@@ -54,9 +55,10 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
         assert_eq!(problem["issues"][0]["message"]["key"], "secret-redirected");
     }
     shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
-    assert!(thief.record().all().is_empty(), "nobody asked the thief");
+    assert!(thief.record().all().is_empty(), "the thief got no request");
     assert!(!fake.record().all().is_empty());
-    // Who knows the secret may move; so may who takes it away; and another path of the same server is not another server.
+    // Moving the URL is possible with the secret, or by removing it; another path of the same server is not another
+    // server.
     let nearby = changed(&shop, json!({ "files-url": fake.base_url() }), json!({})).await;
     shop.integrator.put(&account, &nearby).await.ok();
     let mut moved = elsewhere.clone();
@@ -79,7 +81,7 @@ async fn what_proves_an_order_is_sent_to_no_other_server() {
     let mut body = json!({
         "component": account["component"], "settings": account["settings"], "grants": account["grants"],
     });
-    // The secret itself is sent nowhere; an order with the digest over it would do for a thief.
+    // Not only the secret itself: an order with its digest would suffice for a thief.
     body["settings"]["api-url"] = json!("https://thief.example/api");
     let problem = shop.admin.put(&path, &body).await;
     let problem = problem.problem(422, "invalid");
@@ -112,7 +114,7 @@ async fn an_integrator_reaches_no_private_address_in_any_spelling() {
     ] {
         for scheme in ["http", "https"] {
             let url = format!("{scheme}://{host}:{port}/api");
-            // As the host spells it, too.
+            // Also in the host's own spelling.
             let spelt = url::Url::parse(&url).expect("a URL").host_str().expect("a host").to_owned();
             let hosts = json!([format!("{host}:{port}"), format!("{spelt}:{port}"), host, spelt]);
             let body = json!({
@@ -130,7 +132,7 @@ async fn an_integrator_reaches_no_private_address_in_any_spelling() {
             assert!(!passed, "{url}: {tested:?}");
         }
     }
-    assert_eq!(fake.record().all().len(), asked, "nobody asked it");
+    assert_eq!(fake.record().all().len(), asked, "the server got no request");
 }
 
 #[tokio::test]
@@ -174,11 +176,11 @@ async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again()
     assert!(shipped.accepted(), "{shipped:?}");
     let outcomes = async || shop.backend.get(&shop.at("/orders/2001")).await.ok()["outcomes"].clone();
     let before = outcomes().await;
-    // Whoever saw the request and repeats it learns what was answered then, and nothing happens again.
+    // A repeated request gets the first response, and has no effect.
     let again = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
     assert!(again.accepted(), "{again:?}");
     assert_eq!(outcomes().await, before);
-    // Whoever does not know the address says nothing.
+    // Without the URL's token a webhook is rejected.
     let nobody = shop.server.node.nobody();
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     let (start, address) = path.rsplit_once('/').expect("a path");
@@ -195,7 +197,7 @@ async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again()
     assert_eq!(outcomes().await, before);
 }
 
-/// A ring whose picture is this large, all of one colour: a file of a few kilobytes.
+/// Returns a ring with a picture of this size in a single color: a file of a few kilobytes.
 fn swelling(edge: u32) -> Value {
     let mut bytes = Cursor::new(Vec::new());
     image::RgbaImage::new(edge, edge).write_to(&mut bytes, image::ImageFormat::Png).expect("a picture");
@@ -226,7 +228,7 @@ async fn a_picture_that_swells_is_left_out_and_many_at_once_stay_small() {
     assert!(grown < 256 << 20, "64 pictures at once took {} MB more", grown >> 20);
 }
 
-/// Sends a request bit by bit, until the server ends it; how long that took, and what it said.
+/// Sends a request slowly until the server closes it. Returns the duration and the response.
 fn trickle(address: &str, head: &str, interval: Duration) -> (Duration, String) {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let began = Instant::now();
@@ -274,11 +276,12 @@ async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
     assert_eq!(server.node.nobody().get("/health/ready").await.status, 200);
 }
 
-/// Asks for much at once and reads nothing of it for so long: how many bytes came then, until the server ended it.
+/// Sends many requests at once and reads no response for a time. Returns the number of bytes that arrive until the
+/// server closes the connection.
 fn unread(address: &str, path: &str, times: usize, wait: Duration) -> usize {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let asked = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(times);
-    // The server takes in no more than it can answer.
+    // The server stops reading while responses are blocked.
     stream.set_write_timeout(Some(Duration::from_secs(2))).expect("a timeout");
     drop(stream.write_all(asked.as_bytes()));
     std::thread::sleep(wait);
@@ -327,7 +330,7 @@ async fn a_nul_is_refused_wherever_it_is_sent() {
     assert_eq!(shop.integrator.get(&shop.at("/product-links/a%00b")).await.status, 404);
 }
 
-/// A gigabyte of zeros in a megabyte: a thousand members of gzip (RFC 1952), each a mebibyte.
+/// Returns a gigabyte of zeros in a megabyte: a thousand members of gzip (RFC 1952), each a mebibyte.
 fn bomb() -> Vec<u8> {
     let (head, tail) = (
         hex::decode("1f8b0800000000000203edc13101000000c2a0f54f6d085fa0").expect("hex"),
@@ -353,7 +356,7 @@ async fn what_is_packed_is_not_unpacked() {
             assert!((400..500).contains(&reply.status), "{method} {path} as {kind}: {reply:?}");
         }
     }
-    // Nor is what a vendor answers.
+    // Nor is a vendor's response.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let host = listener.local_addr().expect("an address").to_string();
     let router = Router::new().fallback(async || ([(axum::http::header::CONTENT_ENCODING, "gzip")], bomb()));

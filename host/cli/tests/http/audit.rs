@@ -1,4 +1,4 @@
-//! The event log: whatever changes something that is kept says who did it, what it was and what it is.
+//! The audit log: every change of stored data is logged with its actor, its old and its new state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::Answer as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, local, paid};
 
-/// What writes nothing that is kept: it looks, tries out, or plans for a cart that the platform keeps.
+/// Operations that store nothing: they read, test, or plan for a cart of the platform.
 const NOTHING_KEPT: [&str; 13] = [
     "add_to_cart",
     "change_quantity",
@@ -33,7 +33,7 @@ const NOTHING_KEPT: [&str; 13] = [
     "test_connection",
 ];
 
-/// Which sides an entry has.
+/// Whether an entry has an old and a new state.
 const MADE: (bool, bool) = (false, true);
 const CHANGED: (bool, bool) = (true, true);
 const GONE: (bool, bool) = (true, false);
@@ -45,7 +45,7 @@ struct Audit {
 }
 
 impl Audit {
-    /// An operation was done: since the one before, the log has an entry of it.
+    /// Checks that the log has a new entry about an operation.
     async fn did(&mut self, operation: &'static str, reply: Reply, what: &str, sides: (bool, bool)) -> Value {
         assert!((200..300).contains(&reply.status), "{operation}: {reply:?}");
         let log = self.shop.admin.get("/v1/audit-log?limit=100").await.ok();
@@ -63,7 +63,7 @@ impl Audit {
     }
 }
 
-/// A clock that somebody has set.
+/// A clock with a fixed time.
 struct Set(SystemTime);
 
 #[async_trait]
@@ -155,7 +155,7 @@ async fn setup(audit: &mut Audit) {
     audit.did("remove_link", integrator.delete(&one).await, "unlink", GONE).await;
     integrator.put(&many, &links()).await.ok();
     let first = read["component"].clone();
-    // The same component with a note in it: another digest, the same code.
+    // The same component with an added note: the same code with another digest.
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
     let sent = admin.ask("POST", "/v1/plugins", &[("content-type", "application/wasm")], bytes).await;
@@ -172,7 +172,7 @@ async fn setup(audit: &mut Audit) {
 async fn notifications(audit: &mut Audit) {
     let admin = audit.shop.admin.clone();
     let endpoint = audit.shop.at("/notification-endpoint");
-    // Nobody listens there.
+    // A URL without a listener.
     let set = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
     audit.did("set_notification_endpoint", admin.put(&endpoint, &set).await, "set-notification-endpoint", MADE).await;
     let moved = json!({ "url": "http://127.0.0.1:9/moved", "grants": set["grants"] });
@@ -182,7 +182,7 @@ async fn notifications(audit: &mut Audit) {
     audit.did("rotate_notification_secret", rotated, "rotate-notification-secret", CHANGED).await;
 }
 
-/// Tries what is to be told as often as it is tried, for days, until something was given up.
+/// Attempts the notifications for days, as often as the schedule allows, until one has failed for good.
 pub async fn give_up(shop: &Shop) {
     let store = Store::open(&shop.server.folder.database(), Keyring::new([7; 32])).await.expect("a store");
     let of = shop.id.parse().expect("an id");
@@ -218,7 +218,7 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     audit.did("remove_notification_endpoint", removed, "remove-notification-endpoint", CHANGED).await;
     let erased = backend.delete(&audit.shop.at("/orders/1")).await;
     audit.did("erase_order", erased, "erase-order", CHANGED).await;
-    // What was configured was forgotten with the order.
+    // The configuration was erased with the order.
     let cart = audit.shop.cart().await.split_off(2);
     fake.faults().outage(Outage::Unavailable { retry_after: None });
     backend.post(&events, &paid("2", &cart)).await.ok();

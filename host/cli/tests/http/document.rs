@@ -1,7 +1,8 @@
-//! The OpenAPI document against the running server: schemathesis asks for every operation with what fits the document and with what
-//! does not, and looks for server errors, and for statuses, media types and bodies that the document does not know.
+//! The OpenAPI document against the running server: schemathesis sends valid and invalid requests for every operation,
+//! and checks for server errors, and for undocumented statuses, media types and bodies.
 //!
-//! It is installed once, from PyPI. Where it cannot be, that is said on standard error; with `CI=true` it is a failure.
+//! It is installed once, from PyPI. A failing installation is reported on standard error; with `CI=true` it fails the
+//! test.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,11 +15,11 @@ use crate::Answer as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, paid};
 
-/// What it looks at. Whether a value is accepted is not asked: the document cannot say which SKUs there are.
+/// The checks. They do not include whether a value is accepted, because the document does not list the existing SKUs.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,ignored_auth,unsupported_method,allow_header_conformance";
 
-/// Where the tester's own files are.
+/// Returns the folder of the tester's own files.
 fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http/schemathesis")
 }
@@ -31,7 +32,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// The tester, in an environment of its own.
+/// Returns the tester, installed in its own environment.
 fn installed() -> Result<PathBuf, String> {
     let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
     let (stamp, command) = (tools.join("stamp"), tools.join("bin/schemathesis"));
@@ -45,7 +46,7 @@ fn installed() -> Result<PathBuf, String> {
     Ok(command)
 }
 
-/// Names that are there, so that more is asked than what is missing.
+/// Returns existing names, so that not every request is about a missing resource.
 async fn names(shop: &Shop) -> BTreeMap<String, Value> {
     let order = shop.handled("1001").await;
     let named = [
@@ -62,7 +63,7 @@ async fn names(shop: &Shop) -> BTreeMap<String, Value> {
     named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The tester's settings. What would take away what others ask for is asked about other things.
+/// Returns the tester's settings. Operations that would delete what others need get other names.
 fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
     let mut text = "[parameters]\n".to_owned();
     for (name, value) in names {
@@ -86,7 +87,7 @@ async fn every_answer_is_as_the_document_says() {
         Ok(tester) => tester,
         Err(reason) => {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{reason}");
-            // Past the capture of tests that pass: a skipped test is to be seen.
+            // Written past the capture of passing tests, so that a skipped test is visible.
             writeln!(std::io::stderr(), "skipped: schemathesis cannot be installed: {reason}").expect("standard error");
             return;
         }
@@ -118,7 +119,7 @@ async fn every_answer_is_as_the_document_says() {
             ])
             .args(["--phases", "coverage,fuzzing", "--max-examples", "8", "--seed", "1", "--no-shrink", "--no-color"])
             .args(["--generation-database", "none", "--continue-on-failure", "--warnings", "off"])
-            // How long the tester takes to think of a request says nothing of the server.
+            // The time that the tester needs to generate a request is not the server's.
             .args(["--suppress-health-check", "too_slow"])
             .env("SCHEMATHESIS_HOOKS", "hooks")
             .env("PYTHONPATH", own())

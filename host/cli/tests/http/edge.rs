@@ -1,5 +1,5 @@
-//! The host as proxies and browsers see it: ETags that were changed on the way, a path before every address, pages at an address of
-//! their own, headers that tracers add, and bytes of others that must not run in the origin of the admin pages.
+//! The host behind proxies and in browsers: rewritten ETags, a path prefix, admin pages at another address, headers of
+//! tracers, and foreign bytes that must not run in the origin of the admin pages.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -55,7 +55,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
             ("if-none-match", "*, \"a\"".to_owned(), 400),
         ] {
             let put = shop.admin.send("PUT", &path, &[(name, &sent)], &body).await;
-            // Some writes are answered without a body.
+            // Some writes get a response without a body.
             let answered = if put.status == 204 { 200 } else { put.status };
             assert_eq!(answered, status, "{path} with {name}: {sent}: {put:?}");
         }
@@ -65,7 +65,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
             "{put:#}"
         );
     }
-    // What does not exist has no version, whatever is named; nothing is made.
+    // A missing resource has no version, so no precondition matches, and nothing is created.
     let body = json!({ "account": "expivi", "vendor_product": "1001" });
     let new = shop.at("/product-links/new");
     shop.admin.send("PUT", &new, &[("if-match", "*")], &body).await.problem(412, "changed");
@@ -106,7 +106,7 @@ async fn whatever_header_a_page_of_an_allowed_origin_sends_passes_the_preflight(
     }
 }
 
-/// Every address in a page that is the host's own.
+/// Returns every address of the host's own in a page.
 fn addresses(page: &str) -> impl Iterator<Item = &str> {
     ["href=\"", "src=\"", "action=\""].into_iter().flat_map(move |attribute| {
         page.split(attribute)
@@ -162,13 +162,13 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
                 assert!(address.starts_with("/configurator/admin"), "{path} leads to {address}");
             }
         }
-        // Every asset of a page is where it says.
+        // Every asset of a page exists at its address.
         let page = text(&get("/admin/shops").await);
         for asset in ["/admin/style.css", "/admin/script.js"] {
             assert!(addresses(&page).any(|address| address == format!("/configurator{asset}")), "{page}");
             assert_eq!(get(asset).await.status, 200);
         }
-        // A form leads on below the path, too.
+        // A form redirects below the path too.
         let csrf =
             page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
         let path = format!("{prefix}/admin/shops/{}/origins", shop.id);
@@ -177,7 +177,7 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
             sent.header("location"),
             Some(&*format!("/configurator/admin/shops/{}/origins?done=saved", shop.id))
         );
-        // And so does what is not a page.
+        // So do resources that are not pages.
         let backend = Client { base: format!("{}{prefix}", server.node.base), ..shop.backend.clone() };
         backend.get(&shop.at("")).await.ok();
         assert_eq!(nobody.get(&format!("{prefix}/openapi.json")).await.ok()["servers"][0]["url"], "/configurator/");
@@ -202,7 +202,7 @@ async fn the_admin_pages_have_an_address_of_their_own_where_an_operator_says_so(
     let base = said.strip_prefix("admin pages at ").and_then(|url| url.strip_suffix("/admin")).expect("an address");
     let pages = Client { base: base.to_owned(), key: None };
     let signed_in = pages.ask("POST", "/admin/sign-in", &[FORM], format!("key={key}")).await;
-    // That address has no TLS, whatever the public one has.
+    // This address has no TLS, whatever the public one has.
     let cookie = signed_in.header("set-cookie").expect("a cookie").to_owned();
     assert!(cookie.starts_with("cartwright=") && !cookie.contains("Secure"), "{cookie}");
     let cookie = cookie.split(';').next().expect("a value");
@@ -219,14 +219,14 @@ async fn the_admin_pages_have_an_address_of_their_own_where_an_operator_says_so(
     }
 }
 
-/// Sends a form without any header that is not given.
+/// Sends a form with exactly these headers.
 fn raw(address: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let length = body.len();
     let request = format!("{head}content-type: {}\r\ncontent-length: {length}\r\n\r\n{body}", FORM.1);
     stream.write_all(request.as_bytes()).expect("written");
     let mut said = String::new();
-    // An answer of HTTP/1.0 ends with its connection.
+    // An HTTP/1.0 response ends with its connection.
     drop(stream.read_to_string(&mut said));
     said
 }
@@ -259,7 +259,7 @@ async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
     }
     assert!(text(&post(&[("origin", "null")]).await).contains("Origin: null"));
     assert!(!text(&post(&[("origin", "<script>alert(1)</script>")]).await).contains("<script>alert"));
-    // Whatever else is refused is a page, too.
+    // All other rejections are pages too.
     for (method, path, status) in
         [("GET", "/admin/sign-out", 405), ("GET", "/admin/nowhere", 404), ("PUT", "/admin/shops", 405)]
     {
@@ -270,19 +270,19 @@ async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
             "{path}"
         );
     }
-    // A proxy that speaks HTTP/1.0 and names no host.
+    // A proxy that uses HTTP/1.0 without a Host header.
     let address = server.node.address().to_owned();
     let (head, form) = ("POST /admin/sign-in HTTP/1.0\r\norigin: http://host.example\r\n", body.clone());
     let said = tokio::task::spawn_blocking(move || raw(&address, head, &form)).await.expect("an answer");
     assert!(said.contains("403") && said.contains("text/html") && said.contains("no Host header"), "{said}");
-    // One that adds the port that is the scheme's own changes nothing.
+    // A proxy that adds the scheme's default port changes nothing.
     let address = server.node.address().to_owned();
     let head = "POST /admin/sign-in HTTP/1.1\r\nconnection: close\r\nhost: Host.example:443\r\norigin: https://host.example\r\n";
     let said = tokio::task::spawn_blocking(move || raw(&address, head, &body)).await.expect("an answer");
     assert!(said.starts_with("HTTP/1.1 303"), "{said}");
 }
 
-/// What no response that is not an admin page may lack.
+/// Checks the headers that every response except admin pages must have.
 #[track_caller]
 fn runs_nothing(what: &str, reply: &Reply) {
     let policies: Vec<&str> =

@@ -1,4 +1,4 @@
-//! What is another shop's is not there, whoever names it: not even with one's own shop in the path.
+//! Isolation of shops: another shop's resources do not exist for a caller, even under the caller's own shop.
 
 use cartwright_fake_vendors::samples;
 use cartwright_fake_vendors::twikit::Webhooks;
@@ -10,13 +10,13 @@ use crate::audit::{give_up, until};
 use crate::server::Server;
 use crate::shop::{Shop, links, local, paid};
 
-/// A shop with something of each kind, on a server of its own.
+/// Returns a shop with a resource of each kind, on its own server.
 async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let (expivi, twikit) = (shop.expivi().await, shop.twikit().await);
     shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
-    // Nobody listens there.
+    // A URL without a listener.
     let unreachable_url = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
     shop.admin.put(&shop.at("/notification-endpoint"), &unreachable_url).await.ok();
     let made = async |endpoint: &str| {
@@ -49,7 +49,7 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
     (shop, vec![Box::new(expivi), Box::new(twikit)])
 }
 
-/// The first of a list that is as wanted.
+/// Returns the first matching element of a list.
 async fn first(shop: &Shop, path: &str, list: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     until(async || {
         let found = shop.admin.get(&shop.at(path)).await.ok();
@@ -119,18 +119,18 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
             }
         }
     }
-    // An address is nobody's but an order's; of whom nothing was ordered nothing is told or forgotten.
+    // A customer belongs to the shop of the orders: without orders there, nothing is exported or erased.
     let exported = other.backend.get(&other.at("/customers/ada@example.com/export")).await.ok();
     assert!(!exported.to_string().contains("Sample Street"), "{exported:#}");
     assert_eq!(other.backend.delete(&other.at("/customers/ada@example.com")).await.ok(), json!({ "orders": 0 }));
-    // A link to a document is its shop's.
+    // A document URL belongs to its shop.
     let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{document}/document-url")), &[], "").await.ok();
     let path =
         link["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a path").to_owned();
     let nobody = shop.server.node.nobody();
     nobody.get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1)).await.problem(403, "link");
     assert_eq!(nobody.get(&path).await.status, 200);
-    // Keys are an admin's.
+    // Access keys are for admins.
     for client in [&other.backend, &other.integrator, &other.storefront, &shop.backend, &shop.integrator] {
         client.delete(&format!("/v1/access-keys/{key}")).await.problem(403, "role");
         client.post(&format!("/v1/access-keys/{key}/rotate"), &json!({})).await.problem(403, "role");

@@ -1,4 +1,4 @@
-//! Requests that nobody sends by mistake: what they come to is a refusal, and the node goes on.
+//! Requests that are never sent by mistake: all are rejected, and the node keeps running.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -26,7 +26,7 @@ async fn a_body_that_nests_too_deep_is_refused() {
             let reply = shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, body).await;
             assert!(matches!(reply.status, 400 | 413 | 422), "{reply:?}");
         }
-        // Where anything may stand, and in a configuration, which a plugin reads.
+        // In a free-form value, and in a configuration, which a plugin parses.
         let settings = format!("{{\"component\":\"{}\",\"settings\":{{\"x\":{deep}}}}}", "0".repeat(64));
         let reply = shop.integrator.ask("PUT", &shop.at("/accounts/expivi"), &JSON, settings).await;
         assert!(matches!(reply.status, 400 | 413 | 422), "{reply:?}");
@@ -204,13 +204,13 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
             shop.at(&format!("/accounts/{name}/switch-version")),
         ] {
             let reply = shop.admin.post(&path, &json!({ "component": "0".repeat(64), "shops": [] })).await;
-            // Nothing runs a plugin of a name that one could have.
+            // No plugin runs under such a name, even one that would be valid.
             let none = reply.status == 200 && reply.json() == json!([]);
             assert!(none || matches!(reply.status, 400 | 404 | 405 | 422), "{path}: {reply:?}");
             let could_be = ["%2e%2e", "..", "."].contains(&name) || name.contains("x");
             assert!(!none || could_be, "{path}: {reply:?}");
         }
-        // Nothing of such a name is made either.
+        // Nothing is created under such a name either.
         let made = shop.admin.put(&format!("/v1/shops/{name}"), &json!({ "currency": "EUR", "scale": 2 })).await;
         assert!(matches!(made.status, 400 | 404 | 405), "{name}: {made:?}");
     }
@@ -342,7 +342,7 @@ async fn a_form_that_anybody_may_send_is_small() {
         asking.spawn(async move { nobody.try_ask("POST", "/admin/sign-in", &form, "a&".repeat(7 << 20)).await });
     }
     for reply in asking.join_all().await {
-        // A connection may be closed while the rest is still being sent.
+        // The server may close the connection while the rest is still being sent.
         assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status == 413));
     }
     assert_eq!(server.node.nobody().ask("POST", "/admin/sign-in", &form, "a&".repeat(5_000)).await.status, 413);
@@ -352,7 +352,7 @@ async fn a_form_that_anybody_may_send_is_small() {
     }
 }
 
-/// Sends a request's head with no body behind it: what is said within a second.
+/// Sends a request's head without a body, and returns the response within a second.
 fn head_only(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\n");

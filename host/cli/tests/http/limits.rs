@@ -1,4 +1,4 @@
-//! How often somebody may ask, and guess, and how much may be sent; and that those who ask too much hold up nobody else.
+//! Limits on requests, on guesses and on sizes; and that clients that exceed them do not slow others down.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -31,11 +31,11 @@ async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
     let wait: u64 = refused.header("retry-after").and_then(|text| text.parse().ok()).expect("a time to wait");
     assert!((1..=60).contains(&wait), "{refused:?}");
     refused.problem(429, "too-many");
-    // Even a right guess is not told from a wrong one now; whoever's key held here before goes on.
+    // Now a correct guess gets the same response as a wrong one; keys that were used before stay valid.
     fresh.get(PLUGINS).await.problem(429, "too-many");
     assert_eq!(server.admin.get(PLUGINS).await.status, 200);
     assert_eq!(server.node.nobody().get("/health/live").await.status, 200);
-    // Elsewhere nobody guessed. The proxy's word counts, and what stands before it does not.
+    // Another address is not limited. The proxy's entry counts, and the entries before it do not.
     let elsewhere = [("x-forwarded-for", "198.51.100.7")];
     assert_eq!(fresh.ask("GET", PLUGINS, &elsewhere, "").await.status, 200);
     for name in 0..8 {
@@ -67,10 +67,10 @@ async fn who_guesses_keys_at_the_log_in_waits_whether_the_guess_is_right_or_not(
         let page = String::from_utf8_lossy(&refused.body).into_owned();
         assert!(page.contains("too many requests; try again in"), "{page}");
     }
-    // What is guessed here and what is guessed over HTTP counts together, as the same key opens both.
+    // Guesses here and over HTTP count together, because the same keys open both.
     let bearer = server.node.client(&fresh);
     bearer.ask("GET", PLUGINS, &[("x-forwarded-for", "192.0.2.1")], "").await.problem(429, "too-many");
-    // Elsewhere nobody guessed; and whoever has signed in there once is let in here, too.
+    // Another address is not limited; and an address that has signed in before can sign in here too.
     assert_eq!(sign_in(&fresh, "198.51.100.7").await.status, 303);
     assert_eq!(sign_in(&fresh, "192.0.2.1").await.status, 303);
 }
@@ -86,7 +86,7 @@ async fn a_key_asks_so_often_in_a_second_and_others_are_not_held_up() {
     while refused.is_none() && began.elapsed() < Duration::from_secs(10) {
         refused = Some(admin.get(PLUGINS).await).filter(|reply| reply.status != 200);
     }
-    let refused = refused.expect("somebody is refused");
+    let refused = refused.expect("one request is rejected");
     assert_eq!(refused.header("retry-after"), Some("1"));
     refused.problem(429, "too-many");
     assert_eq!(other.get(PLUGINS).await.status, 200);
@@ -96,7 +96,7 @@ async fn a_key_asks_so_often_in_a_second_and_others_are_not_held_up() {
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
-/// A server that tells clients apart by what a proxy on this machine says.
+/// Starts a server that identifies clients by the header of a proxy on this machine.
 fn behind_a_proxy(further: &[&str]) -> Arc<Server> {
     Arc::new(Server::new(&[&["--proxies", "127.0.0.0/8"], further].concat()))
 }
@@ -139,7 +139,7 @@ async fn one_client_of_a_storefront_does_not_use_up_its_keys_requests() {
         problem["detail"].as_str().is_some_and(|text| text.contains("10 per second from this address")),
         "{problem}"
     );
-    // A server's key is no client's.
+    // The limit of client addresses does not apply to a backend key.
     for _ in 0..30 {
         assert_eq!(ask(&shop.backend, "198.51.100.1").await.status, 422);
     }
@@ -175,7 +175,7 @@ async fn a_storefronts_body_is_smaller_than_a_servers_and_the_refusal_says_how_s
         let problem = shop.admin.put(&shop.at(""), &settings(max)).await.problem(422, "invalid");
         assert_eq!(problem["issues"][0]["field"], "max_storefront_body_bytes", "{problem}");
     }
-    // What an operator sets holds, and stands in the description of the API.
+    // The operator's limit applies, and the API's document states it.
     let server = Arc::new(Server::new(&["--max-storefront-body-bytes", "30000"]));
     let shop = Shop::on(server.clone()).await;
     let problem =
@@ -216,11 +216,11 @@ fn begin_body(shop: &Shop, declared: usize, sent: usize) -> TcpStream {
 async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
     let shop = Shop::on(Arc::new(Server::new(&["--max-body-bytes-in-flight", "800000"]))).await;
     let asking = tokio::task::spawn_blocking(move || {
-        // One address may have an eighth.
+        // One address may use an eighth.
         let mut waiting = begin_body(&shop, 90_000, 80_000);
         let mut said = String::new();
         for _ in 0..200 {
-            // The first of the two that is read has the room.
+            // The first of the two bodies gets the memory.
             std::thread::sleep(Duration::from_millis(20));
             let mut over = begin_body(&shop, 90_000, 89_999);
             over.write_all(b" ").expect("written");
@@ -239,7 +239,7 @@ async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
     });
     let shop = asking.await.expect("an answer");
     let began = Instant::now();
-    // The connection that was closed is noticed soon.
+    // The server soon notices the closed connection.
     while shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, " ".repeat(90_000)).await.status == 503 {
         assert!(began.elapsed() < Duration::from_secs(10), "nothing is given back");
     }
@@ -282,7 +282,7 @@ async fn a_compressed_body_is_refused_as_that_wherever_a_body_is_read() {
     }
 }
 
-/// A shop with a vendor that is nothing but webhooks, as the account `account`.
+/// Returns a shop with a vendor that has only webhooks, as the account `account`.
 async fn with_webhooks(server: Arc<Server>, account: &str) -> Shop {
     let shop = Shop::on(server).await;
     let headers = [("content-type", "application/wasm")];
@@ -293,7 +293,7 @@ async fn with_webhooks(server: Arc<Server>, account: &str) -> Shop {
     shop
 }
 
-/// The path of a new address of one of the account's webhooks.
+/// Creates a webhook URL of the account, and returns its path.
 async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
     let body = json!({ "account": account, "endpoint": endpoint });
     let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
@@ -323,7 +323,7 @@ async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up
             problem["detail"].as_str().is_some_and(|text| text.contains("1 per second to this webhook")),
             "{problem}"
         );
-        // Another address of the same webhook is no way around it.
+        // Another URL of the same webhook shares its limit.
         let second = address(&shop, "vendor", endpoint).await;
         let mut statuses = Vec::new();
         for _ in 0..4 {
@@ -360,7 +360,7 @@ async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_not
     assert_eq!(failed().await, 5);
     let log = shop.server.folder.log();
     assert!(log.contains("the quota of webhooks is full") && log.contains("--webhook-quota-mib"), "{log}");
-    // What is known is run again, and questions are answered.
+    // Known deliveries are run again, and queries are answered.
     assert_eq!(nobody.ask("POST", &tell, &TEXT, large(2)).await.status, 409);
     let ask = address(&shop, "vendor", "ask").await;
     assert_eq!(nobody.ask("POST", &ask, &TEXT, "hello").await.status, 200);
@@ -382,7 +382,7 @@ async fn the_description_of_the_api_is_sent_compressed_and_only_when_it_changed(
     }
 }
 
-/// Bodies that cost a storefront's host much for what they are: of each 1.5 MB.
+/// Returns bodies of 1.5 MB that are expensive for the host.
 fn hostile_bodies() -> Vec<String> {
     let state = |state: String| {
         let mut saved: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
@@ -404,7 +404,7 @@ fn hostile_bodies() -> Vec<String> {
     ]
 }
 
-/// How long each of so many requests took, the shortest first.
+/// Returns the durations of this number of requests, the shortest first.
 async fn times(count: usize, ask: impl AsyncFn() -> u16) -> Vec<Duration> {
     let mut times = Vec::new();
     for _ in 0..count {
@@ -416,7 +416,7 @@ async fn times(count: usize, ask: impl AsyncFn() -> u16) -> Vec<Duration> {
     times
 }
 
-/// Hostile requests of one shop's key, from as many addresses as a botnet has, beside one shopper of another shop.
+/// Sends hostile requests with one shop's key from as many addresses as a botnet has, beside a shopper of another shop.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop() {
     let server = behind_a_proxy(&[]);
@@ -445,7 +445,7 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
                 let [.., third, fourth] = number.to_be_bytes();
                 let headers = [JSON[0], ("x-forwarded-for", &*format!("10.1.{third}.{fourth}"))];
                 let body = bodies[number as usize % bodies.len()].clone();
-                // It may be refused in any way, or its connection be closed.
+                // The request may be rejected in any way, or its connection closed.
                 drop(client.try_ask("POST", &path, &headers, body).await);
             }
         });

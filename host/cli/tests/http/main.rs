@@ -1,7 +1,7 @@
-//! `cartwright serve` as a platform uses it: the built command, a real database and fake vendors, asked over HTTP. A file for each
-//! subject; each test has a shop of its own, most of them on one shared server.
+//! `cartwright serve` as a platform uses it: the built command, a real database and fake vendors, over HTTP. One file
+//! for each subject; each test has its own shop, most of them on one shared server.
 //!
-//! Requests are sent by the fake vendors' client: it sends paths, headers and bodies exactly as a test writes them.
+//! The fake vendors' client sends the requests: it sends paths, headers and bodies exactly as a test writes them.
 
 mod access;
 mod answer;

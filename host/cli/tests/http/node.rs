@@ -1,4 +1,4 @@
-//! A node as an operator runs it: its configuration, its end, and two of them on one database.
+//! A node as an operator runs it: its configuration, its shutdown, and two nodes on one database.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -44,7 +44,7 @@ fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
     let said = refused(&folder, &["--database", "sqlite:x.db", "--public-url", "ftp://x"], &[]);
     assert!(said.contains("must be http or https"), "{said}");
     let said = refused(&folder, &["--database", "sqlite:x.db", "--otlp-endpoint", "grpc://x"], &[]);
-    assert!(said.contains("OTLP endpoint") && said.contains("neither http nor https"), "{said}");
+    assert!(said.contains("OTLP endpoint") && said.contains("must be an http or https URL"), "{said}");
     let said = refused(&folder, &["--database", "sqlite:x.db"], &[("CARTWRIGHT_LOG_FORMAT", "xml")]);
     assert!(said.contains("text") && said.contains("json"), "{said}");
     assert!(!folder.path().join("host.db").exists(), "nothing was made");
@@ -80,7 +80,7 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
     let mut cart = Vec::new();
     let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
     shop.change(&mut cart, "add", body).await;
-    // Expivi takes its time, so that a job is out when the node ends.
+    // Expivi is slow, so that a request is in progress when the node ends.
     fake.faults().delay(Duration::from_secs(20));
     shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
     let began = Instant::now();
@@ -91,8 +91,8 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
     let backend = shop.backend.clone();
     let at = shop.at("/orders/1");
     drop(shop);
-    let Server { node, folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
-    // Neither does a connection that says nothing hold it up, nor one that never ends its request.
+    let Server { node, folder, .. } = Arc::into_inner(server).expect("the only handle");
+    // A silent connection does not delay the shutdown, nor does a request that never ends.
     let _silent = TcpStream::connect(node.address()).expect("a connection");
     let mut half = TcpStream::connect(node.address()).expect("a connection");
     half.write_all(b"POST /v1/access-keys HTTP/1.1\r\nhost: x\r\n").expect("written");
@@ -100,7 +100,7 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
     node.terminate();
     let status = tokio::task::spawn_blocking(move || node.ended(Duration::from_secs(15))).await.expect("its end");
     assert_eq!(status.code(), Some(0), "{status}");
-    // Another goes on, long before a lease would have run out.
+    // Another node continues, long before a lease would have expired.
     fake.faults().clear();
     let node = Node::start(&folder, &[]);
     let began = Instant::now();
@@ -124,7 +124,7 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
     shop.sell().await;
     let fake = shop.expivi().await;
     shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
-    // What a ring costs is Expivi's to say, and it takes its time.
+    // Only Expivi has the price of a ring, and it is slow.
     fake.faults().delay(Duration::from_secs(8));
     let (backend, add) = (shop.backend.clone(), shop.at("/cart/add"));
     let adding = tokio::spawn(async move {
@@ -138,7 +138,7 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
     }
     let admin = shop.admin.clone();
     drop(shop);
-    let Server { node, folder: _folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    let Server { node, folder: _folder, .. } = Arc::into_inner(server).expect("the only handle");
     let nobody = node.nobody();
     assert_eq!(nobody.get("/health/ready").await.status, 200);
     node.terminate();
@@ -146,7 +146,7 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
     while nobody.get("/health/ready").await.status == 200 {
         assert!(began.elapsed() < Duration::from_secs(1), "it says nothing of its end");
     }
-    // Until everybody knows, it goes on.
+    // During the drain delay it keeps accepting requests.
     nobody.get("/health/ready").await.problem(503, "draining");
     assert_eq!(nobody.get("/health/live").await.status, 200);
     admin.get("/v1/shops").await.with(200);
@@ -154,8 +154,8 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
         assert!(began.elapsed() < Duration::from_secs(7), "it takes requests for ever");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(began.elapsed() >= Duration::from_secs(2), "it was gone before anybody could know");
-    // What it took before is answered all the same.
+    assert!(began.elapsed() >= Duration::from_secs(2), "the node ended before load balancers could notice");
+    // A request that was accepted before gets its response.
     assert!(!adding.is_finished(), "the request was to be out when nothing more was taken");
     let change = adding.await.expect("an answer").ok();
     assert!(change["operations"].as_array().is_some_and(|operations| !operations.is_empty()), "{change:#}");
@@ -170,7 +170,7 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
     let other = Node::start(&server.folder, &[]);
     let _fake = shop.expivi().await;
     let first = shop.component("expivi").await;
-    // The same component with a note in it: another digest, the same code.
+    // The same component with an added note: the same code with another digest.
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
     let headers = [("content-type", "application/wasm")];
@@ -187,13 +187,13 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    // All of the plugin's accounts at once, and a shop that there is not.
+    // All of the plugin's accounts at once, and a shop that does not exist.
     let swapped = there.post("/v1/plugins/expivi/switch-version", &json!({ "component": second })).await.ok();
     assert_eq!(swapped[0]["from"], first, "{swapped:#}");
     assert_eq!(swapped[0]["problem"], json!(null));
     let nowhere = json!({ "component": second, "shops": ["nowhere"] });
     there.post("/v1/plugins/expivi/switch-version", &nowhere).await.problem(404, "not-found");
-    // A change on the one is not lost to a change on the other.
+    // Concurrent changes on two nodes are not lost.
     let stale = there.get(&shop.at("")).await.header("etag").expect("an ETag").to_owned();
     shop.admin.put(&shop.at(""), &json!({ "currency": "EUR", "scale": 2, "seal_seconds": 60 })).await.ok();
     let late = json!({ "currency": "EUR", "scale": 2, "seal_seconds": 70 });

@@ -1,4 +1,5 @@
-//! Two nodes on one PostgreSQL, asked over HTTP: what one is told the other serves, and what one answered is not lost with it.
+//! Two nodes on one PostgreSQL, over HTTP: a change on one node reaches the other, and a confirmed change survives the
+//! loss of its node.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,13 +15,13 @@ use crate::Answer as _;
 use crate::server::{Client, Folder, Node, Server, command};
 use crate::shop::{Shop, links, paid};
 
-/// How many report orders side by side.
+/// Number of concurrent reporters of orders.
 const REPORTERS: usize = 8;
-/// How many orders were answered when a node is killed, and in all.
+/// Number of responses before a node is killed, and in total.
 const KILLED_AT: usize = 60;
 const ORDERS: usize = 150;
 
-/// Two nodes on a database of their own; none where PostgreSQL is not installed.
+/// Starts two nodes on their own database. Returns `None` if PostgreSQL is not installed.
 async fn two() -> Option<(Arc<Server>, Node)> {
     let postgres = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer")?;
     let server = Server::on(Folder::of(postgres.create_database()), &["--node", "one"]);
@@ -32,12 +33,12 @@ fn at(client: &Client, node: &Node) -> Client {
     node.client(client.key.as_deref().expect("a key"))
 }
 
-/// A node that is ready has seen everything.
+/// Waits until a node is ready, and so has seen all changes.
 async fn caught_up(node: &Node) {
     assert_eq!(node.nobody().get("/health/ready").await.status, 200);
 }
 
-/// A second version of Expivi's plugin: the same with a custom section.
+/// Installs a second version of Expivi's plugin: the same with a custom section.
 async fn another_version(shop: &Shop) -> Value {
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 6, 5, b's', b'w', b'a', b'p', b's']);
@@ -76,7 +77,7 @@ async fn no_request_fails_while_versions_are_swapped() {
     }
 }
 
-/// A PostgreSQL server that a test has for itself, and a node on it.
+/// Starts a PostgreSQL server for one test, and a node on it.
 async fn one() -> Option<(Arc<Postgres>, Server)> {
     let started = tokio::task::spawn_blocking(|| Postgres::start("").expect("PostgreSQL starts")).await;
     let Some(postgres) = started.expect("an answer") else {
@@ -92,7 +93,7 @@ async fn told(postgres: &Arc<Postgres>, what: impl FnOnce(&Postgres) + Send + 's
     tokio::task::spawn_blocking(move || what(&postgres)).await.expect("done");
 }
 
-/// Asks until the node is ready or not.
+/// Polls until the node is ready, or not ready.
 async fn until_ready(server: &Server, ready: bool) -> Reply {
     let began = Instant::now();
     loop {
@@ -129,7 +130,7 @@ async fn a_node_whose_database_takes_no_writes_is_not_ready_and_writes_when_it_d
     let unready = until_ready(&server, false).await;
     assert!(unready.json()["detail"].as_str().is_some_and(|reason| reason.contains("is read-only")), "{unready:?}");
     unready.problem(503, "database");
-    // Who writes now waits a little, as in a failover.
+    // A write now waits a little, as in a failover.
     let admin = server.admin.clone();
     let writing =
         tokio::spawn(async move { admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await });
@@ -141,7 +142,7 @@ async fn a_node_whose_database_takes_no_writes_is_not_ready_and_writes_when_it_d
 #[tokio::test]
 async fn a_node_that_is_starting_says_so() {
     let folder = Folder::new();
-    // A database that takes connections and says nothing.
+    // A database that accepts connections and never responds.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let database = format!("postgres://cartwright@{}/host?sslmode=disable", silent.local_addr().expect("an address"));
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port");
@@ -164,7 +165,7 @@ async fn a_node_that_is_starting_says_so() {
     starting.problem(503, "starting");
     nobody.get("/v1/shops").await.problem(503, "starting");
     assert_eq!(nobody.get("/health/live").await.status, 200);
-    // When the connection ends, so does the node, and says why.
+    // The node ends with the connection, and reports why.
     drop(silent.accept().expect("a connection"));
     drop(silent);
     let ended = tokio::task::spawn_blocking(move || {
@@ -221,7 +222,7 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     let mut cart = Vec::new();
     let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
     shop.change(&mut cart, "add", body).await;
-    // Jobs take their time, so that some are at work on either node.
+    // Jobs are slow, so that both nodes have some in progress.
     fake.faults().delay(Duration::from_millis(30));
     let (backend, events) = (at(&shop.backend, &other), shop.at("/events"));
     caught_up(&other).await;
@@ -252,7 +253,7 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
                         answered.fetch_add(1, Ordering::Relaxed);
                         mine.push(order);
                     }
-                    // Nobody promised anything.
+                    // The request was not confirmed.
                     Err(_) if one == 0 => lost += 1,
                     Err(error) => panic!("{error:?}"),
                 }
@@ -262,7 +263,7 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     while answered.load(Ordering::Relaxed) < KILLED_AT {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let Server { node, folder, .. } = Arc::into_inner(server).expect("nobody else asks it");
+    let Server { node, folder, .. } = Arc::into_inner(server).expect("the only handle");
     node.kill();
     gone.store(true, Ordering::Relaxed);
     let (mut orders, mut lost) = (BTreeSet::new(), 0);
@@ -274,13 +275,13 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     fake.faults().clear();
     let held = backend.get(&format!("/v1/shops/{path}/jobs?state=running&limit=500")).await.ok();
     let held = held["jobs"].as_array().map_or(0, Vec::len);
-    // What the killed node had at work goes on when its lease is over.
+    // The killed node's jobs continue when its lease has expired.
     let began = Instant::now();
     for order in &orders {
         loop {
             let found: Value = backend.get(&format!("/v1/shops/{path}/orders/{order}")).await.ok();
             let jobs = found["jobs"].as_array().expect("jobs");
-            // That it is paid, and that it is released.
+            // One event for the payment, and one for the release.
             assert_eq!(jobs.len(), 2, "{found:#}");
             if jobs.iter().all(|job| job["state"] == "done") {
                 break;

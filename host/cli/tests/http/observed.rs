@@ -1,4 +1,4 @@
-//! What an operator sees of a node: metrics, how calls went, what guests logged, lines with request ids.
+//! Observability of a node: metrics, calls of plugins, the plugin log, log lines with request ids.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::Answer as _;
 use crate::server::{Client, Folder, Node, Server};
 use crate::shop::{Shop, paid};
 
-/// The sum of the metric's samples whose labels hold all of these.
+/// Returns the sum of the metric's samples with all of these labels.
 fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
     let of = |line: &&str| line.split(['{', ' ']).next() == Some(name);
     let samples = metrics.lines().filter(of).filter(|line| labels.iter().all(|label| line.contains(label)));
@@ -94,7 +94,7 @@ async fn guests_logs_are_their_shops() {
         let account = json!({ "component": sent["digest"] });
         shop.integrator.put(&shop.at("/accounts/hostile"), &account).await.ok();
     }
-    // It says what is sold out, and refuses.
+    // The plugin logs that a product is sold out, and rejects it.
     let loud = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1,
         "strategy": { "account": "hostile", "name": "loud-refusal" } });
     shop.backend.post(&shop.at("/cart/add"), &loud).await.problem(422, "rejected");

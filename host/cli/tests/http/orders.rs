@@ -1,4 +1,4 @@
-//! What a platform may report of an order, and how it is told what may not be.
+//! Reports of a platform about its orders, and the problems of invalid ones.
 
 use cartwright::CartLine;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Answer as _;
 use crate::shop::{Shop, paid};
 
-/// A report of these lines, which is not paid, as this event in this version.
+/// Returns an unpaid report of these lines, with this event and version.
 fn placed(event: &str, order: &str, version: u64, cart: &[CartLine]) -> Value {
     let mut report = paid(order, cart);
     (report["id"], report["kind"]) = (json!(event), json!("placed"));
@@ -21,7 +21,7 @@ async fn nothing_that_is_reported_is_dropped_without_a_word() {
     let first = placed("e1", "900", 1, &cart);
     assert_eq!(shop.backend.post(&events, &first).await.ok()["new"], true);
     assert_eq!(shop.backend.post(&events, &first).await.ok()["new"], false);
-    // The event's id again: another order, a later version, another kind.
+    // The same event id for another order, a later version, or another kind.
     for other in [placed("e1", "901", 1, &cart), placed("e1", "900", 2, &cart), {
         let mut other = first.clone();
         other["kind"] = json!("changed");
@@ -31,7 +31,7 @@ async fn nothing_that_is_reported_is_dropped_without_a_word() {
         assert!(problem["detail"].as_str().is_some_and(|text| text.contains("an id of its own")), "{problem:#}");
     }
     shop.backend.get(&shop.at("/orders/901")).await.problem(404, "not-found");
-    // The order's version again, with another address.
+    // The same version with another address.
     let mut moved = placed("e2", "900", 1, &cart);
     moved["order"]["delivery"]["line1"] = json!("Nieuwe Straat 2");
     let problem = shop.backend.post(&events, &moved).await.problem(409, "same-version");
@@ -140,7 +140,7 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let kept = shop.backend.post(&shop.at("/quotes"), &quote("q1")).await.with(201);
     let order = kept["order"].as_str().expect("an order").to_owned();
     shop.admin.put(&shop.at(""), &json!({ "currency": "JPY", "scale": 0, "prices_include_tax": true })).await.ok();
-    // What was sold in euros goes on in euros; nothing in euros is sold any more.
+    // An order in euros continues in euros; new sales in euros are not possible.
     let mut later = placed("e2", "1", 2, &cart);
     later["order"]["payment"] = json!("full");
     shop.backend.post(&events, &later).await.ok();
@@ -149,7 +149,7 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     relabelled["order"]["total"] = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
     shop.backend.post(&events, &relabelled).await.problem(422, "money");
     assert_eq!(shop.backend.post(&shop.at("/quotes"), &quote("q2")).await.status, 422);
-    // It is offered in neither currency: nothing is converted.
+    // There is an offer in neither currency: nothing is converted.
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let top = cart.iter().filter(|line| line.parent.is_none());
     let yen = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });

@@ -1,4 +1,4 @@
-//! Quotations: what a shopper asks for, what the merchant offers, and what becomes of it in the cart.
+//! Quotes: the shopper's request, the merchant's offer, and the cart lines of an accepted one.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::Answer as _;
 use crate::shop::{Shop, paid};
 
-/// What a page asks for, as the host gives it.
+/// Returns the lines that a page requests a quote for.
 async fn asked(shop: &Shop, product: &str, saved: &str, quantity: u32) -> Vec<CartLine> {
     let body = json!({ "product": product, "configuration": saved, "quantity": quantity });
     let told = shop.storefront.post(&shop.at("/cart/quote"), &body).await.ok();
@@ -31,7 +31,7 @@ fn seconds_from_now(seconds: i64) -> String {
     (Timestamp::now() + SignedDuration::from_secs(seconds)).to_string()
 }
 
-/// An offer of so many cents for one of each top line.
+/// Returns an offer at this price in cents for one of each top-level line.
 fn offer(lines: &[CartLine], cents: i64, until: &str) -> Value {
     let top = lines.iter().filter(|line| line.parent.is_none());
     let prices: Vec<Value> =
@@ -39,7 +39,7 @@ fn offer(lines: &[CartLine], cents: i64, until: &str) -> Value {
     json!({ "prices": prices, "valid_until": until })
 }
 
-/// Asked for, kept and offered; the lines that were asked for.
+/// Requests, stores and offers a quote, and returns its lines.
 async fn offered(shop: &Shop, id: &str, product: &str, saved: &str, cents: i64, seconds: i64) -> Vec<CartLine> {
     let lines = asked(shop, product, saved, 50).await;
     shop.backend.post(&shop.at("/quotes"), &body(id, &lines)).await.with(201);
@@ -70,18 +70,18 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     assert_eq!((kept.status, kept.header("etag")), (201, Some("\"1\"")), "{kept:?}");
     let kept = kept.json();
     assert_eq!((&kept["state"], &kept["customer"]), (&json!("requested"), &json!("customer-7")));
-    // The same again, because the answer was lost; another under the same id.
+    // The same request again, because the response was lost; another one under the same id.
     let again = shop.backend.post(&quotes, &body("q1", &lines)).await.with(200);
     assert_eq!(again, kept);
     let fewer = asked(&shop, "shirt", shirt, 20).await;
     shop.backend.post(&quotes, &body("q1", &fewer)).await.problem(409, "exists");
-    // The vendor was told, once.
+    // The vendor got one event.
     let order = shop.handled("~quotation-q1").await;
     assert_eq!(order["jobs"].as_array().map(Vec::len), Some(1), "{order:#}");
     assert_eq!(order["jobs"][0]["kind"], "quotation-requested");
     assert!(order["outcomes"].to_string().contains("quotation-requested"), "{order:#}");
     assert_eq!(order["order"]["released"], false);
-    // Nothing can be accepted yet. The offer is made on what was read.
+    // There is no offer to accept yet. The merchant offers on the version that was read.
     let at = |what: &str| format!("{quotes}/q1/{what}");
     shop.backend.post(&at("accept"), &json!({ "lines": [] })).await.problem(409, "quote-state");
     let body = offer(&lines, 1_999, &seconds_from_now(3600));
@@ -97,7 +97,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
         (&entry["after"]["state"], &entry["after"]["prices"][&lines[0].key]["minor"]),
         (&json!("offered"), &json!(1_999))
     );
-    // Who sets the shop up learns that there was an offer, and not of how much.
+    // An integrator sees that there was an offer, without its prices.
     let told = shop.integrator.get(&shop.at("/audit-log?limit=1")).await.ok();
     let told = &told["entries"][0];
     assert_eq!((&told["action"], &told["after"]["state"]), (&json!("offer-quote"), &json!("offered")));
@@ -105,7 +105,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let listed = shop.backend.get(&format!("{quotes}?state=offered")).await.ok();
     assert_eq!(listed["quotes"][0]["id"], "q1", "{listed:#}");
     assert_eq!(shop.backend.get(&format!("{quotes}?state=requested")).await.ok()["quotes"], json!([]));
-    // The cart holds the same at the usual price already: these are two lines.
+    // The cart already contains the same product at the usual price: these are two lines.
     let mut cart = Vec::new();
     let add = json!({ "product": "shirt", "configuration": shirt, "quantity": 1, "lines": [] });
     shop.change(&mut cart, "add", add.clone()).await;
@@ -114,12 +114,12 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let amounts: Vec<i64> = cart.iter().map(|line| line.price.total.minor).collect();
     assert_eq!(amounts, [2_495, 50 * 1_999]);
     assert_eq!(cart[1].price.offer.as_deref(), Some("q1"));
-    // Accepting twice adds nothing twice, and more of the same is bought at the usual price.
+    // A repeated acceptance adds nothing, and more of the same product has the usual price.
     assert_eq!(accept(&shop, "q1", &mut cart).await["operations"], json!([]));
     let add = json!({ "product": "shirt", "configuration": shirt, "quantity": 1, "lines": cart });
     shop.change(&mut cart, "add", add).await;
     assert_eq!(cart.iter().map(|line| line.quantity).collect::<Vec<_>>(), [2, 50]);
-    // It holds, although the catalogue changes, and is bought as it is.
+    // The offer stays valid although the catalog changes, and is bought unchanged.
     let dearer = json!({ "variants": [{
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
         "prices": [{ "minor": 3_000, "scale": 2, "currency": "EUR" }],
@@ -138,7 +138,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     shop.change(&mut cart, "merge", json!({ "anonymous": guests[1..], "customer": guests })).await;
     assert_eq!(cart, guests, "an offer is bought once");
     assert_eq!(states(&shop, &cart[1..]).await, [json!({ "state": "ok" })]);
-    // What was accepted is not taken back, and is ordered at its price.
+    // An accepted quote cannot be withdrawn, and is ordered at its price.
     shop.backend.post(&at("withdraw"), &json!({})).await.problem(409, "quote-state");
     shop.backend.post(&shop.at("/events"), &paid("1001", &cart[1..])).await.ok();
     let order = shop.handled("1001").await;
@@ -156,7 +156,7 @@ async fn a_bundles_offer_is_dealt_out_exactly() {
     assert_eq!(shares, 50 * 7_777);
     assert!(cart[1..].iter().all(|child| child.parent.as_ref() == Some(&cart[0].key)));
     assert_eq!(states(&shop, &cart).await, [json!({ "state": "ok" })]);
-    // A part that goes missing is seen, as of any bundle.
+    // A missing child is detected, as in any bundle.
     let torn: Vec<CartLine> = cart[..3].to_vec();
     assert_eq!(states(&shop, &torn).await[0]["state"], "price-changed");
     let key = cart[0].key.clone();
@@ -186,14 +186,14 @@ async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_cost
     assert_eq!(read["state"], "expired");
     let listed = shop.backend.get(&shop.at("/quotes?state=expired")).await.ok();
     assert_eq!(listed["quotes"].as_array().map(Vec::len), Some(1), "{listed:#}");
-    // A refresh makes it a line like any other, which can be changed again.
+    // After a refresh it is a normal line, which can be changed again.
     let body = json!({ "key": cart[0].key, "lines": cart });
     shop.change(&mut cart, "refresh", body).await;
     assert_eq!((cart.len(), cart[0].price.total.minor, &cart[0].price.offer), (1, 50 * 2_495, &None));
     let body = json!({ "key": cart[0].key, "quantity": 2, "lines": cart });
     shop.change(&mut cart, "quantity", body).await;
     assert_eq!(cart[0].price.total.minor, 2 * 2_495);
-    // The merchant may offer it anew.
+    // The merchant can make a new offer.
     let lines: Vec<CartLine> = serde_json::from_value(read["lines"].clone()).expect("lines");
     let anew = offer(&lines, 2_100, &seconds_from_now(3600));
     shop.backend.post(&shop.at("/quotes/unanswered/offer"), &anew).await.ok();
@@ -225,7 +225,7 @@ async fn nobody_brings_a_price_of_his_own() {
     let listed = shop.backend.get(&quotes).await.ok();
     assert_eq!(listed["quotes"], json!([]), "nothing of that was kept");
     shop.backend.get(&shop.at("/orders/~quotation-cheap")).await.problem(404, "not-found");
-    // Neither does the merchant's server by mistake.
+    // The platform's server cannot do so by mistake either.
     shop.backend.post(&quotes, &body("q1", &lines)).await.with(201);
     let at = format!("{quotes}/q1/offer");
     let in_an_hour = seconds_from_now(3600);
@@ -245,7 +245,7 @@ async fn nobody_brings_a_price_of_his_own() {
     for until in [seconds_from_now(-1), seconds_from_now(367 * 24 * 3600)] {
         shop.backend.post(&at, &offer(&lines, 100, &until)).await.problem(422, "quote");
     }
-    // An offered line that is changed on its way costs what it costs for everybody.
+    // An offered line that was tampered with has the usual price.
     shop.backend.post(&at, &offer(&lines, 1_999, &in_an_hour)).await.ok();
     let mut cart = Vec::new();
     accept(&shop, "q1", &mut cart).await;
@@ -328,7 +328,7 @@ async fn a_quotations_write_that_is_sent_again_is_answered_as_before_until_it_is
     assert_eq!((first.status, again.status, again.header("etag")), (200, 200, Some("\"2\"")));
     assert_eq!((again.header("idempotency-replayed"), &again.body), (Some("true"), &first.body));
     shop.backend.send("POST", &path, &headers[..1], &body).await.problem(412, "changed");
-    // What was answered holds what the shopper asked for, and is forgotten with it.
+    // The answered quote contains what the shopper requested, and is erased with it.
     shop.handled("~quotation-q1").await;
     shop.backend.delete(&shop.at("/orders/~quotation-q1")).await.ok();
     let late = shop.backend.send("POST", &path, &headers, &body).await;

@@ -1,14 +1,14 @@
-//! A line that somebody changed on its way: each of its members that decides what it is or costs.
+//! A line that was tampered with: each member that determines its product or its price.
 
 use serde_json::{Value, json};
 
 use crate::Answer as _;
 use crate::shop::{Shop, paid};
 
-/// What a line shows, and nothing else depends on.
+/// The members that only display depends on.
 const SHOWN: [&str; 5] = ["/title", "/shown", "/thumbnail", "/price/adjustments", "/unconfirmed/reason"];
 
-/// Every place of a line, as JSON pointers to values without members.
+/// Collects every place of a line, as JSON pointers to values without members.
 fn places(at: &str, value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
@@ -21,7 +21,7 @@ fn places(at: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Other values for a place.
+/// Returns other values for a place.
 fn others(value: &Value) -> Vec<Value> {
     match value {
         Value::Bool(value) => vec![json!(!value)],

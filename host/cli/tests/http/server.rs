@@ -1,4 +1,4 @@
-//! A running `cartwright serve`, and somebody who asks it.
+//! A running `cartwright serve`, and its clients.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 use crate::Answer as _;
 
-/// How long a request may take here: longer than the server gives itself.
+/// Request timeout, longer than the server's own.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The command, without what the environment of the tests says to it.
+/// Returns the command without the settings in the environment of the tests.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cartwright"));
     for (name, _) in std::env::vars_os() {
@@ -29,7 +29,7 @@ pub fn command() -> Command {
     command
 }
 
-/// The folder of an installation: its database and the key that opens it.
+/// The folder of an installation: its database and its key.
 pub struct Folder(TempDir, Option<String>);
 
 impl Folder {
@@ -41,7 +41,7 @@ impl Folder {
         Self(folder, None)
     }
 
-    /// One whose database is on a server.
+    /// Returns a folder whose database is on a server.
     pub fn of(database: String) -> Self {
         let Self(folder, _) = Self::new();
         Self(folder, Some(database))
@@ -56,13 +56,13 @@ impl Folder {
         self.1.clone().unwrap_or_else(file)
     }
 
-    /// The arguments that name the database and its key.
+    /// Returns the arguments for the database and its key.
     pub fn named(&self) -> [String; 4] {
         let key = self.path().join("key").display().to_string();
         ["--database".to_owned(), self.database(), "--key-file".to_owned(), key]
     }
 
-    /// What its nodes logged.
+    /// Returns the log of its nodes.
     pub fn log(&self) -> String {
         let files = std::fs::read_dir(self.path()).expect("a folder").map(|file| file.expect("a file").path());
         let logs =
@@ -70,7 +70,7 @@ impl Folder {
         logs.map(|path| std::fs::read_to_string(path).expect("UTF-8")).collect()
     }
 
-    /// An admin's key, made on the command line.
+    /// Creates an admin key on the command line.
     pub fn admin_key(&self) -> String {
         let made = command().args(["keys", "make", "--role", "admin", "--label", "test"]).args(self.named()).output();
         let made = made.expect("the command starts");
@@ -79,28 +79,28 @@ impl Folder {
     }
 }
 
-/// Compiled components are shared by all servers.
+/// Returns the folder of compiled components, which all servers share.
 fn cache() -> PathBuf {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("http-cache");
     std::fs::create_dir_all(&cache).expect("a folder");
     cache
 }
 
-/// A node. Dropped, it is killed.
+/// A node, which is killed on drop.
 pub struct Node {
     child: Child,
-    /// Kept open: a server whose reader is gone could not say anything more.
+    /// Kept open, because a server whose standard output is closed cannot print.
     said: BufReader<ChildStdout>,
     pub base: String,
 }
 
 impl Node {
-    /// Starts it, and waits until it listens.
+    /// Starts the node, and waits until it listens.
     pub fn start(folder: &Folder, further: &[&str]) -> Self {
         Self::start_with(folder, further, &[])
     }
 
-    /// The same with variables.
+    /// Starts the node with environment variables.
     pub fn start_with(folder: &Folder, further: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = File::create(folder.path().join(format!("log-{:?}", Instant::now()))).expect("a log");
         let mut child = command()
@@ -123,7 +123,7 @@ impl Node {
         Self { child, said, base }
     }
 
-    /// The next line that it says.
+    /// Returns the next line of its output.
     pub fn says(&mut self) -> String {
         let mut line = String::new();
         self.said.read_line(&mut line).expect("a line");
@@ -134,30 +134,30 @@ impl Node {
         Client { base: self.base.clone(), key: Some(key.to_owned()) }
     }
 
-    /// Somebody without a key.
+    /// Returns a client without a key.
     pub fn nobody(&self) -> Client {
         Client { base: self.base.clone(), key: None }
     }
 
-    /// The address to connect to.
+    /// Returns the socket address.
     pub fn address(&self) -> &str {
         self.base.trim_start_matches("http://")
     }
 
-    /// Tells it to stop, as a container's runtime does.
+    /// Sends a stop signal, like a container runtime.
     pub fn terminate(&self) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
         assert!(told.success());
     }
 
-    /// The most memory that it ever took, in bytes. Only Linux says.
+    /// Returns the peak memory in bytes. Only known on Linux.
     pub fn peak_memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
     }
 
-    /// Kills it: nothing of it is ended in order.
+    /// Kills the node without a shutdown.
     pub fn kill(mut self) {
         self.child.kill().expect("killed");
         self.child.wait().expect("its end");
@@ -178,7 +178,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -192,24 +192,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// One with a database of its own.
+    /// Starts a server on its own database.
     pub fn new(further: &[&str]) -> Self {
         Self::on(Folder::new(), further)
     }
 
-    /// One with this database.
+    /// Starts a server on this database.
     pub fn on(folder: Folder, further: &[&str]) -> Self {
         let key = folder.admin_key();
         let node = Node::start(&folder, further);
         Self { admin: node.client(&key), node, folder }
     }
 
-    /// The one that most tests share. It lives as long as one of them asks it.
+    /// Returns the server that most tests share. It runs while a test uses it.
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            // Its tests guess keys, and ask as shoppers, all from one address.
+            // Its tests guess keys and act as shoppers, all from one address.
             let further = ["--failed-keys-per-minute", "1000000", "--client-requests-per-second", "1000000"];
             let server = Arc::new(Self::new(&further));
             *shared = Arc::downgrade(&server);
@@ -217,14 +217,14 @@ impl Server {
         })
     }
 
-    /// Somebody with a new key of this role.
+    /// Returns a client with a new key of this role.
     pub async fn somebody(&self, role: Value) -> Client {
         let made = self.admin.post("/v1/access-keys", &json!({ "role": role, "label": "test" })).await.with(201);
         self.node.client(made["key"].as_str().expect("a key"))
     }
 }
 
-/// Somebody who asks.
+/// A client.
 #[derive(Clone)]
 pub struct Client {
     pub base: String,
@@ -232,12 +232,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Asks for just this.
+    /// Sends exactly this request.
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
         self.try_ask(method, path, headers, body).await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
     }
 
-    /// The same of a server that may be gone.
+    /// Sends a request to a server that may not run.
     pub async fn try_ask(
         &self,
         method: &str,
@@ -254,7 +254,7 @@ impl Client {
         send(method, &url, &all, body.into(), PATIENCE).await
     }
 
-    /// The same with a body in JSON.
+    /// Sends a request with a JSON body.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);

@@ -1,4 +1,4 @@
-//! A shop that sells what the fake vendors' samples configure, and its cart as a platform keeps it.
+//! A shop that sells the products of the fake vendors' samples, and its cart as a platform stores it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,13 +24,13 @@ const VARIANTS: [(&str, &str, i64); 9] = [
     ("JEWEL-B", "jewel", 6_900),
 ];
 
-/// What an operator of a test grants: one server on this machine, without TLS.
+/// Returns the grants of the tests: one server on this machine, without TLS.
 pub fn local(url: &str) -> Value {
     let host = url.trim_start_matches("http://");
     json!({ "hosts": [host], "plain_http": [host], "networks": ["127.0.0.1/32"], "personal_data": true })
 }
 
-/// A shop of a server, with the four that ask about it.
+/// A shop of a server, with a client for each role.
 pub struct Shop {
     pub server: Arc<Server>,
     pub id: String,
@@ -41,7 +41,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// An empty one, on the shared server.
+    /// Creates an empty shop on the shared server.
     pub async fn new() -> Self {
         Self::on(Server::shared()).await
     }
@@ -61,19 +61,19 @@ impl Shop {
         }
     }
 
-    /// A path of the shop.
+    /// Returns a path of the shop.
     pub fn at(&self, path: &str) -> String {
         format!("/v1/shops/{}{path}", self.id)
     }
 
-    /// The installed version of a plugin.
+    /// Returns the installed version of a plugin.
     pub async fn component(&self, plugin: &str) -> Value {
         let plugins = self.integrator.get("/v1/plugins").await.ok();
         let found = plugins.as_array().expect("a list").iter().find(|found| found["about"]["id"] == plugin);
         found.unwrap_or_else(|| panic!("{plugin} is not installed: {plugins:#}"))["digest"].clone()
     }
 
-    /// Installs a plugin that is not bundled, and gives its digest.
+    /// Installs a plugin that is not bundled, and returns its digest.
     pub async fn install(&self, plugin: &str, component: &[u8]) -> String {
         let headers = [("content-type", "application/wasm")];
         let reply = self.admin.ask("POST", "/v1/plugins", &headers, component).await;
@@ -87,7 +87,7 @@ impl Shop {
         self.admin.put(&self.at(&format!("/accounts/{plugin}")), &body).await.ok()
     }
 
-    /// Everything that it sells.
+    /// Fills the catalog.
     pub async fn sell(&self) {
         let variants: Vec<Value> = VARIANTS
             .iter()
@@ -100,7 +100,7 @@ impl Shop {
         self.backend.put(&self.at("/catalog"), &json!({ "variants": variants, "replace_all": true })).await.ok();
     }
 
-    /// The account that the fake Expivi serves.
+    /// Connects a fake Expivi.
     pub async fn expivi(&self) -> FakeExpivi {
         let fake = FakeExpivi::start(ExpiviConfig { polls: 0, ..ExpiviConfig::default() }).await.expect("a fake");
         let settings = json!({
@@ -112,7 +112,7 @@ impl Shop {
         fake
     }
 
-    /// Catalogue, account and links of a ring, a shirt and a wardrobe.
+    /// Creates a shop with the catalog, the account and the links of a ring, a shirt and a wardrobe.
     pub async fn with_expivi() -> (Self, FakeExpivi) {
         let shop = Self::new().await;
         shop.sell().await;
@@ -121,7 +121,7 @@ impl Shop {
         (shop, fake)
     }
 
-    /// Catalogue, account and link of a jewel, and an address for each of its webhooks.
+    /// Creates a shop with the catalog, the account and the link of a jewel, and its webhook URLs.
     pub async fn with_twikit() -> (Self, FakeTwikit) {
         let shop = Self::new().await;
         shop.sell().await;
@@ -129,7 +129,7 @@ impl Shop {
         (shop, fake)
     }
 
-    /// The account that the fake Twikit serves, with the link of a jewel.
+    /// Connects a fake Twikit, with the link of a jewel.
     pub async fn twikit(&self) -> FakeTwikit {
         let fake = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake");
         let settings = json!({
@@ -144,7 +144,7 @@ impl Shop {
         fake
     }
 
-    /// A cart with a ring, a shirt and a wardrobe.
+    /// Returns a cart with a ring, a shirt and a wardrobe.
     pub async fn cart(&self) -> Vec<CartLine> {
         let mut cart = Vec::new();
         for (product, saved) in [
@@ -158,7 +158,7 @@ impl Shop {
         cart
     }
 
-    /// Has the cart changed by the platform's server, and keeps what comes of it.
+    /// Changes the cart as the platform's server does, and stores the result.
     pub async fn change(&self, cart: &mut Vec<CartLine>, what: &str, body: Value) -> CartChange {
         let change = self.backend.post(&self.at(&format!("/cart/{what}")), &body).await.ok();
         let change: CartChange = serde_json::from_value(change).expect("a change");
@@ -166,7 +166,7 @@ impl Shop {
         change
     }
 
-    /// Asks about an order until its jobs are over.
+    /// Polls an order until its jobs have ended.
     pub async fn handled(&self, order: &str) -> Value {
         let began = Instant::now();
         loop {
@@ -182,7 +182,7 @@ impl Shop {
     }
 }
 
-/// What a ring, a shirt and a wardrobe are linked to.
+/// Returns the product links of a ring, a shirt and a wardrobe.
 pub fn links() -> Value {
     let link = |product, vendor_product, strategy, settings| {
         json!({
@@ -197,7 +197,7 @@ pub fn links() -> Value {
     ])
 }
 
-/// The event that an order of these lines is paid in full, and that the merchant approved what no server confirmed of them.
+/// Returns the event that an order of these lines is fully paid, with unverified lines approved by the merchant.
 pub fn paid(order: &str, cart: &[CartLine]) -> Value {
     let total: i64 = cart.iter().filter(|line| line.parent.is_none()).map(|line| line.price.total.minor).sum();
     let line = |(at, line): (usize, &CartLine)| json!({ "id": format!("{}", at + 1), "line": line, "approved": true });

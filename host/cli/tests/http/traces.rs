@@ -1,4 +1,4 @@
-//! Traces as a collector of OpenTelemetry receives them.
+//! Traces as an OpenTelemetry collector receives them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,14 +35,14 @@ impl Collector {
     }
 
     fn spans(&self) -> Vec<Span> {
-        self.spans.lock().expect("nobody panicked").clone()
+        self.spans.lock().expect("no panic").clone()
     }
 }
 
 async fn receive(State(spans): State<Arc<Mutex<Vec<Span>>>>, body: Bytes) {
     let sent = ExportTraceServiceRequest::decode(body).expect("OTLP");
     let sent = sent.resource_spans.into_iter().flat_map(|of| of.scope_spans).flat_map(|of| of.spans);
-    spans.lock().expect("nobody panicked").extend(sent);
+    spans.lock().expect("no panic").extend(sent);
 }
 
 fn text<'a>(span: &'a Span, name: &str) -> Option<&'a str> {
@@ -53,7 +53,7 @@ fn text<'a>(span: &'a Span, name: &str) -> Option<&'a str> {
     }
 }
 
-/// The children of a span.
+/// Returns the children of a span.
 fn under<'a>(spans: &'a [Span], parent: &'a Span, name: &'a str) -> Vec<&'a Span> {
     let is_child =
         |span: &&Span| span.trace_id == parent.trace_id && span.parent_span_id == parent.span_id && span.name == name;
@@ -63,8 +63,8 @@ fn under<'a>(spans: &'a [Span], parent: &'a Span, name: &'a str) -> Vec<&'a Span
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: [(&str, &str); 1] = [("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
 
-/// Has a cart filled by the platform and by a page, and an order handled, and gives what the collector received of it when the node
-/// had ended.
+/// Lets the platform and a page fill a cart, and a job handle an order, and returns the received spans after the node
+/// has ended.
 async fn traced() -> Vec<Span> {
     let collector = Collector::start().await;
     let server = Arc::new(Server::new(&["--otlp-endpoint", &collector.url]));
@@ -81,7 +81,7 @@ async fn traced() -> Vec<Span> {
     shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await;
     shop.handled("1").await;
     drop((shop, fake));
-    let server = Arc::into_inner(server).expect("nobody else asks it");
+    let server = Arc::into_inner(server).expect("the only handle");
     server.node.terminate();
     let ended = tokio::task::spawn_blocking(move || server.node.ended(Duration::from_secs(40))).await;
     assert!(ended.expect("its end").success());
@@ -94,7 +94,7 @@ async fn what_a_node_does_arrives_as_traces() {
     let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let requests: Vec<&Span> = spans.iter().filter(|span| span.name == "POST /v1/shops/{shop}/cart/add").collect();
     assert_eq!(requests.len(), 5);
-    // The platform's request goes on with the platform's trace; a page's cannot.
+    // The platform's request continues the platform's trace; a page's request cannot.
     let taken: Vec<&&Span> = requests.iter().filter(|span| hex(&span.trace_id) == TRACE).collect();
     assert_eq!(taken.len(), 1);
     assert_eq!(hex(&taken[0].parent_span_id), "b7ad6b7169203331");
@@ -112,7 +112,7 @@ async fn what_a_node_does_arrives_as_traces() {
     assert!(!asked.is_empty() && asked.iter().all(|asked| text(asked, "outcome") == Some("2xx")), "{asked:#?}");
     let steps: Vec<&Span> = calls.iter().flat_map(|call| under(&spans, call, "journal_step")).collect();
     assert!(steps.iter().any(|step| text(step, "entry") == Some("intent")), "{steps:#?}");
-    // Nothing of it names a customer, a secret or a configuration.
+    // No span contains a customer, a secret or a configuration.
     let all = format!("{spans:?}");
     for hidden in ["ada@example.com", "Sample", "server-token", "cw_backend", "thumbnail", "attributes\":"] {
         assert!(!all.contains(hidden), "{hidden}");

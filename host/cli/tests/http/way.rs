@@ -1,4 +1,4 @@
-//! The whole way of a platform: from an empty shop to produced orders.
+//! A platform's whole path: from an empty shop to produced orders.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::Answer as _;
 use crate::server::Server;
 use crate::shop::{Shop, paid};
 
-/// The amounts of the lines that are paid for.
+/// Returns the amounts of the top-level lines.
 fn amounts(cart: &[CartLine]) -> Vec<i64> {
     cart.iter().filter(|line| line.parent.is_none()).map(|line| line.price.total.minor).collect()
 }
@@ -66,7 +66,7 @@ async fn links_go_out_and_in_as_json_and_as_a_table() {
         shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table.body).await;
     assert_eq!(put.ok()["links"], 3);
     assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
-    // A SKU may hold blanks, and what separates columns and lists.
+    // A SKU may contain spaces, and the separators of columns and lists.
     let link = json!({ "account": "expivi", "vendor_product": "1002", "strategy": { "name": "variation" },
         "settings": { "sku-prefix": "SHIRT-" }, "allowed_skus": ["RING L", "RING XL", "a,b;c", "=1", " x "] });
     shop.integrator.put(&shop.at("/product-links/shirt"), &link).await.ok();
@@ -122,13 +122,13 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
     let ring = fake.expected_price(&ring[0], None).expect("a price");
     let wardrobe = 3 * 2_450 + 4 * 320 + 4 * 15;
     assert_eq!(amounts(&cart), [ring, 2_495, wardrobe]);
-    // The same again.
+    // The same product again.
     let body = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1, "lines": cart });
     let change = shop.change(&mut cart, "add", body).await;
     assert!(matches!(change.operations[..], [CartOperation::Update { .. }]), "{change:?}");
     assert!(!change.stages.is_empty(), "the platform's server sees how it came about");
     assert_eq!((cart[0].quantity, amounts(&cart)[0]), (2, 2 * ring));
-    // An edit keeps quantity and place.
+    // An edit keeps quantity and position.
     let key = cart[0].key.clone();
     let other = samples::EXPIVI_SIMPLE.replace("Bob", "Alice");
     let body = json!({ "key": key, "product": "ring", "configuration": other, "lines": cart });
@@ -146,14 +146,14 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
     // Nothing changed.
     let body = json!({ "key": cart[2].key, "lines": cart });
     assert_eq!(shop.change(&mut cart, "refresh", body).await.operations, []);
-    // An offer leaves the cart as it is.
+    // A quote request leaves the cart unchanged.
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": cart });
     let change = shop.change(&mut cart, "quote", body).await;
     assert!(matches!(change.operations[..], [CartOperation::RequestQuote { .. }]), "{change:?}");
     let checks = shop.backend.post(&shop.at("/cart/check"), &json!({ "lines": cart })).await.ok();
     assert!(checks.as_array().is_some_and(|checks| checks.len() == 3), "{checks:#}");
     assert!(checks.as_array().expect("a list").iter().all(|check| check["state"]["state"] == "ok"), "{checks:#}");
-    // The catalogue changes while the cart is open.
+    // The catalog changes while the cart is open.
     let dearer = json!({ "variants": [{
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
         "prices": [{ "minor": 3_000, "scale": 2, "currency": "EUR" }],
@@ -162,12 +162,12 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
     let body = json!({ "key": cart[1].key, "lines": cart });
     shop.change(&mut cart, "refresh", body).await;
     assert_eq!(amounts(&cart)[1], 9_000);
-    // Buying again is priced as of now.
+    // Buying again uses the current price.
     let past = cart[1].clone();
     let mut empty = Vec::new();
     shop.change(&mut empty, "reorder", json!({ "ordered_line": past })).await;
     assert_eq!(amounts(&empty), [9_000]);
-    // A guest's cart joins a customer's.
+    // An anonymous cart is merged into a customer's.
     let body = json!({ "anonymous": cart, "customer": empty });
     let change = shop.change(&mut empty, "merge", body).await;
     assert!(change.warnings.is_empty(), "{change:?}");
@@ -194,14 +194,14 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     let page = shop.backend.get(&shop.at("/orders?search=100&limit=1")).await.ok();
     assert_eq!((&page["orders"][0]["id"], &page["after"]), (&json!("1001"), &json!("1001")), "{page:#}");
     assert_eq!(page["orders"][0]["known"]["lines"], 6, "{page:#}");
-    assert!(!page.to_string().contains("Sample"), "nobody's name or address is in a list: {page:#}");
+    assert!(!page.to_string().contains("Sample"), "a list contains a name or an address: {page:#}");
     let page = shop.backend.get(&shop.at("/orders?after=1001")).await.ok();
     assert_eq!(page, json!({ "orders": [], "after": null }));
     assert!(!fake.uploaded().is_empty(), "Expivi has its configurations");
     let outcomes = order["outcomes"].as_array().expect("outcomes");
     let document = outcomes.iter().find(|said| said["outcome"].to_string().contains("document"));
     let document = document.unwrap_or_else(|| panic!("{order:#}"));
-    // Whoever has the link needs no key; whoever changes it gets nothing.
+    // A document URL needs no key, and a changed one is rejected.
     let link =
         shop.backend.ask("POST", &shop.at(&format!("/outcomes/{}/document-url", document["id"])), &[], "").await.ok();
     let url = link["url"].as_str().expect("a link").to_owned();
@@ -288,13 +288,13 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
     let shown = shop.backend.get(&at).await.ok();
     assert!(shown["reason"]["text"].as_str().is_some_and(|text| text.contains("503")), "{shown:#}");
     assert!(!shown.to_string().contains("Sample Street"), "a journal is shown without bodies: {shown:#}");
-    // Another shop has no such job.
+    // Another shop does not have the job.
     let other = Shop::new().await;
     other.backend.get(&other.at(&format!("/jobs/{id}"))).await.problem(404, "not-found");
     let stolen = other.backend.ask("POST", &other.at(&format!("/jobs/{id}/cancel")), &[], "").await;
     stolen.problem(404, "not-found");
     shop.backend.ask("POST", &format!("{at}/cancel"), &[], "").await.with(204);
-    // Its next run is told, and may tidy up.
+    // Its next run is notified, and may clean up.
     while shop.backend.get(&at).await.ok()["state"] != "cancelled" {
         assert!(began.elapsed() < Duration::from_secs(30), "{:#}", shop.backend.get(&at).await.ok());
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -336,7 +336,7 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
     assert!(shipped.accepted(), "{shipped:?}");
     let order = shop.backend.get(&shop.at("/orders/2001")).await.ok();
     assert!(order["outcomes"].to_string().contains("https://track.example/1"), "{order:#}");
-    // What is ended takes nothing more, and a forged one never did.
+    // A deactivated URL accepts no webhooks, and a forged one never did.
     let addresses = shop.integrator.get(&shop.at("/webhook-urls")).await.ok();
     assert!(!addresses.to_string().contains("/webhooks/"), "an address is shown once: {addresses:#}");
     for address in addresses["addresses"].as_array().expect("a list") {

@@ -1,4 +1,4 @@
-//! Writes by several people and over bad lines: versions, requests that are sent twice, and lists in pages.
+//! Concurrent writes over unreliable connections: versions, repeated requests, and lists in pages.
 
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
         shop.admin.send("PUT", &path, &[("if-match", "*")], &two).await.with(200);
     }
     let stale = [("if-match", "\"stale\"")];
-    // What is answered without a body names what it made, too.
+    // A response without a body names the created resource too.
     let rate = |rate: &str| json!({ "from": "USD", "to": "EUR", "rate": rate });
     let told = |url: &str| json!({ "url": url });
     shop.admin.put(&shop.at("/notification-endpoint"), &told("https://shop.example/0")).await.ok();
@@ -95,11 +95,11 @@ async fn a_request_that_is_sent_twice_is_done_once() {
     // Another body, path or precondition is another request.
     shop.backend.send("POST", &path, &twice, &json!([])).await.problem(422, "idempotency-key");
     shop.backend.send("PUT", &shop.at("/catalog"), &twice, &body).await.problem(422, "idempotency-key");
-    // What a caller may not do has nothing to do with its earlier requests.
+    // A caller's permissions are independent of its earlier requests.
     shop.backend.send("PUT", &shop.at(""), &twice, &body).await.problem(403, "role");
     let conditional = [twice[0], ("if-match", "\"1\"")];
     shop.backend.send("POST", &path, &conditional, &body).await.problem(422, "idempotency-key");
-    // Another caller's is another's.
+    // Another caller's requests are separate.
     assert_eq!(shop.admin.send("POST", &path, &twice, &body).await.ok(), json!({ "removed": 0 }));
     for wrong in ["", &"x".repeat(256)] {
         let headers = [("idempotency-key", wrong)];
@@ -139,7 +139,7 @@ async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
             );
         }
     }
-    // One that shows no secret is as any other.
+    // A response without a secret is stored like any other.
     let moved = json!({ "url": "https://shop.example/moved" });
     let name = format!("{} moved", shop.id);
     for _ in 0..2 {
@@ -215,7 +215,7 @@ async fn what_a_shopper_wrote_is_not_kept_to_be_answered_again() {
     }
 }
 
-/// Everything of a list, two at a time.
+/// Returns all elements of a list, two at a time.
 async fn gathered(client: &Client, path: &str, list: &str) -> Vec<Value> {
     let (mut found, mut next) = (Vec::new(), format!("{path}?limit=2"));
     loop {
@@ -242,7 +242,7 @@ async fn whatever_grows_comes_in_parts() {
     for id in ["b", "a"] {
         shop.admin.put(&format!("/v1/shops/{id}"), &json!({ "currency": "EUR", "scale": 2 })).await.ok();
     }
-    // Nobody listens there.
+    // A URL without a listener.
     let unreachable_url = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
     shop.admin.put(&shop.at("/notification-endpoint"), &unreachable_url).await.ok();
     let cart = shop.cart().await;

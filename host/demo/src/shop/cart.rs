@@ -1,4 +1,4 @@
-//! The cart.
+//! The cart page.
 
 use axum::Form;
 use axum::http::StatusCode;
@@ -14,14 +14,14 @@ pub(super) async fn show(visit: ShopVisit) -> Response {
     page(&visit, &*visit.book().await, &[])
 }
 
-/// The cart, with what is to be said about it.
+/// Draws the cart with its notices.
 pub(super) fn page(visit: &ShopVisit, book: &ShopperData, told: &[String]) -> Response {
     let shop = visit.shop();
     let content = html! {
         h1 { "Cart" }
         @for text in told { p.notice role="alert" { (text) } }
         @match total(&book.cart) {
-            None => p { "Your cart is empty. " a href=(shop.path("")) { "Look at the products" } "." },
+            None => p { "Your cart is empty. " a href=(shop.path("")) { "Browse the products" } "." },
             Some(total) => {
                 ul.lines {
                     @for (line, children) in families(&book.cart) {
@@ -39,7 +39,7 @@ pub(super) fn page(visit: &ShopVisit, book: &ShopperData, told: &[String]) -> Re
     visit.page("Cart", &book.cart, content)
 }
 
-/// A line with its picture, what was chosen, its parts, and its price.
+/// Draws a line with its picture, the shopper's choices, its parts, and its price.
 pub(super) fn summary(shop: &Shop, line: &Line, children: &[&Line]) -> Markup {
     let seen = &line.view;
     html! {
@@ -91,7 +91,7 @@ fn controls(shop: &Shop, line: &Line) -> Markup {
                 input type="hidden" name="key" value=(seen.key);
                 label for=(field) { "Quantity" span.hidden { " of " (seen.title) } }
                 input id=(field) type="number" name="quantity" min="1" max="1000" required value=(seen.quantity);
-                button.second type="submit" { "Change" span.hidden { " the quantity of " (seen.title) } }
+                button.second type="submit" { "Update" span.hidden { " the quantity of " (seen.title) } }
             }
             @if seen.configuration.is_some() {
                 a.edit href={ (shop.path(&format!("products/{}", seen.linked_product))) "?line=" (seen.key) } {

@@ -1,4 +1,4 @@
-//! From the cart to an order: an address, a last look at the cart, and the news to the host.
+//! The checkout: an address, a last check of the cart, and the report to the host.
 
 use axum::Form;
 use axum::http::StatusCode;
@@ -33,7 +33,7 @@ fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, told: &[String
         @for text in told { p.notice role="alert" { (text) } }
         div.columns {
             form.address method="post" {
-                h2 { "Where it is sent" }
+                h2 { "Shipping address" }
                 (field("first_name", "First name", "text", "given-name", &address.first_name))
                 (field("last_name", "Last name", "text", "family-name", &address.last_name))
                 (field("email", "E-mail", "email", "email", &address.email))
@@ -48,11 +48,11 @@ fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, told: &[String
                         }
                     }
                 }
-                p.about { "An address that is made up. Nothing is charged: the shop says on the order's page when it is paid." }
-                p.buttons { button #order type="submit" { "Place the order" } }
+                p.about { "This is a sample address. Nothing is charged: mark the order as paid on its page." }
+                p.buttons { button #order type="submit" { "Place order" } }
             }
-            section aria-label="What is ordered" {
-                h2 { "What is ordered" }
+            section aria-label="Order summary" {
+                h2 { "Order summary" }
                 ul.brief {
                     @for (line, _) in families(&book.cart) {
                         li { (line.view.quantity) " × " (line.view.title) span.amount { (line.view.price.total) } }
@@ -65,7 +65,7 @@ fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, told: &[String
     visit.page("Check out", &book.cart, content)
 }
 
-/// What the host says of a line before it is ordered.
+/// The host's verdict on a line before it is ordered.
 #[derive(Deserialize)]
 struct Check {
     key: String,
@@ -98,10 +98,14 @@ pub(super) async fn order(visit: ShopVisit, Form(address): Form<Address>) -> Res
         match state {
             State::Ok => {}
             State::PriceChanged { previous, new } => {
-                dearer.push(format!("{title} costs {new} now, no longer {previous}. Order again if you agree."));
+                dearer.push(format!(
+                    "The price of {title} changed from {previous} to {new}. Place the order again to accept it."
+                ));
             }
-            State::Unavailable {} => lost.push(format!("{title} cannot be bought now. Please remove it.")),
-            State::MustReconfigure {} => lost.push(format!("{title} must be configured again: edit it, or remove it.")),
+            State::Unavailable {} => lost.push(format!("{title} is not available at the moment. Please remove it.")),
+            State::MustReconfigure {} => {
+                lost.push(format!("{title} needs to be configured again. Please edit or remove it."))
+            }
         }
         update(&mut book.cart, lines);
     }

@@ -1,4 +1,4 @@
-//! The host's HTTP API, as the server of a shop asks it.
+//! A client of the host's HTTP API, as a shop's server uses it.
 
 use std::time::Duration;
 
@@ -8,51 +8,51 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The host ends a request of its own accord before this.
+/// Request timeout, longer than the host's own.
 const PATIENCE: Duration = Duration::from_secs(70);
 
-/// The host, with one of its access keys.
+/// The host's API with one access key.
 #[derive(Clone)]
 pub(crate) struct Host {
-    /// Its address, without a slash at its end.
+    /// The host's URL, without a slash at its end.
     pub(crate) url: String,
     pub(crate) key: String,
 }
 
-/// Why the host did not do it.
+/// Why a request to the host failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HostError {
-    /// It says why.
+    /// The host rejected the request with a problem.
     #[error("{}", .0.detail)]
     Refused(Problem),
-    /// It does not answer, or not as its document says.
-    #[error("the host does not answer: {0}")]
+    /// The host does not respond, or not as its document describes.
+    #[error("the host does not respond: {0}")]
     Unavailable(String),
 }
 
-/// RFC 9457, as far as a shop reads it.
+/// The members of an RFC 9457 problem that a shop reads.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Problem {
-    /// For whoever runs the shop.
+    /// For the operator of the shop.
     pub(crate) detail: String,
     /// For the shopper.
     #[serde(default)]
     pub(crate) shopper: Option<Message>,
 }
 
-/// A text; the host gives its key and parameters too, for shops that word it themselves.
+/// A text. The host sends its key and parameters as well, for shops with their own wording.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Message {
     pub(crate) text: String,
 }
 
 impl HostError {
-    /// What a shopper is told. The rest is the merchant's to mend.
+    /// Returns the text for the shopper. The merchant resolves everything else.
     pub(crate) fn shopper_text(&self) -> String {
-        tracing::warn!(%self, "the host did not do what the shop asked");
+        tracing::warn!(%self, "the host failed a request of the shop");
         match self {
             Self::Refused(Problem { shopper: Some(message), .. }) => message.text.clone(),
-            _ => "This cannot be done now. Please try again later.".to_owned(),
+            _ => "Something went wrong. Please try again later.".to_owned(),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Host {
         read(self.ask(Method::POST, path, Some(body), None).await?)
     }
 
-    /// The same, if what it is about is in this version still.
+    /// Sends a POST request that succeeds only if the resource still has this version.
     pub(crate) async fn post_if<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -104,11 +104,11 @@ impl Host {
         }
         Err(match serde_json::from_slice(&reply.body) {
             Ok(problem) => HostError::Refused(problem),
-            Err(_) => HostError::Unavailable(format!("it answered {}", reply.status)),
+            Err(_) => HostError::Unavailable(format!("it responded with {}", reply.status)),
         })
     }
 }
 
 fn read<T: DeserializeOwned>(answer: Value) -> Result<T, HostError> {
-    serde_json::from_value(answer).map_err(|error| HostError::Unavailable(format!("its answer is another: {error}")))
+    serde_json::from_value(answer).map_err(|error| HostError::Unavailable(format!("its response is invalid: {error}")))
 }

@@ -1,4 +1,4 @@
-//! What every page of a shop has, and what pages load.
+//! The frame of every shop page, and its assets.
 
 use axum::extract::Path;
 use axum::http::header::{
@@ -11,12 +11,12 @@ use maud::{DOCTYPE, Markup, html};
 use super::line::{Line, families};
 use super::{Shop, pictures};
 
-/// A page of a shop. Its configurator's servers are those that the embed data names.
+/// Draws a page of a shop that may load from the configurator servers which the embed data names.
 pub(super) fn page_with(shop: &Shop, title: &str, cart: &[Line], content: Markup, configurator: &[String]) -> Response {
     let count: u32 = families(cart).map(|(line, _)| line.view.quantity).sum();
-    let links = [("", "Products"), ("offers", "Offers"), ("orders", "Orders")];
+    let links = [("", "Products"), ("offers", "Quotes"), ("orders", "Orders")];
     let body = html! {
-        a.skip href="#content" { "To the content" }
+        a.skip href="#content" { "Skip to content" }
         header.top {
             div.inside {
                 a.name href=(shop.path("")) { (shop.title) }
@@ -29,26 +29,26 @@ pub(super) fn page_with(shop: &Shop, title: &str, cart: &[Line], content: Markup
         main #content.inside { (content) }
         footer {
             p.inside {
-                strong { "This shop is a sample." } " Its configurators are drawn by a stand-in of Cartwright's for " (shop.vendor)
+                strong { "This is a sample shop." } " Its configurators are drawn by a stand-in of Cartwright's for " (shop.vendor)
                 ", not by " (shop.vendor) "'s own viewer. Nothing is sold, and nothing leaves this machine. "
-                a href="/" { "Both shops" } " · " a href={ (shop.host.url) "/admin" } { "The host's pages" }
+                a href="/" { "Both shops" } " · " a href={ (shop.host.url) "/admin" } { "Cartwright admin" }
             }
         }
     };
     document(&format!("{title} · {}", shop.title), body, &[std::slice::from_ref(&shop.host.url), configurator].concat())
 }
 
-/// A page without a configurator.
+/// Draws a page without a configurator.
 pub(super) fn page(shop: &Shop, title: &str, cart: &[Line], content: Markup) -> Response {
     page_with(shop, title, cart, content, &[])
 }
 
-/// Both shops.
+/// Draws the list of both shops.
 pub(super) fn index(shops: &[Shop]) -> Response {
     let body = html! {
         main.inside {
             h1 { "Two shops" }
-            p.about { "Each is a platform of its own that speaks to one Cartwright host over HTTP." }
+            p.about { "Each shop is its own platform. Both use the same Cartwright host over HTTP." }
             ul.products {
                 @for shop in shops {
                     li { a.card href=(shop.path("")) {
@@ -72,7 +72,7 @@ fn document(title: &str, body: Markup, others: &[String]) -> Response {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) }
                 link rel="stylesheet" href="/assets/shop.css";
-                // Before the shop's own, which uses it.
+                // Must load before the shop's own script, which uses it.
                 @if let Some(host) = others.first() { script src={ (host) "/cartwright.js" } defer {} }
                 script src="/assets/shop.js" defer {}
             }
@@ -90,7 +90,8 @@ fn document(title: &str, body: Markup, others: &[String]) -> Response {
     response
 }
 
-/// This shop's own files, and these servers'; nothing inline. What is no origin would end the directive, and is left out.
+/// Returns the content security policy: the shop's own files and those of `others`, nothing inline. Texts that are not
+/// origins are omitted, because they would end the directive.
 fn policy(others: &[String]) -> String {
     let is_origin = |text: &&String| text.contains("://") && !text.contains([' ', ';', ',', '\'', '"']);
     let others: Vec<&str> = others.iter().filter(is_origin).map(String::as_str).collect();

@@ -1,4 +1,5 @@
-//! A cart's lines as the host gives them. A shop keeps them whole and gives them back as they are; it reads what its pages show.
+//! Cart lines as the host returns them. A shop stores them whole and sends them back unchanged; it reads only what its
+//! pages show.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,7 +25,7 @@ impl std::fmt::Display for Money {
     }
 }
 
-/// A line, whole.
+/// A complete line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub(crate) struct Line {
@@ -32,7 +33,7 @@ pub(crate) struct Line {
     pub(crate) view: LineView,
 }
 
-/// What a page shows of a line.
+/// The part of a line that a page shows.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct LineView {
     pub(crate) key: String,
@@ -47,7 +48,7 @@ pub(crate) struct LineView {
     pub(crate) unconfirmed: Option<UnverifiedLine>,
 }
 
-/// Something that the shopper chose.
+/// A choice of the shopper.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Part {
     pub(crate) name: String,
@@ -61,7 +62,7 @@ pub(crate) struct Price {
     pub(crate) included_in_parent: bool,
 }
 
-/// What no server confirmed.
+/// The data of a line that no server vouches for.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct UnverifiedLine {
     pub(crate) reason: super::client::Message,
@@ -82,13 +83,13 @@ impl From<Line> for Value {
     }
 }
 
-/// What is to happen to a cart: all of it.
+/// All operations of one change of a cart.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Change {
     pub(crate) operations: Vec<Operation>,
 }
 
-/// One change, as the API's document says.
+/// One operation, as the API's document describes it.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 pub(crate) enum Operation {
@@ -112,7 +113,7 @@ pub(crate) enum Operation {
 }
 
 impl Change {
-    /// Does it; gives the lines that an offer is asked for.
+    /// Applies the change, and returns the lines that a quote is requested for.
     pub(crate) fn apply(self, cart: &mut Vec<Line>) -> Vec<Line> {
         let mut asked = Vec::new();
         for operation in self.operations {
@@ -133,7 +134,7 @@ impl Change {
     }
 }
 
-/// Puts lines in the place of those with their keys.
+/// Replaces lines by new ones with the same keys.
 pub(crate) fn update(cart: &mut [Line], lines: Vec<Line>) {
     for new in lines {
         if let Some(old) = cart.iter_mut().find(|old| old.view.key == new.view.key) {
@@ -142,14 +143,14 @@ pub(crate) fn update(cart: &mut [Line], lines: Vec<Line>) {
     }
 }
 
-/// The lines that stand by themselves, each with its children.
+/// Returns the top-level lines, each with its children.
 pub(crate) fn families(lines: &[Line]) -> impl Iterator<Item = (&Line, Vec<&Line>)> {
     let children =
         |line: &Line| lines.iter().filter(|child| child.view.parent.as_ref() == Some(&line.view.key)).collect();
     lines.iter().filter(|line| line.view.parent.is_none()).map(move |line| (line, children(line)))
 }
 
-/// What all of it costs; none for no lines.
+/// Returns the total, or `None` without lines.
 pub(crate) fn total(lines: &[Line]) -> Option<Money> {
     let amounts = lines.iter().filter(|line| !line.view.price.included_in_parent).map(|line| &line.view.price.total);
     amounts.cloned().reduce(|sum, next| Money { minor: sum.minor + next.minor, ..sum })

@@ -1,5 +1,5 @@
-//! Two small shops, as platforms that speak HTTP: their servers ask the host with a `backend` key, their pages with a `storefront`
-//! key and `cartwright.js`, and nothing of them reaches into the host. What they keep is in memory.
+//! Two small shops, as platforms that use HTTP: their servers call the host with a `backend` key, their pages with a
+//! `storefront` key and `cartwright.js`. They share no code or state with the host, and store their data in memory.
 
 mod cart;
 mod checkout;
@@ -32,23 +32,24 @@ use super::shops::random_key;
 
 pub(crate) use self::setup::open;
 
-/// Names a shopper. Cookies know no ports: it must not be called as another server's of this machine.
+/// The name of the cookie that identifies a shopper. Cookies are shared by all ports of a machine, so the name must be
+/// unique.
 const COOKIE: &str = "cartwright_demo_shopper";
 
-/// A configuration holds a picture.
+/// Large enough for a configuration with its picture.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
-/// Everything that the shops' server has.
+/// The state of the shops' server.
 #[derive(Clone)]
 pub(crate) struct Platform(Arc<ShopState>);
 
-/// By shop and shopper.
+/// The data of each shopper, by shop and shopper.
 type ShopperStore = HashMap<(String, String), Arc<tokio::sync::Mutex<ShopperData>>>;
 
 struct ShopState {
     shops: Vec<Shop>,
     books: Mutex<ShopperStore>,
-    /// The number of the order or quotation that was the last.
+    /// The last number given to an order or a quote.
     last_number: AtomicU64,
 }
 
@@ -64,21 +65,21 @@ impl Platform {
 
 /// A shop.
 pub(crate) struct Shop {
-    /// The host's id of it, and its part of each address.
+    /// The host's id of the shop, and its segment of each path.
     id: &'static str,
     title: &'static str,
-    /// Who makes its configurators.
+    /// The vendor of its configurators.
     vendor: &'static str,
     about: &'static str,
     currency: &'static str,
     products: Vec<Product>,
-    /// The host, for the server.
+    /// The host's API with the server's key.
     host: Host,
-    /// The key that stands in the pages.
+    /// The key that the pages contain.
     storefront: String,
 }
 
-/// Something that can be configured.
+/// A configurable product.
 struct Product {
     id: &'static str,
     title: &'static str,
@@ -86,11 +87,11 @@ struct Product {
     from: Money,
 }
 
-/// What a shop keeps of a shopper.
+/// The data of a shopper in a shop.
 #[derive(Default)]
 struct ShopperData {
     cart: Vec<Line>,
-    /// The quotations that were asked for, by the ids that the shop gave them.
+    /// The requested quotes, by the ids that the shop gave them.
     quotes: Vec<String>,
     orders: Vec<orders::Order>,
 }
@@ -100,7 +101,7 @@ impl Shop {
         format!("/{}/{rest}", self.id)
     }
 
-    /// An address of the host's about this shop.
+    /// Returns the URL of a resource of this shop at the host.
     fn at(&self, rest: &str) -> String {
         format!("/v1/shops/{}/{rest}", self.id)
     }
@@ -110,7 +111,7 @@ impl Shop {
     }
 }
 
-/// A shopper in a shop.
+/// A shopper's visit to a shop.
 struct ShopVisit {
     platform: Platform,
     at: usize,
@@ -122,7 +123,8 @@ impl ShopVisit {
         &self.platform.0.shops[self.at]
     }
 
-    /// Held while the host is asked, so that two pages of one shopper lose nothing of each other's.
+    /// Locks the shopper's data. Held during requests to the host, so that two pages of one shopper do not overwrite
+    /// each other's changes.
     async fn book(&self) -> tokio::sync::OwnedMutexGuard<ShopperData> {
         let book = match &self.shopper {
             None => Arc::default(),
@@ -134,14 +136,14 @@ impl ShopVisit {
         book.lock_owned().await
     }
 
-    /// A page of the shop.
+    /// Draws a page of the shop.
     fn page(&self, title: &str, cart: &[Line], content: Markup) -> Response {
         layout::page(self.shop(), title, cart, content)
     }
 
     fn not_found(&self, what: &str) -> Response {
-        let content = maud::html! { h1 { "Not here" } p { (what) } };
-        (StatusCode::NOT_FOUND, self.page("Not here", &[], content)).into_response()
+        let content = maud::html! { h1 { "Page not found" } p { (what) } };
+        (StatusCode::NOT_FOUND, self.page("Page not found", &[], content)).into_response()
     }
 
     fn redirect(&self, rest: &str) -> Redirect {
@@ -162,7 +164,7 @@ impl FromRequestParts<Platform> for ShopVisit {
     }
 }
 
-/// Everything that the shops serve.
+/// Returns the routes of both shops.
 pub(crate) fn router(platform: Platform) -> Router {
     Router::new()
         .route("/", get(index))
@@ -191,18 +193,18 @@ async fn index(State(platform): State<Platform>) -> Response {
     layout::index(&platform.0.shops)
 }
 
-/// Another site's page may not order here.
+/// Rejects forms of other sites.
 async fn own_pages_only(request: Request, next: Next) -> Response {
     let from = request.headers().get("sec-fetch-site").and_then(|from| from.to_str().ok());
     match (request.method(), from) {
         (&Method::POST, Some(from)) if from != "same-origin" => {
-            (StatusCode::FORBIDDEN, "This is done from the shop's own pages.\n").into_response()
+            (StatusCode::FORBIDDEN, "This request must come from the shop's own pages.\n").into_response()
         }
         _ => next.run(request).await,
     }
 }
 
-/// Gives who comes for the first time a name that cannot be guessed.
+/// Gives a new shopper an unguessable id.
 async fn named(jar: CookieJar, request: Request, next: Next) -> Response {
     if jar.get(COOKIE).is_some() {
         return next.run(request).await;
@@ -212,7 +214,7 @@ async fn named(jar: CookieJar, request: Request, next: Next) -> Response {
     (jar.add(cookie), next.run(request).await).into_response()
 }
 
-/// The words of a path, beside the shop's.
+/// The parameters of a path, besides the shop.
 type Named = Path<HashMap<String, String>>;
 
 fn word<'a>(path: &'a HashMap<String, String>, name: &str) -> &'a str {

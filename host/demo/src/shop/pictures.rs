@@ -9,7 +9,8 @@ const JEWEL: &str = r##"<path d="M34 16 C50 78 84 92 96 96 M166 16 C150 78 116 9
 const PENDANT: &str = r##"<path d="M34 16 C50 78 84 88 96 92 M166 16 C150 78 116 88 104 92" fill="none" stroke="#b9c0ca" stroke-width="3" stroke-dasharray="2 5" stroke-linecap="round"/><path d="M100 176 C44 138 50 98 80 98 C92 98 98 106 100 113 C102 106 108 98 120 98 C150 98 156 138 100 176 Z" fill="#d99a86"/>"##;
 const BOX: &str = r##"<path d="M40 66 L100 36 L160 66 V138 L100 168 L40 138 Z" fill="#dde3ea" stroke="#a9b3c0" stroke-width="3" stroke-linejoin="round"/><path d="M40 66 L100 96 L160 66 M100 96 V168" fill="none" stroke="#a9b3c0" stroke-width="3"/>"##;
 
-/// A product's drawing; a box for one that has none. It says nothing that stands not beside it in words.
+/// Returns the drawing of a product, or a box if it has none. Drawings are decorative: the text beside them says the
+/// same.
 pub(super) fn of(product: &str) -> Markup {
     let drawing = match product {
         "ring" => RING,

@@ -1,4 +1,4 @@
-//! Products, and the page on which one is configured.
+//! The list of products, and the page that configures one.
 
 use axum::Json;
 use axum::extract::{Path, Query};
@@ -31,7 +31,7 @@ pub(super) async fn list(visit: ShopVisit) -> Response {
     visit.page("Products", &visit.book().await.cart, content)
 }
 
-/// The line that is configured again.
+/// The line to configure again.
 #[derive(Deserialize)]
 pub(super) struct EditLine {
     line: Option<String>,
@@ -50,21 +50,21 @@ pub(super) async fn show(visit: ShopVisit, Path(path): Named, Query(EditLine { l
     };
     let book = visit.book().await;
     let line = line.and_then(|key| book.cart.iter().find(|line| line.view.key == key));
-    // The page asks for itself, with the key that everybody may read. Which servers it may load from must stand in its header before; a line's vendor may be another than the
-    // product's is now.
+    // The page loads its embed data itself, with the public key. The server needs the origins before, for the page's
+    // header. A line's vendor may differ from the product's current one.
     let at = shop.at(&format!("products/{}/embed-data", product.id));
     let mut embed = shop.host.post::<Embed>(&at, &json!({ "reopen": line })).await;
     if embed.is_err() && line.is_some() {
-        // Where the line cannot be opened again, the page begins anew.
+        // A line that cannot be opened again starts a new configuration.
         embed = shop.host.post(&at, &json!({})).await;
     }
     let origins = embed.map(|embed| embed.csp_origins).unwrap_or_else(|error| {
-        tracing::warn!(%error, "a page is without its configurator");
+        tracing::warn!(%error, "a product page has no configurator");
         Vec::new()
     });
     let reopen = line.and_then(|line| serde_json::to_string(line).ok());
     let content = html! {
-        nav.crumbs aria-label="Where you are" { a href=(shop.path("")) { "Products" } " › " (product.title) }
+        nav.crumbs aria-label="Breadcrumb" { a href=(shop.path("")) { "Products" } " › " (product.title) }
         div #configure.configure data-host=(shop.host.url) data-shop=(shop.id) data-product=(product.id)
             data-key=(shop.storefront) data-currency=(shop.currency) data-reopen=[reopen]
             data-line=[line.map(|line| &line.view.key)] {
@@ -83,7 +83,7 @@ pub(super) async fn show(visit: ShopVisit, Path(path): Named, Query(EditLine { l
                 }
                 p.buttons {
                     button #add type="button" disabled { @if line.is_some() { "Save changes" } @else { "Add to cart" } }
-                    @if line.is_none() { button #offer.second type="button" disabled { "Ask for an offer" } }
+                    @if line.is_none() { button #offer.second type="button" disabled { "Request a quote" } }
                 }
                 p #said.said role="status" {}
             }
@@ -92,15 +92,15 @@ pub(super) async fn show(visit: ShopVisit, Path(path): Named, Query(EditLine { l
     layout::page_with(shop, product.title, &book.cart, content, &origins)
 }
 
-/// What the page sends when the shopper has chosen.
+/// What the page submits when the shopper has finished.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfiguredProduct {
-    /// As the configurator saved it, byte for byte.
+    /// The bytes that the configurator saved.
     configuration: String,
     quantity: u32,
     wish: Action,
-    /// The line whose place it takes.
+    /// The line to replace.
     line: Option<String>,
 }
 
@@ -111,7 +111,7 @@ enum Action {
     QuoteOffer,
 }
 
-/// Puts a configuration into the cart, or into the place of a line, or asks for an offer; says where to go on.
+/// Adds a configuration to the cart, replaces a line with it, or requests a quote, and returns the next page.
 pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Json<ConfiguredProduct>) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;

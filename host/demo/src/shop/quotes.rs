@@ -1,4 +1,4 @@
-//! Offers: what was asked for, what the merchant offers, and taking it.
+//! Quotes: requests, the merchant's offers, and accepting them.
 
 use axum::Form;
 use axum::extract::Path;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::line::{Change, Line, Money, families};
 use super::{Named, Shop, ShopVisit, cart, word};
 
-/// A quotation, as far as the shop shows it.
+/// A quote, as far as the shop shows it.
 #[derive(Deserialize)]
 struct Quote {
     id: String,
@@ -40,12 +40,12 @@ async fn page(visit: &ShopVisit, message: Option<String>) -> Response {
         quotes.push(shop.host.get::<Quote>(&shop.at(&format!("quotes/{id}"))).await);
     }
     let content = html! {
-        h1 { "Offers" }
+        h1 { "Quotes" }
         @if let Some(message) = &message { p.notice role="alert" { (message) } }
         @if quotes.is_empty() {
-            p { "You have not asked for an offer yet. Configure a " a href=(shop.path("")) { "product" } " and ask for one there." }
+            p { "You have not requested a quote yet. Configure a " a href=(shop.path("")) { "product" } " and request one there." }
         } @else {
-            p.about { "You asked for these. The merchant answers with a price, on the host's page of quotations." }
+            p.about { "Your quote requests. The merchant enters a price on the host's page of quotes." }
         }
         @for quote in &quotes {
             @match quote {
@@ -55,27 +55,27 @@ async fn page(visit: &ShopVisit, message: Option<String>) -> Response {
         }
     };
     let status = if message.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    (status, visit.page("Offers", &book.cart, content)).into_response()
+    (status, visit.page("Quotes", &book.cart, content)).into_response()
 }
 
 fn quote_card(shop: &Shop, quote: &Quote) -> Markup {
     let said = match quote.state.as_str() {
-        "requested" => "Asked for",
-        "offered" => "Offered to you",
+        "requested" => "Requested",
+        "offered" => "Offered",
         "accepted" => "Accepted",
-        "expired" => "The offer has ended",
-        _ => "Nothing comes of it",
+        "expired" => "Expired",
+        _ => "Declined",
     };
     let offered = |line: &Line| quote.prices.iter().find(|price| price.key == line.view.key);
     html! {
-        section.offer aria-label={ "Quotation " (quote.id) } {
+        section.offer aria-label={ "Quote " (quote.id) } {
             h2 { (quote.id) ": " (said) @if let Some(until) = &quote.until { ", until " time datetime=(until) { (until) } } }
             ul.lines {
                 @for (line, children) in families(&quote.lines) {
                     li.line {
                         (cart::summary(shop, line, &children))
                         p.state {
-                            "Asked for " (line.view.quantity)
+                            "Requested " (line.view.quantity)
                             @if let Some(offer) = offered(line) { ". Our price: " strong { (offer.unit) } " each" }
                         }
                     }
@@ -85,11 +85,11 @@ fn quote_card(shop: &Shop, quote: &Quote) -> Markup {
                 div.controls {
                     form method="post" action=(shop.path(&format!("offers/{}/accept", quote.id))) {
                         input type="hidden" name="version" value=(quote.version);
-                        button.accept type="submit" { "Take the offer" span.hidden { " " (quote.id) } }
+                        button.accept type="submit" { "Accept offer" span.hidden { " " (quote.id) } }
                     }
                     form method="post" action=(shop.path(&format!("offers/{}/withdraw", quote.id))) {
                         input type="hidden" name="version" value=(quote.version);
-                        button.second type="submit" { "No, thanks" span.hidden { ", not " (quote.id) } }
+                        button.second type="submit" { "Decline" span.hidden { " " (quote.id) } }
                     }
                 }
             }
@@ -97,13 +97,13 @@ fn quote_card(shop: &Shop, quote: &Quote) -> Markup {
     }
 }
 
-/// The version of the offer that the shopper saw: another price is another offer.
+/// The version of the offer that the shopper saw, so that a changed offer is not accepted by mistake.
 #[derive(Deserialize)]
 pub(super) struct OfferVersion {
     version: u64,
 }
 
-/// Takes an offer into the cart, or says no to it.
+/// Accepts an offer into the cart, or declines it.
 pub(super) async fn respond(
     visit: ShopVisit,
     Path(path): Named,
@@ -114,7 +114,7 @@ pub(super) async fn respond(
     let done = {
         let mut book = visit.book().await;
         if !book.quotes.iter().any(|asked| asked == id) {
-            return visit.not_found("You did not ask for this.");
+            return visit.not_found("There is no such quote.");
         }
         let at = shop.at(&format!("quotes/{id}/{step}"));
         match step {

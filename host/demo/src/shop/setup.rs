@@ -1,4 +1,5 @@
-//! Opening the shops: what an integrator does in the admin pages, done over HTTP, and a key each for server and pages.
+//! Set-up of the shops: does over HTTP what an integrator does in the admin pages, and creates a key each for server
+//! and pages.
 
 use std::net::SocketAddr;
 
@@ -15,21 +16,21 @@ use crate::shops;
 
 const CURRENCY: &str = "EUR";
 
-/// What a shop is like before it is open.
+/// The definition of a shop.
 struct Plan {
     id: &'static str,
     title: &'static str,
     vendor: &'static str,
     about: &'static str,
-    /// Configurable: id, title, text.
+    /// Configurable products: id, title, text.
     products: &'static [(&'static str, &'static str, &'static str)],
-    /// Sold as parts of those.
+    /// Products that are sold as parts of those.
     parts: &'static [&'static str],
     account: AccountSetup,
     links: Value,
 }
 
-/// Sets both shops up at the host; gives them with what to open.
+/// Sets both shops up at the host, and returns them with Twikit's webhook URLs.
 pub(crate) async fn open(
     host_url: &str,
     admin: &str,
@@ -46,7 +47,7 @@ pub(crate) async fn open(
             about: "Rings, shirts and wardrobes, each made as you like it.",
             products: &[
                 ("ring", "Engraved ring", "Silver or gold, with your own words inside."),
-                ("shirt", "Shirt", "In two colours, cut in two sizes."),
+                ("shirt", "Shirt", "In two colors, cut in two sizes."),
                 ("wardrobe", "Wardrobe", "Built from panels: choose finish, height and doors."),
             ],
             parts: &["panel", "hinge", "screw"],
@@ -75,9 +76,9 @@ pub(crate) async fn open(
     let mut opened = Vec::new();
     for plan in plans {
         let id = plan.id;
-        opened.push(set_up(&admin, plan, at).await.with_context(|| format!("the shop {id} cannot be set up"))?);
+        opened.push(set_up(&admin, plan, at).await.with_context(|| format!("cannot set up the shop {id}"))?);
     }
-    twikit.set_webhooks(webhooks(&admin).await.context("Twikit is not given its addresses")?);
+    twikit.set_webhooks(webhooks(&admin).await.context("cannot create Twikit's webhook URLs")?);
     let urls = opened
         .iter()
         .map(|shop| (format!("{}, a shop with {}", shop.title, shop.vendor), format!("http://{at}/{}/", shop.id)));
@@ -103,7 +104,7 @@ async fn set_up(admin: &Host, plan: Plan, at: SocketAddr) -> anyhow::Result<Shop
     let variants: Vec<Value> = shops::VARIANTS.iter().filter(|(_, product, ..)| sold(product)).map(variant).collect();
     admin.put(&path("/catalog"), &json!({ "variants": variants, "replace_all": true })).await?;
     admin.put(&path("/product-links"), &links).await?;
-    // As a browser may spell it.
+    // A browser may use either name of the address.
     let origins = json!([format!("http://{at}"), format!("http://localhost:{}", at.port())]);
     admin.put(&path("/origins"), &origins).await?;
 
@@ -142,7 +143,7 @@ async fn make_key(admin: &Host, role: &str, shop: &str) -> anyhow::Result<String
     Ok(made["key"].as_str().context("no key was made")?.to_owned())
 }
 
-/// Where Twikit asks and tells: addresses that the host made.
+/// Creates the webhook URLs for Twikit.
 async fn webhooks(admin: &Host) -> anyhow::Result<Webhooks> {
     let made = async |endpoint: &str| -> anyhow::Result<Option<String>> {
         let body = json!({ "account": "twikit", "endpoint": endpoint });

@@ -12,7 +12,7 @@ impl Demo<'_> {
         steps.chapter("A cart at lumen, configured with Expivi")?;
         let mut cart = Vec::new();
         let price: serde_json::Value = serde_json::from_str(samples::EXPIVI_SIMPLE)?;
-        let expected = self.expivi.expected_price(&price[0], None).context("the fake knows no price")?;
+        let expected = self.expivi.expected_price(&price[0], None).context("the fake has no price")?;
         cart = steps
             .step("a simple line, priced by Expivi", async {
                 let change =
@@ -26,7 +26,7 @@ impl Demo<'_> {
             })
             .await?;
         cart = steps
-            .step("the same again makes two of it", async {
+            .step("adding the same product again doubles its quantity", async {
                 let change =
                     self.host.add_to_cart(&self.lumen, self.add("ring", samples::EXPIVI_SIMPLE, 1, &cart)).await?;
                 let mut cart = cart.clone();
@@ -66,7 +66,7 @@ impl Demo<'_> {
             .step("an edit keeps quantity and place", async {
                 let mut other: serde_json::Value =
                     serde_json::from_str(&samples::EXPIVI_SIMPLE.replace("Bob", "Alice"))?;
-                // What has no uuid cannot be uploaded and printed.
+                // A product without a uuid cannot be uploaded and printed.
                 other[0]["uuid"] = "3f2b8c1d-7a4e-4b60-9d15-6e8f0a2c1001".into();
                 let other = other.to_string();
                 let change =
@@ -83,12 +83,12 @@ impl Demo<'_> {
                 let wrong = self.add("ring", samples::EXPIVI_VARIATION, 1, &cart);
                 match self.host.edit_line(&self.lumen, &cart[0].key, None, wrong).await {
                     Err(error) => Ok(((), error.to_string())),
-                    Ok(change) => bail!("another product was taken: {}", describe(&change)),
+                    Ok(change) => bail!("another product was accepted: {}", describe(&change)),
                 }
             })
             .await?;
         steps
-            .step("a quotation is asked for", async {
+            .step("a quote is requested", async {
                 let change =
                     self.host.request_quote(&self.lumen, self.add("ring", samples::EXPIVI_SIMPLE, 50, &cart)).await?;
                 ensure!(matches!(change.operations[..], [CartOperation::RequestQuote { .. }]), "{change:?}");
@@ -97,12 +97,12 @@ impl Demo<'_> {
             .await?;
         steps.step("the cart checks out", self.checked(&self.lumen, &cart)).await?;
         steps
-            .step("a price that a browser changed is seen", async {
+            .step("a price changed by the browser is detected", async {
                 let mut forged = cart.clone();
                 forged[0].price.total.minor = 1;
                 let checks = self.host.check_cart(&self.lumen, &forged, &self.visitor).await?;
                 match &checks[0].state {
-                    LineState::MustReconfigure { reason } => Ok(((), format!("it cannot be ordered: {reason}"))),
+                    LineState::MustReconfigure { reason } => Ok(((), format!("the line cannot be ordered: {reason}"))),
                     other => bail!("{other:?}"),
                 }
             })

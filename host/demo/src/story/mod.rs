@@ -1,4 +1,4 @@
-//! The story of the demo: two vendors, and then a file for each chapter.
+//! The story of the demo: the two vendors, and one file for each chapter.
 
 mod expivi_cart;
 mod orders;
@@ -75,9 +75,9 @@ pub(crate) async fn play(steps: &mut Steps, stored: &StoredDemo) -> anyhow::Resu
 
 struct Demo<'a> {
     host: Arc<Cartwright>,
-    /// Sells with Expivi.
+    /// The shop that sells with Expivi.
     lumen: ShopId,
-    /// Sells with Twikit.
+    /// The shop that sells with Twikit.
     gems: ShopId,
     expivi_account: AccountId,
     twikit_account: AccountId,
@@ -103,7 +103,7 @@ fn describe(change: &CartChange) -> String {
             CartOperation::Replace { lines: new, .. } => format!("replaced by {}", lines(new)),
             CartOperation::Update { lines: new } => format!("now {}", lines(new)),
             CartOperation::Remove { keys } => format!("removed {} lines", keys.len()),
-            CartOperation::RequestQuote { lines: asked } => format!("asked for an offer for {}", lines(asked)),
+            CartOperation::RequestQuote { lines: asked } => format!("requested a quote for {}", lines(asked)),
         })
         .collect();
     if operations.is_empty() { "nothing changed".to_owned() } else { operations.join(", ") }
@@ -128,6 +128,6 @@ impl Demo<'_> {
         for check in &checks {
             ensure!(check.state == LineState::Ok, "{}: {:?}", check.key, check.state);
         }
-        Ok(((), format!("{} lines can be ordered as they are", checks.len())))
+        Ok(((), format!("{} lines can be ordered unchanged", checks.len())))
     }
 }

@@ -1,4 +1,4 @@
-//! Orders are paid; the process that hands them to the vendors is killed in the middle, and another goes on.
+//! Orders are paid; the process that hands them to the vendors is killed, and another process continues.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,11 +15,11 @@ use crate::node::{LEASE, Node};
 use crate::serve::{self, Addresses};
 use crate::{Steps, shops};
 
-/// The order of lumen's.
+/// The order at lumen.
 const WARDROBES: &str = "1001";
-/// The order of gems'.
+/// The order at gems.
 const JEWELS: &str = "2001";
-/// Longer than a node lives before it is killed.
+/// Longer than the node runs before it is killed.
 const SLOW_RESPONSE: Duration = Duration::from_secs(60);
 
 impl Demo<'_> {
@@ -45,15 +45,13 @@ impl Demo<'_> {
                 .await?;
         }
         steps.step("a node is killed while both orders are out", self.kill_node()).await?;
-        steps.step("another node goes on where it stood", self.second_node_continues()).await?;
+        steps.step("another node continues where the first stopped", self.second_node_continues()).await?;
         steps.step("Twikit has the order once, verified", self.check_verified()).await?;
         steps.step("Expivi has the configurations, its print files are stored", self.check_print_file()).await?;
+        steps.step("a print file is fetched at a signed URL that expires", self.check_document(&served)).await?;
+        steps.step("Twikit reports that it is printed and shipped", self.check_produced()).await?;
         steps
-            .step("a print file is fetched by a link that is signed and expires", self.check_document(&served))
-            .await?;
-        steps.step("Twikit says that it is printed and shipped", self.check_produced()).await?;
-        steps
-            .step("a webhook about nobody's order is refused", async {
+            .step("a webhook about an unknown order is rejected", async {
                 let forged = json!({ "identifier": "demo:gems:9999", "url": "", "success": true, "error": "" });
                 let delivery = self.twikit.send(Webhook::ProductionCompleted, &forged).await;
                 ensure!(!delivery.accepted(), "{delivery:?}");
@@ -75,28 +73,28 @@ impl Demo<'_> {
         };
         let recorded =
             self.stored.store.orders().report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
-        let RecordOutcome::New { jobs } = &recorded else { anyhow::bail!("it was reported before") };
+        let RecordOutcome::New { jobs } = &recorded else { anyhow::bail!("the order was already reported") };
         let filter = JobFilter { shop: Some(shop.clone()), ..JobFilter::default() };
         let kinds: Vec<String> =
             self.stored.store.jobs().list(&filter, u32::MAX).await?.into_iter().map(|job| job.kind).collect();
         ensure!(jobs.len() == 2 && kinds == ["paid", "released"], "{jobs:?} {kinds:?}");
         let again =
             self.stored.store.orders().report(&self.host, shop, &event, &sold, "demo", SystemTime::now()).await?;
-        ensure!(again == RecordOutcome::AlreadyRecorded, "it was taken twice: {again:?}");
+        ensure!(again == RecordOutcome::AlreadyRecorded, "the order was accepted twice: {again:?}");
         let held = event.order.lines.iter().filter(|line| !line.released).count();
         let what = format!("{} is {}", event.order.reference, kinds.join(" and "));
         let lines = event.order.lines.len();
-        Ok(((), format!("{what}, {held} of {lines} lines held for the merchant; reported again, nothing follows")))
+        Ok(((), format!("{what}, {held} of {lines} lines on hold for the merchant; a repeated report has no effect")))
     }
 
-    /// The account's job that hands the order on.
+    /// Returns the state of the account's job.
     async fn state(&self, shop: &ShopId, account: &AccountId) -> anyhow::Result<JobState> {
         let filter = JobFilter { shop: Some(shop.clone()), account: Some(account.clone()), ..JobFilter::default() };
         let jobs = self.stored.store.jobs().list(&filter, u32::MAX).await?;
-        Ok(jobs.iter().find(|job| job.kind == "released").context("there is no such job")?.state)
+        Ok(jobs.iter().find(|job| job.kind == "released").context("job not found")?.state)
     }
 
-    /// Kills a node when Twikit has the order and has not answered, and Expivi's print files are waited for.
+    /// Kills a node after Twikit has received the order and before it responds, while Expivi prepares the print files.
     async fn kill_node(&self) -> anyhow::Result<((), String)> {
         let orders = self.orders_path();
         self.twikit.faults().only_on(Some(&orders));
@@ -111,12 +109,12 @@ impl Demo<'_> {
         })
         .await?;
         let status = node.kill()?;
-        ensure!(!status.success(), "it ended well: {status}");
+        ensure!(!status.success(), "the process ended successfully: {status}");
         self.twikit.faults().clear();
         let answered: Vec<Reply> =
             self.twikit.record().on_path(&orders).into_iter().map(|request| request.reply).collect();
         ensure!(answered == [Reply::Pending], "{answered:?}");
-        Ok(((), format!("process {id}, {status}: Twikit had made the order and not answered, Expivi was printing")))
+        Ok(((), format!("process {id}, {status}: Twikit had created the order and not responded, Expivi was printing")))
     }
 
     async fn second_node_continues(&self) -> anyhow::Result<((), String)> {
@@ -127,7 +125,7 @@ impl Demo<'_> {
         Ok((
             (),
             format!(
-                "{} jobs are done; it waited {} s for the dead one's leases, and its clock was wound over Expivi's polling",
+                "{} jobs are done; it waited {} s for the dead node's leases, and its clock skipped Expivi's polling intervals",
                 jobs.len(),
                 LEASE.as_secs()
             ),
@@ -137,7 +135,7 @@ impl Demo<'_> {
     async fn outcomes(&self, shop: &ShopId, order: &str) -> anyhow::Result<Vec<(i64, Outcome)>> {
         let said = self.stored.store.outcomes().list(shop, order).await?;
         let asked: Vec<_> = said.iter().filter(|said| said.needs_attention).collect();
-        ensure!(asked.is_empty(), "a person is asked: {asked:?}");
+        ensure!(asked.is_empty(), "a person must decide: {asked:?}");
         Ok(said.into_iter().map(|said| (said.id, said.outcome)).collect())
     }
 
@@ -160,8 +158,11 @@ impl Demo<'_> {
             Outcome::Note(message) if message.key == "created-earlier" => Some(message.text.clone()),
             _ => None,
         };
-        let earlier = outcomes.iter().find_map(earlier).context("the plugin does not say that it was made before")?;
-        Ok(((), format!("{} was sent twice and asked about once. {earlier}", order.identifier)))
+        let earlier = outcomes
+            .iter()
+            .find_map(earlier)
+            .context("the plugin does not report that Twikit already had the order")?;
+        Ok(((), format!("{} was sent twice and queried once. {earlier}", order.identifier)))
     }
 
     async fn check_print_file(&self) -> anyhow::Result<((), String)> {
@@ -173,7 +174,7 @@ impl Demo<'_> {
         ensure!(uploaded > 0 && files == uploaded && materials > 0, "{uploaded} uploaded: {outcomes:?}");
         let requests = |path: &str| self.expivi.record().on_path(path).len();
         let (asked, polled) = (requests("/api/svg/conversion/request/"), requests("/api/svg/conversion/check/"));
-        ensure!(asked == files && polled > files, "asked for {asked}, polled {polled} times");
+        ensure!(asked == files && polled > files, "requested {asked}, polled {polled} times");
         ensure!(requests("/api/configured_product/bundle") == uploaded, "uploaded again");
         Ok((
             (),
@@ -187,18 +188,18 @@ impl Demo<'_> {
             Outcome::Document(document) => Some((*id, document.name.clone())),
             _ => None,
         };
-        let (id, name) = outcomes.iter().find_map(document).context("there is no document")?;
+        let (id, name) = outcomes.iter().find_map(document).context("the order has no document")?;
         let valid_for = Duration::from_secs(3600);
         let link = self.stored.store.documents().document_url(&self.lumen, id, valid_for, SystemTime::now()).await?;
         let document = client::get(&format!("{}{link}", served.document_base_url), &[]).await?;
         let files = self.expivi.record().on_path("/files/");
-        let at = &files.first().context("no file was fetched from Expivi")?.path;
+        let at = &files.first().context("Expivi served no file")?.path;
         let original = client::get(&format!("{}{at}", self.expivi.base_url()), &[]).await?;
         ensure!(document.status == 200 && document.body == original.body, "{document:?}");
         let longer = link.to_string().replacen("expires=", "expires=9", 1);
         let refused = client::get(&format!("{}{longer}", served.document_base_url), &[]).await?;
         ensure!(refused.status == 403, "{refused:?}");
-        Ok(((), format!("{name}, {} bytes as Expivi made them; with a later end it is refused", document.body.len())))
+        Ok(((), format!("{name}, {} bytes as Expivi made them; rejected with a later expiry", document.body.len())))
     }
 
     async fn check_produced(&self) -> anyhow::Result<((), String)> {

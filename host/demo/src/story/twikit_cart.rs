@@ -12,7 +12,7 @@ impl Demo<'_> {
         steps.chapter("A cart at gems, configured with Twikit")?;
         let saved = self.twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         let cart = steps
-            .step("a configuration that Twikit keeps becomes a line", async {
+            .step("a configuration saved at Twikit becomes a line", async {
                 let add = self.add("jewel", &saved.envelope().to_string(), 2, &[]);
                 let change = self.host.add_to_cart(&self.gems, add).await?;
                 let mut cart = Vec::new();
@@ -31,7 +31,7 @@ impl Demo<'_> {
             })
             .await?;
         steps
-            .step("another SKU than the linked one is refused", async {
+            .step("a SKU other than the linked one is rejected", async {
                 let cheap = self.twikit.save_configuration("diamond-letter-jewel", "TOTEM", 1.0);
                 match self
                     .host
@@ -39,7 +39,7 @@ impl Demo<'_> {
                     .await
                 {
                     Err(error) => Ok(((), error.to_string())),
-                    Ok(change) => bail!("it was taken: {}", describe(&change)),
+                    Ok(change) => bail!("the SKU was accepted: {}", describe(&change)),
                 }
             })
             .await?;

@@ -1,4 +1,4 @@
-//! Two shops set up a vendor each and link their products.
+//! Each of two shops sets up a vendor and links its products.
 
 use anyhow::{bail, ensure};
 use cartwright::{AccountId, ShopId};
@@ -19,7 +19,7 @@ impl Demo<'_> {
             self.host.add_shop(shops::shop(shop)?)?;
         }
         steps
-            .step("a wrong setting is refused beside its field", async {
+            .step("a wrong setting is rejected with its field", async {
                 let mut setup = shops::expivi_account(&self.expivi)?;
                 setup.settings.insert("viewer-tokn".to_owned(), json!("x"));
                 match self.host.set_account(&self.lumen, expivi, setup).await {
@@ -63,17 +63,17 @@ impl Demo<'_> {
             })
             .await?;
         steps
-            .step("both shops are kept", async {
+            .step("both shops are stored", async {
                 for shop in [&self.lumen, &self.gems] {
                     self.stored.keep(&self.host, shop).await?;
                 }
-                let secrets = "an SQLite file in a temporary folder, their secrets sealed with a random key";
+                let secrets = "an SQLite file in a temporary folder, their secrets encrypted with a random key";
                 Ok(((), secrets.to_owned()))
             })
             .await?;
         for (shop, product) in [(&self.lumen, "ring"), (&self.gems, "jewel")] {
             steps
-                .step(&format!("the page of {product} gets what it needs"), async {
+                .step(&format!("the page of {product} gets its embed data"), async {
                     let embed = self.host.embed(shop, product, None, &self.visitor).await?;
                     ensure!(!embed.scripts.is_empty() && !embed.start.paths.is_empty(), "{embed:?}");
                     Ok(((), format!("{} scripts, starts with {}", embed.scripts.len(), embed.start.paths.join(" or "))))

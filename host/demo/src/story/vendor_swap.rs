@@ -1,4 +1,4 @@
-//! A shop changes its vendor.
+//! A shop switches its vendor.
 
 use std::time::Instant;
 
@@ -10,14 +10,14 @@ use super::{Demo, describe};
 use crate::{Steps, shops};
 
 impl Demo<'_> {
-    /// Moves lumen's ring from Expivi to Twikit.
+    /// Switches lumen's ring from Expivi to Twikit.
     pub(super) async fn switch_vendor(
         &self,
         steps: &mut Steps,
         cart: &[CartLine],
         twikit: cartwright::Digest,
     ) -> anyhow::Result<()> {
-        steps.chapter("A shop changes its vendor")?;
+        steps.chapter("A shop switches its vendor")?;
         self.host.set_account(&self.lumen, twikit, shops::twikit_account(&self.twikit)?).await?;
         let mapped = |skus: &[&str]| {
             shops::link(json!({
@@ -25,7 +25,7 @@ impl Demo<'_> {
             }))
         };
         steps
-            .step("a mapping that is not ready says why", async {
+            .step("a mapping that is not ready reports the reasons", async {
                 let readiness = self.host.readiness(&self.lumen, &self.expivi_account, &[mapped(&[])?]).await?;
                 ensure!(!readiness.is_ready(), "{readiness:?}");
                 let reason = readiness.products[0].issues.first().map(|issue| issue.message.text.clone());
@@ -73,6 +73,6 @@ impl Demo<'_> {
                 }
             })
             .await?;
-        steps.step("the cart still checks out", self.checked(&self.lumen, cart)).await
+        steps.step("the cart can still be ordered", self.checked(&self.lumen, cart)).await
     }
 }

@@ -1,4 +1,4 @@
-//! A version is swapped while shoppers go on.
+//! A plugin version is switched while shoppers use it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,27 +13,27 @@ use super::{Demo, describe};
 use crate::Steps;
 
 impl Demo<'_> {
-    /// Swaps Expivi's version back and forth while a shopper adds to the cart.
+    /// Switches Expivi's version back and forth while a shopper adds to the cart.
     pub(super) async fn switch_version(&self, steps: &mut Steps, cart: &[CartLine]) -> anyhow::Result<()> {
-        steps.chapter("A version is swapped while shoppers go on")?;
+        steps.chapter("A version is switched while shoppers use it")?;
         let first = self.host.current_version(&self.lumen, &self.expivi_account)?.digest();
         steps
             .step("a broken version leaves the old one serving", async {
                 let whole = source::bytes("expivi")?;
                 let refused = match self.host.install(&whole[..whole.len() / 2], None).await {
                     Err(error) => error.to_string(),
-                    Ok(_) => bail!("half a component was installed"),
+                    Ok(_) => bail!("a truncated component was installed"),
                 };
                 ensure!(
                     self.host.current_version(&self.lumen, &self.expivi_account)?.digest() == first,
-                    "it was swapped"
+                    "the version was switched"
                 );
                 Ok(((), refused.chars().take(100).collect()))
             })
             .await?;
         let second = steps
             .step("install another version", async {
-                // The same component with a note in it: another digest, the same code.
+                // The same component with an added note: the same code with another digest.
                 let mut bytes = source::bytes("expivi")?;
                 bytes.extend([0, 5, 4, b'd', b'e', b'm', b'o']);
                 let plugin = self.host.install(&bytes, None).await?;
@@ -42,7 +42,7 @@ impl Demo<'_> {
             })
             .await?;
         steps
-            .step("swap and roll back ten times under load", async {
+            .step("switch and roll back ten times under load", async {
                 let stop = Arc::new(AtomicBool::new(false));
                 let (added, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
                 let adding: Vec<_> = (0..2)
@@ -88,7 +88,7 @@ impl Demo<'_> {
             .await?;
         self.host.switch_version(&self.lumen, &self.expivi_account, second, NewHostPolicy::Reject).await?;
         steps
-            .step("old lines go on with the version that made them", async {
+            .step("old lines keep the version that made them", async {
                 let change = self.host.change_quantity(&self.lumen, &cart[0].key, 3, cart, &self.visitor).await?;
                 match &change.operations[..] {
                     [CartOperation::Update { lines }] if lines[0].pin.digest == first => Ok(((), describe(&change))),

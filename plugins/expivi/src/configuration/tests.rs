@@ -15,7 +15,7 @@ fn refused(raw: impl AsRef<[u8]>) -> String {
     path
 }
 
-/// A product with these further members.
+/// Returns a product with these additional members.
 fn product(members: &str) -> String {
     format!(r#"[{{"catalogue_id":1{members}}}]"#)
 }
@@ -243,7 +243,7 @@ fn the_picture_is_named_by_its_bytes_and_never_copied() {
     }
     let escaped = decoded("1", &product(r#","thumbnail":"\/9j\/AA==""#));
     assert!(matches!(escaped.items[0].thumbnail, Some(Thumbnail::InPayload(_))));
-    // However the base64 is spelled: the host reads it.
+    // The spelling of the base64 does not matter: the host decodes it.
     let odd = decoded("1", &product(r#","thumbnail":"\u002f9j\r\n_-%2B","thumbnail_url":"https://a.example/1.png""#));
     assert!(matches!(odd.items[0].thumbnail, Some(Thumbnail::InPayload(_))));
     assert_eq!(odd.warnings, []);
@@ -292,7 +292,7 @@ fn the_state_holds_the_raw_configuration() {
     assert_eq!(decoded("1", &product(r#","configuration":null"#)).items[0].state, "");
 }
 
-/// Everything of an item that its fingerprint is made of.
+/// Returns the parts of an item that determine its fingerprint.
 fn identity(raw: &str) -> (String, Vec<(String, String)>, Vec<types::Article>) {
     let item = decoded("1", raw).items.remove(0);
     (item.state, item.attributes.into_iter().map(|a| (a.id, a.value)).collect(), item.articles)
@@ -382,7 +382,7 @@ fn values_are_shown_by_their_kind() {
         (r#""attribute_value_name":17"#, "17", "option"),
         (r#""attribute_value":"DATA:image/png;base64,AA","attribute_value_name":"Photo""#, "Photo", "file"),
         (r#""attribute_value":"Bob","attribute_value_name":"Text""#, "Bob", "text"),
-        // A text may begin like the address of a file.
+        // A text may look like a data URI.
         (r#""attribute_value":"Data: 12.05.2024""#, "Data: 12.05.2024", "text"),
         (r#""attribute_value":{"value":"data: a/b, c"}"#, "data: a/b, c", "text"),
         (r#""attribute_value":"data:""#, "data:", "text"),

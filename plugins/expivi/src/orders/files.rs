@@ -1,7 +1,7 @@
-//! Print files: asked for, looked after at growing distances, fetched into the document store.
+//! Print files: requests conversions, polls them at growing intervals, and stores the files.
 //!
-//! What an entry of `files` looks like is not public. A text that is an address, and an object that holds one, are fetched;
-//! anything else is kept as it came, in a note.
+//! The format of an entry of `files` is not public. A text that is a URL, and an object that contains one, are fetched;
+//! any other entry is preserved in a note.
 
 use cartwright_plugin::json::{self, Optional, RawValue, Text};
 use cartwright_plugin::types::{BytesSource, Document, OrderLine, Outcome};
@@ -14,14 +14,14 @@ use crate::host::Host;
 use crate::page::origin;
 use crate::settings;
 
-/// So many conversions are looked at in one round.
+/// Maximum number of conversions that are polled in one round.
 const CONVERSIONS_PER_ROUND: usize = 30;
-/// After so many looks, about three hours, a person is asked.
+/// Maximum number of polls, about three hours, before the merchant is asked.
 const MAX_POLLS: u32 = 40;
-/// The longest time between two looks, in seconds.
+/// Maximum interval between two polls, in seconds.
 const MAX_POLL_DELAY_SECONDS: u32 = 300;
 
-/// What is said of a conversion.
+/// The members of a conversion that this plugin reads.
 #[derive(Deserialize)]
 struct Conversion<'a> {
     #[serde(borrow, default)]
@@ -35,19 +35,19 @@ struct Conversion<'a> {
 fn read(reply: &[u8]) -> Result<Conversion<'_>, Error> {
     parse_response(reply).map_err(|_| {
         let said = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
-        let text = format!("Expivi's answer about a print file cannot be read: {said}");
+        let text = format!("Expivi's response about a print file is invalid: {said}");
         rejected(message("conversion-unreadable", text, &[]))
     })
 }
 
-/// How long to wait before the next look: 5 seconds, doubling up to five minutes.
+/// Returns the seconds until the next poll: 5, doubling up to five minutes.
 pub(super) fn delay(pending: &[PendingConversion]) -> u32 {
     let polls = pending.first().map_or(0, |first| first.polls).min(8);
     (5 << polls).min(MAX_POLL_DELAY_SECONDS)
 }
 
 impl<H: Host> Run<'_, H> {
-    /// Asks for the print file of one configured product.
+    /// Requests the print file of one configured product.
     pub(super) fn request_files(
         &mut self,
         line: &OrderLine,
@@ -82,13 +82,13 @@ impl<H: Host> Run<'_, H> {
             }
             Ok(_) => {
                 let text =
-                    format!("Expivi took the request for the print file of the line {} without naming it.", line.id);
+                    format!("Expivi accepted the request for the print file of the line {} without an id.", line.id);
                 self.needs_merchant(message("conversion-unnamed", text, &[("line", &line.id)]))
             }
         }
     }
 
-    /// Looks at some of the conversions. Finished ones are fetched and leave the list; others go to its end.
+    /// Polls some of the conversions. Finished ones are fetched and leave the list; the others move to its end.
     pub(super) fn poll_conversions(&mut self, pending: &mut Vec<PendingConversion>) -> Result<(), Error> {
         for mut conversion in pending.drain(..pending.len().min(CONVERSIONS_PER_ROUND)).collect::<Vec<_>>() {
             self.calls += 1;
@@ -108,7 +108,7 @@ impl<H: Host> Run<'_, H> {
             match status {
                 "complete" => self.keep_files(&conversion, files)?,
                 "failed" | "not_processing" => {
-                    self.conversion_failed(&conversion, &format!("Expivi says {status:?}."))?
+                    self.conversion_failed(&conversion, &format!("Expivi reports {status:?}."))?
                 }
                 _ if conversion.polls >= MAX_POLLS => {
                     self.conversion_failed(&conversion, &format!("It is still {status:?} after three hours."))?;
@@ -122,16 +122,16 @@ impl<H: Host> Run<'_, H> {
     fn conversion_failed(&mut self, conversion: &PendingConversion, why: &str) -> Result<(), Error> {
         let text = format!("There is no print file for the line {}. {why}", conversion.line);
         let words = [("line", conversion.line.as_str()), ("hash", conversion.hash.as_str())];
-        // Whoever releases the line again has them asked for again.
+        // The next release of the line requests the files again.
         self.remember_requested_conversions(&conversion.line, "")?;
         self.needs_merchant(message("print-file-failed", text, &words))
     }
 
     fn keep_files(&mut self, conversion: &PendingConversion, files: Option<&RawValue>) -> Result<(), Error> {
-        // What is no list may be one file.
+        // A value other than a list may be a single file.
         let entries = files.map_or_else(Vec::new, |files| json::read_part(files).unwrap_or_else(|_| vec![files]));
         if entries.is_empty() {
-            return self.conversion_failed(conversion, "Expivi calls it complete and names no file.");
+            return self.conversion_failed(conversion, "Expivi reports it as complete, without a file.");
         }
         for (index, entry) in entries.iter().enumerate() {
             match self.address(entry.get()) {
@@ -139,7 +139,7 @@ impl<H: Host> Run<'_, H> {
                 None => {
                     let shown = truncate(entry.get(), 2000);
                     let text = format!(
-                        "Expivi names a print file of the line {} in a way that is not known: {shown}",
+                        "Expivi describes a print file of the line {} in an unknown format: {shown}",
                         conversion.line
                     );
                     self.needs_merchant(message(
@@ -153,7 +153,7 @@ impl<H: Host> Run<'_, H> {
         Ok(())
     }
 
-    /// The address in an entry of `files`, and the name that stands beside it.
+    /// Returns the URL in an entry of `files`, and the name beside it.
     fn address(&self, entry: &str) -> Option<(String, Option<String>)> {
         #[derive(Deserialize, Default)]
         #[serde(default)]
@@ -201,17 +201,20 @@ impl<H: Host> Run<'_, H> {
             Err(Error::Denied(why) | Error::LimitExceeded(why)) => why,
             Err(error) => return Err(error),
         };
-        let text = format!("The print file of the line {} was made but not fetched from {url}: {why}", conversion.line);
+        let text = format!(
+            "The print file of the line {} is finished, but could not be fetched from {url}: {why}",
+            conversion.line
+        );
         self.needs_merchant(message("print-file-not-fetched", text, &[("line", &conversion.line), ("url", url)]))
     }
 }
 
-/// A conversion's name becomes part of an address.
+/// Returns whether a conversion's name is safe as a path segment.
 fn is_hash(hash: &str) -> bool {
     (1..=200).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-/// A file name without folders, from a name or an address.
+/// Returns a file name without folders, from a name or a URL.
 fn file_name(text: &str, index: usize, format: &str) -> String {
     let path = text.split(['?', '#']).next().unwrap_or_default();
     let last = path.rsplit(['/', '\\']).next().unwrap_or_default();

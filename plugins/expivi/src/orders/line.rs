@@ -1,4 +1,4 @@
-//! Preparing one order line: bill of materials, upload, requests for print files.
+//! Prepares one order line: bill of materials, upload, requests for print files.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::host::Host;
 use crate::saved::{self, Saved};
 use crate::settings::{self, SERVER_TOKEN};
 
-/// The most print files of one line.
+/// Maximum number of print files of one line.
 const MAX_FILES: usize = 20;
-/// The longest text that is remembered, in bytes, as the contract has it.
+/// Maximum length of a memo in bytes, as the contract defines it.
 const MAX_REMEMBERED_BYTES: usize = 4096;
 
-/// Gives the value, or tells the merchant what is wrong with this line and goes on with the others.
+/// Unwraps a result. An error of this line is reported to the merchant, and the other lines continue.
 macro_rules! or_merchant {
     ($run:expr, $line:expr, $result:expr) => {
         match $result {
@@ -27,7 +27,7 @@ macro_rules! or_merchant {
 }
 
 impl<H: Host> Run<'_, H> {
-    /// Does for a line all that does not wait.
+    /// Does all work for a line that needs no waiting.
     pub(super) fn prepare(
         &mut self,
         line: &OrderLine,
@@ -39,7 +39,7 @@ impl<H: Host> Run<'_, H> {
             settings::is_enabled(self.context, "upload-bundles") && self.context.secret_is_set(SERVER_TOKEN);
         let mut prints = settings::is_enabled(self.context, "print-files") && !self.has_print_file(line);
         if prints && let Some(hashes) = self.requested_conversions(&line.id) {
-            // Another event of the order asked for them, and may have been stopped since.
+            // An earlier event of the order requested them, and may have been stopped since.
             let again = hashes.split(' ').map(str::to_owned);
             pending.extend(again.map(|hash| PendingConversion { line: line.id.clone(), hash, polls: 0 }));
             prints = false;
@@ -53,18 +53,19 @@ impl<H: Host> Run<'_, H> {
         let key_fields = settings::key_fields(self.context);
         let saved = or_merchant!(self, line, saved::read(&raw, &key_fields));
         let Some(root) = root_index(&saved, line) else {
-            let text = format!("It is not clear which of the configured products the line {} stands for.", line.id);
+            let text = format!("It is unclear which configured product the line {} stands for.", line.id);
             return self.needs_merchant(message("line-ambiguous", text, &[("line", &line.id)]));
         };
         let Some(uuid) = saved.products[root].uuid.as_str() else {
-            let text = format!("The configuration of the line {} cannot be uploaded: Expivi gave it no uuid.", line.id);
+            let text =
+                format!("The configuration of the line {} cannot be uploaded: it has no uuid from Expivi.", line.id);
             let message = message("uuid-missing", text, &[("line", &line.id)]);
             return if prints { self.needs_merchant(message) } else { self.note(message) };
         };
         let ids = or_merchant!(self, line, uploads.get(self, digest, &raw));
         let Some(id) = ids.get(uuid) else {
             let text = format!(
-                "Expivi's answer to the upload does not name the configured product {uuid}: {}",
+                "Expivi's response to the upload lacks the configured product {uuid}: {}",
                 ids.response_excerpt()
             );
             return self.needs_merchant(message("upload-unanswered", text, &[("line", &line.id), ("uuid", uuid)]));
@@ -121,14 +122,15 @@ impl<H: Host> Run<'_, H> {
         })
     }
 
-    /// The conversions that were asked for, for this line.
+    /// Returns the conversions that were already requested for this line.
     fn requested_conversions(&self, line: &str) -> Option<&str> {
         let name = conversions_of(line);
         let known = self.event.remembered.iter().find(|known| known.name == name)?;
         Some(known.value.as_str()).filter(|hashes| !hashes.is_empty())
     }
 
-    /// What is too long to be remembered is asked for again by the line's next event.
+    /// Stores the conversions of a line as a memo. If they are too long for one, the line's next event requests them
+    /// again.
     pub(super) fn remember_requested_conversions(&mut self, line: &str, hashes: &str) -> Result<(), Error> {
         if hashes.len() > MAX_REMEMBERED_BYTES {
             return Ok(());
@@ -146,24 +148,24 @@ impl<H: Host> Run<'_, H> {
         }
     }
 
-    /// A fault of this line is told to the merchant; what concerns every line stops the run.
+    /// Reports an error of this line to the merchant, or returns an error that concerns every line.
     pub(super) fn line_failed(&mut self, line: &OrderLine, error: Error) -> Result<(), Error> {
         let why = match error {
             Error::Rejected(message) => message,
             Error::InvalidInput(issue) => issue.message,
             error => return Err(error),
         };
-        let text = format!("The line {} was not brought to Expivi. {}", line.id, why.text);
+        let text = format!("The line {} was not transferred to Expivi. {}", line.id, why.text);
         self.needs_merchant(message("line-failed", text, &[("line", &line.id), ("reason", &why.key)]))
     }
 }
 
-/// The name under which a line's conversions are remembered.
+/// Returns the name of the memo with a line's conversions.
 fn conversions_of(line: &str) -> String {
     format!("conversions:{line}")
 }
 
-/// A root and what hangs below it, without replicas: their files would be their originals'.
+/// Returns a root and its descendants without replicas, whose files would equal those of their originals.
 fn descendants(saved: &Saved<'_>, root: usize) -> Vec<usize> {
     let products = &saved.products;
     let mut children: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -176,7 +178,7 @@ fn descendants(saved: &Saved<'_>, root: usize) -> Vec<usize> {
     let mut at = 0;
     while let Some(place) = found.get(at).copied() {
         at += 1;
-        // Taken out, so that parents in a circle end.
+        // Removed from the map, so that a cycle of parents ends.
         found.extend(products[place].uuid.as_str().and_then(|uuid| children.remove(uuid)).unwrap_or_default());
     }
     found.retain(|place| *place == root || !products[*place].is_replica());

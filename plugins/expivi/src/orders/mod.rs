@@ -1,9 +1,10 @@
-//! What happens to orders: when production may start, the bill of materials is confirmed, the configuration is uploaded to
-//! Expivi, and print files are asked for, awaited and fetched.
+//! Order handling: starts production when the order is released, confirms the bill of materials, uploads the
+//! configuration to Expivi, and requests, awaits and fetches print files.
 //!
-//! Straight-line code over a journal: each run does a bounded piece of work and hands the rest on ([`Progress`]), so that an
-//! order of any size fits the journal's limit. A line's trouble goes to the merchant and does not stop the other lines; only an
-//! outage or a refused token stops the run, because those concern them all.
+//! Straight-line code over a journal: each run does a bounded amount of work and continues with the rest in the next
+//! round ([`Progress`]), so that an order of any size fits the journal's limit. An error of one line goes to the
+//! merchant and does not stop the others; only an outage or a rejected token stops the run, because it concerns all
+//! lines.
 
 mod files;
 mod line;
@@ -18,29 +19,28 @@ use serde::{Deserialize, Serialize};
 use crate::host::Host;
 use crate::settings::{self, SERVER_TOKEN};
 
-/// So many calls of the host are made in one run before the rest is handed on: a journal holds 500 entries, and a request may
-/// take two.
+/// Maximum number of host calls in one run: a journal has room for 500 entries, and a request may take two.
 const MAX_CALLS_PER_RUN: u32 = 100;
-/// So many conversions are awaited at once; the state that is handed on holds them.
+/// Maximum number of conversions that are awaited at once, because the continuation contains them.
 const MAX_PENDING_CONVERSIONS: usize = 200;
 
-/// What is left of an order's production, handed from run to run.
+/// The remaining work of an order, which one run passes to the next.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Progress {
-    /// The first line that is not prepared yet.
+    /// The index of the first line that is not prepared yet.
     next: usize,
-    /// Conversions that are not finished, in the order in which they are looked at.
+    /// The unfinished conversions, in the order in which they are polled.
     pending: Vec<PendingConversion>,
 }
 
-/// A conversion that Expivi works on.
+/// A conversion in progress at Expivi.
 #[derive(Debug, Serialize, Deserialize)]
 struct PendingConversion {
     /// The order line's id.
     line: String,
     /// Expivi's name of the conversion.
     hash: String,
-    /// How often it was looked at.
+    /// The number of polls until now.
     polls: u32,
 }
 
@@ -62,17 +62,17 @@ pub(crate) fn handle<H: Host>(
     let mut run = Run { host, context, event, calls: 0 };
     match &event.kind {
         Kind::Released if event.order.test => {
-            let text = "Nothing was sent to Expivi: this order only tries the shop out.";
+            let text = "Nothing was sent to Expivi: this is a test order.";
             run.note(message("test-order", text, &[("order", &event.order.reference)]))?;
         }
         Kind::Released if is_cancelled(&event.order) => {
-            let text = "Nothing was sent to Expivi now: the order is no longer to be produced.";
+            let text = "Nothing was sent to Expivi: the order must no longer be produced.";
             run.note(message("no-longer-released", text, &[("order", &event.order.reference)]))?;
         }
         Kind::Released => {
             let progress = match state {
                 Some(json) => serde_json::from_str(json)
-                    .map_err(|error| internal(format!("the state that was handed on: {error}")))?,
+                    .map_err(|error| internal(format!("the continuation is invalid: {error}")))?,
                 None => Progress::default(),
             };
             return run.produce(progress);
@@ -80,12 +80,12 @@ pub(crate) fn handle<H: Host>(
         Kind::QuotationRequested => {
             let count = event.order.lines.iter().filter(|line| line.cart_line.parent_key.is_none()).count().to_string();
             let text = format!(
-                "An offer is asked for {count} configured products. Expivi is not told: it has no call for offers."
+                "A quote is requested for {count} configured products. Expivi is not notified: it has no call for quotes."
             );
             run.note(message("quotation-requested", text, &[("count", &count)]))?;
         }
         Kind::Erase => run.erase()?,
-        // An upload orders nothing at Expivi, so a cancellation or a refund has nothing to undo there.
+        // An upload orders nothing at Expivi, so there is nothing to cancel or refund there.
         _ => {}
     }
     Ok(Next::Done)
@@ -105,7 +105,7 @@ impl<H: Host> Run<'_, H> {
         self.emit(Outcome::NeedsMerchant(message))
     }
 
-    /// Was something like it said at an earlier event of the order?
+    /// Returns whether an earlier event of the order recorded such an outcome.
     fn earlier(&self, like: impl Fn(&Outcome) -> bool) -> bool {
         self.event.earlier.iter().any(like)
     }
@@ -129,7 +129,7 @@ impl<H: Host> Run<'_, H> {
             return again(1, &progress);
         }
         while !progress.pending.is_empty() {
-            // A run that was handed on has waited already.
+            // A continued run has waited already.
             if !std::mem::take(&mut due) {
                 let delay = files::delay(&progress.pending);
                 if self.calls >= MAX_CALLS_PER_RUN {
@@ -141,12 +141,11 @@ impl<H: Host> Run<'_, H> {
                     Woken::JobCancelled => return Ok(Next::Done),
                     Woken::EventWaiting => {
                         if self.is_cancelled_now()? {
-                            let text =
-                                "The order was cancelled or paid back; its print files are no longer waited for.";
+                            let text = "The order was cancelled or refunded; its print files are no longer awaited.";
                             self.note(message("print-files-abandoned", text, &[]))?;
                             return Ok(Next::Done);
                         }
-                        // A wait would be broken off by the same event again and again; a fresh run is not.
+                        // The same event would end a wait again and again, and it does not end a fresh run.
                         return again(delay, &progress);
                     }
                 }
@@ -162,7 +161,7 @@ impl<H: Host> Run<'_, H> {
         Ok(now.is_none_or(|order| is_cancelled(&order)))
     }
 
-    /// What cannot be done is said once for the order, so that nobody waits for it.
+    /// Notes once per order what is not possible, so that people do not wait for it.
     fn note_unavailable_features(&mut self, lines: &[&OrderLine]) -> Result<(), Error> {
         let configured = lines.iter().any(|line| line.configuration.is_some());
         let wanted =
@@ -175,7 +174,8 @@ impl<H: Host> Run<'_, H> {
         Ok(())
     }
 
-    /// Uploaded configurations may hold what a shopper wrote, and Expivi documents no call that deletes them.
+    /// Asks the merchant to have data erased: uploaded configurations may contain a shopper's text, and Expivi
+    /// documents no call that deletes them.
     fn erase(&mut self) -> Result<(), Error> {
         let uploaded: Vec<&str> =
             self.event.order.lines.iter().filter_map(|line| line.vendor_reference.as_deref()).collect();
@@ -183,17 +183,19 @@ impl<H: Host> Run<'_, H> {
             return Ok(());
         }
         let ids = uploaded.join(", ");
-        let text = format!("Ask Expivi to delete the configured products {ids}: it documents no call that does.");
+        let text = format!("Ask Expivi to delete the configured products {ids}: its API documents no call for it.");
         self.needs_merchant(message("erase-at-vendor", text, &[("ids", &ids)]))
     }
 }
 
-/// Was the order cancelled, or paid back in full? A refund by amount is no cancellation; the payment is all that says so.
+/// Returns whether the order was cancelled or fully refunded. A refund by amount alone is not a cancellation; only the
+/// payment state shows it.
 fn is_cancelled(order: &Order) -> bool {
     order.cancelled || order.payment == "refunded"
 }
 
-/// Children of a bundle have their parent's configuration, and the parent stands for it.
+/// Returns whether a line is produced by itself. The children of a bundle share their parent's configuration, and the
+/// parent represents them.
 fn is_producible(line: &OrderLine) -> bool {
     line.released && line.status != "cancelled" && line.cart_line.parent_key.is_none()
 }

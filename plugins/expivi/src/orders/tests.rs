@@ -85,7 +85,7 @@ fn printing() -> Context {
     ])
 }
 
-/// Expivi as public code sees it; conversions are in progress twice.
+/// Responds as public code expects Expivi to; a conversion is in progress at the first two polls.
 fn expivi(request: &Request) -> Result<Response, Error> {
     match request.url.strip_prefix("https://expivi.net/api/") {
         Some("configured_product/bundle") => {
@@ -107,7 +107,7 @@ fn host(raw: &str, answer: impl Fn(&Request) -> Result<Response, Error> + 'stati
     FakeHost { blob: raw.as_bytes().to_vec(), ..FakeHost::new(answer) }
 }
 
-/// What was said, shortly; without what the plugin remembers for itself.
+/// Returns the recorded outcomes in short form, without memos.
 fn told(host: &FakeHost) -> Vec<String> {
     host.outcomes
         .iter()

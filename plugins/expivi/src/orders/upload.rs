@@ -1,4 +1,4 @@
-//! Uploading a configuration: `POST configured_product/bundle`, which gives each configured product a number.
+//! Uploads a configuration: `POST configured_product/bundle`, which returns a number for each configured product.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::host::Host;
 use crate::raw::{bundle_uuid, json_string, raw_products};
 use crate::saved::{Saved, whole};
 
-/// What has been uploaded in this run, by the digest of the configuration: the lines of one configuration share an upload.
+/// The uploads of this run by the digest of the configuration, which several lines may share.
 #[derive(Default)]
 pub(super) struct Uploads(BTreeMap<String, Ids>);
 
-/// Numbers by uuid.
+/// The numbers of configured products, by uuid.
 #[derive(Clone)]
 pub(super) struct Ids {
     by_uuid: BTreeMap<String, String>,
@@ -24,25 +24,25 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// The number of a configured product.
+    /// Returns the number of a configured product.
     pub(super) fn get(&self, uuid: &str) -> Option<&str> {
         self.by_uuid.get(uuid).map(String::as_str)
     }
 
-    /// The beginning of the answer.
+    /// Returns the beginning of the response.
     pub(super) fn response_excerpt(&self) -> &str {
         &self.response_excerpt
     }
 }
 
 impl Uploads {
-    /// Uploads a configuration, once in this run.
+    /// Uploads a configuration, once per run.
     pub(super) fn get<H: Host>(&mut self, run: &mut Run<'_, H>, digest: &str, raw: &[u8]) -> Result<Ids, Error> {
         if let Some(ids) = self.0.get(digest) {
             return Ok(ids.clone());
         }
         let products = raw_products(raw)?;
-        // Null, never "": Expivi does not take an empty text for none.
+        // Null rather than "": Expivi rejects an empty text here.
         let bundle = bundle_uuid(raw, &products)?.map_or_else(|| "null".to_owned(), |uuid| json_string(&uuid));
         let products: Vec<&str> = products.iter().map(|product| product.get()).collect();
         let body = format!("{{\"bundle_uuid\":{bundle},\"configured_products\":[{}]}}", products.join(","));
@@ -55,12 +55,12 @@ impl Uploads {
     }
 }
 
-/// The answer is documented by an example that is no valid JSON: an object from uuid to number. Members of another kind are
-/// passed over.
+/// Parses the response. It is documented by an example that is not valid JSON: an object from uuid to number. Other
+/// members are ignored.
 fn read(reply: &[u8]) -> Result<Ids, Error> {
     let response_excerpt = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
     let members: BTreeMap<String, &RawValue> = parse_response(reply).map_err(|_| {
-        let text = format!("Expivi's answer to the upload cannot be read: {response_excerpt}");
+        let text = format!("Expivi's response to the upload is invalid: {response_excerpt}");
         rejected(message("upload-unreadable", text, &[]))
     })?;
     let by_uuid = members.into_iter().filter_map(|(uuid, member)| {
@@ -70,8 +70,8 @@ fn read(reply: &[u8]) -> Result<Ids, Error> {
     Ok(Ids { by_uuid: by_uuid.collect(), response_excerpt })
 }
 
-/// The root that an order line stands for: the one with the line's item's id; else the only root, or the only root of the
-/// item's product.
+/// Returns the root that an order line stands for: the one with the id of the line's item; else the only root, or the
+/// only root of the item's product.
 pub(super) fn root_index(saved: &Saved<'_>, line: &OrderLine) -> Option<usize> {
     let item = line.cart_line.item.as_ref();
     if let Some(id) = item.and_then(|item| item.id.as_deref()) {

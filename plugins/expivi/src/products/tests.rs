@@ -26,7 +26,7 @@ fn each_token_is_tried_by_reading() {
     let mut host = FakeHost::new(|_| response(200, CATALOGUE));
     let both = diagnose(&mut host, &context(&[("server-token", SettingValue::SecretIsSet)])).unwrap();
     assert_eq!(both.iter().map(|one| one.passed).collect::<Vec<_>>(), [true, true]);
-    assert!(both[1].detail.as_ref().unwrap().text.contains("cannot be tried without writing"));
+    assert!(both[1].detail.as_ref().unwrap().text.contains("cannot be tested without writing"));
     assert!(host.requests.iter().all(|request| request.method == "GET"), "nothing is changed");
 
     let mut host = FakeHost::new(|_| response(401, ""));

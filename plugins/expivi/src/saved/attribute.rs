@@ -1,4 +1,4 @@
-//! One attribute. Its KEY stands under a name that a setting decides, so that its reader is written by hand.
+//! One attribute. A setting decides which member contains its KEY, so `Deserialize` is written by hand.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,20 +16,21 @@ pub(crate) struct Attribute<'a> {
     pub(crate) name: Optional<Text<'a>>,
     /// The chosen value's name.
     pub(crate) value_name: Optional<Text<'a>>,
-    /// `attribute_value` as it stands; none for null.
+    /// `attribute_value`, unparsed; `None` for null.
     pub(crate) value: Option<&'a RawValue>,
-    /// What it is to people.
+    /// The value as people read it.
     pub(crate) display_value: DisplayValue<'a>,
     /// The KEY.
     pub(crate) key: Option<Cow<'a, str>>,
-    /// Did two fields give different KEYs?
+    /// Whether two fields contain different KEYs.
     pub(crate) keys_differ: bool,
-    /// Members of other names, among them those that may hold the KEY.
+    /// All other members, which may contain the KEY.
     other_members: Vec<(Name<'a>, &'a RawValue)>,
 }
 
 impl Attribute<'_> {
-    /// Reads what was left: the written value, and the KEY from the first of these fields that has one.
+    /// Parses the members that depend on settings: the shopper's text, and the KEY from the first of these fields that
+    /// has one.
     pub(super) fn resolve(&mut self, key_fields: &[&str]) -> Result<(), Problem> {
         if let Some(value) = self.value {
             self.display_value = DisplayValue::read(value).map_err(|problem| problem.within("attribute_value"))?;
@@ -42,7 +43,7 @@ impl Attribute<'_> {
         for (Name(name), value) in std::mem::take(&mut self.other_members) {
             let Some(place) = key_fields.iter().position(|known| *known == name) else { continue };
             if std::mem::replace(&mut seen[place], true) {
-                return Err(Problem::new(name, "the member stands twice"));
+                return Err(Problem::new(name, "duplicate member"));
             }
             let key: Optional<Code<'_>> = json::read_part(value).map_err(|problem| problem.within(&name))?;
             found[place] = key.0.map(Cow::from);

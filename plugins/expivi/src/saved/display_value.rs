@@ -1,36 +1,36 @@
-//! `attribute_value`: what a shopper wrote, and what other kinds of attributes put there, which no document describes.
+//! `attribute_value`: a shopper's text, and for other kinds of attributes undocumented values.
 
 use std::borrow::Cow;
 
 use cartwright_plugin::json::{self, Members, Name, Problem, RawValue};
 use serde::Deserialize;
 
-/// What an `attribute_value` is to people: `{ "value": … }` or the bare value.
+/// An `attribute_value` as people read it: `{ "value": … }` or the bare value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) enum DisplayValue<'a> {
-    /// Nothing.
+    /// No value.
     #[default]
     Nothing,
-    /// A text that the shopper wrote, whole.
+    /// A shopper's text, complete.
     Text(Cow<'a, str>),
-    /// A number, as it stands in the payload.
+    /// A number, as the payload spells it.
     Number(&'a str),
     /// Yes or no.
     YesNo(bool),
-    /// The content of a file: its media type.
+    /// The media type of a file's content.
     File(String),
     /// A list, or an object such as an upload.
     Other {
-        /// What of it can be shown: the texts of a list, the name of an object.
+        /// The part that can be shown: the texts of a list, the name of an object.
         text: String,
-        /// Is there something in it that cannot be shown?
+        /// Whether a part cannot be shown.
         is_cut: bool,
     },
 }
 
-/// The members that may hold an object's name, the likeliest first: no document says which do.
+/// The members that may contain an object's name, the likeliest first. They are undocumented.
 const NAME_MEMBERS: [&str; 7] = ["name", "file_name", "filename", "original_name", "file", "title", "label"];
-/// Maximum number of characters of a data URI that are looked at for where its content begins.
+/// Maximum number of characters of a data URI before its content.
 const MAX_URI_HEAD: usize = 256;
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ struct WrappedValue<'a> {
 }
 
 impl<'a> DisplayValue<'a> {
-    /// Reads an `attribute_value`.
+    /// Parses an `attribute_value`.
     pub(super) fn read(value: &'a RawValue) -> Result<Self, Problem> {
         if !value.get().starts_with('{') {
             return Self::of(value);
@@ -64,7 +64,7 @@ impl<'a> DisplayValue<'a> {
         for (index, part) in json::read_part::<Vec<&'a RawValue>>(value)?.into_iter().enumerate() {
             let written = match part.get().as_bytes().first() {
                 Some(b'{') => Self::object(part),
-                // A list in a list has no place in one line of text.
+                // A nested list does not fit on one line of text.
                 Some(b'[') => Ok(Self::Other { text: String::new(), is_cut: true }),
                 _ => Self::scalar(part),
             };
@@ -106,7 +106,7 @@ impl<'a> DisplayValue<'a> {
             Some(b't') => Self::YesNo(true),
             Some(b'f') => Self::YesNo(false),
             Some(b'"') => {
-                // Uploads may stand there as data URIs of megabytes.
+                // Uploads may be data URIs of megabytes.
                 if let Some(kind) = media_type(json) {
                     return Ok(Self::File(kind));
                 }
@@ -119,9 +119,10 @@ impl<'a> DisplayValue<'a> {
     }
 }
 
-/// The media type of a data URI with one, such as `data:image/png;base64,…`, that a JSON text holds. Only the URI's head is read.
+/// Returns the media type of a data URI in JSON text, such as `data:image/png;base64,…`. Reads only the head of the
+/// URI.
 fn media_type(json: &str) -> Option<String> {
-    // A slash may be escaped in JSON.
+    // JSON may escape a slash.
     let head = json.chars().skip(1).take(MAX_URI_HEAD).collect::<String>().replace("\\/", "/");
     let (scheme, rest) = head.split_once(':')?;
     let (described, _) = rest.split_once(',')?;

@@ -1,4 +1,4 @@
-//! What is wrong with settings and links beyond what the form says of each field.
+//! Checks of settings and product links that the form's fields cannot express.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ impl Issues {
     }
 }
 
-/// What is wrong with an account's settings.
+/// Returns the issues of an account's settings.
 pub(crate) fn settings(context: &Context) -> Vec<FieldIssue> {
     let mut issues = Issues(Vec::new());
     if context.text(VIEWER_TOKEN).is_some_and(|token| token.to_ascii_lowercase().starts_with("bearer")) {
@@ -47,7 +47,7 @@ pub(crate) fn settings(context: &Context) -> Vec<FieldIssue> {
             issues.warn(
                 name,
                 "not-https",
-                "Browsers refuse what is not https on an https page, and a token would travel in the open.",
+                "Browsers block plain http on an https page, and the token would be sent unencrypted.",
             );
         }
     }
@@ -68,7 +68,7 @@ fn prices(context: &Context, issues: &mut Issues) {
         ("price-tax", super::price_tax(context).is_some()),
     ] {
         if !known {
-            let text = "Expivi's answer does not say this, and it is never assumed: set it, or choose another price authority.";
+            let text = "Expivi's response does not state this, and it is never assumed: set it, or choose another price source.";
             issues.error(name, "price-needs", text);
         }
     }
@@ -84,7 +84,8 @@ fn cart(context: &Context, issues: &mut Issues) {
         && context.text("child-removal") == Some("repriced")
         && super::price_source(context) != PriceSource::Components
     {
-        let text = "The price is not the sum of the articles: what remains then costs its share of it.";
+        let text =
+            "The price is not the sum of the articles: after a removal the remaining parts cost their share of it.";
         issues.warn("child-removal", "removal-share", text);
     }
     if super::lines(context, "key-fields").len() > super::MAX_KEY_FIELDS {
@@ -92,14 +93,14 @@ fn cart(context: &Context, issues: &mut Issues) {
     }
     for name in super::lines(context, "key-fields") {
         if matches!(name, "attribute_id" | "attribute_name" | "attribute_value_name" | "attribute_value") {
-            issues.error("key-fields", "key-field-taken", format!("{name} holds something else than a KEY."));
+            issues.error("key-fields", "key-field-taken", format!("{name} does not contain a KEY."));
         }
     }
     for field in ["attribute-order", "key-fields"] {
         let mut seen = BTreeSet::new();
         for name in super::lines(context, field) {
             if !seen.insert(name) {
-                issues.error(field, "named-twice", format!("{name:?} stands twice."));
+                issues.error(field, "named-twice", format!("duplicate name {name:?}."));
             }
         }
     }
@@ -113,11 +114,15 @@ fn page(context: &Context, issues: &mut Issues) {
     }
     for (name, option) in context.pairs("preference-names") {
         if !matches!(name.as_str(), "hover-icon" | "auto-rotate" | "progress-bar") {
-            let text = format!("{name:?} is none of hover-icon, auto-rotate, progress-bar.");
+            let text = format!("{name:?} is not one of hover-icon, auto-rotate, progress-bar.");
             issues.error("preference-names", "preference-unknown", text);
         }
         if option.is_empty() || RESERVED_OPTIONS.contains(&option.as_str()) {
-            issues.error("preference-names", "option-own", format!("{option:?} cannot be a preference's option."));
+            issues.error(
+                "preference-names",
+                "option-own",
+                format!("{option:?} is not a valid option of a preference."),
+            );
         }
     }
     if context.text("preset-option").is_some_and(|option| RESERVED_OPTIONS.contains(&option)) {
@@ -129,11 +134,11 @@ fn production(context: &Context, issues: &mut Issues) {
     let has_token = context.secret_is_set(SERVER_TOKEN);
     let uploads = super::is_enabled(context, "upload-bundles");
     if uploads && !has_token {
-        issues.warn("upload-bundles", "upload-off", "Off until there is a server token.");
+        issues.warn("upload-bundles", "upload-off", "Inactive until a server token is set.");
     }
     for (product, media) in context.pairs("media-ids") {
         if !is_catalogue_id(product) || !is_catalogue_id(media) {
-            let text = format!("{product:?} = {media:?}: both are whole numbers above zero.");
+            let text = format!("{product:?} = {media:?}: both must be positive whole numbers.");
             issues.error("media-ids", "media-id-wrong", text);
         }
     }
@@ -154,10 +159,10 @@ fn production(context: &Context, issues: &mut Issues) {
     }
 }
 
-/// What is wrong with a link between a product of the shop and one of Expivi's.
+/// Returns the issues of a product link.
 pub(crate) fn association(context: &Context, association: &Association) -> Vec<FieldIssue> {
     let mut issues = Issues(Vec::new());
-    let number = "Expivi's product ids are whole numbers above zero, as its back office shows them.";
+    let number = "Expivi's product ids are positive whole numbers, as its back office shows them.";
     if !is_catalogue_id(&association.vendor_product) {
         issues.error("vendor-product", "product-id-wrong", number);
     }
@@ -166,22 +171,22 @@ pub(crate) fn association(context: &Context, association: &Association) -> Vec<F
         if !is_catalogue_id(other) {
             issues.error("other-vendor-products", "product-id-wrong", format!("{other:?}: {number}"));
         } else if !seen.insert(other) {
-            issues.warn("other-vendor-products", "named-twice", format!("{other} stands twice."));
+            issues.warn("other-vendor-products", "named-twice", format!("duplicate product {other}."));
         }
     }
     match association.preset.as_deref() {
-        Some("") => issues.error("preset", "preset-empty", "Leave the preset out, or enter its id."),
+        Some("") => issues.error("preset", "preset-empty", "Omit the preset, or enter its id."),
         Some(preset) if !is_catalogue_id(preset) => {
             issues.warn(
                 "preset",
                 "preset-no-number",
-                "Preset ids that were seen are whole numbers; it is passed as text.",
+                "Known preset ids are whole numbers; this one is passed as text.",
             );
         }
         _ => {}
     }
     if !association.allowed_skus.is_empty() && super::order_type(context) != Some(OrderType::Variation) {
-        issues.warn("allowed-skus", "skus-unused", "Only the order type \"variation\" chooses among SKUs.");
+        issues.warn("allowed-skus", "skus-unused", "Only the order type \"variation\" uses allowed SKUs.");
     }
     issues.0
 }

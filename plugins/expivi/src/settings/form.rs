@@ -6,7 +6,7 @@ use cartwright_plugin::{FieldExt, field, select};
 
 use super::{API_URL, DEFAULT_API_URL, FILES_URL, KEY_FIELDS, MAX_KEY_FIELDS, SERVER_TOKEN, VIEWER_TOKEN};
 
-/// The form. Texts are in English; each has a key, so that a platform can word it itself.
+/// Returns the form. Texts are in English; each has a key, so that a platform can use its own wording.
 pub(crate) fn fields() -> Vec<Field> {
     let mut fields = account();
     fields.extend(page());

@@ -1,14 +1,14 @@
-//! Settings of another version.
+//! Migration of another version's settings.
 
 use cartwright_plugin::exports::settings::ChoiceSource;
 use cartwright_plugin::types::{Setting, SettingValue};
 use cartwright_plugin::{Error, invalid_input, message};
 
-/// Brings another version's settings into this form. 0.1 is the first form, so nothing has been renamed yet.
+/// Converts another version's settings into this form. 0.1 is the first form, so nothing has been renamed yet.
 ///
-/// A field of a newer version that is rolled back is left out, since this version does not do what it asks for. The same from
-/// an older version is an error, as is a choice that this form does not have: to go on with a default could sell at another
-/// price or hold nothing back.
+/// A field of a newer version is dropped on a rollback, because this version lacks its feature. A field of an older
+/// version that is missing here is an error, and so is an unknown choice: continuing with a default could sell at
+/// another price or not put lines on hold.
 pub(crate) fn migrate(from_version: &str, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
     let form = super::fields();
     let from_newer = version(from_version) > version(env!("CARGO_PKG_VERSION"));
@@ -19,14 +19,14 @@ pub(crate) fn migrate(from_version: &str, values: Vec<Setting>) -> Result<Vec<Se
                 continue;
             }
             let text =
-                format!("Version {from_version} has the setting {:?}, which this version does not know.", setting.name);
+                format!("Version {from_version} has the setting {:?}, which is unknown to this version.", setting.name);
             return Err(invalid_input(setting.name, message("setting-unknown", text, &[("version", from_version)])));
         };
         if let (ChoiceSource::Fixed(choices), SettingValue::Text(value)) = (&field.choices, &setting.value)
             && !choices.iter().any(|choice| choice.value == *value)
         {
             let text = format!(
-                "Version {from_version} has {value:?} here, which this version does not know. Choose again first."
+                "Version {from_version} has {value:?} here, which is unknown to this version. Choose another value first."
             );
             return Err(invalid_input(setting.name, message("choice-unknown", text, &[("value", value)])));
         }
@@ -35,7 +35,7 @@ pub(crate) fn migrate(from_version: &str, values: Vec<Setting>) -> Result<Vec<Se
     Ok(kept)
 }
 
-/// Major, minor and patch; what cannot be read counts as old.
+/// Parses major, minor and patch; an invalid version counts as old.
 fn version(text: &str) -> [u64; 3] {
     let mut numbers = text.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
     std::array::from_fn(|_| numbers.next().unwrap_or(0))

@@ -1,7 +1,7 @@
-//! The settings: their names, their form, their check, and the way from another version.
+//! The settings: names, form, checks and migration.
 //!
-//! The names stand here once. The host fills in defaults and refuses values that the form does not allow, so reading needs no
-//! check of its own; an unknown value reads as the safest known one.
+//! Each name is defined here once. The host fills in defaults and rejects values that the form does not allow, so
+//! reading needs no check; an unknown value reads as the safest known one.
 
 mod check;
 mod form;
@@ -20,27 +20,27 @@ pub(crate) const VIEWER_TOKEN: &str = "viewer-token";
 pub(crate) const SERVER_TOKEN: &str = "server-token";
 /// The base of the REST API.
 pub(crate) const API_URL: &str = "api-url";
-/// Where finished files are, if not at the API.
+/// The base of finished files, if it differs from the API's.
 pub(crate) const FILES_URL: &str = "files-url";
 /// The default of [`API_URL`].
 pub(crate) const DEFAULT_API_URL: &str = "https://expivi.net/api/";
 
-/// The way in which a configured product becomes cart lines.
+/// How a configured product becomes cart lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OrderType {
     /// One line of the linked product.
     Simple,
-    /// One line of the variant whose SKU the KEYs spell.
+    /// One line of the variant whose SKU the KEYs form.
     Variation,
     /// A bundle of the articles.
     Bundle,
 }
 
 impl OrderType {
-    /// All of them, the default first.
+    /// All order types, the default first.
     pub(crate) const ALL: [Self; 3] = [Self::Simple, Self::Variation, Self::Bundle];
 
-    /// Its name in settings and requests.
+    /// Returns its name in settings and requests.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Simple => "simple",
@@ -49,18 +49,18 @@ impl OrderType {
         }
     }
 
-    /// The one of this name.
+    /// Returns the order type with this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// The merchant's order type.
+/// Returns the merchant's order type.
 pub(crate) fn order_type(context: &Context) -> Option<OrderType> {
     OrderType::from_name(context.text("order-type")?)
 }
 
-/// Who says what a configured product costs.
+/// Returns the price source of configured products.
 pub(crate) fn price_source(context: &Context) -> PriceSource {
     match context.text("price-authority") {
         Some("vendor") => PriceSource::Vendor,
@@ -69,22 +69,22 @@ pub(crate) fn price_source(context: &Context) -> PriceSource {
     }
 }
 
-/// Is a line held back whose KEYs or articles only the browser vouches for? Unless the merchant chose to sell.
+/// Returns whether lines with unverified KEYs or articles are on hold, unless the merchant chose to sell them.
 pub(crate) fn holds_unverified(context: &Context) -> bool {
     context.text("unconfirmed") != Some("sell")
 }
 
-/// The texts of a list, without empty ones.
+/// Returns the texts of a list without empty ones.
 pub(crate) fn lines<'a>(context: &'a Context, name: &str) -> Vec<&'a str> {
     context.texts(name).iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect()
 }
 
-/// The names under which a KEY is looked for when the merchant names none. A value's own KEY before an attribute's.
+/// The default members that may contain a KEY: a value's own KEY before an attribute's.
 pub(crate) const KEY_FIELDS: [&str; 4] = ["attribute_value_key", "value_key", "key", "attribute_key"];
-/// The most of them.
+/// Maximum number of such members.
 pub(crate) const MAX_KEY_FIELDS: usize = 16;
 
-/// The names under which a KEY may stand, the most trusted first.
+/// Returns the members that may contain a KEY, the most trusted first.
 pub(crate) fn key_fields(context: &Context) -> Vec<&str> {
     let mut fields = lines(context, "key-fields");
     if fields.is_empty() {
@@ -94,7 +94,7 @@ pub(crate) fn key_fields(context: &Context) -> Vec<&str> {
     fields
 }
 
-/// The separator between KEYs. An empty one is a choice, so it is not the same as none.
+/// Returns the separator between KEYs. An empty separator is a choice, and differs from an unset one.
 pub(crate) fn sku_separator(context: &Context) -> &str {
     match context.setting("sku-separator") {
         Some(SettingValue::Text(text)) => text,
@@ -102,7 +102,7 @@ pub(crate) fn sku_separator(context: &Context) -> &str {
     }
 }
 
-/// The tax basis of the vendor's prices, once chosen.
+/// Returns the tax basis of the vendor's prices, if it is configured.
 pub(crate) fn price_tax(context: &Context) -> Option<TaxBasis> {
     match context.text("price-tax")? {
         "net" => Some(TaxBasis::Net),
@@ -112,13 +112,13 @@ pub(crate) fn price_tax(context: &Context) -> Option<TaxBasis> {
     }
 }
 
-/// The base of the REST API, with its closing slash.
+/// Returns the base of the REST API with a slash at its end.
 pub(crate) fn api_url(context: &Context) -> String {
     let url = context.text(API_URL).unwrap_or(DEFAULT_API_URL).trim();
     if url.ends_with('/') { url.to_owned() } else { format!("{url}/") }
 }
 
-/// Is this switch on?
+/// Returns whether a switch is on.
 pub(crate) fn is_enabled(context: &Context, name: &str) -> bool {
     context.yes_no(name).unwrap_or(false)
 }

@@ -19,7 +19,7 @@ fn on() -> SettingValue {
 fn the_form_holds_together() {
     let fields = fields();
     let names: BTreeSet<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    assert_eq!(names.len(), fields.len(), "no name stands twice");
+    assert_eq!(names.len(), fields.len(), "no name is repeated");
     for field in &fields {
         if let Some(condition) = &field.enabled_when {
             assert!(names.contains(condition.field.as_str()), "{}", field.name);

@@ -1,7 +1,8 @@
 //! "bundle": the linked product as the parent, the articles of the bill of materials as its children.
 //!
-//! A child is what its `price_sku` names: the documents speak of "the SKUs in the articles", and code that sells such bundles
-//! reads `price_sku`. The merchant may choose `models_sku`. The articles of everything below a root belong to the root's bundle.
+//! A child is the variant that its `price_sku` names: the documents speak of "the SKUs in the articles", and code that
+//! sells such bundles reads `price_sku`. A setting selects `models_sku` instead. The articles of all descendants of a
+//! root belong to the root's bundle.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use super::{SkuLookup, simple};
 use crate::decimal::Decimal;
 use crate::settings;
 
-/// The bundle of one root.
+/// Returns the bundle of one root.
 pub(super) fn bundle(
     context: &Context,
     request: &Request,
@@ -27,14 +28,14 @@ pub(super) fn bundle(
 ) -> Result<Bundle, Error> {
     let parts = parts(context, request, root)?;
     if parts.is_empty() {
-        let text = "The configuration has no article with a SKU, so there is nothing to make a bundle of.";
+        let text = "The configuration has no article with a SKU, so there is no bundle to sell.";
         return Err(invalid_input(format!("items[{}].articles", root.index), message("articles-missing", text, &[])));
     }
     let ignore_case = settings::is_enabled(context, "ignore-case");
     let query = |sku: &str| SkuQuery { sku: sku.to_owned(), within_product: None, ignore_case };
     let policy = context.text("unknown-sku").unwrap_or("reject");
     let counts = match policy {
-        // The host refuses a SKU that it cannot resolve and names it: no need to ask twice.
+        // The host rejects an unknown SKU with its name, so no lookup is needed here.
         "text" | "drop" => found(&parts.iter().map(|part| query(part.sku)).collect::<Vec<_>>())?,
         _ => Vec::new(),
     };
@@ -44,19 +45,19 @@ pub(super) fn bundle(
     };
     let mut children = Vec::with_capacity(parts.len());
     for (index, part) in parts.iter().enumerate() {
-        // Several variants are not unknown: the host refuses those too.
+        // A SKU with several variants is not unknown: the host rejects it.
         let unknown = counts.get(index) == Some(&0);
         let target = match policy {
             "text" if unknown => Target::Text(part.sku.to_owned()),
             "drop" if unknown => {
-                let text = format!("The shop does not have the article {}; it is left out of the bundle.", part.sku);
+                let text = format!("The shop does not have the article {}; it is omitted from the bundle.", part.sku);
                 warnings.push(message("article-dropped", text, &[("sku", part.sku)]));
                 continue;
             }
             _ => Target::Sku(query(part.sku)),
         };
         if let Target::Text(sku) = &target {
-            let text = format!("The shop does not have the article {sku}; it is kept as text, without a price.");
+            let text = format!("The shop does not have the article {sku}; it is included as text, without a price.");
             warnings.push(message("article-as-text", text, &[("sku", sku)]));
         }
         children.push(BundleChild {
@@ -69,7 +70,7 @@ pub(super) fn bundle(
             extra: Vec::new(),
         });
     }
-    // A bundle of texts alone would cost nothing where the parts are the price.
+    // A bundle of texts alone would be free where the parts determine the price.
     if !children.iter().any(|child| matches!(child.target, Target::Sku(_))) {
         let text = "The shop has none of the articles of this configuration.";
         return Err(rejected(message("articles-unknown", text, &[])));
@@ -84,7 +85,7 @@ struct Part<'a> {
     quantity: u32,
 }
 
-/// The parts in the order in which they first stand, equal SKUs added up exactly.
+/// Returns the parts in order of first occurrence, with equal SKUs added up exactly.
 fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, Error> {
     let by_model = context.text("bundle-sku") == Some("models-sku");
     let sku_of = |article: &'a Article| {
@@ -111,13 +112,13 @@ fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec
     sums.into_iter()
         .map(|(sku, sum, path)| {
             let whole = sum.whole().and_then(|whole| u32::try_from(whole).ok()).filter(|whole| *whole > 0);
-            let quantity = whole.ok_or_else(|| wrong_quantity(&path, sku, "no whole number of pieces from 1"))?;
+            let quantity = whole.ok_or_else(|| wrong_quantity(&path, sku, "not a positive whole number"))?;
             Ok(Part { sku, quantity })
         })
         .collect()
 }
 
 fn wrong_quantity(path: &str, sku: &str, found: &str) -> Error {
-    let text = format!("The quantity of the article {sku} is not usable: {found}. A bundle takes whole pieces.");
+    let text = format!("The quantity of the article {sku} is invalid: {found}. A bundle needs whole quantities.");
     invalid_input(path, message("article-quantity", text, &[("sku", sku)]))
 }

@@ -1,7 +1,8 @@
-//! From configured items to lines and bundles. Pure: the same request gives the same plan.
+//! Plans lines and bundles from configured items. Pure: equal requests yield equal plans.
 //!
-//! Each root of the configuration becomes one line or bundle; what hangs below a root belongs to it. The amounts are the host's:
-//! every line is priced by the source that the merchant chose, and this module refuses what that source would sell too cheap.
+//! Each root of the configuration becomes one line or bundle, which includes its descendants. The host calculates the
+//! amounts: every line is priced by the source that the merchant chose, and this module rejects what that source would
+//! sell too cheaply.
 
 mod bundle;
 mod simple;
@@ -14,13 +15,13 @@ use cartwright_plugin::{Error, catalog, invalid_input, message, rejected};
 
 use crate::settings::{self, OrderType};
 
-/// Asks how many variants of the catalogue each query finds. Plans that need no question never call it.
+/// Returns the number of variants that each query finds. Only called by plans that need it.
 type SkuLookup<'a> = &'a dyn Fn(&[SkuQuery]) -> Result<Vec<usize>, Error>;
 
-/// Plans a request by one of the strategies "simple", "variation" and "bundle".
+/// Plans a request with one of the strategies "simple", "variation" and "bundle".
 ///
-/// Only a bundle whose unknown SKUs are kept as text or left out asks the catalogue; every other plan reaches no import and can
-/// be made natively.
+/// Only a bundle whose unknown SKUs become text or are omitted queries the catalog; every other plan uses no import and
+/// also runs natively.
 ///
 /// # Errors
 /// `invalid-input` for an unknown strategy and for items that the strategy cannot sell.
@@ -31,7 +32,7 @@ pub fn plan(context: &Context, request: Request) -> Result<Planned, Error> {
 fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Result<Planned, Error> {
     let Some(strategy) = OrderType::from_name(&request.strategy) else {
         let known = OrderType::ALL.map(OrderType::name).join(", ");
-        let text = format!("{:?} is no strategy; known are {known}.", request.strategy);
+        let text = format!("unknown strategy {:?}; known strategies: {known}.", request.strategy);
         return Err(invalid_input("strategy", message("strategy-unknown", text, &[("known", &known)])));
     };
     let mut warnings = Vec::new();
@@ -43,12 +44,12 @@ fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Resul
     let mut spelled = variation::SpelledSkus::default();
     for wanted in &request.wanted {
         if wanted.quantity == 0 {
-            return Err(invalid_input("wanted", message("quantity-zero", "At least one piece is bought.", &[])));
+            return Err(invalid_input("wanted", message("quantity-zero", "The quantity must be at least one.", &[])));
         }
         let Some(item) = wanted.item else {
-            // The shop sells the product unconfigured too; there is nothing to choose a variant or parts by.
+            // The shop sells the product unconfigured too, without choices for a variant or parts.
             if strategy != OrderType::Simple {
-                let text = "This product is bought with a configuration only.";
+                let text = "This product is only sold with a configuration.";
                 return Err(invalid_input("items", message("configuration-missing", text, &[])));
             }
             pieces.push(Piece::Line(line(&request, wanted, Target::LinkedProduct, None)));
@@ -56,7 +57,7 @@ fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Resul
         };
         let place = roots.binary_search_by_key(&(item as usize), |root| root.index);
         let Some(root) = place.ok().and_then(|place| roots.get(place)) else {
-            let text = "Only a root of the configuration becomes a line.";
+            let text = "Only a root of the configuration can become a line.";
             return Err(invalid_input("wanted", message("not-a-root", text, &[])));
         };
         if let Some(refusal) = tree::refusal(&request, strategy, root, &listed) {
@@ -81,7 +82,7 @@ fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Resul
     Ok(Planned { pieces, warnings })
 }
 
-/// A line of a root, priced as the merchant chose.
+/// Returns a line of a root with the merchant's price source.
 fn line(
     request: &Request,
     wanted: &Wanted,
@@ -99,7 +100,7 @@ fn line(
     }
 }
 
-/// Is the platform's price of the line's product what is paid?
+/// Returns whether the line is sold at the platform's price of its product.
 fn platform_prices(request: &Request) -> bool {
     request.price_from == PriceSource::Platform
 }

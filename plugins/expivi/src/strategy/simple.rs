@@ -1,4 +1,4 @@
-//! "simple": one line of the linked product, with the shopper's choices under it.
+//! "simple": one line of the linked product, with the shopper's choices as its details.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,13 @@ use cartwright_plugin::types::{Attribute, LinePart, NewLine, Target, Wanted};
 
 use super::tree::Root;
 
-/// The line of one root.
+/// Returns the line of one root.
 pub(super) fn line(request: &Request, wanted: &Wanted, root: &Root) -> NewLine {
     super::line(request, wanted, Target::LinkedProduct, shown(request, root))
 }
 
-/// The visible choices of the whole: the host's own list stops at the root. Choices that several parts share stand once.
+/// Returns the visible choices of the root and its descendants; the host's own list contains only the root's. Choices
+/// that several parts share appear once.
 pub(super) fn shown(request: &Request, root: &Root) -> Option<Vec<LinePart>> {
     if root.descendants.is_empty() {
         return None;

@@ -7,7 +7,7 @@ use crate::testing::{
     BUNDLE, MULTI, VARIATION, article, association, attribute, context, error_field, item, text, texts,
 };
 
-/// Two of each root.
+/// Requests two of each root.
 fn wanted(items: &[Item]) -> Vec<Wanted> {
     let roots = items.iter().enumerate().filter(|(_, item)| item.parent.is_none());
     let wanted: Vec<_> = roots.map(|(index, _)| Wanted { item: Some(index as u32), quantity: 2 }).collect();
@@ -114,7 +114,7 @@ fn children_belong_to_their_roots_line_and_are_shown_there() {
 fn an_expensive_part_is_not_sold_at_the_price_of_a_cheap_whole() {
     let asked = request("simple", items_of("1004", MULTI));
     assert_eq!(refusal(planned(&context(&[]), asked.clone())), "part-not-listed");
-    // The vendor's price counts every part, so there the price is right.
+    // The vendor's price includes every part.
     let by_vendor = Request { price_from: PriceSource::Vendor, ..asked };
     assert_eq!(only_line(planned(&context(&[]), by_vendor)).price.source, PriceSource::Vendor);
 }
@@ -146,7 +146,7 @@ fn several_roots_become_several_lines() {
     let asked = request("simple", vec![item("1"), item("1")]);
     let pieces = planned(&context(&[]), asked.clone()).unwrap().pieces;
     assert!(matches!(&pieces[..], [Piece::Line(a), Piece::Line(b)] if (a.item, b.item) == (Some(0), Some(1))));
-    // Of a configuration that is priced again, one line is wanted.
+    // A configuration that is priced again requests one line.
     let second = Wanted { item: Some(1), quantity: 7 };
     let line = only_line(planned(&context(&[]), Request { wanted: vec![second], ..asked.clone() }));
     assert_eq!((line.item, line.quantity), (Some(1), 7));
@@ -158,7 +158,7 @@ fn several_roots_become_several_lines() {
 fn keys_spell_the_sku_of_a_variant_of_the_linked_product() {
     let line = only_line(planned(&context(&[]), request("variation", items_of("1002", VARIATION))));
     let Target::Sku(query) = line.target else { panic!() };
-    // The hidden attribute's KEY IS-A and the attribute without a KEY are not in it.
+    // Without the KEY IS-A of the hidden attribute, and without the attribute that has no KEY.
     assert_eq!((query.sku.as_str(), query.within_product.as_deref()), ("R-L", Some("shop-product")));
     assert!(!query.ignore_case);
 }
@@ -266,7 +266,7 @@ fn unknown_skus_follow_the_merchants_choice() {
     let asked = || request("bundle", vec![with_articles(&[("A", "1"), ("GONE", "2")])]);
     let with = |policy: &str| plan_with(&context(&[("unknown-sku", text(policy))]), asked(), &known).unwrap();
 
-    // The host refuses the SKU by name; the catalogue is not asked twice.
+    // The host rejects the SKU by name; the catalog is not queried twice.
     let rejecting = only_bundle(planned(&context(&[]), asked()));
     assert_eq!(quantities(&rejecting), [("A".into(), 1), ("GONE".into(), 2)]);
     let kept = with("text");

@@ -1,4 +1,4 @@
-//! The roots of a configuration with what hangs below them, and what must not be sold at the price of a root.
+//! The roots of a configuration with their descendants, and checks of what must not be sold at the price of a root.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,20 @@ use super::platform_prices;
 use crate::product_tree::follow_links;
 use crate::settings::OrderType;
 
-/// A root and all items below it, by index in the request.
+/// A root and its descendants, by index in the request.
 pub(super) struct Root {
     pub(super) index: usize,
     pub(super) descendants: Vec<usize>,
 }
 
 impl Root {
-    /// The root's index and then those below it.
+    /// Returns the index of the root, then those of its descendants.
     pub(super) fn indices(&self) -> impl Iterator<Item = usize> + '_ {
         std::iter::once(self.index).chain(self.descendants.iter().copied())
     }
 }
 
-/// The roots, in the items' order.
+/// Returns the roots in the order of the items.
 pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
     let by_id: BTreeMap<&str, usize> =
         items.iter().enumerate().filter_map(|(index, item)| Some((item.id.as_deref()?, index))).collect();
@@ -49,25 +49,25 @@ pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
     Ok(descendants.into_iter().map(|(index, descendants)| Root { index, descendants }).collect())
 }
 
-/// Why a root cannot be sold at the platform's price. A browser says which products a configuration holds: without this check a
-/// cheap product could be priced and an expensive one delivered.
+/// Returns why a root cannot be sold at the platform's price. A browser decides which products a configuration
+/// contains: without this check a cheap product could be priced and an expensive one delivered.
 pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root, listed: &BTreeSet<&str>) -> Option<Message> {
     if !platform_prices(request) {
         return None;
     }
     let linked = &request.association.vendor_product;
     let product = &request.items[root.index].vendor_product;
-    // A variation is the product that its SKU names; the others would be sold as the linked product.
+    // A variation is the product that its SKU names; other strategies sell the linked product.
     if strategy != OrderType::Variation && product != linked {
         let text = format!(
-            "The configuration also holds the product {product}, which has no price here. Configure it on its own page."
+            "The configuration also contains the product {product}, which has no price here. Configure it on its own page."
         );
         return Some(message("product-without-price", text, &[("product", product)]));
     }
     let mut parts = root.descendants.iter().map(|index| request.items[*index].vendor_product.as_str());
     let foreign = parts.find(|other| !listed.contains(other))?;
     let text = format!(
-        "The configuration holds the product {foreign} as a part, and the price of the whole does not list it among its parts."
+        "The configuration contains the product {foreign} as a part, and the price of the whole does not list it among its parts."
     );
     Some(message("part-not-listed", text, &[("product", foreign)]))
 }

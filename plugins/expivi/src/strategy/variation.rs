@@ -1,8 +1,9 @@
-//! "variation": the KEYs of the chosen options, joined, are the SKU of a variant of the linked product. `R` and `L` are `R-L`.
+//! "variation": the KEYs of the chosen options, joined, are the SKU of a variant of the linked product. `R` and `L`
+//! become `R-L`.
 //!
-//! Only KEYs of shown attributes count. The vendor's document joins "the customer selected attributes", and a hidden attribute
-//! is none that a customer selects. Attributes without a KEY are skipped, because the document says that an attribute "might"
-//! have one. A part below a root has no say in the root's SKU.
+//! Only KEYs of visible attributes count: the vendor's document joins "the customer selected attributes", and a
+//! customer does not select a hidden one. Attributes without a KEY are skipped, because the document says that an
+//! attribute "might" have one. Descendants of a root do not affect its SKU.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,24 +15,24 @@ use super::simple;
 use super::tree::Root;
 use crate::settings;
 
-/// SKUs and the KEYs that spelled them, so that two lists of KEYs with one SKU do not pass for each other.
+/// SKUs with the KEYs that they were joined from, so that two lists of KEYs with the same SKU are detected.
 #[derive(Default)]
 pub(super) struct SpelledSkus(BTreeMap<String, Vec<String>>);
 
-/// What the merchant says of KEYs.
+/// The merchant's rules for KEYs.
 pub(super) struct KeyRules<'a> {
-    /// Names or ids of attributes, with their places in the SKU.
+    /// Names or ids of attributes, with their positions in the SKU.
     order: BTreeMap<&'a str, usize>,
     /// Names or ids of attributes that must have a KEY.
     required: Vec<&'a str>,
-    /// Are SKUs compared without regard to case?
+    /// Whether SKUs are compared without regard to case.
     ignore_case: bool,
-    /// The SKUs that are sold with the product, in lower case where case makes no difference; none for all.
+    /// The SKUs that may be sold for the product, in lower case if case does not matter; empty for all.
     allowed: BTreeSet<String>,
 }
 
 impl<'a> KeyRules<'a> {
-    /// The rules of these settings and this link.
+    /// Returns the rules of these settings and this link.
     pub(super) fn of(context: &'a Context, association: &Association) -> Self {
         let names = settings::lines(context, "attribute-order");
         let order =
@@ -57,7 +58,7 @@ impl<'a> KeyRules<'a> {
     }
 }
 
-/// The line of one root.
+/// Returns the line of one root.
 pub(super) fn line(
     context: &Context,
     rules: &KeyRules<'_>,
@@ -86,7 +87,7 @@ pub(super) fn line(
     if !separator.is_empty() {
         for key in keys.iter().filter(|key| key.contains(separator)) {
             let text =
-                format!("The KEY {key:?} contains the separator {separator:?}: other KEYs may spell the same SKU.");
+                format!("The KEY {key:?} contains the separator {separator:?}: other KEYs may form the same SKU.");
             warnings.push(message("key-holds-separator", text, &[("key", key)]));
         }
     }
@@ -96,15 +97,15 @@ pub(super) fn line(
         && other != keys
     {
         let text =
-            format!("The KEYs {keys:?} and {other:?} both spell the SKU {sku:?}. Change the separator or the KEYs.");
+            format!("The KEYs {keys:?} and {other:?} both form the SKU {sku:?}. Change the separator or the KEYs.");
         return Err(invalid_input(path(), message("sku-ambiguous", text, &[("sku", &sku)])));
     }
     if !rules.allowed.is_empty() && !rules.allowed.contains(&rules.normalize(&sku)) {
         let text = format!("{sku} is not sold with this product.");
         return Err(rejected(message("sku-not-allowed", text, &[("sku", &sku)])));
     }
-    // Another product of the same configuration is no variant of the linked one: the whole catalogue is looked through, and
-    // only a single match is taken.
+    // Another product of the same configuration is not a variant of the linked one: the query covers the whole catalog,
+    // and only a single match is accepted.
     let is_linked = item.vendor_product == request.association.vendor_product;
     let within_product = is_linked.then(|| request.association.shop_product.clone());
     let target = Target::Sku(SkuQuery { sku, within_product, ignore_case: rules.ignore_case });
@@ -116,7 +117,7 @@ fn spell(context: &Context, keys: &[&str]) -> String {
     format!("{prefix}{}", keys.join(settings::sku_separator(context)))
 }
 
-/// The KEYs in the merchant's order, then those that it does not name in the configuration's order.
+/// Returns the KEYs in the merchant's order, then the others in the configuration's order.
 fn keys<'a>(rules: &KeyRules<'_>, item: &'a Item) -> Vec<&'a str> {
     let with_place = |attribute: &'a Attribute| Some((rules.key_field_index(attribute), counted_key(attribute)?));
     let mut keys: Vec<(usize, &str)> = item.attributes.iter().filter_map(with_place).collect();

@@ -1,11 +1,11 @@
-//! Serde reads a derived struct from a list of its fields, too. Here an object is an object: the deserializer below hands on all that
-//! it is asked for and asks for a map where a struct is expected, however deep.
+//! Accepts structs from objects only. A derived struct also deserializes from a list of its fields; the deserializer
+//! below delegates everything, but requests a map where a struct is expected, at any depth.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Reads structs from objects alone. Wraps a deserializer, and what that hands over on the way down.
+/// A deserializer that reads structs from objects only. Wraps a deserializer, and everything that it passes on.
 pub(super) struct Objects<T>(pub(super) T);
 
 macro_rules! forward_deserialize {

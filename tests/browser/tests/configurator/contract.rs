@@ -1,11 +1,11 @@
-//! Everything that embed data can say, with a vendor that does as a test asks.
+//! All members of embed data, with a vendor that the tests control.
 
 use cartwright_test_browser::{Axe, Browser};
 use serde_json::{Value, json};
 
 use crate::shop::Shop;
 
-/// A call of the page's.
+/// Returns a call for the page.
 pub fn call(path: &str, completion: &str, arguments: Value) -> Value {
     json!({
         "receiver": "page", "paths": [path], "construct": false, "completion": completion,
@@ -23,7 +23,7 @@ fn of_configurator(path: &str, completion: &str, arguments: Value) -> Value {
     call
 }
 
-/// Embed data of the tests' vendor.
+/// Returns the embed data of the tests' vendor.
 pub fn vendor() -> Value {
     json!({
         "scripts": [script("/vendor.js")],
@@ -47,7 +47,7 @@ pub fn vendor() -> Value {
     })
 }
 
-/// Embed data of a vendor that has a page of its own for a frame.
+/// Returns the embed data of a vendor with a page in a frame.
 fn vendor_in_a_frame(origin: &str) -> Value {
     let post = |message: Value| of_configurator("contentWindow.postMessage", "returned", json!([message, origin]));
     let mut embed = vendor();
@@ -118,7 +118,7 @@ async fn what_was_saved_becomes_the_payload_by_its_template() {
     );
     shop.show(&browser, "payload", embed).await;
     started(&browser).await;
-    // Events of other elements of the page are none of the vendor's.
+    // Events of other elements of the page do not belong to the vendor.
     browser.value("vendor.tell(document.querySelector('header'), 'foreign')").await;
     browser.value("vendor.tell(document.querySelector('#viewer'), { first: 1 })").await;
     browser.value("vendor.tell(window, { latest: true })").await;
@@ -159,13 +159,13 @@ async fn a_frame_is_spoken_to_by_messages_and_heard_by_its_origin_alone() {
     shop.show(&browser, "frame", embed.clone()).await;
     started(&browser).await;
     browser.until("seen.length === 2").await;
-    // This page's own window, and a frame that was not asked for, say the same.
+    // This page's own window and a foreign frame send the same message.
     browser.value("window.postMessage({ type: 'word', word: 'forged' }, '*')").await;
     let payload: Value = serde_json::from_slice(&shop.buy(&browser).await).expect("JSON");
     assert_eq!(payload, json!({ "id": 11, "word": { "type": "word", "word": "lamp" } }));
     assert_eq!(browser.value("seen").await, json!([["loaded", "ready"], ["word", { "type": "word", "word": "lamp" }]]));
 
-    // The frame's own window, from another origin than the one that was declared.
+    // The frame's own window, with another origin than the declared one.
     embed["frame"]["origin"] = json!("https://vendor.example");
     shop.show(&browser, "other-origin", embed).await;
     started(&browser).await;

@@ -1,4 +1,4 @@
-//! Expivi's page: what the plugin puts there runs the documented viewer, and what that saves goes into the cart.
+//! Expivi's page: the plugin's embed data runs the documented viewer, and its saved configuration goes into the cart.
 
 use base64::Engine as _;
 use cartwright::{CartLine, Visitor};

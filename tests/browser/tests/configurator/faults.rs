@@ -1,4 +1,4 @@
-//! What a page says when the configurator cannot be: which fault, naming what is missing, and the fallback in its place.
+//! A page whose configurator fails: the fault with its cause, and the fallback text.
 
 use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::contract::{call, script, vendor};
 use crate::shop::Shop;
 
-/// Nothing of it is markup.
+/// A text that must not be interpreted as markup.
 const FALLBACK: &str = "<b>Not</b> now<img src=x onerror=alert(1)>";
 
 async fn fault(browser: &Browser) -> (String, String) {
@@ -104,7 +104,7 @@ async fn a_configuration_that_cannot_be_saved_says_why_and_can_be_tried_again() 
         assert!(said.contains(says), "{name}: {said}");
         assert_eq!(shop.unsaved(), 0);
     }
-    // A shopper who clicks twice saves once.
+    // A double click saves once.
     shop.show(&browser, "twice", vendor()).await;
     browser.until("window.configurator").await;
     assert_eq!(browser.value("configurator.save() === configurator.save()").await, true);

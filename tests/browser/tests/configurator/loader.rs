@@ -1,4 +1,4 @@
-//! Beside a module loader and libraries that change what the language gives, as on the pages of old platforms.
+//! Pages with a module loader and with libraries that change built-ins of the language, as old platforms have them.
 
 use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::contract::{script, vendor};
 use crate::shop::Shop;
 
-/// What the page had before, and must have again.
+/// The globals that must be restored.
 const RESTORED: &str = "[typeof define, define.amd.jQuery, module.exports === exports && typeof exports, \
     Object.getOwnPropertyDescriptor(define, 'amd').writable]";
 
@@ -17,7 +17,7 @@ fn beside_a_loader(scripts: &[&str]) -> Value {
     embed
 }
 
-/// Has the page load a script of its own; gives what is registered then.
+/// Loads a script in the page, and returns what is registered afterwards.
 fn load(url: &str) -> String {
     format!(
         "new Promise((done) => {{
@@ -44,7 +44,7 @@ async fn a_vendors_script_is_found_at_the_window_beside_a_module_loader() {
     assert_eq!(browser.text("#said").await, "");
     assert_eq!(browser.value("registered").await, json!([]));
     is_restored(&browser).await;
-    // Nor do functions on everything change what is saved.
+    // Functions on the prototypes of all objects do not change the saved configuration either.
     let payload = shop.buy(&browser).await;
     let expected = json!({ "all": { "list": ["a", [1, 2]], "deep": { "word": ["b"] } }, "word": ["b"] });
     assert_eq!(serde_json::from_slice::<Value>(&payload).expect("JSON"), expected);
@@ -91,7 +91,7 @@ async fn a_script_that_does_not_load_leaves_the_pages_module_loader_as_it_was() 
     shop.show(&browser, "broken", beside_a_loader(&["/umd.js", "/gone.js"])).await;
     browser.until("document.body.dataset.fault === 'asset'").await;
     is_restored(&browser).await;
-    // One that takes too long does not keep it either.
+    // A script that times out does not change the globals either.
     shop.show_within(&browser, "late", beside_a_loader(&["/held-umd.js"]), 300).await;
     browser.until("document.body.dataset.fault === 'timeout'").await;
     is_restored(&browser).await;

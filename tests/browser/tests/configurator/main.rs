@@ -1,4 +1,4 @@
-//! A product page made of embed data and cartwright.js alone, in a real browser.
+//! Product pages of embed data and cartwright.js alone, in a real browser.
 
 mod contract;
 mod expivi;

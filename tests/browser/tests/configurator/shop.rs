@@ -1,5 +1,5 @@
-//! A shop of static pages: each is made of embed data and cartwright.js alone, under a Content-Security-Policy that allows this
-//! shop's own files and the origins that the embed data names, and nothing inline.
+//! A shop of static pages: each consists of embed data and cartwright.js alone, under a Content-Security-Policy that
+//! allows this shop's own files and the origins in the embed data, and nothing inline.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -60,23 +60,23 @@ impl Shop {
         Self { base, state }
     }
 
-    /// Where it is.
+    /// Returns its base URL.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// Makes a page and goes there.
+    /// Creates a page and opens it.
     pub async fn show(&self, browser: &Browser, name: &str, embed: Value) {
         self.show_within(browser, name, embed, 30_000).await;
     }
 
-    /// Makes a page whose configurator may take so many milliseconds, and goes there.
+    /// Creates a page with this configurator timeout in milliseconds, and opens it.
     pub async fn show_within(&self, browser: &Browser, name: &str, embed: Value, limit: u32) {
         self.state.pages.lock().expect("the pages").insert(name.to_owned(), embed);
         browser.visit(&format!("{}/{name}?limit={limit}", self.base)).await;
     }
 
-    /// Puts what is configured into the cart; gives the bytes that the page sent.
+    /// Puts the configuration into the cart, and returns the bytes that the page sent.
     pub async fn buy(&self, browser: &Browser) -> Vec<u8> {
         browser.click("#add").await;
         browser.until("document.body.dataset.saved || document.body.dataset.fault").await;
@@ -84,13 +84,13 @@ impl Shop {
         self.state.saved.lock().expect("what was saved").pop().expect("a payload")
     }
 
-    /// How often anything was sent that is not bought yet.
+    /// Returns the number of requests without a purchase.
     pub fn unsaved(&self) -> usize {
         self.state.saved.lock().expect("what was saved").len()
     }
 }
 
-/// A script that comes when `/release` is asked for.
+/// Serves a script whose response waits for a request of `/release`.
 async fn blocked_script(State(state): State<Arc<ShopState>>) -> Response {
     state.release.notified().await;
     ([(CONTENT_TYPE, "text/javascript")], UMD).into_response()

@@ -1,4 +1,4 @@
-//! Twikit's page: both of the document's spellings start, and what the script saves goes into the cart.
+//! Twikit's page: both spellings of the document start, and the saved configuration goes into the cart.
 
 use cartwright::{AccountSetup, CartError, CartLine, ProductLink, Visitor};
 use cartwright_e2e::{World, added_lines, local, members, variant};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::shop::Shop;
 
-/// A shop with two products of Twikit's.
+/// Starts a shop with two Twikit products.
 async fn jewels(script: impl FnOnce(String) -> String) -> (World, FakeTwikit) {
     let world = World::new().await;
     let twikit = FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit");
@@ -76,7 +76,7 @@ async fn a_jewel_is_configured_and_bought() {
     let line = bought(&world, "jewel", &payload).await;
     assert_eq!((line.sku.as_deref(), line.price.total.minor), (Some("JEWEL-B"), 6_900));
     assert_eq!(line.reference.as_deref(), Some(&*saved["configurationId"].to_string()));
-    // The picture that Twikit made of it was fetched.
+    // The preview from Twikit was fetched.
     let screenshot = line.thumbnail.expect("a picture");
     let screenshot = cartwright::Blobs::get(&*world.blobs, &world.shop, &screenshot).await.expect("blobs").expect("it");
     assert!(screenshot.starts_with(b"\x89PNG") && screenshot.len() > 1_000);

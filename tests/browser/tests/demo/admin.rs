@@ -1,4 +1,4 @@
-//! Somebody at the host's admin pages: an admin, or an integrator whom an admin gave a key.
+//! A person at the admin pages: an admin, or an integrator with an admin's key.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use thirtyfour::By;
 
 use crate::demo::{Demo, axe};
 
-/// The host and port of an address.
+/// Returns the host and port of a URL.
 pub fn host(url: &str) -> &str {
     url.trim_start_matches("http://").split('/').next().expect("a host")
 }
 
-/// Somebody who has signed in.
+/// A person who has signed in.
 pub struct Admin {
     pub browser: Browser,
     pub demo: Arc<Demo>,
 }
 
 impl Admin {
-    /// An admin of a demo. `None` without a browser.
+    /// Signs an admin of a demo in. Returns `None` without a browser.
     pub async fn of(demo: impl FnOnce() -> Arc<Demo>) -> Option<Self> {
         let browser = Browser::open().await?;
         let demo = demo();
@@ -38,7 +38,7 @@ impl Admin {
         self.press("main button").await;
     }
 
-    /// Makes a key, and gives it.
+    /// Creates an access key and returns it.
     pub async fn make_key(&self, label: &str, role: &str, shop: &str) -> String {
         self.open("/keys").await;
         self.fill("#label", label).await;
@@ -50,7 +50,7 @@ impl Admin {
         key.as_str().expect("a key").to_owned()
     }
 
-    /// An integrator of a shop, who signs in elsewhere with a key that this admin makes.
+    /// Signs an integrator of a shop in, in another browser, with a key that this admin creates.
     pub async fn integrator_of(&self, shop: &str) -> Self {
         let key = self.make_key(&format!("Who sets {shop} up"), "integrator", shop).await;
         let browser = Browser::open().await.expect("a second browser");
@@ -60,16 +60,16 @@ impl Admin {
         integrator
     }
 
-    /// Opens a page that is there.
+    /// Opens a page that must exist.
     pub async fn open(&self, path: &str) {
         self.browser.visit(&format!("{}{path}", self.demo.admin)).await;
         assert_eq!(self.refused().await, json!(null), "{path}");
     }
 
-    /// Enters a text in the place of what stands there.
+    /// Replaces the text of a field.
     pub async fn fill(&self, selector: &str, text: &str) {
         let input = self.browser.page().find(By::Css(selector)).await.expect(selector);
-        // A group of settings may be folded.
+        // A group of settings may be collapsed.
         let unfold =
             format!("document.querySelector({}).closest('details')?.setAttribute('open', '')", json!(selector));
         self.browser.value(&unfold).await;
@@ -78,14 +78,14 @@ impl Admin {
         input.send_keys(text).await.expect(selector);
     }
 
-    /// Presses a button or link, and waits for the page that comes of it.
+    /// Presses a button or link, and waits for the next page.
     pub async fn press(&self, selector: &str) {
         self.browser.value("document.body.dataset.left = 'no'").await;
         self.browser.click(selector).await;
         self.browser.until("document.readyState === 'complete' && !document.body.dataset.left").await;
     }
 
-    /// Presses one that asks whether it is meant, and says yes.
+    /// Presses a button that asks for confirmation, and confirms.
     pub async fn press_and_confirm(&self, selector: &str) {
         self.browser.value("document.body.dataset.left = 'no'").await;
         self.browser.click(selector).await;
@@ -93,30 +93,30 @@ impl Admin {
         self.browser.until("document.readyState === 'complete' && !document.body.dataset.left").await;
     }
 
-    /// Waits until the page says this.
+    /// Waits until the page contains this text.
     pub async fn sees(&self, text: &str) {
         self.browser.until(&format!("document.body.innerText.includes({})", json!(text))).await;
     }
 
-    /// Asserts that axe-core finds nothing in the page that is open.
+    /// Asserts that axe-core finds no violation in the open page.
     pub async fn is_accessible(&self, page: &str) {
         let Some(axe) = axe() else { return };
         assert_eq!(self.browser.violations(axe, page).await, Vec::<String>::new());
     }
 
-    /// What the page refuses, if it does.
+    /// Returns the problem on the page, if there is one.
     pub async fn refused(&self) -> Value {
         self.browser.value("document.querySelector('.refused')?.innerText ?? null").await
     }
 
-    /// What a field of the settings of a shop's account holds.
+    /// Returns the value of a setting of a shop's account.
     pub async fn setting(&self, shop: &str, account: &str, field: &str) -> String {
         self.open(&format!("/shops/{shop}/accounts/{account}")).await;
         let value = self.browser.value(&format!("document.getElementById('setting-{field}').value")).await;
         value.as_str().expect("a text").to_owned()
     }
 
-    /// Adds an empty shop.
+    /// Creates an empty shop.
     pub async fn add_shop(&self, shop: &str) {
         self.open("/shops").await;
         self.fill("#id", shop).await;
@@ -137,14 +137,14 @@ impl Admin {
         self.sees("Connection ID").await;
     }
 
-    /// Grants in an account's form what a server on this machine takes, as only an admin may.
+    /// Enters the grants for a server on this machine in an account's form, which requires an admin.
     pub async fn grant_local(&self, at: &str) {
         self.browser.click("details:has(#plain_http) summary").await;
         self.fill("#plain_http", at).await;
         self.fill("#networks", "127.0.0.1/32").await;
     }
 
-    /// Grants that to an account that somebody else has connected.
+    /// Gives these grants to an account that an integrator has connected.
     pub async fn grant_local_to(&self, shop: &str, account: &str, at: &str) {
         self.open(&format!("/shops/{shop}/accounts/{account}")).await;
         self.grant_local(at).await;
@@ -152,7 +152,7 @@ impl Admin {
         self.sees("Changes saved").await;
     }
 
-    /// Makes the vendor's product of a shop's product by the picker.
+    /// Links a shop's product to a vendor product from the picker.
     pub async fn link(&self, shop: &str, product: &str, vendor_product: &str, skus: &str) {
         self.open(&format!("/shops/{shop}/links/edit?product={product}")).await;
         let found = format!("//ul[@class='picker']//a[contains(., '{vendor_product}')]");

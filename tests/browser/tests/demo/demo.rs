@@ -7,23 +7,23 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cartwright_test_browser::Axe;
 
-/// The demo, on free ports. Dropped, it is told to end, and waited for.
+/// The demo, on free ports. Dropping it stops the demo and waits for its end.
 pub struct Demo {
     child: Child,
-    /// Kept open: a demo whose reader is gone could not say anything more.
+    /// Kept open, because the demo ends when its standard output is closed.
     _said: BufReader<ChildStdout>,
-    /// Where the shop with Expivi is, with a slash at its end.
+    /// The URL of the shop with Expivi, with a slash at its end.
     pub lumen: String,
-    /// Where the shop with Twikit is, with a slash at its end.
+    /// The URL of the shop with Twikit, with a slash at its end.
     pub gems: String,
-    /// Where the host's pages are.
+    /// The address of the admin pages.
     pub admin: String,
     /// The access key of an admin.
     pub key: String,
 }
 
 impl Demo {
-    /// One of its own.
+    /// Starts a demo.
     pub fn start() -> Self {
         let mut command = Command::new(program());
         for (name, _) in std::env::vars_os() {
@@ -40,7 +40,7 @@ impl Demo {
             .expect("the command starts");
         let mut said = BufReader::new(child.stdout.take().expect("standard output"));
         let mut lines = Vec::new();
-        // The last line says how it ends.
+        // The last line explains how to stop it.
         while !lines.last().is_some_and(|line: &String| line.contains("Ctrl-C")) {
             let mut line = String::new();
             assert_ne!(said.read_line(&mut line).expect("a line"), 0, "the demo ended: {lines:#?}");
@@ -51,11 +51,11 @@ impl Demo {
             let line = line.unwrap_or_else(|| panic!("no {begins:?}: {lines:#?}"));
             line.split_whitespace().last().expect("a word").to_owned()
         };
-        let [lumen, gems, admin, key] = ["Lumen", "Gems", "the host's pages", "to log in there"].map(last);
+        let [lumen, gems, admin, key] = ["Lumen", "Gems", "admin pages", "sign in there"].map(last);
         Self { child, _said: said, lumen, gems, admin, key }
     }
 
-    /// The one that most tests share. It lives as long as one of them uses it.
+    /// Returns the demo that most tests share. It runs while a test uses it.
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Demo>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,12 +67,12 @@ impl Demo {
     }
 }
 
-/// axe-core, where it can be installed.
+/// Returns axe-core, if it can be installed.
 pub fn axe() -> Option<Axe> {
     Axe::install(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// The command, where Cargo puts it: it is another package's.
+/// Returns the path of the command, which Cargo builds for another package.
 fn program() -> PathBuf {
     let test = std::env::current_exe().expect("this test");
     let folder = test.parent().and_then(Path::parent).expect("the folder of this build");
@@ -83,7 +83,7 @@ fn program() -> PathBuf {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It leaves nothing behind when it is asked.
+        // A demo that gets a signal removes its files.
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         if !asked.is_ok_and(|status| status.success()) {
             drop(self.child.kill());

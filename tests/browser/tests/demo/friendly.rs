@@ -1,4 +1,4 @@
-//! The admin pages for those who use no mouse, no eyes or no large screen.
+//! The admin pages with a keyboard, a screen reader and a small screen.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::admin::{Admin, host};
 use crate::demo::{Demo, axe};
 use crate::merchant::{configure, press};
 
-/// What is wrong with a page: a control without a name, headings that skip a level, a table without headers, a reference to nothing,
-/// and whatever makes it wider than its window.
+/// Returns the faults of a page: controls without a name, headings that skip a level, tables without headers, dangling
+/// references, and elements that make it wider than its window.
 const WRONG: &str = r"(() => {
   const wrong = [];
   const all = (selector) => [...document.querySelectorAll(selector)];
@@ -54,7 +54,7 @@ const WRONG: &str = r"(() => {
   return wrong;
 })()";
 
-/// What is wrong with the page that is open, after its name: on a narrow screen, and by axe-core on a wide one.
+/// Returns the faults of the open page with its name: on a narrow screen, and by axe-core on a wide one.
 async fn faults(browser: &Browser, axe: Option<Axe>, what: &str) -> Vec<String> {
     assert_eq!(browser.value("document.documentElement.clientWidth").await, json!(360), "{what}");
     let wrong: Vec<String> = serde_json::from_value(browser.value(WRONG).await).expect("a list of texts");
@@ -72,7 +72,7 @@ async fn show_at_width(browser: &Browser, width: u32) {
     browser.until(&format!("document.documentElement.clientWidth === {width}")).await;
 }
 
-/// The pages of a kind: addresses that differ in what stands behind the "?" are one.
+/// Returns the kind of a page: addresses that differ behind the "?" are of one kind.
 fn kind(address: &str) -> String {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let mut names: Vec<&str> = query.split('&').filter_map(|pair| pair.split('=').next()).collect();
@@ -84,7 +84,7 @@ fn kind(address: &str) -> String {
 async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_screen() {
     let Some(admin) = Admin::of(|| Arc::new(Demo::start())).await else { return };
     let browser = &admin.browser;
-    // Something to show: an order that is made, an offer that is asked for, a shop that goes to another vendor.
+    // Content for the pages: an order in production, a requested quote, a shop whose vendor is switched.
     let shopper = Browser::open().await.expect("a second browser");
     configure(&shopper, &admin.demo.gems, "jewel").await;
     press(&shopper, "#add").await;
@@ -93,7 +93,7 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
         shopper.until(&format!("document.querySelector('{step}')")).await;
         press(&shopper, step).await;
     }
-    shopper.until("document.body.innerText.includes('Twikit sent it.')").await;
+    shopper.until("document.body.innerText.includes('Twikit shipped it.')").await;
     configure(&shopper, &admin.demo.lumen, "shirt").await;
     press(&shopper, "#offer").await;
     shopper.close().await;
@@ -108,7 +108,7 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
         let links = browser
             .value("[...document.querySelectorAll('a[href^=\"/admin/\"]')].map((one) => one.getAttribute('href'))");
         let links: Vec<String> = serde_json::from_value(links.await).expect("addresses");
-        // Files are no pages.
+        // Files are not pages.
         let pages = links.into_iter().filter(|link| !link.ends_with("/table") && !link.contains("/documents/"));
         waiting.extend(pages.filter(|link| known.insert(kind(link))));
     }
@@ -137,7 +137,7 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
         assert!(known.iter().any(|page| page.starts_with(begins)), "{begins} is not among {known:#?}");
     }
 
-    // What comes of forms: lines stage by stage, what is wrong beside its field, a key that is shown once.
+    // Results of forms: cart lines stage by stage, issues beside their fields, a new key.
     admin.open("/shops/lumen/preview?product=wardrobe").await;
     let configuration = json!(String::from_utf8_lossy(samples::EXPIVI_BUNDLE.as_ref()));
     browser.value(&format!("document.getElementById('configuration').value = {configuration}")).await;
@@ -165,7 +165,7 @@ async fn every_admin_page_has_names_headings_and_headers_and_fits_a_narrow_scree
     admin.close_browser().await;
 }
 
-/// Hands on the keyboard, and none on a mouse.
+/// A visitor with a keyboard and without a mouse.
 struct Keyboard<'a>(&'a Browser);
 
 impl Keyboard<'_> {
@@ -174,7 +174,7 @@ impl Keyboard<'_> {
         focused.send_keys(keys).await.expect("keys");
     }
 
-    /// Goes on with the tabulator to what a CSS selector finds; what has the focus shows it on the way.
+    /// Tabs to the element of a CSS selector, and checks that the focus is visible on the way.
     async fn goes_to(&self, selector: &str) {
         for _ in 0..200 {
             self.types(Key::Tab).await;
@@ -193,7 +193,7 @@ impl Keyboard<'_> {
         self.types(text).await;
     }
 
-    /// Presses a key that leads to another page.
+    /// Presses a key that opens another page.
     async fn leaves_with(&self, key: Key) {
         self.0.value("document.body.dataset.left = 'no'").await;
         self.types(key).await;
@@ -219,7 +219,7 @@ async fn an_account_is_set_up_by_keyboard_alone() {
     // The first field has the focus already.
     keyboard.types(admin.demo.key.as_str()).await;
     keyboard.leaves_with(Key::Enter).await;
-    // Past everything that stands above each page.
+    // Skips the frame of the page.
     keyboard.goes_to("a.skip").await;
     keyboard.types(Key::Enter).await;
     keyboard.enters("#id", "keys").await;
@@ -235,7 +235,7 @@ async fn an_account_is_set_up_by_keyboard_alone() {
     admin.sees("Connection ID").await;
 
     keyboard.enters("#id", "twikit").await;
-    // What it may do is unticked and ticked with the space bar.
+    // The space bar unchecks and checks a permission.
     keyboard.goes_to("[name=host]").await;
     for ticked in [false, true] {
         keyboard.types(" ").await;

@@ -22,13 +22,13 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     admin.add_shop("forge").await;
     let integrator = admin.integrator_of("forge").await;
     integrator.choose_vendor("forge", "Expivi").await;
-    // What the plugin needs and has not is said beside its field; what was entered stays.
+    // A missing required setting is reported beside its field; the input stays.
     for (field, value) in &settings {
         integrator.fill(&format!("#setting-{field}"), value).await;
     }
     integrator.press("form.card > button").await;
     integrator.sees("Viewer API token is required").await;
-    // The summary has the focus, and leads to the field.
+    // The summary has the focus, and links to the field.
     integrator.browser.until("document.activeElement.id === 'errors'").await;
     integrator.browser.click("#errors a").await;
     integrator.browser.until("document.activeElement.id === 'setting-viewer-token'").await;
@@ -38,7 +38,7 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     integrator.press("form.card > button").await;
     integrator.sees("Vendor connected.").await;
 
-    // A vendor on this machine, without TLS, is an admin's to grant; what is to be granted is said.
+    // Only an admin can grant a vendor on this machine without TLS; the page names the missing grant.
     assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
     integrator.press("form[action$='/test'] button").await;
     integrator.sees("Failed: ").await;
@@ -89,7 +89,7 @@ async fn a_shop_is_set_up_with_twikit_from_nothing() {
     assert_eq!(integrator.browser.value("document.getElementById('setting-payload-secret').value").await, json!(""));
     integrator.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
     integrator.sees("Changes saved").await;
-    // A vendor on this machine, without TLS, is an admin's to grant. Twikit is asked nothing before the first order needs it.
+    // Only an admin can grant a vendor on this machine without TLS. Twikit gets no request before the first order.
     assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
     admin.grant_local_to("mint", "twikit", &at).await;
     integrator.press("form[action$='/test'] button").await;
@@ -97,10 +97,10 @@ async fn a_shop_is_set_up_with_twikit_from_nothing() {
     assert!(!integrator.browser.text("main").await.contains("Failed: "));
 
     integrator.sees(&format!("Also allowed by an admin: 127.0.0.1/32 http://{at}")).await;
-    // What only this vendor needs is said beside its field.
+    // An issue that only this vendor reports appears beside its field.
     integrator.open("/shops/mint/links/edit?product=letter&account=twikit&vendor_product=diamond-letter-jewel").await;
     integrator.press("form.card[method=post] > button").await;
-    integrator.sees("Name the SKUs that this product may be sold as").await;
+    integrator.sees("Enter the allowed SKUs of this product").await;
     integrator.link("mint", "letter", "diamond-letter-jewel", "JEWEL-A").await;
     integrator.close_browser().await;
     admin.close_browser().await;
@@ -120,12 +120,12 @@ async fn a_configuration_shows_its_lines_stage_by_stage_as_it_is_pasted() {
     assert!(admin.browser.text("#came").await.contains("HINGE"));
     admin.browser.value("document.getElementById('came').scrollIntoView()").await;
     admin.browser.screenshot("admin-preview").await;
-    // Another strategy is tried without saving it.
+    // Another strategy is tested without saving it.
     let simple = "[...document.querySelectorAll('#strategy option')].find((option) => option.value === '/simple')";
     admin.browser.value(&format!("{simple}.selected = true")).await;
     admin.press("form.card > button").await;
     admin.sees("line by expivi/simple").await;
-    // What cannot be read is told, and what held before it.
+    // An invalid configuration is reported, and the previous version stays active.
     admin.browser.value("document.getElementById('configuration').value = '{'").await;
     admin.press("form.card > button").await;
     assert!(admin.refused().await.is_string());
@@ -140,7 +140,7 @@ async fn a_version_is_swapped_while_a_shopper_configures() {
     shopper.until("document.querySelector('#add:not(:disabled)')").await;
     shopper.choose("Gold").await;
 
-    // The same component under another digest: with a section that nothing reads.
+    // The same component with another digest, through a section that no program reads.
     let mut component = cartwright_bundled::EXPIVI.to_vec();
     component.extend([0, 2, 1, b'2']);
     let folder = tempfile::tempdir().expect("a folder");
@@ -155,7 +155,7 @@ async fn a_version_is_swapped_while_a_shopper_configures() {
     admin.browser.value(&format!("{other}.selected = true")).await;
     admin.browser.screenshot("admin-plugin").await;
     admin.is_accessible("a plugin with two versions").await;
-    // Shops are chosen on purpose.
+    // The shops are selected explicitly.
     admin.press_and_confirm("form[action$='/swap'] button").await;
     admin.sees("Select the shops to switch.").await;
     admin
@@ -197,7 +197,7 @@ async fn a_shop_changes_its_vendor_and_old_lines_stay() {
     admin.sees("Vendor connected.").await;
 
     admin.open("/shops/lumen/vendor-swap?from=expivi&to=twikit").await;
-    // A product that the vendor does not have is not switched to.
+    // Switching to a product that the vendor does not have is rejected.
     admin.fill("[name='product.ring']", "no-such-product").await;
     admin.press("button[value=check]").await;
     admin.sees("Not ready").await;
@@ -211,7 +211,7 @@ async fn a_shop_changes_its_vendor_and_old_lines_stay() {
     admin.press("button[value=swap]").await;
     admin.sees("Vendor switched.").await;
 
-    // The page has the new vendor's configurator, and the line in the cart is still Expivi's to reopen.
+    // The page has the new vendor's configurator, and the line in the cart is still reopened by Expivi.
     shopper.visit(&ring).await;
     shopper.until("document.body.innerText.includes('Letter')").await;
     shopper.visit(&format!("{}cart", admin.demo.lumen)).await;

@@ -1,7 +1,7 @@
-//! The demo in a real browser: `cartwright demo` as somebody runs it who tries Cartwright for the first time.
+//! `cartwright demo` in a real browser, as a person uses it who tries Cartwright for the first time.
 //!
-//! It runs the command that was built last: `cargo build -p cartwright-cli` before, as `cargo test --workspace` does.
-//! Pictures of what is shown are kept where `CARTWRIGHT_SCREENSHOTS` names a folder.
+//! Runs the command that was built last: run `cargo build -p cartwright-cli` before, or `cargo test --workspace`.
+//! Screenshots are stored in the folder that `CARTWRIGHT_SCREENSHOTS` names.
 
 mod admin;
 mod demo;

@@ -1,4 +1,4 @@
-//! What a merchant decides in the admin pages: what a quotation is worth, and what becomes of a job that stopped.
+//! A merchant's decisions in the admin pages: the prices of a quote, and the retry of a job that stopped.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::admin::Admin;
 use crate::demo::Demo;
 
-/// Presses a button of the shop, and waits for the page that comes of it.
+/// Presses a button of the shop, and waits for the next page.
 pub async fn press(shopper: &Browser, selector: &str) {
     shopper.value("document.body.dataset.left = 'no'").await;
     shopper.click(selector).await;
@@ -26,7 +26,7 @@ pub async fn configure(shopper: &Browser, shop: &str, product: &str) {
 async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     let Some(admin) = Admin::of(|| Arc::new(Demo::start())).await else { return };
     let gems = admin.demo.gems.clone();
-    // Twikit checks a hash that is made with this.
+    // Twikit checks a hash that includes this secret.
     admin.open("/shops/gems/accounts/twikit").await;
     admin.fill("#setting-payload-secret", "wrong").await;
     admin.press("form.card:not([action$='/test']) > button, form.card > .save > button").await;
@@ -62,7 +62,7 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_mended() {
     admin.sees("Retry queued").await;
 
     // The shopper's page follows.
-    shopper.until("document.body.innerText.includes('Twikit sent it.')").await;
+    shopper.until("document.body.innerText.includes('Twikit shipped it.')").await;
     let order = shopper.value("location.pathname.split('/').pop()").await;
     admin.open(&format!("/shops/gems/orders/{}", order.as_str().expect("an order"))).await;
     admin.sees("Shipped").await;
@@ -82,7 +82,7 @@ async fn an_offer_is_made_and_taken() {
     shopper.choose("Gold").await;
     shopper.value("document.querySelector('#quantity').value = 50").await;
     press(&shopper, "#offer").await;
-    shopper.until("document.body.innerText.includes('Asked for 50')").await;
+    shopper.until("document.body.innerText.includes('Requested 50')").await;
 
     admin.open("/shops/lumen/quotations").await;
     admin.press("tbody a").await;
@@ -90,7 +90,7 @@ async fn an_offer_is_made_and_taken() {
     admin.press("form.card > button").await;
     admin.sees("is not an amount in EUR").await;
     admin.is_accessible("an offer that is refused").await;
-    // What was entered is still there, to be corrected.
+    // The input is still there, to be corrected.
     assert_eq!(admin.browser.value("document.querySelector('td input').value").await, json!("349.999"));
     admin.fill("td input", "350.00").await;
     admin.browser.screenshot("admin-quotation").await;
@@ -102,7 +102,7 @@ async fn an_offer_is_made_and_taken() {
     shopper.screenshot("shop-offer").await;
     press(&shopper, ".accept").await;
     shopper.until("document.body.innerText.includes('€17500.00')").await;
-    // What was offered is what is ordered.
+    // The order has the prices of the offer.
     press(&shopper, "a[href$='/checkout']").await;
     press(&shopper, "#order").await;
     shopper.until("location.pathname.includes('/orders/')").await;

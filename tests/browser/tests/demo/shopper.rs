@@ -1,4 +1,4 @@
-//! A shopper's whole way, from a shop's products to an order that is made.
+//! A shopper's whole path, from the list of products to a produced order.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::demo::{Demo, axe};
 
-/// A shopper in front of a shop.
+/// A shopper in a shop.
 struct Shopper {
     browser: Browser,
     shop: String,
@@ -40,7 +40,7 @@ impl Shopper {
         self.browser.text("#price").await
     }
 
-    /// Presses a button of the product's page, and comes to where that leads.
+    /// Presses a button of the product's page, and waits for the page `to`.
     async fn press(&self, button: &str, to: &str) {
         self.browser.click(button).await;
         self.browser.until(&format!("location.pathname.endsWith('{to}') || document.body.dataset.fault")).await;
@@ -51,7 +51,7 @@ impl Shopper {
         self.browser.value("location.pathname").await.as_str().expect("a path").to_owned()
     }
 
-    /// Each top line with its title, its price and its parts.
+    /// Returns each top-level line with its title, its price and its parts.
     async fn lines(&self) -> Vec<String> {
         let lines = self.browser.value(
             "[...document.querySelectorAll('.line')].map((line) => [line.querySelector('h2').innerText,
@@ -61,19 +61,19 @@ impl Shopper {
         serde_json::from_value(lines.await).expect("texts")
     }
 
-    /// Follows a link or presses a button of a form, and waits for the page that comes of it.
+    /// Follows a link or presses a button of a form, and waits for the next page.
     async fn submit(&self, button: &str) {
         self.browser.value("document.body.dataset.left = 'no'").await;
         self.browser.click(button).await;
         self.browser.until("document.readyState === 'complete' && !document.body.dataset.left").await;
     }
 
-    /// Waits until the page says this.
+    /// Waits until the page contains this text.
     async fn sees(&self, text: &str) {
         self.browser.until(&format!("document.body.innerText.includes({})", json!(text))).await;
     }
 
-    /// Asserts that axe-core finds nothing in the page that is open.
+    /// Asserts that axe-core finds no violation in the open page.
     async fn is_accessible(&self) {
         let Some(axe) = axe() else { return };
         let path = self.path().await;
@@ -102,7 +102,7 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     assert_eq!(shopper.price().await, "€411.50");
     browser.screenshot("shop-ring").await;
     shopper.is_accessible().await;
-    // What a shopper writes is text, whatever it looks like.
+    // A shopper's text is never markup.
     browser.write("#options .expivi-text", "<b>").await;
     assert_eq!(shopper.price().await, "€411.50");
     shopper.press("#add", "/lumen/cart").await;
@@ -144,17 +144,17 @@ async fn a_ring_a_shirt_and_a_wardrobe_are_configured_edited_ordered_and_made() 
     browser.screenshot("shop-checkout").await;
     shopper.is_accessible().await;
     shopper.submit("#order").await;
-    shopper.sees("It is placed, and made when it is paid.").await;
+    shopper.sees("Your order is placed. Production starts after payment.").await;
     shopper.sees("€513.29").await;
     let order = shopper.path().await;
     shopper.submit("#pay").await;
-    // The page asks again by itself until the print files have come.
+    // The page polls until the print files are available.
     browser.until("document.querySelectorAll('.timeline a').length === 3").await;
-    shopper.sees("The shop has everything that it needs to make it.").await;
+    shopper.sees("the shop has all the data for production.").await;
     assert_eq!(browser.value("document.querySelectorAll('.state .about').length").await, 3, "Expivi's numbers");
     browser.screenshot("shop-order-made").await;
     shopper.is_accessible().await;
-    // Each document is behind a signed link of the host's.
+    // Each document has a signed URL of the host.
     let document =
         "fetch(document.querySelector('.timeline a').href, { redirect: 'manual' }).then((reply) => reply.type)";
     assert_eq!(browser.value(document).await, "opaqueredirect");
@@ -189,7 +189,7 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
 
     browser.click(".edit").await;
     shopper.ready().await;
-    shopper.sees("This configurator cannot open what you chose again.").await;
+    shopper.sees("This configurator cannot open your configuration again.").await;
     browser.choose("Sapphire").await;
     browser.screenshot("shop-jewel-edit").await;
     shopper.is_accessible().await;
@@ -199,19 +199,19 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
     shopper.submit("a[href$='/checkout']").await;
     shopper.submit("#order").await;
     shopper.submit("#pay").await;
-    // Only the browser said which SKU it is.
-    shopper.sees("The shop looks at it before it is made.").await;
+    // Only the browser vouches for the SKU.
+    shopper.sees("The shop checks it before production.").await;
     browser.screenshot("shop-jewel-held").await;
     shopper.is_accessible().await;
     shopper.submit("#approve").await;
-    // Twikit asks whether it is paid, makes it, and says so, each at the host's address.
-    shopper.sees("Twikit sent it.").await;
-    shopper.sees("Follow T-").await;
+    // Twikit asks whether the order is paid, produces it, and sends its webhooks to the host.
+    shopper.sees("Twikit shipped it.").await;
+    shopper.sees("Track T-").await;
     browser.until("document.querySelector('.badge').innerText === 'Shipped'").await;
-    shopper.sees("It is on its way to you.").await;
+    shopper.sees("Your order is on its way.").await;
     browser.screenshot("shop-jewel-sent").await;
     shopper.is_accessible().await;
-    // A refused way to open it again is no mistake of the page's, but a browser writes each refusal down.
+    // A rejected reopening is not an error of the page, but the browser logs every rejected request.
     let written = browser.console().await;
     assert!(written.iter().all(|line| line.contains("/products/jewel/page") && line.contains("422")), "{written:#?}");
     shopper.browser.close().await;
@@ -224,7 +224,7 @@ async fn an_offer_is_asked_for_and_a_line_is_taken_out() {
     shopper.open("shirt").await;
     browser.value("document.querySelector('#quantity').value = 50").await;
     shopper.press("#offer", "/lumen/offers").await;
-    shopper.sees("Asked for 50").await;
+    shopper.sees("Requested 50").await;
     assert_eq!(shopper.lines().await, ["Shirt, red, large | €1247.50"]);
     browser.screenshot("shop-offers").await;
     shopper.is_accessible().await;

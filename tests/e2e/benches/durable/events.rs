@@ -1,5 +1,5 @@
-//! Events from their report to their end. Each event's hook makes two requests of an ERP system beside it and says two things: ten
-//! commits.
+//! Events from their report to their end. Each event's hook sends two requests to an ERP system and records two
+//! outcomes: ten commits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,19 +15,19 @@ use super::{Databases, median, micros};
 
 const EVENTS: usize = 300;
 const ROUNDS: usize = 3;
-/// Before what counts, so that code and connections are there.
+/// Events before the measurement, which load code and open connections.
 const WARM_UP_EVENTS: usize = 32;
-/// As many as a worker runs side by side.
+/// The maximum number of jobs that a worker runs concurrently.
 const SIDE_BY_SIDE: usize = 16;
 
-/// Two for each commit: before and after it.
+/// Two points for each commit: before and after it.
 static POINTS: AtomicU64 = AtomicU64::new(0);
 
 fn count_point() {
     POINTS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Microseconds for one event.
+/// Microseconds per event.
 #[derive(Default)]
 struct Times {
     reported_micros: Vec<f64>,
@@ -68,7 +68,7 @@ pub async fn print(databases: &Databases) {
     println!("    that is {:.0} events a second worked off, floor {:.0}", 1e6 / ours_off, 1e6 / floor_off);
 }
 
-/// By the host.
+/// Measures the host.
 async fn hosted(load: &Load, numbers: std::ops::Range<usize>) -> (f64, f64) {
     let clock = Arc::new(SystemClock);
     let done = if numbers.start == 0 { EVENTS + WARM_UP_EVENTS } else { WARM_UP_EVENTS };
@@ -85,7 +85,7 @@ async fn hosted(load: &Load, numbers: std::ops::Range<usize>) -> (f64, f64) {
     (reported_micros, handled_micros)
 }
 
-/// By hand: the same rows in another database, the same requests to the same ERP system.
+/// Measures the floor: the same rows in another database, the same requests to the same ERP system.
 async fn bare(load: &Load, from: &str, to: &str) -> (f64, f64) {
     let mut connection = AnyConnection::connect(from).await.expect("a connection");
     let mut written = Vec::new();

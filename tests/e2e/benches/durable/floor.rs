@@ -1,12 +1,12 @@
-//! The floor: what the host wrote about an order, written once more, and what it sent, sent once more, by nothing but the database's
-//! driver and a socket.
+//! The floor: writes what the host wrote about an order once more, and sends what it sent once more, with the
+//! database's driver and a socket only.
 
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Column, Executor, Row as _, Transaction};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What both databases hold, but null, which is left out.
+/// The values of both databases. Nulls are omitted.
 #[derive(Clone)]
 enum Value {
     Whole(i64),
@@ -45,7 +45,7 @@ impl Row {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
         let places: Vec<String> = (1..=names.len()).map(|number| format!("${number}")).collect();
         let (names, places) = (names.join(", "), places.join(", "));
-        // PostgreSQL counts by itself unless it is told.
+        // PostgreSQL assigns identity values itself unless overridden.
         let keep = match connection.backend_name() {
             "PostgreSQL" => "overriding system value",
             _ => "",
@@ -67,9 +67,9 @@ async fn run(connection: &mut AnyConnection, sql: String, values: impl Iterator<
     query.execute(connection).await.expect("written");
 }
 
-/// Everything that was written about an order that one event came of.
+/// Everything that was written about an order because of one event.
 pub struct WrittenRows {
-    /// As they stood when the event was reported.
+    /// The rows at the time of the report.
     reported: Vec<Row>,
     event_sent: Option<Value>,
     job: Value,
@@ -104,7 +104,7 @@ impl WrittenRows {
         Self { reported, event_sent, job: id, lane, entries, outcomes }
     }
 
-    /// One commit.
+    /// Writes the rows of a report in one commit.
     pub async fn report(&self, pool: &AnyPool) {
         let mut work = begin(pool).await;
         for row in &self.reported {
@@ -113,7 +113,7 @@ impl WrittenRows {
         work.commit().await.expect("committed");
     }
 
-    /// One commit.
+    /// Writes the rows of a claim in one commit.
     pub async fn claim(&self, pool: &AnyPool) {
         let mut work = begin(pool).await;
         let sql =
@@ -125,7 +125,7 @@ impl WrittenRows {
         work.commit().await.expect("committed");
     }
 
-    /// One commit.
+    /// Writes the rows of an end in one commit.
     pub async fn finish(&self, pool: &AnyPool) {
         let mut work = begin(pool).await;
         run(&mut work, "update jobs set state = 'done' where id = $1".to_owned(), [&self.job].into_iter()).await;
@@ -135,7 +135,7 @@ impl WrittenRows {
     }
 }
 
-/// These rows in one commit.
+/// Writes these rows in one commit.
 pub async fn write(pool: &AnyPool, rows: impl IntoIterator<Item = &Row>) {
     let mut work = begin(pool).await;
     for row in rows {
@@ -152,7 +152,8 @@ async fn begin(pool: &AnyPool) -> Transaction<'static, Any> {
     pool.begin_with(statement).await.expect("a transaction")
 }
 
-/// A database with the store's tables, and connections that keep the store's promises. SQLite has one writer, and so one connection.
+/// Opens a database with the store's tables, and connections with the store's durability settings. SQLite has one
+/// writer, and so one connection.
 pub async fn open(database: &str) -> AnyPool {
     let store =
         cartwright_store::Store::open(database, cartwright_store::Keyring::new([0; 32])).await.expect("a store");
@@ -171,7 +172,7 @@ pub async fn open(database: &str) -> AnyPool {
     prepared.connect(database).await.expect("connections")
 }
 
-/// A connection to the ERP system that stays open.
+/// A persistent connection to the ERP system.
 pub struct Erp {
     stream: TcpStream,
     authority: String,
@@ -185,7 +186,7 @@ impl Erp {
         Self { stream, authority }
     }
 
-    /// As the hook asks it.
+    /// Sends the hook's request.
     pub async fn post(&mut self) {
         let body = r#"{"at":1767268800000,"waited":3600000}"#;
         let head = format!(
@@ -203,7 +204,7 @@ impl Erp {
     }
 }
 
-/// Has all of an answer come?
+/// Returns whether a response is complete.
 fn is_complete(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };

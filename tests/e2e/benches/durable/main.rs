@@ -1,8 +1,8 @@
-//! What the durable part costs, in ratios of one run: these machines are noisy, so only ratios are quoted.
+//! The cost of durability, as ratios within one run: machines are noisy, so only ratios are quoted.
 //!
-//! Each figure stands against its floor: the same rows, written with the same commits, and the same requests, without host and
-//! guest. On SQLite, in a file, and on PostgreSQL where its programs are installed; both write through to the disk. Then ten
-//! thousand orders that wait, in a process of their own.
+//! Each figure is compared with its floor: the same rows, written with the same commits, and the same requests, without
+//! host and guest. On SQLite, in a file, and on PostgreSQL if its programs are installed; both write through to the
+//! disk. Then ten thousand waiting orders, in a separate process.
 
 use std::process::Command;
 use std::time::Instant;
@@ -15,7 +15,7 @@ mod floor;
 mod steps;
 mod waiting;
 
-/// Where databases are made.
+/// The kind of the databases.
 enum Databases {
     Sqlite(TempDir),
     Postgres(Server),
@@ -29,7 +29,7 @@ impl Databases {
         }
     }
 
-    /// The address of an empty one.
+    /// Returns the URL of an empty database.
     fn fresh(&self, name: &str) -> String {
         match self {
             Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join(format!("{name}.db")).display()),
@@ -53,7 +53,7 @@ async fn main() {
         return waiting::print().await;
     }
     let mut all = vec![Databases::Sqlite(tempfile::tempdir().expect("a folder"))];
-    // The tests' servers do without.
+    // The tests' servers run without fsync.
     match Server::start("fsync = on").expect("PostgreSQL starts") {
         Some(server) => all.push(Databases::Postgres(server)),
         None => println!("PostgreSQL is not installed (Debian: apt-get install postgresql): SQLite alone"),

@@ -1,4 +1,4 @@
-//! A journal's steps: made for real, and replayed. Each step asks the catalogue, which knows the answer at once.
+//! The steps of a journal, executed and replayed. Each step queries the catalog, which responds at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl Asking {
         Self { load, job: NewJob { account, plugin, lines: Lines::All } }
     }
 
-    /// The job of an order whose hook asks so often.
+    /// Claims the job of an order whose hook makes this number of queries.
     async fn claim(&self, order: usize, steps: usize) -> Claim {
         let message = NamedJson { name: "ask".to_owned(), json: format!("resolve {steps}") };
         let event = self.load.event(order, EventKind::Message(message));
@@ -45,7 +45,7 @@ impl Asking {
         self.load.store.jobs().claim("node", now, Duration::from_secs(3600)).await.expect("an answer").expect("the job")
     }
 
-    /// Runs it, for real or once more.
+    /// Runs the job, for the first time or again.
     async fn run(&self, claim: &Claim) -> f64 {
         let (journal, clock) = (claim.journal.clone(), Arc::new(SystemClock));
         let start = RunInput { journal, clock, wake: claim.wake, cancel: Cancel::default() };
@@ -70,7 +70,7 @@ pub async fn print(databases: &Databases) {
     let mut times: [Vec<f64>; 6] = Default::default();
     let [step, bare_step, replay, empty_replay, opened, bare_rows] = &mut times;
     for number in 0..RUNS {
-        // In turn, so that a change of the machine's speed meets all of them.
+        // In turn, so that a change of the machine's speed affects all of them.
         let without = asking.claim(2 * number, 0).await;
         let none = asking.run(&without).await;
         empty_replay.push(asking.run(&without).await);

@@ -1,8 +1,8 @@
-//! Orders that wait, in a process that does nothing else.
+//! Waiting orders, in a process that does nothing else.
 
 use cartwright_e2e::load::{WaitingUsage, waiting_orders};
 
-/// The argument that makes this program hold orders, say what it takes, and end.
+/// The argument that makes this program hold waiting orders, print their cost, and end.
 pub const CHILD: &str = "waiting-orders";
 
 pub async fn print() {

@@ -1,4 +1,5 @@
-//! The same guest on wasmtime alone: the pool and WASI with the host's settings, no limits, no epochs, no capabilities.
+//! The same guest on wasmtime alone: the pool and WASI with the host's settings, without limits, epochs and
+//! capabilities.
 
 use cartwright::types::{Association, Context, Decoded, Error, Item, PlanRequest, Planned, Wanted};
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};

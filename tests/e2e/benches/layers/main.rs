@@ -1,8 +1,8 @@
-//! What each layer costs, in ratios of one run: these machines are noisy, so only ratios are quoted.
+//! The cost of each layer, as ratios within one run: machines are noisy, so only ratios are quoted.
 //!
-//! For one configuration with 12 attributes and 8 articles, planned as a simple line: native Rust doing the same
-//! decode and plan; a bare wasmtime instance that is warm; a bare one that is fresh for each call; our `plan` call; our whole
-//! add-to-cart. Then 1, 10 and 100 configurations in one cart, the start from a cold process, and a swap under full load.
+//! For one configuration with 12 attributes and 8 articles, planned as a simple line: native Rust with the same decode
+//! and plan; a warm bare wasmtime instance; a fresh one for each call; our `plan` call; our complete add-to-cart. Then
+//! 1, 10 and 100 configurations in one cart, the start of a cold process, and a version switch under full load.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -33,7 +33,7 @@ fn stage(change: &CartChange, name: &str) -> f64 {
     change.stages.iter().find(|stage| stage.stage == name).map_or(0.0, |stage| stage.duration_micros as f64)
 }
 
-/// What each stage of the way into the cart took, in the order of the way.
+/// The duration of each stage of the plan pipeline, in order.
 #[derive(Default)]
 struct Stages(Vec<(String, Vec<f64>)>);
 
@@ -79,7 +79,7 @@ async fn main() {
     swap::print(world, &samples::generated(12, 8)).await;
 }
 
-/// All layers on one configuration of so many products.
+/// Measures all layers on one configuration of this number of products.
 async fn layers(world: &World, bare: &bare::Bare, count: usize) {
     let raw = many(count);
     let runs = (RUNS / count).max(60);
@@ -90,7 +90,7 @@ async fn layers(world: &World, bare: &bare::Bare, count: usize) {
     let [native, warm, fresh, decode, ours, whole] = &mut times;
     let mut stages = Stages::default();
     for _ in 0..runs {
-        // In turn, so that a change of the machine's speed meets all of them.
+        // In turn, so that a change of the machine's speed affects all of them.
         let began = Instant::now();
         black_box(native::decode_and_plan(&context, &association, raw.as_bytes()));
         native.push(micros(began));
@@ -133,7 +133,7 @@ async fn layers(world: &World, bare: &bare::Bare, count: usize) {
     println!("    of which {}", stages.medians());
 }
 
-/// The context that the host gives, with every setting that the form fills in, so that both layers carry the same.
+/// Returns the context of the host, with every setting that the form fills in, so that both layers pass the same.
 fn same_context(world: &World) -> Context {
     let plugin = world.host.plugin(&world.digest).expect("the plugin");
     let settings = plugin
@@ -171,7 +171,7 @@ fn same_association() -> Association {
     }
 }
 
-/// A configuration of so many products.
+/// Returns a configuration of this number of products.
 fn many(count: usize) -> String {
     let one: serde_json::Value = serde_json::from_str(&samples::generated(12, 8)).expect("a sample");
     let products: Vec<serde_json::Value> = (0..count)

@@ -1,4 +1,4 @@
-//! The same decode and plan in native Rust: the plugin's own functions without a component around them.
+//! The same decode and plan in native Rust: the plugin's own functions without a component.
 
 use cartwright_plugin::strategy::{Planned, Request};
 use cartwright_plugin::types::{Association, Context, Item, Rounding, Setting, SettingValue, Wanted};

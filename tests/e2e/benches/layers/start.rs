@@ -1,5 +1,5 @@
-//! A process from its start to its first plan, both guests loaded from the cache: timed from outside, by running this program
-//! again.
+//! A process from its start to its first plan, with both guests loaded from the cache: timed from outside, by running
+//! this program again.
 
 use std::process::Command;
 use std::sync::Arc;

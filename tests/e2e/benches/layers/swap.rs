@@ -1,4 +1,4 @@
-//! A swap every 10 ms while two tasks add without pause.
+//! A version switch every 10 ms while two tasks add to carts without a pause.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

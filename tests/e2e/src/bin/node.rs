@@ -1,9 +1,9 @@
-//! A node of its own process, for tests that lose one: `node <database> <name> <clock> [<point>]`.
+//! A node in its own process, for tests that lose one: `node <database> <name> <clock> [<point>]`.
 //!
-//! It sets a host up from the database, works until no job can go on by itself, prints how many points it passed, and ends. Its clock
-//! begins at `<clock>`, seconds since 1970, and is wound forward whenever nothing is due, so that no test waits for a vendor's
-//! polling; several nodes need one clock, and `now` is this machine's. At the point of that number, before or after a commit, the
-//! process is lost: nothing of it is ended in order.
+//! Sets a host up from the database, works until no job can continue without a person, prints the number of points it
+//! passed, and ends. Its clock begins at `<clock>`, seconds since 1970, and moves forward whenever nothing is due, so
+//! that no test waits for a polling interval; several nodes need a common clock, and `now` selects this machine's. At
+//! the point of that number, before or after a commit, the process aborts without a shutdown.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,15 +14,16 @@ use cartwright::{Cartwright, Clock, SystemClock};
 use cartwright_e2e::stored::{KEY, WoundClock, host_secret, work};
 use cartwright_store::{Keyring, Store, Worker, WorkerSettings};
 
-/// So long a lease is where a node is lost for good: the others go on soon, and a slow machine still sends its heartbeats.
+/// Duration of a lease in tests that lose a node: short, so that the others take over soon, and long enough for a slow
+/// machine's heartbeats.
 const LEASE: Duration = Duration::from_secs(6);
 
-/// The number of points that were passed.
+/// The number of points passed.
 static PASSED: AtomicUsize = AtomicUsize::new(0);
-/// The point, counted from 1, at which the process is lost; at 0 it is not.
+/// The point, counted from 1, at which the process aborts; 0 for none.
 static LOST_AT: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a point, and loses the process at the one that was asked for.
+/// Counts a point, and aborts the process at the selected one.
 fn pass() {
     if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == LOST_AT.load(Ordering::SeqCst) {
         std::process::abort();

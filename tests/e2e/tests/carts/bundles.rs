@@ -1,4 +1,4 @@
-//! A part that a shopper takes out of a bundle stays out, whatever happens to the line afterwards.
+//! A part that a shopper removed from a bundle stays removed, whatever happens to the line afterwards.
 
 use cartwright::types::ChildRemoval;
 use cartwright::{
@@ -13,7 +13,7 @@ const HINGES: i64 = 4 * 320;
 const SCREWS: i64 = 4 * 15;
 const WHOLE: i64 = PANELS + HINGES + SCREWS;
 
-/// A wardrobe whose parts may be taken out, so many times in the cart.
+/// Returns a cart with this quantity of a wardrobe whose parts can be removed.
 async fn wardrobes(quantity: u32) -> (World, Vec<CartLine>) {
     let world = World::new().await;
     removal(&world, "repriced", "components").await;
@@ -39,7 +39,7 @@ async fn take_out(world: &World, sku: &str, cart: &mut Vec<CartLine>) {
     removed(world, &key(cart, sku), cart).await.expect(sku).apply(cart);
 }
 
-/// SKU, quantity and price of each line.
+/// Returns SKU, quantity and price of each line.
 fn line_values(cart: &[CartLine]) -> Vec<(&str, u32, i64)> {
     cart.iter().map(|line| (line.sku.as_deref().unwrap_or("-"), line.quantity, line.price.total.minor)).collect()
 }
@@ -65,7 +65,7 @@ async fn a_part_stays_out_when_the_line_is_planned_again() {
     assert_eq!(line_values(&cart)[0], ("WARDROBE", 3, 3 * (PANELS + SCREWS)));
     host.change_quantity(shop, &cart[0].key, 2, &cart, &visitor).await.expect("two").apply(&mut cart);
     assert_eq!(line_values(&cart), reduced);
-    // The same configuration from its page is a whole wardrobe, and another line.
+    // The same configuration from its page is a complete wardrobe, and another line.
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a whole one");
     assert_eq!(line_values(&cart)[..3], reduced);
     assert_eq!((line_values(&cart)[3], cart.len()), (("WARDROBE", 1, WHOLE), 3 + 4));
@@ -141,7 +141,7 @@ async fn a_part_comes_back_in_sight_when_the_merchant_no_longer_lets_it_go() {
     take_out(&world, "HINGE", &mut cart).await;
     let reduced = cart.clone();
     removal(&world, "refused", "components").await;
-    // For another group nothing was sealed.
+    // No price is sealed for another customer group.
     let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
     let checks = host.check_cart(shop, &cart, &trade).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
@@ -151,7 +151,7 @@ async fn a_part_comes_back_in_sight_when_the_merchant_no_longer_lets_it_go() {
     assert!(matches!(refused, Err(CartError::BundleChild(_))), "{refused:?}");
     host.refresh_line(shop, &cart[0].key, &cart, &visitor).await.expect("refreshed").apply(&mut cart);
     assert_eq!((cart.len(), line_values(&cart)[0]), (4, ("WARDROBE", 1, WHOLE)));
-    // Beside a whole one there is then one line of two.
+    // Added to a complete one, it becomes one line of two.
     let mut both = [&reduced[..], &cart[..]].concat();
     let checks = host.check_cart(shop, &both, &trade).await.expect("checked");
     assert!(matches!(checks[0].state, LineState::MustReconfigure { .. }), "{checks:?}");
@@ -222,7 +222,7 @@ async fn what_was_taken_out_is_sealed() {
 #[tokio::test]
 async fn an_order_of_a_reduced_bundle_says_what_it_is_made_of_and_waits_for_the_merchant() {
     let world = World::new().await;
-    // Where the parts are the price, the merchant looks at what came through the browser anyway.
+    // If the parts determine the price, unverified data goes to the merchant in any case.
     removal(&world, "repriced", "platform").await;
     let mut cart = Vec::new();
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a wardrobe");
@@ -234,7 +234,7 @@ async fn an_order_of_a_reduced_bundle_says_what_it_is_made_of_and_waits_for_the_
     };
     assert!(order(&cart, false).iter().all(|line| line.released));
     take_out(&world, "HINGE", &mut cart).await;
-    // The vendor makes what its saved configuration says, and that has the hinges still.
+    // The vendor produces the saved configuration, which still contains the hinges.
     let lines = order(&cart, false);
     assert!(lines.iter().all(|line| !line.released), "a bundle is held as a whole");
     let line = &lines[0];

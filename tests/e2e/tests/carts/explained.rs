@@ -1,4 +1,4 @@
-//! A plan that fails says how far it came, and what the plugin said meanwhile.
+//! A plan that fails reports its stages until then, and the plugin's log.
 
 use std::sync::mpsc::channel;
 
@@ -6,7 +6,7 @@ use cartwright::{CartError, Stage, StrategyChoice};
 use cartwright_e2e::{HOSTILE, World};
 use cartwright_fake_vendors::samples;
 
-/// How the plan of a misbehaving strategy failed, and its stages.
+/// Returns the error of a misbehaving strategy's plan, and its stages.
 async fn failed(misdeed: &str) -> (CartError, Vec<Stage>) {
     let world = World::new().await;
     let account = world.strategy(HOSTILE).await;

@@ -1,5 +1,5 @@
-//! A plugin that misbehaves ends in a typed error that names what it did, and works afterwards. That it ends in time is tested in
-//! `serial/hostile_in_time.rs`, because other tests would take its time.
+//! A plugin that misbehaves causes a typed error that names its misdeed, and works afterwards.
+//! `serial/hostile_in_time.rs` tests the duration, because other tests would disturb it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 async fn world() -> (World, AccountId) {
     let limits = Limits {
-        // Enough for touching all the memory that is allowed; how soon each guest is stopped is tested in `hostile_in_time`.
+        // Enough for touching all the memory that is allowed; `hostile_in_time` tests how soon each guest is stopped.
         guest_cpu: Duration::from_millis(400),
         guest_cpu_per_line: Duration::ZERO,
         deadline: Duration::from_millis(1500),
@@ -130,7 +130,7 @@ async fn texts_of_a_plugin_cannot_steer_whoever_shows_them() {
     let change = misdeed(&world, &account, "markup").await.expect("markup is text");
     let line = &added_lines(&change)[0];
     for text in [&line.title, &line.shown[0].name, &line.shown[0].value] {
-        assert!(text.contains("<script>"), "texts are not escaped here: whoever shows them does");
+        assert!(text.contains("<script>"), "texts are escaped where they are shown");
         assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
     }
 }
@@ -175,7 +175,8 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
     assert!(matches!(error, InstallError::NotPinned { .. }), "{error}");
 }
 
-/// A component of a core module that has one type: a function which takes a reference to a string. No tool writes its text any more.
+/// A component with a core module of one type: a function that takes a reference to a string. No current tool parses
+/// its text.
 const STRINGREF: &[u8] = &[
     0, b'a', b's', b'm', 13, 0, 1, 0, // a component
     1, 15, 0, b'a', b's', b'm', 1, 0, 0, 0, // a core module in it
@@ -221,7 +222,7 @@ async fn what_uses_a_proposal_that_this_host_does_not_offer_is_an_error_and_ends
         }
     }
     assert!(taken.is_empty(), "{taken:#?}");
-    // What is offered is compiled, and is no plugin; two memories are more than an instance's place in the pool has.
+    // The component compiles but is not a plugin; two memories exceed an instance's slot in the pool.
     let error = world.host.install(&sample("tail-calls"), None).await.err();
     assert!(matches!(error, Some(InstallError::WrongWorld(_))), "{error:?}");
     let error = world.host.install(&sample("multi-memory"), None).await.err();

@@ -1,4 +1,4 @@
-//! What a browser sends is hostile until checked: each of these is a typed error that says where, or a line that harms nobody.
+//! Browser input is hostile until it is checked: each of these causes a typed error with the path, or a harmless line.
 
 use cartwright::types::Error;
 use cartwright::{CartError, Failure};
@@ -6,7 +6,7 @@ use cartwright_e2e::{World, added_lines};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
-/// The path that the error names.
+/// Returns the path in the error.
 async fn refused(world: &World, what: &str, configuration: Vec<u8>) -> String {
     let mut request = world.request("ring", "", 1, &[]);
     request.configuration = Some(configuration);
@@ -67,7 +67,7 @@ async fn a_member_that_stands_twice_is_refused() {
     }
 }
 
-/// Every place of a JSON value.
+/// Collects the path of every value of a JSON value.
 fn places(value: &Value, path: &str, found: &mut Vec<String>) {
     found.push(path.to_owned());
     match value {

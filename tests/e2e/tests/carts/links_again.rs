@@ -1,4 +1,5 @@
-//! A changed account is checked with the links that use it, so that nobody finds out at the next order, or at the next start.
+//! A changed account is checked together with the links that use it, so that an invalid link is not found at the next
+//! order or the next start.
 
 use cartwright::{AccountId, AccountSetup, LineState, ProductLink, ProductLinkIssues, SetupError, Visitor};
 use cartwright_e2e::{World, local, members, restore};
@@ -15,7 +16,7 @@ async fn set(world: &World, id: &AccountId, settings: Value) -> Result<(), Setup
     world.host.set_account(&world.shop, world.digest, setup(world, id, settings)).await
 }
 
-/// The fields of each product that no longer fit.
+/// Returns the invalid fields of each product.
 fn misfits<T: std::fmt::Debug>(refused: Result<T, SetupError>) -> Vec<(String, Vec<String>)> {
     match refused {
         Err(SetupError::Links(links)) => {
@@ -30,7 +31,7 @@ fn print_files() -> Value {
     json!({ "print-files": true, "media-id": 5 })
 }
 
-/// While print files are off, nobody looks at their media id.
+/// Returns a world with an invalid media id, which is not checked while print files are off.
 async fn world_with_an_unused_media_id() -> World {
     let world = World::new().await;
     world.link("ring", "1001", "simple", json!({ "media-id": 0 })).await;

@@ -1,5 +1,5 @@
-//! Carts: the whole path from a configuration to checked changes of a cart, with Expivi's plugin, a strict fake of the vendor, and
-//! hostile plugins.
+//! Carts: the whole path from a configuration to checked changes of a cart, with Expivi's plugin, a strict fake of the
+//! vendor, and hostile plugins.
 
 mod bundles;
 mod cart_rules;

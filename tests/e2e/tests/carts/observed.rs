@@ -1,4 +1,4 @@
-//! Whoever watches a host hears of each guest call, of what guests logged, and of each request to a vendor.
+//! An observer of a host gets each guest call, the lines that guests log, and each request to a vendor.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use cartwright_e2e::{HOSTILE, World};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::json;
 
-/// Writes down what it hears.
+/// Records its calls.
 #[derive(Default)]
 struct RecordingObserver {
     calls: Mutex<Vec<String>>,
@@ -18,7 +18,7 @@ struct RecordingObserver {
 }
 
 fn take(what: &Mutex<Vec<String>>) -> Vec<String> {
-    std::mem::take(&mut what.lock().expect("nobody panicked"))
+    std::mem::take(&mut what.lock().expect("no panic"))
 }
 
 impl Observer for RecordingObserver {
@@ -26,17 +26,17 @@ impl Observer for RecordingObserver {
         assert!(*guest <= *total + Duration::from_millis(2), "{guest:?} of {total:?}");
         let shop = call.shop.map_or("-", |shop| shop.as_str());
         let told = format!("{} {shop} {} {}", call.plugin, call.hook, outcome.name());
-        self.calls.lock().expect("nobody panicked").push(told);
+        self.calls.lock().expect("no panic").push(told);
     }
 
     fn line_logged(&self, GuestLine { call, level, text }: &GuestLine<'_>) {
         let shop = call.shop.map_or("-", |shop| shop.as_str());
-        self.lines.lock().expect("nobody panicked").push(format!("{} {shop} {level} {text}", call.plugin));
+        self.lines.lock().expect("no panic").push(format!("{} {shop} {level} {text}", call.plugin));
     }
 
     fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
         let told = format!("{} {} {} {}", request.plugin, request.shop, request.host, request.outcome.name());
-        self.requests.lock().expect("nobody panicked").push(told);
+        self.requests.lock().expect("no panic").push(told);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rules that hold for every configuration, tried on generated ones.
+//! Rules that hold for every configuration, tested on generated ones.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -21,10 +21,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     })
 });
 
-/// The account of a strategy that makes a bundle of a ring, with its articles as children: tests/guests/hostile.
+/// The account of a strategy that plans a bundle of a ring with its articles as children: tests/guests/hostile.
 static AS_MARKED: LazyLock<AccountId> = LazyLock::new(|| RUNTIME.block_on(WORLD.strategy(HOSTILE)));
 
-/// A configuration of the wardrobe from chosen values and articles.
+/// Returns a configuration of the wardrobe from chosen values and articles.
 fn configuration(values: &[String], articles: &[u8]) -> Value {
     let attributes: Vec<Value> = values
         .iter()

@@ -1,11 +1,11 @@
-//! A link whose strategy is another account's overrides settings of that account's plugin, too.
+//! A link whose strategy belongs to another account can override settings of that account's plugin too.
 
 use cartwright::{AccountSetup, ProductLink, ProductLinkIssues, SetupError};
 use cartwright_e2e::{World, added_lines, local, members};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
-/// A shop with a second account of Expivi's plugin, "planner", whose strategies plan.
+/// Returns a shop with a second account of Expivi's plugin, "planner", whose strategies plan.
 async fn world() -> World {
     let world = World::new().await;
     let settings = members(json!({ "viewer-token": "viewer-token", "sku-prefix": "HAT-" }));

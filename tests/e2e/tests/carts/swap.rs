@@ -1,4 +1,4 @@
-//! Swapping versions and vendors while a shop is served.
+//! Switching versions and vendors while a shop is served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use cartwright_e2e::{ONE_LINE, World, added_lines, local, members, restore, shop
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
 use serde_json::json;
 
-/// The same component under another digest: a custom section of this name is added.
+/// Installs the same component with another digest, through a custom section with this name.
 async fn another_version(world: &World, name: u8) -> Digest {
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 2, 1, name]);
@@ -90,7 +90,7 @@ async fn a_line_that_lay_too_long_goes_to_the_current_version() {
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a line");
     let second = another_version(&world, b'2').await;
     world.host.switch_version(&world.shop, &world.account, second, NewHostPolicy::Reject).await.expect("swapped");
-    // A seal's end is rounded to a whole second.
+    // The expiry of a seal is rounded to a whole second.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     let visitor = Visitor::default();
     let change = world.host.change_quantity(&world.shop, &cart[0].key, 5, &cart, &visitor).await.expect("changed");
@@ -165,7 +165,7 @@ async fn a_vendor_swap_is_all_or_nothing_and_old_lines_stay_with_the_old_vendor(
     assert_eq!(added_lines(&change)[0].price.total.minor, 19_900);
 }
 
-/// The same component with fields of its form under other names, equally long.
+/// Installs the same component with other field names of equal length in its form.
 async fn version_with_other_fields(world: &World, names: &[(&str, &str)]) -> Digest {
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     for (old, new) in names {
@@ -217,7 +217,7 @@ async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serv
     }
     let change = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("it still serves");
     assert_eq!(added_lines(&change)[0].sku.as_deref(), Some("SHIRT-R-L"));
-    // Without what the new version does not know it is moved, and what is kept of the shop can be read again.
+    // Without the settings that the new version lacks the switch succeeds, and the stored shop can be restored.
     world.link("shirt", "1002", "variation", json!({})).await;
     world.host.switch_version(&world.shop, &world.account, second, NewHostPolicy::Reject).await.expect("swapped");
     restore(&world.host, world.host.snapshot(&world.shop).expect("the shop")).expect("restored");

@@ -1,5 +1,5 @@
-//! A PostgreSQL server that is gone for a minute, under a worker that has work of every kind: what is asked of the store meanwhile is
-//! refused in so many words, nothing is half written, and nobody starts anything anew.
+//! A PostgreSQL server that is unavailable for a minute, under a worker with work of every kind: requests to the store
+//! fail with a typed error meanwhile, nothing is written in part, and nothing is started twice.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use crate::database::Database;
 use crate::worker::{WorkerTest, until};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Longer than a connection is waited for.
+/// Longer than the timeout of a connection.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What the platform reports while the server may be away: again and again until it is taken. Gives its job, and how often it was
-/// refused.
+/// Reports an order event like a platform while the server may be unavailable: repeatedly until it is accepted. Returns
+/// its job, and the number of rejections.
 async fn reported(floor: &WorkerTest, order: &str) -> (String, u32) {
     let event = floor.erp.event(order, EventKind::Released);
     let jobs = [NewJob { account: floor.erp.account.clone(), plugin: floor.erp.plugin, lines: Lines::All }];
@@ -59,9 +59,9 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
     let stopped = server.clone();
     tokio::task::spawn_blocking(move || stopped.stop()).await.expect("stopped");
     let away = async {
-        // A request is not waited for much longer.
+        // A request does not wait much longer.
         tokio::time::sleep(Duration::from_secs(5)).await;
-        // The answer that was waited for comes while nobody can write it down, and what sleeps becomes due.
+        // The awaited response arrives while the database rejects writes, and a sleeping job becomes due.
         floor.erp.open();
         floor.erp.advance(60).await;
         tokio::time::sleep(MINUTE.saturating_sub(gone.elapsed())).await;
@@ -77,7 +77,7 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
         for job in jobs {
             states.push(floor.state(job).await);
         }
-        // Leases are short: no time passes under a run.
+        // Leases are short: a run takes no time of this clock.
         let waits = |state: &JobState| match state {
             JobState::Queued { due: until } | JobState::Sleeping { until } | JobState::Retrying { until, .. } => {
                 *until > now
@@ -93,7 +93,7 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
     assert_eq!(floor.posted(), [1, 1, 1], "something was sent twice");
     for job in jobs {
         let job = floor.store.jobs().get(job).await.expect("the job");
-        // One journal, whole, and all that it says was said once.
+        // One complete journal, and each of its outcomes recorded once.
         let [(0, entries)] = &job.journals[..] else { panic!("{:?}", job.journals) };
         let intents = entries.iter().filter(|record| matches!(record.entry, Entry::Intent { .. })).count();
         let answers = entries.iter().filter(|record| matches!(record.entry, Entry::Responded { .. })).count();

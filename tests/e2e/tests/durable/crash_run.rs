@@ -1,4 +1,4 @@
-//! A small worker: runs a job until it is over, and crashes once on the way.
+//! A small worker that runs a job to its end, and crashes once on the way.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,16 +14,16 @@ use cartwright::types::{Outcome, RememberedText};
 use cartwright::{Cartwright, Clock, SimulatedClock};
 use tokio::sync::Notify;
 
-/// How a run is lost.
+/// How a run crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
-    /// The entry is not written: what happened before it is forgotten.
+    /// The entry is not written, so what precedes it is lost.
     BeforeEntry,
-    /// The entry is written, and nobody learns of it.
+    /// The entry is written, but its caller is not notified.
     AfterEntry,
-    /// The entry is written, then the whole run is dropped where it is.
+    /// The entry is written, then the whole run is dropped.
     Dropped,
-    /// The same, while a request is on its way.
+    /// The same, during a request.
     WhileOut,
 }
 
@@ -31,11 +31,11 @@ impl Crash {
     pub const ALL: [Self; 4] = [Self::BeforeEntry, Self::AfterEntry, Self::Dropped, Self::WhileOut];
 }
 
-/// Counts the entries of a course, and crashes at one of them.
+/// Counts the entries of all runs of a job, and crashes at one of them.
 #[derive(Default)]
 pub struct Crashes {
     at: Option<(usize, Crash)>,
-    /// Crashes at about every third entry, in an order that follows from this.
+    /// Crashes at about every third entry, in an order that this seed determines.
     seed: Option<u64>,
     entries: AtomicUsize,
     crashed_entry: Mutex<Option<Entry>>,
@@ -55,7 +55,7 @@ impl Crashes {
         Arc::new(Self::default())
     }
 
-    /// How many entries were written, or tried.
+    /// Returns the number of entries that were written, or attempted.
     pub fn entries(&self) -> usize {
         self.entries.load(Ordering::Relaxed)
     }
@@ -68,7 +68,7 @@ impl Crashes {
         drawn.is_multiple_of(3).then(|| Crash::ALL[usize::try_from(drawn / 3 % 4).unwrap_or(0)])
     }
 
-    /// The entry at which the course crashed.
+    /// Returns the entry of the crash.
     pub fn crashed_entry(&self) -> Option<Entry> {
         self.crashed_entry.lock().expect("the entry").clone()
     }
@@ -118,27 +118,27 @@ impl Journal for Crashing {
     }
 }
 
-/// How a course went.
+/// The result of a job with a crash.
 #[derive(Debug)]
 pub struct CrashRun {
-    /// A request that needs the merchant; none when the event was handled.
+    /// A request that needs the merchant; `None` if the event was handled.
     pub unanswered: Option<UnansweredRequest>,
-    /// What was said, each thing once.
+    /// The recorded outcomes, without repetitions.
     pub outcomes: Vec<Outcome>,
-    /// What stands in the journals.
+    /// The content of the journals.
     pub records: Vec<Record>,
     pub crashed: usize,
     pub slept: Vec<u32>,
 }
 
 impl CrashRun {
-    /// Did it crash as it should? A vendor may be quicker than the crash.
+    /// Returns whether the crash happened as planned. A vendor may be faster than the crash.
     pub fn crashed_as(&self, crash: Crash) -> bool {
         self.crashed == 1 || (crash == Crash::WhileOut && self.crashed == 0)
     }
 }
 
-/// Runs a job to its end. `remembered` is what webhooks had remembered.
+/// Runs a job to its end. `remembered` has the memos of earlier webhooks.
 pub async fn course(
     host: &Cartwright,
     mut job: Job,

@@ -1,5 +1,5 @@
-//! A crash at every entry of every kind of order, four ways each: the order reaches the vendor once in effect, and the shop is
-//! told the same as without a crash; or the merchant is asked, once.
+//! A crash at every entry of every kind of order, four ways each: the order reaches the vendor once in effect, and the
+//! shop gets the same outcomes as without a crash; or the merchant is asked, once.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::erp::Erp;
 use crate::gems::{Gems, job};
 use cartwright_e2e::orders::{order, timeline};
 
-/// All points of a course that had so many entries.
+/// Returns all points of a job with this number of entries.
 fn points(entries: usize) -> impl Iterator<Item = (usize, Crash)> {
     (0..entries).flat_map(|entry| Crash::ALL.map(|how| (entry, how)))
 }
@@ -52,7 +52,8 @@ async fn an_answer_that_was_lost_is_found_again_by_the_next_attempt() {
     let gems = Gems::new(json!({})).await;
     gems.twikit.faults().lose_replies(1);
     let (order, course) = gems.course("lost", &Crashes::never()).await;
-    // Twikit says that it has the order; the plugin is told that this was its second attempt, and knows the first by it.
+    // Twikit reports that it has the order; the plugin learns that this was its second attempt, and concludes that the
+    // first one created it.
     let earlier = |outcome: &Outcome| matches!(outcome, Outcome::Note(message) if message.key == "created-earlier");
     assert!(course.outcomes.iter().any(earlier), "{:?}", course.outcomes);
     assert_eq!((gems.twikit.orders().len(), gems.settled(&order).await), (1, OrderState::Paid));
@@ -81,7 +82,7 @@ async fn a_host_that_crashes_again_and_again_makes_each_order_once() {
     println!("Twikit, again and again: {crashed} crashes in 80 orders, the merchant asked at {asked}");
 }
 
-/// Requests that Twikit refused because it had the order already.
+/// Returns the number of requests that Twikit rejected because it already had the order.
 fn repeated(gems: &Gems) -> usize {
     let identifiers: Vec<String> = gems
         .twikit
@@ -155,7 +156,8 @@ async fn an_expivi_order_is_uploaded_and_its_print_file_fetched_wherever_the_hos
         assert!(course.crashed_as(how) && course.unanswered.is_none(), "{place}: {course:?}");
         assert_eq!(timeline(&id, &course.outcomes), expected, "{place}");
         let sent = world.expivi.record().len() - before;
-        // One request may be sent again; Expivi's uploads and conversions bear it. The fake counts looks, not conversions.
+        // One request may be repeated, which is safe for Expivi's uploads and conversions. The fake does not count
+        // polls as conversions.
         assert!((requests..=requests + 2).contains(&sent), "{place}: {sent}");
         assert_eq!(world.expivi.uploaded().len(), 1, "{place}");
         tried += 1;

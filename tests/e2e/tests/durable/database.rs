@@ -1,5 +1,5 @@
-//! The databases that a test with a store runs on: SQLite always, PostgreSQL where `CARTWRIGHT_TEST_POSTGRES` names a server on
-//! which databases may be made.
+//! The databases of a test with a store: SQLite always, PostgreSQL if `CARTWRIGHT_TEST_POSTGRES` names a server on
+//! which databases may be created.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,7 +33,7 @@ impl Database {
         Some(Self { url: format!("{server}/{name}"), folder: None })
     }
 
-    /// One on a server that the test has for itself.
+    /// Returns a database on a server of this test alone.
     pub fn at(url: String) -> Self {
         Self { url, folder: None }
     }
@@ -42,7 +42,7 @@ impl Database {
         Store::open(&self.url, Keyring::new([7; 32])).await.expect("a store")
     }
 
-    /// Nobody can write, until this is dropped.
+    /// Locks the database for all writers until the guard is dropped.
     pub async fn locked(&self) -> AnyConnection {
         let mut connection = AnyConnection::connect(&self.url).await.expect("a connection");
         let lock = match &self.folder {
@@ -53,7 +53,7 @@ impl Database {
         connection
     }
 
-    /// Past the store, as somebody with the database's own shell could.
+    /// Executes SQL without the store, like a person with the database's own shell.
     pub async fn tamper(&self, sql: &str) {
         let mut connection = AnyConnection::connect(&self.url).await.expect("a connection");
         connection.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.expect("done");

@@ -20,19 +20,19 @@ use tokio::sync::Semaphore;
 
 use cartwright_e2e::orders::{event, order};
 
-/// What the ERP system knows and does.
+/// The state and the behavior of the ERP system.
 pub struct ErpState {
-    /// How often each order was posted, by its key.
+    /// The number of posts of each order, by its key.
     pub posted: BTreeMap<String, u32>,
-    /// The bodies that were posted.
+    /// The posted bodies.
     pub bodies: Vec<String>,
-    /// How often it was asked how far an order is.
+    /// The number of status requests.
     pub status_requests: u32,
-    /// How often it says "queued" before "done".
+    /// The number of "queued" responses before "done".
     pub queued: u32,
-    /// The next posts are answered with these.
+    /// The statuses of the next responses to posts.
     pub refusals: VecDeque<StatusCode>,
-    /// So many further bytes stand in an answer to a post.
+    /// The number of additional bytes in a response to a post.
     pub padding: usize,
 }
 
@@ -68,7 +68,7 @@ async fn accept(State(server): State<Server>, headers: HeaderMap, body: Bytes) -
         }
         state.padding
     };
-    // While the gate is closed, answers wait.
+    // While the gate is closed, responses wait.
     drop(server.gate.acquire().await);
     (StatusCode::OK, json!({ "reference": format!("ERP-{key}"), "padding": "x".repeat(padding) }).to_string())
 }
@@ -118,12 +118,12 @@ impl Erp {
         erp
     }
 
-    /// Sets the account up with another address.
+    /// Sets the account up with another URL.
     pub async fn set(&self, url: &str) {
         self.set_with(url, TOKEN, &self.url).await;
     }
 
-    /// Sets the account up with another address and token, and grants another server beside the ERP system's.
+    /// Sets the account up with another URL and token, and grants another server in addition to the ERP system.
     pub async fn set_with(&self, url: &str, token: &str, granted: &str) {
         let settings = members(json!({ "url": url, "token": token }));
         let (mut grants, other) = (local(&self.url), local(granted));
@@ -137,7 +137,7 @@ impl Erp {
         self.server.state.lock().expect("the books")
     }
 
-    /// Holds back the answers to posts, until it is opened.
+    /// Delays the responses to posts until the gate is opened.
     pub fn close(&self) {
         self.server.gate.forget_permits(1000);
     }
@@ -179,7 +179,7 @@ impl Erp {
         self.try_run(job, journal, Wake::Due).await.expect("a run").end
     }
 
-    /// Runs a job that the ERP system takes at once, up to its first wait.
+    /// Runs a job that the ERP system accepts at once, up to its first wait.
     pub async fn run_to_first_wait(&self, job: &Job, journal: &Arc<MemoryJournal>) {
         let end = self.run(job, journal).await;
         assert!(matches!(end, RunEnd::Sleep { .. }), "{end:?}");

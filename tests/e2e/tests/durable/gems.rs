@@ -99,7 +99,7 @@ impl Gems {
         .expect("a link");
         host.link(&shop, &[link]).await.expect("linked");
         let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
-        // The fake has no https, which a picture's address must have.
+        // A picture's URL must be https, which the fake does not have.
         let mut envelope = saved.envelope();
         envelope["previewUrl"] = Value::Null;
         let add = AddToCart {
@@ -125,7 +125,7 @@ impl Gems {
         Self { host, orders, shop, account, plugin, twikit, line, remembered }
     }
 
-    /// An order that the platform knows, and what is to be done about it.
+    /// Returns an order that the platform knows, and its job.
     pub fn order(&self, id: &str) -> (Order, Job) {
         let order = order(&self.host, &self.shop, id, std::slice::from_ref(&self.line));
         self.orders.put(&self.shop, &self.account, order.clone());
@@ -133,7 +133,7 @@ impl Gems {
         (order, job)
     }
 
-    /// How many requests about this order came to Twikit.
+    /// Returns the number of requests about this order that Twikit received.
     pub fn sent(&self, id: &str) -> usize {
         let about = format!("test:gems:{id}:");
         let sent = self.twikit.record().all();
@@ -147,7 +147,7 @@ impl Gems {
         (order, course(&self.host, job, crashes, remembered).await)
     }
 
-    /// Twikit works on after the shop has crashed.
+    /// Waits for Twikit, which continues after the shop has crashed.
     pub async fn settled(&self, order: &Order) -> OrderState {
         for _ in 0..200 {
             match self.twikit.order(&order.reference) {
@@ -159,7 +159,7 @@ impl Gems {
     }
 }
 
-/// An order that is released.
+/// Returns the job of a released order.
 pub fn job(shop: &ShopId, account: &AccountId, plugin: Digest, order: &Order) -> Job {
     Job {
         id: format!("job-{}", order.id),

@@ -1,4 +1,5 @@
-//! A vendor's server that is away is left alone by all orders of its shop, and found again by one.
+//! All orders of a shop stop requests to an unavailable vendor's server, and one of them finds that it is available
+//! again.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ fn orders(erp: &Erp, numbers: std::ops::Range<u32>) -> Vec<Order> {
     numbers.map(|number| (erp.job(&number.to_string()), Arc::default())).collect()
 }
 
-/// Runs an order until its request is answered; says how long it is to wait, if it is.
+/// Runs an order until its request gets a response. Returns the seconds until the next attempt, if there is one.
 async fn wait_seconds(erp: &Erp, (job, journal): &Order) -> Option<u32> {
     loop {
         match erp.run(job, journal).await {
@@ -47,7 +48,7 @@ fn posted(erp: &Erp) -> u32 {
     erp.state().posted.values().sum()
 }
 
-/// An ERP system that has just been found to be away.
+/// Returns an ERP system that has just become unavailable.
 async fn away() -> Erp {
     let erp = erp().await;
     erp.state().refusals.extend([StatusCode::SERVICE_UNAVAILABLE; FAILURES as usize]);
@@ -66,7 +67,7 @@ async fn a_vendor_that_is_away_is_asked_by_nobody_then_by_one_then_by_all() {
         assert_eq!(wait_seconds(&erp, order).await, Some(PAUSE));
     }
     assert_eq!(posted(&erp), FAILURES, "a request reached it");
-    // The time has come: one finds out, the others wait on.
+    // After the pause one order tries, and the others keep waiting.
     erp.advance(PAUSE).await;
     erp.close();
     let (job, journal) = &orders[0];
@@ -113,7 +114,7 @@ async fn a_request_that_was_held_does_not_count_as_one_that_may_have_arrived() {
 async fn a_person_who_tests_the_connection_is_not_held() {
     let erp = away().await;
     let diagnoses = erp.host.test_connection(&erp.shop, &erp.account).await.expect("diagnoses");
-    // It was asked, and answered: an ERP system that takes posts alone.
+    // It received a request and responded: this ERP system only accepts posts.
     let detail = diagnoses[0].detail.as_ref().expect("a detail");
     assert_eq!(detail.text, "It answered 405.");
 }
@@ -127,6 +128,6 @@ async fn orders_wait_for_their_turn_before_anything_is_written() {
         let requests = order.1.records().into_iter().filter(|record| matches!(record.entry, Entry::Intent { .. }));
         assert_eq!(requests.count(), 1);
     }
-    // Two at once, and one each ten seconds.
+    // Two at once, and then one each ten seconds.
     assert_eq!((posted(&erp), erp.clock.slept()), (5, vec![10, 10, 10]));
 }

@@ -1,4 +1,4 @@
-//! Nodes of one database: what is changed on one is served by all, and nobody's change is lost.
+//! Nodes of one database: a change on one node reaches all, and concurrent changes are not lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 const WHO: &str = "merchant";
 
-/// The same component under another digest: a custom section is added.
+/// Returns the same component with another digest, through a custom section.
 fn another_version(name: u8) -> Vec<u8> {
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 2, 1, name]);
@@ -47,7 +47,7 @@ fn setup(world: &World, token: &str) -> AccountSetup {
     }
 }
 
-/// Two nodes, of which the first has set up the world's shop.
+/// Returns two nodes, of which the first has set up the world's shop.
 async fn two_nodes(world: &World, url: &str) -> (Installation, Installation, Digest) {
     let (first, second) = (node(world, url).await, node(world, url).await);
     let digest = first.install(cartwright_bundled::EXPIVI, None, WHO, now()).await.expect("installed").digest();
@@ -80,7 +80,7 @@ async fn a_swap_on_one_node_is_served_by_the_other_within_a_second() {
         assert!(began.elapsed() < Duration::from_secs(5), "the other node does not see it");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // Five seconds above are for a machine that is busy; this is what is promised.
+    // The five seconds above are for a busy machine; this line shows the usual time.
     println!("the other node served it after {} ms", began.elapsed().as_millis());
     following.abort();
 }
@@ -174,7 +174,7 @@ async fn what_a_node_publishes_is_what_the_others_read() {
         }))
         .expect("a link")
     };
-    // Of one product the link is replaced and comes back, of one it is replaced, and of one it is removed.
+    // The link of one product is replaced and restored, one is replaced, and one is removed.
     for links in [[link("ring", "another"), link("shirt", "another")], [link("ring", "expivi"), link("hat", "another")]]
     {
         first.link(&world.shop, &links, Expected::Any, WHO, now()).await.expect("linked");

@@ -1,5 +1,5 @@
-//! Orders, webhooks and what is stored of them. Order hooks survive: crashes at every point of both vendors' orders, and each rule of
-//! replay, with an order hook and an ERP system of the tests' own.
+//! Orders, webhooks, and what the store keeps of them. Order hooks survive crashes at every point of both vendors'
+//! orders; each rule of replay is tested with an order hook and an ERP system of the tests' own.
 
 mod away;
 mod crash_run;

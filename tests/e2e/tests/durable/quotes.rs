@@ -1,4 +1,4 @@
-//! Quotations as the store keeps them, on each database: asked for once, changed by one at a time, gone at their time.
+//! Quotes in the store, on each database: requested once, changed by one caller at a time, deleted at their time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -122,7 +122,7 @@ async fn an_offer_is_accepted_until_it_ends_and_then_closed(database: Database) 
     asking.store.sweep(&Retention::default(), ended).await.expect("swept");
     let listed = asking.store.quotes().list(&asking.world.shop, Some(QuoteState::Expired), None, 10, ended).await;
     assert_eq!(listed.expect("a page").len(), 1);
-    // Offered anew it goes on.
+    // A new offer continues the quote.
     asking.offer(12_000, Expected::Any, ended).await.expect("offered anew");
     for _ in 0..2 {
         assert_eq!(asking.accept(ended).await.expect("accepted"), 50 * 12_000);
@@ -138,7 +138,7 @@ async fn a_quotation_goes_at_its_time_and_with_its_order(database: Database) {
     let swept = asking.store.sweep(&Retention::default(), asking.now + kept + DAY).await.expect("swept");
     assert_eq!(swept.quotes, 1);
     assert!(asking.is_gone().await);
-    // Its id is not another's now.
+    // Its id is not free for another quote.
     assert!(matches!(asking.request().await, Err(QuoteError::Exists(_))));
     "q2".clone_into(&mut asking.request.id);
     asking.request().await.expect("asked");

@@ -1,4 +1,4 @@
-//! Replay: the same again, or a fault that names what differed.
+//! Replay: the same result again, or a fault that names the difference.
 
 use std::sync::{Arc, Mutex};
 
@@ -49,7 +49,7 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
     assert_eq!((import(&returned.journal), returned.asked), (Some("http.send"), None));
 
     assert_eq!(journal.records(), before, "the journal of a job that stopped was changed");
-    // With the right event it goes on.
+    // With the right event the job continues.
     erp.run_to_first_wait(&erp.job("1"), &journal).await;
     assert_eq!(erp.state().posted.len(), 1);
 }
@@ -63,7 +63,7 @@ async fn settings_that_change_do_not_reach_a_job_that_has_begun() {
     erp.advance(60).await;
     erp.run_to_first_wait(&job, &journal).await;
     assert_eq!(erp.state().status_requests, 1);
-    // A new job has them.
+    // A new job has the new grants.
     let end = erp.run(&erp.job("2"), &Arc::new(MemoryJournal::default())).await;
     let RunEnd::Stopped { reason } = end else { panic!("{end:?}") };
     assert!(reason.to_string().contains("elsewhere.example"), "{reason}");
@@ -84,7 +84,7 @@ async fn a_job_sends_no_secret_that_was_entered_for_another_address() {
     erp.set_with(&elsewhere, "guessed", &elsewhere).await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
     erp.run_to_first_wait(&job, &journal).await;
-    // The merchant mends it, and nobody takes the other server from the grants.
+    // The merchant corrects the setting, and the other server stays granted.
     erp.set_with(&erp.url, TOKEN, &elsewhere).await;
     erp.advance(60).await;
     let end = erp.run(&job, &journal).await;
@@ -108,7 +108,7 @@ async fn a_job_stays_on_the_component_that_it_began_with() {
     erp.advance(60).await;
     erp.run_to_first_wait(&job, &journal).await;
     assert_eq!(erp.state().status_requests, 1);
-    // Unless its version is revoked: then the replacement goes on with the journal, or nothing does.
+    // Unless its version is revoked: then the replacement continues with the journal, or the job stops.
     erp.host.revoke(erp.plugin, Some(second)).expect("revoked");
     erp.advance(60).await;
     erp.run_to_first_wait(&job, &journal).await;
@@ -132,12 +132,12 @@ async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice
     assert_eq!(logged(&first), ["before the first", "before the second", "after both"]);
     let sent = erp.state().bodies.clone();
     assert!(sent[0].starts_with("{\"at\":17672688000"), "{sent:?}");
-    // The guest's own wait of an hour is over at once, and its clock shows it.
+    // The guest's own wait of an hour ends at once, and its clock shows the hour.
     assert!(sent[1].starts_with("{\"at\":17672724") && sent[1].contains("\"waited\":36000"), "{sent:?}");
     let keys: Vec<String> = erp.state().posted.keys().cloned().collect();
     assert_eq!(keys.len(), 2);
 
-    // However much of the journal is left, the rest is the same, on another day too.
+    // Whatever part of the journal is left, the rest is the same, on another day too.
     let records = whole.records();
     for kept in 1..=records.len() {
         let journal = Arc::new(MemoryJournal::of(records[..kept].to_vec()));
@@ -150,7 +150,7 @@ async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice
     }
     assert_eq!(erp.state().posted.keys().cloned().collect::<Vec<_>>(), keys, "a replay drew other random numbers");
 
-    // Another job and another round draw others.
+    // Another job and another round draw other random numbers.
     let mut next = job.clone();
     next.round = 1;
     assert!(matches!(erp.run(&next, &Arc::new(MemoryJournal::default())).await, RunEnd::Done));
@@ -176,7 +176,7 @@ async fn no_secret_stands_in_a_journal() {
     assert!(json.contains("secret-is-set") && !json.contains(TOKEN), "{json}");
     let read: Vec<Record> = serde_json::from_str(&json).expect("a journal");
     assert_eq!(read, journal.records());
-    // What came back from a database is as good.
+    // A journal from a database is equivalent.
     erp.run_to_first_wait(&job, &Arc::new(MemoryJournal::of(read))).await;
     assert_eq!(erp.state().posted.values().sum::<u32>(), 1);
 }

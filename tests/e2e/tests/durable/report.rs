@@ -1,4 +1,4 @@
-//! What a platform reports of its orders, and who is told.
+//! Reports of a platform about its orders, and the jobs that they create.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ struct Platform {
     clock: Arc<SimulatedClock>,
 }
 
-/// A world whose carts keep their configurations in this store.
+/// Returns a world that stores configurations in this store.
 async fn world(store: &Store) -> World {
     World::with(|builder| builder.blobs(Arc::new(store.clone())), json!({})).await
 }
@@ -73,14 +73,14 @@ impl Platform {
         id
     }
 
-    /// The account's plugin under another digest.
+    /// Installs the account's plugin with another digest.
     async fn another_version(&self) -> Digest {
         let mut bytes = cartwright_bundled::EXPIVI.to_vec();
         bytes.extend([0, 2, 1, b'2']);
         self.world.host.install(&bytes, None).await.expect("another version").digest()
     }
 
-    /// The order of this cart in a version, not paid.
+    /// Returns the order of this cart in a version, unpaid.
     fn order(&self, version: u64) -> Order {
         let order = order(&self.world.host, &self.world.shop, "1", &self.cart);
         Order { version, payment: "none".to_owned(), released: false, ..order }
@@ -90,7 +90,7 @@ impl Platform {
         Event { id: id.to_owned(), ..cartwright_e2e::orders::event(kind, &order) }
     }
 
-    /// What each line was sold as.
+    /// Returns the cart line that each order line was sold as.
     fn sold(&self) -> SoldLines {
         self.cart.iter().enumerate().map(|(number, line)| ((number + 1).to_string(), SoldLine::from(line))).collect()
     }
@@ -106,7 +106,7 @@ impl Platform {
         }
     }
 
-    /// The next job, over at once.
+    /// Claims the next job, and completes it at once.
     async fn next(&self) -> Claim {
         let lease = std::time::Duration::from_secs(60);
         let claim = self.store.jobs().claim("node", self.clock.now(), lease).await.expect("an answer").expect("a job");
@@ -125,7 +125,7 @@ async fn each_vendor_is_told_of_its_lines_and_each_order_hook_of_all(database: D
     platform.hook().await;
     platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
     let mut order = platform.order(1);
-    // A line that nobody configured.
+    // A line without a configuration.
     let mut gift = order.lines[1].clone();
     (gift.id, gift.account, gift.reference) = ("9".to_owned(), None, format!("{}:9", order.reference));
     order.lines.push(gift);
@@ -148,13 +148,13 @@ async fn an_order_goes_to_the_newest_version_that_a_line_is_pinned_to(database: 
     host.switch_version(&platform.world.shop, &platform.world.account, second, NewHostPolicy::Reject)
         .await
         .expect("swapped");
-    // The order's line was made by the version before.
+    // The order's line belongs to the earlier version.
     platform.report("e1", EventKind::Placed, platform.order(1)).await;
     assert_eq!(platform.next().await.job.plugin, first);
     platform.world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut platform.cart).await.expect("a shirt");
     platform.report("e2", EventKind::Changed, platform.order(2)).await;
     assert_eq!(platform.next().await.job.plugin, second);
-    // A version that is taken out of use passes its lines on.
+    // A retired version passes its lines to the replacement.
     platform.cart.truncate(1);
     host.revoke(first, Some(second)).expect("revoked");
     platform.report("e3", EventKind::Changed, platform.order(3)).await;
@@ -201,7 +201,7 @@ async fn an_order_is_released_once_when_it_is_paid(database: Database) {
         told.push(event.id);
     }
     assert_eq!(told, ["e2", "~released:e2", "e3", "e4"]);
-    // The merchant approves: the platform says so, and the plugin hears of it again.
+    // The merchant approves: the platform reports it, and the plugin gets another event.
     let approved = Order { payment: "full".to_owned(), ..platform.order(5) };
     platform.report("e5", EventKind::Released, approved).await;
     let event = platform.next().await.job.event;
@@ -212,7 +212,7 @@ async fn two_events_at_once_release_an_order_once(database: Database) {
     let platform = Platform::new(&database).await;
     let paid = |version| Order { payment: "full".to_owned(), ..platform.order(version) };
     for version in [1, 2] {
-        // The second pair comes to an order that is known.
+        // The second pair is about a known order.
         let [one, two] = ["a", "b"].map(|id| platform.event(&format!("{id}{version}"), EventKind::Paid, paid(version)));
         let sold = platform.sold();
         let (one, two) = tokio::join!(platform.try_report(&one, &sold), platform.try_report(&two, &sold));
@@ -259,7 +259,7 @@ async fn the_same_report_twice_does_nothing_twice(database: Database) {
     let sold = platform.sold();
     assert!(matches!(platform.try_report(&paid, &sold).await, Ok(RecordOutcome::New { jobs }) if jobs.len() == 2));
     platform.report("e2", EventKind::Changed, platform.order(7)).await;
-    // Though the order is newer by now, and whatever has become of its lines.
+    // Even though the order has a newer version by now, whatever happened to its lines.
     assert_eq!(platform.try_report(&paid, &SoldLines::new()).await.expect("an answer"), RecordOutcome::AlreadyRecorded);
     assert_eq!(platform.kinds().await.len(), 3);
 }
@@ -270,7 +270,7 @@ async fn an_order_that_costs_nothing_is_released_without_a_payment(database: Dat
     free.total.minor = 0;
     platform.report("e1", EventKind::Placed, free.clone()).await;
     assert_eq!(platform.kinds().await, ["placed", "released"]);
-    // Nothing of it is made when it is cancelled or paid back, whatever it costs.
+    // A cancelled or refunded order is never produced, even if it is free.
     for (id, payment, cancelled) in [("2", "refunded", false), ("3", "none", true)] {
         let order = order(&platform.world.host, &platform.world.shop, id, &platform.cart);
         let order =
@@ -279,7 +279,7 @@ async fn an_order_that_costs_nothing_is_released_without_a_payment(database: Dat
         let known = platform.store.orders().get(&platform.world.shop, id).await.expect("an answer").expect("an order");
         assert!(!known.released);
     }
-    // One that becomes free is released then, once.
+    // An order that becomes free is released then, once.
     let mut dear = order(&platform.world.host, &platform.world.shop, "4", &platform.cart);
     (dear.payment, dear.released) = ("none".to_owned(), false);
     platform.report("4 is placed", EventKind::Placed, dear.clone()).await;
@@ -332,7 +332,7 @@ async fn what_is_added_to_a_released_order_waits_for_its_payment(database: Datab
     assert_eq!(released().await, [true]);
     assert_eq!(platform.report("2", EventKind::Changed, order(2, "part")).await, ["shop:expivi:2"]);
     assert_eq!(released().await, [true, false]);
-    // Another thing under the id of what was paid is another thing.
+    // Another product under the id of a paid line is not paid.
     let mut swapped = ring(order(3, "part"));
     swapped.lines[0].cart_line.key = platform.cart[1].key.clone();
     assert_eq!(platform.report("3", EventKind::Changed, swapped).await, ["shop:expivi:3"]);
@@ -359,7 +359,7 @@ async fn more_pieces_of_a_released_line_wait_for_their_payment(database: Databas
         (3, EventKind::PartlyPaid, 3, "part", false, false),
         (4, EventKind::Paid, 3, "full", true, true),
         (5, changed(), 3, "full", true, false),
-        // Fewer need no payment of their own; more that are paid at once do not wait.
+        // A smaller quantity needs no further payment; a larger one that is paid at once does not wait.
         (6, changed(), 2, "part", true, false),
         (7, changed(), 3, "full", true, true),
     ] {
@@ -389,7 +389,7 @@ async fn of_two_first_reports_at_once_the_second_finds_what_the_first_recorded(d
         let (one, two) = tokio::join!(platform.try_report(&first, &sold), platform.try_report(&second, &sold));
         assert!(matches!(one, Ok(RecordOutcome::New { .. }) | Err(ReportError::Older { .. })), "{one:?}");
         two.expect("recorded");
-        // Whichever was the first, the shirt is released by the second.
+        // Whichever came first, the second releases the shirt.
         let events = platform.store.orders().events(&platform.world.shop, &id).await.expect("events");
         let released = format!("~released:{id} approved");
         assert!(events.iter().any(|event| event.id == released), "{events:?}");
@@ -446,12 +446,12 @@ async fn a_line_that_is_freed_later_is_released(database: Database) {
             let expected = if what == "nothing" { &told[..1] } else { &told[..] };
             let jobs = platform.report(&format!("{id} 2"), kind, order(2)).await;
             assert_eq!(jobs, expected, "{id}");
-            // It is freed once.
+            // It is released once.
             let jobs = platform.report(&format!("{id} 3"), EventKind::Changed, order(3)).await;
             assert_eq!(jobs, [format!("shop:expivi:{id} 3")], "{id}");
         }
     }
-    // A line of an order that is not released is not freed.
+    // A line of an order that is not released is not released either.
     platform
         .report("e1", EventKind::Placed, {
             let mut held = platform.order(1);
@@ -497,7 +497,7 @@ async fn whoever_was_told_of_an_order_is_told_when_no_line_is_theirs_any_more(da
     let platform = Platform::new(&database).await;
     platform.report("e1", EventKind::Placed, platform.order(1)).await;
     platform.next().await;
-    // The merchant took the ring out; a gift is left that nobody configured.
+    // The merchant removed the ring; a gift without a configuration is left.
     let mut left = platform.order(2);
     left.lines[0].account = None;
     (left.lines[0].id, left.lines[0].reference) = ("gift".to_owned(), format!("{}:gift", left.reference));
@@ -538,7 +538,7 @@ async fn ids_of_the_host_are_no_platform_s(database: Database) {
     let platform = Platform::new(&database).await;
     let paid = Order { payment: "full".to_owned(), ..platform.order(1) };
     platform.report("e1", EventKind::Paid, paid).await;
-    // What it was called once; now it is an id as any other.
+    // A former form of the host's own event ids, which is now an id like any other.
     platform.report("e1:released", EventKind::Changed, Order { payment: "full".to_owned(), ..platform.order(2) }).await;
     for (event, order) in [("~released:e1", "1"), ("e2", "~quotation-q1")] {
         let order = Order { id: order.to_owned(), ..platform.order(3) };
@@ -589,7 +589,7 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
     };
     let refused = back("9", 1, &sold).await;
     assert!(matches!(refused, Err(ReportError::Order(OrderError::UnknownLine { .. }))), "{refused:?}");
-    // One was sold, whether or not that is said.
+    // The line was sold as one piece, whether or not the report states it.
     for sold in [&sold, &SoldLines::new()] {
         let refused = back("1", 2, sold).await;
         assert!(
@@ -598,7 +598,7 @@ async fn a_report_that_cannot_be_right_is_refused_and_leaves_nothing(database: D
         );
     }
     assert_eq!(platform.store.orders().get(&platform.world.shop, "1").await.expect("an answer"), None);
-    // An order that is older than the one that is known.
+    // A version older than the known one.
     let platform = Platform::new(&database).await;
     platform.report("e5", EventKind::Placed, platform.order(5)).await;
     let event = platform.event("e4", EventKind::Changed, platform.order(4));

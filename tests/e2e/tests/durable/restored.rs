@@ -1,4 +1,4 @@
-//! A host that starts with what another kept serves as that one did.
+//! A host that starts from the store serves like the host before it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,7 +10,7 @@ use cartwright_fake_vendors::samples;
 use cartwright_store::{Installation, Keyring, Store};
 use sqlx::Connection as _;
 
-/// The same component under another digest: a custom section is added.
+/// Returns the same component with another digest, through a custom section.
 fn another_version(name: u8) -> Vec<u8> {
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 2, 1, name]);
@@ -46,15 +46,15 @@ async fn a_restart_changes_nothing_for_old_lines_and_new_ones() {
 
     let host = another_host(&world).await;
     assert_eq!(store.restore(&host).await.expect("a store"), []);
-    // Once more, as when another node changed something.
+    // A second restore, as after a change on another node.
     assert_eq!(store.restore(&host).await.expect("a store"), []);
     assert_eq!(host.installed().len(), 3);
-    // The old line goes on with the version that made it, and its seal holds.
+    // The old line keeps the version that made it, and its seal is valid.
     let visitor = Visitor::default();
     let change = host.change_quantity(&world.shop, &cart[0].key, 5, &cart, &visitor).await.expect("changed");
     let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
     assert_eq!(lines[0].pin.digest, world.digest);
-    // The same is added as before the restart, by the current version.
+    // Adding works as before the restart, with the current version.
     for (product, configuration) in
         [("shirt", samples::EXPIVI_VARIATION), ("wardrobe", samples::EXPIVI_BUNDLE), ("ring", samples::EXPIVI_SIMPLE)]
     {
@@ -90,7 +90,7 @@ async fn a_shop_whose_component_is_gone_does_not_keep_others_from_being_served()
     let shop = "shop".parse().expect("an id");
     host.add_to_cart(&shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("it is served");
 
-    // Nor does one whose rows are damaged.
+    // Nor is a shop with damaged rows.
     sqlx::any::install_default_drivers();
     let mut connection = sqlx::AnyConnection::connect(&url).await.expect("the database");
     let damage = "update accounts set secrets = x'00' where shop = 'broken'";
@@ -119,7 +119,7 @@ async fn a_component_that_could_not_be_restored_is_tried_again_and_its_shop_with
     let (installation, faults) = Installation::open(host.clone(), store).await.expect("a node");
     let what: Vec<_> = faults.iter().map(|fault| fault.subject.split(' ').nth(1).expect("a word")).collect();
     assert_eq!(what, ["component", "shop"], "{faults:?}");
-    // Nothing that is set up changes; the operator restores the bytes.
+    // The set-up is unchanged; the operator restores the bytes.
     let mend = "update components set bytes = (select bytes from copies where copies.digest = components.digest)";
     sqlx::query(mend).execute(&mut connection).await.expect("mended");
     let begun = Instant::now();

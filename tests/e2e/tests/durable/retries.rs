@@ -1,4 +1,4 @@
-//! Trying again: what is taken back, what is kept, and what never happens twice.
+//! Retries: what they discard, what they keep, and what never happens twice.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use cartwright::{Blobs, Failure, SetupError};
 
 use crate::erp::Erp;
 
-/// Each entry by its kind, and each intent by its attempt.
+/// Returns each entry by its kind, and each intent by its attempt.
 fn kinds(journal: &MemoryJournal) -> Vec<String> {
     let kind = |entry: Entry| match entry {
         Entry::RunStart(_) => "began".to_owned(),
@@ -44,7 +44,7 @@ async fn an_outage_is_waited_out_and_the_request_sent_again_says_its_attempt() {
         _ => None,
     });
     assert_eq!(attempts.collect::<Vec<_>>(), [1, 2, 3]);
-    // A journal that follows knows what was sent before.
+    // The next journal knows the earlier requests.
     let loaded = cartwright::durable::Journal::load(&journal.next().expect("a journal")).await.expect("entries");
     assert_eq!(loaded.earlier_attempts.values().copied().collect::<Vec<_>>(), [3]);
 }
@@ -92,7 +92,8 @@ async fn a_job_that_is_restarted_repeats_its_random_numbers_and_says_nothing_twi
     assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
     let restarted = Arc::new(journal.next().expect("a journal"));
     assert!(matches!(erp.run(&job, &restarted).await, RunEnd::Done));
-    // The same keys, by which the vendor knows the requests again; and the plugin is told that it is their second attempt.
+    // The same keys, by which the vendor recognizes the requests; and the plugin learns that it is their second
+    // attempt.
     assert_eq!(erp.state().posted.values().copied().collect::<Vec<_>>(), [2, 2]);
     assert_eq!((kinds(&restarted)[1].as_str(), restarted.outcomes().len()), ("intent 2", 2));
 }
@@ -100,7 +101,7 @@ async fn a_job_that_is_restarted_repeats_its_random_numbers_and_says_nothing_twi
 #[tokio::test]
 async fn a_denial_stands_until_the_job_is_tried_again() {
     let erp = Erp::new().await;
-    // Another port of this machine: declared by the setting, and not granted.
+    // Another port of this machine: declared by the setting, but not granted.
     erp.set("http://127.0.0.1:9/orders").await;
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
     let denied = |end: RunEnd| {
@@ -116,7 +117,7 @@ async fn a_denial_stands_until_the_job_is_tried_again() {
     erp.host.set_account(&erp.shop, erp.plugin, granted).await.expect("an account");
     denied(erp.run(&job, &journal).await);
     retry(&*journal, &*erp.clock).await.expect("written");
-    // Granted now; nobody listens there, so that nothing can have left.
+    // Granted now; without a listener, so that nothing can have been sent.
     for _ in 0..2 {
         let end = erp.run(&job, &journal).await;
         assert!(matches!(end, RunEnd::Retry { .. }), "{end:?}");
@@ -132,7 +133,7 @@ async fn what_a_hook_said_before_it_failed_stands_in_the_error() {
     let event = erp.event("1", EventKind::Scheduled("now".to_owned()));
     let failed = erp.host.handle_order(&erp.shop, &erp.account, &event, None, erp.clock.clone()).await;
     let Err(SetupError::Hook(error)) = failed else { panic!("{failed:?}") };
-    // The first answer was no JSON.
+    // The first response was not JSON.
     assert!(error.is_retryable(), "{error}");
     assert_eq!((error.outcomes.outcomes.len(), error.outcomes.log.len()), (1, 1));
 }

@@ -14,7 +14,7 @@ use crate::erp::Erp;
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// A journal whose worker is lost at one of its entries, before it stands or after.
+/// A journal whose worker is lost at one of its entries, before or after it is written.
 struct LosingJournal {
     inner: Arc<StoreJournal>,
     entries: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ impl StoredErp {
         self.store.jobs().claim("node", self.erp.clock.now(), LEASE).await.expect("an answer")
     }
 
-    /// One run, and what the store makes of its end. `None` when the worker was lost.
+    /// Runs a claim once, and stores its end. Returns `None` if the worker was lost.
     async fn run(&self, claim: &Claim, at: usize, is_written: bool) -> Option<JobState> {
         loop {
             let (inner, entries) = (claim.journal.clone(), self.entries.clone());
@@ -82,7 +82,7 @@ impl StoredErp {
         }
     }
 
-    /// Works until the job is over, with a worker that is lost once.
+    /// Works until the job has ended, with a worker that is lost once.
     async fn work(&self, at: usize, is_written: bool) {
         for _ in 0..100 {
             match self.claim().await {

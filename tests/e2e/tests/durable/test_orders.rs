@@ -1,4 +1,4 @@
-//! An order that only tries the shop out: a hook that forgets to look at `order.test` sends nothing either.
+//! A test order: even a hook that does not check `order.test` sends nothing.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn trying_out(erp: &Erp, kind: EventKind) -> Job {
 #[tokio::test]
 async fn what_would_change_something_at_the_vendors_is_denied_and_says_why_in_every_run() {
     let erp = Erp::new().await;
-    // Tells the ERP system the time, whatever order it is for.
+    // Sends the ERP system the time for any order.
     let job = trying_out(&erp, EventKind::Scheduled("now".to_owned()));
     let journal = Arc::new(MemoryJournal::default());
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Waiting: for a time, for a vendor, for another event, for an operator.
+//! Waits: for a time, for a vendor, for another event, for an operator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ async fn a_wait_ends_the_run_and_goes_on_when_its_time_has_come() {
     let RunEnd::Sleep { until } = erp.run(&job, &journal).await else { panic!("no wait") };
     assert_eq!(until.duration_since(erp.clock.now()).expect("later"), Duration::from_secs(60));
     let entries = journal.records().len();
-    // Too early, nothing happens.
+    // Before its time the job does not run.
     erp.advance(59).await;
     let RunEnd::Sleep { until: same } = erp.run(&job, &journal).await else { panic!("no wait") };
     assert_eq!((same, journal.records().len(), erp.state().status_requests), (until, entries, 0));
@@ -64,7 +64,7 @@ async fn a_wait_of_more_than_ninety_days_is_cut() {
     let RunEnd::Sleep { until } = erp.run(&job, &journal).await else { panic!("no wait") };
     let days = 24 * 3600;
     assert_eq!(until.duration_since(erp.clock.now()).expect("later"), Duration::from_secs(90 * days));
-    // A replay takes it for the same wait.
+    // A replay treats it as the same wait.
     erp.advance(u32::try_from(90 * days).expect("seconds")).await;
     assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
     assert_eq!(woken(&journal), [Woken::Elapsed]);
@@ -130,12 +130,12 @@ async fn a_wait_ends_early_when_another_event_of_the_order_waits() {
     let end = erp.try_run(&job, &journal, Wake::EventWaiting).await.expect("a run").end;
     let RunEnd::Again { seconds: 60, state } = end else { panic!("{end:?}") };
     assert_eq!(woken(&journal), [Woken::EventWaiting]);
-    // The next run goes on from the state, with a journal of its own.
+    // The next run continues from the state, with a new journal.
     let mut next = job.clone();
     (next.state, next.round) = (Some(state), 1);
     erp.run_to_first_wait(&next, &Arc::new(journal.next().expect("a journal"))).await;
     assert_eq!(erp.state().posted.values().sum::<u32>(), 1);
-    // A run that was lost after it was told so is told the same.
+    // A run that was lost after that result gets the same result.
     let end = erp.run(&job, &journal).await;
     assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
 }
@@ -199,7 +199,7 @@ async fn a_job_is_cancelled_between_two_steps() {
     let erp = Erp::new().await;
     type At = fn(&Entry) -> bool;
     let places: [(At, u32, usize); 2] = [
-        // Before the order is sent; and while it is: then the answer is still written down.
+        // Before the order is sent; and during the request, whose response is still recorded.
         (|entry| matches!(entry, Entry::RunStart(_)), 0, 1),
         (|entry| matches!(entry, Entry::Intent { .. }), 1, 3),
     ];

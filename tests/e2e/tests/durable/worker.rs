@@ -68,12 +68,12 @@ impl WorkerTest {
         self.store.jobs().get(job).await.expect("the job").summary.state
     }
 
-    /// Waits until a job is in a state of this name, at most ten seconds.
+    /// Waits at most ten seconds until a job is in a state.
     pub async fn reaches(&self, job: &str, name: &str) {
         until(&format!("{job} {name}"), async || self.state(job).await.name() == name).await;
     }
 
-    /// Lets time pass until a job is done.
+    /// Lets time pass until a job is complete.
     async fn done(&self, job: &str) {
         until(&format!("{job} done"), async || {
             if matches!(self.state(job).await, JobState::Sleeping { .. }) {
@@ -111,11 +111,11 @@ async fn an_order_is_handled_from_its_event_to_its_end(database: Database) {
 async fn what_is_recorded_in_this_process_starts_at_once(database: Database) {
     let floor = WorkerTest::new(&database).await;
     let _worker = floor.worker(|settings| settings.poll = Duration::from_secs(3600));
-    // The worker has found nothing, and looks again in an hour.
+    // The worker has found no job, and looks again in an hour.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let first = floor.record("1").await;
     floor.reaches(&first, "sleeping").await;
-    // So it is with what an operator decides.
+    // An operator's decision wakes it too.
     floor.store.jobs().cancel(&first, "ann", floor.erp.clock.now()).await.expect("cancelled");
     floor.reaches(&first, "cancelled").await;
 }
@@ -145,7 +145,7 @@ async fn a_cancelled_job_ends_when_its_request_is_answered(database: Database) {
     let job = floor.record("1").await;
     floor.reaches(&job, "waiting").await;
     floor.store.jobs().cancel(&job, "ann", floor.erp.clock.now()).await.expect("cancelled");
-    // Until a heartbeat has told it.
+    // Until a heartbeat has reported it.
     tokio::time::sleep(Duration::from_millis(400)).await;
     floor.erp.open();
     floor.reaches(&job, "cancelled").await;
@@ -161,7 +161,7 @@ async fn a_run_whose_job_is_somebody_elses_is_dropped(database: Database) {
     let job = floor.record("1").await;
     floor.reaches(&job, "waiting").await;
     let claim = loop {
-        // No room is left for the worker's own heartbeat in between, most of the time.
+        // Usually too short for the worker's own heartbeat.
         floor.erp.advance(2).await;
         if let Some(claim) =
             floor.store.jobs().claim("another", floor.erp.clock.now(), lease * 100).await.expect("an answer")
@@ -171,7 +171,7 @@ async fn a_run_whose_job_is_somebody_elses_is_dropped(database: Database) {
     };
     assert_eq!((claim.job.id.as_str(), claim.wake), (job.as_str(), Wake::Due));
     let entries = claim.journal.clone();
-    // It has learned of it, and has nothing left to give back.
+    // The worker has noticed the loss, and has no job to release.
     tokio::time::sleep(lease).await;
     assert_eq!(worker.drain(Duration::ZERO).await, DrainReport::default());
     floor.erp.open();
@@ -193,7 +193,7 @@ async fn a_drained_worker_ends_what_it_can(database: Database) {
     let (drained, ()) = tokio::join!(worker.drain(Duration::from_secs(20)), answered);
     assert_eq!(drained, DrainReport::default());
     assert_eq!(floor.state(&job).await.name(), "sleeping");
-    // It began nothing new.
+    // It started nothing new.
     assert_eq!(floor.posted(), [1]);
 }
 
@@ -206,10 +206,10 @@ async fn a_drained_worker_gives_the_rest_back_at_once(database: Database) {
     let drained = worker.drain(Duration::from_millis(50)).await;
     assert_eq!(drained, DrainReport { given_back: vec![job.clone()], left: vec![] });
     floor.erp.open();
-    // The lease would hold for a day of this clock, which stands still.
+    // The lease is valid for a day of this clock, which does not move.
     let _next = floor.worker(|_| {});
     floor.reaches(&job, "sleeping").await;
-    // Its first request may have arrived, and says so.
+    // Its first request may have arrived, and the retry says so.
     assert_eq!(floor.posted(), [2]);
 }
 
@@ -233,7 +233,7 @@ async fn a_database_that_was_away_is_found_again(database: Database) {
     let out = floor.record("1").await;
     floor.reaches(&out, "waiting").await;
     database.tamper("alter table jobs rename to jobs_of_yesterday").await;
-    // Leases run out, and nobody can claim or write anything.
+    // Leases expire, and nothing can be claimed or written.
     tokio::time::sleep(Duration::from_millis(500)).await;
     floor.erp.advance(10).await;
     database.tamper("alter table jobs_of_yesterday rename to jobs").await;

@@ -1,4 +1,4 @@
-//! Each hostile guest ends in its own typed error within its limit, while other calls go on.
+//! Each hostile guest ends with its own typed error within its limit, while other calls continue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,17 +10,18 @@ use cartwright_fake_vendors::samples;
 use serde_json::json;
 
 const CPU: Duration = Duration::from_millis(100);
-/// Far from the other, so that computing on a machine with a tenth of its time to spare still ends by its own limit.
+/// Far from the computing limit, so that computing on a machine with a tenth of its time free still ends by its own
+/// limit.
 const DEADLINE: Duration = Duration::from_millis(1000);
-/// Everything beyond a limit itself: the rest of the path, and the ticks of a clock that is not exact.
+/// Allowance beyond a limit: the rest of the call, and the ticks of an inexact clock.
 const TOLERANCE: Duration = Duration::from_millis(50);
-/// Other work on the machine can hold up any single call, and no host can help it. A host that is too slow is too slow each
-/// time, so that the best of a few attempts tells the two apart. Each attempt must end in the right error.
+/// Number of attempts, of which the fastest counts. Other work on the machine can delay any single call, whereas a host
+/// that is too slow is slow each time. Each attempt must end with the right error.
 const ATTEMPTS: usize = 5;
 
-/// How long this thread was ready to run and the kernel let others run, where it says so (Linux). A limit on computing is not
-/// about that time: on a machine that builds something meanwhile it is more than the limit itself. The test's own task stays on
-/// one thread, so that this is about the hostile call.
+/// Returns how long this thread was runnable while the kernel ran others, if it is known (Linux). A limit on computing
+/// excludes that time, which on a busy machine exceeds the limit itself. The test's own task stays on one thread, so
+/// that this measures the hostile call.
 fn scheduling_delay() -> Duration {
     let nanoseconds = std::fs::read_to_string("/proc/thread-self/schedstat")
         .ok()
@@ -28,7 +29,7 @@ fn scheduling_delay() -> Duration {
     Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
-/// How a kind must end.
+/// Checks the failure of a misdeed.
 type Ends = fn(&Failure) -> bool;
 
 fn cpu(failure: &Failure) -> bool {
@@ -51,7 +52,7 @@ fn host_calls(failure: &Failure) -> bool {
     matches!(failure, Failure::Limit(Breach::HostCalls { .. }))
 }
 
-/// What computes, or hands over too much, is held to its computing time; nothing of it may wait for the deadline.
+/// Misdeeds that compute, or pass too much data, are stopped by the computing limit, never by the deadline.
 const CPU_MISDEEDS: [(&str, Ends); 15] = [
     ("endless-loop", cpu),
     ("clock-spin", cpu),
@@ -76,7 +77,7 @@ fn request(world: &World, account: &AccountId, strategy: &str) -> AddToCart {
     request
 }
 
-/// Honest calls on the same host, one after the other, until told to stop.
+/// Honest calls on the same host, one after the other, until they are stopped.
 struct OtherCalls {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicUsize>,
@@ -102,7 +103,7 @@ impl OtherCalls {
     }
 }
 
-/// Lets a misdeed happen until it ends within its limit, and gives how long it took at best.
+/// Repeats a misdeed until it ends within its limit, and returns the fastest duration.
 async fn fastest(
     world: &World,
     account: &AccountId,
@@ -151,7 +152,7 @@ async fn each_hostile_guest_ends_in_its_own_error_in_time_while_other_calls_go_o
         judge(name, CPU, fastest(&world, &hostile, &others, name, CPU, is_right).await);
     }
     let deadline = |failure: &Failure| matches!(failure, Failure::Limit(Breach::Deadline { allowed_ms: 1000 }));
-    // Time passes at once for a guest that waits; one that waits for ever comes to its limits all the same.
+    // A guest's wait takes no time; an endless one ends by the guest's limits nevertheless.
     let never = |ended: &Result<_, _>| match ended {
         Err(CartError::Hook(error)) => cpu(&error.failure) || deadline(&error.failure),
         _ => false,

@@ -1,10 +1,10 @@
-//! Tests that measure the host's time or memory. Each has the machine to itself: they take turns, and Cargo runs one test binary at
-//! a time.
+//! Tests that measure the host's time or memory. Each has the machine for itself: they run one after the other, and
+//! Cargo runs one test binary at a time.
 
 mod hostile_in_time;
 mod waiting;
 
 use tokio::sync::Mutex;
 
-/// Held by the test that runs.
+/// Held by the running test.
 static RUNNING: Mutex<()> = Mutex::const_new(());

@@ -1,4 +1,4 @@
-//! Orders that wait for a slow vendor are rows in a database, and take nothing else.
+//! Orders that wait for a slow vendor are rows in a database, and take no other resources.
 
 use std::process::Command;
 
@@ -25,7 +25,8 @@ async fn five_times_as_many_waiting_orders_take_no_instance_and_hardly_more_memo
     }
 }
 
-/// Runs the test in a process in which no other test ran: memory that another test freed would hide what the orders take.
+/// Runs the test in a process in which no other test ran, because memory that another test freed would hide what the
+/// orders take.
 fn measure_in_another_process() {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     let ended = command.args(["--exact", NAME, "--nocapture"]).env(OWN_PROCESS, "1").output().expect("it runs");

@@ -1,7 +1,7 @@
-//! How Expivi says no: who may ask, what a body must be, and the JSON of a refusal.
+//! Expivi's error responses: authentication, requirements on bodies, and the JSON of an error.
 //!
-//! The vendor's error bodies are not public. Here they are `{ "message": "…" }` with the status; a caller should rely on
-//! the status alone.
+//! The vendor's error bodies are not public. Here they are `{ "message": "…" }` with the status; a caller should rely
+//! on the status alone.
 
 use axum::Json;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::State;
 
-/// An answer other than success.
+/// A response other than success.
 pub(super) struct Refusal {
     status: StatusCode,
     message: String,
@@ -22,7 +22,7 @@ impl Refusal {
         Self { status, message: message.into() }
     }
 
-    /// The request is understood and its content is wrong.
+    /// Returns the response to a valid request with wrong content.
     pub(super) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
@@ -43,17 +43,18 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// What a call does, which decides the token it needs.
+/// The kind of a call, which determines the token that it needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Catalogue and price: either token.
+    /// Catalog and price: either token.
     Read,
-    /// Uploads and print files: the server's token. That print files need it is the stricter reading.
+    /// Uploads and print files: the server's token. It is undocumented whether print files need it; this is the
+    /// stricter reading.
     Write,
 }
 
 impl State {
-    /// Authentication comes before anything else is looked at.
+    /// Checks the authentication, which precedes all other checks.
     pub(super) fn admit(&self, headers: &HeaderMap, access: Access) -> Result<(), Refusal> {
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
@@ -70,7 +71,7 @@ impl State {
     }
 }
 
-/// The body as a JSON object: 415 for another content type, 400 for other bytes, 422 for other JSON.
+/// Returns the body as a JSON object: 415 for another content type, 400 for other bytes, 422 for other JSON.
 pub(super) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();

@@ -1,4 +1,4 @@
-//! `POST configured_product/bundle`: uploading what was configured, which print files are made from.
+//! `POST configured_product/bundle`: uploads configured products, from which print files are made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::answer::{Access, Refusal, object};
 use super::price::{catalogue_id, check_product};
 use crate::lock;
 
-/// What has been uploaded: uuid to numeric id.
+/// The uploads: uuid to numeric id.
 #[derive(Default)]
 pub(super) struct Uploads {
     ids: BTreeMap<String, u64>,
@@ -21,7 +21,7 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    /// An uuid that is uploaded again keeps its id; whether the vendor does so is not documented.
+    /// Returns the id of a uuid. A repeated upload keeps its id; whether the vendor does so is not documented.
     fn id_for(&mut self, uuid: &str) -> u64 {
         if let Some(id) = self.ids.get(uuid) {
             return *id;
@@ -41,7 +41,7 @@ impl Uploads {
     }
 }
 
-/// Answers an object, uuid to numeric id.
+/// Responds with an object, uuid to numeric id.
 pub(super) async fn upload(
     axum::extract::State(state): axum::extract::State<Arc<State>>,
     headers: HeaderMap,
@@ -70,7 +70,7 @@ pub(super) async fn upload(
     Ok(Json(Value::Object(ids.collect())))
 }
 
-/// Each product has a uuid of its own, and names as parent and original only products of the same bundle.
+/// Checks that each product has a unique uuid, and that parents and originals are products of the same bundle.
 fn check_family(products: &[Value]) -> Result<BTreeSet<&str>, Refusal> {
     let mut uuids = BTreeSet::new();
     for product in products {

@@ -1,5 +1,5 @@
-//! The catalogue, in JSON:API. Ids are texts there, and a query parameter that is not known is an error: JSON:API says
-//! so, and no paging is documented, so a caller that invents one learns it here.
+//! The catalog, in JSON:API. Its ids are texts, and an unknown query parameter is an error, as JSON:API requires; no
+//! paging is documented, so a caller that assumes one fails here.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Print files: asked for, waited for, fetched.
+//! Print files: requested, polled, fetched.
 //!
-//! The shape of `files[]` is not public, so it can be switched ([`FilesShape`]): a caller keeps what comes. The files are
-//! served without a token, at an address that only the answer names.
+//! The format of `files[]` is not public, so it can be switched ([`FilesShape`]); a caller must accept each. The files
+//! are served without a token, at a URL that only the response contains.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use super::State;
 use super::answer::{Access, Refusal, object};
 use crate::lock;
 
-/// How a conversion ends, once its polls are used up.
+/// How a conversion ends after its polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConversionOutcome {
     /// `complete`, with files.
     Complete,
     /// `failed`.
     Failed,
-    /// `not_processing`: at once, since the vendor never took it up.
+    /// `not_processing` at the first poll, as if the vendor never started it.
     NotProcessing,
 }
 
-/// What an entry of `files` is.
+/// The format of an entry of `files`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilesShape {
     /// `{ "name": "print.pdf", "url": "http://…" }`
@@ -126,7 +126,7 @@ pub(super) async fn check(
     Ok(Json(json!({ "hash": hash, "status": status, "files": files })))
 }
 
-/// The bytes of a finished file.
+/// Returns the bytes of a finished file.
 pub(super) async fn file(
     axum::extract::State(state): axum::extract::State<Arc<State>>,
     Path((hash, name)): Path<(String, String)>,
@@ -141,7 +141,7 @@ pub(super) async fn file(
     Ok(([(CONTENT_TYPE, job.format.content_type)], job.format.bytes).into_response())
 }
 
-/// Everything but `dpi` and `resolution` is needed, and of these two at most one may be there.
+/// Checks that `dpi` and `resolution` are not both present, and that nothing else is missing.
 fn check_request(state: &State, body: &Map<String, Value>) -> Result<(), Refusal> {
     let configured = body.get("configured_product_id").and_then(Value::as_u64);
     let uploaded = lock(&state.state).uploads.known().values().any(|id| Some(*id) == configured);

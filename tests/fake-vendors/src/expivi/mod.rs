@@ -1,7 +1,7 @@
-//! Expivi: catalogue, prices, uploaded bundles, print files.
+//! Expivi: catalog, prices, uploaded bundles, print files.
 //!
-//! Expivi's guide names REST endpoints without their shapes; the shapes here are what public code that talks to Expivi
-//! sends and reads. Expivi documents no webhooks, so this fake calls nobody.
+//! Expivi's guide names REST endpoints without their formats; the formats here are those that public code for Expivi
+//! sends and reads. Expivi documents no webhooks, so this fake sends none.
 
 mod answer;
 mod bundle;
@@ -24,25 +24,26 @@ use crate::{Faults, Record, lock};
 pub use conversion::{ConversionOutcome, FilesShape};
 pub use products::{Article, Attribute, Choice, Part, Product, sample_products};
 
-/// What a [`FakeExpivi`] starts with.
+/// The initial state of a [`FakeExpivi`].
 #[derive(Debug, Clone)]
 pub struct ExpiviConfig {
-    /// The token of the viewer, public by nature: reads catalogue and prices.
+    /// The token of the viewer, public by nature: reads catalog and prices.
     pub viewer_token: String,
-    /// The token with write access, which "must never be exposed publicly": reads, uploads and asks for print files.
+    /// The token with write access, which "must never be exposed publicly": reads, uploads and requests print files.
     pub server_token: String,
-    /// The catalogue.
+    /// The catalog.
     pub products: Vec<Product>,
-    /// The media that print files can be made of.
+    /// The media that have print files.
     pub media_ids: BTreeSet<u64>,
-    /// Percentage of the price per country, for the `Locale-Country` header (lower case). Others pay 100.
+    /// Percentage of the price per country, for the `Locale-Country` header (lower case). Other countries pay 100.
     pub country_percent: BTreeMap<String, i64>,
-    /// How many times a conversion is still in progress when it is checked.
+    /// The number of polls at which a conversion is still in progress.
     pub polls: u32,
 }
 
 impl Default for ExpiviConfig {
-    /// Tokens `viewer-token` and `server-token`, [`sample_products`], media 501 and 502, `be` at 110 percent, two polls.
+    /// Returns tokens `viewer-token` and `server-token`, [`sample_products`], media 501 and 502, `be` at 110 percent,
+    /// two polls.
     fn default() -> Self {
         Self {
             viewer_token: "viewer-token".to_owned(),
@@ -55,7 +56,7 @@ impl Default for ExpiviConfig {
     }
 }
 
-/// Everything that changes while the fake runs.
+/// The mutable state of a running fake.
 struct State {
     config: ExpiviConfig,
     base_url: String,
@@ -68,7 +69,7 @@ struct ExpiviState {
     conversions: conversion::Conversions,
 }
 
-/// A running Expivi on a port of its own. Dropping it stops it.
+/// A running Expivi on its own port. It stops on drop.
 pub struct FakeExpivi {
     server: Server,
     state: Arc<State>,
@@ -78,7 +79,7 @@ impl FakeExpivi {
     /// Starts listening on 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// If no port is available.
     pub async fn start(config: ExpiviConfig) -> Result<Self, StartError> {
         let place = Listener::bind().await?;
         let state = ExpiviState {
@@ -91,88 +92,88 @@ impl FakeExpivi {
         Ok(Self { server, state })
     }
 
-    /// `http://127.0.0.1:port`, standing for `https://expivi.net` and for the host of the page's assets.
+    /// Returns `http://127.0.0.1:port`, which stands in for `https://expivi.net` and for the host of the page's assets.
     pub fn base_url(&self) -> &str {
         &self.server.base_url
     }
 
-    /// The REST base with its closing slash, as the vendor writes it.
+    /// Returns the REST base with its closing slash, as the vendor writes it.
     pub fn api_url(&self) -> String {
         format!("{}/api/", self.base_url())
     }
 
-    /// Where the page's viewer script is.
+    /// Returns the URL of the page's viewer script.
     pub fn viewer_script_url(&self) -> String {
         format!("{}/viewer/latest/viewer.js", self.base_url())
     }
 
-    /// Where the script of the page's options is.
+    /// Returns the URL of the page's options script.
     pub fn options_script_url(&self) -> String {
         format!("{}/options/latest/js/app.js", self.base_url())
     }
 
-    /// Where the style sheet of the page's options is.
+    /// Returns the URL of the page's options style sheet.
     pub fn options_style_url(&self) -> String {
         format!("{}/options/latest/css/app.css", self.base_url())
     }
 
-    /// The switches that make it fail.
+    /// Returns the switches that make it fail.
     pub fn faults(&self) -> &Faults {
         &self.server.faults
     }
 
-    /// What it was asked.
+    /// Returns the record of its requests.
     pub fn record(&self) -> &Record {
         &self.server.record
     }
 
-    /// Changes a product's base price, as a merchant does in the back office while carts are open. False when there is no
-    /// such product.
+    /// Changes a product's base price, as a merchant does in the back office while carts are open. Returns `false` if
+    /// there is no such product.
     pub fn set_base_price(&self, catalogue_id: u64, cents: i64) -> bool {
         let mut state = lock(&self.state.state);
         let found = state.products.iter_mut().find(|product| product.catalogue_id == catalogue_id);
         found.map(|product| product.base_price = cents).is_some()
     }
 
-    /// What the price call answers for this configured product, in cents, or `None` for a product it does not have.
+    /// Returns the price of this configured product in cents, or `None` for an unknown product.
     pub fn expected_price(&self, configured_product: &Value, country: Option<&str>) -> Option<i64> {
         let id = price::catalogue_id(configured_product)?;
         self.state.price(id, configured_product, country)
     }
 
-    /// The uploaded products that have not expired: uuid to numeric id.
+    /// Returns the uploaded products that have not expired: uuid to numeric id.
     pub fn uploaded(&self) -> BTreeMap<String, u64> {
         lock(&self.state.state).uploads.known().clone()
     }
 
-    /// Forgets uploaded bundles, which the vendor may do. Their ids are not given out again.
+    /// Forgets uploaded bundles, as the vendor may do. Their ids are not reused.
     pub fn expire_uploads(&self) {
         lock(&self.state.state).uploads.expire();
     }
 
-    /// How conversions end from now on, those under way included.
+    /// Sets how conversions end from now on, including those in progress.
     pub fn set_conversion_outcome(&self, outcome: ConversionOutcome) {
         lock(&self.state.state).conversions.outcome = outcome;
     }
 
-    /// How many times conversions requested from now on are still in progress when checked.
+    /// Sets the number of polls at which conversions requested from now on are still in progress.
     pub fn set_polls(&self, polls: u32) {
         lock(&self.state.state).conversions.polls = polls;
     }
 
-    /// What an entry of `files` looks like from now on. The vendor's shape is not public.
+    /// Sets the format of the entries of `files` from now on. The vendor's format is not public.
     pub fn set_files_shape(&self, shape: FilesShape) {
         lock(&self.state.state).conversions.shape = shape;
     }
 
-    /// Stops listening and lets requests in flight end.
+    /// Stops listening, and lets requests in progress end.
     pub async fn stop(self) {
         self.server.stop().await;
     }
 }
 
 fn routes(state: Arc<State>) -> Router {
-    // `bundle` and the conversions are POSTs on fixed paths; whatever else is asked gets the API's own 404 and 405.
+    // `bundle` and the conversions are POSTs on fixed paths; every other request gets the API's own 404 or 405.
     let api = Router::new()
         .route("/catalogue", get(catalogue::list))
         .route("/catalogue/{id}", get(catalogue::one))

@@ -1,7 +1,7 @@
-//! What the page loads: the viewer's and the options' scripts, their style sheet, and what they draw from.
+//! The assets of a product page: the viewer's and the options' scripts, their style sheet, and their data.
 //!
-//! Expivi's own scripts are not public and neither is what they fetch; only their documented calls matter here. They fetch
-//! from where they were loaded, with the viewer's token.
+//! Expivi's own scripts and their requests are not public; only their documented calls matter here. These scripts load
+//! their data from their own origin, with the viewer's token.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .layer(map_response(from_any_page))
 }
 
-/// Shops are other origins, and a page may pin a script by its digest.
+/// Adds CORS headers: shops are other origins, and a page may pin a script by its digest.
 async fn from_any_page(response: Response) -> Response {
     let headers = [
         (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
@@ -42,7 +42,7 @@ async fn from_any_page(response: Response) -> Response {
     (headers, response).into_response()
 }
 
-/// A product, with the products that are configured together with it.
+/// Returns a product, with the products that are configured together with it.
 async fn product(
     axum::extract::State(state): axum::extract::State<Arc<State>>,
     Path(id): Path<u64>,

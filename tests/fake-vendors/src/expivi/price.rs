@@ -13,7 +13,7 @@ use super::answer::{Access, Refusal, object};
 use super::products::percent;
 use crate::lock;
 
-/// Answers `{ "price": number }`: neither currency nor tax, as the vendor does.
+/// Responds with `{ "price": number }`: without currency and tax, as the vendor does.
 pub(super) async fn price(
     axum::extract::State(state): axum::extract::State<Arc<State>>,
     Path(id): Path<String>,
@@ -45,8 +45,8 @@ impl State {
     }
 }
 
-/// The optional header, seen as `nl`: two lower-case letters. Anything else is refused rather than ignored, since an
-/// ignored country sells at another country's price.
+/// Reads the optional header, known as `nl`: two lower-case letters. Any other value is rejected rather than ignored,
+/// because ignoring a country sells at another country's price.
 fn country(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     let Some(value) = headers.get("locale-country") else { return Ok(None) };
     match value.to_str() {
@@ -55,7 +55,7 @@ fn country(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// The documented type says text; public code also meets numbers.
+/// Reads the id. The documented type is a text; public code also handles numbers.
 pub(super) fn catalogue_id(configured: &Value) -> Option<u64> {
     match configured.get("catalogue_id")? {
         Value::String(text) => text.parse().ok(),
@@ -63,7 +63,7 @@ pub(super) fn catalogue_id(configured: &Value) -> Option<u64> {
     }
 }
 
-/// The documented types of a configured product. Fields beyond them pass, since more have been seen.
+/// Checks the documented types of a configured product. Additional fields are accepted, since public code has more.
 pub(super) fn check_product(configured: &Value) -> Result<(), Refusal> {
     let wrong = |what: &str| Err(Refusal::unprocessable(format!("configured_product.{what}")));
     let Some(fields) = configured.as_object() else { return wrong(" must be an object.") };

@@ -1,37 +1,39 @@
-//! The products a [`FakeExpivi`](super::FakeExpivi) sells, and the rule by which it prices them.
+//! The products of a [`FakeExpivi`](super::FakeExpivi), and its price rule.
 //!
-//! Expivi's own rule is not public. This one is made to be checked by hand: base price, plus a surcharge for each chosen
-//! value in `configuration.attributes`, times the country's percentage, in whole cents, rounded half up. It reads neither
-//! `price` nor `articles`: those come from the browser. The viewer's script draws and prices from the same data.
+//! Expivi's own rule is not public. This one can be checked by hand: base price, plus a surcharge for each chosen value
+//! in `configuration.attributes`, times the country's percentage, in whole cents, rounded half up. It reads neither
+//! `price` nor `articles`, because those come from the browser. The viewer's script draws and prices from the same
+//! data.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One product of the catalogue.
+/// One product of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// The catalogue id ("master product id" in the vendor's document).
     pub catalogue_id: u64,
-    /// The name shown in the catalogue.
+    /// The title in the catalog.
     pub name: String,
     /// The price without any choice, in cents.
     pub base_price: i64,
-    /// What the viewer draws; it draws a box for a word that it does not know.
+    /// The name of the viewer's drawing. The viewer draws a box for an unknown name.
     pub drawing: String,
-    /// What the shopper chooses.
+    /// The attributes that the shopper chooses.
     #[serde(default)]
     pub attributes: Vec<Attribute>,
     /// The bill of materials.
     #[serde(default)]
     pub articles: Vec<Article>,
-    /// Products that are configured together with it. With any, the viewer saves the envelope with a `bundle_uuid`.
+    /// Products that are configured together with it. If there are any, the viewer saves the envelope with a
+    /// `bundle_uuid`.
     #[serde(default)]
     pub parts: Vec<Part>,
 }
 
-/// One choice of a product.
+/// One attribute of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
     /// The attribute's id, unique within its product.
@@ -41,10 +43,10 @@ pub struct Attribute {
     /// The JSON:API `attributes.type`. The vendor's list of types is not public; the fake has `option` and `text`.
     #[serde(rename = "type", default = "option")]
     pub kind: String,
-    /// Kept from the shopper: stands in `configuration.attributes` alone.
+    /// Whether it is hidden from the shopper and appears in `configuration.attributes` only.
     #[serde(default)]
     pub hidden: bool,
-    /// What can be chosen; the first is chosen at the start.
+    /// The values to choose from; the first is the default.
     #[serde(default)]
     pub values: Vec<Choice>,
     /// Cents added for any text that is not empty.
@@ -55,7 +57,7 @@ pub struct Attribute {
     pub fonts: Vec<String>,
 }
 
-/// One value of a choice.
+/// One value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// The name shown to the shopper.
@@ -63,10 +65,10 @@ pub struct Choice {
     /// Its KEY, which only `include_keys` shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Cents added for it.
+    /// Surcharge in cents.
     #[serde(default)]
     pub surcharge: i64,
-    /// What it is drawn in.
+    /// The color of its drawing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
 }
@@ -74,7 +76,7 @@ pub struct Choice {
 /// One entry of the bill of materials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Article {
-    /// How many times it stands there: articles have no quantity.
+    /// The number of its repetitions: articles have no quantity.
     #[serde(default = "once")]
     pub count: u32,
     /// The values that must be chosen for it, by attribute.
@@ -88,9 +90,9 @@ pub struct Article {
 /// A product that is configured together with another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Which product.
+    /// The product's catalog id.
     pub catalogue_id: u64,
-    /// How many; those after the first are replicas of it.
+    /// The number of pieces; all after the first are replicas.
     pub count: u32,
 }
 
@@ -103,7 +105,7 @@ fn once() -> u32 {
 }
 
 impl Product {
-    /// The price in cents by the rule above, before the country's percentage. Attributes it does not know cost nothing.
+    /// Returns the price in cents by the rule above, before the country's percentage. Unknown attributes cost nothing.
     pub(crate) fn price(&self, configured: &Value) -> i64 {
         let chosen = configured.pointer("/configuration/attributes").and_then(Value::as_array);
         let surcharges = chosen.into_iter().flatten().map(|choice| {
@@ -129,7 +131,7 @@ pub(crate) fn percent(cents: i64, percent: i64) -> i64 {
     (cents * percent + 50).div_euclid(100)
 }
 
-/// The products the samples configure, and 1010 for [`generated`](crate::samples::generated) ones.
+/// Returns the products that the samples configure, and 1010 for [`generated`](crate::samples::generated) ones.
 pub fn sample_products() -> Vec<Product> {
     serde_json::from_str(include_str!("products.json")).expect("products.json holds products")
 }

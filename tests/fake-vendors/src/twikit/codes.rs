@@ -1,11 +1,11 @@
-//! The result codes of the vendor's document, and the answer that carries them.
+//! The result codes of the vendor's document, and the response with a code.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// The documented result codes. More may come, says the document; [`ForcedResult`] makes one.
+/// The documented result codes. The document announces further ones; [`ForcedResult`] makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub enum ResultCode {
@@ -21,11 +21,11 @@ pub enum ResultCode {
     OrderPayloadParsingFailed = 4,
     /// The hash was empty.
     HashParameterEmpty = 5,
-    /// The hash is not the payload's.
+    /// The hash does not match the payload.
     Md5HashMismatch = 6,
-    /// The payload parameter itself is missing. Names and explanations of 7 and 8 do not fit in the document ("something
-    /// went wrong creating the order" and "is missing a required parameter"); this fake follows the names: 7 is about the
-    /// request's parameter, 8 about what is in it.
+    /// The payload parameter itself is missing. In the document the names and explanations of 7 and 8 contradict each
+    /// other ("something went wrong creating the order" and "is missing a required parameter"); this fake follows the
+    /// names: 7 is about the request's parameter, 8 about its content.
     OrderPayloadParameterMissing = 7,
     /// Something in the payload is missing or of the wrong type.
     OrderPayloadValidationFailed = 8,
@@ -36,17 +36,17 @@ pub enum ResultCode {
 }
 
 impl ResultCode {
-    /// The number.
+    /// Returns the number.
     pub const fn number(self) -> u16 {
         self as u16
     }
 
-    /// The `resultCodeName`: the variant's name is the document's.
+    /// Returns the `resultCodeName`: the variant's name is the document's.
     pub fn name(self) -> String {
         format!("{self:?}")
     }
 
-    /// 200 for the two created codes only; "usually 400 or 500" for the others.
+    /// Returns 200 for the two created codes only; the others are "usually 400 or 500".
     fn status(self) -> StatusCode {
         match self {
             Self::OrderCreatedSuccessfully | Self::OrderCreatedUnhealthy => StatusCode::OK,
@@ -56,7 +56,7 @@ impl ResultCode {
     }
 }
 
-/// A result that a test wants whatever is asked: code 0, or a code that no document knows yet.
+/// A result that a test forces for any request: code 0, or a code that no document has yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForcedResult {
     /// The HTTP status.
@@ -69,7 +69,7 @@ pub struct ForcedResult {
     pub message: String,
 }
 
-/// One answer: code, message and HTTP status.
+/// One response: code, message and HTTP status.
 pub(super) struct Outcome {
     status: StatusCode,
     code: u16,
@@ -82,7 +82,7 @@ impl Outcome {
         Self { status: code.status(), code: code.number(), name: code.name(), message: message.into() }
     }
 
-    /// The same code under another HTTP status.
+    /// Returns the same code with another HTTP status.
     pub(super) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self

@@ -1,5 +1,5 @@
-//! `POST /configuration/{integration-id}/export`: a ZIP with production files, and an internal order that nobody
-//! deduplicates: the payload has no identifier, so a second export is a second order.
+//! `POST /configuration/{integration-id}/export`: a ZIP with production files, and an internal order without
+//! deduplication: the payload has no identifier, so a second export is a second order.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use super::zip::stored;
 use super::{Call, State};
 use crate::lock;
 
-/// The order that an export makes on Twikit's side.
+/// The order that an export creates at Twikit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InternalOrder {
     /// Twikit's own number.
     pub number: u64,
-    /// What was exported.
+    /// The exported configuration.
     pub configuration_id: u64,
-    /// How many will be produced from the files.
+    /// The quantity to be produced from the files.
     pub amount: u64,
 }
 

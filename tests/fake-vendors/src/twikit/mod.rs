@@ -1,7 +1,7 @@
-//! Twikit's custom integration, 1.1.2: orders, export, and the webhooks it sends.
+//! Twikit's custom integration, 1.1.2: orders, export, and its webhooks.
 //!
-//! Everything is from the vendor's one document. Saving a configuration happens in the shopper's browser, by the script that
-//! the page loads; a test without a browser saves with [`FakeTwikit::save_configuration`].
+//! Everything is from the vendor's single document. The script on the page saves a configuration in the shopper's
+//! browser; a test without a browser uses [`FakeTwikit::save_configuration`].
 
 mod codes;
 mod export;
@@ -30,27 +30,27 @@ pub use orders::{Order, OrderItem, OrderState};
 pub use payload::payload_hash;
 pub use webhooks::{Attempt, DOCUMENTED_REPEAT_AFTER, Delivery, FaultyResponse, Webhook, Webhooks};
 
-/// What a [`FakeTwikit`] starts with.
+/// The initial state of a [`FakeTwikit`].
 #[derive(Debug, Clone)]
 pub struct TwikitConfig {
     /// The identifier in the paths.
     pub integration_id: String,
-    /// The secret that payloads are hashed with.
+    /// The secret in the hash of payloads.
     pub payload_secret: String,
-    /// Where webhooks go; changeable later, since the receiver often starts after the fake.
+    /// The webhook URLs; can be changed later, since the receiver often starts after the fake.
     pub webhooks: Webhooks,
-    /// Stands for the documented five minutes before a faulty completion webhook is repeated.
+    /// Stands in for the documented five minutes before a faulty completion webhook is repeated.
     pub repeat_after: Duration,
-    /// How long a webhook may take to be answered before it is faulty. Not documented.
+    /// Timeout of a webhook, after which it is faulty. Not documented.
     pub webhook_patience: Duration,
-    /// Whether the verification carries the order's `data`: the order's part of the document says that it "will be sent
-    /// back for validation", the webhook's part does not list it.
+    /// Whether the verification includes the order's `data`: the order's part of the document says that it "will be
+    /// sent back for validation", the webhook's part does not list it.
     pub verification_sends_data: bool,
 }
 
 impl Default for TwikitConfig {
-    /// Integration `integration-1`, secret `payload-secret`, no webhooks, a repeat after 50 ms, five seconds of patience,
-    /// no data in the verification.
+    /// Returns integration `integration-1`, secret `payload-secret`, no webhooks, a repetition after 50 ms, a timeout
+    /// of five seconds, and no data in the verification.
     fn default() -> Self {
         Self {
             integration_id: "integration-1".to_owned(),
@@ -66,13 +66,13 @@ impl Default for TwikitConfig {
 /// A configuration that a shopper saved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedConfiguration {
-    /// What the script's `save` gives.
+    /// The id from the script's `save`.
     pub configuration_id: u64,
-    /// What the script's `save` gives.
+    /// The preview from the script's `save`.
     pub preview_url: String,
     /// The product it configures.
     pub product_key: String,
-    /// The variation it falls in, as `variationChanged` tells the page.
+    /// The variation's id, as `variationChanged` reports it to the page.
     pub variation_id: String,
     /// The variation's SKU.
     pub sku: String,
@@ -81,7 +81,7 @@ pub struct SavedConfiguration {
 }
 
 impl SavedConfiguration {
-    /// The envelope our page makes of it (ours, not Twikit's).
+    /// Returns the envelope that our page makes of it (ours, not Twikit's).
     pub fn envelope(&self) -> Value {
         json!({
             "configurationId": self.configuration_id,
@@ -91,7 +91,7 @@ impl SavedConfiguration {
     }
 }
 
-/// There is no such order, so Twikit has nothing to report about it.
+/// The order does not exist, so Twikit has nothing to report about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Twikit holds no order `{0}`")]
 pub struct UnknownOrder(pub String);
@@ -102,7 +102,7 @@ struct State {
     state: Mutex<TwikitState>,
 }
 
-/// Everything that changes while the fake runs.
+/// The mutable state of a running fake.
 struct TwikitState {
     webhooks: Webhooks,
     repeat_after: Duration,
@@ -115,7 +115,7 @@ struct TwikitState {
     forced: Vec<(Call, ForcedResult)>,
 }
 
-/// The calls a result can be forced on.
+/// The calls whose result can be forced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `POST /orders/{integration-id}`
@@ -140,7 +140,8 @@ impl State {
         saved
     }
 
-    /// An unknown integration has no code of its own: 404 with the catch-all. Forced results come before any work.
+    /// Checks the integration id. An unknown integration has no code of its own: 404 with the catch-all. Forced results
+    /// precede any work.
     fn admit(&self, integration: &str, call: Call) -> Result<(), Outcome> {
         if integration != self.config.integration_id {
             let outcome = Outcome::new(ResultCode::UnexpectedError, "There is no such integration.");
@@ -162,18 +163,18 @@ impl TwikitState {
     }
 }
 
-/// A running Twikit on a port of its own. Dropping it stops it.
+/// A running Twikit on its own port. It stops on drop.
 pub struct FakeTwikit {
     server: Server,
     state: Arc<State>,
 }
 
 impl FakeTwikit {
-    /// Starts listening on 127.0.0.1. It knows the configuration of
-    /// [`TWIKIT_SAVED`](crate::samples::TWIKIT_SAVED), 81201, from the start.
+    /// Starts listening on 127.0.0.1. The configuration of [`TWIKIT_SAVED`](crate::samples::TWIKIT_SAVED), 81201,
+    /// exists from the start.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// If no port is available.
     pub async fn start(config: TwikitConfig) -> Result<Self, StartError> {
         let place = Listener::bind().await?;
         let state = TwikitState {
@@ -194,48 +195,49 @@ impl FakeTwikit {
         Ok(twikit)
     }
 
-    /// `http://127.0.0.1:port`, standing for the publisher's host.
+    /// Returns `http://127.0.0.1:port`, which stands in for the publisher's host.
     pub fn base_url(&self) -> &str {
         &self.server.base_url
     }
 
-    /// The REST base without a closing slash, as the vendor writes it.
+    /// Returns the REST base without a closing slash, as the vendor writes it.
     pub fn api_url(&self) -> String {
         format!("{}/api/v1", self.base_url())
     }
 
-    /// Where orders are created.
+    /// Returns the URL that creates orders.
     pub fn orders_url(&self) -> String {
         format!("{}/orders/{}", self.api_url(), self.state.config.integration_id)
     }
 
-    /// Where production files are ordered.
+    /// Returns the URL that orders production files.
     pub fn export_url(&self) -> String {
         format!("{}/configuration/{}/export", self.api_url(), self.state.config.integration_id)
     }
 
-    /// Where a published script is; each publication has a URL of its own. `?spelling=example` makes it
-    /// keep to the document's example instead of its parameter table, `?first=silent` not report the first variation.
+    /// Returns the URL of a published script; each publication has its own. With `?spelling=example` the script follows
+    /// the document's example instead of its parameter table, with `?first=silent` it does not report the first
+    /// variation.
     pub fn script_url(&self, publication: u32) -> String {
         format!("{}/scripts/{publication}/twikit.js", self.base_url())
     }
 
-    /// The identifier in the paths.
+    /// Returns the identifier in the paths.
     pub fn integration_id(&self) -> &str {
         &self.state.config.integration_id
     }
 
-    /// The secret that payloads are hashed with.
+    /// Returns the secret in the hash of payloads.
     pub fn payload_secret(&self) -> &str {
         &self.state.config.payload_secret
     }
 
-    /// The switches that make it fail.
+    /// Returns the switches that make it fail.
     pub fn faults(&self) -> &Faults {
         &self.server.faults
     }
 
-    /// What it was asked.
+    /// Returns the record of its requests.
     pub fn record(&self) -> &Record {
         &self.server.record
     }
@@ -245,50 +247,51 @@ impl FakeTwikit {
         self.state.save(product_key, sku, price)
     }
 
-    /// Where webhooks go from now on.
+    /// Sets the webhook URLs from now on.
     pub fn set_webhooks(&self, webhooks: Webhooks) {
         lock(&self.state.state).webhooks = webhooks;
     }
 
-    /// How long to wait from now on before a faulty completion webhook is repeated.
+    /// Sets the delay before a faulty completion webhook is repeated from now on.
     pub fn set_repeat_after(&self, wait: Duration) {
         lock(&self.state.state).repeat_after = wait;
     }
 
-    /// Answers the next such call with this result, before any work. Several queue up.
+    /// Forces the result of the next such call, before any work. Several results queue up.
     pub fn force_result(&self, call: Call, result: ForcedResult) {
         lock(&self.state.state).forced.push((call, result));
     }
 
-    /// The orders that exist, those being verified included.
+    /// Returns the existing orders, including those being verified.
     pub fn orders(&self) -> Vec<Order> {
         lock(&self.state.state).orders.clone()
     }
 
-    /// The order with this identifier.
+    /// Returns the order with this identifier.
     pub fn order(&self, identifier: &str) -> Option<Order> {
         self.orders().into_iter().find(|order| order.identifier == identifier)
     }
 
-    /// The identifiers of orders that were ignored because the verification declared them invalid.
+    /// Returns the identifiers of orders that were ignored because the verification declared them invalid.
     pub fn ignored_orders(&self) -> Vec<String> {
         lock(&self.state.state).ignored.clone()
     }
 
-    /// The orders that exports made.
+    /// Returns the orders that exports created.
     pub fn internal_orders(&self) -> Vec<InternalOrder> {
         lock(&self.state.state).internal.clone()
     }
 
-    /// Every webhook sent so far, verifications included.
+    /// Returns every webhook sent so far, verifications included.
     pub fn sent_webhooks(&self) -> Vec<Attempt> {
         lock(&self.state.state).sent.clone()
     }
 
-    /// Reports that an order's production ended: `url` is the producer's tracking data, an `error` of `""` is none.
+    /// Reports the end of an order's production: `url` is the producer's tracking data; an `error` of `""` means
+    /// success.
     ///
     /// # Errors
-    /// When there is no such order.
+    /// If the order does not exist.
     pub async fn production_completed(
         &self,
         identifier: &str,
@@ -304,7 +307,7 @@ impl FakeTwikit {
     /// Reports that the producer marked an order as ready, with its lines.
     ///
     /// # Errors
-    /// When there is no such order.
+    /// If the order does not exist.
     pub async fn order_completed(
         &self,
         identifier: &str,
@@ -335,19 +338,19 @@ impl FakeTwikit {
         Ok(self.send(Webhook::OrderCompleted, &body).await)
     }
 
-    /// Announces a new script and the products it knows. The vendor's URL is always https; any text is sent here, so that
-    /// a test can push what must be refused.
+    /// Announces a new script and its products. The vendor's URL is always https; any text is sent here, so that a test
+    /// can push one that must be rejected.
     pub async fn website_published(&self, script_url: &str, product_keys: &[&str]) -> Delivery {
         let products: Vec<_> = product_keys.iter().map(|key| json!({ "key": key })).collect();
         self.send(Webhook::WebsitePublished, &json!({ "scriptUrl": script_url, "products": products })).await
     }
 
-    /// Sends any body as a webhook: forged, of a later version, broken. Repeated as that webhook is.
+    /// Sends any body as a webhook: forged, of a later version, or broken. It is repeated like that webhook.
     pub async fn send(&self, webhook: Webhook, body: &Value) -> Delivery {
         self.state.deliver(webhook, body).await
     }
 
-    /// Stops listening and lets requests in flight end.
+    /// Stops listening, and lets requests in progress end.
     pub async fn stop(self) {
         self.server.stop().await;
     }

@@ -1,7 +1,7 @@
 //! `POST /orders/{integration-id}`.
 //!
-//! An order holds its identifiers from the moment its request is accepted, so that a second request with the same ones
-//! bounces off while the first still waits for the payment verification. An ignored order gives them back.
+//! An order reserves its identifiers from the moment its request is accepted, so that a second request with the same
+//! ones is rejected while the first still waits for the payment verification. An ignored order releases them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,33 +22,33 @@ use crate::lock;
 pub struct OrderItem {
     /// The saved configuration.
     pub configuration_id: u64,
-    /// How many are produced.
+    /// The quantity to produce.
     pub amount: u64,
     /// The caller's identifier of the line.
     pub identifier: String,
 }
 
-/// Where an order stands.
+/// The state of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderState {
-    /// The payment verification is out.
+    /// The payment verification is in progress.
     Verifying,
     /// Created and set to paid: code 1.
     Paid,
-    /// Created, not started, a person must look at it: code 2.
+    /// Created, not started, and a person must look at it: code 2.
     Unhealthy(FaultyResponse),
 }
 
-/// An order that Twikit holds.
+/// An order at Twikit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// The caller's identifier of the order.
     pub identifier: String,
     /// Its lines.
     pub items: Vec<OrderItem>,
-    /// Where it stands.
+    /// Its state.
     pub state: OrderState,
-    /// The whole payload as it was sent: addresses, data.
+    /// The complete payload as it was sent: addresses, data.
     pub payload: Value,
 }
 
@@ -73,7 +73,7 @@ async fn place(state: &State, integration: &str, headers: &HeaderMap, body: &[u8
     let order = Order { identifier: identifier.clone(), items, state: OrderState::Verifying, payload };
     lock(&state.state).accept(order)?;
 
-    // No lock is held here: the caller's shop may ask this fake something before it answers.
+    // No lock is held here: the caller's shop may send this fake requests before it responds.
     let verdict = state.verify(&identifier, &configuration_ids, data).await;
     let mut book = lock(&state.state);
     Ok(match verdict {
@@ -105,7 +105,7 @@ impl TwikitState {
         let lines = self.orders.iter().flat_map(|order| &order.items);
         let mut used: BTreeSet<&str> = lines.map(|item| item.identifier.as_str()).collect();
         for item in &order.items {
-            // Twice in one order is in use as well.
+            // A repetition within one order counts as in use too.
             if !used.insert(&item.identifier) {
                 return exists("order item", &item.identifier);
             }

@@ -1,4 +1,4 @@
-//! What the page loads: the published script, what it saves, and the pictures of that.
+//! The assets of a product page: the published script, its save call, and the preview pictures.
 //!
 //! How Twikit's script saves is not public; only its documented calls matter here.
 
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .layer(map_response(from_any_page))
 }
 
-/// Shops are other origins, and a page may pin a script by its digest.
+/// Adds CORS headers: shops are other origins, and a page may pin a script by its digest.
 async fn from_any_page(response: Response) -> Response {
     let headers = [
         (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
@@ -41,7 +41,7 @@ async fn from_any_page(response: Response) -> Response {
     (headers, response).into_response()
 }
 
-/// What the script sends for "Twikit will store this data for you and generate a customized image".
+/// The script's request for "Twikit will store this data for you and generate a customized image".
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Saving {
@@ -51,7 +51,7 @@ struct Saving {
     preview: String,
 }
 
-/// Answers `ISaveData`.
+/// Responds with `ISaveData`.
 async fn save(axum::extract::State(state): Shared, Json(saving): Json<Saving>) -> Result<Json<Value>, StatusCode> {
     let picture = STANDARD.decode(saving.preview).map_err(|_| StatusCode::UNPROCESSABLE_ENTITY)?;
     let saved = state.save(&saving.product_key, &saving.sku, saving.price);
@@ -59,7 +59,7 @@ async fn save(axum::extract::State(state): Shared, Json(saving): Json<Saving>) -
     Ok(Json(json!({ "configurationId": saved.configuration_id, "previewUrl": saved.preview_url })))
 }
 
-/// The picture that the script drew; for what a test saved, a sample.
+/// Returns the picture that the script drew, or a sample for a configuration that a test saved.
 async fn preview(axum::extract::State(state): Shared, Path(name): Path<String>) -> Response {
     let id = name.strip_suffix(".png").and_then(|id| id.parse::<u64>().ok());
     let drawn = id.and_then(|id| lock(&state.state).previews.get(&id).cloned());

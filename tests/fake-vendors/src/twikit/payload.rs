@@ -1,6 +1,6 @@
-//! Reading what was sent: the signed parameter, then the payload in it, by the document's types.
+//! Reads requests: the signed parameter, then the payload in it, by the document's types.
 //!
-//! Required texts must not be empty and optional ones must be left out rather than null: the document's types say text,
+//! Required texts must not be empty, and optional ones must be omitted rather than null: the document's types say text,
 //! and the stricter reading is the one that is safe to build on.
 
 use axum::http::header::CONTENT_TYPE;
@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 use super::codes::{Outcome, ResultCode};
 use super::orders::OrderItem;
 
-/// `md5(payload + payload-secret)` over the exact bytes, in lower-case hex.
+/// Returns `md5(payload + payload-secret)` over the exact bytes, in lower-case hex.
 pub fn payload_hash(payload: &str, payload_secret: &str) -> String {
     hex::encode(Md5::new().chain_update(payload).chain_update(payload_secret).finalize())
 }
 
-/// The payload string under `name`, once its hash has been found right.
+/// Returns the payload string under `name`, after its hash was verified.
 pub(super) fn signed(
     headers: &HeaderMap,
     body: &[u8],
@@ -31,7 +31,7 @@ pub(super) fn signed(
             return Err(outcome.with_status(StatusCode::BAD_REQUEST));
         }
     };
-    // An object in place of the string has no exact bytes to hash, so that it counts as not sent.
+    // An object in place of the string has no exact bytes to hash, so it counts as missing.
     let payload = request.get(name).and_then(Value::as_str).filter(|payload| !payload.is_empty());
     let payload = payload.ok_or_else(|| {
         Outcome::new(ResultCode::OrderPayloadParameterMissing, format!("`{name}` must be a string with the payload."))
@@ -75,7 +75,7 @@ impl OrderPayload {
             let at = format!("{name}.");
             Fields::of(&at, fields.get(name).unwrap_or(&Value::Null))?.address()?;
         }
-        // "data: any" is not marked optional, unlike other fields; null is any, absent is not.
+        // "data: any" is not marked optional, unlike other fields: null is any, but absent is not.
         if !fields.contains_key("data") {
             return Err(top.wrong("data", "there, if only as null"));
         }
@@ -100,7 +100,7 @@ impl ExportPayload {
     }
 }
 
-/// One object of the payload, and where it is, for the message.
+/// One object of the payload, and its path for messages.
 struct Fields<'a> {
     at: &'a str,
     fields: &'a Map<String, Value>,
@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
         text.map(str::to_owned).ok_or_else(|| self.wrong(name, "a text that is not empty"))
     }
 
-    /// A whole number above zero, as a JSON number.
+    /// Returns a positive whole number, written as a JSON number.
     fn count(&self, name: &str) -> Result<u64, Outcome> {
         let number = self.fields.get(name).and_then(Value::as_u64).filter(|number| *number > 0);
         number.ok_or_else(|| self.wrong(name, "a whole number above zero"))
@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
                 return Err(self.wrong(name, "a text, or absent"));
             }
         }
-        // Which ISO code is not said: two and three letters both pass, a country's name does not.
+        // The document does not state the ISO code: two and three letters both pass, a country's name does not.
         let country = self.text("countryIso")?;
         if !(2..=3).contains(&country.len()) || !country.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             return Err(self.wrong("countryIso", "an ISO country code"));

@@ -1,7 +1,7 @@
 //! The webhooks that Twikit sends: payment verification, production completed, order completed, website published.
 //!
-//! None is signed, and "faulty" always means the same: a status other than 200, an `error` that is filled in, or, by the
-//! stricter reading, an answer that is not the documented JSON at all.
+//! None is signed, and "faulty" always means the same: a status other than 200, an `error` that is filled in, or, by
+//! the stricter reading, a response other than the documented JSON.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use super::State;
 use crate::{client, lock};
 
-/// How long Twikit waits before it repeats a faulty completion webhook. A fake is set to less.
+/// The delay before Twikit repeats a faulty completion webhook. A fake uses a shorter one.
 pub const DOCUMENTED_REPEAT_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Where the webhooks go, `http://` only. `None`: not configured, not sent.
+/// The webhook URLs, `http://` only. `None`: not configured, not sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Webhooks {
     /// Payment verification.
@@ -29,10 +29,10 @@ pub struct Webhooks {
     pub website_published: Option<String>,
 }
 
-/// Which webhook.
+/// The kind of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Webhook {
-    /// A question while an order request is pending. Asked once.
+    /// A query during an order request. Sent once.
     PaymentVerification,
     /// A line's files are produced. Repeated once.
     ProductionCompleted,
@@ -60,16 +60,16 @@ impl Webhooks {
     }
 }
 
-/// Why an answer counts as faulty.
+/// Why a response counts as faulty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultyResponse {
-    /// No answer, or none in time.
+    /// No response, or none in time.
     #[error("no answer: {0}")]
     NoResponse(String),
     /// A status other than 200.
     #[error("status {0}")]
     Status(u16),
-    /// 200, and not the documented JSON: no object, or an `error` or `success` of another type.
+    /// 200, but not the documented JSON: not an object, or an `error` or `success` of another type.
     #[error("not the documented answer: {0}")]
     NotAsDocumented(String),
     /// `error` is filled in.
@@ -77,37 +77,37 @@ pub enum FaultyResponse {
     Error(String),
 }
 
-/// One sending of a webhook.
+/// One attempt to send a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which webhook.
+    /// The kind of the webhook.
     pub webhook: Webhook,
-    /// What was sent.
+    /// The body that was sent.
     pub sent: Value,
-    /// The answer's body, `null` when it was not JSON or did not come.
+    /// The response's body, `null` if it is not JSON or missing.
     pub answer: Value,
-    /// `Err` when the answer was faulty.
+    /// `Err` if the response was faulty.
     pub verdict: Result<(), FaultyResponse>,
 }
 
-/// What became of a webhook.
+/// The result of sending a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// No address is configured: nothing was sent.
+    /// No URL is configured, so nothing was sent.
     NotConfigured,
-    /// The last attempt was answered well.
+    /// The last attempt was successful.
     Accepted(Vec<Attempt>),
-    /// Every attempt was faulty. For a website publication Twikit raises an internal alarm; else nothing follows.
+    /// Every attempt was faulty. For a website publication Twikit raises an internal alarm; otherwise nothing follows.
     Faulty(Vec<Attempt>),
 }
 
 impl Delivery {
-    /// Whether it was answered well in the end.
+    /// Returns whether the last attempt was successful.
     pub fn accepted(&self) -> bool {
         matches!(self, Self::Accepted(_))
     }
 
-    /// The attempts, in order.
+    /// Returns the attempts, in order.
     pub fn attempts(&self) -> &[Attempt] {
         match self {
             Self::NotConfigured => &[],
@@ -116,7 +116,7 @@ impl Delivery {
     }
 }
 
-/// What the payment verification came to.
+/// The result of the payment verification.
 pub(super) enum Verdict {
     NotAsked,
     Confirmed,
@@ -125,7 +125,7 @@ pub(super) enum Verdict {
 }
 
 impl State {
-    /// Asks the shop whether the order is good.
+    /// Asks the shop whether the order is valid.
     pub(super) async fn verify(&self, identifier: &str, configuration_ids: &[u64], data: Value) -> Verdict {
         let mut question = json!({ "configurationIds": configuration_ids, "identifier": identifier });
         if self.config.verification_sends_data {
@@ -141,7 +141,7 @@ impl State {
         }
     }
 
-    /// Sends a webhook, and once more if it is one that is repeated and the first was faulty.
+    /// Sends a webhook, and repeats it if its kind is repeated and the first attempt was faulty.
     pub(super) async fn deliver(&self, webhook: Webhook, body: &Value) -> Delivery {
         let Some(first) = self.attempt(webhook, body).await else { return Delivery::NotConfigured };
         let faulty = first.verdict.is_err();

@@ -1,7 +1,8 @@
-//! The smallest real ZIP: files stored as they are. By hand, since a dependency for thirty lines would be slower to
-//! build than to write. Layout: PKWARE's APPNOTE, 4.3.7 (local header), 4.3.12 (directory), 4.3.16 (end).
+//! The smallest real ZIP, with uncompressed files. Written by hand, since a dependency for thirty lines would be slower
+//! to build than to write. Layout: PKWARE's APPNOTE, 4.3.7 (local header), 4.3.12 (directory), 4.3.16 (end).
 
-/// A ZIP of these files, each below 4 GiB. The date is always 1980-01-01, so that equal files make equal bytes.
+/// Returns a ZIP of these files, each below 4 GiB. The date is always 1980-01-01, so that equal files yield equal
+/// bytes.
 pub(super) fn stored(files: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut zip, mut directory) = (Vec::new(), Vec::new());
     for (name, bytes) in files {

@@ -1,4 +1,4 @@
-//! A shop that answers webhooks as it is told, and the bodies the tests send.
+//! A shop that answers webhooks with prepared responses, and the request bodies of the tests.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use cartwright_fake_vendors::client::{self, Reply};
 use cartwright_fake_vendors::{FakeTwikit, payload_hash};
 use serde_json::{Value, json};
 
-/// A receiver of webhooks. Answers are used in order, the last one for ever.
+/// A receiver of webhooks. It uses its responses in order, and the last one repeatedly.
 pub struct Shop {
     pub url: String,
     answers: Arc<Mutex<Vec<(u16, String)>>>,
@@ -54,7 +54,7 @@ pub fn address() -> Value {
     })
 }
 
-/// An order of these configurations, lines `order:1`, `order:2` and so on.
+/// Returns an order of these configurations with the lines `order:1`, `order:2` and so on.
 pub fn order(identifier: &str, configuration_ids: &[u64]) -> Value {
     let items = configuration_ids
         .iter()
@@ -76,7 +76,7 @@ pub async fn post_order_text(twikit: &FakeTwikit, payload: &str) -> Reply {
     client::post_json(&twikit.orders_url(), &[], &body).await.unwrap()
 }
 
-/// Status and result code in one, so that a test cannot forget either.
+/// Returns status and result code together, so that a test cannot forget either.
 pub fn verdict(reply: &Reply) -> (u16, u64) {
     let answer = reply.json();
     assert!(answer["resultMessage"].is_string() && answer["resultCodeName"].is_string(), "{answer}");

@@ -1,4 +1,4 @@
-//! Takes more than its share, or ends in a way that is no answer.
+//! Strategies that exceed a limit, or end without a result.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub fn endless_loop(_: Request) -> Result<Planned, Error> {
 
 pub fn endless_recursion(request: Request) -> Result<Planned, Error> {
     fn deeper(depth: u64) -> u64 {
-        // Work after the call keeps it from becoming a loop.
+        // Work after the call prevents the compiler from making it a loop.
         let below = if black_box(true) { deeper(black_box(depth + 1)) } else { 0 };
         black_box(below) + 1
     }
@@ -30,7 +30,7 @@ pub fn endless_recursion(request: Request) -> Result<Planned, Error> {
 pub fn memory(_: Request) -> Result<Planned, Error> {
     let mut kept = Vec::new();
     loop {
-        // Written to, so that it is really there.
+        // Written to, so that the memory is really used.
         kept.push(vec![1u8; MEGABYTE]);
         black_box(&kept);
     }
@@ -89,7 +89,7 @@ fn query(sku: String) -> SkuQuery {
 
 pub fn clock_spin(request: Request) -> Result<Planned, Error> {
     let start = Instant::now();
-    // Each look at the clock takes a millisecond of the guest's time.
+    // Each reading of the clock takes a millisecond of the guest's time.
     while start.elapsed() < Duration::from_secs(365 * 86_400) {}
     plan(line(&request))
 }
@@ -118,7 +118,7 @@ pub fn panic(_: Request) -> Result<Planned, Error> {
     panic!("as it was asked to")
 }
 
-/// As a JavaScript exception does: what was thrown comes first, where from after it.
+/// Fails like a JavaScript exception: the message comes first, and the long trace after it.
 pub fn long_trace(request: Request) -> Result<Planned, Error> {
     println!("planning");
     log::write(log::Level::Info, "planning");

@@ -1,6 +1,6 @@
-//! A cart strategy that misbehaves. Each of its strategies is one misdeed; the host's tests ask for it by name and look at what
-//! the host makes of it. `honest` behaves, so that a test can see the plugin work after a misdeed. The locale chooses among bad
-//! settings forms: form.rs.
+//! A cart strategy that misbehaves. Each of its strategies is one misdeed; the host's tests select it by name and check
+//! the host's reaction. `honest` behaves, so that a test can check the plugin after a misdeed. The locale selects an
+//! invalid settings form: form.rs.
 
 mod exhaust;
 mod lie;
@@ -15,7 +15,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("honest", |request| plan(line(&request))),
     ("honest-with-gift-wrap", lie::gift_wrap),
     ("honest-with-engraving", lie::engraving),
-    // Takes more than its share: exhaust.rs.
+    // Exceeds limits: exhaust.rs.
     ("endless-loop", exhaust::endless_loop),
     ("endless-recursion", exhaust::endless_recursion),
     ("memory", exhaust::memory),
@@ -35,7 +35,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("long-trace", exhaust::long_trace),
     ("loud-refusal", exhaust::loud_refusal),
     ("exit", exhaust::exit),
-    // Plans what it may not: lie.rs.
+    // Returns forbidden plans: lie.rs.
     ("reduction", lie::reduction),
     ("wrong-currency", lie::wrong_currency),
     ("wrong-scale", lie::wrong_scale),
@@ -57,7 +57,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("unknown-piece", lie::unknown_piece),
     ("different-every-time", lie::different_every_time),
     ("markup", lie::markup),
-    // Calls what it may not: reach.rs.
+    // Calls forbidden imports: reach.rs.
     ("another-host", reach::another_host),
     ("this-machine", reach::this_machine),
     ("undeclared-secret", reach::undeclared_secret),
@@ -97,7 +97,7 @@ impl Strategy for Hostile {
     }
 }
 
-/// The line that an honest strategy would plan.
+/// Returns the line that an honest strategy would plan.
 fn line(request: &Request) -> NewLine {
     NewLine {
         target: Target::LinkedProduct,
@@ -110,7 +110,7 @@ fn line(request: &Request) -> NewLine {
     }
 }
 
-/// A plan of this line alone.
+/// Returns a plan with this line only.
 fn plan(line: NewLine) -> Result<Planned, Error> {
     pieces(vec![Piece::Line(line)])
 }

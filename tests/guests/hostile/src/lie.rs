@@ -1,4 +1,4 @@
-//! Plans what it may not plan. The tests' shop sells in euros with two decimals.
+//! Strategies that return forbidden plans. The tests' shop sells in euros with two decimals.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -27,7 +27,7 @@ pub fn scale_too_large(request: Request) -> Result<Planned, Error> {
     adjusted(request, Money { minor: i64::MIN, scale: u8::MAX, currency: "EUR".to_owned() })
 }
 
-/// No lie: the engraving costs five euros more, and says so.
+/// Adds five euros for the engraving, which is allowed because the line states it.
 pub fn engraving(request: Request) -> Result<Planned, Error> {
     adjusted(request, Money { minor: 500, scale: 2, currency: "EUR".to_owned() })
 }
@@ -85,13 +85,13 @@ pub fn child_quantity_zero(request: Request) -> Result<Planned, Error> {
     pieces(vec![Piece::Bundle(bundle(line(&request), vec![text_child(0)]))])
 }
 
-/// Children that are the same are added up, and multiplied with the bundle's quantity.
+/// Repeats a child: equal children are added up, and multiplied by the bundle's quantity.
 pub fn quantity_overflow(request: Request) -> Result<Planned, Error> {
     let parent = NewLine { quantity: u32::MAX, ..line(&request) };
     pieces(vec![Piece::Bundle(bundle(parent, vec![text_child(u32::MAX), text_child(u32::MAX)]))])
 }
 
-/// Two children that do not look the same and buy the same: a hinge by its SKU, and by its id.
+/// Names one product in two ways: a hinge by its SKU, and by its id.
 pub fn one_child_by_two_names(request: Request) -> Result<Planned, Error> {
     let query = SkuQuery { sku: "HINGE".to_owned(), within_product: None, ignore_case: false };
     let found = catalog::resolve(std::slice::from_ref(&query))?;
@@ -111,14 +111,16 @@ pub fn one_child_by_two_names(request: Request) -> Result<Planned, Error> {
     pieces(vec![Piece::Bundle(bundle(line(&request), children.to_vec()))])
 }
 
-/// No lie: two hinges are part of what is paid for, and a screw comes on top, which the shopper may leave out.
+/// Adds an optional part, which is allowed: two hinges are included in the price, and a screw is priced separately and
+/// can be removed.
 pub fn gift_wrap(request: Request) -> Result<Planned, Error> {
     let hinges = child("HINGE", 2, false, ChildRemoval::Refused);
     let screw = child("SCREW-4", 1, true, ChildRemoval::Repriced);
     pieces(vec![Piece::Bundle(bundle(line(&request), vec![hinges, screw]))])
 }
 
-/// A bundle of the item's articles, each priced and removed as its own SKU says, agreeing or not: "on-top", "repriced", "text".
+/// Returns a bundle of the item's articles, each priced and removable as its SKU states, consistent or not: "on-top",
+/// "repriced", "text".
 pub fn as_marked(request: Request) -> Result<Planned, Error> {
     let children = request.items[0].articles.iter().map(|article| {
         let removal = match article.sku.as_str() {
@@ -149,7 +151,7 @@ pub fn different_every_time(request: Request) -> Result<Planned, Error> {
     plan(NewLine { title: Some(title), ..line(&request) })
 }
 
-/// Texts that hurt whoever shows them unescaped.
+/// Returns texts that attack a page which shows them unescaped.
 pub fn markup(request: Request) -> Result<Planned, Error> {
     let text = "<script>alert(1)</script>\u{202e}\u{7}\r\nX-Header: 1".to_owned();
     let shown = vec![LinePart { name: text.clone(), value: text.clone() }];

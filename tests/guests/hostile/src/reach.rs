@@ -1,5 +1,5 @@
-//! Calls what a strategy may not call. Where the host answers with an error, that error is the strategy's; where it answers
-//! anything else, the strategy says `internal` and what it got.
+//! Strategies that call forbidden imports. If the host returns an error, the strategy returns that error; if it returns
+//! anything else, the strategy returns `internal` with the result.
 
 use std::fmt::Debug;
 

@@ -10,7 +10,7 @@ pub fn choice(name: &str) -> Choice {
     Choice { value: markup_text(&format!("{name}-value")), label: markup_message(&format!("{name}-choice")) }
 }
 
-/// A field whose texts are all markup.
+/// Returns a field whose texts are all markup.
 fn marked(name: &str, kind: &str) -> Field {
     Field {
         label: markup_message(&format!("{name}-label")),
@@ -33,7 +33,7 @@ impl Guest for Markup {
             Field { choices: ChoiceSource::Dynamic, ..marked("asked", "select") }.per_product(),
             marked("on", "yes-no"),
             marked("long", "text-area"),
-            // What is shown on a page and pushed waits for approval.
+            // A pushed value that pages show waits for approval.
             marked("pushed", "text").public().vendor_may_push(),
         ]
     }

@@ -1,6 +1,6 @@
-//! A vendor that puts markup into every text that it gives, each under a name of its own, so that a test can tell which of them a
-//! page shows, and that it shows none as it is. Otherwise it does as it is told: by the setting `mood`, by what a link names and by the
-//! raw configuration, each of which may be "refuse" or "warn".
+//! A vendor that puts markup into every text that it returns, each under its own name, so that a test can distinguish
+//! the texts on a page and check that all are escaped. Otherwise the setting `mood`, the link and the raw configuration
+//! control it; each may be "refuse" or "warn".
 
 mod form;
 mod outcomes;
@@ -12,12 +12,12 @@ use cartwright_plugin::{ContextExt, Error, identity, message, outage, rejected};
 
 struct Markup;
 
-/// What runs in a browser that is shown it as it is, inside of an element or of an attribute.
+/// Returns markup that runs in a browser if a page shows it unescaped, inside an element or an attribute.
 fn markup_text(name: &str) -> String {
     format!("<script>{name}()</script>\"><img src=x onerror={name}()>")
 }
 
-/// The same as a message of the contract: its key and its parameters too.
+/// Returns such markup as a message of the contract, with its key and its parameters.
 fn markup_message(name: &str) -> Message {
     message(&markup_text("key"), markup_text(name), &[("it", &markup_text("parameter"))])
 }
@@ -137,7 +137,7 @@ impl configuration::Guest for Markup {
         })
     }
 
-    /// Of a price that is not confirmed, too, a text says why.
+    /// Returns prices with a text about why they are unverified.
     fn price_items(
         context: Context,
         _link: Association,

@@ -1,4 +1,4 @@
-//! What comes of orders and webhooks.
+//! The outcomes of orders and webhooks.
 
 use cartwright_plugin::exports::orders::{self, Event, Kind, Next};
 use cartwright_plugin::exports::webhooks::{self, Authentication, Endpoint, Purpose, Received, Request, Response};
@@ -8,12 +8,12 @@ use cartwright_plugin::{Error, outcomes, rejected};
 
 use crate::{Markup, markup_message, markup_text};
 
-/// A file's name may hold no "/".
+/// Returns the mark of a file, whose name may not contain "/".
 fn file_mark(name: &str) -> String {
     format!("\"><img src=x onerror={name}()>")
 }
 
-/// Everything that can be said of an order.
+/// Returns one outcome of every kind.
 fn everything(order: &Order) -> Vec<Outcome> {
     let line = order.lines.first().map(|line| line.id.clone()).unwrap_or_default();
     vec![
@@ -58,7 +58,7 @@ fn everything(order: &Order) -> Vec<Outcome> {
 }
 
 impl orders::Guest for Markup {
-    /// Says everything of an order that was placed, and refuses one that may be produced.
+    /// Records all outcomes for a placed order, and rejects a released one.
     fn handle(_context: Context, event: Event, _state: Option<String>) -> Result<Next, Error> {
         write(Level::Error, &markup_text("job-log"));
         match event.kind {
@@ -85,7 +85,7 @@ impl webhooks::Guest for Markup {
         }]
     }
 
-    /// Pushes a setting, and says something of the account.
+    /// Pushes a setting, and records outcomes of the account.
     fn receive(_context: Context, _endpoint: String, _request: Request) -> Result<Received, Error> {
         let pushed = Setting { name: "pushed".to_owned(), value: SettingValue::Text(markup_text("pushed-value")) };
         let outcomes = vec![

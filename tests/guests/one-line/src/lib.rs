@@ -1,4 +1,4 @@
-//! The smallest cart strategy: sells every configuration as one line of the product that it is linked to.
+//! The smallest cart strategy: sells every configuration as one line of the linked product.
 
 use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
 

@@ -1,12 +1,12 @@
-//! Who the hook is and what the merchant sets.
+//! The metadata of the hook, and the merchant's settings.
 
 use cartwright_plugin::exports::plugin::Identity;
 use cartwright_plugin::exports::settings::Field;
 use cartwright_plugin::{FieldExt, field};
 
-/// Where orders are sent to.
+/// The URL that receives orders.
 pub const URL: &str = "url";
-/// What the hook proves with that it is the shop's.
+/// The token that authenticates the shop.
 pub const TOKEN: &str = "token";
 
 /// The host of the URL that the merchant sets.

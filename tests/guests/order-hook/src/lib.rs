@@ -1,7 +1,7 @@
-//! A small order hook: hands released orders to an ERP system and waits until they are made.
+//! A small order hook: sends released orders to an ERP system, and waits until they are made.
 //!
-//! It is written as straight-line code. The host journals what each import answered, so a run that was interrupted by a restart
-//! or an outage goes on where it stopped.
+//! It is straight-line code. The host journals the result of each import, so a run that was interrupted by a restart or
+//! an outage continues where it stopped.
 
 mod form;
 mod wire;
@@ -18,12 +18,12 @@ use cartwright_plugin::timer::{self, Woken};
 use cartwright_plugin::types::{Context, Error, Order, Outcome, Production, VendorReference};
 use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, log, message, not_configured, outcomes};
 
-/// How long it waits between two questions.
+/// Interval between two queries, in seconds.
 const POLL_SECONDS: u32 = 60;
-/// How often one run asks before it starts afresh, so that its journal stays short.
+/// Maximum number of queries in one run. A new run follows, so that its journal stays short.
 const MAX_POLLS_PER_RUN: u32 = 60;
 
-/// The schedule on which it waits longer than a host lets it.
+/// The schedule on which it waits longer than the host allows.
 const TOO_LONG_WAIT: &str = "longest-wait";
 
 struct Erp;
@@ -46,7 +46,7 @@ impl OrderHook for Erp {
         Ok(vec![Diagnosis { check, passed, detail: Some(detail) }])
     }
 
-    /// `state` is the ERP system's reference, once it is known.
+    /// Handles an event. `state` is the ERP system's reference, once it is known.
     fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, Error> {
         match event.kind {
             Kind::Released if event.order.test => check_test_order(&context),
@@ -67,8 +67,8 @@ impl OrderHook for Erp {
     }
 }
 
-/// Tells the ERP system the time, twice, under a random key: what a replay must repeat although no answer holds it. Says what it
-/// does before it looks at an answer, which a retry takes back.
+/// Sends the ERP system the time, twice, under a random key, which a replay must repeat although no recorded result
+/// contains it. Emits before it checks a response, which a retry discards.
 fn send_time(context: &Context) -> Result<Next, Error> {
     let started = Instant::now();
     for number in ["first", "second"] {
@@ -81,14 +81,14 @@ fn send_time(context: &Context) -> Result<Next, Error> {
         let response = request.idempotency_key("Idempotency-Key", &format!("{key:x}")).bearer(form::TOKEN).send()?;
         outcomes::emit(&Outcome::Note(message("stamped", number, &[])))?;
         wire::accepted(response)?;
-        // No wait of the host's: it only moves this guest's clock, and in a replay the same way.
+        // Not a wait of the host: it only advances this guest's clock, in a replay as well.
         std::thread::sleep(Duration::from_secs(3600));
     }
     log::write(log::Level::Info, "after both");
     Ok(Next::Done)
 }
 
-/// Nothing may be sent for an order that only tries the shop out: asks whether the ERP system would answer.
+/// Handles a test order: asks whether the ERP system would respond, because nothing may be sent.
 fn check_test_order(context: &Context) -> Result<Next, Error> {
     let status = Request::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
     let text =
@@ -97,10 +97,10 @@ fn check_test_order(context: &Context) -> Result<Next, Error> {
     Ok(Next::Done)
 }
 
-/// Sends the order and says under which reference the ERP system keeps it.
+/// Sends the order, and records the ERP system's reference of it.
 fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
     let body = wire::order(order)?;
-    // The order's reference is the key by which the ERP system knows a repeated request again.
+    // By the order's reference the ERP system recognizes a repeated request.
     let request = Request::post_json(address(context)?, body)
         .idempotency_key("Idempotency-Key", &order.reference)
         .bearer(form::TOKEN);
@@ -109,13 +109,13 @@ fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
     Ok(reference)
 }
 
-/// Asks every minute how far it is, until it is done or has failed.
+/// Polls every minute until the order is done or has failed.
 fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> {
     let url = format!("{}/{}", address(context)?.trim_end_matches('/'), wire::path_segment(&reference));
     for _ in 0..MAX_POLLS_PER_RUN {
         match timer::sleep(POLL_SECONDS) {
             Woken::Elapsed => {}
-            // Makes way for the other event and comes back.
+            // Ends the run for the other event, and continues afterwards.
             Woken::EventWaiting => break,
             Woken::JobCancelled => return Ok(Next::Done),
         }

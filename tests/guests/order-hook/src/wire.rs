@@ -1,4 +1,4 @@
-//! What the ERP system is sent and what it answers.
+//! The requests and responses of the ERP system.
 
 use cartwright_plugin::http::Response;
 use cartwright_plugin::types::{Error, Order};
@@ -23,7 +23,7 @@ struct WireLine<'a> {
 #[derive(Serialize)]
 struct WireArticle<'a> {
     sku: &'a str,
-    /// Exact decimal text: a JSON number may lose digits on the way.
+    /// Exact decimal text: a JSON number could lose digits.
     quantity: &'a str,
 }
 
@@ -37,7 +37,7 @@ struct Status {
     state: String,
 }
 
-/// The released lines of an order as JSON.
+/// Returns the released lines of an order as JSON.
 pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
     let lines = order.lines.iter().filter(|line| line.released).map(|line| WireLine {
         reference: &line.reference,
@@ -52,12 +52,12 @@ pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
         .map_err(|error| internal(error.to_string()))
 }
 
-/// The reference under which an order was accepted.
+/// Returns the reference under which an order was accepted.
 pub fn accepted(response: Response) -> Result<String, Error> {
     read::<Accepted>(response).map(|accepted| accepted.reference)
 }
 
-/// How far an order is: "queued", "started", "done" or "failed".
+/// Returns the state of an order: "queued", "started", "done" or "failed".
 pub fn status(response: Response) -> Result<String, Error> {
     read::<Status>(response).map(|status| status.state)
 }
@@ -75,5 +75,5 @@ pub fn path_segment(text: &str) -> String {
 fn read<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
     let response = response.require_success("the ERP system")?;
     serde_json::from_slice(response.bytes())
-        .map_err(|error| outage(format!("the ERP system's answer cannot be read: {error}"), None))
+        .map_err(|error| outage(format!("the ERP system's response is invalid: {error}"), None))
 }

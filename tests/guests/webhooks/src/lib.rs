@@ -1,5 +1,6 @@
-//! A vendor that is nothing but webhooks: one endpoint for each way of signing, and bodies that say what is to come of them, such
-//! as `line <order> <line>`. The host's tests look at what it makes of that. Three of its settings have choices that it is asked for.
+//! A vendor that only has webhooks: one endpoint for each way of signing, and bodies that name the outcome to return,
+//! such as `line <order> <line>`. The host's tests check what it makes of that. Three of its settings have dynamic
+//! choices.
 
 mod rest;
 
@@ -9,7 +10,7 @@ use cartwright_plugin::exports::webhooks::{
 use cartwright_plugin::types::*;
 use cartwright_plugin::{Error, internal, message, order_book};
 
-/// The secret setting that all signatures are made with.
+/// The secret setting that signs all webhooks.
 const SECRET: &str = "signing-secret";
 
 struct Webhooks;
@@ -28,7 +29,7 @@ fn text(words: &[&str], at: usize) -> String {
     words.get(at).copied().unwrap_or_default().to_owned()
 }
 
-/// What is said of the order that the second word names.
+/// Returns the outcome for the order that the second word names.
 fn outcome(words: &[&str]) -> Option<Outcome> {
     Some(match words.first().copied()? {
         "line" => Outcome::LineStatus(LineStatus { line: text(words, 2), status: "ready".to_owned() }),
@@ -73,7 +74,7 @@ impl Guest for Webhooks {
         let words: Vec<&str> = body.split_whitespace().collect();
         let mut status = 200;
         let answer = match words.first().copied() {
-            // Careless: an order book that is away is taken for "no".
+            // Careless: an unavailable order book counts as "no".
             Some("ask") => format!("{}", matches!(order_book::find(&text(&words, 1)), Ok(Some(_)))),
             Some("status") => {
                 status = text(&words, 1).parse().unwrap_or(0);
@@ -82,7 +83,7 @@ impl Guest for Webhooks {
             Some("away") => return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: body })),
             Some("fault") => return Err(internal("as told")),
             Some("trap") => panic!("as told"),
-            // Another text at every run: the wall clock is the call's.
+            // Different at every run: the wall clock is the call's.
             _ => format!("heard at {}", context.at),
         };
         let mut outcomes = Vec::new();

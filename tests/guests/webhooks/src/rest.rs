@@ -1,4 +1,4 @@
-//! What a vendor must have beside webhooks.
+//! The interfaces that a vendor must export besides webhooks.
 
 use std::hint::black_box;
 
@@ -11,17 +11,17 @@ use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
 
 use crate::{SECRET, Webhooks};
 
-/// The host that the token may be sent to.
+/// The host that may receive the token.
 const HOST: &str = "setting:api-url";
 /// The host of the token endpoint.
 const TOKEN_HOST: &str = "setting:token-url";
-/// A secret that may be sent to the token endpoint and to nobody else.
+/// A secret that only the token endpoint may receive.
 const NARROW: &str = "narrow-secret";
-/// Which form it has. Whoever writes another digit in the component's bytes has another version of the plugin.
+/// The version of the form. Another digit in the component's bytes makes another version of the plugin.
 static FORM: &[u8; 13] = b"token's form1";
 
-/// The name that this version's form has for its token. The second version knows no token of the first; the third calls it by
-/// another name. The fourth has it go to a server of its own, too.
+/// Returns the name of this version's token field. The second version has no such field; the third renames it. The
+/// fourth also sends it to another server.
 fn token() -> &'static str {
     match black_box(FORM)[12] {
         b'1' | b'4' => "token",
@@ -30,17 +30,17 @@ fn token() -> &'static str {
     }
 }
 
-/// A server that only the fourth version sends its token to.
+/// Returns the server that only the fourth version sends its token to.
 fn other_host() -> Option<&'static str> {
     (black_box(FORM)[12] == b'4').then_some("elsewhere.example")
 }
 
-/// A field of a product whose choices this plugin is asked for.
+/// Returns a field of a product with dynamic choices.
 fn vendor_choice_field(name: &str, kind: &str, label: &str) -> settings::Field {
     settings::Field { choices: settings::ChoiceSource::Dynamic, ..field(name, kind, label).per_product() }
 }
 
-/// What can be chosen for a field, whole.
+/// Returns all choices of a field.
 fn choices(field: &str) -> Result<Vec<(String, String)>, Error> {
     let named =
         |all: &[(&str, &str)]| all.iter().map(|(value, label)| (value.to_string(), label.to_string())).collect();
@@ -56,7 +56,7 @@ impl plugin::Guest for Webhooks {
     fn describe() -> plugin::Identity {
         let identity =
             cartwright_plugin::identity("webhooks", "Webhooks", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
-        // Only a plugin with one can be linked to products.
+        // Only a plugin with a strategy can be linked to products.
         let strategy = plugin::Strategy { name: "none".to_owned(), title: message("none", "None", &[]) };
         plugin::Identity {
             hosts: [HOST, TOKEN_HOST].into_iter().chain(other_host()).map(str::to_owned).collect(),
@@ -100,7 +100,7 @@ impl settings::Guest for Webhooks {
 }
 
 impl account::Guest for Webhooks {
-    /// Two of a few at once, a hundred of many. Where the setting `name` is "away", it is.
+    /// Returns two choices at a time of a short list, a hundred of a long one. Fails if the setting `name` is "away".
     fn choices(
         context: Context,
         field: String,
@@ -179,8 +179,8 @@ impl cart::Guest for Webhooks {
 }
 
 impl orders::Guest for Webhooks {
-    /// Says what a message asks for, as the endpoints do; "resolve 100" asks the catalogue a hundred times, each time for something
-    /// else.
+    /// Does what a message says, like the endpoints; "resolve 100" queries the catalog a hundred times with different
+    /// queries.
     fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, Error> {
         let orders::Kind::Message(message) = &event.kind else { return Ok(orders::Next::Done) };
         let words: Vec<&str> = message.json.split(' ').collect();

@@ -1,4 +1,4 @@
-//! No other page sends the forms of the pages.
+//! Forms of other sites are rejected.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::{Browser, FORM, at, pages, says, shipped, text};
 use crate::Answer as _;
 use crate::shop::Shop;
 
-/// Where the pages' forms are sent to. A form that is not here fails `every_form_of_a_page_is_known_here`.
+/// The addresses of all forms. A form that is missing here fails `every_form_of_a_page_is_known_here`.
 const POSTS: [&str; 30] = [
     "/admin/sign-out",
     "/admin/shops",
@@ -41,9 +41,9 @@ const POSTS: [&str; 30] = [
     "/admin/plugins/{plugin}/swap",
     "/admin/plugins/{plugin}/revoke",
 ];
-/// Those that take a file.
+/// The addresses of forms with a file.
 const POSTS_OF_FILES: [&str; 2] = ["/admin/shops/{shop}/links/table", "/admin/plugins"];
-/// Those of a key are asked with a key that is there.
+/// The addresses of forms about an existing key.
 const POSTS_OF_KEY: [&str; 2] = ["/admin/keys/{key}/rotate", "/admin/keys/{key}/revoke"];
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
             let reply = mine.send(&path, &[], &mine.csrf, &[("origin", origin)]).await;
             assert_eq!(reply.status, 403, "{path} from {origin}");
         }
-        // A form that a browser sends without asking, and one without a session.
+        // A form that a browser sends without a preflight, and one without a session.
         let plain = [("cookie", mine.cookie.as_str()), ("content-type", "text/plain")];
         let reply = mine.nobody.ask("POST", &path, &plain, format!("csrf={}", mine.csrf)).await;
         assert_eq!(reply.status, 415, "{path}");
@@ -80,7 +80,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
             let reply = mine.upload(&path, csrf, b"shop_product,account,vendor_product\n").await;
             assert_eq!(reply.status, 403, "{path}: {}", text(&reply));
         }
-        // What is no table and no component is refused for what it is.
+        // A file that is not a table or not a component is rejected for its content.
         assert_eq!(mine.upload(&path, &mine.csrf, b"\xff").await.status, 422, "{path}");
     }
     assert_eq!(shop.admin.get(&shop.at("/log")).await.ok(), before, "nothing was done");
@@ -89,7 +89,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
     another.page("/admin/shops").await;
 }
 
-/// The places that the forms of a page are sent to.
+/// Returns the addresses of the forms of a page.
 fn forms(page: &str) -> impl Iterator<Item = &str> {
     page.split("<form").skip(1).filter_map(|form| {
         let tag = form.split('>').next()?;

@@ -1,4 +1,4 @@
-//! What happened: orders, jobs, webhooks, and what vendors pushed.
+//! Pages about orders, jobs, webhooks, and pushed changes.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address()
     for personal in ["Ada", "ada@example.com", "Sample Street"] {
         assert!(!page.contains(personal), "{personal}: {page}");
     }
-    // A file is fetched by a link that is made when it is followed.
+    // A link to a file redirects to a document URL that is created at that time.
     let files = page.split("href=\"").filter_map(|rest| rest.split('"').next());
     let file = files.into_iter().find(|path| path.contains("/documents/")).expect("a file");
     let link = browser.get(file).await;
@@ -37,13 +37,13 @@ async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address()
     assert!(shop.server.node.nobody().get(&link).await.body.starts_with(b"%PDF"));
     assert_eq!(browser.get(&file.replace("1001", "1002")).await.status, 404);
     assert_eq!(browser.get(&at(&shop, "/orders/1002")).await.status, 404);
-    // Who set the shop up watches it, without what is in its files, and decides nothing.
+    // An integrator sees the order without the content of its files, and cannot act.
     let integrator = Browser::sign_in(&shop.integrator).await;
     let watched = integrator.page(&at(&shop, "/orders/1001")).await;
     says(&watched, &["Order 1001", "Finished: "]);
     assert!(!watched.contains("/documents/") && !watched.contains("/orders/1001/close"), "{watched}");
     assert_eq!(integrator.get(file).await.status, 403);
-    // Closed, it says so and is not closed again.
+    // A closed order is shown as closed, and has no button to close it.
     let closed = browser.done(&at(&shop, "/orders/1001/close"), &[]).await;
     says(&closed, &["Order closed", "Closed</span>"]);
     assert!(!closed.contains("/orders/1001/close"));
@@ -71,7 +71,7 @@ async fn what_a_vendor_writes_is_text() {
     let page = browser.page(&at(&shop, &format!("/orders/{order}"))).await;
     let link = format!("<a href=\"https://track.example/1\" rel=\"noopener noreferrer\">{ESCAPED}</a>");
     says(&page, &[&link, "Webhook received at order-completion, response 200"]);
-    // What waits for a person waits no longer when it is said to be done, and only on its own order's page.
+    // An outcome that needs attention can be marked as done, and only on its own order's page.
     let held =
         page.split("name=\"outcome\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it waits");
     let settle = |order: &str| at(&shop, &format!("/orders/{order}/settle"));
@@ -166,7 +166,7 @@ async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
     says(&page, &["Retrying", "503", "Restart from the beginning", "http.send", "What went wrong</h2>"]);
     assert!(!page.contains("Sample Street"), "{page}");
     assert_eq!(browser.get(&at(&shop, "/jobs?state=lost")).await.status, 404);
-    // Another shop has no such job.
+    // Another shop does not have the job.
     let other = Shop::new().await;
     for what in ["", "/cancel", "/replay"] {
         let path = format!("{}{what}", path.replace(&format!("/shops/{}/", shop.id), &format!("/shops/{}/", other.id)));

@@ -1,5 +1,5 @@
-//! No text of a plugin is markup in the admin pages. The guest `markup` puts some into everything that it says, under a name for each
-//! text; here every page that shows any of it is looked at.
+//! No text of a plugin is markup in the admin pages. The guest `markup` puts markup into each of its texts, with a name
+//! for each; this test opens every page that shows any of them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,23 +13,23 @@ use crate::Answer as _;
 use crate::server::Server;
 use crate::shop::{Shop, paid};
 
-/// What the guest says where it may say anything.
+/// Returns the guest's text with this name.
 fn mark(name: &str) -> String {
     format!("<script>{name}()</script>\"><img src=x onerror={name}()>")
 }
 
-/// What of it a page shows that shows it as text; a file's name has no more than this.
+/// Returns the part of the text that every page shows as text; a file's name is shortened to it.
 fn shown(name: &str) -> String {
     format!("&quot;&gt;&lt;img src=x onerror={name}()&gt;")
 }
 
-/// The page shows these texts, and shows them and all others as texts.
+/// Checks that the page shows these texts, and shows no text of the guest as markup.
 #[track_caller]
 fn shows(page: &str, names: &[&str]) {
     for name in names {
         assert!(page.contains(&shown(name)), "it does not show {name:?}: {page}");
     }
-    // An element, one that a text in an attribute got out for, the end of an attribute, an address that runs.
+    // An element, one behind an attribute's end, the end of an attribute, an address that executes.
     for harmful in ["<script>", "<img src=x", "\"&gt;&lt;img", "\"javascript:"] {
         assert!(!page.contains(harmful), "there is {harmful:?}: {page}");
     }
@@ -41,7 +41,7 @@ fn refused(reply: &Reply) -> String {
     text(reply)
 }
 
-/// A shop of a server of its own with an account of the guest, and an admin at its pages.
+/// Returns a shop on its own server with an account of the guest, and an admin at its pages.
 async fn connected() -> (Shop, Browser) {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     shop.sell().await;
@@ -61,7 +61,7 @@ async fn link(shop: &Shop, browser: &Browser) {
         ("vendor_product", vendor_product.as_str()),
         ("strategy", strategy.as_str()),
     ];
-    // It is linked, and warned of nothing.
+    // The link is saved without a warning.
     shows(&browser.done(&at(shop, "/links/edit"), &link).await, &["product-id", "strategy-name"]);
 }
 
@@ -110,7 +110,7 @@ async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
     );
     shows(&browser.page(&at(&shop, "")).await, &["plugin-name"]);
 
-    // What it finds wrong, beside fields and elsewhere; what was entered is given back.
+    // Its issues, beside fields and elsewhere; the form keeps the input.
     let (typed, typed_long) = (mark("typed"), mark("typed-long"));
     let other = [("component", component), ("id", "other"), ("setting.mood", "impossible"), ("setting.pushed", &typed)];
     let page = refused(&browser.post(&at(&shop, "/accounts"), &other).await);
@@ -124,7 +124,7 @@ async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
     let saved = [("version", now.as_str()), ("setting.mood", "impossible"), ("setting.long", &typed_long)];
     shows(&refused(&browser.post(&account, &saved).await), &["issue", "issue-field", "issue-elsewhere", "typed-long"]);
 
-    // What it finds out, and what it says when it cannot.
+    // Its results, and its error if it has none.
     let test = format!("{account}/test");
     let tried = browser.told(&test, &[]).await;
     shows(&tried, &["check-passed", "detail-passed", "check-failed", "detail-failed"]);
@@ -156,7 +156,7 @@ async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() 
     shows(&browser.told(&edit, &sent("warn")).await, &["link-warning", "preset-warning"]);
     shows(&browser.page(&format!("{edit}?product=ring")).await, &found);
 
-    // Another account, so that there is something to swap to.
+    // Another account to switch to.
     let component = shop.component("markup").await;
     let other = [("component", component.as_str().expect("a digest")), ("id", "other")];
     browser.done(&at(&shop, "/accounts"), &other).await;
@@ -198,7 +198,7 @@ async fn what_becomes_of_a_configuration_is_text() {
     shows(&browser.page(&at(&shop, "/quotations/q1")).await, &["line-title"]);
 }
 
-/// Asks for a page until it says this.
+/// Reloads a page until it contains this text.
 async fn until(browser: &Browser, path: &str, text: &str) -> String {
     let began = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! The admin pages as a browser sees them: who may look, what they say, and that no other page sends their forms.
+//! The admin pages as a browser sees them: access, content, and the rejection of other sites' forms.
 
 mod forms;
 mod happens;
@@ -18,11 +18,11 @@ use crate::server::Client;
 use crate::shop::{Shop, paid};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-/// What a vendor may write anywhere.
+/// A text that a vendor may use anywhere.
 const MARKUP: &str = "<script>alert(1)</script>";
 const ESCAPED: &str = "&lt;script&gt;alert(1)&lt;/script&gt;";
 
-/// Somebody who has signed in.
+/// A browser with a session.
 struct Browser {
     nobody: Client,
     cookie: String,
@@ -51,7 +51,7 @@ impl Browser {
         self.nobody.ask("GET", path, &[("cookie", &self.cookie)], "").await
     }
 
-    /// A page that is there.
+    /// Returns a page that must exist.
     async fn page(&self, path: &str) -> String {
         let reply = self.get(path).await;
         assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/html; charset=utf-8")), "{path}");
@@ -72,7 +72,7 @@ impl Browser {
         self.send(path, fields, &self.csrf, &[]).await
     }
 
-    /// Sends a form with a file, which stands behind the token.
+    /// Sends a form with a file, which follows the token.
     async fn upload(&self, path: &str, csrf: &str, file: &[u8]) -> Reply {
         let mut body = format!(
             "--x\r\ncontent-disposition: form-data; name=\"csrf\"\r\n\r\n{csrf}\r\n--x\r\ncontent-disposition: form-data; \
@@ -85,14 +85,14 @@ impl Browser {
         self.nobody.ask("POST", path, &headers, body).await
     }
 
-    /// Sends a form that is taken, and gives the page that it leads to.
+    /// Sends a form that is accepted, and returns the page that it redirects to.
     async fn done(&self, path: &str, fields: &[(&str, &str)]) -> String {
         let reply = self.post(path, fields).await;
         assert_eq!(reply.status, 303, "{path}: {}", text(&reply));
         self.page(reply.header("location").expect("a page")).await
     }
 
-    /// Sends a form that is answered at once: with what is shown once.
+    /// Sends a form whose response is a page with a one-time secret.
     async fn told(&self, path: &str, fields: &[(&str, &str)]) -> String {
         let reply = self.post(path, fields).await;
         assert_eq!(reply.status, 200, "{path}: {}", text(&reply));
@@ -108,7 +108,7 @@ fn text(reply: &Reply) -> String {
     String::from_utf8_lossy(&reply.body).into_owned()
 }
 
-/// The value of the field with this id.
+/// Returns the value of the field with this id.
 fn field<'a>(page: &'a str, id: &str) -> &'a str {
     let rest = page.split(&format!("id=\"{id}\" readonly value=\"")).nth(1).unwrap_or_else(|| panic!("{page}"));
     rest.split('"').next().expect("a value")
@@ -121,7 +121,7 @@ fn says(page: &str, texts: &[&str]) {
     }
 }
 
-/// The pages of a shop that everybody who sets it up sees, and those that only an admin does.
+/// Returns the pages of a shop for integrators, and those for admins only.
 fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
     let at = |path: &str| format!("/admin/shops/{}{path}", shop.id);
     let integrators = [
@@ -191,7 +191,7 @@ async fn an_integrator_sees_their_shop_and_nothing_that_is_an_admins() {
         let reply = integrator.get(&path).await;
         assert_eq!(reply.status, 404, "{path}");
     }
-    // What is not a GET's is not an integrator's either.
+    // Requests other than GET are not for integrators either.
     for (path, fields) in [
         (at(&shop, "/orders/1/close"), vec![]),
         (at(&shop, "/jobs/1/cancel"), vec![]),
@@ -202,7 +202,7 @@ async fn an_integrator_sees_their_shop_and_nothing_that_is_an_admins() {
     }
 }
 
-/// A shop with an order that Twikit made and sent, tracked under these ids.
+/// Returns a shop with an order that Twikit produced and shipped, with these tracking ids.
 async fn shipped(tracking: &[&str]) -> (Shop, FakeTwikit, &'static str) {
     let (shop, fake) = Shop::with_twikit().await;
     let made = async |endpoint: &str| {

@@ -1,4 +1,4 @@
-//! A plugin's settings form: what becomes of what was typed, and the choices that the vendor is asked for.
+//! A plugin's settings form: the handling of its input, and the vendor's choices.
 
 use cartwright_test_guests::WEBHOOKS;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::shop::Shop;
 
 const LOST: &str = "For security this was not kept. Enter it again.";
 
-/// What stands beside the input of a setting.
+/// Returns what is drawn beside the input of a setting.
 fn beside<'a>(page: &'a str, field: &str) -> &'a str {
     let rest = page.split(&format!("<div id=\"setting-{field}-help\">")).nth(1).unwrap_or_else(|| panic!("{page}"));
     rest.split("</div>").next().expect("its end")
@@ -31,7 +31,7 @@ async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
     says(beside(&page, "viewer-token"), &["is required"]);
     says(beside(&page, "server-token"), &[LOST]);
     assert!(!page.contains("kept-by-nobody"), "a secret is not written into a page: {page}");
-    // What was not typed is not said to be lost.
+    // Only entered secrets are reported as lost.
     let refused = text(&browser.post(&accounts, &entered[..2]).await);
     says(beside(&refused, "viewer-token"), &["is required"]);
     assert!(!refused.contains(LOST), "{refused}");
@@ -62,14 +62,14 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
     let link = at(&shop, "/links/edit?product=ring&account=webhooks");
     for path in [at(&shop, "/accounts/webhooks"), link.clone()] {
         let page = browser.page(&path).await;
-        // It gives them two at once.
+        // The vendor returns two choices at a time.
         for (value, label) in [("m", "Matt"), ("g", "Gloss"), ("s", "Satin")] {
             says(&page, &[&format!("<option value=\"{value}\">{label}</option>")]);
         }
         for (value, label) in [("b", "Box"), ("r", "Ribbon"), ("c", "Card")] {
             says(&page, &[&format!("name=\"setting.extras\" value=\"{value}\"> {label}</label>")]);
         }
-        // What is too much to be listed can be entered.
+        // A value beyond the listed choices can be entered.
         says(&page, &["<option value=\"c499\">Colour 499</option>", "list=\"setting-colour-choices\""]);
         assert!(!page.contains("Colour 500") && !page.contains("Save to load options"), "{page}");
         says(beside(&page, "colour"), &["Not all options are listed"]);
@@ -91,7 +91,7 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
     let page = browser.page(&link).await;
     says(&page, &["<option value=\"s\" selected>Satin</option>", "value=\"c999\"", "value=\"c\" checked> Card"]);
 
-    // Who is no page asks for what it needs.
+    // An API client requests the choices itself.
     let ask = async |query: &str| {
         let choices = shop.integrator.get(&shop.at(&format!("/accounts/webhooks/choices/{query}"))).await.ok();
         let values = choices["choices"].as_array().expect("a list").iter().map(|choice| choice["value"].clone());
@@ -101,7 +101,7 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
     assert_eq!(ask("finish?cursor=2").await, (json!(["s"]), json!(null)));
     assert_eq!(ask("finish?search=ATT").await, (json!(["m"]), json!(null)));
 
-    // A vendor that does not answer keeps nobody from anything.
+    // Values can be entered although the vendor does not respond.
     shop.set_account("webhooks", json!({ "name": "away" }), json!({})).await;
     let page = browser.page(&link).await;
     says(beside(&page, "finish"), &["Couldn't load options"]);
@@ -115,7 +115,7 @@ async fn a_group_of_settings_is_folded_while_it_is_as_it_comes() {
     let component = shop.component("expivi").await;
     let component = component.as_str().expect("a digest");
     let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
-    // What must be entered is in sight, and what is used else stands in the empty input.
+    // A required field is expanded, and the default is the placeholder of the empty input.
     says(
         &new,
         &[

@@ -1,4 +1,4 @@
-//! Keys, where the platform is told, and how plugins do.
+//! Pages about keys, notifications, and plugin calls.
 
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::json;
@@ -49,7 +49,7 @@ async fn a_platform_is_told_at_an_address_whose_secret_is_shown_once() {
     let page = browser.told(&here, &[("url", "https://shop.example/told")]).await;
     let secret = field(&page, "secret").to_owned();
     assert!(secret.starts_with("whsec_"), "{secret}");
-    // Moved, it keeps its secret.
+    // An endpoint with a new URL keeps its secret.
     let page = browser.done(&here, &[("url", "https://shop.example/elsewhere")]).await;
     says(&page, &["https://shop.example/elsewhere", "All notifications delivered"]);
     assert!(!page.contains(&secret));
@@ -67,7 +67,7 @@ async fn how_a_shops_plugins_do_is_drawn_and_told() {
     let page = browser.page(&at(&shop, "/health")).await;
     says(&page, &["<h2>expivi</h2>", "no errors", "<svg class=\"chart\"", "class=\"calls\"", "Show as table"]);
     fake.faults().outage(Outage::Unavailable { retry_after: None });
-    // More than anybody asked for: the price of one is remembered.
+    // A new quantity, because the price of the other one is cached.
     let add = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 7 });
     shop.backend.post(&shop.at("/cart/add"), &add).await.problem(503, "vendor-unavailable");
     let page = browser.page(&at(&shop, "/health?level=debug")).await;
@@ -91,7 +91,7 @@ async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_address
     let page = integrator.page(&new).await;
     says(&page, &["Ask an admin to allow it"]);
     assert!(!page.contains("name=\"personal_data\""), "{page}");
-    // Who sends it all the same is refused, and loses nothing of what was entered.
+    // A rejected submission keeps its input.
     let fields =
         [("id", "second"), ("component", component), ("personal_data", "true"), ("setting.api-url", "https://x")];
     let refused = integrator.post(&at(&shop, "/accounts"), &fields).await;

@@ -1,4 +1,4 @@
-//! What people type: it is taken where it can mean one thing only, and comes back as it was.
+//! Typed input: it is accepted if it is unambiguous, and shown again unchanged.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ async fn a_quotation_shows_what_each_line_costs_also_where_one_piece_has_no_pric
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "SHIRT-R-L", "prices": [price],
         "purchasable": true,
     });
-    shop.backend.put(&shop.at("/catalogue"), &json!({ "variants": [shirt] })).await.ok();
+    shop.backend.put(&shop.at("/catalog"), &json!({ "variants": [shirt] })).await.ok();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
     let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
     let lines = &asked["operations"][0]["lines"];
@@ -89,7 +89,7 @@ async fn a_whole_number_is_typed_in_digits() {
     assert_eq!(shop.admin.get(&shop.at("")).await.ok()["seal_seconds"], 86_500);
 }
 
-/// The text of a field of several lines, as a browser sends it.
+/// Returns the text of a field of several lines, as a browser sends it.
 fn lines_of(page: &str, id: &str) -> String {
     let rest = page.split(&format!("<textarea id=\"{id}\"")).nth(1).unwrap_or_else(|| panic!("{page}"));
     let text = rest.split_once('>').and_then(|(_, rest)| rest.split_once("</textarea>")).expect("a text").0;
@@ -162,7 +162,7 @@ async fn a_form_that_is_refused_keeps_what_was_typed_and_leads_to_what_is_wrong(
         "value=\"mine\"",
     ];
     refused("/admin/keys", &key, &parts).await;
-    // What is not there is said at the shop's own pages.
+    // A missing page is reported within the shop's pages.
     let missing = browser.get(&at(&shop, "/orders/none")).await;
     assert_eq!(missing.status, 404);
     says(&text(&missing), &["Page not found", &format!("href=\"{}\"", at(&shop, "/accounts")), "Go to Home"]);

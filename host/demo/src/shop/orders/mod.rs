@@ -1,4 +1,4 @@
-//! Orders: what the shop says about them, and what the host knows of them.
+//! Orders: what the shop reports about them, and what the host knows about them.
 
 mod show;
 
@@ -15,10 +15,10 @@ use super::{Named, Shop, ShopVisit, ShopperData, word};
 
 pub(super) use self::show::show;
 
-/// For how long the link to a document holds, in seconds: it is made when somebody clicks.
+/// Lifetime of a document URL, in seconds: it is created when the shopper clicks.
 const LINK_SECONDS: u32 = 60;
 
-/// Where it is sent.
+/// A shipping address.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Address {
     pub(super) first_name: String,
@@ -38,10 +38,10 @@ impl Address {
     }
 }
 
-/// An order as the shop keeps it.
+/// An order as the shop stores it.
 pub(super) struct Order {
     pub(super) id: String,
-    /// Grows with everything that the shop says of it.
+    /// Grows with every report.
     version: u64,
     placed_at: String,
     address: Address,
@@ -54,19 +54,19 @@ pub(super) struct Order {
 struct OrderedLine {
     id: String,
     line: Line,
-    /// Did the merchant approve what no server confirmed?
+    /// Whether the merchant approved the unverified data.
     approved: bool,
 }
 
 impl OrderedLine {
-    /// Does it wait for the merchant?
+    /// Returns whether the order is on hold for the merchant.
     fn is_held(&self) -> bool {
         self.line.view.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !self.approved
     }
 }
 
 impl Order {
-    /// None of an empty cart.
+    /// Creates an order of a cart. Returns `None` for an empty cart.
     pub(super) fn of(number: u64, cart: &[Line], address: Address) -> Option<Self> {
         let ordered =
             |(at, line): (usize, &Line)| OrderedLine { id: (at + 1).to_string(), line: line.clone(), approved: false };
@@ -82,7 +82,7 @@ impl Order {
         })
     }
 
-    /// Tells the host what happened, with the order as it is now.
+    /// Reports an order event to the host, with the order's current state.
     pub(super) async fn report(&self, shop: &Shop, what: &str, kind: Value) -> Result<(), HostError> {
         let mut address = json!(self.address);
         for name in ["line2", "region", "company", "vat", "phone"] {
@@ -93,7 +93,7 @@ impl Order {
             json!({ "id": ordered.id, "line": ordered.line, "approved": ordered.approved, "status": status })
         };
         let event = json!({
-            // A version is one event: what is sent twice is done once.
+            // The id contains the version, so that a repeated report has no effect.
             "id": format!("{}-{}-{what}", self.id, self.version),
             "at": jiff::Timestamp::now().to_string(),
             "kind": kind,
@@ -138,7 +138,7 @@ fn find<'a>(book: &'a mut ShopperData, id: &str) -> Option<&'a mut Order> {
     book.orders.iter_mut().find(|order| order.id == id)
 }
 
-/// Says the next thing about an order, as the shop's people would.
+/// Performs the next step of an order, as the shop's staff would.
 pub(super) async fn advance(visit: ShopVisit, Path(path): Named) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
@@ -153,7 +153,7 @@ pub(super) async fn advance(visit: ShopVisit, Path(path): Named) -> Response {
         }
         "approve" if !needs_attention.is_empty() => {
             needs_attention.iter().for_each(|at| order.lines[*at].approved = true);
-            // What was held back may be made now; before it is paid nothing may.
+            // Approval allows production, but only after payment.
             json!(if is_paid { "released" } else { "changed" })
         }
         "send" if is_paid && !is_shipped && needs_attention.is_empty() => {
@@ -169,7 +169,7 @@ pub(super) async fn advance(visit: ShopVisit, Path(path): Named) -> Response {
     match order.report(shop, word(&path, "step"), kind).await {
         Ok(()) => to.into_response(),
         Err(error) => {
-            // Not said is not done.
+            // A failed report leaves the order unchanged.
             (order.is_paid, order.is_shipped, order.version) = (is_paid, is_shipped, version);
             needs_attention.iter().for_each(|at| order.lines[*at].approved = false);
             (StatusCode::UNPROCESSABLE_ENTITY, visit.not_found(&error.shopper_text())).into_response()
@@ -182,7 +182,7 @@ struct DocumentUrl {
     url: String,
 }
 
-/// Goes to a document of an order: by a link of the host's that holds for a minute.
+/// Redirects to a document of an order, at a document URL that is valid for a minute.
 pub(super) async fn document(visit: ShopVisit, Path(path): Named) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;

@@ -1,4 +1,4 @@
-//! The page of an order: how far each line is, what the vendor said, and what the shop would say next.
+//! The page of an order: the status of each line, what the vendors reported, and the shop's next steps.
 
 use axum::extract::Path;
 use axum::response::Response;
@@ -12,7 +12,7 @@ use crate::shop::client::{HostError, Message};
 use crate::shop::line::families;
 use crate::shop::{Named, Shop, ShopVisit, word};
 
-/// What the host knows of an order, as far as the page shows it.
+/// The host's view of an order, as far as the page shows it.
 #[derive(Deserialize)]
 pub(super) struct HostOrder {
     order: HostOrderSummary,
@@ -40,12 +40,12 @@ struct Job {
 struct Outcome {
     id: i64,
     at: String,
-    /// Does it wait for a person?
+    /// Whether a person must resolve it.
     needs_attention: bool,
     outcome: Value,
 }
 
-/// What a vendor said, where the page has words for it.
+/// An outcome that the page has words for.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum OutcomeView {
@@ -75,7 +75,7 @@ impl HostOrder {
         self.order.lines.iter().find(|line| line.id == id)
     }
 
-    /// The vendor's own number of a line.
+    /// Returns the vendor's own number of a line.
     fn number(&self, id: &str) -> Option<String> {
         let numbers = self.outcomes.iter().rev().filter_map(|outcome| match outcome.view()? {
             OutcomeView::VendorReference { line: Some(line), reference } if line == id => Some(reference),
@@ -84,18 +84,18 @@ impl HostOrder {
         numbers.into_iter().next()
     }
 
-    /// Is nothing left to be sent?
+    /// Returns whether all lines are shipped.
     fn is_sent(&self) -> bool {
         self.order.lines.iter().all(|line| matches!(line.status.as_str(), "shipped" | "cancelled"))
     }
 
-    /// Has everything that a vendor does by itself been done?
+    /// Returns whether the vendor has nothing left to do on its own.
     fn is_done(&self) -> bool {
         self.jobs.iter().all(|job| matches!(job.state.as_str(), "done" | "cancelled"))
     }
 }
 
-/// Asks the host.
+/// Reads the order from the host.
 pub(super) async fn read(shop: &Shop, order: &Order) -> Result<HostOrder, HostError> {
     shop.host.get(&shop.at(&format!("orders/{}", order.id))).await
 }
@@ -108,9 +108,9 @@ pub(in crate::shop) async fn show(visit: ShopVisit, Path(path): Named) -> Respon
     let known = read(shop, order).await;
     let open = known.as_ref().map_or(true, |known| !known.is_sent() || !known.is_done());
     let content = html! {
-        nav.crumbs aria-label="Where you are" { a href=(shop.path("orders")) { "Orders" } " › " (order.id) }
+        nav.crumbs aria-label="Breadcrumb" { a href=(shop.path("orders")) { "Orders" } " › " (order.id) }
         h1 { "Order " (order.id) }
-        // Asked for again while something may still happen.
+        // The page polls while the order can still change.
         div #live data-open[open] {
             @match &known {
                 Ok(known) => (body(shop, order, known)),
@@ -168,18 +168,18 @@ fn sentence(order: &Order, known: &HostOrder) -> &'static str {
     let all = |status: &str| known.order.lines.iter().all(|line| line.status == status);
     let stuck = known.jobs.iter().any(|job| matches!(job.state.as_str(), "stopped" | "needs-merchant"));
     match order {
-        _ if known.is_sent() => "It is on its way to you.",
-        Order { is_paid: false, .. } => "It is placed, and made when it is paid.",
+        _ if known.is_sent() => "Your order is on its way.",
+        Order { is_paid: false, .. } => "Your order is placed. Production starts after payment.",
         _ if stuck || order.lines.iter().any(super::OrderedLine::is_held) => {
-            "It is paid. The shop looks at it before it is made."
+            "Your order is paid. The shop checks it before production."
         }
-        _ if all("ready") => "It is made, and ready to be sent.",
-        _ if known.is_done() && all("ordered") => "It is paid. The shop has everything that it needs to make it.",
-        _ => "It is paid, and being made.",
+        _ if all("ready") => "Your order is ready to be shipped.",
+        _ if known.is_done() && all("ordered") => "Your order is paid, and the shop has all the data for production.",
+        _ => "Your order is paid and in production.",
     }
 }
 
-/// A line's status in words; a plugin's own is shown as it is.
+/// Returns the text of a line's status. A plugin's own status is shown unchanged.
 fn status(status: &str) -> &str {
     match status {
         "ordered" => "Ordered",
@@ -204,7 +204,7 @@ fn timeline(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     }
 }
 
-/// The time of day; what is no time is left out.
+/// Draws the time of day, or nothing for an invalid time.
 fn moment(at: &str) -> Markup {
     let short = at.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or_default();
     html! { time datetime=(at) { (short) } }
@@ -221,7 +221,7 @@ fn describe(shop: &Shop, order: &Order, id: i64, view: &OutcomeView) -> Markup {
             html! { (vendor) " has " (title(line)) " as " (reference) "." }
         }
         OutcomeView::VendorReference { line: None, reference } => {
-            html! { (vendor) " has the order as " (reference) "." }
+            html! { (vendor) " refers to the order as " (reference) "." }
         }
         OutcomeView::LineStatus { line, status: word } => html! { (title(line)) ": " (status(word)) "." },
         OutcomeView::Production { line, state, detail } => html! {
@@ -229,24 +229,24 @@ fn describe(shop: &Shop, order: &Order, id: i64, view: &OutcomeView) -> Markup {
             "Production: " (state) "." @if let Some(detail) = detail { " " (detail) }
         },
         OutcomeView::Shipment { tracking_url, tracking_id } => html! {
-            (vendor) " sent it."
+            (vendor) " shipped it."
             @match (tracking_url, tracking_id) {
                 (Some(url), id) if url.starts_with("https://") || url.starts_with("http://") => {
-                    " " a href=(url) rel="noreferrer" { "Follow " (id.as_deref().unwrap_or("it")) }
+                    " " a href=(url) rel="noreferrer" { "Track " (id.as_deref().unwrap_or("the parcel")) }
                 }
-                (_, Some(id)) => { " Its number is " (id) "." }
+                (_, Some(id)) => { " The tracking number is " (id) "." }
                 _ => {}
             }
         },
         OutcomeView::Document { line, name } => html! {
             @if let Some(line) = line { (title(line)) ": " }
-            a href=(shop.path(&format!("orders/{}/documents/{id}", order.id))) { (name) } " is there."
+            a href=(shop.path(&format!("orders/{}/documents/{id}", order.id))) { (name) } " is available."
         },
         OutcomeView::BillOfMaterials { line } => html! { (title(line)) ": the bill of materials is confirmed." },
     }
 }
 
-/// What the shop's people would say elsewhere.
+/// Draws the actions that the shop's staff would take elsewhere.
 fn order_actions(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     let needs_attention: Vec<_> = order.lines.iter().filter(|ordered| ordered.is_held()).collect();
     let asked = known.outcomes.iter().filter(|outcome| outcome.needs_attention).filter_map(Outcome::view);
@@ -262,18 +262,18 @@ fn order_actions(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     };
     html! {
         section.desk aria-labelledby="desk" {
-            h2 #desk { "As the shop" }
-            p.about { "A platform says this of its own accord; here you say it." }
+            h2 #desk { "Shop actions" }
+            p.about { "A real platform reports these events automatically." }
             @for ordered in &needs_attention {
                 @if let Some(unconfirmed) = &ordered.line.view.unconfirmed {
                     p.notice { (ordered.line.view.title) ": " (unconfirmed.reason.text) }
                 }
             }
             @for message in &asked { p.notice { (message.text) } }
-            @if !needs_attention.is_empty() { (step("approve", "Approve what no server confirmed")) }
-            @if !order.is_paid { (step("pay", "It is paid")) }
-            @if order.is_paid && needs_attention.is_empty() && !known.is_sent() { (step("send", "It is sent to the shopper")) }
-            @if known.is_sent() { p { "Nothing is left to say." } }
+            @if !needs_attention.is_empty() { (step("approve", "Approve unverified data")) }
+            @if !order.is_paid { (step("pay", "Mark as paid")) }
+            @if order.is_paid && needs_attention.is_empty() && !known.is_sent() { (step("send", "Mark as shipped")) }
+            @if known.is_sent() { p { "No further actions." } }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Prices below a minor unit, SKUs in other letters, and what a browser's state may hold.
+//! Prices below a minor unit, SKUs in another case, and the state of a browser.
 
 use cartwright::types::Money;
 use cartwright::{CartError, LineState, Visitor};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{changed, one};
 
-/// A world whose ring and screw cost this, in units of 10^-scale euros.
+/// Returns a world whose ring and screw have this price, in units of 10^-scale euros.
 async fn priced(minor: i64, scale: u8) -> World {
     let world = World::new().await;
     world.catalog.change(|variants| {
@@ -29,7 +29,7 @@ async fn a_price_below_a_cent_is_multiplied_before_it_is_rounded_and_holds_when_
         let (host, shop, visitor) = (&world.host, &world.shop, Visitor::default());
         let ok = async |visitor: &Visitor| host.check_cart(shop, &cart, visitor).await.expect("checked").remove(0);
         assert_eq!(ok(&visitor).await.state, LineState::Ok);
-        // Also when it is planned again.
+        // A new plan gives the same result.
         let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
         assert_eq!(ok(&trade).await.state, LineState::Ok);
         assert_eq!(host.refresh_line(shop, &cart[0].key, &cart, &visitor).await.expect("refreshed").operations, []);

@@ -1,4 +1,4 @@
-//! Carts and configurations of much: they cost as much as they are long, and no more than a request may.
+//! Large carts and configurations: their cost grows linearly, up to the budget of one request.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::changed;
 
-/// A configuration of these rings, each another one.
+/// Returns a configuration of these rings, all different.
 fn rings(numbers: Range<usize>) -> String {
     let ring = |number: usize| {
         let one = changed(samples::EXPIVI_SIMPLE, |value| {
@@ -22,7 +22,7 @@ fn rings(numbers: Range<usize>) -> String {
     Value::Array(numbers.map(ring).collect()).to_string()
 }
 
-/// The group of a visitor for whom nothing was priced, so that every line is planned again.
+/// Returns a visitor of a group without sealed prices, so that every line is planned again.
 fn trade() -> Visitor {
     Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() }
 }
@@ -31,12 +31,12 @@ fn trade() -> Visitor {
 async fn the_lines_of_one_configuration_are_checked_in_one_go() {
     let world = World::new().await;
     let mut cart = Vec::new();
-    // As many as Expivi's plugin takes in one configuration.
+    // The maximum that Expivi's plugin accepts in one configuration.
     for first in [0, 100, 200] {
         world.add("ring", &rings(first..first + 100), 1, &mut cart).await.expect("many rings");
     }
     assert_eq!(cart.len(), 300);
-    // By themselves they would take more than one request may plan.
+    // Planned separately they would exceed the budget of one request.
     assert!(cart.len() * 100 > Budget::PlannedItems.allowed());
     let checks = world.host.check_cart(&world.shop, &cart, &trade()).await.expect("checked");
     assert!(checks.iter().all(|check| check.state == LineState::Ok && check.lines.len() == 1), "{checks:?}");

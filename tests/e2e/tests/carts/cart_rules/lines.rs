@@ -1,4 +1,4 @@
-//! One line: its identity, editing, what it shows, and what is refused.
+//! One line: its identity, editing, its display fields, and rejected input.
 
 use cartwright::types::{LinePart, Message};
 use cartwright::{CartError, CartOperation, Visitor};
@@ -174,7 +174,7 @@ async fn a_picture_that_is_none_is_left_out_with_a_warning() {
         assert_eq!(added_lines(&change)[0].thumbnail, None);
         let warned = |warnings: &[Message]| warnings.iter().filter(|told| told.key == "thumbnail-unusable").count();
         assert_eq!(warned(&change.warnings), 1, "{:?}", change.warnings);
-        // What becomes more of a line is planned twice, and still warned of once.
+        // A line whose quantity grows is planned twice, and still has one warning.
         let more = world.add("ring", &configuration, 1, &mut cart).await.expect("more of it");
         assert_eq!(warned(&more.warnings), 1, "{:?}", more.warnings);
     }

@@ -1,4 +1,4 @@
-//! The rules of carts, each with Expivi's plugin and through the whole path. Among them is every defect that is known of the
+//! The rules of carts, each with Expivi's plugin and through the whole pipeline. They include every known defect of the
 //! vendor's official plugin for another platform.
 
 mod exact;
@@ -20,7 +20,7 @@ fn changed(sample: &str, change: impl FnOnce(&mut Value)) -> String {
     value.to_string()
 }
 
-/// Rings of one configuration, each with a name of its own and an engraving.
+/// Returns rings of one configuration, each with its own name and an engraving.
 fn saved(rings: &[(&str, &str)]) -> String {
     let ring = |name: &str, engraved: &str| {
         let one = changed(samples::EXPIVI_SIMPLE, |value| value[0]["uuid"] = json!(name));
@@ -29,7 +29,7 @@ fn saved(rings: &[(&str, &str)]) -> String {
     Value::Array(rings.iter().map(|(name, engraved)| ring(name, engraved)).collect()).to_string()
 }
 
-/// What is engraved on each line, and how many there are.
+/// Returns the engraving and the quantity of each line.
 fn engraved(cart: &[CartLine]) -> Vec<(String, u32)> {
     let of = |line: &CartLine| {
         let part = line.shown.iter().find(|part| part.name == "Engraving").expect("an engraving");
@@ -38,7 +38,7 @@ fn engraved(cart: &[CartLine]) -> Vec<(String, u32)> {
     cart.iter().map(of).collect()
 }
 
-/// Lets the shop sell a variant only in these numbers.
+/// Restricts the quantities in which the shop sells a variant.
 fn sell(world: &World, sku: &str, minimum: u32, maximum: Option<u32>) {
     world.catalog.change(|variants| {
         let variant = variants.iter_mut().find(|variant| variant.sku == sku).expect("a variant");

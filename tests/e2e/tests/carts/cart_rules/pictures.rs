@@ -1,4 +1,4 @@
-//! Pictures of lines, and what is stored of a configuration: nothing of one that was refused.
+//! Pictures of lines, and the stored parts of a configuration: nothing of a rejected one is stored.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{changed, one};
 
-/// Rings with pictures at these paths of the vendor's server, each with a name of its own.
+/// Returns rings with pictures at these paths of the vendor's server, each with its own name.
 fn pictured(world: &World, paths: &[String]) -> String {
     let rings = paths.iter().enumerate().map(|(number, path)| {
         let ring = changed(samples::EXPIVI_SIMPLE, |value| {
@@ -68,7 +68,7 @@ async fn a_picture_by_address_is_fetched_once_and_not_again() {
     let mut cart = Vec::new();
     let change = world.add("ring", &pictured(&world, &paths), 1, &mut cart).await.expect("lines");
     assert_eq!((added_lines(&change).len(), fetched(&world) - before), (5, 2));
-    // The vendor has no such pictures, which keeps nobody from buying.
+    // The vendor does not have these pictures, which does not prevent a sale.
     let warnings: Vec<&str> = change.warnings.iter().map(|warning| warning.text.as_str()).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("5 thumbnails are left out") && warnings[0].contains("404"), "{warnings:?}");

@@ -1,4 +1,4 @@
-//! A configuration is decoded once for a request, however many plans come of it.
+//! A request decodes a configuration once, for any number of plans.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,20 +10,20 @@ use serde_json::json;
 
 use super::{engraved, saved};
 
-/// The hooks that guests were called for.
+/// Records the hooks that are called.
 #[derive(Default)]
 struct CallLog(Mutex<Vec<String>>);
 
 impl CallLog {
-    /// The calls since the last time.
+    /// Returns the calls since the last time.
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().expect("nobody panicked"))
+        std::mem::take(&mut self.0.lock().expect("no panic"))
     }
 }
 
 impl Observer for CallLog {
     fn call_ended(&self, ended: &GuestCall<'_>) {
-        self.0.lock().expect("nobody panicked").push(ended.call.hook.to_string());
+        self.0.lock().expect("no panic").push(ended.call.hook.to_string());
     }
 }
 
@@ -47,7 +47,7 @@ async fn what_joins_a_held_line_is_decoded_once_and_priced_at_most_once() {
     calls.take();
     let before = world.expivi.record().all().len();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("one more of it");
-    // The price for one is remembered; the price for two is another question.
+    // The price of one is cached; the price of two needs another request.
     assert_eq!(calls.take(), [DECODE, PLAN, PRICE, PLAN]);
     assert_eq!(world.expivi.record().all().len() - before, 1);
     assert_eq!((cart.len(), cart[0].quantity), (1, 2));
@@ -93,7 +93,7 @@ async fn lines_of_one_configuration_that_become_more_share_what_was_decoded() {
     change.apply(&mut cart);
     assert_eq!(calls.take(), [DECODE, PLAN, PLAN]);
     assert_eq!(engraved(&cart), [("Ann".to_owned(), 3), ("Bob".to_owned(), 3)]);
-    // And when an edit joins both: its own configuration is decoded, and theirs.
+    // Likewise if an edit joins both: its own configuration is decoded, and theirs.
     world.add("ring", &saved(&[("e", "Eve")]), 1, &mut cart).await.expect("a third line");
     calls.take();
     let (key, request) = (cart[2].key.clone(), world.request("ring", &saved(&[("p", "Ann"), ("q", "Bob")]), 1, &cart));
@@ -109,7 +109,7 @@ async fn a_line_that_is_not_as_it_was_sealed_opens_no_configuration_that_another
     world.add("ring", &saved(&[("x", "Ann"), ("y", "Bob")]), 1, &mut cart).await.expect("two lines");
     cart[1].price.total.minor = 1;
     calls.take();
-    // Another group: the seals do not hold for it, and both lines would be planned again.
+    // The seals are not valid for another group, and both lines are planned again.
     let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
     let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     assert_eq!(checks[0].state, LineState::Ok);

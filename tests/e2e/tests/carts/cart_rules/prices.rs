@@ -1,4 +1,4 @@
-//! What lines cost, and what is said of them before they are ordered.
+//! The prices of lines, and the checks before they are ordered.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -100,7 +100,7 @@ async fn what_a_strategy_adds_to_a_price_stands_on_the_line_with_its_reason() {
     assert_eq!(cart[0].price.total.minor, 2 * (19_900 + 500));
     let [added_lines] = &cart[0].price.adjustments[..] else { panic!("{:?}", cart[0].price) };
     assert_eq!((added_lines.label.text.as_str(), added_lines.amount.minor), ("Adjusted", 500));
-    // Nobody takes the reason away.
+    // The adjustment cannot be removed.
     cart[0].price.adjustments.clear();
     let checks = world.host.check_cart(&world.shop, &cart, &Visitor::default()).await.expect("checked");
     assert_ne!(checks[0].state, LineState::Ok);
@@ -121,12 +121,12 @@ async fn a_price_holds_for_the_country_and_the_group_that_it_was_asked_for() {
     };
     assert_eq!(check(&cart, &of("NL")).await.state, LineState::Ok);
     assert_eq!(world.expivi.record().all().len(), asked, "the seal holds without the vendor");
-    // The page said another country than the one that is delivered to.
+    // The page's country differs from the delivery country.
     let checked = check(&cart, &of("BE")).await;
     let LineState::PriceChanged { old, new } = &checked.state else { panic!("{checked:?}") };
     assert!(*old == dutch && new.minor > dutch.minor, "{checked:?}");
     assert_eq!(check(&checked.lines, &of("BE")).await.state, LineState::Ok);
-    // Another group pays the same here, which is found out, and sealed for it.
+    // Another group has the same price here, which is checked, and sealed for it.
     let group = Visitor { customer_group: Some("trade".to_owned()), ..of("NL") };
     let same = check(&cart, &group).await;
     assert_eq!((&same.state, same.lines[0].price.total.minor), (&LineState::Ok, dutch.minor));
@@ -159,7 +159,7 @@ async fn a_configuration_of_much_that_the_cart_holds_asks_the_vendor_twice() {
     assert!(asked <= 2 * 4, "{asked} requests for four products");
 }
 
-/// The ring in a state of its own, so that it has a price of its own.
+/// Returns the ring in a unique state, so that it has its own price.
 fn numbered(number: usize) -> String {
     changed(samples::EXPIVI_SIMPLE, |value| {
         value[0]["configuration"]["attributes"][0]["attribute_value_name"] = json!(format!("Oak {number}"));
@@ -181,7 +181,7 @@ async fn the_same_for_the_same_asks_the_vendor_once() {
     let ring = samples::EXPIVI_SIMPLE;
     let each = [asked(ring, 1, None).await, asked(ring, 1, None).await, asked(ring, 1, None).await];
     assert_eq!(each, [1, 0, 0]);
-    // What the price may follow from is another question.
+    // A change of anything that the price may depend on needs a new request.
     assert_eq!(
         (asked(ring, 2, None).await, asked(ring, 1, Some("BE")).await, asked(&numbered(1), 1, None).await),
         (1, 1, 1)
@@ -267,7 +267,7 @@ async fn a_changed_price_is_said_before_ordering() {
             variant.price.as_mut().expect("a price").minor = 20_000;
         }
     });
-    // Another group: the seal does not hold for it.
+    // The seal is not valid for another group.
     let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
     let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
@@ -297,7 +297,7 @@ async fn a_number_that_is_no_longer_sold_is_said_before_ordering() {
         sell(sku, 1, Some(8));
         assert!(check().await.iter().all(|check| check.state == LineState::Ok));
     }
-    // What a shop sells of a part by itself says nothing about a wardrobe.
+    // The shop's variant of a part does not affect a wardrobe.
     sell("HINGE", 9, None);
     assert!(check().await.iter().all(|check| check.state == LineState::Ok));
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut Vec::new()).await.expect("a wardrobe of four hinges");
@@ -313,7 +313,7 @@ async fn a_price_that_is_only_dealt_out_otherwise_is_no_changed_price() {
         let hinge = variants.iter_mut().find(|variant| variant.sku == "HINGE").expect("a hinge");
         hinge.price.as_mut().expect("a price").minor = 640;
     });
-    // Another group: the seal does not hold for it.
+    // The seal is not valid for another group.
     let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
     let mut checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     assert_eq!(checks[0].state, LineState::Ok);
@@ -323,7 +323,7 @@ async fn a_price_that_is_only_dealt_out_otherwise_is_no_changed_price() {
     assert_ne!(totals(&again), totals(&cart));
     let checks = world.host.check_cart(&world.shop, &again, &trade).await.expect("checked");
     assert_eq!((&checks[0].state, checks[0].lines.len()), (&LineState::Ok, 0));
-    // A share that somebody else dealt out is none.
+    // A forged share of a bundle's price does not count.
     let mut forged = cart.clone();
     forged[1].price.total.minor += 1;
     forged[2].price.total.minor -= 1;
@@ -361,7 +361,7 @@ async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
                 let cart = accept(&offer).await;
                 assert_eq!((cart[0].quantity, cart[0].price.total.minor), (2, 10_000));
                 assert_eq!(check(&cart).await, LineState::Ok, "{product}: {minimum} {maximum:?} {is_sold}");
-                // When it ends it is a line like any other.
+                // After its end it is a normal line.
                 let ended = accept(&QuoteOffer { until: SystemTime::now() - hour, ..offer }).await;
                 let state = check(&ended).await;
                 assert!(matches!(state, LineState::Unavailable { .. }), "{product}: {state:?}");
@@ -443,7 +443,7 @@ async fn shoppers_flood_no_vendor_and_hold_up_no_other_product() {
             }
         }
     }
-    // One at once, and eight that may wait; whoever comes later may find a place again.
+    // One call at once, and eight in the queue; a later call may find a free position.
     assert!(bought >= 9 && told >= 30, "{bought} and {told}");
     assert_eq!(world.expivi.record().all().len() - before, bought);
 }

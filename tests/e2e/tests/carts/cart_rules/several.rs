@@ -1,4 +1,4 @@
-//! Several lines: products that were saved together, equal ones, and two carts that become one.
+//! Several lines: products that were saved together, equal ones, and two carts that are merged.
 
 use cartwright::{CartError, CartLine, LineState, Visitor};
 use cartwright_e2e::{World, added_lines, variant};
@@ -97,7 +97,7 @@ async fn two_equal_products_of_a_configuration_are_one_line() {
     world.add("ring", &saved(&[("x", "Ann"), ("y", "Ann")]), 1, &mut cart).await.expect("more of it");
     assert_eq!(engraved(&cart), [("Ann".to_owned(), 6), ("Bob".to_owned(), 2)]);
     assert_eq!(cart[0].price.total.minor, 6 * 19_900);
-    // And when an edit brings them.
+    // Likewise if an edit adds them.
     let (key, request) = (cart[1].key.clone(), world.request("ring", &saved(&[("z", "Cid"), ("w", "Cid")]), 1, &cart));
     world.host.edit_line(&world.shop, &key, None, request).await.expect("edited").apply(&mut cart);
     assert_eq!(engraved(&cart), [("Ann".to_owned(), 6), ("Cid".to_owned(), 4)]);
@@ -121,7 +121,7 @@ async fn a_minimum_holds_for_a_line_and_not_for_what_is_added_to_it() {
     assert!(matches!(&other, Err(CartError::Quantity { quantity: 2, .. })), "{other:?}");
     let fewer = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &Visitor::default()).await;
     assert!(matches!(&fewer, Err(CartError::Quantity { quantity: 2, .. })), "{fewer:?}");
-    // A past line that is too few now is enough on top of another.
+    // A line of an earlier order that is now below the minimum suffices together with an existing one.
     sell(&world, "RING", 1, None);
     let mut past = Vec::new();
     world.add("ring", &ann, 1, &mut past).await.expect("a line");
@@ -142,7 +142,7 @@ async fn a_minimum_holds_for_all_equal_products_of_a_configuration_together() {
     assert!(matches!(&alone, Err(CartError::Quantity { quantity: 1, minimum: 2, .. })), "{alone:?}");
     world.add("ring", &saved(&[("x", "Ann"), ("y", "Ann")]), 1, &mut cart).await.expect("two of one line");
     assert_eq!(engraved(&cart), [("Ann".to_owned(), 2)]);
-    // And when an edit brings them.
+    // Likewise if an edit adds them.
     let request = world.request("ring", &saved(&[("x", "Cid"), ("y", "Cid")]), 1, &cart);
     let change = world.host.edit_line(&world.shop, &cart[0].key, Some(1), request).await.expect("edited");
     change.apply(&mut cart);
@@ -161,7 +161,7 @@ async fn an_edit_into_too_few_is_refused_unless_it_joins_another_line() {
         let request = world.request("ring", &saved(&[("x", name)]), 1, cart);
         world.host.edit_line(&world.shop, &cart[1].key, Some(quantity), request).await
     };
-    // Into what no line holds, and into what it is itself.
+    // Into a line that does not exist, and into itself.
     for name in ["Cid", "Bob"] {
         let refused = edit(name, 1, &cart).await;
         assert!(matches!(&refused, Err(CartError::Quantity { quantity: 1, minimum: 3, .. })), "{name}: {refused:?}");
@@ -205,7 +205,7 @@ async fn a_line_that_a_guest_had_twice_brings_all_its_pieces() {
         world.add(product, sample, 1, &mut guest).await.expect("a line");
     }
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut customer).await.expect("a line");
-    // As from two windows that each wrote their own cart.
+    // As from two browser windows that each sent their own cart.
     let twice = [guest.clone(), guest.clone()].concat();
     let change = world.host.merge_carts(&world.shop, &twice, &customer, &visitor).await.expect("merged");
     change.apply(&mut customer);
@@ -216,14 +216,14 @@ async fn a_line_that_a_guest_had_twice_brings_all_its_pieces() {
     let bought = [("ring".to_owned(), 3, 3 * 19_900), ("wardrobe".to_owned(), 2, 2 * 8_690)];
     assert_eq!(tops(&customer), bought);
     assert_eq!(customer.len(), 1 + 4);
-    // The customer's cart may have been written so, too.
+    // The customer's cart may have the same defect.
     let mut customer = twice.clone();
     let change = world.host.merge_carts(&world.shop, &guest, &customer, &visitor).await.expect("merged");
     change.apply(&mut customer);
     assert_eq!(tops(&customer), [("ring".to_owned(), 3, 3 * 19_900), ("wardrobe".to_owned(), 3, 3 * 8_690)]);
     let checks = world.host.check_cart(&world.shop, &customer, &visitor).await.expect("checked");
     assert!(checks.iter().all(|check| check.state == LineState::Ok), "{checks:?}");
-    // What was not sealed does not count, in whichever copy it stands.
+    // Lines without a seal do not count, in whichever copy they are.
     for copy in [0, guest.len()] {
         let mut forged = twice.clone();
         forged[copy].requested_quantity = 1000;

@@ -1,4 +1,4 @@
-//! What changes come of carts that were tampered with: everything that is planned is planned and priced anew.
+//! Changes of carts that were tampered with: all lines that a change plans are planned and priced again.
 
 use cartwright::{CartChange, CartError, CartLine, CartOperation, OrderError, OrderedLine, SealError, Visitor};
 use cartwright_e2e::added_lines;
@@ -18,7 +18,7 @@ fn lower(line: &mut CartLine) {
 async fn a_key_that_the_cart_does_not_hold_is_named() {
     let shopping = CartTest::new().await;
     let (host, shop, visitor) = (&shopping.world.host, &shopping.world.shop, Visitor::default());
-    // The removal of what another window of the shopper's has removed already.
+    // Another window of the shopper has removed the line already.
     let stale = shopping.cart[RING].key.clone();
     let cart = shopping.forged(|cart| drop(cart.remove(RING)));
     let request = shopping.world.request("ring", samples::EXPIVI_SIMPLE, 1, &cart);
@@ -105,7 +105,7 @@ async fn an_edit_takes_nothing_from_the_line_that_it_replaces() {
     }
     assert_eq!(line_values(&cart), line_values(&shopping.cart));
     assert_eq!(check_texts(&shopping.check(&cart).await), ["ok"; 3]);
-    // A line that says that it stands on another product's page is not edited from this one's.
+    // A line that claims another product's page cannot be edited from this one's.
     let other = shopping.forged(|cart| cart[RING].linked_product = "shirt".to_owned());
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &other);
     let error = host.edit_line(shop, &other[RING].key, None, request).await.expect_err("another page's");
@@ -119,7 +119,7 @@ async fn more_of_a_line_is_priced_for_all_of_it() {
     let mut cart = shopping.forged(|cart| lower(&mut cart[RING]));
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("one more");
     assert_eq!((cart[RING].quantity, cart[RING].price.total.minor), (3, 3 * 19_900));
-    // A bundle that is no longer whole is made whole by it.
+    // The edit completes an incomplete bundle.
     let forgeries: [Forge; 3] = [
         |cart| drop(cart.remove(HINGE)),
         |cart| drop(cart.drain(PANEL..ASH)),
@@ -153,7 +153,7 @@ async fn a_guests_forged_lines_do_not_get_into_a_customers_cart() {
         let result = host.merge_carts(shop, &shopping.forged(forge), &[], &visitor).await;
         assert!(is_forged(&result), "{what}: {result:?}");
     }
-    // Children without their bundle stay behind.
+    // Children without their bundle remain.
     let orphans = shopping.forged(|cart| drop(cart.remove(OAK)));
     let mut customer = Vec::new();
     host.merge_carts(shop, &orphans, &customer, &visitor).await.expect("merged").apply(&mut customer);
@@ -187,7 +187,7 @@ async fn a_child_is_taken_out_of_a_whole_bundle_only_and_only_once() {
     host.remove_line(shop, &panel, &cart, &visitor).await.expect("taken out").apply(&mut cart);
     assert_eq!(cart[OAK].price.total.minor, OAKS - 2 * 3 * 2_450);
     assert_eq!(check_texts(&shopping.check(&cart).await), ["ok"; 3]);
-    // The panel stands in the cart again, and would be paid back once more.
+    // The panel is in the cart again, and would be refunded twice.
     let reduced = cart[OAK].clone();
     let again = shopping.forged(|cart| cart[OAK] = reduced.clone());
     let result = host.remove_line(shop, &panel, &again, &visitor).await;
@@ -207,7 +207,7 @@ async fn a_child_is_taken_out_of_a_whole_bundle_only_and_only_once() {
         let result = host.remove_line(shop, &panel, &shopping.forged(forge), &visitor).await;
         assert!(is_forged(&result), "{what}: {result:?}");
     }
-    // Whatever was tampered with can be removed whole.
+    // A line can be removed with all its children, however it was tampered with.
     let mut forged = shopping.forged(|cart| [RING, OAK, PANEL].into_iter().for_each(|place| lower(&mut cart[place])));
     for place in [OAK, RING] {
         let key = shopping.cart[place].key.clone();

@@ -1,19 +1,19 @@
-//! What `check_cart` says of carts that were tampered with.
+//! The results of `check_cart` for carts that were tampered with.
 
 use cartwright::types::{Message, PriceState};
 use cartwright::{CartLine, LineState, UnverifiedLine, Visitor};
 
 use super::{ASH, CartTest, FORGED, Forge, HINGE, OAK, PANEL, RING, SCREW, accept_changes, check_texts, line_values};
 
-/// Forges, and looks at what the check says of the rings: their configuration is not opened, so nothing comes in their place.
+/// Forges a cart, and checks the results for the rings: their configuration is not opened, so they are not replaced.
 async fn refuses(shopping: &CartTest, what: &str, forge: Forge) {
     let checks = shopping.check(&shopping.forged(forge)).await;
     assert_eq!(check_texts(&checks), [FORGED, "ok", "ok"], "{what}");
     assert_eq!(checks[0].lines, [], "{what}");
 }
 
-/// Forges, looks at what the check says of the rings, the oak wardrobes and the ash one, and agrees to it: the cart is then
-/// what the host made.
+/// Forges a cart, checks the results for the rings, the oak wardrobes and the ash one, and accepts the changes: the
+/// cart must then be the host's.
 async fn says(shopping: &CartTest, what: &str, forge: Forge, expected: [&str; 3]) {
     let forged = shopping.forged(forge);
     let checks = shopping.check(&forged).await;
@@ -151,7 +151,7 @@ async fn a_bundle_is_whole_or_planned_again() {
     let moved: Forge = |cart| cart[HINGE].parent = Some(cart[ASH].key.clone());
     says(&shopping, "a child of another parent", moved, ["ok", "17380 to 17380", "8690 to 8690"]).await;
     let smaller: Forge = |cart| {
-        // The children of the ash wardrobe are half as many.
+        // The children of the ash wardrobe have half the quantity.
         for child in [PANEL, HINGE, SCREW] {
             cart[child].price = cart[child + 4].price.clone();
             cart[child].quantity = cart[child + 4].quantity;
@@ -190,11 +190,11 @@ async fn a_child_without_its_bundle_cannot_be_ordered() {
     let checks = shopping.check(&forged).await;
     let orphan = "configure again: its bundle is not in the cart";
     assert_eq!(check_texts(&checks), ["ok", orphan, orphan, orphan, "ok"]);
-    // Nor as a line of its own, where it would be bought without the rest.
+    // Nor as a separate line, which would be bought without the bundle.
     let forged = shopping.forged(|cart| cart[PANEL].parent = None);
     let checks = shopping.check(&forged).await;
     assert_eq!(check_texts(&checks), ["ok", "17380 to 17380", FORGED, "ok"]);
-    // Nor below a child, where no bundle's sum would count it.
+    // Nor below a child, which no bundle's sum would include.
     let forged = shopping.forged(|cart| cart[HINGE].parent = Some(cart[PANEL].key.clone()));
     assert_eq!(check_texts(&shopping.check(&forged).await), ["ok", "17380 to 17380", orphan, "ok"]);
 }
@@ -223,7 +223,7 @@ async fn a_line_that_stands_twice_is_ordered_once() {
     let checks = shopping.check(&forged).await;
     assert_eq!(check_texts(&checks), ["ok", "ok", "ok", twice]);
     assert_eq!(line_values(&accept_changes(&forged, &checks)), line_values(&shopping.cart));
-    // A bundle of which a part was taken out, beside the whole one: both are sealed, and there is one set of parts.
+    // A bundle with a removed part, beside the complete one: both are sealed, but there is only one set of children.
     let mut reduced = shopping.cart.clone();
     let (world, panel) = (&shopping.world, &shopping.cart[PANEL].key);
     let change = world.host.remove_line(&world.shop, panel, &reduced, &Visitor::default()).await.expect("taken out");
@@ -232,7 +232,7 @@ async fn a_line_that_stands_twice_is_ordered_once() {
     let checks = shopping.check(&forged).await;
     assert_eq!(check_texts(&checks), ["ok", "ok", "ok", "2680 to 2680"]);
     assert_eq!(line_values(&checks[3].lines), line_values(&reduced[OAK..ASH - 1]));
-    // Nor is one the other under its key.
+    // Nor can one have the key of the other.
     let forged = shopping.forged(|cart| cart[OAK] = CartLine { key: cart[OAK].key.clone(), ..reduced[OAK].clone() });
     assert_eq!(check_texts(&shopping.check(&forged).await)[1], FORGED);
 }

@@ -1,4 +1,4 @@
-//! Seals whose time is over, and lines of other shops.
+//! Expired seals, and lines of other shops.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use cartwright_fake_vendors::samples;
 
 use super::{CartTest, FORGED, check, check_texts, line_values};
 
-/// A shop whose seals are over, with a ring and a wardrobe in the cart.
+/// Returns a shop whose seals have expired, with a ring and a wardrobe in the cart.
 async fn over() -> (World, Vec<CartLine>) {
     let world = World::new().await.with_shop(Shop { seal_seconds: 1, ..shop("brief") }).await;
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a wardrobe");
-    // A seal's end is rounded to a whole second.
+    // The expiry of a seal is rounded to a whole second.
     tokio::time::sleep(Duration::from_millis(1600)).await;
     (world, cart)
 }
@@ -106,7 +106,7 @@ async fn an_order_outlives_the_seals_of_its_lines() {
 #[tokio::test]
 async fn a_line_of_another_shop_is_not_sold_here() {
     let CartTest { world, cart } = CartTest::new().await;
-    // It links the same products, seals with the same key and stores the same configurations, and is another shop all the same.
+    // It links the same products, seals with the same key and stores the same configurations, but it is another shop.
     let other = world.with_shop(shop("other")).await;
     let checks = check(&other, &cart).await;
     assert!(check_texts(&checks).iter().all(|said| said == FORGED), "{checks:?}");

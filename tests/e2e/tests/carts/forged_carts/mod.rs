@@ -1,6 +1,6 @@
-//! Carts that come back from a platform otherwise than the host made them: by a defect, by a race, or by a shopper who hopes for a
-//! better price. The host answers with what the lines are and cost, or with a typed error. It never takes a price that it did
-//! not seal for the line.
+//! Carts that a platform returns in another state than the host produced: by a defect, by a race, or by a shopper who
+//! tries to get a better price. The host responds with the real lines and prices, or with a typed error. It never
+//! accepts a price that it did not seal for the line.
 
 mod changes;
 mod checks;
@@ -12,7 +12,7 @@ use cartwright_e2e::World;
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
-/// Places in [`CartTest::cart`]. Three children follow each bundle.
+/// Indices into [`CartTest::cart`]. Three children follow each bundle.
 const RING: usize = 0;
 const OAK: usize = 1;
 const PANEL: usize = 2;
@@ -20,17 +20,17 @@ const HINGE: usize = 3;
 const SCREW: usize = 4;
 const ASH: usize = 5;
 
-/// What the lines cost: two rings, and two oak wardrobes of three panels, four hinges and four screws each.
+/// The prices of the lines: two rings, and two oak wardrobes of three panels, four hinges and four screws each.
 const RINGS: i64 = 2 * 19_900;
 const OAKS: i64 = 2 * (3 * 2_450 + 4 * 320 + 4 * 15);
 
-/// What is said of a line that is not as it was sealed.
+/// The result for a line that differs from its seal.
 const FORGED: &str = "configure again: the line was changed after it was sealed";
 
-/// Changes a cart as no host would.
+/// Changes a cart in a way that the host never does.
 type Forge = fn(&mut Vec<CartLine>);
 
-/// A cart of two rings, two oak wardrobes and an ash one, whose parts may be taken out.
+/// A cart of two rings, two oak wardrobes and an ash one, whose parts can be removed.
 struct CartTest {
     world: World,
     cart: Vec<CartLine>,
@@ -49,7 +49,7 @@ impl CartTest {
         Self { world, cart }
     }
 
-    /// The cart with something about it changed.
+    /// Returns a changed copy of the cart.
     fn forged(&self, forge: impl FnOnce(&mut Vec<CartLine>)) -> Vec<CartLine> {
         let mut cart = self.cart.clone();
         forge(&mut cart);
@@ -72,7 +72,7 @@ fn ash() -> String {
     value.to_string()
 }
 
-/// What was said of each line, in short.
+/// Returns the result for each line in short form.
 fn check_texts(checks: &[LineCheck]) -> Vec<String> {
     let state = |check: &LineCheck| match &check.state {
         LineState::Ok => "ok".to_owned(),
@@ -83,7 +83,8 @@ fn check_texts(checks: &[LineCheck]) -> Vec<String> {
     checks.iter().map(state).collect()
 }
 
-/// The cart after the shopper agreed: each line that was checked is what the check says, and what has no line goes.
+/// Returns the cart after the shopper accepted the results: each checked line is replaced by the result's, or removed
+/// if there is none.
 fn accept_changes(cart: &[CartLine], checks: &[LineCheck]) -> Vec<CartLine> {
     let mut lines: Vec<CartLine> = Vec::new();
     for check in checks {
@@ -98,7 +99,7 @@ fn accept_changes(cart: &[CartLine], checks: &[LineCheck]) -> Vec<CartLine> {
     lines
 }
 
-/// Keys, quantities and prices, which are what a forger would change.
+/// Returns keys, quantities and prices, which a forger would change.
 fn line_values(cart: &[CartLine]) -> Vec<(&str, u32, i64)> {
     cart.iter().map(|line| (line.key.as_str(), line.quantity, line.price.total.minor)).collect()
 }

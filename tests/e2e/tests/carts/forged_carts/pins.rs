@@ -1,4 +1,4 @@
-//! Whose version plans a line that was tampered with, or whose version is gone.
+//! The version that plans a line which was tampered with, or whose version is missing.
 
 use cartwright::{CartLine, Digest, LineState, StrategyChoice, Visitor};
 use cartwright_e2e::{ONE_LINE, World, added_lines};
@@ -22,7 +22,7 @@ async fn a_pin_to_a_version_that_nobody_knows_is_not_followed() {
 async fn a_line_does_not_choose_its_account_or_strategy() {
     let shopping = CartTest::new().await;
     let world = &shopping.world;
-    // What the same configuration would be under a strategy that the merchant did not choose.
+    // The same configuration under a strategy that the merchant did not choose.
     let strategy = world.strategy(ONE_LINE).await;
     let mut request = world.request("wardrobe", samples::EXPIVI_BUNDLE, 2, &[]);
     request.strategy = Some(StrategyChoice { account: None, name: Some("simple".to_owned()) });
@@ -42,7 +42,7 @@ async fn a_line_does_not_choose_its_account_or_strategy() {
             checks[0].lines.is_empty() || line_values(&checks[0].lines) == line_values(&shopping.cart[1..5]),
             "{number}"
         );
-        // The key that it would have so does not help it.
+        // The key for that strategy does not help.
         forged.truncate(1);
         forged[0].key = preview.key.clone();
         let visitor = Visitor::default();
@@ -54,7 +54,7 @@ async fn a_line_does_not_choose_its_account_or_strategy() {
             assert_eq!(line_values(&cart), line_values(&shopping.cart[1..5]), "{number}");
         }
     }
-    // Where the shop chose it, its seal holds.
+    // If the shop chose it, its seal is valid.
     assert_eq!(check_texts(&check(world, std::slice::from_ref(&preview)).await), ["ok"]);
 }
 

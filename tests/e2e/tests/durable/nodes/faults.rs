@@ -1,4 +1,5 @@
-//! Vendors that are away, lose their answers or garble them, while a worker goes through a day of its own clock.
+//! Vendors that are unavailable, lose their responses or garble them, while a worker lives through a day of its own
+//! clock.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,7 +18,7 @@ fn noon() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_268_800)
 }
 
-/// Works until nothing goes on by itself; `at` is told each time to which the clock is wound.
+/// Works until no job can continue without a person. `at` gets each time to which the clock moves.
 async fn a_day(kept: &StoredShopTest, at: impl FnMut(SystemTime)) {
     let clock = Arc::new(WoundClock::at(noon()));
     let settings = WorkerSettings { poll: Duration::from_millis(5), ..WorkerSettings::new("node") };
@@ -51,7 +52,7 @@ async fn orders_outlast_a_vendor_that_is_away_for_two_hours() {
     println!(
         "Twikit, away for two hours: 20 orders asked it {asked_while_away} times meanwhile, then each was made once"
     );
-    // Seven times each by the schedule, if nothing left the server alone.
+    // By the schedule alone, seven times each.
     assert!((1..20 * 7).contains(&asked_while_away), "{asked_while_away}");
 }
 

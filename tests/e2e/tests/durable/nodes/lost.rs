@@ -1,7 +1,9 @@
-//! A node is lost before and after every commit of both vendors' order flows, and another goes on: every write of a journal, every
-//! claim and end of a job; after an intent's commit its request was not sent yet, before an answer's commit it was.
+//! A node is lost before and after every commit of both vendors' orders, and another one continues: every journal
+//! entry, every claim and every end of a job. After an intent's commit its request has not been sent, before a
+//! response's commit it has.
 //!
-//! The order reaches the vendor once in effect, and the shop is told the same as without a loss; or the merchant is asked, once.
+//! The order reaches the vendor once in effect, and the shop gets the same outcomes as without a loss; or the merchant
+//! is asked, once.
 
 use cartwright::types::{Order, Outcome};
 use cartwright_e2e::orders::timeline;
@@ -10,11 +12,11 @@ use serde_json::json;
 
 use super::shops::{Database, Jewels, NodeEnd, StoredShopTest, Wardrobes, node};
 
-/// After this the lease of a node that was lost is over.
+/// The hour at which the lease of a lost node has expired.
 const LATER: u64 = 1;
 
-/// Runs an order with a node that is lost at each point in turn, and hands what came of it to `check`: the point, the order, the job's
-/// state, and what was said. Returns how many points there were.
+/// Runs an order with a node that is lost at each point in turn, and passes the results to `check`: the point, the
+/// order, the job's state, and the outcomes. Returns the number of points.
 async fn at_every_point(
     kept: &StoredShopTest,
     mut check: impl AsyncFnMut(usize, &Order, JobState, Vec<Outcome>),
@@ -24,7 +26,7 @@ async fn at_every_point(
         let (order, job) = kept.released(&id).await;
         match node(&kept.url, 0, Some(point)).await {
             NodeEnd::Crashed => assert!(matches!(node(&kept.url, LATER, None).await, NodeEnd::Idle(_))),
-            // It came to its end before.
+            // The node finished before the point.
             NodeEnd::Idle(passed) => {
                 assert_eq!(passed + 1, point, "points come and go");
                 return passed;
@@ -35,7 +37,7 @@ async fn at_every_point(
     unreachable!("a flow ends")
 }
 
-/// What is said of an order that nothing disturbs.
+/// Returns the outcomes of an order without a disturbance.
 async fn calm(kept: &StoredShopTest) -> String {
     let (_, job) = kept.released("calm").await;
     assert!(matches!(node(&kept.url, 0, None).await, NodeEnd::Idle(1..)));
@@ -54,7 +56,7 @@ async fn wardrobes(database: Database, name: &str) {
         assert_eq!(timeline(&order.id, &outcomes), expected, "lost at {point}");
         let sent = expivi.record().len() - before;
         before += sent;
-        // One request may be sent again; Expivi's uploads and conversions bear it.
+        // One request may be repeated, which is safe for Expivi's uploads and conversions.
         assert!((requests..=requests + 2).contains(&sent), "lost at {point}: {sent} of {requests}");
         assert_eq!(expivi.uploaded().len(), 1, "lost at {point}");
     })
@@ -102,7 +104,7 @@ async fn exports(database: Database, name: &str) {
     })
     .await;
     println!("Twikit, export, {name}: a node lost at each of {tried} points, the merchant asked at {asked}");
-    // Between the intent's commit and the answer's.
+    // Between the intent's commit and the response's.
     assert!(tried >= 10 && (1..=4).contains(&asked), "{tried} {asked}");
 }
 

@@ -1,4 +1,4 @@
-//! Nodes of their own processes on one database, lost and started again.
+//! Nodes in their own processes on one database, lost and started again.
 
 mod faults;
 mod lost;

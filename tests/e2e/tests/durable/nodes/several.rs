@@ -1,4 +1,5 @@
-//! Several nodes work on one PostgreSQL: each job is one node's at a time, and those of a node that is killed go on elsewhere.
+//! Several nodes on one PostgreSQL: one node at a time runs each job, and the jobs of a killed node continue on the
+//! others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,7 +20,7 @@ async fn share_the_work(nodes: usize) {
         orders.push(jewels.stored.released(&format!("o-{number}")).await.0);
     }
     let mut running: Vec<_> = (0..nodes).map(|number| start_node(&database.url, &format!("node-{number}"))).collect();
-    // In the middle of its work the first is killed.
+    // The first node is killed in the middle of its work.
     let mut held = 0;
     for _ in 0..3000 {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -46,7 +47,7 @@ async fn share_the_work(nodes: usize) {
     for order in &orders {
         assert!(jewels.is_paid(order).await, "{}", order.id);
     }
-    // Twice was asked only what was out when the node was killed.
+    // Only requests in progress at the kill may have been repeated.
     let mut asked: BTreeMap<String, usize> = BTreeMap::new();
     for sent in jewels.twikit.record().on_path("/api/v1/orders") {
         let payload = sent.json()["orderPayload"].as_str().expect("a payload").to_owned();

@@ -1,4 +1,5 @@
-//! A shop on each vendor, kept in a database that nodes work on. The vendors outlive the nodes, and Twikit asks its questions here.
+//! A shop on each vendor, in a database of several nodes. The vendors outlive the nodes, and Twikit's webhooks arrive
+//! here.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use cartwright_store::{JobFilter, JobState, JobSummary, Keyring, Lines, NewJob, 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A database that is gone at the end of its test.
+/// A database that is deleted at the end of its test.
 pub struct Database {
     pub url: String,
     _folder: Option<TempDir>,
@@ -38,7 +39,7 @@ impl Database {
         Self { url, _folder: Some(folder) }
     }
 
-    /// None where PostgreSQL is not installed.
+    /// Returns `None` if PostgreSQL is not installed.
     pub async fn postgres() -> Option<Self> {
         let server = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer")?;
         Some(Self { url: server.create_database(), _folder: None })
@@ -48,13 +49,13 @@ impl Database {
 /// How a node ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NodeEnd {
-    /// It was lost at the point it was told to.
+    /// It was lost at the selected point.
     Crashed,
-    /// Nothing went on by itself any more; it passed so many points.
+    /// No job could continue without a person. It passed this number of points.
     Idle(usize),
 }
 
-/// Runs a node whose clock begins so many hours after the tests' noon.
+/// Runs a node whose clock begins this number of hours after the tests' noon.
 pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> NodeEnd {
     let noon = 1_767_268_800 + hours * 3600;
     let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
@@ -69,13 +70,13 @@ pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> NodeEnd {
     NodeEnd::Crashed
 }
 
-/// Starts a node of this name, on this machine's clock.
+/// Starts a node with this name, on this machine's clock.
 pub fn start_node(url: &str, name: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
     command.args([url, name, "now"]).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("a node")
 }
 
-/// A kept shop, with what is ordered of it.
+/// A stored shop, with the cart that is ordered.
 pub struct StoredShopTest {
     pub store: Store,
     pub url: String,
@@ -87,7 +88,7 @@ pub struct StoredShopTest {
 }
 
 impl StoredShopTest {
-    /// Records that an order of the cart is released; gives the order and its job.
+    /// Reports that an order of the cart is released. Returns the order and its job.
     pub async fn released(&self, id: &str) -> (Order, String) {
         let order = order(&self.host, &self.shop, id, &self.cart);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
@@ -101,7 +102,7 @@ impl StoredShopTest {
         self.store.jobs().get(job).await.expect("the job").summary.state
     }
 
-    /// All jobs.
+    /// Returns all jobs.
     pub async fn jobs(&self) -> Vec<JobSummary> {
         self.store.jobs().list(&JobFilter::default(), u32::MAX).await.expect("a list")
     }
@@ -204,7 +205,7 @@ impl Jewels {
         host.link(&id, &[link]).await.expect("linked");
         store_shop(&store, &host, &id, &[cartwright_bundled::TWIKIT]).await;
         let saved = twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
-        // The fake has no https, which a picture's address must have.
+        // A picture's URL must be https, which the fake does not have.
         let mut envelope = saved.envelope();
         envelope["previewUrl"] = Value::Null;
         let add = AddToCart {
@@ -225,7 +226,7 @@ impl Jewels {
         Self { twikit, stored }
     }
 
-    /// Has Twikit paid orders with this reference, once?
+    /// Returns whether Twikit has exactly one paid order with this reference.
     pub async fn is_paid(&self, order: &Order) -> bool {
         for _ in 0..200 {
             match self.twikit.order(&order.reference).map(|order| order.state) {

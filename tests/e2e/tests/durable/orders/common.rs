@@ -1,4 +1,4 @@
-//! What the tests of orders share: reading what a run said.
+//! Helpers of the tests of orders, which read the outcomes of a run.
 
 use axum::Router;
 use cartwright::types::{BytesSource, Document, Error, Outcome, RememberedText};
@@ -6,7 +6,7 @@ use cartwright::{Blobs, Digest, Failure, HandleResult, MemoryBlobs, SetupError, 
 pub use cartwright_e2e::orders::{event, order};
 use tokio::net::TcpListener;
 
-/// The contract's error that a plugin answered with.
+/// Returns the contract's error that a plugin returned.
 pub fn plugin_error(error: &SetupError) -> &Error {
     let SetupError::Hook(hook) = error else { panic!("{error}") };
     let Failure::PluginError(plugin_error) = &hook.failure else { panic!("{error}") };
@@ -17,7 +17,7 @@ pub fn is_unavailable(error: &SetupError) -> bool {
     matches!(plugin_error(error), Error::Unavailable(_))
 }
 
-/// What a person at the shop is asked about, by key.
+/// Returns the questions to the merchant, by key.
 pub fn merchant_questions(outcomes: &[Outcome]) -> Vec<&str> {
     let found = outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::NeedsMerchant(message) => Some(message.key.as_str()),
@@ -42,7 +42,7 @@ pub fn documents(outcomes: &[Outcome]) -> Vec<&Document> {
     found.collect()
 }
 
-/// Ids of lines, with the vendor's ids for them.
+/// Returns ids of lines, with their vendor references.
 pub fn references(outcomes: &[Outcome]) -> Vec<(Option<&str>, &str)> {
     let found = outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::VendorReference(named) => Some((named.line.as_deref(), named.reference.as_str())),
@@ -63,7 +63,7 @@ pub fn was_created(outcomes: &[Outcome]) -> bool {
     outcomes.iter().any(|outcome| matches!(outcome, Outcome::Production(_) | Outcome::LineStatus(_)))
 }
 
-/// Everything that a run says, as it would be stored or printed.
+/// Returns all texts of a run's result, as they would be stored or printed.
 pub fn all_texts(result: &Result<HandleResult, SetupError>) -> String {
     match result {
         Ok(handled) => {
@@ -88,7 +88,7 @@ pub async fn listen(router: Router) -> String {
     base
 }
 
-/// An address at which nobody listens.
+/// Returns a URL without a listener.
 pub async fn unreachable_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     format!("http://{}/", listener.local_addr().expect("an address"))

@@ -1,4 +1,4 @@
-//! What Expivi is sent of an order, and the files that it prints.
+//! The requests to Expivi for an order, and the print files.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ async fn an_ordered_configuration_is_uploaded_and_its_materials_are_confirmed() 
         "{articles:?}"
     );
     assert_eq!((merchant_questions(&handled.outcomes), handled.next), (vec![], Next::Done));
-    // What was said before is neither uploaded nor said again.
+    // An outcome of an earlier event is neither produced nor recorded again.
     let mut again = event(EventKind::Released, &order);
     again.order.lines[0].vendor_reference = Some(number);
     again.earlier = handled.outcomes;
@@ -251,7 +251,7 @@ async fn an_expivi_that_is_away_is_asked_again_and_garbage_is_told() {
     }
     world.expivi.faults().lose_replies(1);
     assert!(is_unavailable(&release(&world, &order).await.expect_err("no reply")));
-    // The second upload gives the same number: nothing is made twice.
+    // The second upload returns the same number, so nothing is created twice.
     let handled = release(&world, &order).await.expect("handled");
     assert_eq!((references(&handled.outcomes).len(), world.expivi.uploaded().len()), (1, 1));
 }

@@ -1,4 +1,4 @@
-//! Twikit: a shop that sells jewels, and its webhooks' addresses.
+//! Twikit: a shop that sells jewels, and its webhook URLs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -27,11 +27,11 @@ use serde_json::{Value, json};
 
 use super::common::{event, listen, order};
 
-/// A webhook as the shop answered it.
+/// A webhook with the shop's response.
 #[derive(Debug, Clone)]
 pub struct RecordedWebhook {
     pub endpoint: String,
-    /// Where the order that it names stood at Twikit's when it came.
+    /// The state of the named order at Twikit when the webhook arrived.
     pub order_state: Option<OrderState>,
     pub outcomes: Vec<(Option<String>, Outcome)>,
 }
@@ -46,7 +46,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// Whose the address is.
+    /// Returns the destination of a webhook URL.
     fn find(&self, address: &str, at: SystemTime) -> Result<Destination, Refusal> {
         let address: WebhookToken = address.parse()?;
         let stored = self.addresses.lock().expect("the addresses").get(&address.selector()).cloned();
@@ -100,7 +100,7 @@ pub struct Jewels {
     pub account: AccountId,
     pub plugin: Digest,
     pub twikit: Arc<FakeTwikit>,
-    /// Where the shop listens.
+    /// The base URL of the shop.
     pub base: String,
     pub webhooks: Arc<Mutex<Vec<RecordedWebhook>>>,
     receiver: Receiver,
@@ -165,7 +165,7 @@ impl Jewels {
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
     }
 
-    /// A new address of this endpoint's.
+    /// Creates a webhook URL of this endpoint.
     pub fn address(&self, endpoint: &str) -> String {
         let address = WebhookToken::generate().expect("random numbers");
         let endpoint = endpoint.to_owned();
@@ -175,12 +175,12 @@ impl Jewels {
         format!("{}/webhooks/{}", self.base, *address.reveal())
     }
 
-    /// What is kept of webhooks.
+    /// Returns the stored webhook deliveries.
     pub fn receipts(&self) -> &MemoryWebhookDeliveryStore {
         &self.receiver.receipts
     }
 
-    /// Gives Twikit the shop's addresses, with this endpoint's for the payment verification.
+    /// Sets Twikit's webhook URLs, with this endpoint's for the payment verification.
     pub fn set_webhooks(&self, verification: &str) {
         let address = |endpoint: &str| Some(self.address(endpoint));
         self.twikit.set_webhooks(Webhooks {
@@ -191,7 +191,7 @@ impl Jewels {
         });
     }
 
-    /// Two pieces of a configuration, saved as this product of Twikit's.
+    /// Returns two pieces of a configuration that was saved as this Twikit product.
     pub async fn jewel(&self, product_key: &str) -> CartLine {
         let saved = self.twikit.save_configuration(product_key, "JEWEL-A", 49.0);
         self.jewel_of(saved.configuration_id).await
@@ -213,7 +213,7 @@ impl Jewels {
         added_lines(&change).remove(0)
     }
 
-    /// An order of one new jewel, which the platform knows.
+    /// Returns an order of one new jewel, which the platform knows.
     pub async fn order(&self, id: &str) -> Order {
         let order = order(&self.host, &self.shop, id, &[self.jewel("diamond-letter-jewel").await]);
         self.orders.put(&self.shop, &self.account, order.clone());
@@ -229,7 +229,7 @@ impl Jewels {
         self.handle(&event(EventKind::Released, order), None).await
     }
 
-    /// An order that Twikit has and is paid for.
+    /// Returns a paid order that Twikit has.
     pub async fn created(&self, id: &str) -> Order {
         let order = self.order(id).await;
         self.release(&order).await.expect("handled");
@@ -242,7 +242,7 @@ impl Jewels {
         self.webhooks.lock().expect("the list").clone()
     }
 
-    /// What the webhooks so far said about orders.
+    /// Returns the outcomes of all webhooks so far.
     pub fn outcomes(&self) -> Vec<(Option<String>, Outcome)> {
         self.webhooks().into_iter().flat_map(|webhooks| webhooks.outcomes).collect()
     }
@@ -251,7 +251,7 @@ impl Jewels {
         self.twikit.record().all()
     }
 
-    /// The shop's last answer to a webhook.
+    /// Returns the shop's last response to a webhook.
     pub fn last_response(&self) -> Value {
         self.twikit.sent_webhooks().last().expect("a webhook").answer.clone()
     }

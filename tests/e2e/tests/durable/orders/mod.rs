@@ -1,8 +1,8 @@
-//! Orders and webhooks, with the vendors' plugins and strict fakes: what a vendor is sent, what each answer comes to, and what
-//! never leaves the host.
+//! Orders and webhooks, with the vendors' plugins and strict fakes: the requests to a vendor, the handling of each
+//! response, and the data that never leaves the host.
 //!
-//! Each run has a journal of its own that is gone with it, so that each request counts as the first; `crashes` and `replay` have the
-//! others.
+//! Each run has its own temporary journal, so that each request counts as the first one; `crashes` and `replay` test
+//! the others.
 
 pub mod common;
 mod expivi;

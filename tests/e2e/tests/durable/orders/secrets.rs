@@ -1,4 +1,4 @@
-//! What never leaves the host: secrets and addresses, whichever vendor is asked and however it fails.
+//! Data that never leaves the host: secrets and addresses, whatever vendor is used and however it fails.
 
 use std::sync::Arc;
 

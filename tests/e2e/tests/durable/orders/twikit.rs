@@ -1,4 +1,4 @@
-//! What Twikit is sent, and what each of its answers comes to.
+//! The requests to Twikit, and the handling of each response.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
         let mut now = order.clone();
         change(&mut now);
         jewels.orders.put(&jewels.shop, &jewels.account, now);
-        // The event holds the order as it was.
+        // The event contains the order in its earlier state.
         let handled = jewels.release(&order).await.expect("handled");
         assert_eq!(notes(&handled.outcomes), ["no-longer-released"], "{number}");
         assert_eq!(handled.next, Next::Done);
@@ -169,7 +169,7 @@ async fn a_verification_address_that_does_not_work_makes_an_order_unhealthy() {
         assert_eq!(merchant_questions(&handled.outcomes), ["order-unhealthy"], "{id}");
         assert_eq!(handled.next, Next::Done);
         assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
-        // Twikit has it all the same: another event must not send it once more.
+        // Twikit has the order nevertheless: another event must not send it again.
         let mut again = event(EventKind::Released, &order);
         again.remembered = remembered(&handled.outcomes);
         let before = jewels.requests().len();
@@ -225,7 +225,7 @@ async fn a_wrong_payload_secret_names_its_setting() {
     let error = jewels.release(&order).await.expect_err("refused");
     assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
     assert_eq!(jewels.twikit.orders(), []);
-    // The right one mends it.
+    // The right secret fixes it.
     jewels.set(json!({}), |_| {}).await;
     jewels.release(&order).await.expect("handled");
     assert_eq!(jewels.twikit.orders().len(), 1);
@@ -236,7 +236,7 @@ async fn an_integration_that_twikit_does_not_have_needs_the_merchant() {
     let jewels = Jewels::new().await;
     jewels.set(json!({ "integration-id": "another" }), |_| {}).await;
     let order = jewels.order("1").await;
-    // The fake answers 404 with the catch-all code, so that the code is what counts.
+    // The fake responds with 404 and the catch-all code, so the code decides.
     let handled = jewels.release(&order).await.expect("handled");
     assert_eq!(merchant_questions(&handled.outcomes), ["unexpected-error"]);
     assert!(!was_created(&handled.outcomes));
@@ -311,7 +311,7 @@ async fn after_a_lost_reply_a_run_without_a_journal_asks_the_merchant_and_makes_
     let error = jewels.release(&order).await.expect_err("no reply");
     assert!(is_unavailable(&error), "{error}");
     assert_eq!(jewels.twikit.order(&order.reference).expect("the order").state, OrderState::Paid);
-    // Only a journal knows that the first request may have arrived. Until there is one, a person looks.
+    // Only a journal shows that the first request may have arrived. Without one, a person must check.
     let handled = jewels.release(&order).await.expect("handled");
     assert_eq!(merchant_questions(&handled.outcomes), ["identifier-exists"]);
     assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
@@ -331,7 +331,7 @@ async fn lines_without_a_configuration_id_are_not_sent() {
     let configured = std::mem::replace(&mut order.lines, vec![bare, itemless]);
     let handled = jewels.release(&order).await.expect("handled");
     assert_eq!((handled.outcomes, handled.next, jewels.requests().len()), (vec![], Next::Done, 0));
-    // Beside one that has an id they are left out, and only that one is said to be made.
+    // Beside a line with an id they are left out, and only that line is reported as started.
     order.lines.extend(configured);
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
     let handled = jewels.release(&order).await.expect("handled");
@@ -373,7 +373,7 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
     };
     assert_eq!(named, "test:gems:1:2~order");
     assert_eq!((first.identifier.as_str(), second.identifier.as_str()), ("test:gems:1:1", "test:gems:1:2"));
-    // What Twikit says about the later part is about its line only.
+    // Twikit's webhook about the later part concerns its line only.
     jewels.webhooks.lock().expect("the list").clear();
     jewels.orders.put(&jewels.shop, &jewels.account, {
         order.lines[1].vendor_reference = Some(named.to_owned());
@@ -395,7 +395,7 @@ async fn what_comes_too_late_for_twikit_needs_the_merchant() {
     let kinds = [EventKind::Cancelled, refunded, EventKind::Erase, EventKind::Changed];
     for kind in &kinds {
         let early = jewels.handle(&event(kind.clone(), &order), None).await.expect("handled");
-        // How many pieces a line has is remembered, by which a later refund is read.
+        // The quantity of a line is stored as a memo, which a later refund is compared with.
         let remembered = RememberedText { name: "ordered:1".to_owned(), value: "2".to_owned() };
         let expected = if *kind == EventKind::Changed { vec![Outcome::Remember(remembered)] } else { vec![] };
         assert_eq!(early.outcomes, expected, "{kind:?}");

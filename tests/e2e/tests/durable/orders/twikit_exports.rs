@@ -1,4 +1,4 @@
-//! Production files that Twikit exports instead of making the order.
+//! Production files that Twikit exports instead of producing the order.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -25,7 +25,7 @@ async fn an_export_becomes_a_stored_document_of_exactly_the_vendors_bytes() {
     let internal = jewels.twikit.internal_orders();
     assert_eq!(internal.len(), 1);
     assert_eq!(internal[0].amount, 2);
-    // The same export again differs only in the number of its order: every byte else is the fake's.
+    // The same export again differs only in the number of its order: all other bytes are the fake's.
     let sent = jewels.requests()[0].json();
     let again = client::post_json(&jewels.twikit.export_url(), &[], &sent).await.expect("a reply");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -33,7 +33,7 @@ async fn an_export_becomes_a_stored_document_of_exactly_the_vendors_bytes() {
     assert_eq!(stored.len(), again.body.len());
     assert!(stored.starts_with(b"PK\x03\x04"));
     assert_eq!(document.content, BytesSource::Stored(Digest::of(&stored).to_string()));
-    // Another event of the order does not fetch it again: that would be another order at Twikit's.
+    // Another event of the order does not fetch it again, because that would create another order at Twikit.
     let mut later = event(EventKind::Released, &order);
     later.remembered = remembered(&handled.outcomes);
     jewels.handle(&later, None).await.expect("handled");
@@ -42,7 +42,7 @@ async fn an_export_becomes_a_stored_document_of_exactly_the_vendors_bytes() {
 
 #[tokio::test]
 async fn a_large_export_never_passes_through_the_guest() {
-    // A guest is given at most 64 kB here, so that the file could not get through it.
+    // A guest may receive 64 kB here, so the file cannot pass through it.
     let limits = Limits { bytes_in: 64 << 10, ..Limits::default() };
     let jewels = Jewels::with(TwikitConfig::default(), limits).await;
     let order = jewels.order("1").await;

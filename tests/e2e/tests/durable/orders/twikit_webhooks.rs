@@ -1,4 +1,4 @@
-//! What Twikit says and asks while it makes an order, and what it is answered.
+//! Twikit's webhooks while it produces an order, and the responses.
 
 use axum::http::Method;
 use cartwright::types::{LineStatus, Outcome, Production, Setting, SettingValue, Shipment};
@@ -48,7 +48,7 @@ async fn a_completed_order_is_a_shipment_with_lines() {
         let shipment = Shipment { id: None, lines: Vec::new(), carrier: None, at: None, tracking_url, tracking_id };
         about(Outcome::Shipment(shipment))
     };
-    // What tells parcels apart says nothing to people.
+    // The id that distinguishes parcels is not for people.
     let parcels = std::cell::RefCell::new(Vec::new());
     let outcomes = || {
         let mut outcomes = jewels.outcomes();
@@ -60,7 +60,7 @@ async fn a_completed_order_is_a_shipment_with_lines() {
         outcomes
     };
     assert_eq!(outcomes(), [shipment(Some("https://track.example/1"), Some("T-1")), status("shipped")]);
-    // A link that a browser would run is not handed to a shopper.
+    // A URL that a browser would execute is not passed to a shopper.
     jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "javascript:alert(1)", "T-1").await.expect("an order");
     assert_eq!(outcomes(), [shipment(None, Some("T-1")), status("shipped")]);
@@ -72,7 +72,7 @@ async fn a_completed_order_is_a_shipment_with_lines() {
     jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "", "").await.expect("an order");
     assert_eq!(jewels.outcomes(), [status("ready")]);
-    // What goes to the shop first is not on its way to the shopper.
+    // A delivery to the shop is not shipped to the shopper yet.
     jewels.set(json!({ "delivery": "shop" }), |_| {}).await;
     jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.order_completed(&order.reference, "", "T-1").await.expect("an order");
@@ -121,7 +121,7 @@ async fn a_published_script_is_pushed_as_settings_and_never_over_plain_http() {
 async fn webhooks_about_orders_that_are_not_this_accounts_are_refused() {
     let jewels = Jewels::new().await;
     let mine = jewels.created("1").await;
-    // An order of the shop that another account makes.
+    // An order of the shop that belongs to another account.
     let other = order(&jewels.host, &jewels.shop, "2", &[jewels.jewel("diamond-letter-jewel").await]);
     jewels.orders.put(&jewels.shop, &"another".parse().expect("an id"), other.clone());
     for identifier in [other.reference.as_str(), "test:gems:9999", "test:other:1", "test:gems:1:1~order~order"] {

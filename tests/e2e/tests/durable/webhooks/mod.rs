@@ -1,5 +1,5 @@
-//! Webhooks from the network to their answers: questions, notices, signatures and addresses, with a guest that does as it is told,
-//! and Twikit's four. And what becomes of a vendor's secret when somebody changes the vendor's address.
+//! Webhooks from the network to their responses: queries, deliveries, signatures and URLs, with a guest that the body
+//! controls, and Twikit's four webhooks. Also the secrets of a vendor whose URL is changed.
 
 mod notices;
 mod outcomes;

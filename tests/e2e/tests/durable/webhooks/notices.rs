@@ -1,4 +1,4 @@
-//! Notices are taken in, run once, and answered as before when they come again.
+//! Webhook deliveries are stored, run once, and get the same response when they are repeated.
 
 use cartwright::webhook::{
     IncomingRequest, MemoryWebhookDeliveryStore, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
@@ -15,7 +15,7 @@ async fn a_notice_that_was_answered_well_is_answered_as_before_byte_for_byte() {
     let again = IncomingRequest { at: at(NOW + 300), ..post(&[], "note test:desk:1") };
     assert_eq!(desk.send("tell", &again).await.expect("an answer"), first);
     assert_eq!(desk.receipts.effects().outcomes.len(), 1);
-    // Another body, and the same at another endpoint, are other notices.
+    // Another body, or the same at another endpoint, is another delivery.
     desk.post("tell", "note  test:desk:1").await.expect("an answer");
     desk.post("tell-by-id", "note test:desk:1").await.expect("an answer");
     desk.send("tell", &IncomingRequest { query: "a=b".to_owned(), ..post(&[], "note test:desk:1") })
@@ -60,7 +60,7 @@ async fn a_notice_with_an_id_is_known_by_it_for_good() {
     assert_eq!(desk.send("tell-by-id", &much_later).await.expect("an answer"), first);
     desk.send("tell-by-id", &post(&[("x-event-id", "b")], "note test:desk:1")).await.expect("an answer");
     assert_eq!(desk.receipts.effects().outcomes.len(), 2);
-    // Without an id, or with two of them, the bytes count.
+    // Without an id, or with two ids, the bytes identify a delivery.
     for headers in [&[][..], &[("x-event-id", "")], &[("x-event-id", "a"), ("x-event-id", "c")]] {
         desk.send("tell-by-id", &post(headers, "note test:desk:1")).await.expect("an answer");
     }
@@ -82,7 +82,7 @@ async fn a_notice_that_was_answered_with_an_error_is_run_again_and_is_shown() {
     desk.book.known.put(&desk.shop, &desk.account, order);
     desk.post("tell", about_an_order_to_come).await.expect("an answer");
     assert_eq!(desk.receipts.effects().outcomes.len(), 1);
-    // The plugin's own refusals are handed on as they are, and tried again too.
+    // The plugin's own rejections are passed on unchanged, and are run again when repeated.
     for _ in 0..2 {
         assert_eq!(desk.post("tell", "status 422").await.expect("an answer").status, 422);
     }

@@ -1,4 +1,4 @@
-//! What a plugin may say came of a webhook.
+//! The outcomes that a plugin may return for a webhook.
 
 use cartwright::Failure;
 use cartwright::types::{EventKind, NamedJson, Outcome};
@@ -16,7 +16,7 @@ async fn what_is_handed_on_becomes_an_event_of_the_order() {
     let [message] = &effects.messages[..] else { panic!("{effects:?}") };
     assert_eq!((message.order.as_str(), message.at), ("test:desk:1", at(NOW)));
     assert_eq!(message.message, NamedJson { name: "produced".to_owned(), json: "{}".to_owned() });
-    // Another notice is another event.
+    // Another delivery is another event.
     let other = IncomingRequest { query: "again".to_owned(), ..post(&[], "hand-on test:desk:1") };
     desk.send("tell", &other).await.expect("an answer");
     let ids: std::collections::BTreeSet<String> =

@@ -1,4 +1,4 @@
-//! Settings that Twikit pushes: what takes effect, what waits, and what a merchant decides.
+//! Settings that Twikit pushes: which take effect, which wait, and the merchant's decisions.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -56,7 +56,7 @@ impl Stored {
         assert!(self.in_state(AccountOutcomeState::New).await.is_empty());
     }
 
-    /// What the host itself has by now: it would leave it out of a push.
+    /// Returns whether the host runs with this script. A push of the current value has no effect.
     fn runs_with(&self, script: &str) -> bool {
         let same = Setting { name: "script-url".into(), value: SettingValue::Text(script.into()) };
         let sorted = self.host.sort_pushed(&self.shop, &self.account, vec![same]).expect("sorted");
@@ -95,7 +95,7 @@ async fn product_keys_take_effect_at_once_and_a_script_when_it_is_approved() {
         .approve_pushed_settings(&stored.host, &stored.shop, &waiting.id, "ann", now)
         .await
         .expect_err("twice");
-    // Secrets are as they were, and the log says what to roll back to.
+    // Secrets are unchanged, and the log contains the old value for a rollback.
     let account = stored.store.shops().accounts(&stored.shop).await.expect("a store").remove(0);
     assert!(account.secrets.contains_key("payload-secret") && account.revision == 3);
     let logged = stored.store.audit().entries(Some(&stored.shop), None, 2).await.expect("a log");
@@ -156,7 +156,7 @@ async fn of_three_publications_the_last_waits_although_it_says_what_the_first_sa
         .await
         .expect("good");
     assert!(stored.runs_with(&script(41)));
-    // Back to what runs: nothing is left that an approval would bring back.
+    // A push of the current value leaves no change that an approval could restore.
     stored.publish(&script(42), &["diamond-letter-jewel"]).await;
     stored.publish(&script(41), &["diamond-letter-jewel"]).await;
     assert_eq!(stored.pending_settings().await, []);
@@ -205,7 +205,7 @@ async fn what_the_form_or_the_plugin_does_not_take_is_held_with_the_reason_and_c
         assert!(matches!(refused, Err(PushedError::Setup(_))), "{name}: {refused:?}");
         stored.store.webhooks().reject_pushed_settings(&stored.shop, &waiting.id, "ann", now).await.expect("refused");
     }
-    // A script must be fetched by https: approving it does not help.
+    // A script must be loaded by https, even after an approval.
     stored.push("script-url", SettingValue::Text("http://scripts.twikit.example/2.js".into())).await;
     let id = stored.pending_settings().await.remove(0).id;
     let refused = stored
@@ -250,7 +250,7 @@ async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// From Twikit's request to the settings that the host runs with, and nobody but the worker looks at what came.
+/// Tests the path from Twikit's request to the settings of the running host, which only the worker applies.
 async fn a_worker_settles(stored: Stored) {
     let (host, store, clock) = (stored.host.clone(), stored.store.clone(), Arc::new(SystemClock));
     let worker = Worker::start(host, store, clock, WorkerSettings::new("node"));

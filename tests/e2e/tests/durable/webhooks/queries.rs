@@ -1,4 +1,4 @@
-//! Questions are answered at once, from the order book, or with an error.
+//! Webhook queries are answered at once, from the order book, or with an error.
 
 use std::time::{Duration, SystemTime};
 
@@ -35,12 +35,12 @@ async fn while_the_host_is_not_sure_no_is_never_said() {
         assert_eq!((error.response().status, error.response().body), (503, Vec::new()));
     }
     assert!(desk.receipts.effects().is_empty());
-    // Of an order that the book knows there is no doubt.
+    // A known order is not in doubt.
     desk.behavior(OrderBookBehavior::Uncertain);
     assert_eq!(text(&desk.post("ask", "ask test:desk:1").await.expect("an answer")), "true");
 }
 
-/// A store that does not answer.
+/// A store that does not respond.
 struct UnavailableStore;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! A secret is sent where it was entered for, whatever becomes of the address: it is changed by another version, or pushed.
+//! A secret is sent only where it was entered for, however the URL changes: by another version, or by a push.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ use crate::orders::common::listen;
 
 const TOKEN: &str = "Bearer t0ken-77aa";
 
-/// A server that writes down what it is sent, and gives everybody a token.
+/// A server that records its requests, and issues a token for each.
 struct RecordingServer {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -29,7 +29,7 @@ impl RecordingServer {
         let router = Router::new().fallback(async move |headers: HeaderMap| {
             let said = headers.get("authorization").map(|value| value.to_str().expect("text").to_owned());
             hearing.lock().expect("what it heard").push(said.unwrap_or_default());
-            // As a token endpoint answers, with a token for ever.
+            // The response of a token endpoint, with a token that does not expire.
             r#"{"access_token":"granted","token_type":"Bearer","expires_in":18446744073709551615}"#
         });
         Self { url: listen(router).await, requests }
@@ -40,7 +40,7 @@ impl RecordingServer {
     }
 }
 
-/// A shop with a vendor, and whoever may change the vendor's address and does not know the token.
+/// A shop with a vendor, and an attacker who can change the vendor's URL and does not know the token.
 struct RedirectTest {
     desk: WebhookShop,
     vendor: RecordingServer,
@@ -61,7 +61,7 @@ impl RedirectTest {
         scene
     }
 
-    /// Both servers are granted: an operator who grants too much gives no secret away by it.
+    /// Returns grants for both servers: excessive grants must not reveal a secret.
     fn grants(&self) -> Grants {
         let (mut grants, other) = (local(&self.vendor.url), local(&self.attacker.url));
         grants.hosts.extend(other.hosts);
@@ -75,7 +75,7 @@ impl RedirectTest {
         desk.host.set_account(&desk.shop, self.running, setup).await
     }
 
-    /// Goes to the version of the plugin that has this form.
+    /// Switches to the version of the plugin that has this form.
     async fn swap(&mut self, form: u8) -> Result<(), SetupError> {
         self.swap_with(form, NewHostPolicy::Reject).await
     }
@@ -98,7 +98,7 @@ impl RedirectTest {
     }
 }
 
-/// Which secret must be entered again.
+/// Returns the name of the secret that must be entered again.
 fn refused(result: Result<(), SetupError>) -> String {
     let Err(SetupError::Invalid(issues)) = result else { panic!("{result:?}") };
     let [issue] = &issues[..] else { panic!("{issues:?}") };
@@ -116,7 +116,7 @@ async fn a_version_without_the_secret_is_no_way_to_another_address_for_it() {
     assert_eq!(refused(scene.swap(b'1').await), "token");
     scene.request_prices().await.expect("the version before serves");
     assert_eq!(scene.attacker.requests(), ["Bearer guessed"]);
-    // With the address that the token was entered for there is a way back.
+    // With the URL that the token was entered for the change succeeds.
     scene.set(json!({ "api-url": scene.vendor.url, "key": "" })).await.expect("the address");
     scene.swap(b'1').await.expect("swapped back");
     scene.request_prices().await.expect("an answer");
@@ -130,7 +130,7 @@ async fn a_version_that_sends_the_secret_elsewhere_needs_somebody_who_vouches_fo
     scene.swap_with(b'4', NewHostPolicy::Approved).await.expect("swapped");
     scene.request_prices().await.expect("an answer");
     assert_eq!(scene.vendor.requests(), [TOKEN]);
-    // Nobody vouched for an address.
+    // The token was not entered for this URL.
     assert_eq!(refused(scene.set(json!({ "api-url": scene.attacker.url })).await), "token");
 }
 
@@ -151,7 +151,7 @@ async fn who_knows_the_secret_takes_it_along_and_may_come_back() {
     scene.request_prices().await.expect("an answer");
     assert_eq!(scene.attacker.requests(), [TOKEN]);
     scene.set(json!({ "api-url": scene.vendor.url })).await.expect("it was entered for this one, too");
-    // Another secret was entered for no other address.
+    // Another secret was entered for no other URL.
     scene.set(json!({ "api-url": scene.vendor.url, "token": "another" })).await.expect("a new secret");
     assert_eq!(refused(scene.set(json!({ "api-url": scene.attacker.url })).await), "token");
 }
@@ -166,9 +166,9 @@ async fn an_address_that_is_pushed_or_kept_wrongly_gets_no_secret() {
     let address = SettingValue::Text(scene.attacker.url.clone());
     kept.versions.entry(kept.current).or_default().insert("api-url".to_owned(), address);
     kept.revision += 1;
-    // A store asks this of what a vendor pushed, and holds it.
+    // A store checks pushed settings in this way, and rejects them.
     assert_eq!(refused(host.plan_account_snapshot(&state, kept.clone()).await.map(drop)), "token");
-    // And were it kept: no call gives the secret.
+    // Even if they were stored, no call would send the secret.
     restore(host, snapshot).expect("restored");
     let denied = scene.request_prices().await.expect_err("a refusal").to_string();
     assert!(denied.contains("entered for"), "{denied}");
@@ -199,7 +199,7 @@ async fn a_token_is_fetched_once_and_goes_where_its_secret_may_go() {
     scene.request_prices().await.expect("an answer");
     let basic = format!("Basic {}", STANDARD.encode("shop:another"));
     assert_eq!((login.requests(), scene.vendor.requests().len()), (vec![basic], 1));
-    // This secret is for the token endpoint alone: neither it nor what it is worth goes to the vendor.
+    // This secret is for the token endpoint alone: the vendor gets neither the secret nor its token.
     settings["narrow-secret"] = json!("narrow");
     scene.set(settings).await.expect("another secret");
     let denied = scene.request_prices().await.expect_err("a refusal").to_string();

@@ -1,4 +1,4 @@
-//! A shop whose vendor is nothing but webhooks, and whose order book can be away, in doubt, or slow.
+//! A shop whose vendor has only webhooks, and whose order book can be unavailable, in doubt, or slow.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,40 +19,40 @@ use cartwright_e2e::{WEBHOOKS, members, shop};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-/// When all requests come.
+/// The time of all requests.
 pub const NOW: u64 = 1_614_265_330;
 
-/// What the order book does when it is asked.
+/// The behavior of the order book.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OrderBookBehavior {
     #[default]
     Responds,
-    /// It does not answer.
+    /// It does not respond.
     Unavailable,
-    /// An order that it does not know may exist.
+    /// An unknown order may exist.
     Uncertain,
-    /// It cannot even say whether it may.
+    /// It does not respond to the question whether an unknown order may exist either.
     UncertainAndUnavailable,
 }
 
 pub struct FakeOrderBook {
     pub known: MemoryOrderBook,
     pub behavior: Mutex<OrderBookBehavior>,
-    /// Who asks about "slow" waits for a permit.
+    /// The gate that a lookup of "slow" waits for.
     pub gate: Semaphore,
     waiting: AtomicUsize,
 }
 
 impl FakeOrderBook {
     fn away() -> PlatformError {
-        PlatformError("nobody is there".to_owned())
+        PlatformError("unavailable".to_owned())
     }
 
     fn behavior(&self) -> OrderBookBehavior {
         *self.behavior.lock().expect("the mood")
     }
 
-    /// Waits until so many wait for the gate.
+    /// Waits until this number of lookups wait for the gate.
     pub async fn wait_for_waiting(&self, number: usize) {
         while self.waiting.load(Ordering::Relaxed) < number {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -92,7 +92,7 @@ pub struct WebhookShop {
 }
 
 impl WebhookShop {
-    /// A shop with the order "test:desk:1".
+    /// Returns a shop with the order "test:desk:1".
     pub async fn new() -> Self {
         let book = Arc::new(FakeOrderBook {
             known: MemoryOrderBook::default(),
@@ -137,7 +137,7 @@ impl WebhookShop {
         self.send_to(endpoint, incoming, &*self.receipts).await
     }
 
-    /// Hands an event to the plugin's order hook.
+    /// Sends an event to the plugin's order hook.
     pub async fn handle(&self, event: Event) -> Result<HandleResult, HookError> {
         let clock = Arc::new(SimulatedClock::default());
         match self.host.handle_order(&self.shop, &self.account, &event, None, clock).await {

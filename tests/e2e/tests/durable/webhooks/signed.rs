@@ -1,4 +1,4 @@
-//! Signed endpoints, through the host. The runtime's own tests have each way in which a signature can be wrong.
+//! Signed endpoints, through the host. The runtime's own tests cover each way in which a signature can be wrong.
 
 use cartwright::Grants;
 use cartwright::webhook::{IncomingRequest, Refusal, WebhookError};

@@ -1,4 +1,4 @@
-//! Twikit's webhooks with everything in a store: the order that is asked about, the addresses, and what comes of them.
+//! Twikit's webhooks with everything in a store: the queried order, the URLs, and the outcomes.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use crate::orders::common::{event, listen, order};
 use crate::orders::jewels::post_of;
 
-/// A shop that sells jewels of Twikit's.
+/// A shop that sells Twikit jewels.
 pub struct Stored {
     pub host: Arc<Cartwright>,
     pub store: Store,
@@ -33,7 +33,7 @@ pub struct Stored {
     pub shop: ShopId,
     pub account: AccountId,
     plugin: Digest,
-    /// What was asked, each with where its order stood at Twikit's then.
+    /// The received queries, each with the order's state at Twikit at the time.
     verifications: Verifications,
     _folder: Option<TempDir>,
 }
@@ -72,7 +72,7 @@ impl Stored {
         Self { _folder: Some(folder), ..Self::on(&url).await }
     }
 
-    /// The same with an empty database.
+    /// Returns such a shop on an empty database.
     pub async fn on(url: &str) -> Self {
         let store = Store::open(url, Keyring::new([7; 32])).await.expect("a store");
         let twikit = Arc::new(FakeTwikit::start(TwikitConfig::default()).await.expect("a fake Twikit"));
@@ -102,7 +102,7 @@ impl Stored {
         stored
     }
 
-    /// Sets the account up, with these settings too, and keeps it.
+    /// Sets the account up with additional settings, and stores it.
     pub async fn change(&self, further: Value) {
         let mut settings = members(json!({
             "integration-id": self.twikit.integration_id(), "payload-secret": self.twikit.payload_secret(),
@@ -137,7 +137,7 @@ impl Stored {
         Destination { shop: self.shop.clone(), account: self.account.clone(), endpoint: endpoint.to_owned() }
     }
 
-    /// An order that is released, with a job of it.
+    /// Returns a released order with a job.
     async fn released(&self, id: &str) -> Order {
         let saved = self.twikit.save_configuration("diamond-letter-jewel", "JEWEL-A", 49.0);
         let envelope = json!({

@@ -1,4 +1,4 @@
-//! Twikit's four webhooks, each to an address of its own.
+//! Twikit's four webhooks, each with its own URL.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_notice_that_twikit_repeats_takes_effect_once() {
 async fn a_notice_that_came_too_early_is_heard_when_twikit_repeats_it() {
     let jewels = Jewels::new().await;
     let order = jewels.created("1").await;
-    // The platform's order comes a little later than the notice.
+    // The platform's order arrives a little later than the webhook.
     let other = "another".parse().expect("an id");
     let late = common::order(&jewels.host, &jewels.shop, "2", &[jewels.jewel("diamond-letter-jewel").await]);
     jewels.orders.put(&jewels.shop, &other, late.clone());
