@@ -308,7 +308,7 @@ async fn account_page(
     shop: &ShopId,
     account: &AccountSnapshot,
     mut entered: AccountForm,
-    said: &Said<'_>,
+    content: &Said<'_>,
 ) -> Result<Markup, Problem> {
     let plugin = plugin(node, account.current)?;
     let identity = &plugin.metadata().identity;
@@ -318,13 +318,13 @@ async fn account_page(
         visitor,
         &account.id.to_string(),
         html! {
-            (said.entry.summary_of(|field| input_of(&plugin, field)))
+            (content.entry.summary_of(|field| input_of(&plugin, field)))
             p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
                 a href=(shop_path(shop, "/links")) { "Link products" } }
             form.card method="post" action=(format!("{here}/test")) data-page=(here) {
                 h2 { "Connection" }
                 (csrf_field(visitor))
-                @match &said.test_result {
+                @match &content.test_result {
                     None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
                     Some(Ok(test_result)) => div role="status" {
                         ul.tried {
@@ -346,7 +346,7 @@ async fn account_page(
                 (csrf_field(visitor))
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
-                (grants::draw(visitor, &plugin, &entered.grants, &entered.values, &said.entry, false))
+                (grants::draw(visitor, &plugin, &entered.grants, &entered.values, &content.entry, false))
                 div.save {
                     button { "Save" }
                     span.unsaved role="status" {}
@@ -415,8 +415,8 @@ async fn change(
         Ok(()) => Ok(redirect_with_notice(&path(&shop, &id), Done::Saved).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
-            let said = Said { entry: Entry::refused(&sent, &problem), ..Said::default() };
-            let page = account_page(&visitor, &node, &shop, &account, entered, &said).await?;
+            let content = Said { entry: Entry::refused(&sent, &problem), ..Said::default() };
+            let page = account_page(&visitor, &node, &shop, &account, entered, &content).await?;
             Ok((status(&problem), page).into_response())
         }
     }
@@ -431,8 +431,8 @@ async fn test(
 ) -> Result<Markup, Problem> {
     let account = snapshot(&node, &shop, &id)?;
     let test_result = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
-    let said = Said { test_result: Some(test_result), ..Said::default() };
-    account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &said).await
+    let content = Said { test_result: Some(test_result), ..Said::default() };
+    account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &content).await
 }
 
 async fn swap(
@@ -450,9 +450,9 @@ async fn swap(
         // A setting that the new version rejects can be corrected on this page.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let account = snapshot(&node, &shop, &id)?;
-            let said = Said { entry: Entry::refused_without(&problem), ..Said::default() };
+            let content = Said { entry: Entry::refused_without(&problem), ..Said::default() };
             let entered = AccountForm { issues: problem.issues().to_vec(), ..AccountForm::of(&account) };
-            Ok(again(&problem, account_page(&visitor, &node, &shop, &account, entered, &said).await?))
+            Ok(again(&problem, account_page(&visitor, &node, &shop, &account, entered, &content).await?))
         }
         Err(problem) => Err(problem),
     }

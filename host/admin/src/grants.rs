@@ -56,7 +56,7 @@ pub(super) fn draw(
     let declared = grants::declared(plugin, settings).hosts;
     let further: Vec<&str> = grants.hosts.difference(&declared).map(String::as_str).collect();
     let identity = &plugin.metadata().identity;
-    let requested = |grant: &str| identity.grants.iter().any(|asked| asked == grant);
+    let requested = |grant: &str| identity.grants.iter().any(|requested_grant| requested_grant == grant);
     let tick = |name: &str, ticked: bool, label: Markup| {
         html! { label.inline { input type="checkbox" name=(name) value="true" checked[ticked]; " " (label) } }
     };
@@ -162,7 +162,7 @@ pub(super) fn read(
 ) -> Grants {
     let old = old.cloned().unwrap_or_default();
     // A grant that the form does not show is kept.
-    let requested = plugin.metadata().identity.grants.iter().any(|asked| asked == "personal-data");
+    let requested = plugin.metadata().identity.grants.iter().any(|requested_grant| requested_grant == "personal-data");
     let mut grants = Grants {
         webhook_source_networks: issues
             .take(networks(sent, "webhook_source_networks"))

@@ -56,12 +56,12 @@ async fn list(
         Some(name) => Some(name.parse::<JobStateKind>().map_err(|_| unknown(name))?),
         None => None,
     };
-    let wanted: &[JobStateKind] = match &chosen {
+    let selected: &[JobStateKind] = match &chosen {
         Some(chosen) => std::slice::from_ref(chosen),
         None => &ATTENTION_STATES,
     };
     let mut found = Vec::new();
-    for state in wanted {
+    for state in selected {
         let filter = JobFilter {
             shop: Some(shop.clone()),
             state: Some(*state),

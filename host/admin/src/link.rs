@@ -101,7 +101,7 @@ async fn link_page(
     node: &Node,
     snapshot: &ShopSnapshot,
     link: &ProductLink,
-    told: &PageMessages,
+    messages: &PageMessages,
 ) -> Result<Markup, Problem> {
     let shop = &snapshot.shop.id;
     let found = snapshot.accounts.iter().find(|account| account.id == link.account);
@@ -119,12 +119,12 @@ async fn link_page(
     };
     let choices = form::vendor_choices(node, shop, &account.id, &vendor.metadata().form, true).await;
     let offered = products_of_shop(node, shop).await?;
-    let entry = told.problem.as_ref().map(Entry::refused_without).unwrap_or_default();
-    let issues = told.problem.as_ref().map(Problem::issues).unwrap_or_default();
+    let entry = messages.problem.as_ref().map(Entry::refused_without).unwrap_or_default();
+    let issues = messages.problem.as_ref().map(Problem::issues).unwrap_or_default();
     let has_more = link.preset.is_some() || !link.other_vendor_products.is_empty();
     let more_is_wrong = entry.invalid("preset").or(entry.invalid("other_vendor_products")).is_some();
     let id_of = |field: &str| input_of(field, &vendor, planner.as_ref().map(|(plugin, _)| &**plugin));
-    let title = match told.version.is_empty() {
+    let title = match messages.version.is_empty() {
         true => "Link product".to_owned(),
         false => format!("{}: product link", link.shop_product),
     };
@@ -140,7 +140,7 @@ async fn link_page(
         })
     };
     let picker = if can("product-search") {
-        picker(node, snapshot, link, &told.editing).await
+        picker(node, snapshot, link, &messages.editing).await
     } else {
         html! {}
     };
@@ -148,7 +148,7 @@ async fn link_page(
         visitor,
         &title,
         html! {
-            @if told.is_saved {
+            @if messages.is_saved {
                 @for issue in issues.iter().filter(|issue| id_of(&issue.field).is_none()) {
                     p.refused { (issue.field) ": " (issue.message.text) }
                 }
@@ -157,9 +157,9 @@ async fn link_page(
             form.card method="post" action=(shop_path(shop, "/links/edit")) {
                 h2 { "Product link" }
                 (csrf_field(visitor))
-                input type="hidden" name="version" value=(told.version);
+                input type="hidden" name="version" value=(messages.version);
                 (entry.field("product", "Your product", "", html! {
-                    input #product name="product" required value=(link.shop_product) list="products" readonly[!told.version.is_empty()]
+                    input #product name="product" required value=(link.shop_product) list="products" readonly[!messages.version.is_empty()]
                         spellcheck="false" autocomplete="off" aria-describedby="product-help" aria-invalid=[entry.invalid("product")];
                     datalist #products { @for product in &offered { option value=(product) {} } }
                 }))
@@ -179,7 +179,7 @@ async fn link_page(
                 div.field {
                     label for="strategy" { "Cart strategy" }
                     select #strategy name="strategy" { (strategies(node, &snapshot.accounts, Some(&link.account), Some(&link.strategy))) }
-                    @if !told.version.is_empty() {
+                    @if !messages.version.is_empty() {
                         p {
                             a href=(shop_path(shop, &format!("/preview?{}", form_urlencoded::Serializer::new(String::new()).append_pair("product", &link.shop_product).finish()))) {
                                 "Test with a configuration"
@@ -220,7 +220,7 @@ async fn link_page(
                 @if let Some((planner, choices)) = planner.as_ref().filter(|(planner, _)| planner.metadata().form.0.iter().any(|field| field.per_product)) {
                     details open { summary { "Strategy settings" } (form_of(planner, STRATEGY, &link.strategy_settings, choices)) }
                 }
-                button { @if told.version.is_empty() { "Link product" } @else { "Save" } }
+                button { @if messages.version.is_empty() { "Link product" } @else { "Save" } }
             }
         },
     ))
@@ -363,18 +363,19 @@ async fn set(
             let warnings = warnings.iter().flat_map(|ProductLinkIssues { issues, .. }| issues);
             let issues = warnings.map(|issue| by_input(issue, &link.shop_product)).collect();
             let problem = Problem::unprocessable("warning", "It was saved.").with_issues(issues);
-            let told = PageMessages {
+            let messages = PageMessages {
                 version: link_version(&link),
                 problem: Some(problem),
                 is_saved: true,
                 ..PageMessages::default()
             };
-            Ok(link_page(&visitor, &node, &snapshot, &link, &told).await?.into_response())
+            Ok(link_page(&visitor, &node, &snapshot, &link, &messages).await?.into_response())
         }
         Err(problem) => {
             let issues = problem.issues().iter().map(|issue| by_input(issue, &link.shop_product)).collect();
-            let told = PageMessages { version, problem: Some(problem.with_issues(issues)), ..PageMessages::default() };
-            let page = link_page(&visitor, &node, &snapshot, &link, &told).await?;
+            let messages =
+                PageMessages { version, problem: Some(problem.with_issues(issues)), ..PageMessages::default() };
+            let page = link_page(&visitor, &node, &snapshot, &link, &messages).await?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }

@@ -54,9 +54,9 @@ async fn list(
 
 fn list_page(visitor: &AdminUser, node: &Node, shop: &ShopId, q: &str, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let ShopSnapshot { links, accounts, .. } = node.host().snapshot(shop)?;
-    let wanted = q.to_lowercase();
+    let needle = q.to_lowercase();
     let is_wanted = |link: &&ProductLink| {
-        [&link.shop_product, &link.vendor_product].iter().any(|text| text.to_lowercase().contains(&wanted))
+        [&link.shop_product, &link.vendor_product].iter().any(|text| text.to_lowercase().contains(&needle))
     };
     let found: Vec<&ProductLink> = links.iter().filter(is_wanted).collect();
     let link = html! { @if !accounts.is_empty() { a.button href=(shop_path(shop, "/links/edit")) { "Link product" } } };

@@ -85,24 +85,24 @@ fn table(visitor: &AdminUser, here: &str, kept: &[StoredNotification]) -> Markup
             table {
                 thead { tr { th { "Notification" } th { "Created" } th { "Status" } th { "Reason" } th { span.visually-hidden { "Send again" } } } }
                 tbody {
-                    @for told in kept {
+                    @for notification in kept {
                         tr {
-                            th scope="row" { (subject(&told.body)) }
-                            td { (time(told.created)) }
+                            th scope="row" { (subject(&notification.body)) }
+                            td { (time(notification.created)) }
                             td {
-                                @match told.state {
+                                @match notification.state {
                                     NotificationState::Waiting { due } => { span.state.warn { "Retrying" } " at " (time(due)) },
                                     NotificationState::Failed => span.state.bad { "Failed" },
                                 }
-                                ", " (told.attempt) @if told.attempt == 1 { " attempt" } @else { " attempts" }
+                                ", " (notification.attempt) @if notification.attempt == 1 { " attempt" } @else { " attempts" }
                             }
-                            td.long { (told.reason.as_deref().unwrap_or("Not attempted yet")) }
+                            td.long { (notification.reason.as_deref().unwrap_or("Not attempted yet")) }
                             td {
-                                @if told.state == NotificationState::Failed {
+                                @if notification.state == NotificationState::Failed {
                                     form method="post" action=(format!("{here}/send-again")) {
                                         (csrf_field(visitor))
-                                        input type="hidden" name="id" value=(told.id);
-                                        button.quiet { "Send again" span.visually-hidden { ": " (told.id) } }
+                                        input type="hidden" name="id" value=(notification.id);
+                                        button.quiet { "Send again" span.visually-hidden { ": " (notification.id) } }
                                     }
                                 }
                             }

@@ -63,9 +63,9 @@ async fn list(
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     let search = search.trim();
-    let wanted = Some(search.to_owned()).filter(|search| !search.is_empty());
+    let needle = Some(search.to_owned()).filter(|search| !search.is_empty());
     let orders =
-        node.store().orders().list(&shop, &OrderFilter { search: wanted, after: shown.after.clone() }, PAGE).await?;
+        node.store().orders().list(&shop, &OrderFilter { search: needle, after: shown.after.clone() }, PAGE).await?;
     Ok(page(
         &visitor,
         "Orders",
@@ -210,7 +210,7 @@ fn attention(
     outcomes: &[StoredOutcome],
     jobs: &[JobDetail],
 ) -> Markup {
-    let held: Vec<&StoredOutcome> = outcomes.iter().filter(|said| said.needs_attention).collect();
+    let open_outcomes: Vec<&StoredOutcome> = outcomes.iter().filter(|stored| stored.needs_attention).collect();
     let stuck: Vec<&JobDetail> =
         jobs.iter().filter(|job| matches!(job.summary.state, JobState::Stopped | JobState::NeedsMerchant)).collect();
     // The parts of a bundle are on hold with their parent.
@@ -219,14 +219,14 @@ fn attention(
         true => tops.filter(|line| is_on_hold(line)).map(|line| item(&order.lines, &line.id)).collect(),
         false => Vec::new(),
     };
-    if held.is_empty() && stuck.is_empty() && unapproved.is_empty() {
+    if open_outcomes.is_empty() && stuck.is_empty() && unapproved.is_empty() {
         return html! {};
     }
     html! {
         section.attention aria-labelledby="waiting" {
             h2 #waiting { "Needs attention" }
             ul {
-                @for outcome in held {
+                @for outcome in open_outcomes {
                     li {
                         strong { (outcome.account) } ": " (describe_outcome(&outcome.outcome, &order.lines)) " "
                         @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
@@ -290,9 +290,9 @@ fn vendor_references<'a>(
     present: &'a [StoredOutcome],
     line: Option<&'a String>,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    present.iter().filter_map(move |said| match &said.outcome {
+    present.iter().filter_map(move |stored| match &stored.outcome {
         Outcome::VendorReference(vendor_references) if vendor_references.line.as_ref() == line => {
-            Some((said.account.as_str(), vendor_references.reference.as_str()))
+            Some((stored.account.as_str(), vendor_references.reference.as_str()))
         }
         _ => None,
     })
@@ -301,8 +301,8 @@ fn vendor_references<'a>(
 fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
     let sent: Vec<(&StoredOutcome, &Shipment)> = present
         .iter()
-        .filter_map(|said| match &said.outcome {
-            Outcome::Shipment(shipment) => Some((said, shipment)),
+        .filter_map(|stored| match &stored.outcome {
+            Outcome::Shipment(shipment) => Some((stored, shipment)),
             _ => None,
         })
         .collect();
@@ -314,10 +314,10 @@ fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
                     table {
                         thead { tr { th { "Carrier" } th { "Date" } th { "Items" } th { "Tracking" } } }
                         tbody {
-                            @for (said, shipment) in sent {
+                            @for (stored, shipment) in sent {
                                 tr {
                                     th scope="row" { (shipment.carrier.as_deref().unwrap_or("Carrier not specified")) }
-                                    td { @match &shipment.at { Some(at) => (time_of_text(at)), None => (time(said.at)) } }
+                                    td { @match &shipment.at { Some(at) => (time_of_text(at)), None => (time(stored.at)) } }
                                     td {
                                         @if shipment.lines.is_empty() { "All remaining items" }
                                         @for (number, sent) in shipment.lines.iter().enumerate() {
@@ -344,8 +344,8 @@ fn shipments(order: &Order, present: &[StoredOutcome]) -> Markup {
 fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOutcome]) -> Markup {
     let files: Vec<(&StoredOutcome, &Document)> = present
         .iter()
-        .filter_map(|said| match &said.outcome {
-            Outcome::Document(document) => Some((said, document)),
+        .filter_map(|stored| match &stored.outcome {
+            Outcome::Document(document) => Some((stored, document)),
             _ => None,
         })
         .collect();
@@ -357,14 +357,14 @@ fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOu
                     table {
                         thead { tr { th { "File" } th { "Type" } th { "Item" } th { "Vendor" } th { "Date" } } }
                         tbody {
-                            @for (said, file) in files {
+                            @for (stored, file) in files {
                                 tr {
                                     th scope="row" {
                                         // A document may contain a customer's data.
-                                        @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", said.id)) { (file.name) } }
+                                        @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", stored.id)) { (file.name) } }
                                         @else { (file.name) }
                                     }
-                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (said.account) } td { (time(said.at)) }
+                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (stored.account) } td { (time(stored.at)) }
                                 }
                             }
                         }
@@ -388,7 +388,7 @@ async fn document(
 
 /// Checks that an outcome belongs to this order, so that one order's page cannot resolve another's outcomes.
 async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Result<(), Problem> {
-    let found = node.store().outcomes().list(shop, order).await?.iter().any(|said| said.id == outcome);
+    let found = node.store().outcomes().list(shop, order).await?.iter().any(|stored| stored.id == outcome);
     if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }
 }
 

@@ -89,13 +89,13 @@ async fn show(
 
 async fn plan(node: &Node, shop: &ShopId, tried: &PreviewInput) -> PreviewResult {
     // Stages are sent as they end, so that those before a failure are shown too.
-    let (told, stages) = channel();
+    let (stage_sender, stages) = channel();
     let add = AddToCart {
         product: tried.product.clone(),
         configuration: Some(tried.configuration.clone().into_bytes()),
         quantity: tried.quantity,
         strategy: tried.strategy.clone(),
-        stages: Some(told),
+        stages: Some(stage_sender),
         ..AddToCart::default()
     };
     let change = node.host().add_to_cart(shop, add).await;

@@ -169,8 +169,9 @@ fn foreign_origin(node: &Node, headers: &HeaderMap) -> Option<Problem> {
     let host = headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
     if let Ok(origin) = Url::parse(&origin) {
         // Parsed as the browser spells it, because a proxy may add the scheme's default port.
-        let asked = host.as_ref().and_then(|host| Url::parse(&format!("{}://{host}/", origin.scheme())).ok());
-        if node.admin_url().origin() == origin.origin() || asked.is_some_and(|asked| asked.origin() == origin.origin())
+        let request_origin = host.as_ref().and_then(|host| Url::parse(&format!("{}://{host}/", origin.scheme())).ok());
+        if node.admin_url().origin() == origin.origin()
+            || request_origin.is_some_and(|request_origin| request_origin.origin() == origin.origin())
         {
             return None;
         }

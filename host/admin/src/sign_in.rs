@@ -86,11 +86,11 @@ async fn sign_in(
     if let Err(wait) = limits.check_attempts(key, from) {
         return rate_limited(next, wait);
     }
-    let begun = async {
+    let new_session = async {
         let access = store.access().access_key(key, from, now).await?;
         store.access().begin_session(&access.key, from, now).await.map(|session| (access.key, session))
     };
-    let told = match begun.await {
+    let sign_in_result = match new_session.await {
         Ok((id, session)) => {
             if let Err(wait) = limits.check_key(key, &id) {
                 return rate_limited(next, wait);
@@ -107,7 +107,7 @@ async fn sign_in(
             "We couldn't sign you in. Check the access key and try again.".to_owned()
         }
     };
-    (StatusCode::FORBIDDEN, form(next, Some(&told))).into_response()
+    (StatusCode::FORBIDDEN, form(next, Some(&sign_in_result))).into_response()
 }
 
 fn rate_limited(next: Option<&str>, wait: RateLimited) -> Response {

@@ -186,8 +186,9 @@ async fn mapping(
     }
     let vendor_products = vendor_products(node, shop, to).await;
     let report = mapped.report.as_ref().and_then(|report| report.as_ref().ok());
-    let said =
-        |product: &str| report.and_then(|report| report.products.iter().find(|said| said.shop_product == product));
+    let readiness_of = |product: &str| {
+        report.and_then(|report| report.products.iter().find(|readiness_of| readiness_of.shop_product == product))
+    };
     let ready = report.is_some_and(Readiness::is_ready);
     html! {
         form.card method="post" action=(shop_path(shop, "/vendor-swap")) {
@@ -221,9 +222,9 @@ async fn mapping(
                                     }
                                 }
                                 td {
-                                    @if let Some(said) = said(product) {
-                                        @if said.ready { span.state.good { "Ready" } } @else { span.state.bad { "Not ready" } }
-                                        @for issue in &said.issues { p.help { (issue.field) ": " (issue.message.text) } }
+                                    @if let Some(readiness_of) = readiness_of(product) {
+                                        @if readiness_of.ready { span.state.good { "Ready" } } @else { span.state.bad { "Not ready" } }
+                                        @for issue in &readiness_of.issues { p.help { (issue.field) ": " (issue.message.text) } }
                                     } @else if report.is_some() { span.mark { "Not moved" } }
                                 }
                             }

@@ -84,8 +84,8 @@ impl OrderHistory<'_> {
             }
         }
         // Memos are between a plugin and itself.
-        let told = self.outcomes.iter().filter(|said| !matches!(said.outcome, Outcome::Remember(_)));
-        entries.extend(told.map(outcome));
+        let visible = self.outcomes.iter().filter(|stored| !matches!(stored.outcome, Outcome::Remember(_)));
+        entries.extend(visible.map(outcome));
         entries.extend(self.jobs.iter().filter_map(end));
         entries
     }

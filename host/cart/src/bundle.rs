@@ -19,24 +19,24 @@ impl PlanCheck<'_> {
         if parts.is_empty() {
             return plan_error("it contains a bundle without children");
         }
-        let out = self.removed_parts.of(bundle, &parts);
-        for part in parts.iter().filter(|part| !out.contains(&part.name)) {
+        let removed = self.removed_parts.of(bundle, &parts);
+        for part in parts.iter().filter(|part| !removed.contains(&part.name)) {
             if let Some(variant) = &part.variant {
                 self.purchasable(variant, part.pieces, true)?;
             }
         }
         let (mut parent, shares) = if bundle.parent.price.source == PriceSource::Components {
-            self.sum_children(&bundle.parent, &parts, &out, quantity)?
+            self.sum_children(&bundle.parent, &parts, &removed, quantity)?
         } else {
-            self.distribute(&bundle.parent, &parts, &out)?
+            self.distribute(&bundle.parent, &parts, &removed)?
         };
-        if !out.is_empty() {
-            remove(&mut parent, parts.iter().filter(|part| out.contains(&part.name)));
+        if !removed.is_empty() {
+            remove(&mut parent, parts.iter().filter(|part| removed.contains(&part.name)));
             parent.key = parent.key_without_parts(self.shop, &parent.without)?;
         }
         let mut lines = vec![parent];
         let key = lines[0].key.clone();
-        for (part, share) in parts.into_iter().zip(shares).filter(|(part, _)| !out.contains(&part.name)) {
+        for (part, share) in parts.into_iter().zip(shares).filter(|(part, _)| !removed.contains(&part.name)) {
             let mut line = self.build_line(Draft {
                 variant: part.variant,
                 text: part.text,
@@ -94,9 +94,9 @@ impl PlanCheck<'_> {
         let next = |part: &Part| if part.child.on_top { dealt.next() } else { within.next() };
         let shares: Vec<i64> = parts.iter().filter_map(next).collect();
         // A share is part of the total, so the difference is a valid price.
-        let gone: i64 =
+        let removed_total: i64 =
             parts.iter().zip(&shares).filter(|(part, _)| out.contains(&part.name)).map(|(_, share)| share).sum();
-        line.price.total = Money { minor: total.minor - gone, ..total.clone() };
+        line.price.total = Money { minor: total.minor - removed_total, ..total.clone() };
         line.price.unit = super::pricing::unit_price(&line.price.total, line.quantity);
         Ok((line, shares.into_iter().map(|minor| Money { minor, ..total.clone() }).collect()))
     }
@@ -123,11 +123,11 @@ impl PlanCheck<'_> {
         out: &BTreeSet<Digest>,
         quantity: u32,
     ) -> Result<(CartLine, Vec<Money>), CartError> {
-        let own =
+        let own_prices =
             parts.iter().map(|part| if out.contains(&part.name) { Ok(Amount::zero()) } else { self.own_price(part) });
-        let own: Vec<Amount> = own.collect::<Result<_, _>>()?;
-        let total = self.total(parent, &own.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount)))?;
-        let shares = self.round_children(parent, &total, &own)?;
+        let own_prices: Vec<Amount> = own_prices.collect::<Result<_, _>>()?;
+        let total = self.total(parent, &own_prices.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount)))?;
+        let shares = self.round_children(parent, &total, &own_prices)?;
         let shares = shares.into_iter().map(|minor| Money { minor, ..total.clone() }).collect();
         // The parent is checked like any line; its price is then replaced by the children's sum.
         let Some(variant) = self.variant(&parent.target)? else {

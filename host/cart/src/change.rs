@@ -101,9 +101,9 @@ impl CartChange {
             match operation {
                 CartOperation::Add { lines } => cart.extend(lines.iter().cloned()),
                 CartOperation::Replace { key, lines } => {
-                    let gone = |line: &CartLine| line.key == *key || line.parent.as_ref() == Some(key);
-                    let place = cart.iter().position(gone).unwrap_or(cart.len());
-                    cart.retain(|line| !gone(line));
+                    let is_removed = |line: &CartLine| line.key == *key || line.parent.as_ref() == Some(key);
+                    let place = cart.iter().position(is_removed).unwrap_or(cart.len());
+                    cart.retain(|line| !is_removed(line));
                     cart.splice(place..place, lines.iter().cloned());
                 }
                 CartOperation::Update { lines } => {

@@ -56,14 +56,14 @@ pub fn match_except_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
     let is_share = |line: &&CartLine| line.price.included_in_parent;
     let shares: HashMap<&str, &SealedPrice> =
         again.iter().filter(is_share).map(|line| (line.key.as_str(), &line.price)).collect();
-    let mut held = to_owned_lines(family);
-    for line in held.iter_mut().filter(|line| line.price.included_in_parent) {
+    let mut unmatched = to_owned_lines(family);
+    for line in unmatched.iter_mut().filter(|line| line.price.included_in_parent) {
         if let Some(share) = shares.get(line.key.as_str()) {
             line.price.unit.clone_from(&share.unit);
             line.price.total.clone_from(&share.total);
         }
     }
-    all_present(&held.iter().collect::<Vec<_>>(), again)
+    all_present(&unmatched.iter().collect::<Vec<_>>(), again)
 }
 
 /// Clones the lines.

@@ -26,25 +26,25 @@ pub fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
         text::check_name(text)
             .map_err(|error| issue(&field(), "name-unusable", format!("this name cannot be used: {error}")))
     };
-    let named = [
+    let names = [
         ("vendor-product", Some(&item.vendor_product)),
         ("id", item.id.as_ref()),
         ("parent", item.parent.as_ref()),
         ("sku", item.sku.as_ref()),
         ("reference", item.reference.as_ref()),
     ];
-    for (field, text) in named {
+    for (field, text) in names {
         text.map_or(Ok(()), |text| name(&|| path(field), text))?;
     }
     for (number, article) in item.articles.iter().enumerate() {
         let at = |field: &str| path(&format!("articles[{number}].{field}"));
-        let named = [
+        let names = [
             ("sku", Some(&article.sku)),
             ("price-sku", article.price_sku.as_ref()),
             ("material-sku", article.material_sku.as_ref()),
             ("quantity", Some(&article.quantity)),
         ];
-        for (field, text) in named {
+        for (field, text) in names {
             text.map_or(Ok(()), |text| name(&|| at(field), text))?;
         }
         for extra in &article.extra {

@@ -98,14 +98,14 @@ pub fn drop_unchanged(operations: Vec<CartOperation>, cart: &CartIndex<'_>) -> V
 }
 
 /// Returns whether each of these lines is among the existing ones, at the same price.
-pub(crate) fn all_present(held: &[&CartLine], lines: &[CartLine]) -> bool {
-    let mut by_key: HashMap<&str, Vec<&CartLine>> = HashMap::with_capacity(held.len());
-    for line in held {
+pub(crate) fn all_present(existing: &[&CartLine], lines: &[CartLine]) -> bool {
+    let mut by_key: HashMap<&str, Vec<&CartLine>> = HashMap::with_capacity(existing.len());
+    for line in existing {
         by_key.entry(&line.key).or_default().push(line);
     }
-    lines
-        .iter()
-        .all(|line| by_key.get(line.key.as_str()).is_some_and(|same| same.iter().any(|held| same_line(held, line))))
+    lines.iter().all(|line| {
+        by_key.get(line.key.as_str()).is_some_and(|same| same.iter().any(|existing| same_line(existing, line)))
+    })
 }
 
 /// Returns whether two lines are the same at the same price. A later expiry and display texts do not count as changes.

@@ -280,9 +280,9 @@ impl CartLine {
     /// Checks the signature, the currency and scale, and the expiry of the seal.
     pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealError> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-        let sealed = self.mac(shop).ok().zip(signature);
+        let mac_and_signature = self.mac(shop).ok().zip(signature);
         // `verify_slice` compares in constant time.
-        if sealed.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
+        if mac_and_signature.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
             return Err(SealError::Forged);
         }
         let Money { currency, scale, .. } = &self.price.total;
@@ -375,10 +375,10 @@ struct SealInput<'a> {
 fn truncation_warning(what: &str, text: &str) -> Message {
     let (what, excerpt) = (text::sanitize(what, 80).text, text::sanitize(text, 80).text);
     let length = text.chars().count();
-    let said = format!(
+    let message = format!(
         "{what} has {length} characters; the cart shows the first {MAX_SHOWN_CHARS} of them, marked with \"…\". The saved configuration \
          holds all of it. It begins: {excerpt}"
     );
     let parameters = vec![("what".to_owned(), what), ("length".to_owned(), length.to_string())];
-    Message { key: "text-cut".to_owned(), parameters, text: said }
+    Message { key: "text-cut".to_owned(), parameters, text: message }
 }

@@ -162,7 +162,7 @@ pub(crate) fn round_together(total: &Money, amounts: &[Amount]) -> Result<Vec<i6
     let unit = BigInt::from(10u8).pow(scale - u32::from(total.scale));
     let mut rounded = Vec::with_capacity(amounts.len());
     let mut fractions = Vec::with_capacity(amounts.len());
-    let mut left = i128::from(total.minor);
+    let mut remainder = i128::from(total.minor);
     for (index, amount) in amounts.iter().enumerate() {
         let digits = amount.digits_at(scale);
         let (mut whole, mut fraction) = (&digits / &unit, &digits % &unit);
@@ -170,12 +170,12 @@ pub(crate) fn round_together(total: &Money, amounts: &[Amount]) -> Result<Vec<i6
             (whole, fraction) = (whole - 1, fraction + &unit);
         }
         let whole = i64::try_from(whole).map_err(|_| MoneyError::TooLarge)?;
-        left -= i128::from(whole);
+        remainder -= i128::from(whole);
         rounded.push(whole);
         fractions.push((fraction, index));
     }
     fractions.sort_by(|(a, i), (b, j)| b.cmp(a).then(i.cmp(j)));
-    for (_, index) in fractions.iter().take(usize::try_from(left).unwrap_or(0)) {
+    for (_, index) in fractions.iter().take(usize::try_from(remainder).unwrap_or(0)) {
         rounded[*index] = rounded[*index].checked_add(1).ok_or(MoneyError::TooLarge)?;
     }
     Ok(rounded)
@@ -204,9 +204,9 @@ pub(crate) fn allot(minor: i64, weights: &[Amount]) -> Vec<i64> {
         shares.push(u64::try_from(&product / &total).unwrap_or(amount));
         fractions.push((product % &total, index));
     }
-    let left = amount - shares.iter().sum::<u64>();
+    let remainder = amount - shares.iter().sum::<u64>();
     fractions.sort_by(|(a, i), (b, j)| b.cmp(a).then(i.cmp(j)));
-    for (_, index) in fractions.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
+    for (_, index) in fractions.iter().take(usize::try_from(remainder).unwrap_or(usize::MAX)) {
         shares[*index] += 1;
     }
     let signed =
@@ -244,8 +244,8 @@ mod tests {
             if total > 0 {
                 for (share, weight) in shares.iter().zip(&given) {
                     let fair = i128::from(minor) * i128::from(*weight);
-                    let off = (i128::from(*share) * total - fair).abs();
-                    prop_assert!(off < total, "{share} of {minor} for {weight} of {total}");
+                    let deviation = (i128::from(*share) * total - fair).abs();
+                    prop_assert!(deviation < total, "{share} of {minor} for {weight} of {total}");
                 }
             }
         }
@@ -265,10 +265,10 @@ mod tests {
             let exact = Amount::of(&unit).unwrap().times(&rate).for_pieces(pieces);
             if let Ok(total) = exact.round("EUR", scale, rounding) {
                 let minus = Amount { digits: -BigInt::from(total.minor), scale: scale.into() };
-                let off = exact.plus(&minus);
-                let half = Amount { digits: 5.into(), scale: u32::from(scale) + 1 };
-                let widest = off.scale.max(half.scale);
-                prop_assert!(off.digits_at(widest).magnitude() <= half.digits_at(widest).magnitude(), "{exact:?} as {total:?}");
+                let difference = exact.plus(&minus);
+                let half_unit = Amount { digits: 5.into(), scale: u32::from(scale) + 1 };
+                let widest = difference.scale.max(half_unit.scale);
+                prop_assert!(difference.digits_at(widest).magnitude() <= half_unit.digits_at(widest).magnitude(), "{exact:?} as {total:?}");
             }
         }
     }
@@ -321,10 +321,11 @@ mod tests {
 
     #[test]
     fn an_amount_as_it_is_written_keeps_all_its_decimals() {
-        let kept = |text: &str| unrounded(decimal(text).unwrap(), "EUR", 2).map(|money| (money.minor, money.scale));
-        assert_eq!(kept("24.5"), Ok((2450, 2)));
-        assert_eq!(kept("0.00400"), Ok((4, 3)));
-        assert_eq!(kept("0.0000000001"), Err(MoneyError::Scale(10)));
+        let minor_and_scale =
+            |text: &str| unrounded(decimal(text).unwrap(), "EUR", 2).map(|money| (money.minor, money.scale));
+        assert_eq!(minor_and_scale("24.5"), Ok((2450, 2)));
+        assert_eq!(minor_and_scale("0.00400"), Ok((4, 3)));
+        assert_eq!(minor_and_scale("0.0000000001"), Err(MoneyError::Scale(10)));
     }
 
     #[test]

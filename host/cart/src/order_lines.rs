@@ -100,15 +100,15 @@ pub fn order_lines(
             return Err(OrderError::Currency { line: (*id).to_owned(), found, expected });
         }
     }
-    let mut made: Vec<Option<OrderLine>> = lines.iter().map(|_| None).collect();
+    let mut by_position: Vec<Option<OrderLine>> = lines.iter().map(|_| None).collect();
     for (parent, children) in families(lines, &keys)? {
         let family: Vec<usize> = std::iter::once(parent).chain(children).collect();
-        let held = family.iter().any(|at| !lines[*at].released || is_on_hold(&lines[*at]));
+        let on_hold = family.iter().any(|at| !lines[*at].released || is_on_hold(&lines[*at]));
         for (at, quantity) in family.iter().zip(pieces(lines, &family)?) {
-            made[*at] = Some(order_line(&reference, &lines[*at], quantity, !held));
+            by_position[*at] = Some(order_line(&reference, &lines[*at], quantity, !on_hold));
         }
     }
-    Ok(made.into_iter().flatten().collect())
+    Ok(by_position.into_iter().flatten().collect())
 }
 
 fn order_line(

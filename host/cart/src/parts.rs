@@ -66,9 +66,10 @@ impl RemovedParts {
     /// costs more, which the shopper sees.
     pub(crate) fn of(&self, bundle: &Bundle, parts: &[Part]) -> BTreeSet<Digest> {
         let Some(removed_parts) = self.0.get(&bundle.parent.item) else { return BTreeSet::new() };
-        let goes = |part: &&Part| part.child.removal == ChildRemoval::Repriced && removed_parts.contains(&part.name);
-        let out: BTreeSet<Digest> = parts.iter().filter(goes).map(|part| part.name).collect();
-        if out.len() == parts.len() { BTreeSet::new() } else { out }
+        let is_removed =
+            |part: &&Part| part.child.removal == ChildRemoval::Repriced && removed_parts.contains(&part.name);
+        let removed_names: BTreeSet<Digest> = parts.iter().filter(is_removed).map(|part| part.name).collect();
+        if removed_names.len() == parts.len() { BTreeSet::new() } else { removed_names }
     }
 }
 
@@ -93,9 +94,11 @@ pub(crate) fn remove<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p 
         texts.push(format!("The shopper removed {what} from the bundle; its saved configuration still contains it."));
     }
     parent.without = without.into_iter().collect();
-    let goes = |names: &HashSet<ArticleName>, sku: &str| ArticleName::of(sku).iter().any(|name| names.contains(name));
+    let is_removed_sku =
+        |names: &HashSet<ArticleName>, sku: &str| ArticleName::of(sku).iter().any(|name| names.contains(name));
     parent.bill_of_materials.retain(|article| {
-        !article.price_sku.as_deref().is_some_and(|sku| goes(&by_price, sku)) && !goes(&by_sku, &article.sku)
+        !article.price_sku.as_deref().is_some_and(|sku| is_removed_sku(&by_price, sku))
+            && !is_removed_sku(&by_sku, &article.sku)
     });
     let reason = Message { key: "parts-taken-out".to_owned(), parameters, text: texts.join(" ") };
     parent.unconfirmed = Some(UnverifiedLine { reason, hold: true });

@@ -40,25 +40,26 @@ impl Placement {
         let roots = roots(items);
         let mut replaces: Vec<Option<&CartLine>> = vec![None; roots.len()];
         // If two roots could be the edited one, the first is chosen.
-        let own = roots.iter().position(|root| is_root_of(edited, items, *root));
-        let mut seen = own.is_some();
-        if let Some(own) = own {
-            replaces[own] = Some(edited);
+        let edited_root = roots.iter().position(|root| is_root_of(edited, items, *root));
+        let mut is_placed = edited_root.is_some();
+        if let Some(edited_root) = edited_root {
+            replaces[edited_root] = Some(edited);
         }
         for (place, root) in replaces.iter_mut().zip(&roots).filter(|(place, _)| place.is_none()) {
             *place = siblings.take(items, *root);
         }
-        if !seen && let Some(free) = replaces.iter_mut().find(|place| place.is_none()) {
+        if !is_placed && let Some(free) = replaces.iter_mut().find(|place| place.is_none()) {
             *free = Some(edited);
-            seen = true;
+            is_placed = true;
         }
-        let asked = |place: &Option<&CartLine>| match place {
+        let quantity_of = |place: &Option<&CartLine>| match place {
             Some(line) if line.key != edited.key => line.requested_quantity,
             _ => quantity,
         };
-        let wanted = roots.iter().zip(&replaces).map(|(item, place)| Wanted { item: *item, quantity: asked(place) });
+        let wanted =
+            roots.iter().zip(&replaces).map(|(item, place)| Wanted { item: *item, quantity: quantity_of(place) });
         let mut removed: Vec<String> = siblings.remaining().map(|line| line.key.clone()).collect();
-        if !seen {
+        if !is_placed {
             removed.push(edited.key.clone());
         }
         Self {
@@ -136,21 +137,21 @@ struct Siblings<'l> {
 impl<'l> Siblings<'l> {
     fn of(edited: &CartLine, lines: &'l [CartLine]) -> Self {
         let lines = siblings(edited, lines);
-        let mut found =
+        let mut index =
             Self { lines: Vec::new(), by_id: HashMap::new(), by_item: HashMap::new(), without_id: HashMap::new() };
         for (at, line) in lines.into_iter().enumerate() {
-            found.lines.push(Some(line));
-            found.by_item.insert(line.item, at);
+            index.lines.push(Some(line));
+            index.by_item.insert(line.item, at);
             match &line.item_id {
-                Some(id) => found.by_id.entry(id).or_default().push(at),
+                Some(id) => index.by_id.entry(id).or_default().push(at),
                 None => {
-                    found.without_id.insert(line.item, at);
+                    index.without_id.insert(line.item, at);
                 }
             }
         }
         // Entries are taken from the end, so the first line is taken first.
-        found.by_id.values_mut().for_each(|places| places.reverse());
-        found
+        index.by_id.values_mut().for_each(|places| places.reverse());
+        index
     }
 
     /// Takes the line that a root replaces, see [`is_root_of`].

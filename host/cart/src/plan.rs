@@ -55,10 +55,10 @@ pub struct PlanCheck<'a> {
 
 /// Returns the catalog queries that a plan needs.
 pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
-    let mut found: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
+    let mut by_key: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
     let mut add = |target: &Target| {
         if let Target::Sku(query) = target {
-            found.entry(key_of(query)).or_insert_with(|| query.clone());
+            by_key.entry(key_of(query)).or_insert_with(|| query.clone());
         }
     };
     for piece in pieces {
@@ -71,7 +71,7 @@ pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
             Piece::Other(_) => {}
         }
     }
-    found.into_values().collect()
+    by_key.into_values().collect()
 }
 
 pub fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
@@ -126,9 +126,9 @@ impl PlanCheck<'_> {
 
     /// Returns the lines of a checked plan whose quantity is below the minimum for a line of its own.
     pub fn below_minimum(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<BelowMinimum, CartError> {
-        let mut found = BelowMinimum::default();
+        let mut below_minimum = BelowMinimum::default();
         if self.quote {
-            return Ok(found);
+            return Ok(below_minimum);
         }
         for (piece, line) in pieces.iter().zip(families.iter().filter_map(|family| family.first())) {
             let target = match piece {
@@ -139,19 +139,19 @@ impl PlanCheck<'_> {
             if let Some(variant) = self.variant(target)?
                 && let Err(error) = check_minimum(&variant, line.quantity)
             {
-                found.0.insert(line.key.clone(), error);
+                below_minimum.0.insert(line.key.clone(), error);
             }
         }
-        Ok(found)
+        Ok(below_minimum)
     }
 
     pub(crate) fn variant(&self, target: &Target) -> Result<Option<VariantInfo>, CartError> {
-        let one = |found: &[VariantInfo], error: CartError| match found {
+        let exactly_one = |variants: &[VariantInfo], error: CartError| match variants {
             [variant] => Ok(Some(variant.clone())),
             _ => Err(error),
         };
         match target {
-            Target::LinkedProduct => one(
+            Target::LinkedProduct => exactly_one(
                 self.linked_variants,
                 CartError::Product { product: self.linked_product.to_owned(), found: self.linked_variants.len() },
             ),
@@ -162,13 +162,13 @@ impl PlanCheck<'_> {
                 )),
             },
             Target::Sku(query) => {
-                let found = self.by_query.get(&key_of(query)).map_or(&[][..], Vec::as_slice);
+                let variants = self.by_query.get(&key_of(query)).map_or(&[][..], Vec::as_slice);
                 let error = CartError::Sku {
                     sku: query.sku.clone(),
                     product: query.within_product.clone(),
-                    found: found.len(),
+                    found: variants.len(),
                 };
-                one(found, error)
+                exactly_one(variants, error)
             }
             Target::Text(_) => Ok(None),
         }

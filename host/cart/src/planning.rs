@@ -32,12 +32,14 @@ pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) 
 /// # Errors
 /// Returns an error if the expiry is out of the calendar's range.
 pub fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> Result<String, CartError> {
-    let ours = priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
-    let ours =
-        ours.and_then(|ours| ours.round(Unit::Second)).map_err(|error| CartError::Unserializable(error.to_string()))?;
-    let theirs =
+    let unrounded_expiry =
+        priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
+    let unrounded_expiry = unrounded_expiry
+        .and_then(|unrounded_expiry| unrounded_expiry.round(Unit::Second))
+        .map_err(|error| CartError::Unserializable(error.to_string()))?;
+    let vendor_expiry =
         prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
-    Ok(theirs.map_or(ours, |theirs| theirs.min(ours)).to_string())
+    Ok(vendor_expiry.map_or(unrounded_expiry, |vendor_expiry| vendor_expiry.min(unrounded_expiry)).to_string())
 }
 
 #[cfg(test)]
@@ -48,14 +50,14 @@ mod tests {
 
     #[test]
     fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
-        let asked: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        assert_eq!(expiry(Some(asked), 3600, &[]).unwrap(), "2026-01-01T13:00:00Z");
+        let requested_at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        assert_eq!(expiry(Some(requested_at), 3600, &[]).unwrap(), "2026-01-01T13:00:00Z");
         let price = |until: &str| {
             let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
             let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
             Some(Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) })
         };
-        let until = |until: &str| expiry(Some(asked), 3600, &[None, price(until)]).unwrap();
+        let until = |until: &str| expiry(Some(requested_at), 3600, &[None, price(until)]).unwrap();
         assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");
         assert_eq!(until("2026-01-02T12:30:00Z"), "2026-01-01T13:00:00Z");
         let now = expiry(None, 3600, &[]).unwrap().parse::<Timestamp>().unwrap();

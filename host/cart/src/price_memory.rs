@@ -38,13 +38,13 @@ impl VendorPrices {
 
     /// Returns when the entry expires.
     fn expires_at(&self) -> Timestamp {
-        let ours = self.requested_at.checked_add(MAX_AGE).unwrap_or(self.requested_at);
+        let default_expiry = self.requested_at.checked_add(MAX_AGE).unwrap_or(self.requested_at);
         let dated = |price: &Price| price.valid_until.as_ref().map(|until| until.parse::<Timestamp>());
         // All prices must state an expiry. An unreadable expiry counts as expired.
         let each = self.prices.iter().flatten().map(|price| match dated(price) {
             Some(Ok(until)) => until,
             Some(Err(_)) => self.requested_at,
-            None => ours,
+            None => default_expiry,
         });
         each.min().unwrap_or(self.requested_at)
     }
@@ -100,8 +100,8 @@ impl PriceCache {
                 }
             }
         };
-        let answered = answer.wait_for(Option::is_some).await.ok().and_then(|quote| quote.clone());
-        match answered {
+        let result = answer.wait_for(Option::is_some).await.ok().and_then(|quote| quote.clone());
+        match result {
             Some(quote) => Lookup::Hit(quote),
             None => Lookup::Miss(PriceRequest { memory: self, key, waiting: None }),
         }
@@ -160,11 +160,11 @@ impl Entries {
             return;
         }
         self.by_key.retain(|_, entry| !matches!(entry, Entry::Hit(quote) if quote.expires_at() <= now));
-        let mut asked: Vec<Timestamp> = self.by_key.values().filter_map(Entry::requested_at).collect();
-        asked.sort_unstable();
-        let middle = asked.get(asked.len() / 2).copied();
-        let left: usize = self.by_key.values().map(Entry::prices).sum();
-        if left + more > MAX_PRICES / 2 {
+        let mut request_times: Vec<Timestamp> = self.by_key.values().filter_map(Entry::requested_at).collect();
+        request_times.sort_unstable();
+        let middle = request_times.get(request_times.len() / 2).copied();
+        let remaining: usize = self.by_key.values().map(Entry::prices).sum();
+        if remaining + more > MAX_PRICES / 2 {
             self.by_key.retain(|_, entry| entry.requested_at().is_none_or(|requested_at| Some(requested_at) > middle));
         }
         self.prices = self.by_key.values().map(Entry::prices).sum();

@@ -172,9 +172,9 @@ impl Pricing<'_> {
         let mut sum = None;
         for article in below.iter().filter_map(|index| self.items.get(*index)).flat_map(|item| &item.articles) {
             let Some(sku) = &article.price_sku else { continue };
-            let found = self.components.get(&(sku.as_str(), ignore_case)).map_or(&[][..], Vec::as_slice);
-            let [variant] = found else {
-                return Err(CartError::Sku { sku: sku.clone(), product: None, found: found.len() });
+            let variants = self.components.get(&(sku.as_str(), ignore_case)).map_or(&[][..], Vec::as_slice);
+            let [variant] = variants else {
+                return Err(CartError::Sku { sku: sku.clone(), product: None, found: variants.len() });
             };
             let quantity = money::decimal(&article.quantity).map_err(self.price_failure(sku))?;
             let cost = self.platform(variant)?.times(&quantity.into());

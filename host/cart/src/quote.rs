@@ -36,9 +36,9 @@ pub struct QuoteOffer {
 /// The same as those of `Cartwright::check_quote_lines`.
 pub fn check_quote_lines(shop: &Shop, lines: &[CartLine]) -> Result<(), CartError> {
     let cart = CartIndex::new(lines)?;
-    let mut seen = BTreeSet::new();
+    let mut keys = BTreeSet::new();
     for line in lines {
-        if !seen.insert(&line.key) {
+        if !keys.insert(&line.key) {
             return Err(CartError::DuplicateLine(line.key.clone()));
         }
         match &line.parent {
@@ -70,9 +70,10 @@ pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Resul
         let unit = offer.prices.get(&line.key);
         let unit =
             unit.ok_or_else(|| price_error(&line.title, format!("the offer has no price for the line {}", line.key)))?;
-        let mut made = quote_family(shop, to_owned_lines(&cart.with_children(line)), unit, &offer.quote, &until)?;
-        made.iter_mut().try_for_each(|line| line.seal(shop))?;
-        offered.extend(made);
+        let mut quoted_family =
+            quote_family(shop, to_owned_lines(&cart.with_children(line)), unit, &offer.quote, &until)?;
+        quoted_family.iter_mut().try_for_each(|line| line.seal(shop))?;
+        offered.extend(quoted_family);
     }
     Ok(offered)
 }
@@ -101,10 +102,10 @@ fn quote_family(
 ) -> Result<Vec<CartLine>, CartError> {
     let Some((parent, children)) = family.split_first_mut() else { return Ok(family) };
     let expected = money_words(&shop.currency, shop.scale);
-    let asked = money_words(&parent.price.total.currency, parent.price.total.scale);
+    let line_money = money_words(&parent.price.total.currency, parent.price.total.scale);
     let offered = money_words(&unit.currency, unit.scale);
-    if asked != expected {
-        return Err(CartError::AskedMoney { title: parent.title.clone(), asked, expected });
+    if line_money != expected {
+        return Err(CartError::AskedMoney { title: parent.title.clone(), asked: line_money, expected });
     }
     if offered != expected {
         return Err(CartError::OfferMoney { title: parent.title.clone(), offered, expected });

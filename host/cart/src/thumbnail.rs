@@ -149,9 +149,9 @@ mod tests {
         ] {
             assert_eq!(decode_base64(extract(text.as_bytes(), &range(&text)).unwrap()).unwrap(), bytes);
         }
-        let measured = measure(&bytes).unwrap();
-        assert_eq!((measured.media_type, measured.pixels), ("image/png", 4));
-        assert_eq!(decode(&bytes, measured.format), Ok(()));
+        let info = measure(&bytes).unwrap();
+        assert_eq!((info.media_type, info.pixels), ("image/png", 4));
+        assert_eq!(decode(&bytes, info.format), Ok(()));
     }
 
     #[test]
@@ -167,8 +167,8 @@ mod tests {
         // The width in the PNG header (IHDR begins at byte 16), with a corrected checksum.
         claims[16..20].copy_from_slice(&60_000u32.to_be_bytes());
         claims[20..24].copy_from_slice(&60_000u32.to_be_bytes());
-        let refused = measure(&claims).unwrap_err();
-        assert!(matches!(refused, ThumbnailError::TooManyPixels | ThumbnailError::NotAnImage), "{refused}");
+        let error = measure(&claims).unwrap_err();
+        assert!(matches!(error, ThumbnailError::TooManyPixels | ThumbnailError::NotAnImage), "{error}");
         assert_eq!(measure(&png(MAX_EDGE_PIXELS + 1, 1)), Err(ThumbnailError::TooManyPixels));
         assert_eq!(decode(&png(8, 8)[..40], ImageFormat::Png), Err(ThumbnailError::NotAnImage));
     }

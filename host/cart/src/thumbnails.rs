@@ -30,7 +30,7 @@ pub struct CheckedThumbnails {
 /// Checks thumbnails one after the other, equal ones once, within the budgets of a request.
 pub fn check(found: Vec<(u32, ThumbnailSource)>) -> CheckedThumbnails {
     let mut checked = CheckedThumbnails::default();
-    let mut known: HashMap<Digest, Result<(), String>> = HashMap::new();
+    let mut results: HashMap<Digest, Result<(), String>> = HashMap::new();
     let (mut pixels, mut total) = (0, 0);
     for (index, picture) in found {
         let bytes = match picture {
@@ -47,9 +47,9 @@ pub fn check(found: Vec<(u32, ThumbnailSource)>) -> CheckedThumbnails {
                 continue;
             }
         };
-        let usable = known.entry(digest).or_insert_with(|| {
-            let measured = thumbnail::measure(&bytes).map_err(|error| error.to_string())?;
-            if pixels + measured.pixels > MAX_PIXELS_PER_REQUEST {
+        let usable = results.entry(digest).or_insert_with(|| {
+            let info = thumbnail::measure(&bytes).map_err(|error| error.to_string())?;
+            if pixels + info.pixels > MAX_PIXELS_PER_REQUEST {
                 return Err(format!(
                     "all thumbnails of a request together may have {MAX_PIXELS_PER_REQUEST} pixels (MAX_PIXELS_PER_REQUEST)"
                 ));
@@ -60,10 +60,10 @@ pub fn check(found: Vec<(u32, ThumbnailSource)>) -> CheckedThumbnails {
                      (MAX_PICTURE_BYTES_PER_REQUEST)"
                 ));
             }
-            pixels += measured.pixels;
+            pixels += info.pixels;
             total += bytes.len();
-            thumbnail::decode(&bytes, measured.format).map_err(|error: ThumbnailError| error.to_string())?;
-            checked.pictures.push(StoredThumbnail { digest, bytes: bytes.clone(), media_type: measured.media_type });
+            thumbnail::decode(&bytes, info.format).map_err(|error: ThumbnailError| error.to_string())?;
+            checked.pictures.push(StoredThumbnail { digest, bytes: bytes.clone(), media_type: info.media_type });
             Ok(())
         });
         match usable {

@@ -129,16 +129,16 @@ async fn gathered(mut shoppers: JoinSet<(Vec<Duration>, usize)>, began: Instant)
     course
 }
 
-async fn closed(asked: &Arc<Asked>, shoppers: usize, lasts: Duration) -> Course {
+async fn closed(target: &Arc<Asked>, shoppers: usize, lasts: Duration) -> Course {
     let began = Instant::now();
     let mut all = JoinSet::new();
     for _ in 0..shoppers {
-        let asked = asked.clone();
+        let target = target.clone();
         all.spawn(async move {
-            let (mut sender, mut times, mut failed) = (asked.connect().await, Vec::new(), 0);
+            let (mut sender, mut times, mut failed) = (target.connect().await, Vec::new(), 0);
             while began.elapsed() < lasts {
                 let sent = Instant::now();
-                failed += usize::from(!asked.ask(&mut sender).await);
+                failed += usize::from(!target.ask(&mut sender).await);
                 times.push(sent.elapsed());
             }
             (times, failed)
@@ -147,16 +147,16 @@ async fn closed(asked: &Arc<Asked>, shoppers: usize, lasts: Duration) -> Course 
     gathered(all, began).await
 }
 
-async fn open(asked: &Arc<Asked>, rate: f64) -> Course {
+async fn open(target: &Arc<Asked>, rate: f64) -> Course {
     let next = Arc::new(AtomicU32::new(0));
     let mut senders = Vec::new();
     for _ in 0..CONNECTIONS {
-        senders.push(asked.connect().await);
+        senders.push(target.connect().await);
     }
     let began = Instant::now();
     let mut all = JoinSet::new();
     for mut sender in senders {
-        let (asked, next) = (asked.clone(), next.clone());
+        let (target, next) = (target.clone(), next.clone());
         all.spawn(async move {
             let (mut times, mut failed) = (Vec::new(), 0);
             loop {
@@ -165,7 +165,7 @@ async fn open(asked: &Arc<Asked>, rate: f64) -> Course {
                     return (times, failed);
                 }
                 tokio::time::sleep_until((began + due).into()).await;
-                failed += usize::from(!asked.ask(&mut sender).await);
+                failed += usize::from(!target.ask(&mut sender).await);
                 times.push(began.elapsed() - due);
             }
         });
@@ -174,17 +174,17 @@ async fn open(asked: &Arc<Asked>, rate: f64) -> Course {
 }
 
 /// Starts the baseline server and returns its address.
-async fn floor(shop: &Shop, told: Value) -> String {
+async fn floor(shop: &Shop, response: Value) -> String {
     let store = Store::open(&shop.server.folder.database(), Keyring::new([7; 32])).await.expect("the database");
     let id: ShopId = shop.id.parse().expect("an id");
-    let picture = told["operations"][0]["lines"][0]["thumbnail"].as_str().expect("a picture");
+    let picture = response["operations"][0]["lines"][0]["thumbnail"].as_str().expect("a picture");
     let picture = picture.parse().expect("a digest");
     let picture = store.get(&id, &picture).await.expect("the database").expect("a picture");
     let answer = move |headers: HeaderMap, body: Bytes| async move {
         let key = headers[AUTHORIZATION].to_str().expect("a key").trim_start_matches("Bearer ").to_owned();
         store.access().access_key(&key, None, SystemTime::now()).await.expect("a key");
-        let asked: Value = serde_json::from_slice(&body).expect("JSON");
-        let configuration = asked["configuration"].as_str().expect("a configuration");
+        let request: Value = serde_json::from_slice(&body).expect("JSON");
+        let configuration = request["configuration"].as_str().expect("a configuration");
         let digest = Digest::of(configuration.as_bytes());
         let pictures = [StoredThumbnail { digest: Digest::of(&picture), bytes: picture, media_type: "image/jpeg" }];
         let bytes = configuration.as_bytes();
@@ -194,7 +194,7 @@ async fn floor(shop: &Shop, told: Value) -> String {
         let sku =
             SkuQuery { sku: "SHIRT-R-L".to_owned(), within_product: Some("shirt".to_owned()), ignore_case: false };
         store.resolve(&id, "EUR", &[sku]).await.expect("a variant");
-        Json(told)
+        Json(response)
     };
     let router = Router::new().route("/v1/shops/{shop}/cart/add", post(answer));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -204,7 +204,7 @@ async fn floor(shop: &Shop, told: Value) -> String {
 }
 
 /// Runs a closed loop with a version switch each second, and returns its result with the number of switches.
-async fn swapped(shop: &Arc<Shop>, asked: &Arc<Asked>, components: [Value; 2]) -> (Course, usize) {
+async fn swapped(shop: &Arc<Shop>, target: &Arc<Asked>, components: [Value; 2]) -> (Course, usize) {
     let swaps = Arc::new(AtomicUsize::new(0));
     let (shop, count) = (shop.clone(), swaps.clone());
     let swapping = tokio::spawn(async move {
@@ -214,7 +214,7 @@ async fn swapped(shop: &Arc<Shop>, asked: &Arc<Asked>, components: [Value; 2]) -
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let course = closed(asked, 8, SWAPPED).await;
+    let course = closed(target, 8, SWAPPED).await;
     assert!(!swapping.is_finished(), "a swap was refused");
     swapping.abort();
     let swaps = swaps.load(Ordering::Relaxed);
@@ -236,8 +236,8 @@ async fn main() {
     let headers = [("content-type", "application/wasm")];
     let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
     let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
-    let told = shop.backend.post(&shop.at("/cart/add"), &add).await.ok();
-    let floor = Asked::new(&shop, &floor(&shop, told).await, &add);
+    let response = shop.backend.post(&shop.at("/cart/add"), &add).await.ok();
+    let floor = Asked::new(&shop, &floor(&shop, response).await, &add);
     let add = Asked::new(&shop, shop.server.node.address(), &add);
     for warm in [&add, &floor] {
         closed(warm, 8, Duration::from_secs(1)).await;

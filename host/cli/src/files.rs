@@ -41,20 +41,20 @@ pub(crate) fn parse_strict<T: DeserializeOwned + Serialize>(text: &str) -> anyho
 }
 
 /// Collects the paths of the members of `given` that parsing did not read into `taken`.
-fn unknown_members(given: &Value, taken: &Value, path: &str, unknown: &mut Vec<String>) {
-    match (given, taken) {
-        (Value::Object(given), Value::Object(taken)) => {
-            for (name, given) in given {
+fn unknown_members(input: &Value, parsed: &Value, path: &str, unknown: &mut Vec<String>) {
+    match (input, parsed) {
+        (Value::Object(input), Value::Object(parsed)) => {
+            for (name, input) in input {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                match taken.get(name) {
-                    Some(taken) => unknown_members(given, taken, &path, unknown),
+                match parsed.get(name) {
+                    Some(parsed) => unknown_members(input, parsed, &path, unknown),
                     None => unknown.push(path),
                 }
             }
         }
-        (Value::Array(given), Value::Array(taken)) => {
-            for (at, (given, taken)) in given.iter().zip(taken).enumerate() {
-                unknown_members(given, taken, &format!("{path}[{at}]"), unknown);
+        (Value::Array(input), Value::Array(parsed)) => {
+            for (at, (input, parsed)) in input.iter().zip(parsed).enumerate() {
+                unknown_members(input, parsed, &format!("{path}[{at}]"), unknown);
             }
         }
         _ => {}

@@ -200,17 +200,17 @@ async fn strategy(
     arguments: &Arguments,
     link: &mut ProductLink,
 ) -> Result<Option<StrategyChoice>, Failure> {
-    let Some(wanted) = arguments.strategy.as_deref() else { return Ok(None) };
-    if !wanted.ends_with(".wasm") {
+    let Some(choice) = arguments.strategy.as_deref() else { return Ok(None) };
+    if !choice.ends_with(".wasm") {
         if arguments.strategy_settings.is_some() {
             let text = "--strategy-settings is for a separate strategy component; the vendor's own settings belong in --settings";
             return Err(anyhow::anyhow!(text).into());
         }
-        return Ok(Some(StrategyChoice { account: None, name: Some(wanted.to_owned()) }));
+        return Ok(Some(StrategyChoice { account: None, name: Some(choice.to_owned()) }));
     }
-    let plugin = source::install(host, wanted).await?;
+    let plugin = source::install(host, choice).await?;
     if plugin.id() == vendor.id() {
-        return Err(anyhow::anyhow!("{wanted} is the vendor's own plugin; choose one of its strategies").into());
+        return Err(anyhow::anyhow!("{choice} is the vendor's own plugin; choose one of its strategies").into());
     }
     let account: AccountId = plugin.id().as_str().parse().context("the strategy's id")?;
     let mut settings: Map<String, Value> = match &arguments.strategy_settings {

@@ -19,8 +19,8 @@ pub trait Clock: Send + Sync {
 
     /// Waits until a point in time. The default implementation rounds up to whole seconds.
     async fn sleep_until(&self, at: SystemTime) {
-        let left = at.duration_since(self.now()).unwrap_or_default();
-        self.sleep(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
+        let remaining = at.duration_since(self.now()).unwrap_or_default();
+        self.sleep(u32::try_from(remaining.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
     }
 }
 

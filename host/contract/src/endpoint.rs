@@ -173,8 +173,11 @@ mod tests {
         for version in
             ["1.02.0", "01.2.0", "1.2", "1.2.3.4", "1.2.3-01", "1.2.3-", "v1.2.3", "1.2.x", "", " 1.2.3", "+1.2.3"]
         {
-            let refused = check_identity(&identity(version), &[]).unwrap_err();
-            assert!(refused.contains("1.2.3") && refused.contains("semantic versioning"), "{version}: {refused}");
+            let fault_text = check_identity(&identity(version), &[]).unwrap_err();
+            assert!(
+                fault_text.contains("1.2.3") && fault_text.contains("semantic versioning"),
+                "{version}: {fault_text}"
+            );
         }
     }
 
@@ -191,8 +194,8 @@ mod tests {
             (endpoint(|endpoint, _| endpoint.name = "Done".to_owned()), "not a valid name"),
         ];
         for (endpoint, fault) in cases {
-            let refused = check_endpoints(&[endpoint], &form()).unwrap_err();
-            assert!(refused.contains(fault), "{refused}");
+            let fault_text = check_endpoints(&[endpoint], &form()).unwrap_err();
+            assert!(fault_text.contains(fault), "{fault_text}");
         }
         let twice = [endpoint(|_, _| ()), endpoint(|_, _| ())];
         assert!(check_endpoints(&twice, &form()).unwrap_err().contains("duplicate"));

@@ -48,14 +48,14 @@ mod tests {
             state: PriceState::Unverified("no reason".to_owned()),
             valid_until: None,
         };
-        let spelled = json!({
+        let expected = json!({
             "amount": { "minor": 1250, "scale": 2, "currency": "EUR" },
             "basis": "unit",
             "tax": "as-shop",
             "state": { "unverified": "no reason" },
             "valid_until": null,
         });
-        assert_eq!(serde_json::to_value(&price).unwrap(), spelled);
-        assert_eq!(serde_json::from_value::<Price>(spelled).unwrap(), price);
+        assert_eq!(serde_json::to_value(&price).unwrap(), expected);
+        assert_eq!(serde_json::from_value::<Price>(expected).unwrap(), price);
     }
 }

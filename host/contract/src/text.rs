@@ -225,10 +225,10 @@ mod tests {
     #[test]
     fn a_message_is_bounded_as_a_whole() {
         let parameters = vec![("n".repeat(9000), "v\0".to_owned()); 100];
-        let kept = message(Message { key: "k\n".into(), parameters, text: "t".repeat(9000) });
-        assert_eq!((kept.key.as_str(), kept.parameters.len()), ("k", MAX_MESSAGE_PARAMETERS));
-        assert_eq!(kept.parameters[0].1, "v");
-        assert_eq!(kept.text.chars().count(), MAX_MESSAGE_CHARS);
+        let sanitized = message(Message { key: "k\n".into(), parameters, text: "t".repeat(9000) });
+        assert_eq!((sanitized.key.as_str(), sanitized.parameters.len()), ("k", MAX_MESSAGE_PARAMETERS));
+        assert_eq!(sanitized.parameters[0].1, "v");
+        assert_eq!(sanitized.text.chars().count(), MAX_MESSAGE_CHARS);
     }
 
     #[test]

@@ -308,9 +308,9 @@ fn whole_lines(pieces: &[LogLine]) -> Vec<(&str, Cow<'_, str>)> {
         match run {
             [line] if line.level != OUTPUT_LEVEL => lines.push((&*line.level, Cow::Borrowed(line.text.as_str()))),
             pieces => {
-                let written: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
-                let written = written.lines().filter(|line| !line.trim().is_empty());
-                lines.extend(written.map(|line| (OUTPUT_LEVEL, Cow::Owned(line.to_owned()))));
+                let output: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
+                let output = output.lines().filter(|line| !line.trim().is_empty());
+                lines.extend(output.map(|line| (OUTPUT_LEVEL, Cow::Owned(line.to_owned()))));
             }
         }
     }

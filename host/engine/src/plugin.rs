@@ -314,8 +314,8 @@ impl std::fmt::Debug for PluginVersion {
 
 /// Returns the worlds whose exports are complete, or an error with what is missing for the nearest one.
 fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World>, InstallError> {
-    let fits = |world: &World| world.exports().iter().all(|name| exported.contains(*name));
-    let worlds: Vec<World> = World::ALL.into_iter().filter(fits).collect();
+    let is_complete = |world: &World| world.exports().iter().all(|name| exported.contains(*name));
+    let worlds: Vec<World> = World::ALL.into_iter().filter(is_complete).collect();
     if !worlds.is_empty() {
         return Ok(worlds);
     }
@@ -323,9 +323,9 @@ fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World
         world.exports().iter().copied().filter(|name| !exported.contains(*name)).collect()
     };
     if exported.is_empty() {
-        let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
+        let exported_names = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
         return Err(InstallError::WrongWorld(format!(
-            "this component is not a Cartwright plugin: it exports {found}, but no interface of {CONTRACT}; target one of the \
+            "this component is not a Cartwright plugin: it exports {exported_names}, but no interface of {CONTRACT}; target one of the \
              worlds vendor, cart-strategy, order-hook"
         )));
     }

@@ -90,11 +90,11 @@ impl Slots {
     fn shop_semaphore(&self, shop: &ShopId) -> Arc<Semaphore> {
         let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
         match by_shop.get(shop) {
-            Some(own) => own.clone(),
+            Some(semaphore) => semaphore.clone(),
             None => {
-                let own = Arc::new(Semaphore::new(self.per_shop as usize));
-                by_shop.insert(shop.clone(), own.clone());
-                own
+                let semaphore = Arc::new(Semaphore::new(self.per_shop as usize));
+                by_shop.insert(shop.clone(), semaphore.clone());
+                semaphore
             }
         }
     }
@@ -109,9 +109,9 @@ mod tests {
     #[tokio::test]
     async fn a_question_has_a_place_when_all_others_are_taken() {
         let slots = Slots::of(2, 1, 2);
-        let taken =
+        let busy_slots =
             [slots.acquire(SlotKind::Call, None, TIMEOUT).await, slots.acquire(SlotKind::Call, None, TIMEOUT).await];
-        assert!(taken.iter().all(Option::is_some));
+        assert!(busy_slots.iter().all(Option::is_some));
         assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none());
         let question = slots.acquire(SlotKind::Question, None, TIMEOUT).await;
         assert!(question.is_some());
@@ -145,11 +145,11 @@ mod tests {
     async fn a_shop_does_not_take_all_places() {
         let slots = Slots::of(3, 1, 2);
         let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
-        let taken = [
+        let busy_slots = [
             slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await,
             slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await,
         ];
-        assert!(taken.iter().all(Option::is_some));
+        assert!(busy_slots.iter().all(Option::is_some));
         assert!(slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await.is_none(), "a third place of one shop");
         let question = slots.acquire(SlotKind::Question, Some(&one), TIMEOUT).await;
         assert!(question.is_some(), "its questions have places of their own");

@@ -30,22 +30,24 @@ impl Ticker {
     pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let engine = engine.weak();
-        let seen = shared.clone();
+        let thread_shared = shared.clone();
         let handle = thread::Builder::new().name("cartwright-ticker".into()).spawn(move || {
             let (mut last, mut idle) = (0, 0);
-            while !seen.should_stop.load(Ordering::Acquire) {
+            while !thread_shared.should_stop.load(Ordering::Acquire) {
                 thread::sleep(TICK);
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
-                let calls = seen.calls.load(Ordering::Acquire);
+                let calls = thread_shared.calls.load(Ordering::Acquire);
                 idle = if calls == last && in_flight(calls) == 0 { idle + 1 } else { 0 };
                 last = calls;
                 if idle > MAX_IDLE_TICKS {
-                    seen.is_parked.store(true, Ordering::SeqCst);
-                    if in_flight(seen.calls.load(Ordering::SeqCst)) == 0 && !seen.should_stop.load(Ordering::Acquire) {
+                    thread_shared.is_parked.store(true, Ordering::SeqCst);
+                    if in_flight(thread_shared.calls.load(Ordering::SeqCst)) == 0
+                        && !thread_shared.should_stop.load(Ordering::Acquire)
+                    {
                         thread::park_timeout(Duration::from_secs(1));
                     }
-                    seen.is_parked.store(false, Ordering::SeqCst);
+                    thread_shared.is_parked.store(false, Ordering::SeqCst);
                     idle = 0;
                 }
             }

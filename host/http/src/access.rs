@@ -85,25 +85,25 @@ impl Caller {
     /// Checks that the caller may change the current grants to the new ones. Only an operator may allow private
     /// networks, requests without TLS, a higher request rate, or personal data: an integrator sends what is granted, or
     /// less.
-    pub fn check_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
+    pub fn check_grant(&self, granted: &Grants, requested: &Grants) -> Result<(), Problem> {
         let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail));
         if self.is_admin() {
             return Ok(());
         }
-        if granted.networks != wanted.networks || granted.plain_http != wanted.plain_http {
+        if granted.networks != requested.networks || granted.plain_http != requested.plain_http {
             return refused(
                 "grants.networks and grants.plain_http are reserved for the role admin; send them unchanged",
             );
         }
-        if granted.requests_per_second != wanted.requests_per_second {
+        if granted.requests_per_second != requested.requests_per_second {
             return refused("grants.requests_per_second is reserved for the role admin; send it unchanged");
         }
-        if wanted.personal_data && !granted.personal_data {
+        if requested.personal_data && !granted.personal_data {
             return refused(
                 "only the role admin can turn on grants.personal_data: it reveals names and addresses of orders",
             );
         }
-        if wanted.personal_data && !wanted.hosts.is_subset(&granted.hosts) {
+        if requested.personal_data && !requested.hosts.is_subset(&granted.hosts) {
             return refused(
                 "while grants.personal_data is on, further grants.hosts are reserved for the role admin: names and addresses may \
                  be sent there; leave the hosts as they are, or turn grants.personal_data off",
@@ -138,14 +138,14 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
     match node.store().access().access_key(&text, from, node.now()).await {
         Ok(access) => {
             let caller = Caller { address: from, ..Caller::of(access) };
-            let asked = match &caller.role {
+            let allowed = match &caller.role {
                 Role::Storefront { .. } if is_counted => limits.check_storefront_key(&text, &caller.key),
                 Role::Storefront { .. } => {
                     limits.check_client(from).and_then(|()| limits.check_storefront_key(&text, &caller.key))
                 }
                 _ => limits.check_key(&text, &caller.key),
             };
-            if let Err(wait) = asked {
+            if let Err(wait) = allowed {
                 return Problem::from(wait).into_response();
             }
             match &caller.role {
@@ -280,7 +280,9 @@ async fn caller(parts: &mut Parts, node: &Node) -> Result<Caller, Problem> {
     let path = path.map_err(|rejection| Problem::not_found(rejection.body_text()))?;
     let shop = path.iter().find(|(name, _)| *name == "shop").map(|(_, shop)| shop);
     match (shop, caller.shop()) {
-        (Some(asked), Some(own)) if asked != own.as_str() => Err(Problem::not_found(format!("shop {asked} not found"))),
+        (Some(requested), Some(own)) if requested != own.as_str() => {
+            Err(Problem::not_found(format!("shop {requested} not found")))
+        }
         _ => Ok(caller),
     }
 }
@@ -297,8 +299,8 @@ mod tests {
             role,
             address: Some("2001:db8:1:2:3::4".parse().expect("an address")),
         };
-        let named = Visitor { client: Some("session 1".to_owned()), ..Visitor::default() };
-        let client_ip = |role| caller(role).visitor(named.clone()).expect("a visitor").client;
+        let visitor = Visitor { client: Some("session 1".to_owned()), ..Visitor::default() };
+        let client_ip = |role| caller(role).visitor(visitor.clone()).expect("a visitor").client;
         let shop: ShopId = "shop".parse().expect("an id");
         assert_eq!(client_ip(Role::Storefront { shop: shop.clone() }).as_deref(), Some("2001:db8:1:2::"));
         assert_eq!(client_ip(Role::Backend { shop: Some(shop) }).as_deref(), Some("session 1"));
@@ -308,15 +310,15 @@ mod tests {
     fn a_storefront_is_told_that_its_country_is_not_a_code() {
         let role = Role::Storefront { shop: "shop".parse().expect("an id") };
         let caller = Caller { actor: String::new(), key: String::new(), role, address: None };
-        let named = Visitor { country: Some("Belgium".to_owned()), ..Visitor::default() };
-        let problem = caller.visitor(named).expect_err("a refusal");
+        let visitor = Visitor { country: Some("Belgium".to_owned()), ..Visitor::default() };
+        let problem = caller.visitor(visitor).expect_err("a refusal");
         assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert!(problem.detail().contains("visitor.country"), "{}", problem.detail());
     }
 
-    fn resolved(peer: &str, said: &[&str], proxies: &[&str]) -> Option<String> {
+    fn resolved(peer: &str, header_values: &[&str], proxies: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
-        for value in said {
+        for value in header_values {
             headers.append("x-forwarded-for", value.parse().expect("a header"));
         }
         let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().expect("a network")).collect();

@@ -365,9 +365,9 @@ mod tests {
     /// Returns the shortest time of three runs.
     fn best(mut work: impl FnMut()) -> Duration {
         let once = |_| {
-            let began = Instant::now();
+            let started_at = Instant::now();
             work();
-            began.elapsed()
+            started_at.elapsed()
         };
         (0..3).map(once).min().unwrap_or_default()
     }

@@ -199,9 +199,9 @@ async fn answer(
     let conditions = ["if-match", "if-none-match"].map(|name| request.headers().get(name).map(HeaderValue::as_bytes));
     let text = format!("{} {} {conditions:?}", request.method(), request.uri());
     let has_body = bodies.has(&request);
-    let named =
+    let named_request =
         NamedRequest { node: node.clone(), caller: caller.key, name, request: text, has_body, state: Mutex::default() };
-    let idempotent = Once(Arc::new(named));
+    let idempotent = Once(Arc::new(named_request));
     request.extensions_mut().insert(idempotent.clone());
     let response = next.run(request).await;
     let state = std::mem::take(&mut *lock(&idempotent.0.state));

@@ -115,18 +115,18 @@ pub async fn serve(
         // Metrics are served to the end, because the drain itself is worth observing.
         tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
     }
-    let (tell, told) = watch::channel(());
+    let (stop_sender, stop_receiver) = watch::channel(());
     // The channel changes or closes when the node must stop.
-    let told = async || while told.clone().changed().await.is_ok() {};
+    let stop_receiver = async || while stop_receiver.clone().changed().await.is_ok() {};
     let leaving = async {
         stop.await;
         tracing::info!("draining");
         node.start_draining();
-        drop(tell);
+        drop(stop_sender);
     };
     // A load balancer polls the readiness from time to time, and continues to send requests until it notices.
-    let noticed = async || {
-        told().await;
+    let drain_delayed = async || {
+        stop_receiver().await;
         tokio::time::sleep(drain_delay).await;
     };
     let mut public = public_routes(&node, &public_url);
@@ -141,21 +141,21 @@ pub async fn serve(
     let connections = node.limits().connections.clone();
     let on_refused = |limit: listen::ConnectionLimit| observability.connection_refused(limit.name());
     let serving =
-        listen::serve(listener, finish(public, &node, public_url), connections.clone(), &on_refused, noticed());
+        listen::serve(listener, finish(public, &node, public_url), connections.clone(), &on_refused, drain_delayed());
     let serving_admin = async {
         if let Some((listener, router)) = admin_pages {
-            listen::serve(listener, router, connections, &on_refused, noticed()).await;
+            listen::serve(listener, router, connections, &on_refused, drain_delayed()).await;
         }
     };
     let serving = async {
         tokio::select! {
             ((), ()) = async { tokio::join!(serving, serving_admin) } => {}
             // An unfinished request does not delay the shutdown.
-            () = async { noticed().await; tokio::time::sleep(drain_timeout).await } => {}
+            () = async { drain_delayed().await; tokio::time::sleep(drain_timeout).await } => {}
         }
     };
     let draining = async {
-        told().await;
+        stop_receiver().await;
         worker.drain(drain_delay + drain_timeout).await
     };
     let ((), (), drained) = tokio::join!(leaving, serving, draining);

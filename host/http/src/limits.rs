@@ -463,8 +463,8 @@ mod tests {
     #[test]
     fn a_key_asks_so_often_and_no_more() {
         let limits = limits(5, 1);
-        let asked: Vec<bool> = (0..10).map(|_| limits.check_key("key", "id").is_ok()).collect();
-        assert_eq!(asked.iter().filter(|asked| **asked).count(), 5, "{asked:?}");
+        let allowed: Vec<bool> = (0..10).map(|_| limits.check_key("key", "id").is_ok()).collect();
+        assert_eq!(allowed.iter().filter(|allowed| **allowed).count(), 5, "{allowed:?}");
         assert_eq!(limits.check_key("other", "other"), Ok(()));
     }
 
@@ -484,8 +484,8 @@ mod tests {
             |from: &str| limits.check_client(address(from)).is_ok() && limits.check_storefront_key("key", "id").is_ok();
         let flood = (0..1000).filter(|_| ask("192.0.2.1")).count();
         assert!((10..=15).contains(&flood), "{flood} of one client's requests passed");
-        let others: Vec<bool> = (1..=5).map(|host| ask(&format!("198.51.100.{host}"))).collect();
-        assert_eq!(others, [true; 5]);
+        let allowed: Vec<bool> = (1..=5).map(|host| ask(&format!("198.51.100.{host}"))).collect();
+        assert_eq!(allowed, [true; 5]);
         assert!(limits.is_storefront("key") && !limits.is_storefront("other"));
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
         let detail = "this node is draining and will stop accepting requests soon";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
     }
-    let asked = async || {
+    let check = async || {
         let caught_up = async {
             node.store().check().await?;
             node.installation().catch_up().await.map(drop)
@@ -62,7 +62,7 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
                 .with_retry_after(RETRY_AFTER_SECONDS)
         })
     };
-    match node.readiness().check(asked).await {
+    match node.readiness().check(check).await {
         Ok(()) => "ready\n".into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -84,10 +84,10 @@ impl Starting {
         let later = TcpListener::from_std(listener.try_clone()?)?;
         let listener = TcpListener::from_std(listener)?;
         let router = Router::new().route("/health/live", get(super::live)).fallback(starting);
-        let (stop, mut told) = watch::channel(());
+        let (stop, mut stopped) = watch::channel(());
         let answering = tokio::spawn(async move {
             let connections = Limits::default().connections;
-            listen::serve(listener, router, connections, &|_| (), async move { drop(told.changed().await) }).await;
+            listen::serve(listener, router, connections, &|_| (), async move { drop(stopped.changed().await) }).await;
         });
         Ok((Self { stop, answering }, later))
     }
@@ -115,18 +115,18 @@ mod tests {
 
     #[tokio::test]
     async fn the_database_is_asked_once_for_all_who_ask_within_a_second() {
-        let (readiness, asked) = (Readiness::default(), AtomicU32::new(0));
+        let (readiness, checks) = (Readiness::default(), AtomicU32::new(0));
         let ask = async || {
-            let number = asked.fetch_add(1, Ordering::Relaxed);
+            let number = checks.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(20)).await;
             if number == 0 { Ok(()) } else { Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", "away")) }
         };
         let (first, second, third) = tokio::join!(readiness.check(ask), readiness.check(ask), readiness.check(ask));
         assert!(first.is_ok() && second.is_ok() && third.is_ok());
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        assert_eq!(checks.load(Ordering::Relaxed), 1);
         // An expired result is not used.
         tokio::time::sleep(CACHE_TTL).await;
         assert!(readiness.check(ask).await.is_err() && readiness.check(ask).await.is_err());
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert_eq!(checks.load(Ordering::Relaxed), 2);
     }
 }

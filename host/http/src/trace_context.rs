@@ -13,9 +13,9 @@ pub(crate) fn adopt_trace_context(headers: &HeaderMap) {
     if !headers.contains_key("traceparent") {
         return;
     }
-    let named = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
-    if named.span().span_context().is_valid() {
+    let parent = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
+    if parent.span().span_context().is_valid() {
         // Fails only if tracing is off, and then there is nothing to continue.
-        let _ = tracing::Span::current().set_parent(named);
+        let _ = tracing::Span::current().set_parent(parent);
     }
 }

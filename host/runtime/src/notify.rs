@@ -112,10 +112,10 @@ impl NotificationSender {
             headers.insert(HeaderName::from_static(name), value);
         }
         let body = body.as_bytes().to_vec();
-        let sent = admission
+        let result = admission
             .send(OutboundRequest { method: Method::POST, headers, body, timeout: NOTIFICATION_TIMEOUT })
             .await;
-        let answer = sent.map_err(|sent| match sent.error {
+        let answer = result.map_err(|result| match result.error {
             Error::Unavailable(Outage { detail, retry_after_seconds }) => {
                 NotificationError::Unavailable { detail, retry_after: retry_after_seconds }
             }

@@ -145,12 +145,12 @@ impl Cartwright {
             let association = linked.association();
             let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
             let called = self.engine().validate_association(&version.plugin, options, &context, &association);
-            let found = called.await?;
-            let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
-            if found.iter().any(|issue| issue.blocking) {
-                return Err(SetupError::Invalid(found));
+            let plugin_issues = called.await?;
+            let plugin_issues: Vec<FieldIssue> = plugin_issues.into_iter().map(text::issue).collect();
+            if plugin_issues.iter().any(|issue| issue.blocking) {
+                return Err(SetupError::Invalid(plugin_issues));
             }
-            warnings = found;
+            warnings = plugin_issues;
         }
         Ok((linked, warnings))
     }
@@ -197,9 +197,9 @@ impl Cartwright {
         let context = context(shop, account, version, product, &Visitor::default());
         let scope = self.scope(shop, account, &version.plugin);
         let called = self.engine().validate_settings(&version.plugin, CallOptions::new(scope), &context);
-        let found = called.await?;
-        let found: Vec<FieldIssue> = found.into_iter().map(text::issue).collect();
-        if found.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(found)) } else { Ok(()) }
+        let plugin_issues = called.await?;
+        let plugin_issues: Vec<FieldIssue> = plugin_issues.into_iter().map(text::issue).collect();
+        if plugin_issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(plugin_issues)) } else { Ok(()) }
     }
 
     /// Returns the plugin version with this digest, unless it is revoked.
@@ -275,23 +275,23 @@ fn product_settings(
     account: &Settings,
     secrets: &Secrets,
 ) -> Result<Settings, SetupError> {
-    let own = form.read_product(values).map_err(SetupError::Invalid)?;
+    let overrides = form.read_product(values).map_err(SetupError::Invalid)?;
     let mut merged = account.clone();
-    merged.extend(own.clone());
+    merged.extend(overrides.clone());
     let issues = form.issues(&merged, secrets);
-    if issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(issues)) } else { Ok(own) }
+    if issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(issues)) } else { Ok(overrides) }
 }
 
 /// Reads a stored link by the forms of its accounts' versions. Nothing that depends on the accounts' settings is
 /// checked, so that a link that was once valid can always be read again.
 pub(crate) fn read_link(state: &ShopState, link: ProductLink) -> Result<CheckedLink, SetupError> {
-    let read = |account: &AccountId, values| -> Result<Settings, SetupError> {
+    let read_settings = |account: &AccountId, values| -> Result<Settings, SetupError> {
         state.account(account)?.version().plugin.metadata().form.read_product(values).map_err(SetupError::Invalid)
     };
-    let settings = read(&link.account, &link.settings)?;
+    let settings = read_settings(&link.account, &link.settings)?;
     let strategy_settings = match &link.strategy.account {
         Some(strategy_account) if !link.strategy_settings.is_empty() => {
-            read(strategy_account, &link.strategy_settings).map_err(strategy_issue)?
+            read_settings(strategy_account, &link.strategy_settings).map_err(strategy_issue)?
         }
         _ => Settings::new(),
     };

@@ -30,11 +30,11 @@ impl BlockingWork {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         // The semaphores are never closed.
-        let own = self.shop_semaphore(shop).acquire_owned().await.ok()?;
+        let shop_permit = self.shop_semaphore(shop).acquire_owned().await.ok()?;
         let place = self.permits.clone().acquire_owned().await.ok()?;
         let work = move || {
             // The slots are held until the work ends, even if nobody waits for the result any more.
-            let _places = (own, place);
+            let _places = (shop_permit, place);
             work()
         };
         tokio::task::spawn_blocking(work).await.ok()
@@ -71,8 +71,8 @@ mod tests {
             let (work, busy, ended) = (work.clone(), busy.clone(), ended.clone());
             running.push(tokio::spawn(async move { work.run(&busy, move || ended.lock().unwrap().recv()).await }));
         }
-        let theirs = tokio::time::timeout(Duration::from_secs(5), work.run(&other, || 7)).await;
-        assert_eq!(theirs, Ok(Some(7)));
+        let other_result = tokio::time::timeout(Duration::from_secs(5), work.run(&other, || 7)).await;
+        assert_eq!(other_result, Ok(Some(7)));
         drop(end);
         for one in running {
             assert!(one.await.unwrap().is_some());

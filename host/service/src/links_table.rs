@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn what_a_table_cannot_mean_is_refused_with_its_line_and_the_form_that_is_wanted() {
         let header = "shop_product,account,vendor_product,allowed_skus\n";
-        for (table, said) in [
+        for (table, part) in [
             (
                 format!("{header}ring,expivi,1001,RING L RING XL\n").into_bytes(),
                 vec!["line 2", "allowed_skus", "[\"RING L\", \"RING XL\"]"],
@@ -359,7 +359,7 @@ mod tests {
             ),
         ] {
             let reason = products(&table).expect_err("a refusal");
-            assert!(said.iter().all(|said| reason.contains(said)), "{}: {reason}", String::from_utf8_lossy(&table));
+            assert!(part.iter().all(|part| reason.contains(part)), "{}: {reason}", String::from_utf8_lossy(&table));
         }
     }
 

@@ -81,8 +81,8 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
     }
 }
 
-fn size(kept: &JournaledBytes) -> String {
-    match kept {
+fn size(journaled: &JournaledBytes) -> String {
+    match journaled {
         JournaledBytes::Text(text) => format!("{} bytes", text.len()),
         JournaledBytes::Bytes(bytes) => format!("{} bytes", bytes.len()),
         JournaledBytes::Blob(digest) => digest.to_string(),

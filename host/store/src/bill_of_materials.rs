@@ -177,7 +177,7 @@ mod tests {
             " oak",
             "oak = 1",
         ];
-        let cells: Vec<String> = texts.iter().map(|given| text(Some(&(*given).to_owned()))).collect();
+        let cells: Vec<String> = texts.iter().map(|value| text(Some(&(*value).to_owned()))).collect();
         let begins = |cell: &str| {
             cell.trim_start_matches(|sign: char| sign.is_whitespace() || sign == '\u{feff}').chars().next()
         };

@@ -150,8 +150,8 @@ impl StoredBlobs<'_> {
         blob: &NewBlob<'_>,
         now: i64,
     ) -> Result<(), StoreError> {
-        let sealed = key.encrypt(&blob_aad(shop, &blob.digest.to_string(), order, ""), blob.bytes)?;
-        put_encrypted(connection, shop, order, blob, sealed, now).await
+        let encrypted = key.encrypt(&blob_aad(shop, &blob.digest.to_string(), order, ""), blob.bytes)?;
+        put_encrypted(connection, shop, order, blob, encrypted, now).await
     }
 
     /// Copies the blobs that others stored with this digest to an order: bytes, or the thumbnails of the configuration
@@ -307,8 +307,8 @@ async fn encrypt(key: Key, aad: String, bytes: &[u8]) -> Result<Vec<u8>, StoreEr
         return key.encrypt(&aad, bytes);
     }
     let bytes = bytes.to_vec();
-    let sealed = tokio::task::spawn_blocking(move || key.encrypt(&aad, &bytes)).await;
-    sealed.map_err(|error| StoreError::Unavailable(format!("the encryption task failed: {error}")))?
+    let encrypted = tokio::task::spawn_blocking(move || key.encrypt(&aad, &bytes)).await;
+    encrypted.map_err(|error| StoreError::Unavailable(format!("the encryption task failed: {error}")))?
 }
 
 /// Inserts bytes without an order, unless another node has just done so.
@@ -476,11 +476,11 @@ impl Blobs for OrderBlobs {
         let blob = NewBlob { kind: Kind::HttpBody, digest: &digest, media_type, bytes: &bytes };
         let put = async {
             let aad = blob_aad(shop, &digest.to_string(), &self.order, "");
-            let sealed = encrypt(self.key.clone(), aad, &bytes).await?;
+            let encrypted = encrypt(self.key.clone(), aad, &bytes).await?;
             let mut work = self.store.begin().await?;
             // Locked, so that the order is not erased in the meantime.
             self.store.orders().lock_order(&mut work, shop, &self.order).await?;
-            put_encrypted(&mut work, shop, &self.order, &blob, sealed, milliseconds(SystemTime::now())).await?;
+            put_encrypted(&mut work, shop, &self.order, &blob, encrypted, milliseconds(SystemTime::now())).await?;
             work.commit().await
         };
         in_time(put).await.map_err(platform_error)?;

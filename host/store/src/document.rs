@@ -201,8 +201,8 @@ impl Documents<'_> {
             .fetch_optional(self.store.pool())
             .await?;
         let missing = || StoreError::NotFound { what: "shop", id: shop.to_string() };
-        let (sealed,) = found.ok_or_else(missing)?;
-        let key = self.store.keys().decrypt(&aad("shop", shop.as_str(), ""), &sealed)?;
+        let (encrypted,) = found.ok_or_else(missing)?;
+        let key = self.store.keys().decrypt(&aad("shop", shop.as_str(), ""), &encrypted)?;
         let keyed = |key: &[u8]| {
             // HMAC accepts a key of any length.
             Hmac::<Sha256>::new_from_slice(key).map_err(|error| StoreError::corrupt("a shop's seal key", error))

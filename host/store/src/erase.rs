@@ -137,8 +137,8 @@ impl PersonalData<'_> {
         let names = self.store.webhooks().names_of_order(&mut work, shop, order).await?;
         let mut counts = serde_json::Map::new();
         counts.insert("unfinished jobs".to_owned(), jobs.into());
-        let named = self.store.webhooks().delete_by_name(&mut work, shop, &names).await?;
-        counts.insert("webhooks that name it".to_owned(), named.into());
+        let deleted_by_name = self.store.webhooks().delete_by_name(&mut work, shop, &names).await?;
+        counts.insert("webhooks that name it".to_owned(), deleted_by_name.into());
         for (what, delete) in KEPT {
             let deleted = sqlx::query(delete).bind(shop.as_str()).bind(order).execute(&mut *work).await?;
             counts.insert(what.to_owned(), deleted.rows_affected().into());
@@ -176,11 +176,11 @@ impl PersonalData<'_> {
         order: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        let taken = async {
+        let adoption = async {
             let Some(known) = self.store.orders().read_order(work, shop, order).await? else { return Ok(()) };
             self.store.orders().adopt_configurations(work, shop, &known.order, &known.key, now).await
         };
-        match taken.await {
+        match adoption.await {
             // Unreadable data names nothing.
             Ok(()) | Err(StoreError::Corrupt(_)) => Ok(()),
             Err(error) => Err(error),

@@ -106,13 +106,13 @@ impl PersonalData<'_> {
 
 async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key) -> Result<Value, StoreError> {
     type Row = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
-    let (number, told, again_state, reason): Row =
+    let (number, event_sent, again_state, reason): Row =
         sqlx::query_as("select journal, event_sent, again_state, state_reason from jobs where id = $1")
             .bind(&job.id)
             .fetch_one(&mut *connection)
             .await?;
-    let open = |what: &str, sealed: Option<Vec<u8>>| -> Result<Option<Value>, StoreError> {
-        sealed.map(|sealed| key.decrypt_json(&aad(what, "", &job.id), &sealed)).transpose()
+    let open = |what: &str, encrypted: Option<Vec<u8>>| -> Result<Option<Value>, StoreError> {
+        encrypted.map(|encrypted| key.decrypt_json(&aad(what, "", &job.id), &encrypted)).transpose()
     };
     let mut journals = Vec::new();
     for number in 0..=u32::try_from(number).unwrap_or(0) {
@@ -121,7 +121,7 @@ async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key)
     Ok(json!({
         "id": job.id, "account": job.account.as_str(), "event": job.event, "kind": job.kind,
         "plugin": job.plugin.to_string(), "state": job.state.name(), "created": at(job.created), "changed": at(job.changed),
-        "told": open("told", told)?, "handed_on": open("handed on", again_state)?, "reason": open("reason", reason)?,
+        "told": open("told", event_sent)?, "handed_on": open("handed on", again_state)?, "reason": open("reason", reason)?,
         "journals": journals,
     }))
 }
@@ -170,9 +170,9 @@ async fn files(
     let (mut files, mut listed, mut names) = (Vec::new(), Vec::new(), HashSet::new());
     for (digest, kind, media_type, stored) in rows {
         let known: Digest = digest.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
-        let given = documents.get(digest.as_str()).into_iter().flatten().copied();
+        let document_names = documents.get(digest.as_str()).into_iter().flatten().copied();
         let unnamed = (!documents.contains_key(digest.as_str())).then_some("");
-        for name in given.chain(unnamed).map(|name| file_name(&kind, &digest, name)) {
+        for name in document_names.chain(unnamed).map(|name| file_name(&kind, &digest, name)) {
             // Names that differ only in unsafe characters are equal.
             if names.insert(name.clone()) {
                 listed.push(json!({

@@ -104,7 +104,7 @@ impl IdempotencyKeys<'_> {
     ) -> Result<BeginOutcome, StoreError> {
         let id = request_id(scope, key);
         let mut work = self.store.begin().await?;
-        let made = sqlx::query(
+        let insert = sqlx::query(
             "insert into idempotency_keys (id, digest, fencing_token, started_at) values ($1, $2, 1, $3)
              on conflict (id) do nothing",
         )
@@ -113,7 +113,7 @@ impl IdempotencyKeys<'_> {
         .bind(milliseconds(now))
         .execute(&mut *work)
         .await?;
-        if made.rows_affected() == 1 {
+        if insert.rows_affected() == 1 {
             work.commit().await?;
             return Ok(BeginOutcome::New(RequestToken { id, fencing_token: 1 }));
         }
@@ -125,14 +125,14 @@ impl IdempotencyKeys<'_> {
         .await?;
         // It was deleted just now: the caller's next attempt begins it.
         let Some((of, fencing_token, begun, answer)) = found else { return Ok(BeginOutcome::Running) };
-        let is_over = |kept: Duration| moment(begun) + kept <= now;
+        let is_over = |period: Duration| moment(begun) + period <= now;
         let is_old = is_over(REQUEST_RETENTION);
         if !is_old && of != digest.to_string() {
             return Ok(BeginOutcome::Conflict);
         }
         match answer {
-            Some(sealed) if !is_old => {
-                return Ok(BeginOutcome::Answered(StoredResponse::open(self.store, &id, &sealed)?));
+            Some(encrypted) if !is_old => {
+                return Ok(BeginOutcome::Answered(StoredResponse::open(self.store, &id, &encrypted)?));
             }
             None if !is_over(REQUEST_TIMEOUT) => return Ok(BeginOutcome::Running),
             _ => {}
@@ -184,7 +184,7 @@ impl IdempotencyKeys<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let kept = sqlx::query(
+        let update = sqlx::query(
             "update idempotency_keys set responded_at = $3, response = $4
              where id = $1 and fencing_token = $2 and responded_at is null",
         )
@@ -194,7 +194,7 @@ impl IdempotencyKeys<'_> {
         .bind(answer.encrypt(self.store, &token.id)?)
         .execute(&mut *work)
         .await?;
-        if kept.rows_affected() == 0 {
+        if update.rows_affected() == 0 {
             return Ok(false);
         }
         for (shop, order) in orders {

@@ -83,17 +83,17 @@ impl Store {
         let checks: Vec<(String, Vec<u8>)> =
             sqlx::query_as("select key_id, encrypted from key_checks").fetch_all(&mut *work).await?;
         let mut known = false;
-        for (key_id, sealed) in checks {
+        for (key_id, encrypted) in checks {
             let key = self.keys().all().find(|key| key.name() == key_id);
-            key.ok_or(StoreError::WrongKey { key_id })?.decrypt(PLACE, &sealed)?;
-            known |= self.keys().current().header() == sealed.get(..9).unwrap_or_default();
+            key.ok_or(StoreError::WrongKey { key_id })?.decrypt(PLACE, &encrypted)?;
+            known |= self.keys().current().header() == encrypted.get(..9).unwrap_or_default();
         }
         if !known {
-            let sealed = self.keys().encrypt(PLACE, PLACE.as_bytes())?;
+            let encrypted = self.keys().encrypt(PLACE, PLACE.as_bytes())?;
             // Another node may have been quicker.
             sqlx::query("insert into key_checks (key_id, encrypted) values ($1, $2) on conflict (key_id) do nothing")
                 .bind(self.keys().current().name())
-                .bind(sealed)
+                .bind(encrypted)
                 .execute(&mut *work)
                 .await?;
         }
@@ -130,8 +130,8 @@ impl Store {
             found = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;
         }
         let missing = || StoreError::Corrupt("the host's secret is missing".to_owned());
-        let (sealed,) = found.ok_or_else(missing)?;
-        let plain = self.keys().decrypt(&aad, &sealed)?;
+        let (encrypted,) = found.ok_or_else(missing)?;
+        let plain = self.keys().decrypt(&aad, &encrypted)?;
         let text = std::str::from_utf8(&plain).map_err(|error| StoreError::corrupt(&aad, error))?;
         Ok(Secret::new(text))
     }

@@ -68,8 +68,8 @@ impl Orders<'_> {
             .bind(after)
             .execute(&mut *work)
             .await?;
-        let logged = |closed: Option<i64>| json!({ "closed": closed.map(|closed| at(moment(closed))) });
-        let (before, after) = (logged(before), logged(Some(after)));
+        let audit_value = |closed: Option<i64>| json!({ "closed": closed.map(|closed| at(moment(closed))) });
+        let (before, after) = (audit_value(before), audit_value(Some(after)));
         let entry = NewAuditEntry {
             actor,
             what: "close-order",
@@ -105,9 +105,9 @@ impl Orders<'_> {
         Ok(Some(StoredOrder { key, order, closed: closed_at.is_some() }))
     }
 
-    pub(crate) fn order_key(self, shop: &ShopId, id: &str, sealed: Option<Vec<u8>>) -> Result<Key, StoreError> {
-        let sealed = sealed.ok_or_else(|| StoreError::Erased(id.to_owned()))?;
-        self.store.keys().decrypt_key(&aad("order", shop.as_str(), id), &sealed)
+    pub(crate) fn order_key(self, shop: &ShopId, id: &str, encrypted: Option<Vec<u8>>) -> Result<Key, StoreError> {
+        let encrypted = encrypted.ok_or_else(|| StoreError::Erased(id.to_owned()))?;
+        self.store.keys().decrypt_key(&aad("order", shop.as_str(), id), &encrypted)
     }
 
     /// Locks an order until this transaction ends, so that it is neither changed nor erased, and returns its key.
@@ -123,8 +123,8 @@ impl Orders<'_> {
                 .bind(id)
                 .fetch_optional(connection)
                 .await?;
-        let (sealed,) = found.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
-        self.order_key(shop, id, sealed)
+        let (encrypted,) = found.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
+        self.order_key(shop, id, encrypted)
     }
 
     /// Returns the stored order, locked as by [`Orders::lock_order`], or `None` if it is not stored. If two
@@ -410,15 +410,16 @@ pub(crate) fn visible_to(mut order: Order, account: &AccountId, lines: Lines, ou
     if lines == Lines::Own {
         order.lines.retain(|line| line.account.as_deref() == Some(account.as_str()));
     }
-    let named = outcomes.iter().filter(|said| said.account == *account).filter_map(|said| match &said.outcome {
-        Outcome::VendorReference(named) => Some((named.line.clone(), named.reference.clone())),
-        _ => None,
-    });
+    let references =
+        outcomes.iter().filter(|outcome| outcome.account == *account).filter_map(|outcome| match &outcome.outcome {
+            Outcome::VendorReference(references) => Some((references.line.clone(), references.reference.clone())),
+            _ => None,
+        });
     // The latest of each line counts. References of other accounts are not visible to this one.
-    let named: BTreeMap<_, _> = named.collect();
-    order.vendor_reference = named.get(&None).cloned();
+    let references: BTreeMap<_, _> = references.collect();
+    order.vendor_reference = references.get(&None).cloned();
     for line in &mut order.lines {
-        line.vendor_reference = named.get(&Some(line.id.clone())).cloned();
+        line.vendor_reference = references.get(&Some(line.id.clone())).cloned();
     }
     LineStatuses::new(&order, outcomes).apply(&mut order);
     order

@@ -347,22 +347,22 @@ impl Outcomes<'_> {
         work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
-        told: OrderMessageEvent,
+        message: OrderMessageEvent,
         job: NewJob,
     ) -> Result<(), StoreError> {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
         let known = self.store.orders().read_order(work, shop, order).await?.ok_or_else(missing)?;
         let event = Event {
-            id: reserved_event_id("message", &told.id),
-            at: timestamp(told.at),
-            kind: EventKind::Message(told.message),
+            id: reserved_event_id("message", &message.id),
+            at: timestamp(message.at),
+            kind: EventKind::Message(message.message),
             order: known.order,
             earlier: Vec::new(),
             remembered: Vec::new(),
             extra: Vec::new(),
         };
         // The id identifies the forwarded text: if it is already recorded, the text was forwarded before.
-        self.store.orders().add_event(work, shop, (&event, &known.key), &[job], told.at).await?;
+        self.store.orders().add_event(work, shop, (&event, &known.key), &[job], message.at).await?;
         Ok(())
     }
 }

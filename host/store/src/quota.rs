@@ -143,12 +143,12 @@ impl StoredBlobs<'_> {
         .bind(CLIENTS_PER_STEP)
         .fetch_all(self.store.pool())
         .await?;
-        let held: Vec<u64> = clients.iter().map(|(_, held)| held.unsigned_abs()).collect();
-        let level = level(&held, used.saturating_sub(target));
+        let sizes: Vec<u64> = clients.iter().map(|(_, sizes)| sizes.unsigned_abs()).collect();
+        let level = level(&sizes, used.saturating_sub(target));
         let mut left = used;
-        for ((client, _), held) in clients.iter().zip(held) {
-            if held > level {
-                left = left.saturating_sub(self.delete_oldest(shop, Some(client), held - level).await?);
+        for ((client, _), sizes) in clients.iter().zip(sizes) {
+            if sizes > level {
+                left = left.saturating_sub(self.delete_oldest(shop, Some(client), sizes - level).await?);
             }
         }
         Ok(left)
@@ -157,8 +157,8 @@ impl StoredBlobs<'_> {
     /// Deletes the least recently used blobs: of one client all but the newest, or of all clients. Returns the number
     /// of bytes.
     async fn delete_oldest(self, shop: &ShopId, client: Option<&str>, bytes: u64) -> Result<u64, StoreError> {
-        let mut taken = 0;
-        while taken < bytes {
+        let mut deleted = 0;
+        while deleted < bytes {
             // A configuration and its thumbnails were used at the same time.
             let oldest: Vec<(i64, i64)> = sqlx::query_as(
                 "select created_at, size from blobs where shop = $1 and order_id = '' and (client_hash = $2 or $2 is null)
@@ -175,12 +175,12 @@ impl StoredBlobs<'_> {
             let mut sum = 0;
             for (used_at, size) in oldest {
                 (until, sum) = (Some(used_at), sum + size.unsigned_abs());
-                if taken + sum >= bytes {
+                if deleted + sum >= bytes {
                     break;
                 }
             }
-            let Some(until) = until else { return Ok(taken) };
-            let gone: Vec<(i64,)> = sqlx::query_as(
+            let Some(until) = until else { return Ok(deleted) };
+            let deleted_rows: Vec<(i64,)> = sqlx::query_as(
                 "delete from blobs where shop = $1 and order_id = '' and (client_hash = $2 or $2 is null)
                  and created_at <= $3 returning size",
             )
@@ -189,9 +189,9 @@ impl StoredBlobs<'_> {
             .bind(until)
             .fetch_all(self.store.pool())
             .await?;
-            taken += gone.iter().map(|(size,)| size.unsigned_abs()).sum::<u64>();
+            deleted += deleted_rows.iter().map(|(size,)| size.unsigned_abs()).sum::<u64>();
         }
-        Ok(taken)
+        Ok(deleted)
     }
 }
 

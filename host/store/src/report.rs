@@ -236,14 +236,14 @@ impl Orders<'_> {
         if configurations(order).all(|configuration| known.contains(configuration)) {
             return Ok(());
         }
-        let kept: Vec<(String,)> = sqlx::query_as("select digest from blobs where shop = $1 and order_id = $2")
+        let rows: Vec<(String,)> = sqlx::query_as("select digest from blobs where shop = $1 and order_id = $2")
             .bind(shop.as_str())
             .bind(&order.id)
             .fetch_all(&mut **work)
             .await
             .map_err(StoreError::from)?;
-        let kept: BTreeSet<&str> = kept.iter().map(|(digest,)| digest.as_str()).collect();
-        let is_gone = |configuration: &str| !known.contains(configuration) && !kept.contains(configuration);
+        let rows: BTreeSet<&str> = rows.iter().map(|(digest,)| digest.as_str()).collect();
+        let is_gone = |configuration: &str| !known.contains(configuration) && !rows.contains(configuration);
         match order.lines.iter().find(|line| line.configuration.as_deref().is_some_and(is_gone)) {
             Some(line) => Err(ReportError::ConfigurationGone { line: line.id.clone() }),
             None => Ok(()),

@@ -231,7 +231,7 @@ impl Store {
         reading.rollback().await?;
         let (current, past): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.is_current);
         let (links, replaced_links) =
-            [current, past].map(|links| links.into_iter().map(|kept| kept.link).collect()).into();
+            [current, past].map(|links| links.into_iter().map(|stored| stored.link).collect()).into();
         Ok((ShopSnapshot { shop, accounts, links, replaced_links }, change_number))
     }
 }

@@ -26,8 +26,8 @@ const SHARED_SESSIONS: &str = "a pooler distributes one connection's transaction
 /// garbled, or not at all is an error.
 pub(crate) async fn takes_writes(connection: &mut AnyConnection) -> sqlx::Result<bool> {
     // Without a parameter, so that nothing is prepared: one round trip, like a ping.
-    let asked = sqlx::raw_sql("show transaction_read_only").fetch_all(connection);
-    let rows = tokio::time::timeout(CHECK_TIMEOUT, asked)
+    let query = sqlx::raw_sql("show transaction_read_only").fetch_all(connection);
+    let rows = tokio::time::timeout(CHECK_TIMEOUT, query)
         .await
         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the server does not respond"))??;
     let answer = match rows.as_slice() {

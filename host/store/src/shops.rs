@@ -85,7 +85,7 @@ impl Shops<'_> {
             release,
             max_storefront_body_bytes,
         } = shop;
-        let kept = StoredShop {
+        let stored = StoredShop {
             currency: currency.clone(),
             scale: *scale,
             locale: locale.clone(),
@@ -103,7 +103,7 @@ impl Shops<'_> {
                                             changed_at = excluded.changed_at",
         )
         .bind(id.as_str())
-        .bind(json(&kept)?)
+        .bind(json(&stored)?)
         .bind(self.store.keys().encrypt(&aad("shop", id.as_str(), ""), seal_key.expose())?)
         .bind(milliseconds(now))
         .execute(&mut *connection)
@@ -130,24 +130,24 @@ impl Shops<'_> {
                 .bind(only.map(ShopId::as_str))
                 .fetch_all(connection)
                 .await?;
-        let rows = rows.into_iter().map(|(id, kept, sealed)| {
+        let rows = rows.into_iter().map(|(id, stored, sealed)| {
             let what = aad("shop", &id, "");
-            let kept: StoredShop = read(&what, &kept)?;
+            let stored: StoredShop = read(&what, &stored)?;
             let key = self.store.keys().decrypt(&what, &sealed)?;
             let key = std::str::from_utf8(&key).map_err(|error| StoreError::corrupt(&what, error))?;
             Ok(Shop {
                 id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
-                currency: kept.currency,
-                scale: kept.scale,
-                locale: kept.locale,
-                prices_include_tax: kept.prices_include_tax,
-                rounding: kept.rounding,
+                currency: stored.currency,
+                scale: stored.scale,
+                locale: stored.locale,
+                prices_include_tax: stored.prices_include_tax,
+                rounding: stored.rounding,
                 seal_key: Secret::new(key),
-                seal_seconds: kept.seal_seconds,
-                pin_seconds: kept.pin_seconds,
-                sell_unconfigured: kept.sell_unconfigured,
-                release: kept.release,
-                max_storefront_body_bytes: kept.max_storefront_body_bytes,
+                seal_seconds: stored.seal_seconds,
+                pin_seconds: stored.pin_seconds,
+                sell_unconfigured: stored.sell_unconfigured,
+                release: stored.release,
+                max_storefront_body_bytes: stored.max_storefront_body_bytes,
             })
         });
         rows.collect()
@@ -333,10 +333,10 @@ impl Shops<'_> {
 
 /// Increments the change counter and returns its value. The lock on its row serializes changes.
 pub(crate) async fn change_number(connection: &mut AnyConnection) -> Result<i64, StoreError> {
-    let ticked: (i64,) = sqlx::query_as("update change_counter set number = number + 1 where id = 1 returning number")
+    let update: (i64,) = sqlx::query_as("update change_counter set number = number + 1 where id = 1 returning number")
         .fetch_one(connection)
         .await?;
-    Ok(ticked.0)
+    Ok(update.0)
 }
 
 /// Returns the change number of a shop, or `None` if the shop is not stored.

@@ -103,7 +103,7 @@ impl Store {
     /// # Errors
     /// Fails if the database does. What was deleted stays deleted.
     pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<SweepReport, StoreError> {
-        let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
+        let before = |max_age: Duration| milliseconds(now.checked_sub(max_age).unwrap_or(SystemTime::UNIX_EPOCH));
         let seals = in_time(self.shops().list())
             .await?
             .into_iter()
@@ -137,7 +137,7 @@ impl Store {
     }
 
     async fn finish_erasing(&self, before: i64, now: SystemTime) -> Result<u64, StoreError> {
-        let asked = async {
+        let query = async {
             let rows: Vec<(String, String, i64)> = sqlx::query_as(
                 "select shop, order_id, min(recorded_at) from order_events where kind = 'erase' group by shop, order_id",
             )
@@ -145,9 +145,9 @@ impl Store {
             .await?;
             Ok::<_, StoreError>(rows)
         };
-        let asked = in_time(asked).await?;
+        let query = in_time(query).await?;
         let mut erased = 0;
-        for (shop, order, at) in asked {
+        for (shop, order, at) in query {
             let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("an event's shop", error))?;
             let unfinished = if at < before { UnfinishedJobs::Cancel } else { UnfinishedJobs::Refuse };
             // Without a time limit, because it searches all webhooks of the shop.

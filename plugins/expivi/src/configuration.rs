@@ -252,8 +252,8 @@ fn state(content_source: &Product<'_>) -> String {
     {
         let optional = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), json_string);
         let (key, name) = (optional(attribute.key.as_deref()), optional(attribute.value_name.as_str()));
-        let said = format!("[{},{name},{key}]", attribute.value.map_or("null", RawValue::get));
-        attributes.entry(attribute.id.as_str()).or_default().push(said);
+        let entry = format!("[{},{name},{key}]", attribute.value.map_or("null", RawValue::get));
+        attributes.entry(attribute.id.as_str()).or_default().push(entry);
     }
     let mut articles: BTreeMap<String, u32> = BTreeMap::new();
     for article in content_source.articles.iter().filter(|article| !has_sku(article)) {
@@ -263,8 +263,8 @@ fn state(content_source: &Product<'_>) -> String {
     }
     let mut members = Vec::new();
     if !attributes.is_empty() {
-        let said = attributes.iter().map(|(id, said)| format!("{}:[{}]", json_string(id), said.join(",")));
-        members.push(format!("\"attributes\":{{{}}}", said.collect::<Vec<_>>().join(",")));
+        let entry = attributes.iter().map(|(id, entry)| format!("{}:[{}]", json_string(id), entry.join(",")));
+        members.push(format!("\"attributes\":{{{}}}", entry.collect::<Vec<_>>().join(",")));
     }
     if !articles.is_empty() {
         let counted = articles.iter().map(|(ids, count)| format!("{}:{count}", json_string(ids)));

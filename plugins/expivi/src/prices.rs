@@ -48,7 +48,7 @@ pub(crate) fn price_items<H: Host>(
     }
     // A replica has its original's content, which is stored once; each content is requested once.
     let mut known: BTreeMap<usize, Money> = BTreeMap::new();
-    let mut asked: BTreeMap<(u64, String), Money> = BTreeMap::new();
+    let mut prices_by_request: BTreeMap<(u64, String), Money> = BTreeMap::new();
     let mut prices = Vec::with_capacity(items.len());
     for place in &family.order {
         let content_source = family.content_source[*place];
@@ -58,11 +58,11 @@ pub(crate) fn price_items<H: Host>(
                 let product = raw::without(products[content_source], &["thumbnail", "thumbnail_url", "price"])?;
                 let question =
                     (saved.products[content_source].catalogue_id.0, format!("{{\"configured_product\":{product}}}"));
-                let amount = match asked.get(&question) {
+                let amount = match prices_by_request.get(&question) {
                     Some(amount) => amount.clone(),
                     None => {
                         let amount = terms.amount(&ask(host, context, question.0, question.1.clone())?, context)?;
-                        asked.insert(question, amount.clone());
+                        prices_by_request.insert(question, amount.clone());
                         amount
                     }
                 };

@@ -39,10 +39,10 @@ struct Named<'a> {
 /// the whole list.
 pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<PageOfProducts, Error> {
     let reply = Api { host, context }.call(Call::get("catalogue", reading_token(context)))?;
-    let wanted = text.trim().to_lowercase();
+    let needle = text.trim().to_lowercase();
     let products = read(&reply)?
         .into_iter()
-        .filter(|product| product.id.contains(&wanted) || product.title.to_lowercase().contains(&wanted));
+        .filter(|product| product.id.contains(&needle) || product.title.to_lowercase().contains(&needle));
     Ok(PageOfProducts { products: products.take(MAX_SEARCH_RESULTS).collect(), cursor: None })
 }
 

@@ -236,13 +236,13 @@ fn a_refund_asks_only_when_twikit_makes_more_than_is_wanted() {
     ] {
         let mut host = FakeHost::with_responses([answer(200, 1)]);
         run_events(&mut host, [(Kind::Placed, placed), (Kind::Released, released), (refunded("a", refund), left)]);
-        let said = host.outcomes.iter().find_map(|outcome| match outcome {
+        let text = host.outcomes.iter().find_map(|outcome| match outcome {
             Outcome::NeedsMerchant(message) => Some(message.text.as_str()),
             _ => None,
         });
         match asked {
-            Some(words) => assert!(said.is_some_and(|said| said.contains(words)), "{said:?}"),
-            None => assert_eq!(said, None),
+            Some(words) => assert!(text.is_some_and(|text| text.contains(words)), "{text:?}"),
+            None => assert_eq!(text, None),
         }
     }
 }

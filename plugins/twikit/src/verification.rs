@@ -38,7 +38,7 @@ struct Data<'a> {
 pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     let question: Question<'_> = json::read(body)?;
     let identifier = identifier(&question)?;
-    let mut asked: Vec<u64> = question.configuration_ids.iter().map(|id| id.0).collect();
+    let mut queried: Vec<u64> = question.configuration_ids.iter().map(|id| id.0).collect();
     let order = match find_order(&identifier, find) {
         Ok(Some(order)) => order,
         Ok(None) => return Ok(decision(false, Vec::new())),
@@ -48,11 +48,11 @@ pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
         return Ok(unknown("The shop's order is invalid."));
     };
     let mut ours: Vec<u64> = lines.iter().map(|line| line.configuration).collect();
-    asked.sort_unstable();
+    queried.sort_unstable();
     ours.sort_unstable();
     let lines_in_order = lines.iter().all(|line| line.line.released && line.line.status != "cancelled");
-    let valid = is_producible(&order) && !ours.is_empty() && lines_in_order && asked == ours;
-    let outcome = if valid { ledger::verified(&identifier) } else { refusal(&order, &identifier, asked == ours) };
+    let valid = is_producible(&order) && !ours.is_empty() && lines_in_order && queried == ours;
+    let outcome = if valid { ledger::verified(&identifier) } else { refusal(&order, &identifier, queried == ours) };
     Ok(decision(valid, vec![(Some(order.reference), outcome)]))
 }
 

@@ -79,15 +79,15 @@ impl Browser {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let profile = tempfile::tempdir().expect("a folder for the profile");
         let (process_group, port) = drive(chromedriver).await;
-        let mut wanted = DesiredCapabilities::chrome();
-        wanted.set_binary(&chromium.to_string_lossy()).expect("a path");
+        let mut capabilities = DesiredCapabilities::chrome();
+        capabilities.set_binary(&chromium.to_string_lossy()).expect("a path");
         for argument in ARGUMENTS {
-            wanted.add_arg(argument).expect("an argument");
+            capabilities.add_arg(argument).expect("an argument");
         }
-        wanted.add_arg(&format!("--window-size={},{}", WINDOW.0, WINDOW.1)).expect("an argument");
-        wanted.add_arg(&format!("--user-data-dir={}", profile.path().display())).expect("an argument");
-        wanted.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
-        let page = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted).await.expect("Chromium starts");
+        capabilities.add_arg(&format!("--window-size={},{}", WINDOW.0, WINDOW.1)).expect("an argument");
+        capabilities.add_arg(&format!("--user-data-dir={}", profile.path().display())).expect("an argument");
+        capabilities.set_browser_log_level(LoggingPrefsLogLevel::All).expect("a level");
+        let page = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.expect("Chromium starts");
         Some(Self { page, process_group, _profile: profile })
     }
 
@@ -225,22 +225,22 @@ async fn drive(chromedriver: PathBuf) -> (Child, u16) {
     command.args(["-c", PROCESS_GROUP_SCRIPT]).arg(chromedriver).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process_group = command.spawn().expect("a shell starts");
-    let said = BufReader::new(process_group.stdout.take().expect("its output"));
-    let port = tokio::task::spawn_blocking(|| port(said));
+    let stdout = BufReader::new(process_group.stdout.take().expect("its output"));
+    let port = tokio::task::spawn_blocking(|| port(stdout));
     let port = tokio::time::timeout(TIMEOUT, port).await.expect("chromedriver listens").expect("a port");
     (process_group, port)
 }
 
 /// Waits until chromedriver prints its port.
-fn port(mut said: BufReader<ChildStdout>) -> u16 {
+fn port(mut stdout: BufReader<ChildStdout>) -> u16 {
     loop {
         let mut line = String::new();
-        assert_ne!(said.read_line(&mut line).expect("its output"), 0, "chromedriver ended before it listened");
+        assert_ne!(stdout.read_line(&mut line).expect("its output"), 0, "chromedriver ended before it listened");
         // "ChromeDriver was started successfully on port 36001."
         if let Some((_, port)) = line.trim_end().split_once("successfully on port ") {
             let port = port.trim_end_matches('.').parse().expect("a port");
             // Drains the output, which would otherwise fill the pipe.
-            std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+            std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
             return port;
         }
     }

@@ -229,9 +229,9 @@ async fn a_print_file_is_in_progress_for_a_while_and_then_there() {
         ("svg", b"<svg"),
     ] {
         let path = format!("svg/conversion/request/{format}");
-        let asked = post(&expivi, &path, SERVER, &conversion(id)).await.json();
-        assert_eq!((&asked["status"], &asked["files"]), (&json!("in_progress"), &json!([])));
-        let path = format!("svg/conversion/check/{}", asked["hash"].as_str().unwrap());
+        let conversion_reply = post(&expivi, &path, SERVER, &conversion(id)).await.json();
+        assert_eq!((&conversion_reply["status"], &conversion_reply["files"]), (&json!("in_progress"), &json!([])));
+        let path = format!("svg/conversion/check/{}", conversion_reply["hash"].as_str().unwrap());
         for _ in 0..2 {
             assert_eq!(get(&expivi, &path, SERVER).await.json()["status"], "in_progress");
         }
@@ -247,8 +247,8 @@ async fn a_conversion_can_fail_or_never_be_taken_up() {
     let expivi = expivi().await;
     expivi.set_polls(0);
     let id = uploaded(&expivi).await;
-    let asked = post(&expivi, "svg/conversion/request/pdf", SERVER, &conversion(id)).await.json();
-    let hash = asked["hash"].as_str().unwrap();
+    let conversion_reply = post(&expivi, "svg/conversion/request/pdf", SERVER, &conversion(id)).await.json();
+    let hash = conversion_reply["hash"].as_str().unwrap();
     let path = format!("svg/conversion/check/{hash}");
 
     expivi.set_conversion_outcome(ConversionOutcome::Failed);

@@ -142,7 +142,7 @@ async fn a_stopped_vendor_lets_a_request_end_and_then_listens_no_more() {
     let twikit = twikit().await;
     twikit.faults().delay(Duration::from_millis(200));
     let (url, record) = (twikit.export_url(), twikit.record().clone());
-    let asked = tokio::spawn({
+    let delayed_request = tokio::spawn({
         let url = url.clone();
         async move { client::post_json(&url, &[], &json!({})).await }
     });
@@ -150,7 +150,7 @@ async fn a_stopped_vendor_lets_a_request_end_and_then_listens_no_more() {
 
     twikit.stop().await;
 
-    assert_eq!(asked.await.unwrap().unwrap().status, 400);
+    assert_eq!(delayed_request.await.unwrap().unwrap().status, 400);
     assert!(matches!(client::get(&url, &[]).await, Err(SendError::Connect(_))));
 }
 

@@ -259,7 +259,7 @@ pub fn shared() -> Option<&'static Server> {
 }
 
 fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|said| said.stdout == b"0\n")
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
 /// Returns the folder of PostgreSQL's programs: one in the path, else the newest of Debian's.
@@ -301,8 +301,8 @@ mod tests {
     #[test]
     fn a_server_that_does_not_start_says_why() {
         if programs().is_some() {
-            let said = Server::start("no_such_setting = 1").unwrap_err();
-            assert!(said.contains("could not start server"), "{said}");
+            let error = Server::start("no_such_setting = 1").unwrap_err();
+            assert!(error.contains("could not start server"), "{error}");
         }
     }
 }

@@ -56,9 +56,9 @@ impl DemoProcess {
     /// Waits until its node works.
     #[cfg(target_os = "linux")]
     fn works(&self) {
-        let begun = Instant::now();
+        let started = Instant::now();
         while !has_node(self.folder.path()) {
-            assert!(begun.elapsed() < Duration::from_secs(120), "no node was started");
+            assert!(started.elapsed() < Duration::from_secs(120), "no node was started");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -71,12 +71,12 @@ impl DemoProcess {
     /// Waits for the end of the demo and its files, and returns its exit code.
     #[track_caller]
     fn left_nothing(mut self) -> Option<i32> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let status = loop {
             if let Some(status) = self.demo.try_wait().expect("a status") {
                 break status;
             }
-            if begun.elapsed() > Duration::from_secs(60) {
+            if started.elapsed() > Duration::from_secs(60) {
                 self.demo.kill().expect("killed");
                 panic!("it does not end");
             }
@@ -102,29 +102,29 @@ fn has_node(folder: &Path) -> bool {
 
 #[test]
 fn a_reader_that_stops_early_ends_the_demo_and_nothing_is_left() {
-    let mut begun = DemoProcess::new();
-    assert_eq!(begun.first_line(), "Two vendors");
+    let mut demo = DemoProcess::new();
+    assert_eq!(demo.first_line(), "Two vendors");
     // The code that a shell reports for a command ended by a closed pipe.
-    assert_eq!(begun.left_nothing(), Some(141));
+    assert_eq!(demo.left_nothing(), Some(141));
 }
 
 #[test]
 fn a_demo_that_is_told_to_end_leaves_nothing() {
-    let begun = DemoProcess::new();
-    while fs::read_dir(begun.folder.path()).expect("the folder").count() == 0 {
+    let demo = DemoProcess::new();
+    while fs::read_dir(demo.folder.path()).expect("the folder").count() == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
-    begun.signal("TERM");
-    assert_eq!(begun.left_nothing(), Some(143));
+    demo.signal("TERM");
+    assert_eq!(demo.left_nothing(), Some(143));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_demo_that_is_interrupted_ends_its_node() {
-    let begun = DemoProcess::new();
-    begun.works();
-    begun.signal("INT");
-    assert_eq!(begun.left_nothing(), Some(130));
+    let demo = DemoProcess::new();
+    demo.works();
+    demo.signal("INT");
+    assert_eq!(demo.left_nothing(), Some(130));
 }
 
 /// Returns the response of a URL: status line, headers and body.
@@ -139,38 +139,38 @@ fn asked(method: &str, url: &str, headers: &str) -> String {
 
 /// Starts a demo to browse, and waits until it has printed its URLs.
 fn opened() -> (DemoProcess, impl Fn(&str) -> String) {
-    let mut begun = DemoProcess::with(&["--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"]);
-    let out = BufReader::new(begun.demo.stdout.take().expect("a pipe"));
-    let said: Vec<String> =
+    let mut demo = DemoProcess::with(&["--listen", "127.0.0.1:0", "--shops", "127.0.0.1:0"]);
+    let out = BufReader::new(demo.demo.stdout.take().expect("a pipe"));
+    let output: Vec<String> =
         out.lines().map(|line| line.expect("text")).take_while(|line| !line.contains("Ctrl-C")).collect();
     let url = move |of: &str| {
-        let line = said.iter().find(|line| line.starts_with(of)).unwrap_or_else(|| panic!("no {of}: {said:#?}"));
+        let line = output.iter().find(|line| line.starts_with(of)).unwrap_or_else(|| panic!("no {of}: {output:#?}"));
         line.split_whitespace().last().expect("an address").to_owned()
     };
-    (begun, url)
+    (demo, url)
 }
 
 #[test]
 fn a_demo_to_browse_says_where_everything_is_and_leaves_nothing() {
-    let (begun, url) = opened();
+    let (demo, url) = opened();
     for (of, shows) in [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("HTTP API", "\"openapi\":\"3.1.0\"")] {
         let answer = asked("GET", &url(of), "");
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(shows), "{of}: {answer}");
     }
-    begun.signal("INT");
-    assert_eq!(begun.left_nothing(), Some(130));
+    demo.signal("INT");
+    assert_eq!(demo.left_nothing(), Some(130));
 }
 
 #[test]
 fn a_page_of_another_site_does_nothing_in_the_demos_shops() {
-    let (begun, url) = opened();
+    let (demo, url) = opened();
     for site in ["cross-site", "same-site"] {
         let headers = format!("sec-fetch-site: {site}\r\ncontent-length: 0\r\n");
         let answer = asked("POST", &format!("{}cart/remove", url("Lumen")), &headers);
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
-    begun.signal("TERM");
-    assert_eq!(begun.left_nothing(), Some(143));
+    demo.signal("TERM");
+    assert_eq!(demo.left_nothing(), Some(143));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_demo_whose_place_is_taken_says_how_to_name_another() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     for (flag, other) in [("--listen", "--shops"), ("--shops", "--listen")] {
-        let said = cartwright(["demo", flag, &address, other, "127.0.0.1:0"]).failed();
-        assert!(said.contains(&format!("cannot listen at {address}")) && said.contains(flag), "{said}");
+        let error = cartwright(["demo", flag, &address, other, "127.0.0.1:0"]).failed();
+        assert!(error.contains(&format!("cannot listen at {address}")) && error.contains(flag), "{error}");
     }
 }

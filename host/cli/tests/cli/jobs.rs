@@ -132,7 +132,7 @@ impl Host {
     async fn uncertainty(&self) {
         let claim = self.claim().await;
         let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
-        let given = JournaledResponse {
+        let response = JournaledResponse {
             status: 201,
             headers: vec![],
             body: JournaledBody::Inline(JournaledBytes::Text(BODY.into())),
@@ -147,7 +147,7 @@ impl Host {
             Entry::Responded { answer: Answer::Failed(away), may_have_arrived: false },
             Entry::Retried { kept_calls: 0 },
             intent(1, Repeat::Keyed),
-            Entry::Responded { answer: Answer::Returned(given), may_have_arrived: true },
+            Entry::Responded { answer: Answer::Returned(response), may_have_arrived: true },
             Entry::Emitted { key: "0:a:0".into(), outcome: named },
             Entry::Emitted { key: "0:b:0".into(), outcome: look },
             intent(1, Repeat::Never),

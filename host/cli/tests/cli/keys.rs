@@ -109,9 +109,9 @@ fn a_cache_folder_that_others_can_write_is_complained_of() {
 fn a_key_for_a_shop_that_there_is_not_is_refused_in_plain_words() {
     let folder = Folder::new(0o600);
     for role in ["storefront", "backend", "integrator"] {
-        let said = folder.run(&["keys", "make", "--role", role, "--label", "test", "--shop", "nowhere"]).failed();
-        assert!(said.contains("shop nowhere not found") && said.contains("create it first"), "{said}");
-        assert!(!said.contains("FOREIGN KEY"), "{said}");
+        let error = folder.run(&["keys", "make", "--role", role, "--label", "test", "--shop", "nowhere"]).failed();
+        assert!(error.contains("shop nowhere not found") && error.contains("create it first"), "{error}");
+        assert!(!error.contains("FOREIGN KEY"), "{error}");
     }
     assert_eq!(folder.run(&["keys", "list"]).succeeded(), "");
 }
@@ -119,9 +119,9 @@ fn a_key_for_a_shop_that_there_is_not_is_refused_in_plain_words() {
 #[test]
 fn a_database_that_cannot_be_opened_is_told_as_what_it_is() {
     let folder = Folder::new(0o600);
-    let said = folder.run(&["keys", "list"]).failed();
-    assert!(said.contains("cannot be opened") && said.contains("folder"), "{said}");
+    let error = folder.run(&["keys", "list"]).failed();
+    assert!(error.contains("cannot be opened") && error.contains("folder"), "{error}");
     fs::write(folder.path("host.db"), "no database, but a text that is long enough ".repeat(40)).expect("a file");
-    let said = folder.run(&["keys", "list"]).failed();
-    assert!(said.contains("damaged"), "{said}");
+    let error = folder.run(&["keys", "list"]).failed();
+    assert!(error.contains("damaged"), "{error}");
 }

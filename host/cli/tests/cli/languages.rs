@@ -29,11 +29,11 @@ fn contract() -> &'static Contract {
             .env("CARGO_TARGET_DIR", target)
             .output()
             .expect("bash starts");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let err = String::from_utf8_lossy(&output.stderr);
         // With CI=true a missing toolchain fails here.
-        assert!(output.status.success(), "tests/contract/check: {}\n{said}{err}", output.status);
-        Contract { said, guests: target.join("guests") }
+        assert!(output.status.success(), "tests/contract/check: {}\n{stdout}{err}", output.status);
+        Contract { said: stdout, guests: target.join("guests") }
     })
 }
 

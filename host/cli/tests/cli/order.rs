@@ -15,9 +15,9 @@ use crate::{CommandResult, cartwright};
 
 /// Starts an ERP system that has made an order at the second query, and returns its URL.
 async fn erp(accepts: StatusCode) -> String {
-    let asked = Arc::new(AtomicUsize::new(0));
+    let queries = Arc::new(AtomicUsize::new(0));
     let tell = move || {
-        let state = if asked.fetch_add(1, Ordering::SeqCst) == 0 { "queued" } else { "done" };
+        let state = if queries.fetch_add(1, Ordering::SeqCst) == 0 { "queued" } else { "done" };
         async move { json!({ "state": state }).to_string() }
     };
     let accept = move || async move { (accepts, json!({ "reference": "ERP-7" }).to_string()) };

@@ -101,7 +101,7 @@ async fn a_write_is_refused_before_its_body_comes_whether_it_has_a_name_or_not()
     let address = shop.server.node.address().to_owned();
     let operations = operations(&shop.server, &shop.id).await;
     let asking = tokio::task::spawn_blocking(move || {
-        let mut asked = 0;
+        let mut requests = 0;
         for operation in operations.iter().filter(|operation| operation.method != "GET") {
             if STOREFRONT.contains(&operation.id.as_str()) {
                 continue;
@@ -117,17 +117,17 @@ async fn a_write_is_refused_before_its_body_comes_whether_it_has_a_name_or_not()
                 stream.write_all(head.as_bytes()).expect("written");
                 // The server waits ten seconds for a missing body.
                 stream.set_read_timeout(Some(Duration::from_secs(8))).expect("a timeout");
-                let mut said = [0; 1024];
-                let length = stream.read(&mut said).expect("an answer");
-                let said = String::from_utf8_lossy(&said[..length]);
-                assert!(said.starts_with("HTTP/1.1 403"), "{}: {said}", operation.id);
-                asked += 1;
+                let mut buffer = [0; 1024];
+                let length = stream.read(&mut buffer).expect("an answer");
+                let buffer = String::from_utf8_lossy(&buffer[..length]);
+                assert!(buffer.starts_with("HTTP/1.1 403"), "{}: {buffer}", operation.id);
+                requests += 1;
             }
         }
-        asked
+        requests
     });
-    let asked = asking.await.expect("their answers");
-    assert!(asked > 60, "{asked}");
+    let requests = asking.await.expect("their answers");
+    assert!(requests > 60, "{requests}");
 }
 
 #[tokio::test]
@@ -317,8 +317,8 @@ async fn a_key_is_good_where_and_while_it_is_meant_to_be() {
     let elsewhere = key(json!(["192.0.2.0/24"]), json!(null)).await;
     elsewhere.get(plugins).await.problem(401, "access");
     // A header about the client's address counts from trusted proxies only.
-    let said = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1"), ("x-real-ip", "192.0.2.1")];
-    elsewhere.ask("GET", plugins, &said, "").await.problem(401, "access");
+    let headers = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1"), ("x-real-ip", "192.0.2.1")];
+    elsewhere.ask("GET", plugins, &headers, "").await.problem(401, "access");
     key(json!([]), json!("2020-01-01T00:00:00Z")).await.get(plugins).await.problem(401, "access");
     for label in ["", "   ", &"x".repeat(101)] {
         let body = json!({ "role": { "role": "admin" }, "label": label });
@@ -335,9 +335,9 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     let (shop, fake) = Shop::with_expivi().await;
     let saved = cartwright_fake_vendors::samples::EXPIVI_SIMPLE;
     let add = json!({ "product": "ring", "configuration": saved, "quantity": 1 });
-    let told = shop.storefront.post(&shop.at("/cart/add"), &add).await.ok();
-    assert_eq!((&told["stages"], &told["warnings"]), (&json!([]), &json!([])));
-    assert_eq!(told["operations"][0]["operation"], "add");
+    let change = shop.storefront.post(&shop.at("/cart/add"), &add).await.ok();
+    assert_eq!((&change["stages"], &change["warnings"]), (&json!([]), &json!([])));
+    assert_eq!(change["operations"][0]["operation"], "add");
     let chosen = json!({ "product": "ring", "configuration": saved, "quantity": 1, "strategy": { "name": "simple" } });
     shop.storefront.post(&shop.at("/cart/add"), &chosen).await.problem(403, "role");
     // A page cannot be trusted: only the platform's server knows the customer group of its shopper.
@@ -356,9 +356,9 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     ];
     for body in &wrong {
         let whole = shop.backend.post(&shop.at("/cart/add"), body).await;
-        let told = shop.storefront.post(&shop.at("/cart/add"), body).await;
-        assert_eq!((whole.status, whole.json()["type"].clone()), (told.status, told.json()["type"].clone()));
-        told_little(&told.json());
+        let change = shop.storefront.post(&shop.at("/cart/add"), body).await;
+        assert_eq!((whole.status, whole.json()["type"].clone()), (change.status, change.json()["type"].clone()));
+        told_little(&change.json());
     }
     fake.faults().outage(cartwright_fake_vendors::Outage::Unavailable { retry_after: None });
     // A new quantity, because the price of the other one is cached.
@@ -387,11 +387,11 @@ fn told_little(problem: &Value) {
 async fn a_browser_may_ask_from_the_shops_own_pages_only() {
     let shop = Shop::new().await;
     shop.admin.put(&shop.at("/origins"), &json!(["https://shop.example"])).await.with(204);
-    let asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
+    let preflight = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
     for (origin, allowed_origin) in
         [("https://shop.example", Some("https://shop.example")), ("https://other.example", None)]
     {
-        let headers = [("origin", origin), asked[0], asked[1]];
+        let headers = [("origin", origin), preflight[0], preflight[1]];
         // A browser's preflight has no key, and uses a method that no operation has.
         let nobody = shop.server.node.nobody();
         let asks = nobody.ask("OPTIONS", &shop.at("/products/ring/embed-data"), &headers, "").await;

@@ -94,7 +94,7 @@ async fn an_integrator_reaches_no_private_address_in_any_spelling() {
     let (shop, fake) = Shop::with_expivi().await;
     let port = fake.base_url().rsplit(':').next().expect("a port").to_owned();
     let component = shop.component("expivi").await;
-    let asked = fake.record().all().len();
+    let request_count = fake.record().all().len();
     for host in [
         "127.0.0.1",
         "2130706433",
@@ -132,7 +132,7 @@ async fn an_integrator_reaches_no_private_address_in_any_spelling() {
             assert!(!passed, "{url}: {tested:?}");
         }
     }
-    assert_eq!(fake.record().all().len(), asked, "the server got no request");
+    assert_eq!(fake.record().all().len(), request_count, "the server got no request");
 }
 
 #[tokio::test]
@@ -151,12 +151,12 @@ async fn a_vendor_that_sends_the_host_elsewhere_is_not_followed() {
     let grants = json!({ "hosts": [host, fake.base_url().trim_start_matches("http://")], "plain_http": [host] });
     let body = changed(&shop, settings, grants).await;
     shop.admin.put(&shop.at("/accounts/expivi"), &body).await.ok();
-    let asked = fake.record().all().len();
+    let request_count = fake.record().all().len();
     let tested = shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await;
     let passed =
         |checks: &Value| checks.as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
     assert!(tested.status != 200 || !passed(&tested.json()), "{tested:?}");
-    assert_eq!(fake.record().all().len(), asked, "it was followed");
+    assert_eq!(fake.record().all().len(), request_count, "it was followed");
 }
 
 #[tokio::test]
@@ -189,8 +189,8 @@ async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again()
     other.push(if last == 'A' { 'B' } else { 'A' });
     let forged = json!({ "orderId": reference, "trackingUrl": "https://evil.example" });
     for address in [other, address[1..].to_owned(), format!("{address}A"), address.to_uppercase(), "x".repeat(20_000)] {
-        let said = nobody.post(&format!("{start}/{address}"), &forged).await;
-        assert!(matches!(said.status, 401 | 403 | 404 | 414 | 431), "{address}: {said:?}");
+        let reply = nobody.post(&format!("{start}/{address}"), &forged).await;
+        assert!(matches!(reply.status, 401 | 403 | 404 | 414 | 431), "{address}: {reply:?}");
     }
     let large = vec![b' '; (4 << 20) + 1];
     assert_eq!(nobody.ask("POST", &path, &[], large).await.status, 413);
@@ -234,12 +234,12 @@ fn trickle(address: &str, head: &str, interval: Duration) -> (Duration, String) 
     let began = Instant::now();
     stream.write_all(head.as_bytes()).expect("written");
     stream.set_read_timeout(Some(interval)).expect("a timeout");
-    let mut said = Vec::new();
+    let mut response = Vec::new();
     let mut some = [0; 4096];
     while began.elapsed() < Duration::from_secs(120) {
         match stream.read(&mut some) {
             Ok(0) => break,
-            Ok(length) => said.extend_from_slice(&some[..length]),
+            Ok(length) => response.extend_from_slice(&some[..length]),
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
                 if stream.write_all(b"x").is_err() {
                     break;
@@ -247,11 +247,11 @@ fn trickle(address: &str, head: &str, interval: Duration) -> (Duration, String) 
             }
             Err(_) => break,
         }
-        if !said.is_empty() {
+        if !response.is_empty() {
             break;
         }
     }
-    (began.elapsed(), String::from_utf8_lossy(&said).into_owned())
+    (began.elapsed(), String::from_utf8_lossy(&response).into_owned())
 }
 
 #[tokio::test]
@@ -269,10 +269,10 @@ async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
         );
         trickle(&address, &head, second)
     });
-    let (after, said) = head.await.expect("its end");
-    assert!(after < Duration::from_secs(45), "{after:?}: {said}");
-    let (after, said) = body.await.expect("its end");
-    assert!(after < Duration::from_secs(75) && said.starts_with("HTTP/1.1 503"), "{after:?}: {said}");
+    let (after, response) = head.await.expect("its end");
+    assert!(after < Duration::from_secs(45), "{after:?}: {response}");
+    let (after, response) = body.await.expect("its end");
+    assert!(after < Duration::from_secs(75) && response.starts_with("HTTP/1.1 503"), "{after:?}: {response}");
     assert_eq!(server.node.nobody().get("/health/ready").await.status, 200);
 }
 
@@ -280,19 +280,19 @@ async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
 /// server closes the connection.
 fn unread(address: &str, path: &str, times: usize, wait: Duration) -> usize {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    let asked = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(times);
+    let requests = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").repeat(times);
     // The server stops reading while responses are blocked.
     stream.set_write_timeout(Some(Duration::from_secs(2))).expect("a timeout");
-    drop(stream.write_all(asked.as_bytes()));
+    drop(stream.write_all(requests.as_bytes()));
     std::thread::sleep(wait);
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    let (mut came, mut some) = (0, vec![0; 1 << 20]);
+    let (mut received, mut buffer) = (0, vec![0; 1 << 20]);
     loop {
-        match stream.read(&mut some) {
-            Ok(0) => return came,
-            Ok(length) => came += length,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return came,
-            Err(error) => panic!("after {came} bytes the connection is still there: {error}"),
+        match stream.read(&mut buffer) {
+            Ok(0) => return received,
+            Ok(length) => received += length,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return received,
+            Err(error) => panic!("after {received} bytes the connection is still there: {error}"),
         }
     }
 }
@@ -302,9 +302,9 @@ async fn whoever_reads_no_answer_loses_the_connection() {
     let server = Server::shared();
     let one = server.node.nobody().get("/openapi.json").await.json().to_string().len();
     let (address, times) = (server.node.address().to_owned(), 400);
-    let came = tokio::task::spawn_blocking(move || unread(&address, "/openapi.json", times, Duration::from_secs(40)));
-    let came = came.await.expect("its end");
-    assert!(came > 0 && came < times * one / 2, "{came} of {}", times * one);
+    let reader = tokio::task::spawn_blocking(move || unread(&address, "/openapi.json", times, Duration::from_secs(40)));
+    let reader = reader.await.expect("its end");
+    assert!(reader > 0 && reader < times * one / 2, "{reader} of {}", times * one);
 }
 
 #[tokio::test]

@@ -208,9 +208,9 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     audit.did("close_order", closed, "close-order", CHANGED).await;
     give_up(&audit.shop).await;
     let path = audit.shop.at("/notifications");
-    let told = backend.get(&path).await.ok();
-    let dead = told["notifications"].as_array().expect("a list").iter().find(|kept| kept["is_retrying"] == false);
-    let id = dead.unwrap_or_else(|| panic!("{told:#}"))["id"].as_str().expect("an id").to_owned();
+    let order = backend.get(&path).await.ok();
+    let dead = order["notifications"].as_array().expect("a list").iter().find(|kept| kept["is_retrying"] == false);
+    let id = dead.unwrap_or_else(|| panic!("{order:#}"))["id"].as_str().expect("an id").to_owned();
     let again = backend.ask("POST", &format!("{path}/{id}/retry"), &[], "").await;
     audit.did("send_notification_again", again, "retry-notification", CHANGED).await;
     let endpoint = audit.shop.at("/notification-endpoint");
@@ -240,9 +240,9 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
 async fn quotes(audit: &mut Audit) {
     let backend = audit.shop.backend.clone();
     let quotes = audit.shop.at("/quotes");
-    let asked = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
-    let asked = backend.post(&audit.shop.at("/cart/quote"), &asked).await.ok();
-    let lines = asked["operations"][0]["lines"].clone();
+    let quote_request = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
+    let quote_request = backend.post(&audit.shop.at("/cart/quote"), &quote_request).await.ok();
+    let lines = quote_request["operations"][0]["lines"].clone();
     for id in ["q1", "q2"] {
         let kept = backend.post(&quotes, &json!({ "id": id, "lines": lines })).await;
         audit.did("keep_quotation", kept, "request-quote", MADE).await;
@@ -287,7 +287,7 @@ async fn webhooks(audit: &mut Audit) {
     let order = audit.shop.at("/orders/3");
     let held = until(async || {
         let order = backend.get(&order).await.ok();
-        order["outcomes"].as_array().expect("a list").iter().find(|said| said["needs_attention"] == true).cloned()
+        order["outcomes"].as_array().expect("a list").iter().find(|outcome| outcome["needs_attention"] == true).cloned()
     });
     let settle = audit.shop.at(&format!("/outcomes/{}/resolve", held.await["id"]));
     let settled = backend.ask("POST", &settle, &[], "").await;

@@ -36,13 +36,13 @@ fn run(command: &mut Command) -> Result<(), String> {
 fn installed() -> Result<PathBuf, String> {
     let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
     let (stamp, command) = (tools.join("stamp"), tools.join("bin/schemathesis"));
-    let wanted = std::fs::read_to_string(own().join("requirements.txt")).expect("requirements");
-    if command.exists() && std::fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
+    let requirements = std::fs::read_to_string(own().join("requirements.txt")).expect("requirements");
+    if command.exists() && std::fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == requirements) {
         return Ok(command);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&tools))?;
     run(Command::new(tools.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(own().join("requirements.txt")))?;
-    std::fs::write(stamp, wanted).expect("a stamp");
+    std::fs::write(stamp, requirements).expect("a stamp");
     Ok(command)
 }
 
@@ -127,8 +127,8 @@ async fn every_answer_is_as_the_document_says() {
             .current_dir(&folder)
             .output()
     });
-    let asked = asking.await.expect("its end").expect("the tester starts");
-    let (said, err) = (String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr));
-    assert!(asked.status.success(), "{said}{err}");
-    assert!(said.contains("Tested: 8"), "{said}");
+    let output = asking.await.expect("its end").expect("the tester starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("Tested: 8"), "{stdout}");
 }

@@ -85,7 +85,7 @@ async fn whatever_header_a_page_of_an_allowed_origin_sends_passes_the_preflight(
     let shop = Shop::new().await;
     shop.admin.put(&shop.at("/origins"), &json!(["https://shop.example"])).await.with(204);
     let nobody = shop.server.node.nobody();
-    for wanted in [
+    for requested_headers in [
         "authorization,content-type,traceparent,tracestate",
         "authorization,baggage,content-type,sentry-trace",
         "authorization,content-type,idempotency-key,x-datadog-trace-id,b3,x-made-up",
@@ -94,12 +94,12 @@ async fn whatever_header_a_page_of_an_allowed_origin_sends_passes_the_preflight(
             let headers = [
                 ("origin", origin),
                 ("access-control-request-method", "POST"),
-                ("access-control-request-headers", wanted),
+                ("access-control-request-headers", requested_headers),
             ];
             nobody.ask("OPTIONS", &shop.at("/cart/add"), &headers, "").await
         };
         let allowed = asks("https://shop.example").await;
-        assert_eq!(allowed.header("access-control-allow-headers"), Some(wanted));
+        assert_eq!(allowed.header("access-control-allow-headers"), Some(requested_headers));
         assert_eq!(allowed.header("access-control-allow-origin"), Some("https://shop.example"));
         assert_eq!(allowed.header("access-control-allow-credentials"), None, "no cookie is sent");
         assert_eq!(asks("https://other.example").await.header("access-control-allow-origin"), None);
@@ -132,8 +132,8 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
     let _fakes = (shop.expivi().await, shop.twikit().await);
     let nobody = server.node.nobody();
     for prefix in ["", "/configurator"] {
-        let asked = nobody.get(&format!("{prefix}/admin/shops?after=x")).await;
-        assert_eq!(asked.header("location"), Some("/configurator/admin/sign-in?next=%2Fadmin%2Fshops%3Fafter%3Dx"));
+        let redirect = nobody.get(&format!("{prefix}/admin/shops?after=x")).await;
+        assert_eq!(redirect.header("location"), Some("/configurator/admin/sign-in?next=%2Fadmin%2Fshops%3Fafter%3Dx"));
         let (reply, cookie) = sign_in(&server, &format!("{prefix}/admin/sign-in")).await;
         assert_eq!(reply.header("location"), Some("/configurator/admin"));
         assert!(cookie.starts_with("__Secure-cartwright=") && cookie.ends_with("Path=/configurator/"), "{cookie}");
@@ -198,8 +198,8 @@ async fn the_admin_pages_have_an_address_of_their_own_where_an_operator_says_so(
     let folder = Folder::new();
     let key = folder.admin_key();
     let mut node = Node::start(&folder, &["--admin-listen", "127.0.0.1:0", "--public-url", "https://host.example/"]);
-    let said = node.says();
-    let base = said.strip_prefix("admin pages at ").and_then(|url| url.strip_suffix("/admin")).expect("an address");
+    let line = node.says();
+    let base = line.strip_prefix("admin pages at ").and_then(|url| url.strip_suffix("/admin")).expect("an address");
     let pages = Client { base: base.to_owned(), key: None };
     let signed_in = pages.ask("POST", "/admin/sign-in", &[FORM], format!("key={key}")).await;
     // This address has no TLS, whatever the public one has.
@@ -225,10 +225,10 @@ fn raw(address: &str, head: &str, body: &str) -> String {
     let length = body.len();
     let request = format!("{head}content-type: {}\r\ncontent-length: {length}\r\n\r\n{body}", FORM.1);
     stream.write_all(request.as_bytes()).expect("written");
-    let mut said = String::new();
+    let mut response = String::new();
     // An HTTP/1.0 response ends with its connection.
-    drop(stream.read_to_string(&mut said));
-    said
+    drop(stream.read_to_string(&mut response));
+    response
 }
 
 #[tokio::test]
@@ -273,13 +273,16 @@ async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
     // A proxy that uses HTTP/1.0 without a Host header.
     let address = server.node.address().to_owned();
     let (head, form) = ("POST /admin/sign-in HTTP/1.0\r\norigin: http://host.example\r\n", body.clone());
-    let said = tokio::task::spawn_blocking(move || raw(&address, head, &form)).await.expect("an answer");
-    assert!(said.contains("403") && said.contains("text/html") && said.contains("no Host header"), "{said}");
+    let response = tokio::task::spawn_blocking(move || raw(&address, head, &form)).await.expect("an answer");
+    assert!(
+        response.contains("403") && response.contains("text/html") && response.contains("no Host header"),
+        "{response}"
+    );
     // A proxy that adds the scheme's default port changes nothing.
     let address = server.node.address().to_owned();
     let head = "POST /admin/sign-in HTTP/1.1\r\nconnection: close\r\nhost: Host.example:443\r\norigin: https://host.example\r\n";
-    let said = tokio::task::spawn_blocking(move || raw(&address, head, &body)).await.expect("an answer");
-    assert!(said.starts_with("HTTP/1.1 303"), "{said}");
+    let response = tokio::task::spawn_blocking(move || raw(&address, head, &body)).await.expect("an answer");
+    assert!(response.starts_with("HTTP/1.1 303"), "{response}");
 }
 
 /// Checks the headers that every response except admin pages must have.

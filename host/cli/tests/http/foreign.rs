@@ -41,19 +41,19 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     twikit.production_completed(&reference, "", false, "T-1").await.expect("an order");
     twikit.website_published("https://elsewhere.example/1.js", &["diamond-letter-jewel"]).await;
-    let asked = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
-    let asked = shop.backend.post(&shop.at("/cart/quote"), &asked).await.ok();
-    let quote = json!({ "id": "q1", "lines": asked["operations"][0]["lines"] });
+    let quote_request = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
+    let quote_request = shop.backend.post(&shop.at("/cart/quote"), &quote_request).await.ok();
+    let quote = json!({ "id": "q1", "lines": quote_request["operations"][0]["lines"] });
     shop.backend.post(&shop.at("/quotes"), &quote).await.with(201);
     shop.handled("~quotation-q1").await;
     (shop, vec![Box::new(expivi), Box::new(twikit)])
 }
 
 /// Returns the first matching element of a list.
-async fn first(shop: &Shop, path: &str, list: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+async fn first(shop: &Shop, path: &str, list: &str, matches: impl Fn(&Value) -> bool) -> Value {
     until(async || {
         let found = shop.admin.get(&shop.at(path)).await.ok();
-        found[list].as_array().expect("a list").iter().find(|one| wanted(one)).cloned()
+        found[list].as_array().expect("a list").iter().find(|one| matches(one)).cloned()
     })
     .await
 }
@@ -67,15 +67,15 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let _fakes = (other.expivi().await, other.twikit().await);
     give_up(&shop).await;
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let held = first(&shop, "/orders/2", "outcomes", |said| said["needs_attention"] == true).await;
-    let document = |said: &Value| said["outcome"].to_string().contains("\"document\"");
+    let open_outcome = first(&shop, "/orders/2", "outcomes", |outcome| outcome["needs_attention"] == true).await;
+    let document = |outcome: &Value| outcome["outcome"].to_string().contains("\"document\"");
     let document = text(&first(&shop, "/orders/1", "outcomes", document).await["id"]);
     let dead = text(&first(&shop, "/notifications", "notifications", |one| one["is_retrying"] == false).await["id"]);
     let pushed = text(&first(&shop, "/pushed-settings", "pushed", |_| true).await["id"]);
     let address = text(&first(&shop, "/webhook-urls", "addresses", |one| one["expires_at"].is_null()).await["id"]);
     let job = text(&first(&shop, "/jobs", "jobs", |_| true).await["id"]);
     let key = shop.backend.key.as_deref().and_then(|key| key.split('_').nth(2)).expect("an id").to_owned();
-    let held = text(&held["id"]);
+    let open_outcome = text(&open_outcome["id"]);
     let state = async || {
         let mut state = Vec::new();
         for path in ["/orders/1", "/orders/2", "/quotes/q1", "/pushed-settings", "/webhook-urls", "/notifications"] {
@@ -89,7 +89,7 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let from = json!({ "from": "start" });
     let nothing = Value::Null;
     let backends: [(&str, String, &Value); 17] = [
-        ("POST", format!("/outcomes/{held}/resolve"), &nothing),
+        ("POST", format!("/outcomes/{open_outcome}/resolve"), &nothing),
         ("POST", format!("/outcomes/{document}/document-url"), &nothing),
         ("GET", "/orders/1".to_owned(), &nothing),
         ("GET", "/orders/1/export".to_owned(), &nothing),

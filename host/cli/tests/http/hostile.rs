@@ -143,12 +143,12 @@ async fn a_request_that_does_not_go_on_is_ended() {
         stream.write_all(head.as_bytes()).expect("written");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
         let began = Instant::now();
-        let mut said = [0; 4096];
-        let length = stream.read(&mut said).expect("an answer");
-        (String::from_utf8_lossy(&said[..length]).into_owned(), began.elapsed())
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).expect("an answer");
+        (String::from_utf8_lossy(&buffer[..length]).into_owned(), began.elapsed())
     });
-    let (said, after) = asking.await.expect("an answer");
-    assert!(said.starts_with("HTTP/1.1 408") && said.contains("problem+json"), "{said}");
+    let (buffer, after) = asking.await.expect("an answer");
+    assert!(buffer.starts_with("HTTP/1.1 408") && buffer.contains("problem+json"), "{buffer}");
     assert!(after < Duration::from_secs(20), "{after:?}");
 }
 
@@ -358,9 +358,9 @@ fn head_only(address: &str, path: &str) -> String {
     let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\n");
     stream.write_all(head.as_bytes()).expect("written");
     stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
-    let mut said = [0; 1024];
-    let length = stream.read(&mut said).unwrap_or_default();
-    String::from_utf8_lossy(&said[..length]).into_owned()
+    let mut buffer = [0; 1024];
+    let length = stream.read(&mut buffer).unwrap_or_default();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
 #[tokio::test]
@@ -379,8 +379,8 @@ async fn what_is_sent_to_no_webhooks_address_is_not_read() {
     });
     let [right, wrong, none] = asking.await.expect("their ends");
     assert_eq!(right, "", "its body is waited for");
-    for said in [wrong, none] {
-        assert!(said.starts_with("HTTP/1.1 40"), "{said:?}");
+    for response in [wrong, none] {
+        assert!(response.starts_with("HTTP/1.1 40"), "{response:?}");
     }
 }
 

@@ -218,7 +218,7 @@ async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
     let asking = tokio::task::spawn_blocking(move || {
         // One address may use an eighth.
         let mut waiting = begin_body(&shop, 90_000, 80_000);
-        let mut said = String::new();
+        let mut response = String::new();
         for _ in 0..200 {
             // The first of the two bodies gets the memory.
             std::thread::sleep(Duration::from_millis(20));
@@ -226,14 +226,14 @@ async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
             over.write_all(b" ").expect("written");
             let mut some = [0; 4096];
             let length = over.read(&mut some).expect("an answer");
-            said = String::from_utf8_lossy(&some[..length]).into_owned();
-            if said.starts_with("HTTP/1.1 503") {
+            response = String::from_utf8_lossy(&some[..length]).into_owned();
+            if response.starts_with("HTTP/1.1 503") {
                 break;
             }
             waiting = begin_body(&shop, 90_000, 80_000);
         }
-        assert!(said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"), "{said}");
-        assert!(said.contains("one client address use all 100000 bytes"), "{said}");
+        assert!(response.starts_with("HTTP/1.1 503") && response.contains("retry-after: 1"), "{response}");
+        assert!(response.contains("one client address use all 100000 bytes"), "{response}");
         drop(waiting);
         shop
     });

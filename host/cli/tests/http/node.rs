@@ -30,23 +30,23 @@ fn refused(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> S
 #[test]
 fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
     let folder = Folder::new();
-    let said = refused(&folder, &[], &[("CARTWRIGHT_DATABSE", "sqlite:x.db")]);
-    assert!(said.contains("CARTWRIGHT_DATABSE") && said.contains("CARTWRIGHT_DATABASE"), "{said}");
+    let error = refused(&folder, &[], &[("CARTWRIGHT_DATABSE", "sqlite:x.db")]);
+    assert!(error.contains("CARTWRIGHT_DATABSE") && error.contains("CARTWRIGHT_DATABASE"), "{error}");
     let file = folder.path().join("node.toml");
     std::fs::write(&file, format!("database = \"{}\"\nlissten = \"127.0.0.1:0\"\n", folder.database()))
         .expect("a file");
-    let said = refused(&folder, &["--config", &file.display().to_string()], &[]);
-    assert!(said.contains("lissten") && said.contains("listen"), "{said}");
-    let said = refused(&folder, &["--lissten", "127.0.0.1:0"], &[]);
-    assert!(said.contains("--lissten"), "{said}");
-    let said = refused(&folder, &[], &[]);
-    assert!(said.contains("--database") && said.contains("CARTWRIGHT_DATABASE"), "{said}");
-    let said = refused(&folder, &["--database", "sqlite:x.db", "--public-url", "ftp://x"], &[]);
-    assert!(said.contains("must be http or https"), "{said}");
-    let said = refused(&folder, &["--database", "sqlite:x.db", "--otlp-endpoint", "grpc://x"], &[]);
-    assert!(said.contains("OTLP endpoint") && said.contains("must be an http or https URL"), "{said}");
-    let said = refused(&folder, &["--database", "sqlite:x.db"], &[("CARTWRIGHT_LOG_FORMAT", "xml")]);
-    assert!(said.contains("text") && said.contains("json"), "{said}");
+    let error = refused(&folder, &["--config", &file.display().to_string()], &[]);
+    assert!(error.contains("lissten") && error.contains("listen"), "{error}");
+    let error = refused(&folder, &["--lissten", "127.0.0.1:0"], &[]);
+    assert!(error.contains("--lissten"), "{error}");
+    let error = refused(&folder, &[], &[]);
+    assert!(error.contains("--database") && error.contains("CARTWRIGHT_DATABASE"), "{error}");
+    let error = refused(&folder, &["--database", "sqlite:x.db", "--public-url", "ftp://x"], &[]);
+    assert!(error.contains("must be http or https"), "{error}");
+    let error = refused(&folder, &["--database", "sqlite:x.db", "--otlp-endpoint", "grpc://x"], &[]);
+    assert!(error.contains("OTLP endpoint") && error.contains("must be an http or https URL"), "{error}");
+    let error = refused(&folder, &["--database", "sqlite:x.db"], &[("CARTWRIGHT_LOG_FORMAT", "xml")]);
+    assert!(error.contains("text") && error.contains("json"), "{error}");
     assert!(!folder.path().join("host.db").exists(), "nothing was made");
 }
 

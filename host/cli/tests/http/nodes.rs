@@ -170,12 +170,12 @@ async fn a_node_that_is_starting_says_so() {
     drop(silent);
     let ended = tokio::task::spawn_blocking(move || {
         let status = node.wait().expect("its end");
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut node.stderr.take().expect("a pipe"), &mut said).expect("UTF-8");
-        (status, said)
+        let mut log = String::new();
+        std::io::Read::read_to_string(&mut node.stderr.take().expect("a pipe"), &mut log).expect("UTF-8");
+        (status, log)
     });
-    let (status, said) = ended.await.expect("its end");
-    assert!(!status.success() && said.contains("cannot open the database"), "{said}");
+    let (status, log) = ended.await.expect("its end");
+    assert!(!status.success() && log.contains("cannot open the database"), "{log}");
 }
 
 #[tokio::test]
@@ -194,8 +194,8 @@ async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
     caught_up(&other).await;
     let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
     let sold = async || {
-        let told = there.post(&shop.at("/cart/add"), &add).await.ok();
-        told["operations"][0]["lines"][0]["pin"]["digest"].clone()
+        let change = there.post(&shop.at("/cart/add"), &add).await.ok();
+        change["operations"][0]["lines"][0]["pin"]["digest"].clone()
     };
     let mut took = Vec::new();
     for number in 0..20 {
@@ -229,12 +229,12 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     let path = shop.id.clone();
     let clients = [shop.backend.clone(), backend.clone()];
     drop(shop);
-    let (next, answered, gone) =
+    let (next, answered, is_killed) =
         (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let mut reporters = tokio::task::JoinSet::new();
     for _ in 0..REPORTERS {
-        let (next, answered, gone, cart, clients, events) =
-            (next.clone(), answered.clone(), gone.clone(), cart.clone(), clients.clone(), events.clone());
+        let (next, answered, is_killed, cart, clients, events) =
+            (next.clone(), answered.clone(), is_killed.clone(), cart.clone(), clients.clone(), events.clone());
         reporters.spawn(async move {
             let mut mine: Vec<String> = Vec::new();
             let mut lost = 0;
@@ -244,7 +244,7 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
                     return (mine, lost);
                 }
                 let order = format!("o-{number}");
-                let one = usize::from(gone.load(Ordering::Relaxed) || number % 2 == 1);
+                let one = usize::from(is_killed.load(Ordering::Relaxed) || number % 2 == 1);
                 let headers = [("content-type", "application/json")];
                 let body = paid(&order, &cart).to_string();
                 match clients[one].try_ask("POST", &events, &headers, body).await {
@@ -265,7 +265,7 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     }
     let Server { node, folder, .. } = Arc::into_inner(server).expect("the only handle");
     node.kill();
-    gone.store(true, Ordering::Relaxed);
+    is_killed.store(true, Ordering::Relaxed);
     let (mut orders, mut lost) = (BTreeSet::new(), 0);
     while let Some(reported) = reporters.join_next().await {
         let (mine, of_mine) = reported.expect("reported");

@@ -63,9 +63,9 @@ async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_
         let body = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
         shop.storefront.post(&shop.at("/cart/add"), &body).await.ok();
     }
-    let shops = |told: &Value| {
-        let told = told.as_array().expect("a list").iter();
-        told.map(|series| series["shop"].as_str().expect("a shop").to_owned()).collect::<Vec<_>>()
+    let shops = |page: &Value| {
+        let page = page.as_array().expect("a list").iter();
+        page.map(|series| series["shop"].as_str().expect("a shop").to_owned()).collect::<Vec<_>>()
     };
     let all = shop.admin.get("/v1/plugin-calls?plugin=expivi").await.ok();
     assert!(shops(&all).contains(&shop.id) && shops(&all).contains(&other.id), "{all:#}");
@@ -99,13 +99,13 @@ async fn guests_logs_are_their_shops() {
         "strategy": { "account": "hostile", "name": "loud-refusal" } });
     shop.backend.post(&shop.at("/cart/add"), &loud).await.problem(422, "rejected");
     let lines = async |shop: &Shop, which: &str| {
-        let told = shop.integrator.get(&shop.at(&format!("/plugin-logs{which}"))).await.ok();
-        told.as_array().expect("a list").clone()
+        let page = shop.integrator.get(&shop.at(&format!("/plugin-logs{which}"))).await.ok();
+        page.as_array().expect("a list").clone()
     };
     for which in ["", "?plugin=hostile", "?level=warn", "?plugin=hostile&level=debug"] {
-        let told = lines(&shop, which).await;
-        assert_eq!(told.len(), 1, "{which}: {told:#?}");
-        assert_eq!((&told[0]["text"], &told[0]["plugin"]), (&json!("it is sold out"), &json!("hostile")), "{told:#?}");
+        let page = lines(&shop, which).await;
+        assert_eq!(page.len(), 1, "{which}: {page:#?}");
+        assert_eq!((&page[0]["text"], &page[0]["plugin"]), (&json!("it is sold out"), &json!("hostile")), "{page:#?}");
     }
     for which in ["?plugin=expivi", "?level=error"] {
         assert_eq!(lines(&shop, which).await, Vec::<Value>::new(), "{which}");

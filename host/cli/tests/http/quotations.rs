@@ -13,9 +13,9 @@ use crate::shop::{Shop, paid};
 /// Returns the lines that a page requests a quote for.
 async fn asked(shop: &Shop, product: &str, saved: &str, quantity: u32) -> Vec<CartLine> {
     let body = json!({ "product": product, "configuration": saved, "quantity": quantity });
-    let told = shop.storefront.post(&shop.at("/cart/quote"), &body).await.ok();
-    assert_eq!(told["operations"][0]["operation"], "request-quote", "{told:#}");
-    serde_json::from_value(told["operations"][0]["lines"].clone()).expect("lines")
+    let change = shop.storefront.post(&shop.at("/cart/quote"), &body).await.ok();
+    assert_eq!(change["operations"][0]["operation"], "request-quote", "{change:#}");
+    serde_json::from_value(change["operations"][0]["lines"].clone()).expect("lines")
 }
 
 fn body(id: &str, lines: &[CartLine]) -> Value {
@@ -98,10 +98,17 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
         (&json!("offered"), &json!(1_999))
     );
     // An integrator sees that there was an offer, without its prices.
-    let told = shop.integrator.get(&shop.at("/audit-log?limit=1")).await.ok();
-    let told = &told["entries"][0];
-    assert_eq!((&told["action"], &told["after"]["state"]), (&json!("offer-quote"), &json!("offered")));
-    assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(redacted)")), "{told:#}");
+    let integrator_log = shop.integrator.get(&shop.at("/audit-log?limit=1")).await.ok();
+    let integrator_log = &integrator_log["entries"][0];
+    assert_eq!(
+        (&integrator_log["action"], &integrator_log["after"]["state"]),
+        (&json!("offer-quote"), &json!("offered"))
+    );
+    assert_eq!(
+        (&integrator_log["before"]["prices"], &integrator_log["after"]["prices"]),
+        (&json!(null), &json!("(redacted)")),
+        "{integrator_log:#}"
+    );
     let listed = shop.backend.get(&format!("{quotes}?state=offered")).await.ok();
     assert_eq!(listed["quotes"][0]["id"], "q1", "{listed:#}");
     assert_eq!(shop.backend.get(&format!("{quotes}?state=requested")).await.ok()["quotes"], json!([]));
@@ -130,8 +137,8 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     assert_eq!(shop.change(&mut cart, "refresh", refresh).await.operations, []);
     let quantity = json!({ "key": key, "quantity": 60, "lines": cart });
     shop.backend.post(&shop.at("/cart/quantity"), &quantity).await.problem(422, "offered");
-    let told = shop.storefront.post(&shop.at("/cart/quantity"), &quantity).await.problem(422, "offered");
-    assert_eq!(told["shopper"]["key"], "offered", "{told:#}");
+    let integrator_log = shop.storefront.post(&shop.at("/cart/quantity"), &quantity).await.problem(422, "offered");
+    assert_eq!(integrator_log["shopper"]["key"], "offered", "{integrator_log:#}");
     let edit = json!({ "key": key, "product": "shirt", "configuration": shirt, "lines": cart });
     shop.backend.post(&shop.at("/cart/edit"), &edit).await.problem(422, "offered");
     let guests = cart.clone();

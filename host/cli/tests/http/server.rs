@@ -115,12 +115,12 @@ impl Node {
             .stderr(log)
             .spawn()
             .expect("the command starts");
-        let mut said = BufReader::new(child.stdout.take().expect("standard output"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("standard output"));
         let mut line = String::new();
-        said.read_line(&mut line).expect("a line");
+        stdout.read_line(&mut line).expect("a line");
         let base = line.trim().strip_prefix("listening at ").map(|url| url.trim_end_matches('/').to_owned());
         let base = base.unwrap_or_else(|| panic!("it does not listen: {line:?}, {:?}", child.wait()));
-        Self { child, said, base }
+        Self { child, said: stdout, base }
     }
 
     /// Returns the next line of its output.
@@ -146,8 +146,8 @@ impl Node {
 
     /// Sends a stop signal, like a container runtime.
     pub fn terminate(&self) {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
-        assert!(told.success());
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
+        assert!(status.success());
     }
 
     /// Returns the peak memory in bytes. Only known on Linux.

@@ -108,8 +108,12 @@ async fn what_a_node_does_arrives_as_traces() {
     let jobs = spans.iter().filter(|span| span.name == "job" && span.parent_span_id.is_empty());
     let calls: Vec<&Span> = jobs.flat_map(|job| under(&spans, job, "guest_call")).collect();
     assert!(calls.iter().all(|call| text(call, "hook") == Some("orders.handle")) && !calls.is_empty(), "{calls:#?}");
-    let asked: Vec<&Span> = calls.iter().flat_map(|call| under(&spans, call, "vendor_request")).collect();
-    assert!(!asked.is_empty() && asked.iter().all(|asked| text(asked, "outcome") == Some("2xx")), "{asked:#?}");
+    let vendor_requests: Vec<&Span> = calls.iter().flat_map(|call| under(&spans, call, "vendor_request")).collect();
+    assert!(
+        !vendor_requests.is_empty()
+            && vendor_requests.iter().all(|vendor_requests| text(vendor_requests, "outcome") == Some("2xx")),
+        "{vendor_requests:#?}"
+    );
     let steps: Vec<&Span> = calls.iter().flat_map(|call| under(&spans, call, "journal_step")).collect();
     assert!(steps.iter().any(|step| text(step, "entry") == Some("intent")), "{steps:#?}");
     // No span contains a customer, a secret or a configuration.

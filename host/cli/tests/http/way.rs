@@ -199,7 +199,7 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     assert_eq!(page, json!({ "orders": [], "after": null }));
     assert!(!fake.uploaded().is_empty(), "Expivi has its configurations");
     let outcomes = order["outcomes"].as_array().expect("outcomes");
-    let document = outcomes.iter().find(|said| said["outcome"].to_string().contains("document"));
+    let document = outcomes.iter().find(|outcome| outcome["outcome"].to_string().contains("document"));
     let document = document.unwrap_or_else(|| panic!("{order:#}"));
     // A document URL needs no key, and a changed one is rejected.
     let link =
@@ -329,9 +329,9 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
     shop.backend.post(&shop.at("/events"), &paid("2001", &cart)).await.ok();
     let order = shop.handled("2001").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
-    let asked = fake.sent_webhooks();
-    assert_eq!(asked.len(), 1, "{asked:?}");
-    assert_eq!((asked[0].webhook, &asked[0].answer["success"]), (Webhook::PaymentVerification, &json!(true)));
+    let webhooks = fake.sent_webhooks();
+    assert_eq!(webhooks.len(), 1, "{webhooks:?}");
+    assert_eq!((webhooks[0].webhook, &webhooks[0].answer["success"]), (Webhook::PaymentVerification, &json!(true)));
     let shipped = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
     assert!(shipped.accepted(), "{shipped:?}");
     let order = shop.backend.get(&shop.at("/orders/2001")).await.ok();

@@ -53,12 +53,12 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
     let stale = [("if-match", "\"stale\"")];
     // A response without a body names the created resource too.
     let rate = |rate: &str| json!({ "from": "USD", "to": "EUR", "rate": rate });
-    let told = |url: &str| json!({ "url": url });
-    shop.admin.put(&shop.at("/notification-endpoint"), &told("https://shop.example/0")).await.ok();
+    let endpoint = |url: &str| json!({ "url": url });
+    shop.admin.put(&shop.at("/notification-endpoint"), &endpoint("https://shop.example/0")).await.ok();
     for (path, one, two) in [
         (shop.at("/origins"), json!(["https://one.example"]), json!(["https://two.example"])),
         (shop.at("/exchange-rates"), rate("0.9"), rate("0.8")),
-        (shop.at("/notification-endpoint"), told("https://shop.example/1"), told("https://shop.example/2")),
+        (shop.at("/notification-endpoint"), endpoint("https://shop.example/1"), endpoint("https://shop.example/2")),
     ] {
         let tag = version(&shop.admin, &path).await;
         let first = shop.admin.send("PUT", &path, &[("if-match", &tag)], &one).await;
@@ -173,8 +173,8 @@ async fn many_at_once_with_one_idempotency_key_are_done_once() {
     });
     let asking: Vec<_> = asking.collect();
     let mut made = Vec::new();
-    for asked in asking {
-        let reply = asked.await.expect("an answer");
+    for request in asking {
+        let reply = request.await.expect("an answer");
         match reply.status {
             201 => made.push(reply.with(201)["id"].clone()),
             _ => assert!(

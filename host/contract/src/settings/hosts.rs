@@ -23,10 +23,10 @@ impl Form {
         let Some(field) = declared.strip_prefix("setting:") else {
             return Some(NamedHost { host: declared.to_ascii_lowercase(), from_setting: false });
         };
-        let set = value(field);
-        match set.or_else(|| self.field(field)?.default.as_ref())? {
+        let setting_value = value(field);
+        match setting_value.or_else(|| self.field(field)?.default.as_ref())? {
             SettingValue::Text(text) => {
-                Some(NamedHost { host: host_of(&url::Url::parse(text).ok()?)?, from_setting: set.is_some() })
+                Some(NamedHost { host: host_of(&url::Url::parse(text).ok()?)?, from_setting: setting_value.is_some() })
             }
             _ => None,
         }
@@ -46,8 +46,8 @@ impl Form {
     pub fn authorize_new_hosts(&self, settings: &Settings, secrets: &mut Secrets) {
         for field in self.0.iter().filter(|field| field.kind == "secret") {
             if let Some(secret) = secrets.get_mut(&field.name) {
-                let own = self.secret_hosts(field, settings).filter(|named| !named.from_setting);
-                secret.authorized_hosts.extend(own.map(|named| named.host));
+                let declared_hosts = self.secret_hosts(field, settings).filter(|named| !named.from_setting);
+                secret.authorized_hosts.extend(declared_hosts.map(|named| named.host));
             }
         }
     }
@@ -57,11 +57,11 @@ impl Form {
     pub fn secrets_for_new_hosts(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let issue = |field: &Field| {
             let secret = secrets.get(&field.name)?;
-            let named = self.secret_hosts(field, settings).find(|named| !secret.may_send_to(named))?;
-            let (host, mend) = match named.from_setting {
-                true => (named.host, "enter it again, or name the host that it is authorized for"),
+            let new_host = self.secret_hosts(field, settings).find(|new_host| !secret.may_send_to(new_host))?;
+            let (host, mend) = match new_host.from_setting {
+                true => (new_host.host, "enter it again, or name the host that it is authorized for"),
                 // A version switch cannot enter secrets.
-                false => (named.host, "enter it again, or ask an operator to switch to this version"),
+                false => (new_host.host, "enter it again, or ask an operator to switch to this version"),
             };
             let text = format!("It would be sent to {host}, which it is not authorized for: {mend}.");
             let message =
@@ -122,15 +122,15 @@ mod tests {
         let form = form(Some("https://v2.vendor.example/api"));
         let secret =
             AccountSecret { value: Secret::new("s"), authorized_hosts: ["v1.vendor.example".to_owned()].into() };
-        let vouched = |settings: Settings| {
+        let authorized_hosts_of = |settings: Settings| {
             let mut secrets = Secrets::from([("token".to_owned(), secret.clone())]);
             form.authorize_new_hosts(&settings, &mut secrets);
             secrets["token"].authorized_hosts.iter().cloned().collect::<Vec<_>>()
         };
-        let own = ["files.vendor.example", "v1.vendor.example", "v2.vendor.example"];
-        assert_eq!(vouched(Settings::new()), own);
-        let set = SettingValue::Text("https://thief.example/".to_owned());
-        assert_eq!(vouched(Settings::from([("url".to_owned(), set)])), own[..2]);
+        let expected_hosts = ["files.vendor.example", "v1.vendor.example", "v2.vendor.example"];
+        assert_eq!(authorized_hosts_of(Settings::new()), expected_hosts);
+        let set_value = SettingValue::Text("https://thief.example/".to_owned());
+        assert_eq!(authorized_hosts_of(Settings::from([("url".to_owned(), set_value)])), expected_hosts[..2]);
     }
 
     #[test]

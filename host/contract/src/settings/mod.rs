@@ -192,11 +192,11 @@ impl Form {
         let mut entered = Vec::new();
         for (name, value) in values {
             let Some(field) = self.field(name) else {
-                let known: Vec<&str> = self.0.iter().map(|field| field.name.as_str()).collect();
+                let known_names: Vec<&str> = self.0.iter().map(|field| field.name.as_str()).collect();
                 issues.push(issue(
                     name,
                     "setting-unknown",
-                    format!("No such setting; the known settings are: {}.", known.join(", ")),
+                    format!("No such setting; the known settings are: {}.", known_names.join(", ")),
                 ));
                 continue;
             };
@@ -225,8 +225,8 @@ impl Form {
                 self.secret_hosts(field, &settings).map(|named| named.host).collect();
             // A person who enters the same secret again knows it, so that its earlier hosts stay authorized: running
             // jobs may still use them.
-            if let Some(same) = kept.get(&field.name).filter(|kept| kept.value == value) {
-                authorized_hosts.extend(same.authorized_hosts.iter().cloned());
+            if let Some(unchanged_secret) = kept.get(&field.name).filter(|kept| kept.value == value) {
+                authorized_hosts.extend(unchanged_secret.authorized_hosts.iter().cloned());
             }
             secrets.insert(field.name.clone(), AccountSecret { value, authorized_hosts });
         }
@@ -318,8 +318,8 @@ impl Form {
 
 /// Returns a field's value: the product's, otherwise the account's, otherwise the default.
 fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings) -> Option<&'v SettingValue> {
-    let own = if field.per_product { product.get(&field.name) } else { None };
-    own.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
+    let product_value = if field.per_product { product.get(&field.name) } else { None };
+    product_value.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
 }
 
 #[cfg(test)]
@@ -357,8 +357,8 @@ mod tests {
             let other = Field { name: "other".into(), ..field("text") };
             let form = Form::check(vec![Field { enabled_when, ..field(kind) }, other]).unwrap();
             let values = serde_json::Map::from_iter([("name".to_owned(), value)]);
-            let found = form.read(&values, &Secrets::new()).unwrap_err();
-            assert_eq!((found[0].field.as_str(), found[0].message.key.as_str()), ("name", key), "{kind}");
+            let found_issues = form.read(&values, &Secrets::new()).unwrap_err();
+            assert_eq!((found_issues[0].field.as_str(), found_issues[0].message.key.as_str()), ("name", key), "{kind}");
         }
         let many = (0..=MAX_FIELDS).map(|number| (number.to_string(), Value::Null)).collect();
         assert_eq!(Form::check(vec![field("text")]).unwrap().read(&many, &Secrets::new()).unwrap_err().len(), 1);

@@ -86,15 +86,15 @@ pub fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
         SettingValue::Money(money) => vec![&money.currency],
         SettingValue::Integer(_) | SettingValue::YesNo(_) | SettingValue::SecretIsSet => Vec::new(),
     };
-    let mut left = MAX_DATA_BYTES;
+    let mut remaining = MAX_DATA_BYTES;
     for text in texts {
-        check_text(text, left).map_err(|fault| match fault {
+        check_text(text, remaining).map_err(|fault| match fault {
             TextFault::TooLong { bytes, .. } => {
-                TextFault::TooLong { bytes: MAX_DATA_BYTES - left + bytes, allowed: MAX_DATA_BYTES }
+                TextFault::TooLong { bytes: MAX_DATA_BYTES - remaining + bytes, allowed: MAX_DATA_BYTES }
             }
             fault => fault,
         })?;
-        left -= text.len();
+        remaining -= text.len();
     }
     Ok(())
 }
@@ -126,7 +126,7 @@ pub(super) fn compile_pattern(pattern: &str) -> Result<Regex, regex::Error> {
 pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
     let name = field.name.as_str();
     let wrong = |key: &str, text: String| Some(issue(name, key, text));
-    let fits = match field.kind.as_str() {
+    let is_of_kind = match field.kind.as_str() {
         "integer" => matches!(value, SettingValue::Integer(_)),
         "decimal" => matches!(value, SettingValue::Decimal(_)),
         "money" => matches!(value, SettingValue::Money(_)),
@@ -138,7 +138,7 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
     if let Err(fault) = check_value_texts(value) {
         return Some(text_issue(name, fault));
     }
-    if !fits {
+    if !is_of_kind {
         return wrong("setting-kind", format!("The value is not of the kind {:?}.", field.kind));
     }
     if let SettingValue::Text(text) = value

@@ -15,11 +15,11 @@ pub(super) async fn show(visit: ShopVisit) -> Response {
 }
 
 /// Draws the cart with its notices.
-pub(super) fn page(visit: &ShopVisit, book: &ShopperData, told: &[String]) -> Response {
+pub(super) fn page(visit: &ShopVisit, book: &ShopperData, notices: &[String]) -> Response {
     let shop = visit.shop();
     let content = html! {
         h1 { "Cart" }
-        @for text in told { p.notice role="alert" { (text) } }
+        @for text in notices { p.notice role="alert" { (text) } }
         @match total(&book.cart) {
             None => p { "Your cart is empty. " a href=(shop.path("")) { "Browse the products" } "." },
             Some(total) => {

@@ -19,7 +19,7 @@ pub(super) async fn show(visit: ShopVisit) -> Response {
     page(&visit, &book, &Address::sample(), &[])
 }
 
-fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, told: &[String]) -> Response {
+fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, notices: &[String]) -> Response {
     let field = |name: &str, label: &str, kind: &str, complete: &str, value: &str| {
         html! {
             p.field {
@@ -30,7 +30,7 @@ fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, told: &[String
     };
     let content = html! {
         h1 { "Check out" }
-        @for text in told { p.notice role="alert" { (text) } }
+        @for text in notices { p.notice role="alert" { (text) } }
         div.columns {
             form.address method="post" {
                 h2 { "Shipping address" }

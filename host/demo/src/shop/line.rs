@@ -115,22 +115,22 @@ pub(crate) enum Operation {
 impl Change {
     /// Applies the change, and returns the lines that a quote is requested for.
     pub(crate) fn apply(self, cart: &mut Vec<Line>) -> Vec<Line> {
-        let mut asked = Vec::new();
+        let mut quote_lines = Vec::new();
         for operation in self.operations {
             match operation {
                 Operation::Add { lines } => cart.extend(lines),
                 Operation::Replace { key, lines } => {
-                    let gone = |line: &Line| line.view.key == key || line.view.parent.as_ref() == Some(&key);
-                    let place = cart.iter().position(gone).unwrap_or(cart.len());
-                    cart.retain(|line| !gone(line));
+                    let is_removed = |line: &Line| line.view.key == key || line.view.parent.as_ref() == Some(&key);
+                    let place = cart.iter().position(is_removed).unwrap_or(cart.len());
+                    cart.retain(|line| !is_removed(line));
                     cart.splice(place..place, lines);
                 }
                 Operation::Update { lines } => update(cart, lines),
                 Operation::Remove { keys } => cart.retain(|line| !keys.contains(&line.view.key)),
-                Operation::RequestQuote { lines } => asked.extend(lines),
+                Operation::RequestQuote { lines } => quote_lines.extend(lines),
             }
         }
-        asked
+        quote_lines
     }
 }
 

@@ -129,10 +129,10 @@ pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Js
     };
     match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
         Ok(change) => {
-            let asked: Vec<Line> = change.apply(&mut book.cart);
-            if !asked.is_empty() {
+            let quote_lines: Vec<Line> = change.apply(&mut book.cart);
+            if !quote_lines.is_empty() {
                 let id = format!("Q{}", visit.platform.next_number());
-                let body = json!({ "id": id, "lines": asked });
+                let body = json!({ "id": id, "lines": quote_lines });
                 if let Err(error) = shop.host.post::<Value>(&shop.at("quotes"), &body).await {
                     return error_page(&error);
                 }

@@ -59,7 +59,7 @@ async fn page(visit: &ShopVisit, message: Option<String>) -> Response {
 }
 
 fn quote_card(shop: &Shop, quote: &Quote) -> Markup {
-    let said = match quote.state.as_str() {
+    let state_text = match quote.state.as_str() {
         "requested" => "Requested",
         "offered" => "Offered",
         "accepted" => "Accepted",
@@ -69,7 +69,7 @@ fn quote_card(shop: &Shop, quote: &Quote) -> Markup {
     let offered = |line: &Line| quote.prices.iter().find(|price| price.key == line.view.key);
     html! {
         section.offer aria-label={ "Quote " (quote.id) } {
-            h2 { (quote.id) ": " (said) @if let Some(until) = &quote.until { ", until " time datetime=(until) { (until) } } }
+            h2 { (quote.id) ": " (state_text) @if let Some(until) = &quote.until { ", until " time datetime=(until) { (until) } } }
             ul.lines {
                 @for (line, children) in families(&quote.lines) {
                     li.line {
@@ -113,7 +113,7 @@ pub(super) async fn respond(
     let shop = visit.shop();
     let done = {
         let mut book = visit.book().await;
-        if !book.quotes.iter().any(|asked| asked == id) {
+        if !book.quotes.iter().any(|known_id| known_id == id) {
             return visit.not_found("There is no such quote.");
         }
         let at = shop.at(&format!("quotes/{id}/{step}"));

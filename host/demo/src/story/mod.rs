@@ -28,15 +28,15 @@ pub(crate) async fn play(steps: &mut Steps, stored: &StoredDemo) -> anyhow::Resu
     let expivi = steps
         .step("start a fake Expivi", async {
             let fake = FakeExpivi::start(ExpiviConfig::default()).await?;
-            let said = fake.base_url().to_owned();
-            Ok((fake, said))
+            let report = fake.base_url().to_owned();
+            Ok((fake, report))
         })
         .await?;
     let twikit = steps
         .step("start a fake Twikit", async {
             let fake = FakeTwikit::start(TwikitConfig::default()).await?;
-            let said = fake.base_url().to_owned();
-            Ok((fake, said))
+            let report = fake.base_url().to_owned();
+            Ok((fake, report))
         })
         .await?;
     let mut digests = Vec::new();
@@ -44,8 +44,8 @@ pub(crate) async fn play(steps: &mut Steps, stored: &StoredDemo) -> anyhow::Resu
         let plugin = steps
             .step(&format!("install {name}"), async {
                 let plugin = source::install(&host, name).await?;
-                let said = format!("{} bytes, {}", plugin.size(), plugin.digest());
-                Ok((plugin, said))
+                let report = format!("{} bytes, {}", plugin.size(), plugin.digest());
+                Ok((plugin, report))
             })
             .await?;
         digests.push(plugin.digest());

@@ -133,10 +133,10 @@ impl Demo<'_> {
     }
 
     async fn outcomes(&self, shop: &ShopId, order: &str) -> anyhow::Result<Vec<(i64, Outcome)>> {
-        let said = self.stored.store.outcomes().list(shop, order).await?;
-        let asked: Vec<_> = said.iter().filter(|said| said.needs_attention).collect();
-        ensure!(asked.is_empty(), "a person must decide: {asked:?}");
-        Ok(said.into_iter().map(|said| (said.id, said.outcome)).collect())
+        let outcomes = self.stored.store.outcomes().list(shop, order).await?;
+        let open_outcomes: Vec<_> = outcomes.iter().filter(|outcomes| outcomes.needs_attention).collect();
+        ensure!(open_outcomes.is_empty(), "a person must decide: {open_outcomes:?}");
+        Ok(outcomes.into_iter().map(|outcomes| (outcomes.id, outcomes.outcome)).collect())
     }
 
     fn orders_path(&self) -> String {
@@ -150,8 +150,8 @@ impl Demo<'_> {
         ensure!(order.state == OrderState::Paid, "{order:?}");
         let requests = self.twikit.record().on_path(&self.orders_path()).len();
         ensure!(requests == 2, "{requests} requests");
-        let asked = self.twikit.sent_webhooks();
-        let [question] = &asked[..] else { anyhow::bail!("{asked:?}") };
+        let webhooks = self.twikit.sent_webhooks();
+        let [question] = &webhooks[..] else { anyhow::bail!("{webhooks:?}") };
         let is_verified = question.webhook == Webhook::PaymentVerification && question.answer["success"] == true;
         ensure!(is_verified, "{question:?}");
         let earlier = |(_, outcome): &(i64, Outcome)| match outcome {
@@ -173,8 +173,8 @@ impl Demo<'_> {
         let uploaded = self.expivi.uploaded().len();
         ensure!(uploaded > 0 && files == uploaded && materials > 0, "{uploaded} uploaded: {outcomes:?}");
         let requests = |path: &str| self.expivi.record().on_path(path).len();
-        let (asked, polled) = (requests("/api/svg/conversion/request/"), requests("/api/svg/conversion/check/"));
-        ensure!(asked == files && polled > files, "requested {asked}, polled {polled} times");
+        let (requested, polled) = (requests("/api/svg/conversion/request/"), requests("/api/svg/conversion/check/"));
+        ensure!(requested == files && polled > files, "requested {requested}, polled {polled} times");
         ensure!(requests("/api/configured_product/bundle") == uploaded, "uploaded again");
         Ok((
             (),
@@ -208,9 +208,9 @@ impl Demo<'_> {
         let shipped = self.twikit.order_completed(&reference, "https://track.example/1", "T-1").await?;
         ensure!(completed.accepted() && shipped.accepted(), "{completed:?} {shipped:?}");
         let outcomes = self.outcomes(&self.gems, JEWELS).await?;
-        let said = |like: fn(&Outcome) -> bool| outcomes.iter().any(|(_, outcome)| like(outcome));
-        let produced = said(|outcome| matches!(outcome, Outcome::Production(_)));
-        let shipment = said(|outcome| matches!(outcome, Outcome::Shipment(_)));
+        let has_outcome = |like: fn(&Outcome) -> bool| outcomes.iter().any(|(_, outcome)| like(outcome));
+        let produced = has_outcome(|outcome| matches!(outcome, Outcome::Production(_)));
+        let shipment = has_outcome(|outcome| matches!(outcome, Outcome::Shipment(_)));
         ensure!(shipment && produced, "{outcomes:?}");
         Ok(((), format!("{} outcomes are stored, a shipment among them", outcomes.len())))
     }

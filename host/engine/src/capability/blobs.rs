@@ -44,11 +44,11 @@ impl Host for GuestState {
         };
         // The journal records only that the blob was read, because its bytes are stored under their digest anyway.
         let mut bytes = None;
-        let told = cursor.ask(Call::new("blobs.read", &digest, &digest)?, async {
+        let recorded = cursor.ask(Call::new("blobs.read", &digest, &digest)?, async {
             bytes = Some(read().await?);
             Ok(())
         });
-        Ok(match (told.await?, bytes, parsed) {
+        Ok(match (recorded.await?, bytes, parsed) {
             (Err(error), _, _) => Err(error),
             (Ok(()), Some(bytes), _) => Ok(bytes),
             (Ok(()), None, Some(parsed)) => Ok(cursor.blob(&parsed).await?),

@@ -37,11 +37,11 @@ impl Host for GuestState {
         };
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let limits = self.meter.limits();
-        let asked = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
+        let requested_timeout = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let timeout = match &self.durable {
             // The request may outlive its run.
-            Some(_) => asked.unwrap_or(limits.network_deadline).min(limits.durable_request),
-            None => asked.unwrap_or(time_left).min(time_left.saturating_sub(Duration::from_millis(50))),
+            Some(_) => requested_timeout.unwrap_or(limits.network_deadline).min(limits.durable_request),
+            None => requested_timeout.unwrap_or(time_left).min(time_left.saturating_sub(Duration::from_millis(50))),
         };
         // Half of the remaining time, so that many quick responses do not use up a run.
         let hold = limits.durable_hold.min(time_left / 2);
@@ -68,24 +68,24 @@ impl Host for GuestState {
             test_order: self.test_order(),
             may_have_arrived: AtomicBool::new(false),
         };
-        let sent = match &mut self.durable {
+        let result = match &mut self.durable {
             Some(cursor) => cursor.send(sending, request, hold).await?,
             None => {
                 let (repeat, url) = (request.repeat, request.url.clone());
-                let sent = match sending.admit(&url, &SystemClock).await {
+                let result = match sending.admit(&url, &SystemClock).await {
                     Ok(admission) => sending.send(request, admission, &SystemClock).await,
                     Err(error) => Err(error),
                 };
-                if repeat == Repeat::Never && sending.is_response_lost(&sent) {
+                if repeat == Repeat::Never && sending.is_response_lost(&result) {
                     return Err(Failure::UnansweredRequest(url).into());
                 }
-                sent
+                result
             }
         };
-        if let Ok(Response { body: Body::Stored(stores_body), .. }) = &sent {
+        if let Ok(Response { body: Body::Stored(stores_body), .. }) = &result {
             self.readable.push(stores_body.digest.clone());
         }
-        Ok(sent)
+        Ok(result)
     }
 }
 
@@ -186,8 +186,8 @@ impl SendOptions {
         let bytes = redact(bytes, &secrets);
         let body = if stores_body {
             let length = bytes.len() as u64;
-            let kept = media_type.as_deref().unwrap_or("application/octet-stream");
-            let digest = self.scope.blobs.put(&self.scope.shop, bytes, kept).await.map_err(|error| {
+            let stored_type = media_type.as_deref().unwrap_or("application/octet-stream");
+            let digest = self.scope.blobs.put(&self.scope.shop, bytes, stored_type).await.map_err(|error| {
                 Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {error}") })
             })?;
             Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
@@ -224,8 +224,8 @@ impl SendOptions {
     }
 
     async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
-        let known = self.readable.iter().any(|readable| readable == digest);
-        let parsed = digest.parse().ok().filter(|_| known);
+        let is_readable = self.readable.iter().any(|readable| readable == digest);
+        let parsed = digest.parse().ok().filter(|_| is_readable);
         let unknown = || invalid("body", "This call did not receive a blob with this digest.".to_owned());
         let blobs = &self.scope.blobs;
         match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
@@ -275,9 +275,9 @@ impl SendOptions {
             }
             Auth::Basic(login) => {
                 let secret = self.secret_for(&login.secret, &host)?;
-                let sent = STANDARD.encode(format!("{}:{secret}", login.user));
-                set(AUTHORIZATION, &format!("Basic {sent}"))?;
-                vec![Secret::new(secret), Secret::new(sent)]
+                let encoded = STANDARD.encode(format!("{}:{secret}", login.user));
+                set(AUTHORIZATION, &format!("Basic {encoded}"))?;
+                vec![Secret::new(secret), Secret::new(encoded)]
             }
             Auth::Header(header) => {
                 let name = header
@@ -291,8 +291,8 @@ impl SendOptions {
             Auth::Query(query) => {
                 let secret = self.secret_for(&query.secret, &host)?;
                 admission.append_query(&query.name, secret);
-                let sent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-                vec![Secret::new(secret), Secret::new(sent)]
+                let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+                vec![Secret::new(secret), Secret::new(encoded)]
             }
             Auth::ClientCredentials(credentials) => {
                 // A token gives access to everything that its secret allows, so the secret must be authorized for the

@@ -34,14 +34,14 @@ impl SendOptions {
             outcome = tracing::field::Empty,
         );
         let began = Instant::now();
-        let sent = self.exchange(request, admission, clock).instrument(span.clone()).await;
-        let outcome = VendorOutcome::of(&sent);
+        let result = self.exchange(request, admission, clock).instrument(span.clone()).await;
+        let outcome = VendorOutcome::of(&result);
         span.record("outcome", outcome.name());
         if outcome.is_error() {
             span.record("otel.status_code", "ERROR");
         }
         self.report(&host, outcome, began.elapsed());
-        sent
+        result
     }
 
     pub(super) fn report(&self, host: &str, outcome: VendorOutcome, total: Duration) {

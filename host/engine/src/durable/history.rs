@@ -272,10 +272,10 @@ mod tests {
 
     #[test]
     fn a_retry_takes_the_last_http_answer_back_and_what_follows_it() {
-        let told = [began(), intent("a"), away(true), note("1"), intent("b"), away(true), note("2")];
-        let before = history(told.clone()).unwrap();
+        let entries = [began(), intent("a"), away(true), note("1"), intent("b"), away(true), note("2")];
+        let before = history(entries.clone()).unwrap();
         assert_eq!((before.steps.len(), before.calls_kept_by_retry()), (4, 2));
-        let after = history(told.into_iter().chain([Entry::Retried { kept_calls: 2 }])).unwrap();
+        let after = history(entries.into_iter().chain([Entry::Retried { kept_calls: 2 }])).unwrap();
         assert_eq!((after.steps.len(), after.entries), (3, 8));
         assert!(matches!(after.steps[2].result, CallResult::Http { open: false, answer: None, .. }));
         // A second retry before the calls are repeated changes nothing.
@@ -315,11 +315,11 @@ mod tests {
 
     #[test]
     fn an_order_that_was_looked_up_directly_before_the_request_is_looked_up_again() {
-        let told = |import: &str| Entry::Returned {
+        let returned = |import: &str| Entry::Returned {
             call: Call::new(import, "1", &()).unwrap(),
             answer: Answer::Returned(JournaledBytes::Text("null".into())),
         };
-        let (find, digest) = (told(ORDER_BOOK_FIND), told("secrets.digest"));
+        let (find, digest) = (returned(ORDER_BOOK_FIND), returned("secrets.digest"));
         let kept = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().calls_kept_by_retry();
         assert_eq!(kept(vec![find.clone(), digest.clone(), note("1"), find.clone(), intent("a"), away(true)]), 3);
         assert_eq!(kept(vec![find.clone(), find.clone(), intent("a"), away(true), note("1")]), 0);
@@ -332,10 +332,15 @@ mod tests {
 
     #[test]
     fn an_error_of_another_import_is_taken_back() {
-        let told = |answer| Entry::Returned { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
+        let lookup = |answer| Entry::Returned { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
         let denied = Answer::Failed(Error::Denied("personal-data".into()));
-        let entries =
-            [began(), note("1"), told(denied), told(Answer::Returned(JournaledBytes::Text("null".into()))), note("2")];
+        let entries = [
+            began(),
+            note("1"),
+            lookup(denied),
+            lookup(Answer::Returned(JournaledBytes::Text("null".into()))),
+            note("2"),
+        ];
         assert_eq!(history(entries).unwrap().calls_kept_by_retry(), 1);
         assert_eq!(history([began(), note("1")]).unwrap().calls_kept_by_retry(), 0);
     }

@@ -182,10 +182,10 @@ impl Call {
     ///
     /// # Errors
     /// Returns [`JournalError::Unserializable`].
-    pub(crate) fn new(import: &str, label: &str, asked: &impl Serialize) -> Result<Self, JournalError> {
-        let asked = serde_json::to_vec(asked).map_err(|error| JournalError::Unwritable(error.to_string()))?;
+    pub(crate) fn new(import: &str, label: &str, arguments: &impl Serialize) -> Result<Self, JournalError> {
+        let arguments = serde_json::to_vec(arguments).map_err(|error| JournalError::Unwritable(error.to_string()))?;
         let label: String = label.chars().take(MAX_LABEL_CHARS).collect();
-        let digest = Digest::of(&[import.as_bytes(), b"\0", label.as_bytes(), b"\0", &asked].concat());
+        let digest = Digest::of(&[import.as_bytes(), b"\0", label.as_bytes(), b"\0", &arguments].concat());
         Ok(Self { import: import.to_owned(), label, digest })
     }
 
@@ -195,8 +195,8 @@ impl Call {
             BytesSource::Inline(bytes) => hex::encode(Sha256::digest(bytes)),
             BytesSource::Stored(digest) => digest.clone(),
         };
-        let asked = (&request.headers, &request.auth, request.timeout_ms, request.repeat, request.store_body, body);
-        let mut call = Self::new("http.send", &format!("{} {}", request.method, request.url), &asked)?;
+        let arguments = (&request.headers, &request.auth, request.timeout_ms, request.repeat, request.store_body, body);
+        let mut call = Self::new("http.send", &format!("{} {}", request.method, request.url), &arguments)?;
         // The label is truncated, so the digest must cover the full URL.
         call.digest = Digest::of(&[call.digest.as_bytes(), request.url.as_bytes()].concat());
         Ok(call)

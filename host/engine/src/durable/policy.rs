@@ -169,11 +169,11 @@ fn wait(outage: &Outage, counters: RetryCounters, seed: &[u8]) -> (NextAction, R
         return (NextAction::Stop { responsible: ResponsibleParty::Merchant, reason }, counters);
     };
     let longest = RETRY_BACKOFF[RETRY_BACKOFF.len() - 1];
-    let named = outage.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()).min(longest));
-    let after = match named {
+    let requested_delay = outage.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()).min(longest));
+    let after = match requested_delay {
         // Never sooner than the server asked for.
-        Some(named) if counters.outages == 0 || named >= *scheduled => {
-            named + jitter_share(named, seed, counters.outages)
+        Some(requested_delay) if counters.outages == 0 || requested_delay >= *scheduled => {
+            requested_delay + jitter_share(requested_delay, seed, counters.outages)
         }
         _ => jittered(*scheduled, seed, counters.outages),
     };
@@ -188,6 +188,6 @@ fn jittered(wait: Duration, seed: &[u8], number: u32) -> Duration {
 /// Returns between zero and [`JITTER_PERCENT`] of the delay, in a thousand steps.
 fn jitter_share(wait: Duration, seed: &[u8], number: u32) -> Duration {
     let hash = Sha256::new().chain_update(number.to_be_bytes()).chain_update(seed).finalize();
-    let drawn = u32::from(u16::from_be_bytes([hash[0], hash[1]])) % 1001;
-    wait / 100 * JITTER_PERCENT * drawn / 1000
+    let thousandths = u32::from(u16::from_be_bytes([hash[0], hash[1]])) % 1001;
+    wait / 100 * JITTER_PERCENT * thousandths / 1000
 }

@@ -47,9 +47,9 @@ impl Cursor {
         }
         let text = unanswered.request.clone();
         let unanswered = UnansweredRequest { attempts: attempt, ..unanswered };
-        let mut out = self.start(sending, request, Entry::Intent { call, repeat, attempt }, attempt);
-        match tokio::time::timeout(hold, &mut out).await {
-            Err(_) => Err(self.stop(Interruption::PendingRequest(PendingRequest { request: text, out }))),
+        let mut in_flight = self.start(sending, request, Entry::Intent { call, repeat, attempt }, attempt);
+        match tokio::time::timeout(hold, &mut in_flight).await {
+            Err(_) => Err(self.stop(Interruption::PendingRequest(PendingRequest { request: text, out: in_flight }))),
             Ok(Err(error)) => Err(self.stop(Interruption::Journal(error))),
             Ok(Ok(SendOutcome { record: None, .. })) => Err(self.stop(Interruption::NeedsMerchant(unanswered))),
             Ok(Ok(SendOutcome { intent, record: Some(record), answer })) => {
@@ -82,7 +82,7 @@ impl Cursor {
             if repeat == Repeat::Never && sending.is_response_lost(&answer) {
                 return Ok(SendOutcome { intent, record: None, answer });
             }
-            let kept = match &mut answer {
+            let recorded = match &mut answer {
                 Err(error) => Answer::Failed(error.clone()),
                 Ok(response) => {
                     response.attempts = attempt;
@@ -96,7 +96,7 @@ impl Cursor {
                     Answer::Returned(JournaledResponse { status, headers, body, attempts: attempt })
                 }
             };
-            let entry = Entry::Responded { answer: kept, may_have_arrived };
+            let entry = Entry::Responded { answer: recorded, may_have_arrived };
             let record = Record { at: truncate_to_millis(clock.now()), entry };
             write(&*journal, position + 1, &record).await?;
             Ok(SendOutcome { intent, record: Some(record), answer })

@@ -42,10 +42,10 @@ async fn calls(
     Query(WhichCalls { plugin, shop }): Query<WhichCalls>,
 ) -> Result<Json<Vec<CallSeries>>, Problem> {
     let shop = match (shop, caller.shop()) {
-        (Some(asked), Some(own)) if asked != *own => {
-            return Err(Problem::not_found(format!("shop {asked} not found")));
+        (Some(requested), Some(own)) if requested != *own => {
+            return Err(Problem::not_found(format!("shop {requested} not found")));
         }
-        (asked, own) => asked.or_else(|| own.cloned()),
+        (requested, own) => requested.or_else(|| own.cloned()),
     };
     Ok(Json(node.observability().calls().series(plugin.as_ref(), shop.as_ref(), node.now())))
 }
@@ -76,6 +76,6 @@ async fn lines(
     Query(WhichLines { plugin, level }): Query<WhichLines>,
 ) -> Result<Json<Vec<LoggedLine>>, Problem> {
     node.host().shop(&shop)?;
-    let least = level.unwrap_or(Severity::Debug);
-    Ok(Json(node.observability().lines().of_shop(&shop, plugin.as_ref(), least, node.now())))
+    let min_level = level.unwrap_or(Severity::Debug);
+    Ok(Json(node.observability().lines().of_shop(&shop, plugin.as_ref(), min_level, node.now())))
 }

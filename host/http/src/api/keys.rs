@@ -176,9 +176,9 @@ async fn create(
 ) -> Result<Response, Problem> {
     let key = NewAccessKey { role: role.into(), label, networks, expires: expires.map(SystemTime::from) };
     let (id, key) = create_key(&node, &key, &caller.actor).await?;
-    let lost =
+    let help =
         format!("the key {id} was created and is shown once; if the response was lost, revoke it and create another");
-    Ok(secret_response((StatusCode::CREATED, Json(CreatedKey { id, key })), lost))
+    Ok(secret_response((StatusCode::CREATED, Json(CreatedKey { id, key })), help))
 }
 
 /// Creates a key and returns its id and the key itself.
@@ -227,8 +227,8 @@ async fn rotate(
             format!("both secrets can be valid for at most {MAX_OVERLAP_SECONDS} seconds"),
         ));
     }
-    let both = Duration::from_secs(overlap_seconds.into());
-    let key = node.store().access().rotate_access_key(None, &id, both, &caller.actor, node.now()).await?;
-    let lost = format!("the key {id} has a new secret, which is shown once; if the response was lost, rotate it again");
-    Ok(secret_response(Json(CreatedKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), lost))
+    let overlap = Duration::from_secs(overlap_seconds.into());
+    let key = node.store().access().rotate_access_key(None, &id, overlap, &caller.actor, node.now()).await?;
+    let help = format!("the key {id} has a new secret, which is shown once; if the response was lost, rotate it again");
+    Ok(secret_response(Json(CreatedKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), help))
 }

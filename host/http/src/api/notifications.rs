@@ -183,17 +183,17 @@ async fn undelivered(
 ) -> Result<Json<NotificationPage>, Problem> {
     let limit = part.limit()?;
     let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
-    let document = |kept: StoredNotification| NotificationDocument {
-        id: kept.id,
-        is_retrying: matches!(kept.state, NotificationState::Waiting { .. }),
-        attempts: kept.attempt,
-        reason: kept.reason,
-        created: moment(kept.created),
-        body: kept.body,
+    let document = |notification: StoredNotification| NotificationDocument {
+        id: notification.id,
+        is_retrying: matches!(notification.state, NotificationState::Waiting { .. }),
+        attempts: notification.attempt,
+        reason: notification.reason,
+        created: moment(notification.created),
+        body: notification.body,
     };
-    let kept = node.store().notifications().list(&shop, false, from, limit).await?;
-    let after = after(&kept, limit, |kept| kept.number.to_string());
-    Ok(Json(NotificationPage { notifications: kept.into_iter().map(document).collect(), after }))
+    let notification = node.store().notifications().list(&shop, false, from, limit).await?;
+    let after = after(&notification, limit, |notification| notification.number.to_string());
+    Ok(Json(NotificationPage { notifications: notification.into_iter().map(document).collect(), after }))
 }
 
 /// Retries a failed notification.

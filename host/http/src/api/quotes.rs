@@ -194,10 +194,10 @@ async fn request(
         None => host.shop(&shop)?.locale.clone(),
     };
     let quote = NewQuote { id, customer, contact, locale, lines };
-    let (kept, new) = node.store().quotes().request(host, &shop, &quote, &caller.actor, node.now()).await?;
+    let (stored, new) = node.store().quotes().request(host, &shop, &quote, &caller.actor, node.now()).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    let order = kept.order.clone();
-    Ok(of_order((status, document(kept)), shop, order))
+    let order = stored.order.clone();
+    Ok(of_order((status, document(stored)), shop, order))
 }
 
 /// Returns a quote.

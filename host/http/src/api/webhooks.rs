@@ -119,19 +119,19 @@ async fn create(
     Body(WebhookUrlBody { account, endpoint }): Body<WebhookUrlBody>,
 ) -> Result<Response, Problem> {
     let (id, url) = create_url(&node, Destination { shop, account, endpoint }, &caller.actor).await?;
-    let lost = format!(
+    let help = format!(
         "the webhook URL {id} was created and is shown once; if the response was lost, revoke it and create another"
     );
-    Ok(secret_response((StatusCode::CREATED, Json(CreatedWebhookUrl { id, url })), lost))
+    Ok(secret_response((StatusCode::CREATED, Json(CreatedWebhookUrl { id, url })), help))
 }
 
 /// Creates a webhook URL and returns its id and the URL itself.
 pub async fn create_url(node: &Node, to: Destination, actor: &str) -> Result<(String, String), Problem> {
     let plugin = node.host().current_version(&to.shop, &to.account)?;
-    let known: Vec<&str> = plugin.metadata().endpoints.iter().map(|known| known.name.as_str()).collect();
-    if !known.contains(&to.endpoint.as_str()) {
+    let declared: Vec<&str> = plugin.metadata().endpoints.iter().map(|declared| declared.name.as_str()).collect();
+    if !declared.contains(&to.endpoint.as_str()) {
         let detail =
-            format!("{} has no webhook endpoint {:?}; it declares: {}", plugin.id(), to.endpoint, known.join(", "));
+            format!("{} has no webhook endpoint {:?}; it declares: {}", plugin.id(), to.endpoint, declared.join(", "));
         return Err(Problem::unprocessable("endpoint", detail));
     }
     let address = node.store().webhooks().create_webhook_url(&to, actor, node.now()).await?;
@@ -262,9 +262,10 @@ async fn pushed(
     Query(part): Query<PageQuery>,
 ) -> Result<Json<PushedSettingsPage>, Problem> {
     let limit = part.limit()?;
-    let held = Some(AccountOutcomeState::PendingApproval);
-    let held = node.store().webhooks().account_outcomes(&shop, held, part.after.as_deref(), limit).await?;
-    let after = after(&held, limit, |held| held.id.clone());
+    let pending_state = Some(AccountOutcomeState::PendingApproval);
+    let pending_state =
+        node.store().webhooks().account_outcomes(&shop, pending_state, part.after.as_deref(), limit).await?;
+    let after = after(&pending_state, limit, |pending_state| pending_state.id.clone());
     let document = |said: cartwright_store::AccountOutcome| PushedSettingsDocument {
         id: said.id,
         account: said.account,
@@ -273,7 +274,7 @@ async fn pushed(
         reason: said.reason,
         outcome: said.outcome,
     };
-    Ok(Json(PushedSettingsPage { pushed: held.into_iter().map(document).collect(), after }))
+    Ok(Json(PushedSettingsPage { pushed: pending_state.into_iter().map(document).collect(), after }))
 }
 
 /// Approves pushed settings: they are checked as any change is, and stored in the account.

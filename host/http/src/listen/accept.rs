@@ -238,8 +238,8 @@ mod tests {
     #[tokio::test]
     async fn heads_that_are_not_completed_make_room_when_there_is_none() {
         let (address, _refused, _stop) = start(2, 4).await;
-        let mut begun = [open(address).await, open(address).await];
-        for stream in &mut begun {
+        let mut unfinished = [open(address).await, open(address).await];
+        for stream in &mut unfinished {
             stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ").await.expect("written");
         }
         sleep(SHORT).await;

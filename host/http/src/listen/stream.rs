@@ -295,10 +295,10 @@ mod tests {
 
     /// Waits for the end of a connection, and returns how long that took.
     async fn ended(client: &mut DuplexStream) -> Duration {
-        let began = Instant::now();
+        let started_at = Instant::now();
         let reading = async { while client.read(&mut [0; 4096]).await.is_ok_and(|length| length > 0) {} };
         timeout(TEST_TIMEOUT, reading).await.expect("its end");
-        began.elapsed()
+        started_at.elapsed()
     }
 
     #[test]
@@ -333,16 +333,20 @@ mod tests {
                 assert!(send(&mut client, REQUEST).await.ends_with("done"));
             }
             sleep(SHORT * 2).await;
-            let began = Instant::now();
+            let started_at = Instant::now();
             let mut some = [0; 64];
             let read = loop {
                 drop(client.write_all(b"x").await);
                 if let Ok(read) = timeout(SHORT / 10, client.read(&mut some)).await {
                     break read;
                 }
-                assert!(began.elapsed() < TEST_TIMEOUT, "the rest of the body is discarded");
+                assert!(started_at.elapsed() < TEST_TIMEOUT, "the rest of the body is discarded");
             };
-            assert!(!matches!(read, Ok(1..)) && began.elapsed() >= SHORT / 2, "{read:?} after {:?}", began.elapsed());
+            assert!(
+                !matches!(read, Ok(1..)) && started_at.elapsed() >= SHORT / 2,
+                "{read:?} after {:?}",
+                started_at.elapsed()
+            );
         }
     }
 

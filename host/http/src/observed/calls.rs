@@ -105,14 +105,14 @@ impl Calls {
     pub fn series(&self, plugin: Option<&PluginId>, shop: Option<&ShopId>, now: SystemTime) -> Vec<CallSeries> {
         let now = minute(now);
         let all = self.all();
-        let wanted = all.iter().filter(|((of, in_shop), _)| {
+        let selected = all.iter().filter(|((of, in_shop), _)| {
             plugin.is_none_or(|plugin| plugin == of) && shop.is_none_or(|shop| shop == in_shop)
         });
-        let mut series: Vec<CallSeries> = wanted
+        let mut series: Vec<CallSeries> = selected
             .filter_map(|((plugin, shop), minutes)| {
-                let kept = || minutes.iter().filter(|minute| is_kept(minute.number, now));
-                let last_hour = count(kept())?;
-                let minutes = kept()
+                let recent = || minutes.iter().filter(|minute| is_kept(minute.number, now));
+                let last_hour = count(recent())?;
+                let minutes = recent()
                     .filter_map(|minute| {
                         let at = UNIX_EPOCH + Duration::from_secs(minute.number * 60);
                         Some(CallMinute { at: moment(at), count: count([minute])? })
@@ -150,10 +150,10 @@ fn count<'a>(minutes: impl IntoIterator<Item = &'a Minute>) -> Option<CallStatis
     let calls: u32 = durations.iter().sum();
     let within = |percent: u32| {
         let rank = (u64::from(calls) * u64::from(percent)).div_ceil(100);
-        let mut seen = 0;
+        let mut cumulative = 0;
         let reaches = |(_, calls): &(u32, u32)| {
-            seen += u64::from(*calls);
-            seen >= rank
+            cumulative += u64::from(*calls);
+            cumulative >= rank
         };
         BUCKETS_MS.into_iter().zip(durations).find(reaches).map_or(0, |(edge, _)| edge)
     };
@@ -212,18 +212,18 @@ mod tests {
             calls.observe(&plugin, &shop, false, Duration::ZERO, at(0, 0));
         }
         let (plugin, shop) = ids("expivi", "rings");
-        let told = |plugin, shop| {
-            let told: Vec<String> = calls
+        let series_names = |plugin, shop| {
+            let series_names: Vec<String> = calls
                 .series(plugin, shop, at(0, 0))
                 .iter()
                 .map(|series| format!("{} {}", series.plugin, series.shop))
                 .collect();
-            told
+            series_names
         };
-        assert_eq!(told(None, None), ["expivi doors", "expivi rings", "twikit rings"]);
-        assert_eq!(told(Some(&plugin), None), ["expivi doors", "expivi rings"]);
-        assert_eq!(told(None, Some(&shop)), ["expivi rings", "twikit rings"]);
-        assert_eq!(told(Some(&plugin), Some(&shop)), ["expivi rings"]);
+        assert_eq!(series_names(None, None), ["expivi doors", "expivi rings", "twikit rings"]);
+        assert_eq!(series_names(Some(&plugin), None), ["expivi doors", "expivi rings"]);
+        assert_eq!(series_names(None, Some(&shop)), ["expivi rings", "twikit rings"]);
+        assert_eq!(series_names(Some(&plugin), Some(&shop)), ["expivi rings"]);
     }
 
     #[test]
@@ -234,9 +234,9 @@ mod tests {
             let minute = u64::from(number > 0);
             calls.observe(&plugin, &shop, false, Duration::ZERO, at(minute, 0));
         }
-        let told = calls.series(None, None, at(1, 0));
-        assert_eq!(told.len(), MAX_SERIES);
-        assert!(told.iter().all(|series| series.shop.as_str() != "shop-0"));
+        let all_series = calls.series(None, None, at(1, 0));
+        assert_eq!(all_series.len(), MAX_SERIES);
+        assert!(all_series.iter().all(|series| series.shop.as_str() != "shop-0"));
     }
 
     #[test]

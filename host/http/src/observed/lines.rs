@@ -119,8 +119,8 @@ impl Lines {
         now: SystemTime,
     ) -> Vec<LoggedLine> {
         let all = self.all();
-        let wanted = all.iter().filter(|((of, by), _)| of == shop && plugin.is_none_or(|plugin| plugin == by));
-        let mut found: Vec<(&PluginId, &Line)> = wanted
+        let selected = all.iter().filter(|((of, by), _)| of == shop && plugin.is_none_or(|plugin| plugin == by));
+        let mut found: Vec<(&PluginId, &Line)> = selected
             .flat_map(|((_, plugin), log)| log.lines.iter().rev().map(move |line| (plugin, line)))
             .filter(|(_, line)| line.level >= least && is_kept(line, now))
             .collect();
@@ -219,8 +219,8 @@ mod tests {
         for number in 0..300 {
             keep(&lines, "rings", "expivi", "info", &number.to_string(), number);
         }
-        let told = texts(&lines, "rings", None, Severity::Debug, 300);
-        assert_eq!((told.len(), told[0].as_str(), told[199].as_str()), (200, "299", "100"));
+        let listed = texts(&lines, "rings", None, Severity::Debug, 300);
+        assert_eq!((listed.len(), listed[0].as_str(), listed[199].as_str()), (200, "299", "100"));
         assert!(texts(&lines, "rings", None, Severity::Debug, 300 + 24 * 60 * 60).is_empty());
     }
 
@@ -230,9 +230,9 @@ mod tests {
         for number in 0..100 {
             keep(&lines, "rings", "expivi", "info", &"ä".repeat(10_000), number);
         }
-        let told = texts(&lines, "rings", None, Severity::Debug, 100);
-        assert!(told.iter().all(|text| text.len() <= MAX_LOG_LINE_BYTES + "…".len()));
-        assert_eq!(told.len(), MAX_LOG_BYTES / (MAX_LOG_LINE_BYTES + "…".len()));
+        let listed = texts(&lines, "rings", None, Severity::Debug, 100);
+        assert!(listed.iter().all(|text| text.len() <= MAX_LOG_LINE_BYTES + "…".len()));
+        assert_eq!(listed.len(), MAX_LOG_BYTES / (MAX_LOG_LINE_BYTES + "…".len()));
     }
 
     #[test]

@@ -104,9 +104,9 @@ impl PrometheusMetrics {
         let help = format!("Unfinished jobs of the installation, by state, at most {MAX_COUNTED_JOBS} of each");
         to.register("jobs", help, all.jobs.clone());
         to.register("guest_instances", "Current guest instances", all.instances.clone());
-        let most = Gauge::<i64, AtomicI64>::default();
-        most.set(MAX_CONCURRENT_CALLS.into());
-        to.register("guest_instances_max", "Maximum number of guest instances", most);
+        let max_instances = Gauge::<i64, AtomicI64>::default();
+        max_instances.set(MAX_CONCURRENT_CALLS.into());
+        to.register("guest_instances_max", "Maximum number of guest instances", max_instances);
         to.register("database_up", "Whether the database responds (1 or 0)", all.database.clone());
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         to.register("build", "Running release", Info::new(build));
@@ -176,7 +176,7 @@ pub(crate) fn route(extensions: &Extensions) -> &str {
 pub(crate) async fn measure(State(node): State<Node>, request: Request, next: Next) -> Response {
     let route = route(request.extensions()).to_owned();
     let method = method(request.method());
-    let began = Instant::now();
+    let started_at = Instant::now();
     let response = next.run(request).await;
     let status = response.status();
     let span = tracing::Span::current();
@@ -184,12 +184,12 @@ pub(crate) async fn measure(State(node): State<Node>, request: Request, next: Ne
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    node.observability().metrics.responded(method, &route, status.as_u16(), began.elapsed());
+    node.observability().metrics.responded(method, &route, status.as_u16(), started_at.elapsed());
     response
 }
 
 /// Returns the method of a request as a label. Unknown methods share one label, because a client may send any word.
 pub(crate) fn method(method: &Method) -> &'static str {
     const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN_METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+    KNOWN_METHODS.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }

@@ -124,17 +124,17 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let state = self.shop_state(shop)?;
-        let theirs = CartRequest::new(self, shop, customer, visitor)?;
+        let customer_request = CartRequest::new(self, shop, customer, visitor)?;
         let guests = CartRequest {
             cart: CartIndex::new(guest)?,
-            budget_usage: theirs.budget_usage.clone(),
-            prepared: theirs.prepared.clone(),
+            budget_usage: customer_request.budget_usage.clone(),
+            prepared: customer_request.prepared.clone(),
             ..CartRequest::new(self, shop, &[], visitor)?
         };
         let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };
-        let mut seen = HashSet::new();
+        let mut merged_keys = HashSet::new();
         for line in guest.iter().filter(|line| line.parent.is_none()) {
-            if !seen.insert(&line.key) {
+            if !merged_keys.insert(&line.key) {
                 continue;
             }
             // A line is taken over unchanged only if it is complete.
@@ -144,12 +144,13 @@ impl Cartwright {
                 let operations = vec![CartOperation::Add { lines: to_owned_lines(&family) }];
                 Ok::<_, CartError>(CartChange { operations, warnings: Vec::new(), stages: Vec::new() })
             };
-            let (held, wanted) = (theirs.cart.top_lines(&line.key), guests.cart.total_quantity(&line.key));
-            let change = match held {
+            let (existing, wanted) =
+                (customer_request.cart.top_lines(&line.key), guests.cart.total_quantity(&line.key));
+            let change = match existing {
                 Some(_) if line.price.offer.is_some() => continue,
-                Some(held) => {
-                    let quantity = theirs.cart.total_quantity(&line.key).saturating_add(wanted);
-                    theirs.plan_again(theirs.genuine_duplicate(held, line)?, quantity).await?
+                Some(existing) => {
+                    let quantity = customer_request.cart.total_quantity(&line.key).saturating_add(wanted);
+                    customer_request.plan_again(customer_request.genuine_duplicate(existing, line)?, quantity).await?
                 }
                 None if line.price.offer.is_some() || wanted == line.requested_quantity => as_it_is()?,
                 None => guests.joined(&line.key, wanted).await?,

@@ -58,11 +58,11 @@ impl Cartwright {
             let (state, lines) = match checked {
                 Some(checked) => checked,
                 None => {
-                    let planned = match together.remove(line.key.as_str()) {
+                    let replanned = match together.remove(line.key.as_str()) {
                         Some(family) => Ok(family),
                         None => request.replan_sealed(line, line.requested_quantity).await,
                     };
-                    request.compare(line, planned)?
+                    request.compare(line, replanned)?
                 }
             };
             answers.push(LineCheck { key: line.key.clone(), state, lines });
@@ -151,8 +151,8 @@ impl<'a> CartRequest<'a> {
     /// configurations. Returns the families by the keys of the lines that they replace. A line that cannot be planned
     /// this way is left out; it is replanned by itself and reports its own error.
     async fn replan_stale(&self, stale: &[&'a CartLine]) -> HashMap<&'a str, Vec<CartLine>> {
-        let mut planned = HashMap::new();
-        let Ok(state) = self.host.shop_state(self.shop) else { return planned };
+        let mut families_by_key = HashMap::new();
+        let Ok(state) = self.host.shop_state(self.shop) else { return families_by_key };
         let now = Timestamp::now();
         let mut groups: HashMap<_, BTreeMap<Option<u32>, &'a CartLine>> = HashMap::new();
         for line in stale.iter().copied() {
@@ -171,10 +171,10 @@ impl<'a> CartRequest<'a> {
                     let line: &'a CartLine = group.get(&family.first()?.item)?;
                     Some((line.key.as_str(), family))
                 });
-                planned.extend(found);
+                families_by_key.extend(found);
             }
         }
-        planned
+        families_by_key
     }
 
     async fn replan_group(&self, group: &BTreeMap<Option<u32>, &'a CartLine>) -> Result<Vec<Vec<CartLine>>, CartError> {

@@ -66,8 +66,8 @@ impl PlanPipeline<'_> {
     pub(super) fn check_products(&mut self, items: &[Item]) -> Result<(), CartError> {
         let mut others: Option<HashSet<&str>> = None;
         for (index, item) in items.iter().enumerate() {
-            let found = &item.vendor_product;
-            if *found == self.association.vendor_product {
+            let vendor_product = &item.vendor_product;
+            if *vendor_product == self.association.vendor_product {
                 continue;
             }
             let may_be_with = others.get_or_insert_with(|| {
@@ -77,9 +77,9 @@ impl PlanPipeline<'_> {
                 linked.chain(&self.association.other_vendor_products).map(String::as_str).collect()
             });
             // A configuration may have several roots; the first is the product that the page was opened with.
-            if index == 0 || !may_be_with.contains(found.as_str()) {
+            if index == 0 || !may_be_with.contains(vendor_product.as_str()) {
                 return Err(CartError::NotLinked {
-                    found: found.clone(),
+                    found: vendor_product.clone(),
                     shop_product: self.association.shop_product.clone(),
                     linked: self.association.vendor_product.clone(),
                 });
@@ -97,12 +97,12 @@ impl PlanPipeline<'_> {
         let (fingerprints, below) = if bytes <= INLINE_STATE_BYTES {
             fingerprint_items(items)?
         } else {
-            let given = std::mem::take(items);
+            let owned_items = std::mem::take(items);
             let fingerprinted =
-                self.host.work().run(&self.state.shop.id, move || (fingerprint_items(&given), given)).await;
-            let (fingerprinted, given) = fingerprinted
+                self.host.work().run(&self.state.shop.id, move || (fingerprint_items(&owned_items), owned_items)).await;
+            let (fingerprinted, owned_items) = fingerprinted
                 .ok_or_else(|| CartError::Unserializable("its fingerprint could not be computed".to_owned()))?;
-            *items = given;
+            *items = owned_items;
             fingerprinted?
         };
         let mut facts = Vec::with_capacity(items.len());
@@ -167,7 +167,7 @@ impl PlanPipeline<'_> {
             configuration: Option<Digest>,
             wanted: &'a [Wanted],
         }
-        let asked = PriceQuery {
+        let query = PriceQuery {
             plugin: self.version.plugin.digest(),
             context: Context { at: String::new(), ..self.context.clone() },
             association: &self.association,
@@ -175,7 +175,7 @@ impl PlanPipeline<'_> {
             wanted,
         };
         // Serializing texts alone cannot fail; all of them are part of the key.
-        let text = serde_json::to_vec(&asked).map_err(|error| CartError::Platform(error.to_string()))?;
+        let text = serde_json::to_vec(&query).map_err(|error| CartError::Platform(error.to_string()))?;
         Ok(Digest::of(&text))
     }
 

@@ -50,29 +50,29 @@ impl Cartwright {
         families.iter().filter_map(|family| family.first()).for_each(|first| {
             *times.entry(first.key.clone()).or_default() += 1;
         });
-        let mut more: BTreeMap<String, Wanted> = BTreeMap::new();
+        let mut increased: BTreeMap<String, Wanted> = BTreeMap::new();
         for first in families.iter().filter_map(|family| family.first()) {
             let times = times[&first.key];
             if times > 1 || cart.top_lines(&first.key).is_some() {
                 let quantity = cart.total_quantity(&first.key).saturating_add(add.quantity.saturating_mul(times));
-                more.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
+                increased.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
             }
         }
         // All are planned together: a configuration of many existing items asks the vendor twice, not once for each
         // item.
-        let again = match more.is_empty() {
+        let replanned = match increased.is_empty() {
             true => Vec::new(),
-            false => walk.plan(&prepared, more.values().cloned().collect(), &cart).await?,
+            false => walk.plan(&prepared, increased.values().cloned().collect(), &cart).await?,
         };
         let by_key = |family: Vec<CartLine>| family.first().map(|first| first.key.clone()).map(|key| (key, family));
-        let mut again: HashMap<String, Vec<CartLine>> = again.into_iter().filter_map(by_key).collect();
+        let mut replanned: HashMap<String, Vec<CartLine>> = replanned.into_iter().filter_map(by_key).collect();
         let mut answered = Vec::with_capacity(families.len());
         for family in families {
             let Some(key) = family.first().map(|first| first.key.clone()) else { continue };
             if times.remove(&key).is_none() {
                 continue;
             }
-            answered.push(match again.remove(&key).filter(|_| more.contains_key(&key)) {
+            answered.push(match replanned.remove(&key).filter(|_| increased.contains_key(&key)) {
                 Some(lines) => lines,
                 None => below_minimum.check(&key).map(|()| family)?,
             });

@@ -131,18 +131,20 @@ impl<'a> PlanPipeline<'a> {
         if line.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged) {
             return Self::begin(host, shop, &line.linked_product, None, visitor);
         }
-        let gone = |what: String| CartError::MustReconfigure { key: line.key.clone(), reason: what };
-        let linked = host
-            .link_of(&state, line)
-            .ok_or_else(|| gone(format!("{:?} is no longer linked to a vendor product", line.linked_product)))?;
+        let must_reconfigure = |what: String| CartError::MustReconfigure { key: line.key.clone(), reason: what };
+        let linked = host.link_of(&state, line).ok_or_else(|| {
+            must_reconfigure(format!("{:?} is no longer linked to a vendor product", line.linked_product))
+        })?;
         let is_pin_expired = line.is_pin_expired(state.shop.pin_seconds, Timestamp::now());
         let pinned = |account: &cartwright_contract::ids::AccountId, digest: &Digest| {
-            let account =
-                state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} no longer exists")))?;
+            let account = state
+                .accounts
+                .get(account)
+                .ok_or_else(|| must_reconfigure(format!("the account {account} no longer exists")))?;
             if is_pin_expired {
                 return Ok((account.clone(), account.version().clone()));
             }
-            let digest = host.replacement(digest).map_err(&gone)?;
+            let digest = host.replacement(digest).map_err(&must_reconfigure)?;
             let version = account.versions.get(&digest).cloned();
             Ok::<_, CartError>((account.clone(), version.unwrap_or_else(|| account.version().clone())))
         };
@@ -167,23 +169,24 @@ impl<'a> PlanPipeline<'a> {
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
         let context = context(&state.shop, &vendor, &version, Some(&linked.settings), visitor);
-        let own = Arc::ptr_eq(&vendor, &strategy_plugin);
+        let is_own_strategy = Arc::ptr_eq(&vendor, &strategy_plugin);
         let by_setting = || {
-            let setting = context.settings.iter().find(|setting| own && setting.name == STRATEGY_SETTING)?;
+            let setting =
+                context.settings.iter().find(|setting| is_own_strategy && setting.name == STRATEGY_SETTING)?;
             match &setting.value {
                 SettingValue::Text(text) => Some(text.clone()),
                 _ => None,
             }
         };
-        let known = &strategy_version.plugin.metadata().identity.strategies;
-        let wanted = strategy.or_else(by_setting).or_else(|| known.first().map(|first| first.name.clone()));
-        let name = match wanted {
-            Some(name) if known.iter().any(|known| known.name == name) => name,
-            wanted => {
+        let strategies = &strategy_version.plugin.metadata().identity.strategies;
+        let requested = strategy.or_else(by_setting).or_else(|| strategies.first().map(|first| first.name.clone()));
+        let name = match requested {
+            Some(name) if strategies.iter().any(|strategies| strategies.name == name) => name,
+            requested => {
                 return Err(CartError::UnknownStrategy {
                     plugin: strategy_version.plugin.id().clone(),
-                    wanted: wanted.unwrap_or_default(),
-                    known: known.iter().map(|strategy| strategy.name.clone()).collect(),
+                    wanted: requested.unwrap_or_default(),
+                    known: strategies.iter().map(|strategy| strategy.name.clone()).collect(),
                 });
             }
         };
@@ -264,8 +267,8 @@ impl<'a> PlanPipeline<'a> {
         prepared.count_plan(&self.budget_usage)?;
         self.stage_started = Instant::now();
         self.at("quantity");
-        if let Some(wrong) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
-            let (what, quantity) = (self.association.shop_product.clone(), wrong.quantity.into());
+        if let Some(out_of_range) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
+            let (what, quantity) = (self.association.shop_product.clone(), out_of_range.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
         }
         if wanted.is_empty() {
@@ -339,11 +342,11 @@ impl<'a> PlanPipeline<'a> {
 
     /// Duplicate warnings are dropped, because a line whose quantity increases is planned twice.
     pub(super) fn finish(mut self, operations: Vec<CartOperation>) -> CartChange {
-        let mut seen = BTreeSet::new();
+        let mut messages = BTreeSet::new();
         let as_seen = |stage_sender: &Message| {
             (stage_sender.key.clone(), stage_sender.parameters.clone(), stage_sender.text.clone())
         };
-        self.warnings.retain(|warning| seen.insert(as_seen(warning)));
+        self.warnings.retain(|warning| messages.insert(as_seen(warning)));
         CartChange { operations, warnings: self.warnings, stages: self.stages }
     }
 

@@ -76,19 +76,23 @@ impl PlanPipeline<'_> {
                 self.linked_variants.insert(Arc::new(linked)).clone()
             }
         };
-        let mut asked = queries(pieces);
-        let planned = asked.len();
-        asked.extend(component_queries(&request.items, facts, pieces));
-        let answers = if asked.is_empty() {
+        let mut catalog_queries = queries(pieces);
+        let plan_query_count = catalog_queries.len();
+        catalog_queries.extend(component_queries(&request.items, facts, pieces));
+        let answers = if catalog_queries.is_empty() {
             Vec::new()
         } else {
-            catalog.resolve(shop, currency, &asked).await.map_err(platform)?
+            catalog.resolve(shop, currency, &catalog_queries).await.map_err(platform)?
         };
-        if answers.len() != asked.len() {
-            return Err(CartError::Platform(format!("{} results for {} queries", answers.len(), asked.len())));
+        if answers.len() != catalog_queries.len() {
+            return Err(CartError::Platform(format!(
+                "{} results for {} queries",
+                answers.len(),
+                catalog_queries.len()
+            )));
         }
-        let mut answers = asked.iter().zip(answers);
-        let by_query = answers.by_ref().take(planned).map(|(query, found)| (key_of(query), found)).collect();
+        let mut answers = catalog_queries.iter().zip(answers);
+        let by_query = answers.by_ref().take(plan_query_count).map(|(query, found)| (key_of(query), found)).collect();
         let components = answers.map(|(query, found)| ((query.sku.as_str(), query.ignore_case), found)).collect();
         let wanted = request.wanted.iter().map(|wanted| (wanted.item, wanted.quantity)).collect();
         let linked_by_id = linked.iter().map(|variant| (variant.id.as_str(), variant)).collect();

@@ -52,9 +52,9 @@ impl Cartwright {
         cart: &[CartLine],
     ) -> Result<CartChange, CartError> {
         let offered = self.quote_lines(shop, lines, offer)?;
-        let (held, offered_by_key) = (CartIndex::new(cart)?, CartIndex::new(&offered)?);
+        let (existing, offered_by_key) = (CartIndex::new(cart)?, CartIndex::new(&offered)?);
         let mut operations = Vec::new();
-        for line in offered.iter().filter(|line| line.parent.is_none() && held.top_lines(&line.key).is_none()) {
+        for line in offered.iter().filter(|line| line.parent.is_none() && existing.top_lines(&line.key).is_none()) {
             let family = offered_by_key.with_children(line);
             if let Some(error) = self.unavailable_reason(shop, &family).await? {
                 return Err(error);

@@ -52,13 +52,13 @@ impl DecodeSlots {
     /// Waits for a slot, which is held until the permits are dropped. It never returns `None`, because the semaphores
     /// are never closed.
     async fn take(&self, shop: &ShopId) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
-        let own = {
+        let semaphore = {
             let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
             let new = || Arc::new(Semaphore::new(MAX_DECODES_PER_SHOP));
             by_shop.entry(shop.clone()).or_insert_with(new).clone()
         };
-        let own = own.acquire_owned().await.ok()?;
-        Some((own, self.all.clone().acquire_owned().await.ok()?))
+        let semaphore = semaphore.acquire_owned().await.ok()?;
+        Some((semaphore, self.all.clone().acquire_owned().await.ok()?))
     }
 }
 
@@ -212,16 +212,16 @@ impl PlanPipeline<'_> {
         let (shop, grants, egress) = (&self.state.shop.id, &self.vendor.grants, &self.host.platform().egress);
         let url = check_url(url, host.as_slice(), grants).map_err(|refusal| refusal.to_string())?;
         let requester = self.visitor.client.clone().map_or(Requester::Unknown, Requester::Visitor);
-        let left = || ends.saturating_duration_since(Instant::now());
+        let remaining = || ends.saturating_duration_since(Instant::now());
         let queued = QueueEntry {
             shop,
             requester: &requester,
             rate_limit: egress.health.rate_limit(grants.requests_per_second),
-            deadline: Some(SystemClock.now() + left()),
+            deadline: Some(SystemClock.now() + remaining()),
         };
         let admission = egress.admit(url, grants, queued, &SystemClock).await.map_err(|error| error.to_string())?;
         // The request ends a little before the overall time, so that a slow server is recorded as such.
-        let timeout = left().saturating_sub(Duration::from_millis(50));
+        let timeout = remaining().saturating_sub(Duration::from_millis(50));
         let outgoing = OutboundRequest { method: Method::GET, headers: HeaderMap::new(), body: Vec::new(), timeout };
         let answer = admission.send(outgoing).await.map_err(|error| describe(&error.error))?;
         if !answer.status.is_success() {
@@ -240,8 +240,8 @@ mod tests {
     async fn a_shop_does_not_take_all_places() {
         let places = DecodeSlots::default();
         let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
-        let held = [places.take(&one).await, places.take(&one).await];
-        assert!(held.iter().all(Option::is_some));
+        let permits = [places.take(&one).await, places.take(&one).await];
+        assert!(permits.iter().all(Option::is_some));
         let third = tokio::time::timeout(Duration::from_millis(10), places.take(&one)).await;
         assert!(third.is_err(), "a third place of one shop");
         assert!(places.take(&other).await.is_some());

@@ -66,7 +66,7 @@ impl Cartwright {
         };
         let mut log = Vec::new();
         let lost = |error: String| Failure::PluginError(records::Error::Internal(error));
-        let ended = loop {
+        let result = loop {
             let (journal, clock) = (journal.clone(), clock.clone());
             let start = RunInput { journal, clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
             let mut run = match self.run_job(&job, start).await {
@@ -77,8 +77,8 @@ impl Cartwright {
             log.append(&mut run.log);
             break match run.end {
                 RunEnd::Sleep { until } => {
-                    let left = until.duration_since(clock.now()).unwrap_or_default();
-                    clock.sleep(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
+                    let remaining = until.duration_since(clock.now()).unwrap_or_default();
+                    clock.sleep(u32::try_from(remaining.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
                     continue;
                 }
                 RunEnd::PendingRequest(waiting) => match waiting.answered().await {
@@ -97,11 +97,12 @@ impl Cartwright {
             };
         };
         let outcomes = journal.outcomes();
-        match ended {
+        match result {
             Ok(next) => Ok(HandleResult { next, outcomes, log }),
             Err(failure) => {
-                let said = Box::new(EmittedOutcomes { outcomes, log });
-                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, outcomes: said }.into())
+                let emitted = Box::new(EmittedOutcomes { outcomes, log });
+                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, outcomes: emitted }
+                    .into())
             }
         }
     }

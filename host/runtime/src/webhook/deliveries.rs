@@ -172,13 +172,14 @@ struct CompletedDelivery {
 
 impl Held {
     fn position(&self, notice: &WebhookDelivery) -> Option<usize> {
-        let is_it = |known: &CompletedDelivery| known.destination == notice.destination && known.id == notice.id;
-        self.completed.iter().position(is_it)
+        let is_same_delivery =
+            |known: &CompletedDelivery| known.destination == notice.destination && known.id == notice.id;
+        self.completed.iter().position(is_same_delivery)
     }
 
     fn completed(&self, notice: &WebhookDelivery) -> Option<WebhookResponse> {
-        let known = self.completed.get(self.position(notice)?)?;
-        notice.duplicate_since.is_none_or(|since| known.at >= since).then(|| known.response.clone())
+        let delivery = self.completed.get(self.position(notice)?)?;
+        notice.duplicate_since.is_none_or(|since| delivery.at >= since).then(|| delivery.response.clone())
     }
 
     fn forget(&mut self, notice: &WebhookDelivery) {

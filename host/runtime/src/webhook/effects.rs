@@ -70,11 +70,11 @@ async fn find<'a>(
     known: &'a mut BTreeMap<String, Order>,
 ) -> Result<&'a Order, EffectsError> {
     if !known.contains_key(&reference) {
-        let found =
+        let order =
             platform.order_book.find(&to.shop, &to.account, &reference).await.map_err(EffectsError::Uncertain)?;
         let foreign =
             || EffectsError::Breach(format!("it names the order {reference:?}, which does not concern this account"));
-        known.insert(reference.clone(), found.ok_or_else(foreign)?);
+        known.insert(reference.clone(), order.ok_or_else(foreign)?);
     }
     known.get(&reference).ok_or_else(|| EffectsError::Breach(format!("it names the order {reference:?}")))
 }

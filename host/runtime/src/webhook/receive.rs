@@ -124,8 +124,8 @@ impl Cartwright {
                 };
                 let reason = match &failed {
                     Ok(response) => {
-                        let said = text::sanitize(&String::from_utf8_lossy(&response.body), 500).text;
-                        format!("the plugin responded with the status {}: {said}", response.status)
+                        let excerpt = text::sanitize(&String::from_utf8_lossy(&response.body), 500).text;
+                        format!("the plugin responded with the status {}: {excerpt}", response.status)
                     }
                     Err(error) => error.to_string(),
                 };
@@ -177,7 +177,7 @@ fn authenticate(
     max_body_bytes: usize,
 ) -> Result<Endpoint, Refusal> {
     let plugin = &account.version().plugin;
-    let endpoint = plugin.metadata().endpoints.iter().find(|known| known.name == to.endpoint);
+    let endpoint = plugin.metadata().endpoints.iter().find(|declared| declared.name == to.endpoint);
     let endpoint = endpoint.ok_or_else(|| Refusal::UnknownEndpoint(to.endpoint.clone()))?;
     let verifier = Verifier {
         authentication: &endpoint.authentication,
@@ -205,18 +205,18 @@ fn sanitize_response(mut response: WebhookResponse) -> Result<WebhookResponse, S
         }
         name.make_ascii_lowercase();
     }
-    let mut passed: Vec<(String, String)> = Vec::new();
+    let mut forwarded: Vec<(String, String)> = Vec::new();
     for (name, value) in response.headers {
         // Only the first header of a name is kept, because different readers may use different ones.
-        if ALLOWED_HEADERS.contains(&name.as_str()) && passed.iter().all(|(known, _)| *known != name) {
+        if ALLOWED_HEADERS.contains(&name.as_str()) && forwarded.iter().all(|(known, _)| *known != name) {
             let value = if name == "content-type" { allowed_type(&value) } else { value };
-            passed.push((name, value));
+            forwarded.push((name, value));
         }
     }
-    if !response.body.is_empty() && passed.iter().all(|(name, _)| name != "content-type") {
-        passed.push(("content-type".to_owned(), OPAQUE_TYPE.to_owned()));
+    if !response.body.is_empty() && forwarded.iter().all(|(name, _)| name != "content-type") {
+        forwarded.push(("content-type".to_owned(), OPAQUE_TYPE.to_owned()));
     }
-    response.headers = passed;
+    response.headers = forwarded;
     Ok(response)
 }
 
@@ -255,8 +255,8 @@ mod tests {
     fn headers(said: &[(&str, &str)], body: &str) -> Vec<String> {
         let headers = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let response = WebhookResponse { status: 200, headers, body: body.into() };
-        let passed = sanitize_response(response).expect("an answer").headers;
-        passed.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
+        let forwarded = sanitize_response(response).expect("an answer").headers;
+        forwarded.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn of_an_answers_headers_those_pass_that_are_harmless() {
-        let said = [
+        let response_headers = [
             ("Set-Cookie", "session=stolen"),
             ("Content-Security-Policy", "default-src *"),
             ("X-Content-Type-Options", "sniff"),
@@ -310,6 +310,6 @@ mod tests {
             ("X-Made-Up", "1"),
             ("Retry-After", "5"),
         ];
-        assert_eq!(headers(&said, ""), ["retry-after: 5"]);
+        assert_eq!(headers(&response_headers, ""), ["retry-after: 5"]);
     }
 }

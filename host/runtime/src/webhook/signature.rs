@@ -47,8 +47,8 @@ fn verify_hmac(hmac: &WebhookHmac, secret: &Secret, incoming: &IncomingRequest) 
     let encoding = Encoding::of(hmac).map_err(Refusal::InvalidEndpoint)?;
     let header = |fault| Refusal::Header { header: hmac.header.clone(), fault };
     let value = text(incoming, &hmac.header)?;
-    let written = value.strip_prefix(&hmac.prefix).ok_or_else(|| header(HeaderFault::Prefix))?;
-    let signature = encoding.decode(written).ok_or_else(|| header(HeaderFault::Encoding))?;
+    let encoded = value.strip_prefix(&hmac.prefix).ok_or_else(|| header(HeaderFault::Prefix))?;
+    let signature = encoding.decode(encoded).ok_or_else(|| header(HeaderFault::Encoding))?;
     let time = hmac.timestamp_header.as_ref().map(|header| time(incoming, header)).transpose()?;
     let mut mac = hmac_key(secret.expose(), &hmac.secret)?;
     if let Some(time) = &time {
@@ -71,10 +71,10 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &IncomingRequest) -> R
     // There are several signatures while a secret is rotated. Versions other than v1 are other algorithms, for which
     // the host has no key.
     let mut signatures = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
-    let ours = |written| {
+    let matches_mac = |written| {
         Encoding::Base64.decode(written).is_some_and(|signature| mac.clone().verify_slice(&signature).is_ok())
     };
-    if !signatures.any(ours) {
+    if !signatures.any(matches_mac) {
         return Err(Refusal::WrongSignature { header: WEBHOOK_SIGNATURE.to_owned(), secret: name.to_owned() });
     }
     time.check(incoming)

@@ -112,8 +112,8 @@ impl WebhookToken {
     ) -> Result<Destination, Refusal> {
         let (stored, held) = stored.ok_or(Refusal::UnknownAddress)?;
         let is_it = stored.selector == self.selector && stored.hash.matches(&self.hash());
-        let ended = stored.expires_at.is_some_and(|expires_at| expires_at <= at);
-        if is_it && !ended && (held.has_account || held.has_open_order) {
+        let is_expired = stored.expires_at.is_some_and(|expires_at| expires_at <= at);
+        if is_it && !is_expired && (held.has_account || held.has_open_order) {
             return Ok(stored.destination.clone());
         }
         Err(Refusal::UnknownAddress)

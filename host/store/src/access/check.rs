@@ -115,19 +115,19 @@ impl AccessControl<'_> {
     /// Why the key is not valid.
     pub async fn access_key(self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Access, AccessError> {
         let ticket = Ticket::read(text).ok_or(AccessError::Unknown)?;
-        let kept = self.stored_key(&mut *self.store.pool().acquire().await?, &ticket.id).await?;
+        let stored = self.stored_key(&mut *self.store.pool().acquire().await?, &ticket.id).await?;
         let at = milliseconds(now);
-        let kept = kept.filter(|kept| kept.matches(&ticket, at)).ok_or(AccessError::Unknown)?;
-        kept.check(from, at)?;
-        if should_update_last_used(kept.last_used, now) {
+        let stored = stored.filter(|stored| stored.matches(&ticket, at)).ok_or(AccessError::Unknown)?;
+        stored.check(from, at)?;
+        if should_update_last_used(stored.last_used, now) {
             self.update_last_used(
                 "update access_keys set last_used_at = $2 where id = $1 and coalesce(last_used_at, 0) < $2",
-                &kept.access.key,
+                &stored.access.key,
                 at,
             )
             .await;
         }
-        Ok(kept.access)
+        Ok(stored.access)
     }
 
     /// Records the last use. A failure is logged only: it is no reason to refuse the request.

@@ -136,7 +136,7 @@ impl AccessControl<'_> {
 
 /// Returns two limits: a session last used before the first, or begun before the second, has expired.
 fn expiry_limits(now: SystemTime) -> (i64, i64) {
-    let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
+    let before = |max_age: Duration| milliseconds(now.checked_sub(max_age).unwrap_or(SystemTime::UNIX_EPOCH));
     (before(SESSION_IDLE_TIMEOUT), before(MAX_SESSION_AGE))
 }
 

@@ -51,7 +51,7 @@ fn audit_value(before: &PreviousVariants, after: &[CatalogVariant]) -> Option<(V
         before.iter().map(|((product, id), variant)| ((product.as_str(), id.as_str()), variant.as_ref())).collect();
     let (mut added, mut changed, mut removed, mut not_named) = (0_u32, 0_u32, 0_u32, 0_u32);
     let (mut old_prices, mut new_prices) = (Map::new(), Map::new());
-    let mut named = 0;
+    let mut logged_prices = 0;
     let keys: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
     for key in keys {
         let (old, new) = (before.get(&key), after.get(&key));
@@ -67,11 +67,11 @@ fn audit_value(before: &PreviousVariants, after: &[CatalogVariant]) -> Option<(V
             if pair[0].0 == pair[1].0 {
                 continue;
             }
-            if named == MAX_LOGGED_PRICES {
+            if logged_prices == MAX_LOGGED_PRICES {
                 not_named += 1;
                 continue;
             }
-            named += 1;
+            logged_prices += 1;
             for (price, all) in pair {
                 all.extend(price.map(|price| (price_name(key, currency), json!(price))));
             }

@@ -383,7 +383,7 @@ async fn insert(
         for variant in chunk {
             place += 1;
             let CatalogVariant { product, id, sku, title, .. } = variant;
-            let kept = serde_json::to_string(variant)
+            let json_text = serde_json::to_string(variant)
                 .map_err(|error| StoreError::Unusable(format!("the variant {id}: {error}")))?;
             query = query
                 .bind(shop.as_str())
@@ -393,7 +393,7 @@ async fn insert(
                 .bind(sku.to_lowercase())
                 .bind(format!("{product}\n{id}\n{sku}\n{title}").to_lowercase())
                 .bind(place)
-                .bind(kept)
+                .bind(json_text)
                 .bind(milliseconds(now));
         }
         query.execute(&mut **work).await?;

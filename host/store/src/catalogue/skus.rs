@@ -23,13 +23,13 @@ pub struct SkuConflict {
 }
 
 pub(super) fn conflicts(conflicts: &[SkuConflict]) -> String {
-    let named = |conflict: &SkuConflict| {
+    let describe = |conflict: &SkuConflict| {
         let [one, other] =
             conflict.variants.each_ref().map(|key| format!("the variant {:?} of {:?}", key.id, key.product));
         format!("{one} and {other} have the SKU {:?}", conflict.sku)
     };
-    let named: Vec<String> = conflicts.iter().map(named).collect();
-    format!("{}; give each its own SKU, or remove one of the two first", named.join("; "))
+    let describe: Vec<String> = conflicts.iter().map(describe).collect();
+    format!("{}; give each its own SKU, or remove one of the two first", describe.join("; "))
 }
 
 type Key<'a> = (&'a str, &'a str);
@@ -45,7 +45,7 @@ pub(super) async fn check(
     shop: &ShopId,
     variants: &[CatalogVariant],
 ) -> Result<(), CatalogError> {
-    let given: BTreeSet<Key<'_>> = variants.iter().map(key).collect();
+    let new_keys: BTreeSet<Key<'_>> = variants.iter().map(key).collect();
     let folded: BTreeSet<String> = variants.iter().map(|variant| variant.sku.to_lowercase()).collect();
     let folded: Vec<&str> = folded.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
     let mut known: Vec<(String, String, String)> = Vec::new();
@@ -60,9 +60,9 @@ pub(super) async fn check(
         }
         known.extend(query.fetch_all(&mut **work).await?);
     }
-    let kept = known.iter().map(|(sku, product, id)| (sku.as_str(), (product.as_str(), id.as_str())));
-    let kept = kept.filter(|(_, key)| !given.contains(key));
-    result(shared(kept.chain(variants.iter().map(|variant| (variant.sku.as_str(), key(variant))))))
+    let stored = known.iter().map(|(sku, product, id)| (sku.as_str(), (product.as_str(), id.as_str())));
+    let stored = stored.filter(|(_, key)| !new_keys.contains(key));
+    result(shared(stored.chain(variants.iter().map(|variant| (variant.sku.as_str(), key(variant))))))
 }
 
 fn key(variant: &CatalogVariant) -> Key<'_> {

@@ -158,9 +158,9 @@ impl Installation {
             }
             let (planned, warnings) = self.host().plan_links(read.state(shop)?, links).await?;
             let products: Vec<&str> = links.iter().map(|link| link.shop_product.as_str()).collect();
-            let moved = links.iter().any(|link| old(link).is_some_and(|old| old.account != link.account));
+            let changes_account = links.iter().any(|link| old(link).is_some_and(|old| old.account != link.account));
             let change = Change {
-                what: if moved { "switch-vendor" } else { "link" },
+                what: if changes_account { "switch-vendor" } else { "link" },
                 subject: match products.as_slice() {
                     [one] => (*one).to_owned(),
                     many => format!("{} products", many.len()),

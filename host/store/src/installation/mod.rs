@@ -217,16 +217,16 @@ impl Installation {
     pub fn follow(&self) -> JoinHandle<()> {
         let installation = self.clone();
         tokio::spawn(async move {
-            let mut away = false;
+            let mut unavailable = false;
             loop {
                 tokio::time::sleep(CATCH_UP_INTERVAL).await;
                 let found = installation.catch_up().await;
                 match &found {
-                    Err(error) if !away => tracing::warn!(%error, "cannot load the changes of other nodes"),
-                    Ok(_) if away => tracing::info!("loading the changes of other nodes again"),
+                    Err(error) if !unavailable => tracing::warn!(%error, "cannot load the changes of other nodes"),
+                    Ok(_) if unavailable => tracing::info!("loading the changes of other nodes again"),
                     _ => {}
                 }
-                away = found.is_err();
+                unavailable = found.is_err();
             }
         })
     }
@@ -277,10 +277,10 @@ impl Installation {
         let planned = self.host().plan_revocation(digest, replacement)?;
         let mut work = self.store().begin().await?;
         let before = self.store().components().revoke_in(&mut work, &digest, replacement.as_ref(), now).await?;
-        let logged =
+        let audit_value =
             |revoked: bool, replacement: Option<Digest>| json!({ "revoked": revoked, "replacement": replacement });
-        let before = logged(before.is_some(), before.flatten());
-        let after = logged(true, replacement);
+        let before = audit_value(before.is_some(), before.flatten());
+        let after = audit_value(true, replacement);
         let entry = NewAuditEntry {
             actor,
             what: "revoke",

@@ -126,14 +126,14 @@ async fn next_fencing_token(
 
 /// Occupies the job's lane, unless another job occupies it.
 async fn hold_lane(work: &mut WriteTransaction, id: &str) -> Result<bool, StoreError> {
-    let held = sqlx::query(
+    let update = sqlx::query(
         "update job_lanes set current_job = $1
          where id = (select lane_id from jobs where id = $1) and (current_job is null or current_job = $1)",
     )
     .bind(id)
     .execute(&mut **work)
     .await?;
-    Ok(held.rows_affected() == 1)
+    Ok(update.rows_affected() == 1)
 }
 
 impl Jobs<'_> {
@@ -189,8 +189,8 @@ impl Jobs<'_> {
             return Ok(ClaimOutcome::Changed);
         }
         let state = row.state()?;
-        let lost = i64::from(matches!(state, JobStateKind::Running | JobStateKind::Waiting));
-        if lost == 1 && row.worker_losses + 1 >= MAX_WORKER_LOSSES {
+        let new_losses = i64::from(matches!(state, JobStateKind::Running | JobStateKind::Waiting));
+        if new_losses == 1 && row.worker_losses + 1 >= MAX_WORKER_LOSSES {
             self.stop_after_losses(work, id, &row, now).await?;
             return Ok(ClaimOutcome::Stopped);
         }
@@ -202,7 +202,7 @@ impl Jobs<'_> {
         .bind(worker)
         .bind(milliseconds(until))
         .bind(milliseconds(now))
-        .bind(lost)
+        .bind(new_losses)
         .execute(&mut **work)
         .await?;
         let shop: ShopId = row.shop.parse().map_err(|error| StoreError::corrupt(id, error))?;
@@ -213,7 +213,7 @@ impl Jobs<'_> {
         }
         let event = self.event_sent(work, id, &shop, &row, &key).await?;
         let again_state = match &row.again_state {
-            Some(sealed) => Some(key.decrypt_json(&aad("handed on", "", id), sealed)?),
+            Some(encrypted) => Some(key.decrypt_json(&aad("handed on", "", id), encrypted)?),
             None => None,
         };
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
@@ -292,8 +292,8 @@ impl Jobs<'_> {
         key: &Key,
     ) -> Result<bool, StoreError> {
         let is_tried_again = matches!(row.state()?, JobStateKind::Retrying | JobStateKind::Queued);
-        let Some(sealed) = row.event_sent.as_ref().filter(|_| is_tried_again) else { return Ok(false) };
-        let event_sent: Event = key.decrypt_json(&aad("event_sent", "", id), sealed)?;
+        let Some(encrypted) = row.event_sent.as_ref().filter(|_| is_tried_again) else { return Ok(false) };
+        let event_sent: Event = key.decrypt_json(&aad("event_sent", "", id), encrypted)?;
         let Some(known) = self.store.orders().read_order(work, shop, &row.order_id).await? else { return Ok(false) };
         if known.order.version <= event_sent.order.version {
             return Ok(false);
@@ -317,29 +317,29 @@ impl Jobs<'_> {
         key: &Key,
     ) -> Result<Event, StoreError> {
         let told_at = aad("event_sent", "", id);
-        if let Some(sealed) = &row.event_sent {
-            return key.decrypt_json(&told_at, sealed);
+        if let Some(encrypted) = &row.event_sent {
+            return key.decrypt_json(&told_at, encrypted);
         }
-        let (sealed,): (Vec<u8>,) = sqlx::query_as("select event from order_events where shop = $1 and id = $2")
+        let (encrypted,): (Vec<u8>,) = sqlx::query_as("select event from order_events where shop = $1 and id = $2")
             .bind(&row.shop)
             .bind(&row.event)
             .fetch_one(&mut **work)
             .await?;
-        let mut event: Event = key.decrypt_json(&aad("event", &row.shop, &row.event), &sealed)?;
-        let known = self.store.orders().read_order(work, shop, &row.order_id).await?;
+        let mut event: Event = key.decrypt_json(&aad("event", &row.shop, &row.event), &encrypted)?;
+        let stored = self.store.orders().read_order(work, shop, &row.order_id).await?;
         // The current order, which may be newer than the event.
-        let order = known.map_or(event.order, |known| known.order);
+        let order = stored.map_or(event.order, |stored| stored.order);
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let outcomes = self.store.outcomes().outcomes_in(work, key, shop, &row.order_id, OutcomeSelection::All).await?;
         let lines = if row.all_lines == 1 { Lines::All } else { Lines::Own };
         event.order = visible_to(order, &account, lines, &outcomes);
         let mut remembered = BTreeMap::new();
-        for said in outcomes.into_iter().filter(|said| said.account == account) {
-            if let Outcome::Remember(text) = &said.outcome {
+        for outcome in outcomes.into_iter().filter(|outcome| outcome.account == account) {
+            if let Outcome::Remember(text) = &outcome.outcome {
                 remembered.insert(text.name.clone(), text.clone());
             }
-            if said.job.as_deref() != Some(id) {
-                event.earlier.push(said.outcome);
+            if outcome.job.as_deref() != Some(id) {
+                event.earlier.push(outcome.outcome);
             }
         }
         event.remembered = remembered.into_values().collect();
@@ -358,7 +358,7 @@ impl Jobs<'_> {
     /// [`StoreError::LeaseLost`]: drop the run.
     pub async fn heartbeat(self, lease: &Lease, now: SystemTime, longer: Duration) -> Result<Heartbeat, StoreError> {
         let until = now + longer;
-        let kept: Option<(i64,)> = sqlx::query_as(
+        let extended: Option<(i64,)> = sqlx::query_as(
             "update jobs set lease_expires_at = $3
              where id = $1 and fencing_token = $2 and state in ('running', 'waiting') returning is_cancelled",
         )
@@ -367,7 +367,7 @@ impl Jobs<'_> {
         .bind(milliseconds(until))
         .fetch_optional(self.store.pool())
         .await?;
-        let (cancel,) = kept.ok_or_else(|| StoreError::LeaseLost(lease.job.clone()))?;
+        let (cancel,) = extended.ok_or_else(|| StoreError::LeaseLost(lease.job.clone()))?;
         let lease = Lease { until: moment(milliseconds(until)), ..lease.clone() };
         Ok(Heartbeat { lease, cancelled: cancel == 1 })
     }

@@ -136,13 +136,13 @@ async fn set(
 
 /// Fails unless the lease is valid. No other worker can claim the job before this transaction ends.
 pub(crate) async fn check_lease(work: &mut WriteTransaction, lease: &Lease) -> Result<(), StoreError> {
-    let held =
+    let update =
         sqlx::query("update jobs set fencing_token = fencing_token where id = $1 and fencing_token = $2 and state in ('running', 'waiting')")
             .bind(&lease.job)
             .bind(fencing_token(lease))
             .execute(&mut **work)
             .await?;
-    if held.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.job.clone())) }
+    if update.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.job.clone())) }
 }
 
 /// Moves a job behind all others of its lane.

@@ -78,7 +78,7 @@ impl Row {
     }
 
     pub(super) fn reason(&self, key: &Key, id: &str) -> Result<Option<StateReason>, StoreError> {
-        self.reason.as_ref().map(|sealed| key.decrypt_json(&aad("state_reason", "", id), sealed)).transpose()
+        self.reason.as_ref().map(|encrypted| key.decrypt_json(&aad("state_reason", "", id), encrypted)).transpose()
     }
 }
 

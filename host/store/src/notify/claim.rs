@@ -109,7 +109,7 @@ impl Notifications<'_> {
                 sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.store.pool()).await?;
             let Some((id, message, body, attempt)) = next else { continue };
             let mut work = self.store.begin().await?;
-            let taken = sqlx::query(
+            let update = sqlx::query(
                 "update notification_endpoints set fencing_token = fencing_token + 1, lease_expires_at = $3 where shop = $1 and fencing_token = $2",
             )
             .bind(&shop)
@@ -117,7 +117,7 @@ impl Notifications<'_> {
             .bind(milliseconds(now + LEASE))
             .execute(&mut *work)
             .await?;
-            if taken.rows_affected() == 0 {
+            if update.rows_affected() == 0 {
                 continue;
             }
             let of = shop.parse().map_err(|error| StoreError::corrupt(&message, error))?;
@@ -137,14 +137,14 @@ impl Notifications<'_> {
     /// Releases a shop's lease. Returns false if it was lost, so that another sender may be sending the same
     /// notification.
     async fn release_lease(self, work: &mut WriteTransaction, claimed: &Claimed) -> Result<bool, StoreError> {
-        let held = sqlx::query(
+        let update = sqlx::query(
             "update notification_endpoints set lease_expires_at = 0 where shop = $1 and fencing_token = $2",
         )
         .bind(&claimed.shop)
         .bind(claimed.fencing_token)
         .execute(&mut **work)
         .await?;
-        Ok(held.rows_affected() == 1)
+        Ok(update.rows_affected() == 1)
     }
 
     /// Records a delivery. If the platform was unavailable, its other notifications are now due at once.
@@ -152,11 +152,12 @@ impl Notifications<'_> {
         let mut work = self.store.begin().await?;
         self.release_lease(&mut work, claimed).await?;
         sqlx::query("delete from notifications where id = $1").bind(claimed.id).execute(&mut *work).await?;
-        let back = sqlx::query("update notification_endpoints set retry_after = 0 where shop = $1 and retry_after > 0")
-            .bind(&claimed.shop)
-            .execute(&mut *work)
-            .await?;
-        if back.rows_affected() == 1 {
+        let update =
+            sqlx::query("update notification_endpoints set retry_after = 0 where shop = $1 and retry_after > 0")
+                .bind(&claimed.shop)
+                .execute(&mut *work)
+                .await?;
+        if update.rows_affected() == 1 {
             sqlx::query("update notifications set due_at = $2 where shop = $1 and state = 'waiting' and due_at > $2")
                 .bind(&claimed.shop)
                 .bind(milliseconds(now))
@@ -201,10 +202,11 @@ impl Notifications<'_> {
         .execute(&mut *work)
         .await?;
         if let NotificationError::Unavailable { retry_after, .. } = reason {
-            let named = retry_after.map_or(UNAVAILABLE_RETRY_DELAY, |seconds| Duration::from_secs(seconds.into()));
+            let requested_delay =
+                retry_after.map_or(UNAVAILABLE_RETRY_DELAY, |seconds| Duration::from_secs(seconds.into()));
             sqlx::query("update notification_endpoints set retry_after = $2 where shop = $1")
                 .bind(&claimed.shop)
-                .bind(milliseconds(now + named.clamp(UNAVAILABLE_RETRY_DELAY, MAX_RETRY_AFTER)))
+                .bind(milliseconds(now + requested_delay.clamp(UNAVAILABLE_RETRY_DELAY, MAX_RETRY_AFTER)))
                 .execute(&mut *work)
                 .await?;
         }

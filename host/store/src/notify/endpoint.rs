@@ -180,10 +180,10 @@ impl Notifications<'_> {
         shop: &ShopId,
         now: SystemTime,
     ) -> Result<NotificationTarget, StoreError> {
-        let kept = self.stored_endpoint(connection, shop).await?.ok_or_else(|| no_endpoint(shop))?;
-        let mut secrets = vec![Secret::new(kept.secret)];
-        secrets.extend(kept.previous.filter(|(_, until)| moment(*until) > now).map(|(text, _)| Secret::new(text)));
-        let NotificationEndpoint { url, grants } = kept.endpoint;
+        let stored = self.stored_endpoint(connection, shop).await?.ok_or_else(|| no_endpoint(shop))?;
+        let mut secrets = vec![Secret::new(stored.secret)];
+        secrets.extend(stored.previous.filter(|(_, until)| moment(*until) > now).map(|(text, _)| Secret::new(text)));
+        let NotificationEndpoint { url, grants } = stored.endpoint;
         Ok(NotificationTarget { url, grants, secrets })
     }
 
@@ -206,7 +206,7 @@ impl Notifications<'_> {
         self,
         work: &mut WriteTransaction,
         shop: &ShopId,
-        kept: &StoredEndpoint,
+        stored: &StoredEndpoint,
         now: SystemTime,
     ) -> Result<(), StoreError> {
         sqlx::query(
@@ -215,7 +215,7 @@ impl Notifications<'_> {
              on conflict (shop) do update set endpoint = $2, retry_after = 0, changed_at = $3",
         )
         .bind(shop.as_str())
-        .bind(self.store.keys().current().encrypt_json(&endpoint_aad(shop), kept)?)
+        .bind(self.store.keys().current().encrypt_json(&endpoint_aad(shop), stored)?)
         .bind(milliseconds(now))
         .execute(&mut **work)
         .await?;
@@ -224,11 +224,11 @@ impl Notifications<'_> {
 }
 
 /// Returns the audit value of an endpoint. Of its secrets, it contains only when the previous one expires.
-fn audit_value(kept: &StoredEndpoint) -> Value {
+fn audit_value(stored: &StoredEndpoint) -> Value {
     // The query may contain a password.
-    let url = kept.endpoint.url.split('?').next().unwrap_or_default();
-    let former = kept.previous.as_ref().map(|(_, until)| at(moment(*until)));
-    json!({ "url": url, "grants": kept.endpoint.grants, "former secret ends": former })
+    let url = stored.endpoint.url.split('?').next().unwrap_or_default();
+    let former = stored.previous.as_ref().map(|(_, until)| at(moment(*until)));
+    json!({ "url": url, "grants": stored.endpoint.grants, "former secret ends": former })
 }
 
 /// Commits a change of an endpoint with its audit entry.

@@ -35,11 +35,11 @@ impl Notifier {
     /// # Errors
     /// Fails if the database does. Requests in progress are sent again later.
     pub async fn send_due(&self) -> Result<usize, StoreError> {
-        let (mut told, mut out) = (0, JoinSet::new());
+        let (mut delivered, mut out) = (0, JoinSet::new());
         loop {
             self.send_some(&mut out).await?;
-            let Some(sent) = out.join_next().await else { return Ok(told) };
-            told += usize::from(Self::was_sent(sent)?);
+            let Some(finished) = out.join_next().await else { return Ok(delivered) };
+            delivered += usize::from(Self::was_sent(finished)?);
         }
     }
 

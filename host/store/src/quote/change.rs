@@ -99,23 +99,23 @@ impl Quotes<'_> {
         self,
         work: WriteTransaction,
         shop: &ShopId,
-        asked: &NewQuote,
+        request: &NewQuote,
         now: SystemTime,
     ) -> Result<(Quote, bool), QuoteError> {
         work.rollback().await?;
-        let known = self.existing_request(shop, asked, now).await?;
-        known.map(|known| (known, false)).ok_or_else(|| QuoteError::Exists(asked.id.clone()))
+        let known = self.existing_request(shop, request, now).await?;
+        known.map(|known| (known, false)).ok_or_else(|| QuoteError::Exists(request.id.clone()))
     }
 
     async fn existing_request(
         self,
         shop: &ShopId,
-        asked: &NewQuote,
+        request: &NewQuote,
         now: SystemTime,
     ) -> Result<Option<Quote>, QuoteError> {
-        match self.get(shop, &asked.id, now).await {
-            Ok(known) if known.request == *asked => Ok(Some(known)),
-            Ok(_) => Err(QuoteError::Exists(asked.id.clone())),
+        match self.get(shop, &request.id, now).await {
+            Ok(known) if known.request == *request => Ok(Some(known)),
+            Ok(_) => Err(QuoteError::Exists(request.id.clone())),
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -301,18 +301,18 @@ fn acceptable_offer(quote: &Quote, now: SystemTime) -> Result<QuoteOffer, QuoteE
 fn to_order(
     host: &Cartwright,
     shop: &ShopId,
-    asked: &NewQuote,
+    request: &NewQuote,
     now: SystemTime,
 ) -> Result<(Order, SoldLines), QuoteError> {
-    let id = order_id_of_quote(&asked.id);
-    if asked.lines.is_empty() {
+    let id = order_id_of_quote(&request.id);
+    if request.lines.is_empty() {
         return Err(ReportError::Empty(id).into());
     }
     let shop_like = host.shop(shop).map_err(CartError::from)?;
-    let totals = asked.lines.iter().filter(|line| line.parent.is_none()).map(|line| &line.price.total);
+    let totals = request.lines.iter().filter(|line| line.parent.is_none()).map(|line| &line.price.total);
     let nothing = Money { minor: 0, scale: shop_like.scale, currency: shop_like.currency.clone() };
-    let numbers: Vec<String> = (1..=asked.lines.len()).map(|number| number.to_string()).collect();
-    let numbered = numbers.iter().zip(&asked.lines);
+    let numbers: Vec<String> = (1..=request.lines.len()).map(|number| number.to_string()).collect();
+    let numbered = numbers.iter().zip(&request.lines);
     let ordered: Vec<OrderedLine<'_>> =
         numbered.map(|(number, line)| OrderedLine { released: false, ..OrderedLine::new(number, line) }).collect();
     let lines = host.order_lines(shop, &id, &nothing, &ordered)?;
@@ -324,11 +324,12 @@ fn to_order(
         let minor = sum.minor.checked_add(price.minor).ok_or_else(|| unsummed("it is too large"))?;
         Ok(Money { minor, ..sum })
     })?;
-    let sold = numbers.iter().zip(&asked.lines).map(|(number, line)| (number.clone(), SoldLine::from(line))).collect();
+    let sold =
+        numbers.iter().zip(&request.lines).map(|(number, line)| (number.clone(), SoldLine::from(line))).collect();
     let order = Order {
         reference: host.reference(shop, &id, None),
-        number: asked.id.clone(),
-        locale: asked.locale.clone(),
+        number: request.id.clone(),
+        locale: request.locale.clone(),
         id,
         test: false,
         vendor_reference: None,
@@ -338,7 +339,7 @@ fn to_order(
         released: false,
         cancelled: false,
         total,
-        billing: asked.contact.clone(),
+        billing: request.contact.clone(),
         delivery: None,
         shop_address: None,
         lines,

@@ -252,7 +252,7 @@ impl Quotes<'_> {
             .fetch_optional(&mut *connection)
             .await?;
         let summary = summary(row.ok_or_else(missing)?, now)?;
-        let sealed: Option<(Vec<u8>, String, Option<Vec<u8>>)> = sqlx::query_as(
+        let encrypted: Option<(Vec<u8>, String, Option<Vec<u8>>)> = sqlx::query_as(
             "select q.content, q.order_id, o.order_key from quotes q
              join orders o on o.shop = q.shop and o.id = q.order_id where q.shop = $1 and q.id = $2 and q.version = $3",
         )
@@ -262,7 +262,7 @@ impl Quotes<'_> {
         .fetch_optional(&mut *connection)
         .await?;
         // The quote was changed or erased between the two queries.
-        let Some((content, order, order_key)) = sealed else {
+        let Some((content, order, order_key)) = encrypted else {
             return Err(StoreError::Conflict(format!("the quote {id} is being changed; read it again")));
         };
         let key = self.store.orders().order_key(shop, &order, order_key)?;

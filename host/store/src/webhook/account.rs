@@ -184,14 +184,14 @@ impl Webhooks<'_> {
         (id, shop, account, sealed, state, at, settled_at): Row,
     ) -> Result<AccountOutcome, StoreError> {
         let what = aad("account outcome", &shop, &id);
-        let said: AccountOutcomeContent = serde_json::from_slice(&self.store.keys().decrypt(&what, &sealed)?)
+        let content: AccountOutcomeContent = serde_json::from_slice(&self.store.keys().decrypt(&what, &sealed)?)
             .map_err(|error| StoreError::corrupt(&what, error))?;
         Ok(AccountOutcome {
             shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
             account: account.parse().map_err(|error| StoreError::corrupt(&what, error))?,
-            outcome: said.outcome,
+            outcome: content.outcome,
             state: AccountOutcomeState::of(&state)?,
-            reason: said.reason,
+            reason: content.reason,
             at: moment(at),
             settled_at: settled_at.map(moment),
             id,
@@ -209,36 +209,38 @@ impl Webhooks<'_> {
         actor: &str,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let held = self.pending_account_outcome(shop, id).await?;
-        if matches!(held.outcome, Outcome::PushSettings(_)) {
+        let pending = self.pending_account_outcome(shop, id).await?;
+        if matches!(pending.outcome, Outcome::PushSettings(_)) {
             return Err(not_pending(id));
         }
-        self.set_account_outcome_state(&held, AccountOutcomeState::Resolved, (actor, "resolve-outcome", None), now)
+        self.set_account_outcome_state(&pending, AccountOutcomeState::Resolved, (actor, "resolve-outcome", None), now)
             .await
     }
 
     pub(super) async fn pending_account_outcome(self, shop: &ShopId, id: &str) -> Result<AccountOutcome, StoreError> {
-        let held = (Some(shop), Some(id), AccountOutcomeState::PendingApproval);
-        let found = self.read_account_outcomes(&mut *self.store.pool().acquire().await?, held).await?.pop();
+        let selection = (Some(shop), Some(id), AccountOutcomeState::PendingApproval);
+        let found = self.read_account_outcomes(&mut *self.store.pool().acquire().await?, selection).await?.pop();
         found.ok_or_else(|| not_pending(id))?
     }
 
     pub(super) async fn set_account_outcome_state(
         self,
-        held: &AccountOutcome,
+        pending: &AccountOutcome,
         state: AccountOutcomeState,
         (actor, what, settings): (&str, &str, Option<&serde_json::Value>),
         now: SystemTime,
     ) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
-        self.move_account_outcome(&mut work, held, (held.outcome.clone(), held.reason.clone()), state, now).await?;
-        let logged = |state: AccountOutcomeState| json!({ "id": held.id, "state": state.name(), "settings": settings });
-        let (before, after) = (logged(held.state), logged(state));
+        self.move_account_outcome(&mut work, pending, (pending.outcome.clone(), pending.reason.clone()), state, now)
+            .await?;
+        let audit_value =
+            |state: AccountOutcomeState| json!({ "id": pending.id, "state": state.name(), "settings": settings });
+        let (before, after) = (audit_value(pending.state), audit_value(state));
         let entry = NewAuditEntry {
             actor,
             what,
-            shop: Some(&held.shop),
-            subject: held.account.as_str(),
+            shop: Some(&pending.shop),
+            subject: pending.account.as_str(),
             before: Some(&before),
             after: Some(&after),
             secrets: &[],
@@ -258,7 +260,7 @@ impl Webhooks<'_> {
         let what = aad("account outcome", from.shop.as_str(), &from.id);
         let kind = outcome_key_of(&outcome).kind;
         let settled_at = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::PendingApproval);
-        let moved = sqlx::query(
+        let update = sqlx::query(
             "update account_outcomes set outcome = $4, state = $5, settled_at = $6
              where shop = $1 and id = $2 and state = $3",
         )
@@ -270,7 +272,7 @@ impl Webhooks<'_> {
         .bind(settled_at.then(|| milliseconds(now)))
         .execute(&mut **work)
         .await?;
-        if moved.rows_affected() == 0 {
+        if update.rows_affected() == 0 {
             return Err(not_pending(&from.id));
         }
         self.notify_account(work, (&from.shop, &from.account), &from.id, (kind, state), milliseconds(now)).await

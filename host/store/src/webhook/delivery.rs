@@ -133,11 +133,11 @@ impl Webhooks<'_> {
         match seals {
             EncryptionKeys::Store => self.store.keys().encrypt(aad, plain),
             EncryptionKeys::Orders(keys) => {
-                let mut sealed = Zeroizing::new(plain.to_vec());
+                let mut encrypted = Zeroizing::new(plain.to_vec());
                 for key in *keys {
-                    sealed = Zeroizing::new(key.encrypt(aad, &sealed)?);
+                    encrypted = Zeroizing::new(key.encrypt(aad, &encrypted)?);
                 }
-                Ok(sealed.to_vec())
+                Ok(encrypted.to_vec())
             }
         }
     }
@@ -190,20 +190,20 @@ impl Webhooks<'_> {
         work: &mut WriteTransaction,
         notice: &WebhookDelivery,
         state: DeliveryState,
-        told: &DeliveryDetails,
+        details: &DeliveryDetails,
         seals: &EncryptionKeys<'_>,
     ) -> Result<(), StoreError> {
         let (shop, id) = (&notice.destination.shop, delivery_id(notice));
-        let json = serde_json::to_vec(told).map_err(|error| StoreError::Unusable(format!("{id}: {error}")))?;
-        let answered = told.response.as_ref().map(|response| (milliseconds(notice.at), i64::from(response.status)));
+        let json = serde_json::to_vec(details).map_err(|error| StoreError::Unusable(format!("{id}: {error}")))?;
+        let answered = details.response.as_ref().map(|response| (milliseconds(notice.at), i64::from(response.status)));
         let whole = notice.request.body.as_slice();
-        let body = match told.whole_body {
+        let body = match details.whole_body {
             Some(_) => whole.get(..MAX_ANSWERED_BODY_BYTES).unwrap_or(whole),
             None => whole,
         };
         let body = self.encrypt_delivery(seals, &body_aad(shop, &id), body)?;
-        let told = self.encrypt_delivery(seals, &details_aad(shop, &id), &Zeroizing::new(json))?;
-        let size = body.len().saturating_add(told.len());
+        let details = self.encrypt_delivery(seals, &details_aad(shop, &id), &Zeroizing::new(json))?;
+        let size = body.len().saturating_add(details.len());
         self.store.receipt_quota().add(&notice.destination, size);
         sqlx::query(
             "update webhook_deliveries set state = $3, received_at = $4, responded_at = $5, status = $6, body = $7, details = $8,
@@ -217,7 +217,7 @@ impl Webhooks<'_> {
         .bind(answered.map(|(at, _)| at))
         .bind(answered.map(|(_, status)| status))
         .bind(body)
-        .bind(told)
+        .bind(details)
         .bind(i64::try_from(size).unwrap_or(i64::MAX))
         .execute(&mut **work)
         .await?;
@@ -230,19 +230,19 @@ impl Webhooks<'_> {
         work: &mut WriteTransaction,
         shop: &ShopId,
         id: &str,
-        (status, told): (Option<i64>, Option<Vec<u8>>),
+        (status, details): (Option<i64>, Option<Vec<u8>>),
     ) -> Result<WebhookResponse, StoreError> {
         let what = details_aad(shop, id);
         let status = status.and_then(|status| u16::try_from(status).ok());
         let status = status.ok_or_else(|| StoreError::Corrupt(format!("{what} was answered without a status")))?;
         let bare = WebhookResponse { status, headers: Vec::new(), body: Vec::new() };
         let keys = self.delivery_keys(work, shop, id).await?;
-        let (Some(keys), Some(sealed)) = (keys, told) else { return Ok(bare) };
+        let (Some(keys), Some(encrypted)) = (keys, details) else { return Ok(bare) };
         let seals = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
-        let plain = self.decrypt_delivery(&seals, &what, &sealed)?;
-        let told: DeliveryDetails =
+        let plain = self.decrypt_delivery(&seals, &what, &encrypted)?;
+        let details: DeliveryDetails =
             serde_json::from_slice(&plain).map_err(|error| StoreError::corrupt(&what, error))?;
-        Ok(told.response.unwrap_or(bare))
+        Ok(details.response.unwrap_or(bare))
     }
 
     /// Returns at most `limit` failed deliveries of a shop after the one with this time and id, latest first.
@@ -299,19 +299,26 @@ impl Webhooks<'_> {
         shop: &ShopId,
         id: &str,
         body: Option<Vec<u8>>,
-        told: Option<Vec<u8>>,
+        encrypted_details: Option<Vec<u8>>,
     ) -> Result<(WebhookRequest, Option<String>), StoreError> {
         let what = details_aad(shop, id);
-        let told: DeliveryDetails = match told {
-            Some(sealed) => serde_json::from_slice(&self.decrypt_delivery(&EncryptionKeys::Store, &what, &sealed)?)
-                .map_err(|error| StoreError::corrupt_json(&what, &error))?,
+        let encrypted_details: DeliveryDetails = match encrypted_details {
+            Some(encrypted) => {
+                serde_json::from_slice(&self.decrypt_delivery(&EncryptionKeys::Store, &what, &encrypted)?)
+                    .map_err(|error| StoreError::corrupt_json(&what, &error))?
+            }
             None => DeliveryDetails::default(),
         };
         let body = match body {
-            Some(sealed) => self.decrypt_delivery(&EncryptionKeys::Store, &body_aad(shop, id), &sealed)?.to_vec(),
+            Some(encrypted) => self.decrypt_delivery(&EncryptionKeys::Store, &body_aad(shop, id), &encrypted)?.to_vec(),
             None => Vec::new(),
         };
-        let request = WebhookRequest { method: told.method, headers: told.headers, query: told.query, body };
-        Ok((request, told.reason))
+        let request = WebhookRequest {
+            method: encrypted_details.method,
+            headers: encrypted_details.headers,
+            query: encrypted_details.query,
+            body,
+        };
+        Ok((request, encrypted_details.reason))
     }
 }

@@ -200,11 +200,11 @@ impl Webhooks<'_> {
         effects: Effects,
         now: i64,
     ) -> Result<OrderKeys, StoreError> {
-        let said = effects.outcomes.iter().filter_map(|(order, _)| order.as_deref());
+        let references = effects.outcomes.iter().filter_map(|(order, _)| order.as_deref());
         let message_orders = effects.messages.iter().map(|message| message.order.as_str());
-        let (ids, orders) = self.orders_named(work, &to.shop, said.chain(message_orders)).await?;
-        let missing = |named: &str| StoreError::NotFound { what: "order", id: named.to_owned() };
-        let named = |reference: &str| {
+        let (ids, orders) = self.orders_named(work, &to.shop, references.chain(message_orders)).await?;
+        let missing = |order_of: &str| StoreError::NotFound { what: "order", id: order_of.to_owned() };
+        let order_of = |reference: &str| {
             let found = ids.get(reference).and_then(|id| orders.get_key_value(id));
             found.ok_or_else(|| missing(reference))
         };
@@ -214,7 +214,7 @@ impl Webhooks<'_> {
                 self.add_account_outcome(work, &to.shop, &to.account, outcome, now).await?;
                 continue;
             };
-            let (order, key) = named(&reference)?;
+            let (order, key) = order_of(&reference)?;
             if matches!(outcome, Outcome::LineStatus(_)) {
                 with_statuses.insert(order);
             }
@@ -225,7 +225,7 @@ impl Webhooks<'_> {
             self.store.outcomes().close_if_last(work, &to.shop, order, now).await?;
         }
         for OrderMessage { id, at, order, message } in effects.messages {
-            let (order, _) = named(&order)?;
+            let (order, _) = order_of(&order)?;
             let job = message_recipient(work, &to.shop, &to.account, order).await?;
             let id = format!("webhook:{id}");
             self.store

@@ -53,7 +53,7 @@ impl Webhooks<'_> {
         names.extend(emails_of(&order).into_iter().map(|email| email.as_str().to_owned()));
         names.extend(self.store.personal_data().emails_of_events(connection, &key, shop, id).await?);
         match self.store.outcomes().outcomes_in(connection, &key, shop, id, OutcomeSelection::All).await {
-            Ok(outcomes) => names.extend(outcomes.into_iter().filter_map(|said| match said.outcome {
+            Ok(outcomes) => names.extend(outcomes.into_iter().filter_map(|outcome| match outcome.outcome {
                 Outcome::VendorReference(named) => Some(named.reference),
                 _ => None,
             })),
@@ -169,26 +169,26 @@ impl Webhooks<'_> {
         .fetch_all(&mut *connection)
         .await?;
         let mut requests = Vec::with_capacity(rows.len());
-        for (id, account, endpoint, times, came, body, told) in rows {
+        for (id, account, endpoint, times, came, body, encrypted_details) in rows {
             let Some(keys) = self.delivery_keys(connection, shop, &id).await? else { continue };
-            let Some(told) = told else { continue };
+            let Some(encrypted_details) = encrypted_details else { continue };
             let seals = EncryptionKeys::Orders(&keys);
             let body = body.map(|body| self.decrypt_delivery(&seals, &body_aad(shop, &id), &body)).transpose()?;
             let what = details_aad(shop, &id);
-            let told = self.decrypt_delivery(&seals, &what, &told)?;
-            let told: DeliveryDetails =
-                serde_json::from_slice(&told).map_err(|error| StoreError::corrupt(&what, error))?;
-            let whole = told.whole_body.as_ref();
+            let encrypted_details = self.decrypt_delivery(&seals, &what, &encrypted_details)?;
+            let encrypted_details: DeliveryDetails =
+                serde_json::from_slice(&encrypted_details).map_err(|error| StoreError::corrupt(&what, error))?;
+            let whole = encrypted_details.whole_body.as_ref();
             let is_cut = whole.is_some_and(|whole| body.as_ref().map_or(0, |body| body.len()) < whole.bytes);
             // As text, because people read it, and vendors send JSON.
-            let answer = told.response.map(|answer| {
+            let answer = encrypted_details.response.map(|answer| {
                 json!({
                     "status": answer.status, "headers": answer.headers, "body": String::from_utf8_lossy(&answer.body),
                 })
             });
             requests.push(json!({
                 "account": account, "endpoint": endpoint, "times": times, "at": at(moment(came)),
-                "method": told.method, "headers": told.headers, "query": told.query,
+                "method": encrypted_details.method, "headers": encrypted_details.headers, "query": encrypted_details.query,
                 "body": body.as_ref().map(|body| String::from_utf8_lossy(body)), "body_cut": is_cut,
                 "body_bytes": whole.map(|whole| whole.bytes), "body_sha256": whole.map(|whole| whole.sha256),
                 "answer": answer,

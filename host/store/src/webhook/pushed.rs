@@ -168,10 +168,10 @@ impl Webhooks<'_> {
         let (shop, id) = (&pushed.shop, &pushed.account);
         let served = host.shop_state(shop)?;
         let mut account = self.stored_account(shop, id).await?;
-        let kept = account.versions.entry(account.current).or_default();
+        let settings_of_version = account.versions.entry(account.current).or_default();
         let (mut before, after) = (Map::new(), as_entered(settings));
         for setting in settings {
-            let old = kept.insert(setting.name.clone(), setting.value.clone());
+            let old = settings_of_version.insert(setting.name.clone(), setting.value.clone());
             before.insert(setting.name.clone(), old.as_ref().and_then(form_value).unwrap_or_default());
         }
         account.revision += 1;
@@ -233,16 +233,16 @@ impl Webhooks<'_> {
 
     /// Holds a whole push for approval.
     async fn hold_for_approval(self, pushed: &AccountOutcome, reason: &str, now: SystemTime) -> Result<(), StoreError> {
-        let held = async {
+        let hold = async {
             let mut work = self.store.begin().await?;
             if let Outcome::PushSettings(settings) = &pushed.outcome {
                 self.supersede_pending(&mut work, pushed, &names(settings), now).await?;
             }
-            let said = (pushed.outcome.clone(), Some(reason.to_owned()));
-            self.move_account_outcome(&mut work, pushed, said, State::PendingApproval, now).await?;
+            let content = (pushed.outcome.clone(), Some(reason.to_owned()));
+            self.move_account_outcome(&mut work, pushed, content, State::PendingApproval, now).await?;
             work.commit().await
         };
-        in_time(held).await
+        in_time(hold).await
     }
 
     /// Supersedes pending settings that are pushed again: approving them later would restore older values.
@@ -253,21 +253,21 @@ impl Webhooks<'_> {
         superseded_settings: &BTreeSet<String>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let held = (Some(&pushed.shop), None, State::PendingApproval);
-        for held in self.read_account_outcomes(work, held).await? {
-            let Some(held) = readable(held)? else { continue };
-            let Outcome::PushSettings(old) = &held.outcome else { continue };
+        let selection = (Some(&pushed.shop), None, State::PendingApproval);
+        for selection in self.read_account_outcomes(work, selection).await? {
+            let Some(selection) = readable(selection)? else { continue };
+            let Outcome::PushSettings(old) = &selection.outcome else { continue };
             let rest: Vec<Setting> =
                 old.iter().filter(|old| !superseded_settings.contains(&old.name)).cloned().collect();
-            if held.account != pushed.account || held.id == pushed.id || rest.len() == old.len() {
+            if selection.account != pushed.account || selection.id == pushed.id || rest.len() == old.len() {
                 continue;
             }
             let (settings, state) = match rest.is_empty() {
                 true => (old.clone(), State::Superseded),
                 false => (rest, State::PendingApproval),
             };
-            let said = (Outcome::PushSettings(settings), held.reason.clone());
-            self.move_account_outcome(work, &held, said, state, now).await?;
+            let content = (Outcome::PushSettings(settings), selection.reason.clone());
+            self.move_account_outcome(work, &selection, content, state, now).await?;
         }
         Ok(())
     }

@@ -111,8 +111,8 @@ impl Webhooks<'_> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (mut addresses, mut after) = (Vec::new(), after.map(|after| after.to_string()));
         while addresses.len() < limit {
-            let wanted = limit - addresses.len();
-            let rows = self.read_addresses(None, Some(shop), after.as_deref(), wanted).await?;
+            let remaining = limit - addresses.len();
+            let rows = self.read_addresses(None, Some(shop), after.as_deref(), remaining).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.0.clone());
             for row in rows {
@@ -171,8 +171,8 @@ impl Webhooks<'_> {
             .bind(after)
             .execute(&mut *work)
             .await?;
-        let logged = |ends: Option<i64>| serde_json::json!({ "ends": ends.map(|ends| at(moment(ends))) });
-        let (before, after) = (logged(before), logged(Some(after)));
+        let audit_value = |ends: Option<i64>| serde_json::json!({ "ends": ends.map(|ends| at(moment(ends))) });
+        let (before, after) = (audit_value(before), audit_value(Some(after)));
         let entry = NewAuditEntry {
             actor,
             what: "revoke-webhook-url",

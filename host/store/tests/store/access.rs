@@ -87,19 +87,19 @@ async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Dat
     let (id, key) = made(&store, &NewAccessKey { networks, expires: Some(at(100)), ..backend() }).await;
     let from = |text: &str| Some(text.parse::<IpAddr>().unwrap());
     let wrong = format!("{}{}", &key[..key.len() - 48], "0".repeat(48));
-    let asked =
+    let authenticate =
         async |key: &str, from: Option<IpAddr>, seconds: u64| store.access().access_key(key, from, at(seconds)).await;
-    assert!(asked(&key, from("10.1.2.3"), 1).await.is_ok());
-    assert!(asked(&key, from("::ffff:10.1.2.3"), 1).await.is_ok());
+    assert!(authenticate(&key, from("10.1.2.3"), 1).await.is_ok());
+    assert!(authenticate(&key, from("::ffff:10.1.2.3"), 1).await.is_ok());
     for elsewhere in [from("11.1.2.3"), from("::1"), None] {
-        assert!(matches!(asked(&key, elsewhere, 1).await, Err(AccessError::Address { .. })));
-        assert!(matches!(asked(&wrong, elsewhere, 1).await, Err(AccessError::Unknown)));
+        assert!(matches!(authenticate(&key, elsewhere, 1).await, Err(AccessError::Address { .. })));
+        assert!(matches!(authenticate(&wrong, elsewhere, 1).await, Err(AccessError::Unknown)));
     }
-    assert!(asked(&key, from("10.1.2.3"), 99).await.is_ok());
-    assert!(matches!(asked(&key, from("10.1.2.3"), 100).await, Err(AccessError::Expired(_))));
+    assert!(authenticate(&key, from("10.1.2.3"), 99).await.is_ok());
+    assert!(matches!(authenticate(&key, from("10.1.2.3"), 100).await, Err(AccessError::Expired(_))));
     store.access().revoke_access_key(None, &id, "ann", at(50)).await.unwrap();
-    assert!(matches!(asked(&key, from("10.1.2.3"), 50).await, Err(AccessError::Revoked(_))));
-    assert!(matches!(asked(&wrong, from("10.1.2.3"), 50).await, Err(AccessError::Unknown)));
+    assert!(matches!(authenticate(&key, from("10.1.2.3"), 50).await, Err(AccessError::Revoked(_))));
+    assert!(matches!(authenticate(&wrong, from("10.1.2.3"), 50).await, Err(AccessError::Unknown)));
 }
 
 async fn a_key_is_exchanged_while_both_let_in(database: Database) {
@@ -155,9 +155,9 @@ async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Data
     store.access().end_session(&session, at(3)).await.unwrap();
     store.access().revoke_access_key(Some(&shop()), &id, "cid", at(4)).await.unwrap();
     let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
-    let seen: Vec<_> = entries.iter().rev().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
+    let actions: Vec<_> = entries.iter().rev().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
     assert_eq!(
-        seen,
+        actions,
         [
             ("ann", "create-access-key"),
             ("bob", "rotate-access-key"),
@@ -183,22 +183,22 @@ async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
     let (id, _) = made(&store, &new_key(Role::Admin)).await;
     let session = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
     let idle = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
-    let asked = async |session: &str, seconds: u64| store.access().session(session, None, at(seconds)).await;
-    assert_eq!(asked(&session, 1).await.unwrap().access.role, Role::Admin);
-    assert!(asked(&idle, 12 * HOUR - 1).await.is_ok());
+    let authenticate = async |session: &str, seconds: u64| store.access().session(session, None, at(seconds)).await;
+    assert_eq!(authenticate(&session, 1).await.unwrap().access.role, Role::Admin);
+    assert!(authenticate(&idle, 12 * HOUR - 1).await.is_ok());
     let mut seconds = 0;
     while seconds < 7 * 24 * HOUR {
-        assert!(asked(&session, seconds).await.is_ok(), "{seconds}");
+        assert!(authenticate(&session, seconds).await.is_ok(), "{seconds}");
         seconds += 11 * HOUR;
     }
-    assert!(asked(&session, 7 * 24 * HOUR - 1).await.is_ok());
-    assert!(matches!(asked(&session, 7 * 24 * HOUR).await, Err(AccessError::Expired(_))));
-    assert!(matches!(asked(&idle, 25 * HOUR).await, Err(AccessError::Expired(_))));
+    assert!(authenticate(&session, 7 * 24 * HOUR - 1).await.is_ok());
+    assert!(matches!(authenticate(&session, 7 * 24 * HOUR).await, Err(AccessError::Expired(_))));
+    assert!(matches!(authenticate(&idle, 25 * HOUR).await, Err(AccessError::Expired(_))));
     // The key is unknown, so that it is not valid.
     assert!(matches!(used(&store, &session, at(1)).await, Err(AccessError::Unknown)));
     assert_eq!(store.sweep(&Retention::default(), at(25 * HOUR)).await.unwrap().sessions, 1);
     assert_eq!(store.sweep(&Retention::default(), at(7 * 24 * HOUR)).await.unwrap().sessions, 1);
-    assert!(matches!(asked(&session, 1).await, Err(AccessError::Unknown)));
+    assert!(matches!(authenticate(&session, 1).await, Err(AccessError::Unknown)));
 }
 
 async fn a_session_ends_with_its_key(database: Database) {
@@ -207,22 +207,23 @@ async fn a_session_ends_with_its_key(database: Database) {
     let limited = NewAccessKey { networks, expires: Some(at(100)), ..new_key(Role::Admin) };
     let (id, _) = made(&store, &limited).await;
     let here = Some("10.0.0.1".parse().unwrap());
-    let begun = async |seconds: u64| text(&store.access().begin_session(&id, here, at(seconds)).await.unwrap());
-    let asked = async |session: &str, from, seconds: u64| store.access().session(session, from, at(seconds)).await;
-    let session = begun(1).await;
-    assert!(asked(&session, here, 2).await.is_ok());
-    let stolen = asked(&session, Some("11.0.0.1".parse().unwrap()), 2).await;
+    let begin = async |seconds: u64| text(&store.access().begin_session(&id, here, at(seconds)).await.unwrap());
+    let authenticate =
+        async |session: &str, from, seconds: u64| store.access().session(session, from, at(seconds)).await;
+    let session = begin(1).await;
+    assert!(authenticate(&session, here, 2).await.is_ok());
+    let stolen = authenticate(&session, Some("11.0.0.1".parse().unwrap()), 2).await;
     assert!(matches!(stolen, Err(AccessError::Address { .. })));
-    assert!(matches!(asked(&session, here, 100).await, Err(AccessError::Expired(_))));
+    assert!(matches!(authenticate(&session, here, 100).await, Err(AccessError::Expired(_))));
     store.access().rotate_access_key(None, &id, MINUTE, "ann", at(3)).await.unwrap();
-    assert!(matches!(asked(&session, here, 4).await, Err(AccessError::Unknown)));
-    let (session, other) = (begun(5).await, begun(5).await);
+    assert!(matches!(authenticate(&session, here, 4).await, Err(AccessError::Unknown)));
+    let (session, other) = (begin(5).await, begin(5).await);
     store.access().end_session(&session, at(6)).await.unwrap();
     store.access().end_session(&session, at(6)).await.unwrap();
-    assert!(matches!(asked(&session, here, 6).await, Err(AccessError::Unknown)));
-    assert!(asked(&other, here, 6).await.is_ok());
+    assert!(matches!(authenticate(&session, here, 6).await, Err(AccessError::Unknown)));
+    assert!(authenticate(&other, here, 6).await.is_ok());
     store.access().revoke_access_key(None, &id, "ann", at(7)).await.unwrap();
-    assert!(matches!(asked(&other, here, 7).await, Err(AccessError::Unknown)));
+    assert!(matches!(authenticate(&other, here, 7).await, Err(AccessError::Unknown)));
     assert!(matches!(store.access().begin_session(&id, here, at(8)).await, Err(AccessError::Revoked(_))));
     assert!(matches!(store.access().begin_session("nobody", here, at(8)).await, Err(AccessError::Unknown)));
 }

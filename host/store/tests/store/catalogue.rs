@@ -87,10 +87,10 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
     let memory = |currency: &str| {
         let as_held = |variant: &CatalogVariant| {
             let price = variant.prices.iter().find(|price| price.currency == currency).cloned();
-            let mut held = serde_json::to_value(variant).unwrap();
-            held.as_object_mut().unwrap().remove("prices");
-            held["price"] = serde_json::to_value(price).unwrap();
-            serde_json::from_value(held).unwrap()
+            let mut json_value = serde_json::to_value(variant).unwrap();
+            json_value.as_object_mut().unwrap().remove("prices");
+            json_value["price"] = serde_json::to_value(price).unwrap();
+            serde_json::from_value(json_value).unwrap()
         };
         MemoryCatalog::new(pushed.iter().map(as_held).collect())
     };
@@ -121,8 +121,8 @@ async fn a_variant_takes_the_place_of_the_one_with_its_id(database: Database) {
     // Several variants may have no SKU.
     store.catalog().put_variants(&shop(), &[variant("chain", "3", "")], "ann", at(1)).await.unwrap();
     assert_eq!(ids(&store).await, ["chain/1:C", "chain/2:", "chain/3:", "ring/1:A2", "ring/2:B"]);
-    let gone = [key("ring", "1"), key("chain", "2"), key("chain", "3"), key("ring", "7"), key("\0", "1")];
-    assert_eq!(store.catalog().remove_variants(&shop(), &gone, "ann", at(9)).await.unwrap(), 3);
+    let removed_keys = [key("ring", "1"), key("chain", "2"), key("chain", "3"), key("ring", "7"), key("\0", "1")];
+    assert_eq!(store.catalog().remove_variants(&shop(), &removed_keys, "ann", at(9)).await.unwrap(), 3);
     assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B"]);
     // A SKU that was given up is free.
     store.catalog().put_variants(&shop(), &[variant("ring", "3", "A2")], "ann", at(9)).await.unwrap();
@@ -151,12 +151,12 @@ async fn two_variants_never_have_one_sku(database: Database) {
             false => store.catalog().put_variants(&shop(), &given, "ann", at(1)).await,
         };
         let Err(CatalogError::SkuConflict(conflicts)) = put else { panic!("{given:?}: {put:?}") };
-        let both = [key("shirt", "blue"), key("shirt", "red")];
-        assert_eq!(conflicts, [SkuConflict { sku: "SHIRT-M".into(), variants: both }]);
+        let pair = [key("shirt", "blue"), key("shirt", "red")];
+        assert_eq!(conflicts, [SkuConflict { sku: "SHIRT-M".into(), variants: pair }]);
     }
-    let taken = store.catalog().put_variants(&shop(), &[other(&screw, "nail")], "ann", at(1)).await.unwrap_err();
+    let conflict = store.catalog().put_variants(&shop(), &[other(&screw, "nail")], "ann", at(1)).await.unwrap_err();
     assert_eq!(
-        taken.to_string(),
+        conflict.to_string(),
         "the variant \"1\" of \"nail\" and the variant \"1\" of \"screw\" have the SKU \"SCREW-4\"; give each its own SKU, \
          or remove one of the two first"
     );
@@ -169,17 +169,17 @@ async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
     let aad = |skus: [&str; 3]| [variant("a", "1", skus[0]), variant("b", "1", skus[1]), variant("b", "2", skus[2])];
     store.catalog().put_variants(&shop(), &aad(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
     for (seconds, skus) in [["Y", "X", "Z"], ["Z", "Y", "X"], ["W", "Z", "Y"]].into_iter().enumerate() {
-        let mut given = aad(skus);
+        let mut variants = aad(skus);
         if seconds == 1 {
-            given.reverse();
+            variants.reverse();
         }
-        store.catalog().put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
+        store.catalog().put_variants(&shop(), &variants, "ann", at(1)).await.unwrap();
         let expected: Vec<_> = aad(skus).iter().map(|it| format!("{}/{}:{}", it.product, it.id, it.sku)).collect();
         assert_eq!(ids(&store).await, expected);
     }
     // A chain whose end is not in the list is a conflict.
-    let given = [variant("a", "1", "Z"), variant("b", "2", "W")];
-    let put = store.catalog().put_variants(&shop(), &given, "ann", at(2)).await;
+    let variants = [variant("a", "1", "Z"), variant("b", "2", "W")];
+    let put = store.catalog().put_variants(&shop(), &variants, "ann", at(2)).await;
     assert!(
         matches!(&put, Err(CatalogError::SkuConflict(found)) if found[0].sku == "Z" && found.len() == 1),
         "{put:?}"
@@ -188,8 +188,8 @@ async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
 
 async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Database) {
     let store = opened(&database).await;
-    let given = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("ring", "3", "C")];
-    store.catalog().put_variants(&shop(), &given, "ann", at(0)).await.unwrap();
+    let variants = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("ring", "3", "C")];
+    store.catalog().put_variants(&shop(), &variants, "ann", at(0)).await.unwrap();
     database.tamper("update variants set variant = '{' where id = '2'").await;
     let page = store.catalog().variants_page(&shop(), None, None, 2).await.unwrap();
     assert_eq!((page[0].id.as_str(), page[1].id.as_str(), page[1].purchasable), ("1", "2", false));
@@ -198,8 +198,8 @@ async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Databas
     assert_eq!((found[0][0].purchasable, found[1][0].purchasable), (false, true));
     assert_eq!(store.variants(&shop(), "EUR", "ring").await.unwrap().len(), 3);
     // The platform sends it again.
-    store.catalog().put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
-    assert_eq!(store.catalog().variants_page(&shop(), None, None, 9).await.unwrap(), given);
+    store.catalog().put_variants(&shop(), &variants, "ann", at(1)).await.unwrap();
+    assert_eq!(store.catalog().variants_page(&shop(), None, None, 9).await.unwrap(), variants);
 }
 
 async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Database) {
@@ -226,10 +226,10 @@ async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Databas
         ("[1].maximum", CatalogVariant { maximum: Some(1), ..variant("ring", "2", "B") }),
     ];
     for (field, wrong) in wrong {
-        let given = [good(), wrong];
+        let variants = [good(), wrong];
         for put in [
-            store.catalog().put_variants(&shop(), &given, "ann", at(0)).await,
-            store.catalog().replace_catalog(&shop(), &given, "ann", at(0)).await,
+            store.catalog().put_variants(&shop(), &variants, "ann", at(0)).await,
+            store.catalog().replace_catalog(&shop(), &variants, "ann", at(0)).await,
         ] {
             match put.unwrap_err() {
                 CatalogError::Invalid(issues) => assert_eq!(issues[0].field, field),
@@ -296,15 +296,15 @@ async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
     assert_eq!(found("s3").await, ["3"]);
     assert_eq!(found("").await.len(), 4);
     assert!(found("\0").await.is_empty() && found(&"x".repeat(100_000)).await.is_empty());
-    let mut seen = Vec::new();
+    let mut listed = Vec::new();
     let mut after = None;
     loop {
         let page = store.catalog().variants_page(&shop(), None, after.as_ref(), 3).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(key(&last.product, &last.id));
-        seen.extend(page);
+        listed.extend(page);
     }
-    assert_eq!(seen, pushed);
+    assert_eq!(listed, pushed);
 }
 
 async fn a_rate_is_set_and_taken_away(database: Database) {
@@ -372,8 +372,8 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     store.catalog().replace_catalog(&shop(), &many, "ann", at(3)).await.unwrap();
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &after["added"], &after["removed"]), ("replace-catalog", &json!(300), &json!(2)));
-    let named = before["prices"].as_object().unwrap().len() + after["prices"].as_object().unwrap().len();
-    assert_eq!((named, &after["prices_not_named"]), (100, &json!(504)));
+    let price_count = before["prices"].as_object().unwrap().len() + after["prices"].as_object().unwrap().len();
+    assert_eq!((price_count, &after["prices_not_named"]), (100, &json!(504)));
     store.catalog().remove_variants(&shop(), &[key("chain", "1"), key("chain", "2")], "ann", at(4)).await.unwrap();
     let (what, before, after) = newest().await;
     assert_eq!((what.as_str(), &after["removed"]), ("remove-variants", &json!(2)));

@@ -29,7 +29,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 async fn say(store: &Store, outcomes: Vec<Outcome>, seconds: u64) {
     let to = Destination { shop: shop(), account: account("expivi"), endpoint: "ask".into() };
-    let outcomes = outcomes.into_iter().map(|said| (Some("test:shop:1".to_owned()), said)).collect();
+    let outcomes = outcomes.into_iter().map(|outcome| (Some("test:shop:1".to_owned()), outcome)).collect();
     store.apply(&to, at(seconds), Effects { outcomes, messages: Vec::new() }).await.unwrap();
 }
 
@@ -86,9 +86,9 @@ async fn a_link_that_was_changed_gives_nothing(database: Database) {
         let refused = store.documents().document(&changed.parse().unwrap(), at(1)).await;
         assert!(matches!(refused, Err(DocumentUrlError::WrongSignature)), "{changed}: {refused:?}");
     }
-    let loud = format!("{path}?{expires}&signature={}", signature["signature=".len()..].to_uppercase());
+    let uppercase = format!("{path}?{expires}&signature={}", signature["signature=".len()..].to_uppercase());
     for none in
-        ["", "documents/shop", path, &link[..link.len() - 1], &format!("{link}&x=1"), &format!("/{link}#a"), &loud]
+        ["", "documents/shop", path, &link[..link.len() - 1], &format!("{link}&x=1"), &format!("/{link}#a"), &uppercase]
     {
         assert!(matches!(none.parse::<DocumentUrl>(), Err(DocumentUrlError::Malformed)), "{none}");
     }
@@ -113,8 +113,8 @@ async fn a_document_of_an_erased_order_is_gone(database: Database) {
     let outcome = with_document(&store).await;
     let link = link(&store, outcome).await;
     database.tamper("update orders set order_key = null").await;
-    let gone = store.documents().document(&link, at(1)).await;
-    assert!(matches!(gone, Err(DocumentUrlError::Store(StoreError::Erased(_)))), "{gone:?}");
+    let erased = store.documents().document(&link, at(1)).await;
+    assert!(matches!(erased, Err(DocumentUrlError::Store(StoreError::Erased(_)))), "{erased:?}");
 }
 
 fn article(sku: &str, quantity: &str) -> Article {
@@ -170,19 +170,20 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
         })
     };
     // A file of a line that is sent twice is the same document; under another name, or with other bytes, it is another.
-    let told = [file("1", "ring.zip", "same"), file("2", "ring.zip", "same"), file("1", "ring.zip", "same")];
-    say(&store, told.into_iter().chain([file("1", "b.zip", "same"), file("1", "ring.zip", "new")]).collect(), 1).await;
+    let documents = [file("1", "ring.zip", "same"), file("2", "ring.zip", "same"), file("1", "ring.zip", "same")];
+    say(&store, documents.into_iter().chain([file("1", "b.zip", "same"), file("1", "ring.zip", "new")]).collect(), 1)
+        .await;
     let is_current = store.outcomes().present(&shop(), "1").await.unwrap();
-    let named: Vec<_> = is_current
+    let names: Vec<_> = is_current
         .iter()
-        .map(|said| match &said.outcome {
+        .map(|outcome| match &outcome.outcome {
             Outcome::Document(document) => (document.line.as_deref().unwrap(), document.name.as_str()),
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!(named, [("2", "ring.zip"), ("1", "ring.zip"), ("1", "b.zip"), ("1", "ring.zip")]);
-    for (said, bytes) in is_current.iter().zip(["same", "same", "same", "new"]) {
-        let link = link(&store, said.id).await;
+    assert_eq!(names, [("2", "ring.zip"), ("1", "ring.zip"), ("1", "b.zip"), ("1", "ring.zip")]);
+    for (outcome, bytes) in is_current.iter().zip(["same", "same", "same", "new"]) {
+        let link = link(&store, outcome.id).await;
         assert_eq!(store.documents().document(&link, at(1)).await.unwrap().bytes, bytes.as_bytes());
     }
     // An export lists the bytes under each of their names.
@@ -207,7 +208,7 @@ async fn parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last(databas
     let store = database.open().await;
     with_account(&store).await;
     record(&store, "e1", "1", 0).await;
-    let told = [
+    let reported = [
         parcel(Some("a"), Some("2026-02-02T10:00:00Z"), "A2"),
         parcel(Some("b"), None, "A2"),
         // A late report: the parcel as it was before, in another time zone.
@@ -216,10 +217,10 @@ async fn parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last(databas
         parcel(None, None, "C"),
         parcel(Some("b"), None, "B2"),
     ];
-    say(&store, told.into_iter().collect(), 1).await;
+    say(&store, reported.into_iter().collect(), 1).await;
     let tracking = |outcomes: Vec<cartwright_store::StoredOutcome>| -> Vec<(String, bool)> {
-        let of = |said: cartwright_store::StoredOutcome| match said.outcome {
-            Outcome::Shipment(shipment) => (shipment.tracking_id.unwrap(), said.is_late),
+        let of = |outcome: cartwright_store::StoredOutcome| match outcome.outcome {
+            Outcome::Shipment(shipment) => (shipment.tracking_id.unwrap(), outcome.is_late),
             other => panic!("{other:?}"),
         };
         outcomes.into_iter().map(of).collect()
@@ -238,19 +239,19 @@ async fn what_is_told_late_stays_in_the_timeline_and_changes_nothing(database: D
     let status = |status: &str| Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
     say(&store, ["ready", "shipped", "ready", "engraving", "shipped"].map(status).to_vec(), 1).await;
     assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "shipped");
-    let told = store.outcomes().list(&shop(), "1").await.unwrap();
-    assert_eq!(told.iter().map(|said| said.is_late).collect::<Vec<_>>(), [false, false, true, true, false]);
+    let timeline = store.outcomes().list(&shop(), "1").await.unwrap();
+    assert_eq!(timeline.iter().map(|outcome| outcome.is_late).collect::<Vec<_>>(), [false, false, true, true, false]);
     let is_current = store.outcomes().present(&shop(), "1").await.unwrap();
-    assert_eq!(is_current.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&status("shipped")]);
+    assert_eq!(is_current.iter().map(|outcome| &outcome.outcome).collect::<Vec<_>>(), [&status("shipped")]);
 }
 
 async fn a_damaged_entry_hides_no_other_of_an_orders_timeline(database: Database) {
     let store = database.open().await;
     let document = with_document(&store).await;
     database.tamper("update order_outcomes set outcome = (select order_key from orders) where kind = 'note'").await;
-    let told = store.outcomes().list(&shop(), "1").await.unwrap();
-    let Outcome::Note(damaged) = &told[0].outcome else { panic!("{told:?}") };
-    assert_eq!((damaged.key.as_str(), told.len()), ("damaged", 2));
+    let timeline = store.outcomes().list(&shop(), "1").await.unwrap();
+    let Outcome::Note(damaged) = &timeline[0].outcome else { panic!("{timeline:?}") };
+    assert_eq!((damaged.key.as_str(), timeline.len()), ("damaged", 2));
     assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ordered");
     let link = link(&store, document).await;
     assert_eq!(store.documents().document(&link, at(1)).await.unwrap().bytes, b"<svg/>");

@@ -183,8 +183,8 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
     };
     store.begin(&notice).await.unwrap();
     store.fail(&notice, "no such order").await.unwrap();
-    let gone = event_of("e2", EventKind::Changed, version(2, "deleted@site.invalid", " "));
-    store.orders().record_event(&shop(), &gone, &[], at(2)).await.unwrap();
+    let anonymized = event_of("e2", EventKind::Changed, version(2, "deleted@site.invalid", " "));
+    store.orders().record_event(&shop(), &anonymized, &[], at(2)).await.unwrap();
     // An older version that arrives late counts too.
     let late = event_of("e0", EventKind::Changed, version(1, "typing-error@example.com", ""));
     store.orders().record_event(&shop(), &late, &[], at(3)).await.unwrap();

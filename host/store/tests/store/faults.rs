@@ -42,8 +42,8 @@ fn small_folder(test: &str, size: &str) -> Option<PathBuf> {
         return None;
     }
     let run = run(&std::env::current_exe().unwrap(), &["--exact", test, "--nocapture"]).unwrap();
-    let (said, wrong) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    assert!(run.status.success() && said.contains("1 passed"), "{said}\n{wrong}");
+    let (stdout, stderr) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success() && stdout.contains("1 passed"), "{stdout}\n{stderr}");
     None
 }
 
@@ -147,8 +147,8 @@ async fn a_database_that_another_process_keeps_locked_is_worth_another_try() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(other.stdout.take().unwrap()).lines();
-    assert!(said.any(|line| line.unwrap().contains("locked")));
+    let mut output_lines = BufReader::new(other.stdout.take().unwrap()).lines();
+    assert!(output_lines.any(|line| line.unwrap().contains("locked")));
     let began_at = Instant::now();
     let error = store.orders().record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
@@ -299,10 +299,10 @@ async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
     })
     .await;
     network.set_target(&standby);
-    let moved = Instant::now();
+    let failover_at = Instant::now();
     writing.await.unwrap().unwrap();
     store.check().await.unwrap();
-    assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
+    assert!(failover_at.elapsed() < Duration::from_secs(5), "{:?}", failover_at.elapsed());
     // Every connection is to the new primary, which has the data of the old one.
     for number in 0..20 {
         record(&store, &format!("after-{number}"), &format!("after-{number}"), 0).await;

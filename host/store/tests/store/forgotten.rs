@@ -76,30 +76,30 @@ fn log() -> Arc<Mutex<Vec<u8>>> {
 
 /// Returns an event whose every text names the person.
 fn event_about(person: &str, id: &str, order_id: &str, kind: EventKind, configuration: &Digest) -> Event {
-    let named = |what: &str| format!("{what} of {person}");
+    let text_about = |what: &str| format!("{what} of {person}");
     let address = json!({
-        "first_name": named("first"), "last_name": named("last"), "email": format!("{person}@example.com"),
-        "line1": named("street"), "line2": named("floor"), "zip": named("zip"), "city": named("city"),
-        "region": named("region"), "country": "CH", "company": named("company"), "vat": named("vat"),
-        "phone": named("phone"),
+        "first_name": text_about("first"), "last_name": text_about("last"), "email": format!("{person}@example.com"),
+        "line1": text_about("street"), "line2": text_about("floor"), "zip": text_about("zip"), "city": text_about("city"),
+        "region": text_about("region"), "country": "CH", "company": text_about("company"), "vat": text_about("vat"),
+        "phone": text_about("phone"),
     });
-    let extra = json!([{ "name": named("extra"), "json": format!("\"{person}\"") }]);
+    let extra = json!([{ "name": text_about("extra"), "json": format!("\"{person}\"") }]);
     let mut order = serde_json::to_value(order(order_id, 1)).unwrap();
     order["billing"] = address.clone();
     order["delivery"] = address.clone();
     order["shop_address"] = address;
     order["extra"] = extra.clone();
-    order["number"] = named("number").into();
+    order["number"] = text_about("number").into();
     let line = &mut order["lines"][0];
-    line["title"] = named("title").into();
-    line["shown"] = json!([{ "name": "Engraving", "value": named("engraving") }]);
+    line["title"] = text_about("title").into();
+    line["shown"] = json!([{ "name": "Engraving", "value": text_about("engraving") }]);
     line["configuration"] = configuration.to_string().into();
     line["extra"] = extra;
     line["bill_of_materials"] = json!([{
-        "sku": named("sku"), "quantity": "1", "price_sku": null, "price": null, "material_sku": null, "extra": [],
+        "sku": text_about("sku"), "quantity": "1", "price_sku": null, "price": null, "material_sku": null, "extra": [],
     }]);
     let mut event = event_of(id, kind, serde_json::from_value(order).unwrap());
-    event.extra = vec![NamedJson { name: named("event"), json: format!("\"{person}\"") }];
+    event.extra = vec![NamedJson { name: text_about("event"), json: format!("\"{person}\"") }];
     event
 }
 
@@ -138,8 +138,9 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
 
 /// Stores a response about an order for an HTTP request of the platform.
 async fn answer_of(store: &Store, person: &str, order_id: &str) {
-    let (key, asked) = (format!("place the order of {person}"), Digest::of(person.as_bytes()));
-    let BeginOutcome::New(token) = store.idempotency().begin_request("backend", &key, &asked, at(1)).await.unwrap()
+    let (key, request_digest) = (format!("place the order of {person}"), Digest::of(person.as_bytes()));
+    let BeginOutcome::New(token) =
+        store.idempotency().begin_request("backend", &key, &request_digest, at(1)).await.unwrap()
     else {
         panic!("it was asked before")
     };
@@ -171,10 +172,10 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
         |import: &str| Call { import: import.into(), label: format!("about {person}"), digest: Digest::of(b"1") };
     let body = run.journal.blobs().unwrap();
     let body = body.put(&shop(), format!("a long answer about {person}").into_bytes(), "text/plain").await.unwrap();
-    let response = |kept: JournaledBytes| JournaledResponse {
+    let response = |journaled_body: JournaledBytes| JournaledResponse {
         status: 200,
         headers: vec![("x-for".into(), person.to_owned())],
-        body: JournaledBody::Inline(kept),
+        body: JournaledBody::Inline(journaled_body),
         attempts: 1,
     };
     let outcomes = [
@@ -232,9 +233,9 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.jobs().release(&later.lease, at(10)).await.unwrap();
     let cancelled = store.jobs().list(&cartwright_store::JobFilter::default(), 100).await.unwrap();
     store.jobs().cancel(&cancelled[0].id, "ann", at(11)).await.unwrap();
-    let held =
+    let pending =
         store.outcomes().list(&shop(), order_id).await.unwrap().into_iter().find(|said| said.needs_attention).unwrap();
-    store.outcomes().resolve(&shop(), held.id, "ann", at(12)).await.unwrap();
+    store.outcomes().resolve(&shop(), pending.id, "ann", at(12)).await.unwrap();
 }
 
 /// Returns every row of every table as text, bytes in hexadecimal, with the table's name.
@@ -298,7 +299,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     let store = database.open().await;
     order_of(&store, MARK, ORDER).await;
     order_of(&store, OTHER, "another-order").await;
-    let told = text_of(&store, &store.personal_data().export_order(&shop(), ORDER).await.unwrap()).await;
+    let exported = text_of(&store, &store.personal_data().export_order(&shop(), ORDER).await.unwrap()).await;
     for told_of in [
         "first of",
         "last of",
@@ -333,15 +334,15 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
         "answered body of",
     ] {
         assert!(
-            told.contains(&format!("{told_of} {MARK}")) || told.contains(&format!("{told_of}{MARK}")),
-            "{told_of}: {told}"
+            exported.contains(&format!("{told_of} {MARK}")) || exported.contains(&format!("{told_of}{MARK}")),
+            "{told_of}: {exported}"
         );
     }
-    assert!(told.contains(&format!("{MARK}@example.com")) && told.contains(&format!("{MARK} lives")));
-    assert!(!told.contains(OTHER));
+    assert!(exported.contains(&format!("{MARK}@example.com")) && exported.contains(&format!("{MARK} lives")));
+    assert!(!exported.contains(OTHER));
     let of_customer =
         store.personal_data().export_customer(&shop(), &format!("{MARK}@example.com").parse().unwrap()).await.unwrap();
-    assert_eq!(text_of(&store, &of_customer).await, told);
+    assert_eq!(text_of(&store, &of_customer).await, exported);
     let other = text_of(&store, &store.personal_data().export_order(&shop(), "another-order").await.unwrap()).await;
     let tables_before = dump(database).await;
     assert!(tables_before.iter().filter(|(_, row)| row.contains(ORDER)).count() > 20);
@@ -357,12 +358,12 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     let mut found = Vec::new();
     files_with(folder, MARK.as_bytes(), &mut found);
     assert!(found.is_empty(), "{found:?}");
-    let logged = log.lock().unwrap().clone();
+    let log_bytes = log.lock().unwrap().clone();
     assert!(
-        String::from_utf8_lossy(&logged).contains("the log is read") && logged.len() > 10_000,
+        String::from_utf8_lossy(&log_bytes).contains("the log is read") && log_bytes.len() > 10_000,
         "nothing was logged"
     );
-    assert!(!is_in(&logged, MARK), "the log names the person");
+    assert!(!is_in(&log_bytes, MARK), "the log names the person");
     assert!(matches!(store.personal_data().export_order(&shop(), ORDER).await, Err(StoreError::Erased(_))));
     assert_eq!(
         text_of(&store, &store.personal_data().export_order(&shop(), "another-order").await.unwrap()).await,

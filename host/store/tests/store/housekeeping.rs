@@ -42,9 +42,9 @@ fn work(store: &Store, clock: Arc<dyn Clock>, change: impl FnOnce(&mut WorkerSet
 }
 
 async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     while !reached().await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        assert!(started_at.elapsed() < Duration::from_secs(20), "never: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -98,9 +98,9 @@ async fn a_platform_that_hangs_does_not_keep_a_worker_from_ending(database: Data
     state.say("1", "shipped").await;
     let worker = work(&state.store, state.clock.clone(), |_| {});
     until("asked", async || state.platform.told().len() == 1).await;
-    let begun = Instant::now();
+    let started_at = Instant::now();
     assert_eq!(worker.drain(Duration::from_millis(100)).await, DrainReport::default());
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(started_at.elapsed() < Duration::from_secs(5), "{:?}", started_at.elapsed());
     // Another sender delivers it when the lease of this one has expired.
     state.platform.answers(204);
     state.clock.sleep(61).await;
@@ -150,7 +150,7 @@ async fn what_is_past_its_time_goes_soon_after_the_start(database: Database) {
         let entry = NewAuditEntry { actor: "ann", what, subject: "expivi", ..NewAuditEntry::default() };
         state.store.audit().log(&entry, state.clock.now() - age * DAY).await.unwrap();
     }
-    let logged = async || {
+    let actions = async || {
         let entries = state.store.audit().entries(None, None, 10).await.unwrap();
         entries.into_iter().map(|entry| entry.what).filter(|what| what == "old" || what == "new").collect::<Vec<_>>()
     };
@@ -158,7 +158,7 @@ async fn what_is_past_its_time_goes_soon_after_the_start(database: Database) {
     let worker = work(&state.store, state.clock.clone(), |settings| settings.retention = retention);
     // A start is not slowed down.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(logged().await.len(), 2);
-    until("swept", async || logged().await == ["new"]).await;
+    assert_eq!(actions().await.len(), 2);
+    until("swept", async || actions().await == ["new"]).await;
     assert_eq!(worker.drain(MINUTE).await, DrainReport::default());
 }

@@ -58,8 +58,8 @@ async fn a_request_is_done_once_and_answered_as_before(database: Database) {
     assert!(!answered(&store, &token, &[], 4).await, "an answer stands");
     // Another caller, and another key; the two are not concatenated.
     for (scope, key) in [("other", "name"), ("key", "other"), ("keyn", "ame")] {
-        let begun = store.idempotency().begin_request(scope, key, &asked("a"), at(5)).await.unwrap();
-        assert!(matches!(begun, BeginOutcome::New(_)), "{scope} {key}");
+        let outcome = store.idempotency().begin_request(scope, key, &asked("a"), at(5)).await.unwrap();
+        assert!(matches!(outcome, BeginOutcome::New(_)), "{scope} {key}");
     }
 }
 
@@ -74,12 +74,12 @@ async fn another_request_under_the_same_name_is_told_apart(database: Database) {
 
 async fn a_request_whose_node_died_is_begun_again_and_its_late_answer_does_not_stand(database: Database) {
     let store = database.open().await;
-    let lost = new(&store, 0).await;
+    let abandoned = new(&store, 0).await;
     assert!(matches!(begun(&store, 119).await, BeginOutcome::Running));
     let token = new(&store, 120).await;
     assert!(matches!(begun(&store, 121).await, BeginOutcome::Running));
-    assert!(!answered(&store, &lost, &[(shop(), "1".into())], 122).await);
-    store.idempotency().forget_request(&lost).await.unwrap();
+    assert!(!answered(&store, &abandoned, &[(shop(), "1".into())], 122).await);
+    store.idempotency().forget_request(&abandoned).await.unwrap();
     assert!(matches!(begun(&store, 123).await, BeginOutcome::Running));
     assert!(answered(&store, &token, &[], 124).await);
     assert!(matches!(begun(&store, 1000).await, BeginOutcome::Answered(_)));
@@ -134,8 +134,8 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
                 record(&store, &format!("e{order}"), order, 0).await;
             }
         }
-        let begun = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(0)).await.unwrap();
-        let BeginOutcome::New(token) = begun else { panic!("{begun:?}") };
+        let outcome = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(0)).await.unwrap();
+        let BeginOutcome::New(token) = outcome else { panic!("{outcome:?}") };
         let orders: Vec<_> = orders.iter().map(|order| (shop(), (*order).to_owned())).collect();
         let answer = answer(&format!("answer {number}"));
         assert!(store.idempotency().answer_request(&token, &answer, &orders, at(number as u64)).await.unwrap());
@@ -148,8 +148,8 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
     let late = new(&store, 10).await;
     store.personal_data().erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(10)).await.unwrap();
     for (number, is_left) in [false, false, true, true, true].into_iter().enumerate() {
-        let begun = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(11)).await.unwrap();
-        assert_eq!(matches!(begun, BeginOutcome::Answered(_)), is_left, "{number}: {begun:?}");
+        let outcome = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(11)).await.unwrap();
+        assert_eq!(matches!(outcome, BeginOutcome::Answered(_)), is_left, "{number}: {outcome:?}");
     }
     // A request that was in progress stores nothing about the order either.
     assert!(!answered(&store, &late, &[(shop(), "2".into()), (shop(), "1".into())], 12).await);
@@ -165,13 +165,13 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
             let name = name.clone();
             async move { store.idempotency().begin_request("key", &name, &asked("a"), at(0)).await.unwrap() }
         };
-        let both = tokio::join!(begin(one.clone()), begin(other.clone()));
+        let outcomes = tokio::join!(begin(one.clone()), begin(other.clone()));
         assert!(
             matches!(
-                both,
+                outcomes,
                 (BeginOutcome::New(_), BeginOutcome::Running) | (BeginOutcome::Running, BeginOutcome::New(_))
             ),
-            "{both:?}"
+            "{outcomes:?}"
         );
         // Two concurrent callers that find it abandoned, too.
         let later = at(0) + Duration::from_secs(500);
@@ -179,13 +179,13 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
             let name = name.clone();
             async move { store.idempotency().begin_request("key", &name, &asked("a"), later).await.unwrap() }
         };
-        let both = tokio::join!(again(one.clone()), again(other.clone()));
+        let outcomes = tokio::join!(again(one.clone()), again(other.clone()));
         assert!(
             matches!(
-                both,
+                outcomes,
                 (BeginOutcome::New(_), BeginOutcome::Running) | (BeginOutcome::Running, BeginOutcome::New(_))
             ),
-            "{both:?}"
+            "{outcomes:?}"
         );
     }
 }

@@ -111,18 +111,19 @@ async fn an_outcome_is_applied_once_for_each_key(database: Database) {
     run.journal.append(2, &said("0:a:0", named(None, "V-1"), at(2))).await.unwrap();
     run.journal.append(3, &said("0:a:1", named(None, "V-1"), at(3))).await.unwrap();
     let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
-    assert_eq!(outcomes.iter().map(|said| said.at).collect::<Vec<_>>(), [at(1), at(3)]);
+    assert_eq!(outcomes.iter().map(|outcome| outcome.at).collect::<Vec<_>>(), [at(1), at(3)]);
     assert_eq!(run.journal.load().await.unwrap().records.len(), 4);
 }
 
 async fn a_reference_is_seen_at_once_and_by_its_own_account_alone(database: Database) {
     let store = database.open().await;
     say(&store, [named(None, "V-1"), named(Some("1"), "V-1-1")]).await;
-    let seen = store.find(&shop(), &account("expivi"), "test:shop:1").await.unwrap().unwrap();
-    assert_eq!(seen.vendor_reference.as_deref(), Some("V-1"));
-    let lines: Vec<_> = seen.lines.iter().map(|line| (line.id.as_str(), line.vendor_reference.as_deref())).collect();
+    let found_order = store.find(&shop(), &account("expivi"), "test:shop:1").await.unwrap().unwrap();
+    assert_eq!(found_order.vendor_reference.as_deref(), Some("V-1"));
+    let lines: Vec<_> =
+        found_order.lines.iter().map(|line| (line.id.as_str(), line.vendor_reference.as_deref())).collect();
     assert_eq!(lines, [("1", Some("V-1-1"))]);
-    assert_eq!(store.find(&shop(), &account("expivi"), "test:shop:1:1").await.unwrap(), Some(seen));
+    assert_eq!(store.find(&shop(), &account("expivi"), "test:shop:1:1").await.unwrap(), Some(found_order));
     let other = store.find(&shop(), &account("twikit"), "test:shop:1").await.unwrap().unwrap();
     assert_eq!((other.vendor_reference, other.lines.len()), (None, 1));
     assert_eq!(store.find(&shop(), &account("stranger"), "test:shop:1").await.unwrap(), None);
@@ -155,7 +156,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     )
     .await;
     let is_current: Vec<_> =
-        store.outcomes().present(&shop(), "1").await.unwrap().into_iter().map(|said| said.outcome).collect();
+        store.outcomes().present(&shop(), "1").await.unwrap().into_iter().map(|stored| stored.outcome).collect();
     let counts = [
         shipment(None, "one"),
         remember("b", "2"),
@@ -170,11 +171,11 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     // The next event is handled.
     store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     record(&store, "e2", "1", 3).await;
-    let told = claimed(&store, 3).await.job.event;
-    let remembered: Vec<_> = told.remembered.iter().map(|text| (text.name.as_str(), text.value.as_str())).collect();
+    let event = claimed(&store, 3).await.job.event;
+    let remembered: Vec<_> = event.remembered.iter().map(|text| (text.name.as_str(), text.value.as_str())).collect();
     assert_eq!(remembered, [("a", "3"), ("b", "2")]);
-    assert_eq!(told.earlier.len(), 9);
-    assert_eq!(told.order.lines[0].status, "ready");
+    assert_eq!(event.earlier.len(), 9);
+    assert_eq!(event.order.lines[0].status, "ready");
 }
 
 async fn a_document_stands_among_the_blobs(database: Database) {
@@ -225,13 +226,13 @@ async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
     say(&store, [Outcome::NeedsMerchant(message.clone()), Outcome::PushSettings(vec![]), Outcome::Note(message)]).await;
     assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), ["1"]);
     let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
-    assert_eq!(outcomes.iter().map(|said| said.needs_attention).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(outcomes.iter().map(|outcome| outcome.needs_attention).collect::<Vec<_>>(), [true, false, false]);
     store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
     assert!(store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
     assert!(store.orders().held_orders(&shop()).await.unwrap().is_empty());
     // Settings wait in the account that they concern.
     let pushed = store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
-    assert_eq!(pushed.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);
+    assert_eq!(pushed.iter().map(|outcome| &outcome.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);
 }
 
 async fn attempts_are_counted_over_all_journals_of_a_job(database: Database) {

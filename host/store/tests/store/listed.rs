@@ -80,9 +80,9 @@ async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
     store.personal_data().erase_order(&shop(), "2", UnfinishedJobs::Cancel, "ann", at(3)).await.unwrap();
     store.orders().close_order(&shop(), "1", "ann", at(4)).await.unwrap();
     let all = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
-    let seen: Vec<_> =
+    let summaries: Vec<_> =
         all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.needs_attention)).collect();
-    assert_eq!(seen, [("2", false, false), ("1", true, true)]);
+    assert_eq!(summaries, [("2", false, false), ("1", true, true)]);
     assert_eq!((all[1].created, all[1].closed), (at(0), Some(at(4))));
     assert_eq!(store.orders().listed_order(&shop(), "1").await.unwrap().as_ref(), all.last());
     assert_eq!(store.orders().listed_order(&shop(), "3").await.unwrap(), None);
@@ -102,31 +102,31 @@ async fn held_back(store: &Store, version: u64, change: fn(&mut Order)) {
 
 async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
     let store = database.open().await;
-    let waits = async || {
+    let needs_attention = async || {
         let listed = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
-        let held: Vec<String> =
+        let order_ids: Vec<String> =
             listed.into_iter().filter(|listed| listed.needs_attention).map(|listed| listed.id).collect();
-        assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), held);
-        !held.is_empty()
+        assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), order_ids);
+        !order_ids.is_empty()
     };
     // An unpaid order waits for its payment.
     held_back(&store, 1, |order| order.released = false).await;
-    assert!(!waits().await);
+    assert!(!needs_attention().await);
     held_back(&store, 2, |_| {}).await;
-    assert!(waits().await);
+    assert!(needs_attention().await);
     held_back(&store, 3, |order| order.lines[1].status = "cancelled".into()).await;
-    assert!(!waits().await);
+    assert!(!needs_attention().await);
     held_back(&store, 4, |_| {}).await;
-    assert!(waits().await);
+    assert!(needs_attention().await);
     held_back(&store, 5, |order| order.lines[1].released = true).await;
-    assert!(!waits().await);
+    assert!(!needs_attention().await);
     held_back(&store, 6, |_| {}).await;
     store.orders().close_order(&shop(), "1", "ann", at(6)).await.unwrap();
-    assert!(!waits().await);
+    assert!(!needs_attention().await);
     held_back(&store, 7, |_| {}).await;
-    assert!(waits().await);
+    assert!(needs_attention().await);
     store.personal_data().erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(8)).await.unwrap();
-    assert!(!waits().await);
+    assert!(!needs_attention().await);
     let mut asked = order("~quotation-q", 1);
     asked.lines[0].released = false;
     store
@@ -134,7 +134,7 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
         .record_event(&shop(), &event_of("q", EventKind::QuotationRequested, asked), &[], at(9))
         .await
         .unwrap();
-    assert!(!waits().await);
+    assert!(!needs_attention().await);
 }
 
 async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
@@ -144,8 +144,8 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     store.orders().record_event(&shop(), &cancelled, &[], at(5)).await.unwrap();
     record(&store, "other", "2", 6).await;
     let events = store.orders().events(&shop(), "1").await.unwrap();
-    let seen: Vec<_> = events.iter().map(|event| (event.id.as_str(), event.kind.as_str(), event.at)).collect();
-    assert_eq!(seen, [("e1", "released", at(0)), ("e2", "cancelled", at(5))]);
+    let summaries: Vec<_> = events.iter().map(|event| (event.id.as_str(), event.kind.as_str(), event.at)).collect();
+    assert_eq!(summaries, [("e1", "released", at(0)), ("e2", "cancelled", at(5))]);
     let request = WebhookRequest { method: "POST".into(), headers: vec![], query: String::new(), body: vec![1] };
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
     let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
@@ -156,8 +156,8 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     store.begin(&notice).await.unwrap();
     store.complete(&notice, effects, &response).await.unwrap();
     let notices = store.orders().webhooks(&shop(), "1").await.unwrap();
-    let seen: Vec<_> = notices.iter().map(|notice| (notice.endpoint.as_str(), notice.at, notice.status)).collect();
-    assert_eq!(seen, [("done", at(7), Some(202))]);
+    let summaries: Vec<_> = notices.iter().map(|notice| (notice.endpoint.as_str(), notice.at, notice.status)).collect();
+    assert_eq!(summaries, [("done", at(7), Some(202))]);
     assert_eq!(store.orders().webhooks(&shop(), "2").await.unwrap(), []);
 }
 
@@ -169,8 +169,9 @@ async fn a_damaged_row_hides_no_other(database: Database) {
     }
     database.tamper("update orders set content = (select content from orders where id = '1') where id = '2'").await;
     let all = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
-    let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.damaged)).collect();
-    assert_eq!(seen, [("3", true, false), ("2", false, true), ("1", true, false)]);
+    let summaries: Vec<_> =
+        all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.damaged)).collect();
+    assert_eq!(summaries, [("3", true, false), ("2", false, true), ("1", true, false)]);
     // A damaged row does not shorten a page.
     database.tamper("update jobs set plugin = 'none' where event = '2'").await;
     let jobs = store.jobs().list(&JobFilter::default(), 2).await.unwrap();

@@ -154,9 +154,9 @@ impl WorkerState {
 
 /// Reports a line status of an order by a webhook.
 async fn say(store: &Store, of: &ShopId, order: &str, status: &str) {
-    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
+    let outcome = Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
     let to = Destination { shop: of.clone(), account: account("expivi"), endpoint: "ask".into() };
-    let outcomes = vec![(Some(format!("test:shop:{order}")), said)];
+    let outcomes = vec![(Some(format!("test:shop:{order}")), outcome)];
     store.apply(&to, at(500), Effects { outcomes, messages: Vec::new() }).await.unwrap();
 }
 
@@ -234,18 +234,19 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
         assert_eq!(state.platform.told().len(), asked);
         state.clock.sleep(1).await;
     }
-    let shown = state.store.notifications().list(&shop(), false, None, 10).await.unwrap();
-    assert!(shown[0].reason.as_ref().is_some_and(|reason| reason.contains("503")), "{:?}", shown[0]);
-    assert!(shown[0].attempt > 0 && matches!(shown[0].state, NotificationState::Waiting { .. }));
+    let pending = state.store.notifications().list(&shop(), false, None, 10).await.unwrap();
+    assert!(pending[0].reason.as_ref().is_some_and(|reason| reason.contains("503")), "{:?}", pending[0]);
+    assert!(pending[0].attempt > 0 && matches!(pending[0].state, NotificationState::Waiting { .. }));
     state.platform.answers(200);
     state.platform.told.lock().unwrap().clear();
     // The last requested delay may be longer than a minute; once one is delivered, all are.
     state.clock.sleep(300).await;
     assert_eq!(state.send().await, 6);
-    let told = state.platform.outcomes();
+    let notified = state.platform.outcomes();
     for order in ["1", "2"] {
-        let of: Vec<i64> = told.iter().filter(|(told, _)| told == order).map(|(_, outcome)| *outcome).collect();
-        assert!(of.len() == 3 && of.is_sorted(), "{told:?}");
+        let of: Vec<i64> =
+            notified.iter().filter(|(notified, _)| notified == order).map(|(_, outcome)| *outcome).collect();
+        assert!(of.len() == 3 && of.is_sorted(), "{notified:?}");
     }
 }
 
@@ -309,8 +310,8 @@ async fn what_a_lost_sender_had_is_sent_again_under_the_same_id(database: Databa
     let state = WorkerState::open(&database).await;
     state.say("1", "ready").await;
     state.platform.answers(HANGS);
-    let lost = tokio::time::timeout(Duration::from_millis(500), state.notifier.send_due()).await;
-    assert!(lost.is_err() && state.platform.told().len() == 1);
+    let aborted = tokio::time::timeout(Duration::from_millis(500), state.notifier.send_due()).await;
+    assert!(aborted.is_err() && state.platform.told().len() == 1);
     state.platform.answers(204);
     state.clock.sleep(59).await;
     assert_eq!(state.send().await, 0);
@@ -332,13 +333,14 @@ async fn many_senders_tell_each_once_and_in_order(database: Database) {
         let notifier = Notifier::new(database.open().await, state.clock.clone());
         senders.spawn(async move { notifier.send_due().await.unwrap() });
     }
-    let told: usize = senders.join_all().await.into_iter().sum();
+    let delivered: usize = senders.join_all().await.into_iter().sum();
     // A sender ends when others have all notifications that are due.
-    assert_eq!(told + state.send().await, 30);
+    assert_eq!(delivered + state.send().await, 30);
     let outcomes = state.platform.outcomes();
     assert_eq!(outcomes.len(), 30);
     for order in ["1", "2"] {
-        let of: Vec<i64> = outcomes.iter().filter(|(told, _)| told == order).map(|(_, outcome)| *outcome).collect();
+        let of: Vec<i64> =
+            outcomes.iter().filter(|(delivered, _)| delivered == order).map(|(_, outcome)| *outcome).collect();
         assert!(of.len() == 15 && of.is_sorted(), "{of:?}");
     }
 }
@@ -346,13 +348,13 @@ async fn many_senders_tell_each_once_and_in_order(database: Database) {
 async fn while_secrets_are_exchanged_both_sign(database: Database) {
     let state = WorkerState::open(&database).await;
     // An endpoint whose URL changes keeps its secret.
-    let moved = state
+    let moved_secret = state
         .store
         .notifications()
         .set_endpoint(&shop(), &state.platform.endpoint(), Expected::Any, "ann", at(0))
         .await
         .unwrap();
-    assert_eq!(moved, None);
+    assert_eq!(moved_secret, None);
     let now = state.clock.now();
     let new = state.store.notifications().rotate_secret(&shop(), MINUTE, "ann", now).await.unwrap();
     state.say("1", "one").await;
@@ -360,11 +362,11 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
     state.clock.sleep(60).await;
     state.say("1", "two").await;
     state.send().await;
-    let told = state.platform.told();
-    assert_eq!(is_signed_with(&state.secret, &told[0], now), Ok(()));
-    assert_eq!(is_signed_with(&new, &told[0], now), Ok(()));
-    assert_eq!(is_signed_with(&new, &told[1], state.clock.now()), Ok(()));
-    assert!(is_signed_with(&state.secret, &told[1], state.clock.now()).is_err());
+    let received = state.platform.told();
+    assert_eq!(is_signed_with(&state.secret, &received[0], now), Ok(()));
+    assert_eq!(is_signed_with(&new, &received[0], now), Ok(()));
+    assert_eq!(is_signed_with(&new, &received[1], state.clock.now()), Ok(()));
+    assert!(is_signed_with(&state.secret, &received[1], state.clock.now()).is_err());
     state.store.close().await;
     let ring = Keyring::new([9; 32]).with_previous(KEY);
     let store = Store::open(&database.url, ring).await.unwrap();

@@ -239,9 +239,9 @@ async fn an_order_is_closed_when_its_last_line_is_shipped(database: Database) {
     // A platform without statuses reports nothing new about them.
     report(&store, "e2", order("1", 2)).await;
     assert_eq!(logged(&store).await.len(), 1);
-    let mut back = order("1", 3);
-    back.lines[0].status = "in-production".into();
-    report(&store, "e3", back).await;
+    let mut returned = order("1", 3);
+    returned.lines[0].status = "in-production".into();
+    report(&store, "e3", returned).await;
     assert_eq!(logged(&store).await, ["host close-order 1", "host open-order 1"]);
     // It is shipped again.
     set_status(&run, 4, "1", "shipped").await;

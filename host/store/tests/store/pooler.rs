@@ -21,8 +21,8 @@ async fn refused(mode: &'static str, ignored: &'static str) -> Option<String> {
 #[tokio::test]
 async fn a_pooler_that_gives_sessions_away_is_refused_before_anything_is_written() {
     for mode in ["transaction", "statement"] {
-        let Some(said) = refused(mode, "extra_float_digits").await else { return };
-        assert!(said.contains("pool_mode = session"), "{mode}: {said}");
+        let Some(error) = refused(mode, "extra_float_digits").await else { return };
+        assert!(error.contains("pool_mode = session"), "{mode}: {error}");
     }
 }
 
@@ -51,8 +51,8 @@ async fn a_pooler_in_transaction_mode_is_refused_beside_others_that_use_it() {
 
 #[tokio::test]
 async fn a_pooler_that_refuses_a_parameter_is_told_how_to_let_it_pass() {
-    let Some(said) = refused("session", "").await else { return };
-    assert!(said.contains("ignore_startup_parameters = extra_float_digits"), "{said}");
+    let Some(error) = refused("session", "").await else { return };
+    assert!(error.contains("ignore_startup_parameters = extra_float_digits"), "{error}");
 }
 
 #[tokio::test]

@@ -71,19 +71,19 @@ async fn a_shop_is_given_back_as_it_was(database: Database) {
     store.shops().save_shop(&Shop { scale: 2, ..rings() }, at(0)).await.unwrap();
     store.shops().save_shop(&rings(), at(1)).await.unwrap();
     let mut shops = store.shops().list().await.unwrap();
-    let kept = shops.remove(0);
+    let stored = shops.remove(0);
     assert!(shops.is_empty());
-    assert_eq!(format!("{kept:?}"), format!("{:?}", rings()));
-    assert_eq!(kept.seal_key, rings().seal_key);
+    assert_eq!(format!("{stored:?}"), format!("{:?}", rings()));
+    assert_eq!(stored.seal_key, rings().seal_key);
 }
 
 async fn an_account_is_given_back_as_it_was_and_its_secrets_stay_apart(database: Database) {
     let store = database.open().await;
     let shop = with_account(&store).await;
-    let kept = store.shops().accounts(&shop).await.unwrap().remove(0);
-    assert_eq!((kept.current, kept.revision, &kept.grants), (Digest::of(b"1"), 1, &expivi().grants));
-    assert_eq!(kept.versions, expivi().versions);
-    assert_eq!(kept.secrets, expivi().secrets);
+    let stored = store.shops().accounts(&shop).await.unwrap().remove(0);
+    assert_eq!((stored.current, stored.revision, &stored.grants), (Digest::of(b"1"), 1, &expivi().grants));
+    assert_eq!(stored.versions, expivi().versions);
+    assert_eq!(stored.secrets, expivi().secrets);
 }
 
 async fn of_two_who_change_an_account_the_second_is_told(database: Database) {
@@ -118,11 +118,11 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
         store.shops().save_links(&shop, &[link("chain", "twikit"), link("ring", "nobody")], at(2)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { what: "account", .. }), "{error}");
     let links = store.shops().links(&shop).await.unwrap();
-    let seen: Vec<_> = links
+    let summaries: Vec<_> = links
         .iter()
-        .map(|kept| (kept.link.shop_product.as_str(), kept.link.account.as_str(), kept.is_current))
+        .map(|stored| (stored.link.shop_product.as_str(), stored.link.account.as_str(), stored.is_current))
         .collect();
-    assert_eq!(seen, [("chain", "expivi", true), ("ring", "expivi", false), ("ring", "twikit", true)]);
+    assert_eq!(summaries, [("chain", "expivi", true), ("ring", "expivi", false), ("ring", "twikit", true)]);
     assert_eq!(serde_json::to_value(&links[0].link).unwrap(), serde_json::to_value(link("chain", "expivi")).unwrap());
 }
 
@@ -139,10 +139,13 @@ async fn components_are_kept_with_their_bytes(database: Database) {
         store.components().revoke(&two, Some(&Digest::of(b"three")), at(2)).await,
         Err(StoreError::Conflict(_))
     ));
-    let kept = store.components().list().await.unwrap();
-    let seen: Vec<_> = kept.iter().map(|kept| (kept.version.as_str(), kept.installed, kept.revoked)).collect();
-    assert_eq!(seen, [("1.0.0", at(0), Some(at(2))), ("1.1.0", at(1), None)]);
-    assert_eq!(kept[0].replacement, Some(two));
+    let components = store.components().list().await.unwrap();
+    let summaries: Vec<_> = components
+        .iter()
+        .map(|components| (components.version.as_str(), components.installed, components.revoked))
+        .collect();
+    assert_eq!(summaries, [("1.0.0", at(0), Some(at(2))), ("1.1.0", at(1), None)]);
+    assert_eq!(components[0].replacement, Some(two));
     database.tamper("update components set bytes = plugin_bytes.bytes from (select bytes from components where version = '1.1.0') as plugin_bytes").await;
     assert!(matches!(store.components().get(&one).await, Err(StoreError::Corrupt(_))));
 }
@@ -169,8 +172,8 @@ async fn keys_are_exchanged_while_both_are_at_hand(database: Database) {
         record(&store, &format!("e{number}"), &number.to_string(), 0).await;
     }
     store.close().await;
-    let both = || Keyring::new(NEW_KEY).with_previous(KEY);
-    let store = Store::open(&database.url, both()).await.unwrap();
+    let both_keys = || Keyring::new(NEW_KEY).with_previous(KEY);
+    let store = Store::open(&database.url, both_keys()).await.unwrap();
     // Halfway, both keys are needed.
     record(&store, "e9", "9", 0).await;
     for one in [KEY, NEW_KEY] {

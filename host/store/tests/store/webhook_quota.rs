@@ -66,11 +66,12 @@ async fn of_a_body_that_was_answered_the_beginning_is_kept_and_one_that_failed_i
     let (small, large) = (notice(1, KIB), notice(2, 100 * KIB));
     answered(&store, &small).await;
     answered(&store, &large).await;
-    let kept: Vec<Value> = requests(&store).await;
-    let told = |one: &Value| (one["body"].as_str().map(str::len), one["body_cut"].clone(), one["body_bytes"].clone());
-    assert_eq!(told(&kept[0]), (Some(KIB), json!(false), json!(KIB)));
-    assert_eq!(told(&kept[1]), (Some(64 * KIB), json!(true), json!(100 * KIB)));
-    assert_eq!(kept[1]["body_sha256"], json!(Digest::of(&large.request.body)));
+    let requests_before: Vec<Value> = requests(&store).await;
+    let body_facts =
+        |one: &Value| (one["body"].as_str().map(str::len), one["body_cut"].clone(), one["body_bytes"].clone());
+    assert_eq!(body_facts(&requests_before[0]), (Some(KIB), json!(false), json!(KIB)));
+    assert_eq!(body_facts(&requests_before[1]), (Some(64 * KIB), json!(true), json!(100 * KIB)));
+    assert_eq!(requests_before[1]["body_sha256"], json!(Digest::of(&large.request.body)));
     assert_eq!(store.begin(&large).await.unwrap(), Some(answer()));
     let large = notice(3, 100 * KIB);
     failed(&store, &large).await;
@@ -82,10 +83,10 @@ async fn when_the_quota_is_full_the_oldest_answered_bodies_go_and_repeats_are_st
     for number in 0..25 {
         answered(&store, &notice(number, 10 * KIB)).await;
     }
-    let kept: Vec<bool> = requests(&store).await.iter().map(|one| one["body"].is_string()).collect();
-    let count = kept.iter().filter(|kept| **kept).count();
-    assert!(kept.len() == 25 && (6..=9).contains(&count), "{kept:?}");
-    assert!(kept[25 - count..].iter().all(|kept| *kept), "the newest stay: {kept:?}");
+    let has_body: Vec<bool> = requests(&store).await.iter().map(|one| one["body"].is_string()).collect();
+    let count = has_body.iter().filter(|has_body| **has_body).count();
+    assert!(has_body.len() == 25 && (6..=9).contains(&count), "{has_body:?}");
+    assert!(has_body[25 - count..].iter().all(|has_body| *has_body), "the newest stay: {has_body:?}");
     for number in [0, 24] {
         assert_eq!(store.begin(&notice(number, 10 * KIB)).await.unwrap(), Some(answer()), "{number}");
     }

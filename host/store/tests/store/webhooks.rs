@@ -84,7 +84,7 @@ async fn a_notice_that_comes_again_is_answered_as_before_and_applied_once(databa
     let other = database.open().await;
     assert_eq!(other.begin(&by_event(900_000)).await.unwrap(), Some(answer("one")));
     let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
-    assert_eq!(outcomes.iter().map(|said| (said.job.clone(), said.at)).collect::<Vec<_>>(), [(None, at(1))]);
+    assert_eq!(outcomes.iter().map(|outcome| (outcome.job.clone(), outcome.at)).collect::<Vec<_>>(), [(None, at(1))]);
     assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
     assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
 }
@@ -104,7 +104,7 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
         });
     }
     let answers = nodes.join_all().await;
-    assert!(answers.iter().all(|given| *given == answers[0]), "{answers:?}");
+    assert!(answers.iter().all(|response| *response == answers[0]), "{answers:?}");
     assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 1);
     // A delivery that fails while a concurrent attempt completes has not failed.
     store.fail(&by_event(9), "too late").await.unwrap();
@@ -181,7 +181,7 @@ async fn a_body_that_names_no_order_is_news_after_another_of_the_account(databas
     assert!(is_news(&store, &saying("hold 1", "done", 5), ready("1")).await);
     assert!(!is_news(&store, &saying("41", "published", 6), push("41")).await);
     let pushed = store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap();
-    let scripts: Vec<_> = pushed.into_iter().map(|said| said.outcome).collect();
+    let scripts: Vec<_> = pushed.into_iter().map(|outcome| outcome.outcome).collect();
     let expected: Vec<_> = ["41", "42", "41"].into_iter().map(|script| push(script).outcomes.remove(0).1).collect();
     assert_eq!(scripts, expected);
 }
@@ -212,12 +212,12 @@ async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(dat
     let effects = Effects { messages: vec![message("1", "webhook-1", at(1))], ..ready("1") };
     store.begin(&by_event(1)).await.unwrap();
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
-    let told = claimed(&store, 1).await;
-    assert_eq!((told.job.account, told.job.plugin), (first.job.account, first.job.plugin));
-    let EventKind::Message(message) = &told.job.event.kind else { panic!("{:?}", told.job.event.kind) };
-    assert_eq!((told.job.event.id.as_str(), message.name.as_str()), ("~message:webhook:webhook-1", "produced"));
+    let claim = claimed(&store, 1).await;
+    assert_eq!((claim.job.account, claim.job.plugin), (first.job.account, first.job.plugin));
+    let EventKind::Message(message) = &claim.job.event.kind else { panic!("{:?}", claim.job.event.kind) };
+    assert_eq!((claim.job.event.id.as_str(), message.name.as_str()), ("~message:webhook:webhook-1", "produced"));
     // The webhook's outcome is already stored.
-    assert_eq!((told.job.event.earlier.len(), told.job.event.order.lines[0].status.as_str()), (1, "ready"));
+    assert_eq!((claim.job.event.earlier.len(), claim.job.event.order.lines[0].status.as_str()), (1, "ready"));
 }
 
 async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
@@ -292,9 +292,9 @@ async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Data
     store.begin(&by_event(1)).await.unwrap();
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
     assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 1);
-    let held =
+    let pending =
         store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
-    let [waiting] = &held[..] else { panic!("{held:?}") };
+    let [waiting] = &pending[..] else { panic!("{pending:?}") };
     assert!(matches!(waiting.outcome, Outcome::NeedsMerchant(_)), "{waiting:?}");
     assert_eq!((&waiting.account, waiting.at), (&account("expivi"), at(1)));
     assert_eq!(
@@ -322,7 +322,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     database.tamper("update account_outcomes set state = 'pending-approval' where state = 'new'").await;
     let all =
         store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
-    let pushed = all.iter().find(|said| said.id != asked.id).unwrap();
+    let pushed = all.iter().find(|outcome| outcome.id != asked.id).unwrap();
     store.webhooks().resolve_account_outcome(&shop(), &pushed.id, "ann", at(2)).await.unwrap_err();
     store.webhooks().reject_pushed_settings(&shop(), &asked.id, "ann", at(2)).await.unwrap_err();
     store.webhooks().resolve_account_outcome(&shop(), &asked.id, "ann", at(2)).await.unwrap();
@@ -331,13 +331,16 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     store.webhooks().reject_pushed_settings(&shop(), &pushed.id, "bob", at(4)).await.unwrap_err();
     let refused =
         store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::Rejected), None, 10).await.unwrap();
-    assert_eq!(refused.iter().map(|said| (&said.id, said.settled_at)).collect::<Vec<_>>(), [(&pushed.id, Some(at(3)))]);
-    let logged = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
-    let said: Vec<_> = logged.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
-    assert_eq!(said, [("bob", "reject-settings"), ("ann", "resolve-outcome")]);
+    assert_eq!(
+        refused.iter().map(|outcome| (&outcome.id, outcome.settled_at)).collect::<Vec<_>>(),
+        [(&pushed.id, Some(at(3)))]
+    );
+    let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
+    let outcome: Vec<_> = entries.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
+    assert_eq!(outcome, [("bob", "reject-settings"), ("ann", "resolve-outcome")]);
     let settings = json!({ "script-url": "https://scripts.example/2.js" });
     let of = |state: &str| Some(json!({ "id": pushed.id, "state": state, "settings": settings }));
-    assert_eq!((&logged[0].before, &logged[0].after), (&of("pending-approval"), &of("rejected")));
+    assert_eq!((&entries[0].before, &entries[0].after), (&of("pending-approval"), &of("rejected")));
 }
 
 async fn held(store: &Store) -> WebhookUrlUse {
@@ -349,8 +352,8 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     with_account(&store).await;
     let address = store.webhooks().create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
     let is_open = async || {
-        let (stored, held) = store.webhooks().webhook_url(address.selector()).await.unwrap().unwrap();
-        address.resolve(Some((&stored, held)), at(9)).ok()
+        let (stored, use_state) = store.webhooks().webhook_url(address.selector()).await.unwrap().unwrap();
+        address.resolve(Some((&stored, use_state)), at(9)).ok()
     };
     // Before anything is linked, the merchant gives the webhook URLs to the vendor.
     assert_eq!(is_open().await, Some(to("done")));
@@ -389,21 +392,21 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     let address = store.webhooks().create_webhook_url(&to("done"), "ann", at(0)).await.unwrap();
     store.webhooks().revoke_webhook_url(&shop(), address.selector(), at(10), "ann", at(1)).await.unwrap();
     store.webhooks().revoke_webhook_url(&shop(), address.selector(), at(20), "ann", at(1)).await.unwrap();
-    let (stored, held) = store.webhooks().webhook_url(address.selector()).await.unwrap().unwrap();
-    assert!(address.resolve(Some((&stored, held)), at(9)).is_ok());
-    assert!(address.resolve(Some((&stored, held)), at(10)).is_err());
+    let (stored, use_state) = store.webhooks().webhook_url(address.selector()).await.unwrap().unwrap();
+    assert!(address.resolve(Some((&stored, use_state)), at(9)).is_ok());
+    assert!(address.resolve(Some((&stored, use_state)), at(10)).is_err());
     assert!(
         !format!("{:?}", store.webhooks().webhook_urls(&shop(), None, 100).await.unwrap())
             .contains(&address.reveal()[16..])
     );
     let other = "other".parse().unwrap();
     store.webhooks().revoke_webhook_url(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
-    let logged = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
-    let what: Vec<_> = logged.iter().map(|entry| entry.what.as_str()).collect();
+    let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
+    let what: Vec<_> = entries.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(what, ["revoke-webhook-url", "revoke-webhook-url", "create-webhook-url"]);
-    assert_eq!(logged[1].before, Some(json!({ "ends": null })));
+    assert_eq!(entries[1].before, Some(json!({ "ends": null })));
     // An earlier expiry stays.
-    assert!(logged[0].before == logged[0].after && logged[0].before == logged[1].after, "{logged:#?}");
+    assert!(entries[0].before == entries[0].after && entries[0].before == entries[1].after, "{entries:#?}");
 }
 
 async fn what_failed_and_what_waits_is_listed_part_by_part(database: Database) {
@@ -426,11 +429,11 @@ async fn what_failed_and_what_waits_is_listed_part_by_part(database: Database) {
         parts.extend(part);
     }
     assert_eq!((parts.len(), parts), (5, whole));
-    let held = Some(AccountOutcomeState::PendingApproval);
-    let whole = store.webhooks().account_outcomes(&shop(), held, None, 100).await.unwrap();
+    let pending = Some(AccountOutcomeState::PendingApproval);
+    let whole = store.webhooks().account_outcomes(&shop(), pending, None, 100).await.unwrap();
     let (mut parts, mut last) = (Vec::new(), None::<String>);
     loop {
-        let part = store.webhooks().account_outcomes(&shop(), held, last.as_deref(), 2).await.unwrap();
+        let part = store.webhooks().account_outcomes(&shop(), pending, last.as_deref(), 2).await.unwrap();
         let Some(end) = part.last() else { break };
         last = Some(end.id.clone());
         parts.extend(part);
@@ -446,9 +449,9 @@ async fn what_one_webhook_says_of_an_account_stays_in_order(database: Database) 
     };
     let effects = Effects { outcomes: (0..20).map(note).collect(), messages: Vec::new() };
     store.apply(&to("ask"), at(1), effects).await.unwrap();
-    let said = store.webhooks().account_outcomes(&shop(), None, None, 100).await.unwrap();
-    let said: Vec<_> = said.into_iter().map(|said| said.outcome).collect();
-    assert_eq!(said, (0..20).map(|number| note(number).1).collect::<Vec<_>>());
+    let stored = store.webhooks().account_outcomes(&shop(), None, None, 100).await.unwrap();
+    let stored: Vec<_> = stored.into_iter().map(|stored| stored.outcome).collect();
+    assert_eq!(stored, (0..20).map(|number| note(number).1).collect::<Vec<_>>());
 }
 
 async fn a_damaged_row_hides_no_other_of_a_list(database: Database) {
@@ -471,8 +474,8 @@ async fn a_damaged_row_hides_no_other_of_a_list(database: Database) {
     let notices = store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
     let reason: Vec<_> = notices.iter().map(|notice| notice.reason.as_deref().unwrap()).collect();
     assert!(reason[0].contains("cannot be read") && reason[1..] == ["no such order", "no such order"], "{reason:?}");
-    let said = store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap();
-    let damaged = |said: &Outcome| matches!(said, Outcome::Note(message) if message.key == "damaged");
-    let seen: Vec<_> = said.iter().map(|said| damaged(&said.outcome)).collect();
-    assert_eq!(seen, [false, false, false, false, false, true]);
+    let stored = store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap();
+    let damaged = |stored: &Outcome| matches!(stored, Outcome::Note(message) if message.key == "damaged");
+    let is_damaged: Vec<_> = stored.iter().map(|stored| damaged(&stored.outcome)).collect();
+    assert_eq!(is_damaged, [false, false, false, false, false, true]);
 }

@@ -34,8 +34,8 @@ struct Conversion<'a> {
 
 fn read(reply: &[u8]) -> Result<Conversion<'_>, Error> {
     parse_response(reply).map_err(|_| {
-        let said = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
-        let text = format!("Expivi's response about a print file is invalid: {said}");
+        let excerpt = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
+        let text = format!("Expivi's response about a print file is invalid: {excerpt}");
         rejected(message("conversion-unreadable", text, &[]))
     })
 }
@@ -73,8 +73,8 @@ impl<H: Host> Run<'_, H> {
         let call = Call::post(format!("svg/conversion/request/{format}"), body, Token::Server);
         self.calls += 1;
         let reply = Api { host: &mut *self.host, context }.call(call);
-        let told = reply.as_deref().map_err(Clone::clone).and_then(read);
-        match told {
+        let conversion = reply.as_deref().map_err(Clone::clone).and_then(read);
+        match conversion {
             Err(error) => self.line_failed(line, error),
             Ok(Conversion { hash: Optional(Some(hash)), .. }) if is_hash(hash.as_str()) => {
                 pending.push(PendingConversion { line: line.id.clone(), hash: hash.to_string(), polls: 0 });
@@ -95,8 +95,8 @@ impl<H: Host> Run<'_, H> {
             conversion.polls += 1;
             let call = Call::get(format!("svg/conversion/check/{}", conversion.hash), Token::Server);
             let reply = Api { host: &mut *self.host, context: self.context }.call(call);
-            let told = reply.as_deref().map_err(Clone::clone).and_then(read);
-            let (status, files) = match told {
+            let parsed = reply.as_deref().map_err(Clone::clone).and_then(read);
+            let (status, files) = match parsed {
                 Ok(Conversion { status, files, .. }) => (status, files),
                 Err(Error::Rejected(why)) => {
                     self.conversion_failed(&conversion, &why.text)?;

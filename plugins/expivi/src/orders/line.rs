@@ -77,25 +77,25 @@ impl<H: Host> Run<'_, H> {
         if !prints {
             return Ok(());
         }
-        let (mut asked, before) = (0, pending.len());
+        let (mut requested, before) = (0, pending.len());
         for place in descendants(&saved, root) {
             let product = &saved.products[place];
             let media = self.media_id(product.catalogue_id.0);
             let id = product.uuid.as_str().and_then(|uuid| ids.get(uuid));
             let (Some(media), Some(id)) = (media, id) else { continue };
-            if asked == MAX_FILES {
+            if requested == MAX_FILES {
                 let text =
                     format!("The line {} has more than {MAX_FILES} print files; fetch the others at Expivi.", line.id);
                 return self.needs_merchant(message("print-files-too-many", text, &[("line", &line.id)]));
             }
-            asked += 1;
+            requested += 1;
             self.request_files(line, id, media, pending)?;
         }
         let hashes: Vec<&str> = pending[before..].iter().map(|conversion| conversion.hash.as_str()).collect();
         if !hashes.is_empty() {
             self.remember_requested_conversions(&line.id, &hashes.join(" "))?;
         }
-        if asked == 0 {
+        if requested == 0 {
             let product = saved.products[root].catalogue_id.to_string();
             let text = format!(
                 "There is no print file for the line {}: no media id is set for the product {product}.",
@@ -107,9 +107,9 @@ impl<H: Host> Run<'_, H> {
     }
 
     fn confirm_materials(&mut self, line: &OrderLine) -> Result<(), Error> {
-        let said =
+        let is_confirmed =
             |outcome: &Outcome| matches!(outcome, Outcome::BillOfMaterials(materials) if materials.line == line.id);
-        if line.bill_of_materials.is_empty() || self.earlier(said) {
+        if line.bill_of_materials.is_empty() || self.earlier(is_confirmed) {
             return Ok(());
         }
         let materials = LineMaterials { line: line.id.clone(), articles: line.bill_of_materials.clone() };

@@ -164,10 +164,10 @@ impl<H: Host> Run<'_, H> {
     /// Notes once per order what is not possible, so that people do not wait for it.
     fn note_unavailable_features(&mut self, lines: &[&OrderLine]) -> Result<(), Error> {
         let configured = lines.iter().any(|line| line.configuration.is_some());
-        let wanted =
+        let is_enabled =
             settings::is_enabled(self.context, "upload-bundles") || settings::is_enabled(self.context, "print-files");
-        let said = |outcome: &Outcome| matches!(outcome, Outcome::Note(message) if message.key == "upload-off");
-        if configured && wanted && !self.context.secret_is_set(SERVER_TOKEN) && !self.earlier(said) {
+        let is_note = |outcome: &Outcome| matches!(outcome, Outcome::Note(message) if message.key == "upload-off");
+        if configured && is_enabled && !self.context.secret_is_set(SERVER_TOKEN) && !self.earlier(is_note) {
             let text = "Nothing was uploaded to Expivi and there are no print files: the setting \"server-token\" has no value.";
             self.note(message("upload-off", text, &[("setting", SERVER_TOKEN)]))?;
         }

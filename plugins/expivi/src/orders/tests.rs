@@ -284,7 +284,7 @@ fn print_files_that_an_earlier_event_still_waits_for_are_not_asked_for_again() {
         expivi(request)
     });
     run(&mut second, &printing(), &again).unwrap();
-    assert_eq!(told(&second).iter().filter(|said| said.starts_with("print-file")).count(), 4);
+    assert_eq!(told(&second).iter().filter(|outcome_text| outcome_text.starts_with("print-file")).count(), 4);
 }
 
 #[test]

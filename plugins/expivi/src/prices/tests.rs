@@ -56,8 +56,8 @@ fn the_product_is_sent_as_saved_without_picture_and_price() {
     let sent = &host.sent_body(0)["configured_product"];
     assert_eq!(sent["catalogue_id"], "1004");
     assert_eq!(sent["configuration"]["attributes"].as_array().unwrap().len(), 2, "hidden ones too");
-    for gone in ["thumbnail", "price"] {
-        assert!(sent.get(gone).is_none(), "{gone}");
+    for member in ["thumbnail", "price"] {
+        assert!(sent.get(member).is_none(), "{member}");
     }
 }
 
@@ -106,8 +106,8 @@ fn the_price_keeps_all_its_decimals() {
         (r#"{"price":0.6666666666666666}"#, (666666667, 9)),
     ] {
         for rounding in [Rounding::HalfUp, Rounding::HalfEven] {
-            let said = money_of(reply, rounding).unwrap();
-            assert_eq!((said.minor, said.scale), amount, "{reply}");
+            let money = money_of(reply, rounding).unwrap();
+            assert_eq!((money.minor, money.scale), amount, "{reply}");
         }
     }
 }

@@ -112,9 +112,9 @@ fn settings_of_this_form_pass_unchanged_and_secrets_stay() {
 
 #[test]
 fn what_this_version_does_not_know_is_not_passed_over_in_silence() {
-    let gone = vec![setting("old-name", text("x"))];
-    assert_eq!(error_field(migrate("0.0.9", gone.clone())), ("old-name".to_owned(), "setting-unknown".to_owned()));
-    assert_eq!(migrate("0.2.0", gone).unwrap(), [], "a newer version's field is dropped at roll back");
+    let removed = vec![setting("old-name", text("x"))];
+    assert_eq!(error_field(migrate("0.0.9", removed.clone())), ("old-name".to_owned(), "setting-unknown".to_owned()));
+    assert_eq!(migrate("0.2.0", removed).unwrap(), [], "a newer version's field is dropped at roll back");
     let choice = vec![setting("price-authority", text("auction"))];
     assert_eq!(error_field(migrate("0.2.0", choice)), ("price-authority".to_owned(), "choice-unknown".to_owned()));
 }

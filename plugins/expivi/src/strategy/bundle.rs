@@ -21,7 +21,7 @@ use crate::settings;
 pub(super) fn bundle(
     context: &Context,
     request: &Request,
-    wanted: &Wanted,
+    line_request: &Wanted,
     root: &Root,
     found: SkuLookup<'_>,
     warnings: &mut Vec<Message>,
@@ -75,7 +75,7 @@ pub(super) fn bundle(
         let text = "The shop has none of the articles of this configuration.";
         return Err(rejected(message("articles-unknown", text, &[])));
     }
-    let parent = super::line(request, wanted, Target::LinkedProduct, simple::shown(request, root));
+    let parent = super::line(request, line_request, Target::LinkedProduct, simple::shown(request, root));
     Ok(Bundle { parent, children })
 }
 

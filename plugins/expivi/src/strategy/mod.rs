@@ -42,17 +42,17 @@ fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Resul
     let listed = request.association.other_vendor_products.iter().map(String::as_str).collect();
     let rules = variation::KeyRules::of(context, &request.association);
     let mut spelled = variation::SpelledSkus::default();
-    for wanted in &request.wanted {
-        if wanted.quantity == 0 {
+    for line_request in &request.wanted {
+        if line_request.quantity == 0 {
             return Err(invalid_input("wanted", message("quantity-zero", "The quantity must be at least one.", &[])));
         }
-        let Some(item) = wanted.item else {
+        let Some(item) = line_request.item else {
             // The shop sells the product unconfigured too, without choices for a variant or parts.
             if strategy != OrderType::Simple {
                 let text = "This product is only sold with a configuration.";
                 return Err(invalid_input("items", message("configuration-missing", text, &[])));
             }
-            pieces.push(Piece::Line(line(&request, wanted, Target::LinkedProduct, None)));
+            pieces.push(Piece::Line(line(&request, line_request, Target::LinkedProduct, None)));
             continue;
         };
         let place = roots.binary_search_by_key(&(item as usize), |root| root.index);
@@ -64,11 +64,19 @@ fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Resul
             return Err(rejected(refusal));
         }
         pieces.push(match strategy {
-            OrderType::Simple => Piece::Line(simple::line(&request, wanted, root)),
-            OrderType::Variation => {
-                Piece::Line(variation::line(context, &rules, &request, wanted, root, &mut spelled, &mut warnings)?)
+            OrderType::Simple => Piece::Line(simple::line(&request, line_request, root)),
+            OrderType::Variation => Piece::Line(variation::line(
+                context,
+                &rules,
+                &request,
+                line_request,
+                root,
+                &mut spelled,
+                &mut warnings,
+            )?),
+            OrderType::Bundle => {
+                Piece::Bundle(bundle::bundle(context, &request, line_request, root, found, &mut warnings)?)
             }
-            OrderType::Bundle => Piece::Bundle(bundle::bundle(context, &request, wanted, root, found, &mut warnings)?),
         });
     }
     let ignore_case = settings::is_enabled(context, "ignore-case");
@@ -85,17 +93,17 @@ fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Resul
 /// Returns a line of a root with the merchant's price source.
 fn line(
     request: &Request,
-    wanted: &Wanted,
+    line_request: &Wanted,
     target: Target,
     shown: Option<Vec<cartwright_plugin::types::LinePart>>,
 ) -> NewLine {
     NewLine {
         target,
-        quantity: wanted.quantity,
+        quantity: line_request.quantity,
         title: None,
         shown,
         price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
-        item: wanted.item,
+        item: line_request.item,
         extra: Vec::new(),
     }
 }

@@ -8,8 +8,8 @@ use cartwright_plugin::types::{Attribute, LinePart, NewLine, Target, Wanted};
 use super::tree::Root;
 
 /// Returns the line of one root.
-pub(super) fn line(request: &Request, wanted: &Wanted, root: &Root) -> NewLine {
-    super::line(request, wanted, Target::LinkedProduct, shown(request, root))
+pub(super) fn line(request: &Request, line_request: &Wanted, root: &Root) -> NewLine {
+    super::line(request, line_request, Target::LinkedProduct, shown(request, root))
 }
 
 /// Returns the visible choices of the root and its descendants; the host's own list contains only the root's. Choices

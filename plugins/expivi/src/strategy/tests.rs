@@ -10,8 +10,8 @@ use crate::testing::{
 /// Requests two of each root.
 fn wanted(items: &[Item]) -> Vec<Wanted> {
     let roots = items.iter().enumerate().filter(|(_, item)| item.parent.is_none());
-    let wanted: Vec<_> = roots.map(|(index, _)| Wanted { item: Some(index as u32), quantity: 2 }).collect();
-    if items.is_empty() { vec![Wanted { item: None, quantity: 2 }] } else { wanted }
+    let line_requests: Vec<_> = roots.map(|(index, _)| Wanted { item: Some(index as u32), quantity: 2 }).collect();
+    if items.is_empty() { vec![Wanted { item: None, quantity: 2 }] } else { line_requests }
 }
 
 fn request(strategy: &str, items: Vec<Item>) -> Request {
@@ -102,9 +102,9 @@ fn simple_sells_the_linked_product_in_the_quantity_asked_for() {
 
 #[test]
 fn children_belong_to_their_roots_line_and_are_shown_there() {
-    let mut asked = request("simple", items_of("1004", MULTI));
-    asked.association = association("1004", &["1005"]);
-    let line = only_line(planned(&context(&[]), asked));
+    let mut plan_request = request("simple", items_of("1004", MULTI));
+    plan_request.association = association("1004", &["1005"]);
+    let line = only_line(planned(&context(&[]), plan_request));
     let shown: Vec<String> =
         line.shown.unwrap().into_iter().map(|part| format!("{}: {}", part.name, part.value)).collect();
     assert_eq!(shown, ["Top: Walnut", "Fabric: Green"]);
@@ -112,21 +112,21 @@ fn children_belong_to_their_roots_line_and_are_shown_there() {
 
 #[test]
 fn an_expensive_part_is_not_sold_at_the_price_of_a_cheap_whole() {
-    let asked = request("simple", items_of("1004", MULTI));
-    assert_eq!(refusal(planned(&context(&[]), asked.clone())), "part-not-listed");
+    let plan_request = request("simple", items_of("1004", MULTI));
+    assert_eq!(refusal(planned(&context(&[]), plan_request.clone())), "part-not-listed");
     // The vendor's price includes every part.
-    let by_vendor = Request { price_from: PriceSource::Vendor, ..asked };
+    let by_vendor = Request { price_from: PriceSource::Vendor, ..plan_request };
     assert_eq!(only_line(planned(&context(&[]), by_vendor)).price.source, PriceSource::Vendor);
 }
 
 #[test]
 fn another_product_is_not_sold_as_the_linked_one() {
     for strategy in ["simple", "bundle"] {
-        let asked = request(
+        let plan_request = request(
             strategy,
             vec![with_articles(&[("A", "1")]), Item { vendor_product: "9".into(), ..with_articles(&[("B", "1")]) }],
         );
-        assert_eq!(refusal(planned(&context(&[]), asked)), "product-without-price", "{strategy}");
+        assert_eq!(refusal(planned(&context(&[]), plan_request)), "product-without-price", "{strategy}");
     }
 }
 
@@ -134,24 +134,24 @@ fn another_product_is_not_sold_as_the_linked_one() {
 fn the_price_of_parts_ignores_the_case_of_skus_where_the_merchant_chose_so() {
     let ignoring = context(&[("ignore-case", SettingValue::YesNo(true))]);
     for (context, expected) in [(context(&[]), false), (ignoring, true)] {
-        let asked = request("simple", vec![item("1")]);
-        assert_eq!(only_line(planned(&context, asked)).price.ignore_case, expected);
-        let asked = request("bundle", vec![with_articles(&[("A", "1")])]);
-        assert_eq!(only_bundle(planned(&context, asked)).parent.price.ignore_case, expected);
+        let plan_request = request("simple", vec![item("1")]);
+        assert_eq!(only_line(planned(&context, plan_request)).price.ignore_case, expected);
+        let plan_request = request("bundle", vec![with_articles(&[("A", "1")])]);
+        assert_eq!(only_bundle(planned(&context, plan_request)).parent.price.ignore_case, expected);
     }
 }
 
 #[test]
 fn several_roots_become_several_lines() {
-    let asked = request("simple", vec![item("1"), item("1")]);
-    let pieces = planned(&context(&[]), asked.clone()).unwrap().pieces;
+    let plan_request = request("simple", vec![item("1"), item("1")]);
+    let pieces = planned(&context(&[]), plan_request.clone()).unwrap().pieces;
     assert!(matches!(&pieces[..], [Piece::Line(a), Piece::Line(b)] if (a.item, b.item) == (Some(0), Some(1))));
     // A configuration that is priced again requests one line.
     let second = Wanted { item: Some(1), quantity: 7 };
-    let line = only_line(planned(&context(&[]), Request { wanted: vec![second], ..asked.clone() }));
+    let line = only_line(planned(&context(&[]), Request { wanted: vec![second], ..plan_request.clone() }));
     assert_eq!((line.item, line.quantity), (Some(1), 7));
     let none = Wanted { item: Some(2), quantity: 1 };
-    assert_eq!(error_field(planned(&context(&[]), Request { wanted: vec![none], ..asked })).1, "not-a-root");
+    assert_eq!(error_field(planned(&context(&[]), Request { wanted: vec![none], ..plan_request })).1, "not-a-root");
 }
 
 #[test]
@@ -178,9 +178,9 @@ fn prefix_separator_and_order_are_the_merchants() {
 
 #[test]
 fn no_key_at_all_is_an_error() {
-    let asked = request("variation", vec![with_keys(&[("Colour", None)])]);
+    let plan_request = request("variation", vec![with_keys(&[("Colour", None)])]);
     assert_eq!(
-        error_field(planned(&context(&[]), asked)),
+        error_field(planned(&context(&[]), plan_request)),
         ("items[0].attributes".to_owned(), "keys-missing".to_owned())
     );
 }
@@ -201,21 +201,21 @@ fn a_key_that_holds_the_separator_is_a_warning_and_two_readings_an_error() {
     let warned = planned(&context(&[]), request("variation", vec![one.clone()])).unwrap();
     assert_eq!(warned.warnings[0].key, "key-holds-separator");
     let other = with_keys(&[("a", Some("R")), ("b", Some("L-X"))]);
-    let asked = request("variation", vec![one, other]);
-    assert_eq!(error_field(planned(&context(&[]), asked)).1, "sku-ambiguous");
+    let plan_request = request("variation", vec![one, other]);
+    assert_eq!(error_field(planned(&context(&[]), plan_request)).1, "sku-ambiguous");
 }
 
 #[test]
 fn only_allowed_skus_are_sold_where_the_link_lists_them() {
-    let asked = |allowed: &str| {
-        let mut asked = request("variation", vec![with_keys(&[("Colour", Some("R"))])]);
-        asked.association.allowed_skus = vec![allowed.to_owned()];
-        asked
+    let request_with = |allowed: &str| {
+        let mut request_with = request("variation", vec![with_keys(&[("Colour", Some("R"))])]);
+        request_with.association.allowed_skus = vec![allowed.to_owned()];
+        request_with
     };
-    assert_eq!(refusal(planned(&context(&[]), asked("B"))), "sku-not-allowed");
-    assert_eq!(refusal(planned(&context(&[]), asked("r"))), "sku-not-allowed");
-    assert_eq!(only_sku(planned(&context(&[]), asked("R"))), "R");
-    assert_eq!(only_sku(planned(&context(&[("ignore-case", SettingValue::YesNo(true))]), asked("r"))), "R");
+    assert_eq!(refusal(planned(&context(&[]), request_with("B"))), "sku-not-allowed");
+    assert_eq!(refusal(planned(&context(&[]), request_with("r"))), "sku-not-allowed");
+    assert_eq!(only_sku(planned(&context(&[]), request_with("R"))), "R");
+    assert_eq!(only_sku(planned(&context(&[("ignore-case", SettingValue::YesNo(true))]), request_with("r"))), "R");
 }
 
 #[test]
@@ -229,9 +229,9 @@ fn a_bundle_is_the_linked_product_with_its_priced_articles() {
 
 #[test]
 fn the_articles_of_parts_belong_to_the_bundle_of_their_root() {
-    let mut asked = request("bundle", items_of("1004", MULTI));
-    asked.association = association("1004", &["1005"]);
-    let bundle = only_bundle(planned(&context(&[]), asked));
+    let mut plan_request = request("bundle", items_of("1004", MULTI));
+    plan_request.association = association("1004", &["1005"]);
+    let bundle = only_bundle(planned(&context(&[]), plan_request));
     // The chair and its replica.
     assert_eq!(quantities(&bundle), [("TABLE-TOP-180".into(), 1), ("TABLE-LEG".into(), 4), ("CHAIR".into(), 2)]);
 }
@@ -256,18 +256,18 @@ fn articles_are_named_by_the_field_that_the_merchant_chose() {
 
 #[test]
 fn a_bundle_without_articles_is_an_error() {
-    let asked = request("bundle", vec![item("1")]);
-    assert_eq!(error_field(planned(&context(&[]), asked)).1, "articles-missing");
+    let plan_request = request("bundle", vec![item("1")]);
+    assert_eq!(error_field(planned(&context(&[]), plan_request)).1, "articles-missing");
 }
 
 #[test]
 fn unknown_skus_follow_the_merchants_choice() {
     let known = |queries: &[SkuQuery]| Ok(queries.iter().map(|query| usize::from(query.sku != "GONE")).collect());
-    let asked = || request("bundle", vec![with_articles(&[("A", "1"), ("GONE", "2")])]);
-    let with = |policy: &str| plan_with(&context(&[("unknown-sku", text(policy))]), asked(), &known).unwrap();
+    let plan_request = || request("bundle", vec![with_articles(&[("A", "1"), ("GONE", "2")])]);
+    let with = |policy: &str| plan_with(&context(&[("unknown-sku", text(policy))]), plan_request(), &known).unwrap();
 
     // The host rejects the SKU by name; the catalog is not queried twice.
-    let rejecting = only_bundle(planned(&context(&[]), asked()));
+    let rejecting = only_bundle(planned(&context(&[]), plan_request()));
     assert_eq!(quantities(&rejecting), [("A".into(), 1), ("GONE".into(), 2)]);
     let kept = with("text");
     assert_eq!(kept.warnings[0].key, "article-as-text");
@@ -288,8 +288,11 @@ fn planning_again_gives_the_same() {
     for (strategy, raw, product) in
         [("variation", VARIATION, "1002"), ("bundle", BUNDLE, "1003"), ("simple", BUNDLE, "1003")]
     {
-        let asked = request(strategy, items_of(product, raw));
-        assert_eq!(planned(&context(&[]), asked.clone()).unwrap(), planned(&context(&[]), asked).unwrap());
+        let plan_request = request(strategy, items_of(product, raw));
+        assert_eq!(
+            planned(&context(&[]), plan_request.clone()).unwrap(),
+            planned(&context(&[]), plan_request).unwrap()
+        );
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn line(
     context: &Context,
     rules: &KeyRules<'_>,
     request: &Request,
-    wanted: &Wanted,
+    line_request: &Wanted,
     root: &Root,
     spelled: &mut SpelledSkus,
     warnings: &mut Vec<Message>,
@@ -109,7 +109,7 @@ pub(super) fn line(
     let is_linked = item.vendor_product == request.association.vendor_product;
     let within_product = is_linked.then(|| request.association.shop_product.clone());
     let target = Target::Sku(SkuQuery { sku, within_product, ignore_case: rules.ignore_case });
-    Ok(super::line(request, wanted, target, simple::shown(request, root)))
+    Ok(super::line(request, line_request, target, simple::shown(request, root)))
 }
 
 fn spell(context: &Context, keys: &[&str]) -> String {

@@ -70,9 +70,9 @@ async fn a_configurator_that_cannot_start_says_why_and_shows_the_fallback_as_tex
     ];
     for (name, embed, code, says) in cases {
         shop.show_within(&browser, name, embed, 1_000).await;
-        let (found, said) = fault(&browser).await;
-        assert_eq!(found, code, "{name}: {said}");
-        assert!(said.contains(says), "{name}: {said}");
+        let (found, text) = fault(&browser).await;
+        assert_eq!(found, code, "{name}: {text}");
+        assert!(text.contains(says), "{name}: {text}");
         assert_eq!(browser.text("#viewer").await, FALLBACK, "{name}");
         assert_eq!(browser.value("document.querySelectorAll('#viewer *').length").await, 1, "{name}");
     }
@@ -99,9 +99,9 @@ async fn a_configuration_that_cannot_be_saved_says_why_and_can_be_tried_again() 
         shop.show_within(&browser, name, embed, 1_000).await;
         browser.until("window.configurator").await;
         browser.click("#add").await;
-        let (found, said) = fault(&browser).await;
-        assert_eq!(found, code, "{name}: {said}");
-        assert!(said.contains(says), "{name}: {said}");
+        let (found, text) = fault(&browser).await;
+        assert_eq!(found, code, "{name}: {text}");
+        assert!(text.contains(says), "{name}: {text}");
         assert_eq!(shop.unsaved(), 0);
     }
     // A double click saves once.

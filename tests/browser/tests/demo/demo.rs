@@ -38,12 +38,12 @@ impl Demo {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the command starts");
-        let mut said = BufReader::new(child.stdout.take().expect("standard output"));
+        let mut stdout = BufReader::new(child.stdout.take().expect("standard output"));
         let mut lines = Vec::new();
         // The last line explains how to stop it.
         while !lines.last().is_some_and(|line: &String| line.contains("Ctrl-C")) {
             let mut line = String::new();
-            assert_ne!(said.read_line(&mut line).expect("a line"), 0, "the demo ended: {lines:#?}");
+            assert_ne!(stdout.read_line(&mut line).expect("a line"), 0, "the demo ended: {lines:#?}");
             lines.push(line);
         }
         let last = |begins: &str| -> String {
@@ -52,7 +52,7 @@ impl Demo {
             line.split_whitespace().last().expect("a word").to_owned()
         };
         let [lumen, gems, admin, key] = ["Lumen", "Gems", "admin pages", "sign in there"].map(last);
-        Self { child, _said: said, lumen, gems, admin, key }
+        Self { child, _said: stdout, lumen, gems, admin, key }
     }
 
     /// Returns the demo that most tests share. It runs while a test uses it.
@@ -84,8 +84,8 @@ fn program() -> PathBuf {
 impl Drop for Demo {
     fn drop(&mut self) {
         // A demo that gets a signal removes its files.
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        if !asked.is_ok_and(|status| status.success()) {
+        let kill_result = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        if !kill_result.is_ok_and(|status| status.success()) {
             drop(self.child.kill());
         }
         drop(self.child.wait());

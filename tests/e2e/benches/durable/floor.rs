@@ -98,8 +98,8 @@ impl WrittenRows {
         for later in ["state", "worker", "lease_expires_at"] {
             job.take(later);
         }
-        let begun = [("id", id.clone()), ("lane_id", lane.clone()), ("state", Value::Text("queued".to_owned()))];
-        job.columns.extend(begun.map(|(name, value)| (name.to_owned(), value)));
+        let queued_job = [("id", id.clone()), ("lane_id", lane.clone()), ("state", Value::Text("queued".to_owned()))];
+        job.columns.extend(queued_job.map(|(name, value)| (name.to_owned(), value)));
         reported.push(job);
         Self { reported, event_sent, job: id, lane, entries, outcomes }
     }

@@ -10,10 +10,10 @@ use cartwright_fake_vendors::samples;
 async fn failed(misdeed: &str) -> (CartError, Vec<Stage>) {
     let world = World::new().await;
     let account = world.strategy(HOSTILE).await;
-    let (told, stages) = channel();
+    let (stage_sender, stages) = channel();
     let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 1, &[]);
     request.strategy = Some(StrategyChoice { account: Some(account), name: Some(misdeed.to_owned()) });
-    request.stages = Some(told);
+    request.stages = Some(stage_sender);
     let error = world.host.add_to_cart(&world.shop, request).await.expect_err(misdeed);
     (error, stages.iter().collect())
 }

@@ -25,8 +25,8 @@ impl Observer for RecordingObserver {
     fn call_ended(&self, GuestCall { call, outcome, guest, total }: &GuestCall<'_>) {
         assert!(*guest <= *total + Duration::from_millis(2), "{guest:?} of {total:?}");
         let shop = call.shop.map_or("-", |shop| shop.as_str());
-        let told = format!("{} {shop} {} {}", call.plugin, call.hook, outcome.name());
-        self.calls.lock().expect("no panic").push(told);
+        let line = format!("{} {shop} {} {}", call.plugin, call.hook, outcome.name());
+        self.calls.lock().expect("no panic").push(line);
     }
 
     fn line_logged(&self, GuestLine { call, level, text }: &GuestLine<'_>) {
@@ -35,8 +35,8 @@ impl Observer for RecordingObserver {
     }
 
     fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
-        let told = format!("{} {} {} {}", request.plugin, request.shop, request.host, request.outcome.name());
-        self.requests.lock().expect("no panic").push(told);
+        let line = format!("{} {} {} {}", request.plugin, request.shop, request.host, request.outcome.name());
+        self.requests.lock().expect("no panic").push(line);
     }
 }
 
@@ -99,12 +99,12 @@ async fn each_request_to_a_vendor_is_told_by_its_host_and_its_answer() {
     let host = world.expivi.base_url().trim_start_matches("http://").to_owned();
     let of = |end: &str| format!("expivi shop {host} {end}");
     world.host.test_connection(&world.shop, &world.account).await.expect("diagnoses");
-    let told = take(&heard.requests);
-    assert!(!told.is_empty() && told.iter().all(|told| *told == of("2xx")), "{told:#?}");
+    let requests = take(&heard.requests);
+    assert!(!requests.is_empty() && requests.iter().all(|requests| *requests == of("2xx")), "{requests:#?}");
     for (outage, end) in [(Outage::Unavailable { retry_after: None }, "5xx"), (Outage::Dropped, "no-response")] {
         world.expivi.faults().outage(outage);
         let _ = world.host.test_connection(&world.shop, &world.account).await;
-        let told = take(&heard.requests);
-        assert!(!told.is_empty() && told.iter().all(|told| *told == of(end)), "{told:#?}");
+        let requests = take(&heard.requests);
+        assert!(!requests.is_empty() && requests.iter().all(|requests| *requests == of(end)), "{requests:#?}");
     }
 }

@@ -113,8 +113,8 @@ async fn a_revoked_version_hands_its_lines_to_the_replacement_or_asks_to_configu
     let [CartOperation::Update { lines }] = &change.operations[..] else { panic!("{change:?}") };
     assert_eq!(lines[0].pin.digest, second);
     world.host.revoke(second, None).expect("revoked");
-    let gone = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &visitor).await;
-    assert!(matches!(gone, Err(CartError::MustReconfigure { .. })), "{gone:?}");
+    let after_removal = world.host.change_quantity(&world.shop, &cart[0].key, 2, &cart, &visitor).await;
+    assert!(matches!(after_removal, Err(CartError::MustReconfigure { .. })), "{after_removal:?}");
     let checks = world.host.check_cart(&world.shop, &cart, &visitor).await.expect("checked");
     assert!(matches!(checks[0].state, LineState::MustReconfigure { .. }), "{checks:?}");
 }

@@ -24,9 +24,9 @@ async fn reported(floor: &WorkerTest, order: &str) -> (String, u32) {
     let jobs = [NewJob { account: floor.erp.account.clone(), plugin: floor.erp.plugin, lines: Lines::All }];
     let mut refused = 0;
     loop {
-        let asked = Instant::now();
+        let started = Instant::now();
         let recorded = floor.store.orders().record_event(&floor.erp.shop, &event, &jobs, floor.erp.clock.now()).await;
-        assert!(asked.elapsed() < PATIENCE, "an answer took {:?}", asked.elapsed());
+        assert!(started.elapsed() < PATIENCE, "an answer took {:?}", started.elapsed());
         match recorded {
             Ok(RecordOutcome::New { mut jobs }) => return (jobs.remove(0), refused),
             Ok(RecordOutcome::AlreadyRecorded) => panic!("what was refused had been written"),
@@ -55,7 +55,7 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
     let out = floor.record("out").await;
     floor.reaches(&out, "waiting").await;
 
-    let gone = Instant::now();
+    let stopped_at = Instant::now();
     let stopped = server.clone();
     tokio::task::spawn_blocking(move || stopped.stop()).await.expect("stopped");
     let away = async {
@@ -64,12 +64,12 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
         // The awaited response arrives while the database rejects writes, and a sleeping job becomes due.
         floor.erp.open();
         floor.erp.advance(60).await;
-        tokio::time::sleep(MINUTE.saturating_sub(gone.elapsed())).await;
+        tokio::time::sleep(MINUTE.saturating_sub(stopped_at.elapsed())).await;
         let started = server.clone();
         tokio::task::spawn_blocking(move || started.start_again()).await.expect("started");
     };
     let ((), (late, refused)) = tokio::join!(away, reported(&floor, "late"));
-    assert!(gone.elapsed() >= MINUTE && refused > 0, "{:?}, {refused} times refused", gone.elapsed());
+    assert!(stopped_at.elapsed() >= MINUTE && refused > 0, "{:?}, {refused} times refused", stopped_at.elapsed());
 
     let jobs = [&sleeping, &out, &late];
     until("all are done", async || {
@@ -98,9 +98,9 @@ async fn a_worker_outlives_a_server_that_is_gone_for_a_minute() {
         let intents = entries.iter().filter(|record| matches!(record.entry, Entry::Intent { .. })).count();
         let answers = entries.iter().filter(|record| matches!(record.entry, Entry::Responded { .. })).count();
         assert_eq!(intents, answers, "{entries:?}");
-        let named = job.outcomes.iter().filter(|said| matches!(said.outcome, Outcome::VendorReference(_))).count();
+        let named = job.outcomes.iter().filter(|stored| matches!(stored.outcome, Outcome::VendorReference(_))).count();
         assert_eq!(named, 1, "{:?}", job.outcomes);
     }
     assert_eq!(worker.drain(Duration::from_secs(20)).await, DrainReport::default());
-    println!("gone for {:?}: {refused} reports refused, 3 orders handed on once each", gone.elapsed());
+    println!("gone for {:?}: {refused} reports refused, 3 orders handed on once each", stopped_at.elapsed());
 }

@@ -63,7 +63,7 @@ async fn an_answer_that_was_lost_is_found_again_by_the_next_attempt() {
 #[tokio::test]
 async fn a_host_that_crashes_again_and_again_makes_each_order_once() {
     let (orders, exports) = (Gems::new(json!({})).await, Gems::new(json!({ "fulfilment": "export" })).await);
-    let (mut crashed, mut asked) = (0, 0);
+    let (mut crashed, mut questions) = (0, 0);
     for seed in 0..40 {
         let (order, course) = orders.course(&format!("o-{seed}"), &Crashes::repeatedly(seed)).await;
         assert_eq!(course.unanswered, None, "{seed}");
@@ -75,11 +75,11 @@ async fn a_host_that_crashes_again_and_again_makes_each_order_once() {
             None => assert_eq!((sent, documents), (1, 1), "{seed}"),
             Some(_) => assert!(sent <= 1 && documents == 0, "{seed}: {sent}"),
         }
-        asked += usize::from(export.unanswered.is_some());
+        questions += usize::from(export.unanswered.is_some());
         crashed += course.crashed + export.crashed;
     }
     assert_eq!(orders.twikit.orders().len(), 40);
-    println!("Twikit, again and again: {crashed} crashes in 80 orders, the merchant asked at {asked}");
+    println!("Twikit, again and again: {crashed} crashes in 80 orders, the merchant asked at {questions}");
 }
 
 /// Returns the number of requests that Twikit rejected because it already had the order.
@@ -104,7 +104,7 @@ async fn a_twikit_export_is_asked_for_once_or_the_merchant_is_asked_once() {
     let never = Crashes::never();
     let (_, expected) = gems.course("calm", &never).await;
     let expected = timeline("calm", &expected.outcomes);
-    let (mut tried, mut asked) = (0, 0);
+    let (mut tried, mut questions) = (0, 0);
     for (entry, how) in points(never.entries()) {
         let (id, crashes) = (format!("e-{entry}-{how:?}"), Crashes::at(entry, how));
         let (_, course) = gems.course(&id, &crashes).await;
@@ -121,13 +121,13 @@ async fn a_twikit_export_is_asked_for_once_or_the_merchant_is_asked_once() {
                     open && !course.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_))),
                     "{place}"
                 );
-                asked += 1;
+                questions += 1;
             }
         }
         tried += 1;
     }
-    println!("Twikit, export: {tried} crash points, the merchant asked at {asked}");
-    assert!(tried >= 15 && (2..=5).contains(&asked), "{tried} {asked}");
+    println!("Twikit, export: {tried} crash points, the merchant asked at {questions}");
+    assert!(tried >= 15 && (2..=5).contains(&questions), "{tried} {questions}");
 }
 
 #[tokio::test]

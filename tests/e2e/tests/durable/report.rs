@@ -131,14 +131,14 @@ async fn each_vendor_is_told_of_its_lines_and_each_order_hook_of_all(database: D
     order.lines.push(gift);
     let jobs = platform.report("e1", EventKind::Placed, order).await;
     assert_eq!(jobs, ["shop:expivi:e1", "shop:erp:e1"]);
-    let mut told = Vec::new();
+    let mut handled_jobs = Vec::new();
     for _ in jobs {
         let job = platform.next().await.job;
         let lines: Vec<String> = job.event.order.lines.into_iter().map(|line| line.id).collect();
-        told.push((job.account.to_string(), lines.join(" ")));
+        handled_jobs.push((job.account.to_string(), lines.join(" ")));
     }
-    told.sort();
-    assert_eq!(told, [("erp".to_owned(), "1 2 9".to_owned()), ("expivi".to_owned(), "1 2".to_owned())]);
+    handled_jobs.sort();
+    assert_eq!(handled_jobs, [("erp".to_owned(), "1 2 9".to_owned()), ("expivi".to_owned(), "1 2".to_owned())]);
 }
 
 async fn an_order_goes_to_the_newest_version_that_a_line_is_pinned_to(database: Database) {
@@ -193,14 +193,14 @@ async fn an_order_is_released_once_when_it_is_paid(database: Database) {
     assert_eq!(jobs, ["shop:expivi:e2", "shop:expivi:~released:e2"]);
     platform.report("e3", EventKind::Paid, held(3)).await;
     platform.report("e4", EventKind::Changed, held(4)).await;
-    let mut told = Vec::new();
+    let mut handled_jobs = Vec::new();
     for _ in 0..4 {
         let event = platform.next().await.job.event;
         assert!(event.order.released);
         assert_eq!(event.order.lines.iter().map(|line| line.released).collect::<Vec<_>>(), [true, false]);
-        told.push(event.id);
+        handled_jobs.push(event.id);
     }
-    assert_eq!(told, ["e2", "~released:e2", "e3", "e4"]);
+    assert_eq!(handled_jobs, ["e2", "~released:e2", "e3", "e4"]);
     // The merchant approves: the platform reports it, and the plugin gets another event.
     let approved = Order { payment: "full".to_owned(), ..platform.order(5) };
     platform.report("e5", EventKind::Released, approved).await;
@@ -337,8 +337,8 @@ async fn what_is_added_to_a_released_order_waits_for_its_payment(database: Datab
     swapped.lines[0].cart_line.key = platform.cart[1].key.clone();
     assert_eq!(platform.report("3", EventKind::Changed, swapped).await, ["shop:expivi:3"]);
     assert_eq!(released().await, [false]);
-    let told = platform.report("4", EventKind::Paid, order(4, "full")).await;
-    assert_eq!(told, ["shop:expivi:4", "shop:expivi:~released:4"]);
+    let jobs = platform.report("4", EventKind::Paid, order(4, "full")).await;
+    assert_eq!(jobs, ["shop:expivi:4", "shop:expivi:~released:4"]);
     assert_eq!(released().await, [true, true]);
 }
 
@@ -364,8 +364,8 @@ async fn more_pieces_of_a_released_line_wait_for_their_payment(database: Databas
         (7, changed(), 3, "full", true, true),
     ] {
         let jobs = platform.report(&version.to_string(), kind, order(version, quantity, payment)).await;
-        let told = [format!("shop:expivi:{version}"), format!("shop:expivi:~released:{version}")];
-        assert_eq!(jobs, if is_freed { &told[..] } else { &told[..1] }, "{version}");
+        let expected_jobs = [format!("shop:expivi:{version}"), format!("shop:expivi:~released:{version}")];
+        assert_eq!(jobs, if is_freed { &expected_jobs[..] } else { &expected_jobs[..1] }, "{version}");
         for _ in jobs {
             let line = platform.next().await.job.event.order.lines.remove(0);
             assert_eq!((line.cart_line.quantity, line.released), (quantity, is_released), "{version}");
@@ -442,8 +442,8 @@ async fn a_line_that_is_freed_later_is_released(database: Database) {
             let mut first = order(1);
             change(&mut first);
             platform.report(&format!("{id} 1"), EventKind::Paid, first).await;
-            let told = [format!("shop:expivi:{id} 2"), format!("shop:expivi:~released:{id} 2")];
-            let expected = if what == "nothing" { &told[..1] } else { &told[..] };
+            let expected_jobs = [format!("shop:expivi:{id} 2"), format!("shop:expivi:~released:{id} 2")];
+            let expected = if what == "nothing" { &expected_jobs[..1] } else { &expected_jobs[..] };
             let jobs = platform.report(&format!("{id} 2"), kind, order(2)).await;
             assert_eq!(jobs, expected, "{id}");
             // It is released once.
@@ -485,8 +485,8 @@ async fn an_order_is_released_by_its_state_whatever_happened_last(database: Data
     ] {
         let order = order(&platform.world.host, &platform.world.shop, id, &platform.cart);
         let order = Order { payment: payment.to_owned(), released: false, ..order };
-        let told = [format!("shop:expivi:{id}"), format!("shop:expivi:~released:{id}")];
-        let expected = if is_released { &told[..] } else { &told[..1] };
+        let expected_jobs = [format!("shop:expivi:{id}"), format!("shop:expivi:~released:{id}")];
+        let expected = if is_released { &expected_jobs[..] } else { &expected_jobs[..1] };
         assert_eq!(platform.report(id, kind, order).await, expected, "{id}");
         let known = platform.store.orders().get(&platform.world.shop, id).await.expect("an answer").expect("an order");
         assert_eq!(known.released, is_released, "{id}");
@@ -520,8 +520,11 @@ async fn hooks_see_the_pieces_that_are_left_to_make(database: Database) {
         let order = Order { lines: lines(quantity), payment: "full".to_owned(), ..platform.order(version) };
         let jobs = platform.report(&format!("e{version}"), EventKind::Changed, order).await;
         for _ in jobs {
-            let told = platform.next().await.job.event.order;
-            assert_eq!((told.lines[0].cart_line.quantity, told.lines[0].released), (quantity, quantity > 0));
+            let handled_order = platform.next().await.job.event.order;
+            assert_eq!(
+                (handled_order.lines[0].cart_line.quantity, handled_order.lines[0].released),
+                (quantity, quantity > 0)
+            );
         }
     }
 }

@@ -122,9 +122,9 @@ async fn a_component_that_could_not_be_restored_is_tried_again_and_its_shop_with
     // The set-up is unchanged; the operator restores the bytes.
     let mend = "update components set bytes = (select bytes from copies where copies.digest = components.digest)";
     sqlx::query(mend).execute(&mut connection).await.expect("mended");
-    let begun = Instant::now();
+    let started = Instant::now();
     while host.snapshot(&world.shop).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it is not tried again");
+        assert!(started.elapsed() < Duration::from_secs(20), "it is not tried again");
         tokio::time::sleep(Duration::from_millis(20)).await;
         installation.catch_up().await.expect("the database");
     }

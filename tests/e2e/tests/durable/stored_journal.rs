@@ -99,7 +99,7 @@ impl StoredErp {
 
     async fn outcomes(&self) -> Vec<Outcome> {
         let outcomes = self.store.outcomes().list(&self.erp.shop, "1001").await.expect("outcomes");
-        outcomes.into_iter().map(|said| said.outcome).collect()
+        outcomes.into_iter().map(|stored| stored.outcome).collect()
     }
 }
 

@@ -37,7 +37,10 @@ async fn what_changes_nothing_is_asked() {
     let (job, journal) = (trying_out(&erp, EventKind::Released), Arc::new(MemoryJournal::default()));
     let end = erp.run(&job, &journal).await;
     assert!(matches!(end, RunEnd::Done), "{end:?}");
-    let said = journal.outcomes();
-    assert!(matches!(&said[..], [Outcome::Note(note)] if note.text.contains("The ERP system answers")), "{said:?}");
+    let outcomes = journal.outcomes();
+    assert!(
+        matches!(&outcomes[..], [Outcome::Note(note)] if note.text.contains("The ERP system answers")),
+        "{outcomes:?}"
+    );
     assert!(erp.state().posted.is_empty());
 }

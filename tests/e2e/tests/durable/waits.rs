@@ -48,11 +48,11 @@ async fn a_wait_ends_the_run_and_goes_on_when_its_time_has_come() {
         erp.run(&job, &journal).await;
     }
     assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
-    let (posted, asked) = {
+    let (posted, status_requests) = {
         let state = erp.state();
         (state.posted.len(), state.status_requests)
     };
-    assert_eq!((posted, asked), (1, 3));
+    assert_eq!((posted, status_requests), (1, 3));
     assert!(is_production(&journal.outcomes()));
 }
 

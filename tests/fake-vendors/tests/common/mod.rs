@@ -21,10 +21,10 @@ pub struct Shop {
 impl Shop {
     pub async fn answering(answers: &[(u16, &str)]) -> Self {
         let answers = answers.iter().map(|(status, body)| (*status, (*body).to_owned())).collect();
-        let (answers, asked) = (Arc::new(Mutex::new(answers)), Arc::new(Mutex::new(Vec::new())));
+        let (answers, requests) = (Arc::new(Mutex::new(answers)), Arc::new(Mutex::new(Vec::new())));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhooks/secret", listener.local_addr().unwrap());
-        let (left, heard) = (Arc::clone(&answers), Arc::clone(&asked));
+        let (left, heard) = (Arc::clone(&answers), Arc::clone(&requests));
         let answer = move |body: Bytes| {
             heard.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
             let mut left: std::sync::MutexGuard<'_, Vec<(u16, String)>> = left.lock().unwrap();
@@ -33,7 +33,7 @@ impl Shop {
         };
         let router = Router::new().fallback(answer);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, answers, asked, task }
+        Self { url, answers, asked: requests, task }
     }
 
     pub fn asked(&self) -> Vec<Value> {

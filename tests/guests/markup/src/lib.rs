@@ -158,16 +158,16 @@ impl configuration::Guest for Markup {
 
 impl cart::Guest for Markup {
     fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
-        let line = |wanted: &Wanted| NewLine {
+        let line = |line_request: &Wanted| NewLine {
             target: Target::LinkedProduct,
-            quantity: wanted.quantity,
+            quantity: line_request.quantity,
             title: Some(markup_text("line-title")),
             shown: Some(vec![LinePart { name: markup_text("part-name"), value: markup_text("part-value") }]),
             price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
-            item: wanted.item,
+            item: line_request.item,
             extra: Vec::new(),
         };
-        let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
+        let pieces = request.wanted.iter().map(|line_request| Piece::Line(line(line_request))).collect();
         Ok(cart::Planned { pieces, warnings: vec![markup_message("plan-warning")] })
     }
 }

@@ -63,8 +63,8 @@ impl orders::Guest for Markup {
         write(Level::Error, &markup_text("job-log"));
         match event.kind {
             Kind::Placed => {
-                for said in everything(&event.order) {
-                    outcomes::emit(&said)?;
+                for recorded in everything(&event.order) {
+                    outcomes::emit(&recorded)?;
                 }
                 Ok(Next::Done)
             }

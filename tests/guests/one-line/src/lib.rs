@@ -10,16 +10,16 @@ impl Strategy for OneLine {
     }
 
     fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
-        let line = |wanted: &Wanted| NewLine {
+        let line = |line_request: &Wanted| NewLine {
             target: Target::LinkedProduct,
-            quantity: wanted.quantity,
+            quantity: line_request.quantity,
             title: None,
             shown: None,
             price: LinePrice { source: request.price_from, adjustments: vec![], ignore_case: false },
-            item: wanted.item,
+            item: line_request.item,
             extra: Vec::new(),
         };
-        let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
+        let pieces = request.wanted.iter().map(|line_request| Piece::Line(line(line_request))).collect();
         Ok(Planned { pieces, warnings: vec![] })
     }
 }

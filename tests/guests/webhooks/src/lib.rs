@@ -92,7 +92,8 @@ impl Guest for Webhooks {
             _ => {
                 let order = words.get(1).filter(|order| **order != "-").map(|order| (*order).to_owned());
                 let times = if words.first() == Some(&"flood") { 501 } else { 1 };
-                outcomes.extend(outcome(&words).into_iter().cycle().take(times).map(|said| (order.clone(), said)));
+                outcomes
+                    .extend(outcome(&words).into_iter().cycle().take(times).map(|recorded| (order.clone(), recorded)));
             }
         }
         let headers = vec![

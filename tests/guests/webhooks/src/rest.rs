@@ -190,8 +190,8 @@ impl orders::Guest for Webhooks {
                 cartwright_plugin::catalog::resolve(&[query])?;
             }
         }
-        if let Some(said) = crate::outcome(&words) {
-            cartwright_plugin::outcomes::emit(&said)?;
+        if let Some(recorded) = crate::outcome(&words) {
+            cartwright_plugin::outcomes::emit(&recorded)?;
         }
         Ok(orders::Next::Done)
     }

@@ -191,8 +191,8 @@ async fn what_becomes_of_a_configuration_is_text() {
     shows(&lines, &["decode-warning", "plan-warning", "decode-log", "configuration"]);
 
     let body = json!({ "product": "ring", "configuration": "ring", "quantity": 2 });
-    let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
-    let lines = &asked["operations"][0]["lines"];
+    let quote = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let lines = &quote["operations"][0]["lines"];
     shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
     shows(&browser.page(&at(&shop, "/quotations")).await, &[]);
     shows(&browser.page(&at(&shop, "/quotations/q1")).await, &["line-title"]);
@@ -222,7 +222,7 @@ async fn what_comes_of_orders_and_webhooks_is_text() {
     shop.backend.post(&shop.at("/events"), &event).await.ok();
     shop.handled("1001").await;
     let order = at(&shop, "/orders/1001");
-    let said = [
+    let expected = [
         "note",
         "order-reference",
         "line-reference",
@@ -234,7 +234,7 @@ async fn what_comes_of_orders_and_webhooks_is_text() {
         "document-name",
         "needs-merchant",
     ];
-    shows(&browser.page(&order).await, &said);
+    shows(&browser.page(&order).await, &expected);
     shows(&browser.page(&order).await, &["line-title"]);
     let job = async |state: &str| {
         let jobs = shop.backend.get(&shop.at(&format!("/jobs?state={state}"))).await.ok();
@@ -242,14 +242,14 @@ async fn what_comes_of_orders_and_webhooks_is_text() {
         at(&shop, &format!("/jobs/{id}"))
     };
     let done = browser.page(&job("done").await).await;
-    shows(&done, &said);
+    shows(&done, &expected);
     shows(&done, &["plugin-name"]);
 
     let mut event = paid("1001", &cart);
     event["order"]["version"] = json!(2);
     shop.backend.post(&shop.at("/events"), &event).await.ok();
     let stopped = until(&browser, &order, &shown("job-error")).await;
-    shows(&stopped, &said);
+    shows(&stopped, &expected);
     shows(&browser.page(&job("stopped").await).await, &["job-error", "plugin-name"]);
     for path in ["", "/jobs", "/orders", "/health?level=debug"] {
         let page = browser.page(&at(&shop, path)).await;

@@ -223,10 +223,10 @@ async fn shipped(tracking: &[&str]) -> (Shop, FakeTwikit, &'static str) {
     let order = shop.handled("2001").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     for tracking in tracking {
-        let told = fake.production_completed(&reference, "", false, tracking).await.expect("an order");
-        assert!(told.accepted(), "{told:?}");
-        let told = fake.order_completed(&reference, "https://track.example/1", tracking).await.expect("an order");
-        assert!(told.accepted(), "{told:?}");
+        let delivery = fake.production_completed(&reference, "", false, tracking).await.expect("an order");
+        assert!(delivery.accepted(), "{delivery:?}");
+        let delivery = fake.order_completed(&reference, "https://track.example/1", tracking).await.expect("an order");
+        assert!(delivery.accepted(), "{delivery:?}");
     }
     (shop, fake, "2001")
 }

@@ -14,8 +14,8 @@ use crate::shop::Shop;
 async fn an_offer_is_taken_when_its_amount_can_mean_one_thing_only() {
     let (shop, _fake) = Shop::with_expivi().await;
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
-    let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
-    let lines = &asked["operations"][0]["lines"];
+    let quote = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let lines = &quote["operations"][0]["lines"];
     shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
     let browser = Browser::sign_in(&shop.admin).await;
     let path = at(&shop, "/quotations/q1");
@@ -48,8 +48,8 @@ async fn a_quotation_shows_what_each_line_costs_also_where_one_piece_has_no_pric
     });
     shop.backend.put(&shop.at("/catalog"), &json!({ "variants": [shirt] })).await.ok();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
-    let asked = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
-    let lines = &asked["operations"][0]["lines"];
+    let quote = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let lines = &quote["operations"][0]["lines"];
     assert!(lines[0]["price"]["unit"].is_null(), "{lines:#}");
     shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
     let page = Browser::sign_in(&shop.admin).await.page(&at(&shop, "/quotations/q1")).await;

@@ -249,8 +249,8 @@ fn describe(shop: &Shop, order: &Order, id: i64, view: &OutcomeView) -> Markup {
 /// Draws the actions that the shop's staff would take elsewhere.
 fn order_actions(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     let needs_attention: Vec<_> = order.lines.iter().filter(|ordered| ordered.is_held()).collect();
-    let asked = known.outcomes.iter().filter(|outcome| outcome.needs_attention).filter_map(Outcome::view);
-    let asked: Vec<Message> = asked
+    let open_outcomes = known.outcomes.iter().filter(|outcome| outcome.needs_attention).filter_map(Outcome::view);
+    let open_outcomes: Vec<Message> = open_outcomes
         .filter_map(|view| if let OutcomeView::NeedsMerchant(message) = view { Some(message) } else { None })
         .collect();
     let step = |step: &str, text: &str| {
@@ -269,7 +269,7 @@ fn order_actions(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
                     p.notice { (ordered.line.view.title) ": " (unconfirmed.reason.text) }
                 }
             }
-            @for message in &asked { p.notice { (message.text) } }
+            @for message in &open_outcomes { p.notice { (message.text) } }
             @if !needs_attention.is_empty() { (step("approve", "Approve unverified data")) }
             @if !order.is_paid { (step("pay", "Mark as paid")) }
             @if order.is_paid && needs_attention.is_empty() && !known.is_sent() { (step("send", "Mark as shipped")) }

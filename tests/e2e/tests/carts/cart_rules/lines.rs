@@ -172,7 +172,8 @@ async fn a_picture_that_is_none_is_left_out_with_a_warning() {
         let mut cart = Vec::new();
         let change = world.add("ring", &configuration, 1, &mut cart).await.expect("a line");
         assert_eq!(added_lines(&change)[0].thumbnail, None);
-        let warned = |warnings: &[Message]| warnings.iter().filter(|told| told.key == "thumbnail-unusable").count();
+        let warned =
+            |warnings: &[Message]| warnings.iter().filter(|warning| warning.key == "thumbnail-unusable").count();
         assert_eq!(warned(&change.warnings), 1, "{:?}", change.warnings);
         // A line whose quantity grows is planned twice, and still has one warning.
         let more = world.add("ring", &configuration, 1, &mut cart).await.expect("more of it");

@@ -115,12 +115,12 @@ async fn a_price_holds_for_the_country_and_the_group_that_it_was_asked_for() {
     request.visitor = of("NL");
     let mut cart = added_lines(&world.host.add_to_cart(&world.shop, request).await.expect("a line"));
     let dutch = cart[0].price.total.clone();
-    let asked = world.expivi.record().all().len();
+    let request_count = world.expivi.record().all().len();
     let check = async |cart: &[CartLine], visitor: &Visitor| {
         world.host.check_cart(&world.shop, cart, visitor).await.expect("checked").remove(0)
     };
     assert_eq!(check(&cart, &of("NL")).await.state, LineState::Ok);
-    assert_eq!(world.expivi.record().all().len(), asked, "the seal holds without the vendor");
+    assert_eq!(world.expivi.record().all().len(), request_count, "the seal holds without the vendor");
     // The page's country differs from the delivery country.
     let checked = check(&cart, &of("BE")).await;
     let LineState::PriceChanged { old, new } = &checked.state else { panic!("{checked:?}") };
@@ -154,9 +154,9 @@ async fn a_configuration_of_much_that_the_cart_holds_asks_the_vendor_twice() {
     let lines = cart.len();
     let before = world.expivi.record().all().len();
     world.add("ring", &saved, 1, &mut cart).await.expect("more of them");
-    let asked = world.expivi.record().all().len() - before;
+    let request_count = world.expivi.record().all().len() - before;
     assert_eq!((cart.len(), cart.iter().map(|line| line.quantity).sum::<u32>()), (lines, 8));
-    assert!(asked <= 2 * 4, "{asked} requests for four products");
+    assert!(request_count <= 2 * 4, "{request_count} requests for four products");
 }
 
 /// Returns the ring in a unique state, so that it has its own price.
@@ -170,7 +170,7 @@ fn numbered(number: usize) -> String {
 async fn the_same_for_the_same_asks_the_vendor_once() {
     let world = World::new().await;
     world.link("ring", "1001", "simple", json!({ "price-authority": "vendor" })).await;
-    let asked = async |configuration: &str, quantity: u32, country: Option<&str>| {
+    let new_requests = async |configuration: &str, quantity: u32, country: Option<&str>| {
         let before = world.expivi.record().all().len();
         let mut request = world.request("ring", configuration, quantity, &[]);
         request.visitor.country = country.map(str::to_owned);
@@ -179,16 +179,21 @@ async fn the_same_for_the_same_asks_the_vendor_once() {
         world.expivi.record().all().len() - before
     };
     let ring = samples::EXPIVI_SIMPLE;
-    let each = [asked(ring, 1, None).await, asked(ring, 1, None).await, asked(ring, 1, None).await];
+    let each =
+        [new_requests(ring, 1, None).await, new_requests(ring, 1, None).await, new_requests(ring, 1, None).await];
     assert_eq!(each, [1, 0, 0]);
     // A change of anything that the price may depend on needs a new request.
     assert_eq!(
-        (asked(ring, 2, None).await, asked(ring, 1, Some("BE")).await, asked(&numbered(1), 1, None).await),
+        (
+            new_requests(ring, 2, None).await,
+            new_requests(ring, 1, Some("BE")).await,
+            new_requests(&numbered(1), 1, None).await
+        ),
         (1, 1, 1)
     );
-    assert_eq!((asked(ring, 2, None).await, asked(ring, 1, Some("BE")).await), (0, 0));
+    assert_eq!((new_requests(ring, 2, None).await, new_requests(ring, 1, Some("BE")).await), (0, 0));
     world.link("ring", "1001", "simple", json!({ "price-authority": "vendor", "ignore-case": true })).await;
-    assert_eq!(asked(ring, 1, None).await, 1, "the settings are others");
+    assert_eq!(new_requests(ring, 1, None).await, 1, "the settings are others");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -344,8 +349,10 @@ async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
             ["RING", "WARDROBE", "HINGE"].iter().for_each(|sku| sell(&world, sku, minimum, maximum));
             for is_sold in [true, false] {
                 sold(is_sold);
-                let asked = world.host.request_quote(&world.shop, request.clone()).await.expect("asked");
-                let [CartOperation::RequestQuote { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+                let quote_request = world.host.request_quote(&world.shop, request.clone()).await.expect("asked");
+                let [CartOperation::RequestQuote { lines }] = &quote_request.operations[..] else {
+                    panic!("{quote_request:?}")
+                };
                 world.host.check_quote_lines(&world.shop, lines).expect("it can be offered");
                 let unit = Money { minor: 5_000, scale: 2, currency: "EUR".to_owned() };
                 let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
@@ -375,8 +382,8 @@ async fn an_offer_holds_for_what_is_not_sold_otherwise_and_in_any_number() {
 async fn an_offer_ends_with_what_the_catalogue_no_longer_holds() {
     let world = World::new().await;
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
-    let asked = world.host.request_quote(&world.shop, request).await.expect("asked");
-    let [CartOperation::RequestQuote { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+    let quote_request = world.host.request_quote(&world.shop, request).await.expect("asked");
+    let [CartOperation::RequestQuote { lines }] = &quote_request.operations[..] else { panic!("{quote_request:?}") };
     let unit = Money { minor: 5_000, scale: 2, currency: "EUR".to_owned() };
     let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
     let until = SystemTime::now() + Duration::from_secs(3600);
@@ -394,8 +401,8 @@ async fn an_offer_ends_with_what_the_catalogue_no_longer_holds() {
 async fn an_offer_in_another_currency_is_refused_with_the_names_of_both() {
     let world = World::new().await;
     let request = world.request("ring", samples::EXPIVI_SIMPLE, 2, &[]);
-    let asked = world.host.request_quote(&world.shop, request).await.expect("asked");
-    let [CartOperation::RequestQuote { lines }] = &asked.operations[..] else { panic!("{asked:?}") };
+    let quote_request = world.host.request_quote(&world.shop, request).await.expect("asked");
+    let [CartOperation::RequestQuote { lines }] = &quote_request.operations[..] else { panic!("{quote_request:?}") };
     let unit = Money { minor: 5_000, scale: 2, currency: "USD".to_owned() };
     let prices = BTreeMap::from([(lines[0].key.clone(), unit)]);
     let offer = QuoteOffer { quote: "q1".to_owned(), prices, until: SystemTime::now() + Duration::from_secs(3600) };
@@ -433,17 +440,17 @@ async fn shoppers_flood_no_vendor_and_hold_up_no_other_product() {
     world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("what asks no vendor");
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     let answers = shoppers.join_all().await;
-    let (mut bought, mut told) = (0, 0);
+    let (mut bought, mut rejected) = (0, 0);
     for answer in &answers {
         match answer {
             Ok(()) => bought += 1,
             Err(error) => {
                 assert!(error.to_string().contains("the rate limit for"), "{error}");
-                told += 1;
+                rejected += 1;
             }
         }
     }
     // One call at once, and eight in the queue; a later call may find a free position.
-    assert!(bought >= 9 && told >= 30, "{bought} and {told}");
+    assert!(bought >= 9 && rejected >= 30, "{bought} and {rejected}");
     assert_eq!(world.expivi.record().all().len() - before, bought);
 }

@@ -109,7 +109,7 @@ async fn a_line_of_another_shop_is_not_sold_here() {
     // It links the same products, seals with the same key and stores the same configurations, but it is another shop.
     let other = world.with_shop(shop("other")).await;
     let checks = check(&other, &cart).await;
-    assert!(check_texts(&checks).iter().all(|said| said == FORGED), "{checks:?}");
+    assert!(check_texts(&checks).iter().all(|text| text == FORGED), "{checks:?}");
     let mut own = Vec::new();
     other.add("ring", samples::EXPIVI_SIMPLE, 2, &mut own).await.expect("rings");
     other.add("wardrobe", samples::EXPIVI_BUNDLE, 2, &mut own).await.expect("wardrobes");

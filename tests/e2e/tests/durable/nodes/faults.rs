@@ -98,6 +98,6 @@ async fn an_expivi_that_is_away_for_two_hours_gets_its_upload_and_gives_its_prin
     .await;
     assert_eq!((wardrobes.stored.state(&job).await, back), (JobState::Done, true));
     let outcomes = wardrobes.stored.outcomes("away").await;
-    assert!(outcomes.iter().any(|said| matches!(said, Outcome::Document(_))), "{outcomes:?}");
+    assert!(outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_))), "{outcomes:?}");
     assert_eq!(wardrobes.world.expivi.uploaded().len(), 1);
 }

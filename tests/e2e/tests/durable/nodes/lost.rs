@@ -86,7 +86,7 @@ async fn exports(database: Database, name: &str) {
     let jewels = Jewels::on(&database, json!({ "fulfilment": "export" })).await;
     let kept = &jewels.stored;
     let expected = calm(kept).await;
-    let (mut exported, mut asked) = (jewels.twikit.internal_orders().len(), 0);
+    let (mut exported, mut questions) = (jewels.twikit.internal_orders().len(), 0);
     let tried = at_every_point(kept, async |point, order, state, outcomes| {
         let sent = jewels.twikit.internal_orders().len() - exported;
         exported += sent;
@@ -97,15 +97,15 @@ async fn exports(database: Database, name: &str) {
             JobState::NeedsMerchant => {
                 let document = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_)));
                 assert!(sent <= 1 && !document, "lost at {point}: {sent}, {outcomes:?}");
-                asked += 1;
+                questions += 1;
             }
             other => panic!("lost at {point}: {other:?}"),
         }
     })
     .await;
-    println!("Twikit, export, {name}: a node lost at each of {tried} points, the merchant asked at {asked}");
+    println!("Twikit, export, {name}: a node lost at each of {tried} points, the merchant asked at {questions}");
     // Between the intent's commit and the response's.
-    assert!(tried >= 10 && (1..=4).contains(&asked), "{tried} {asked}");
+    assert!(tried >= 10 && (1..=4).contains(&questions), "{tried} {questions}");
 }
 
 macro_rules! on_each_database {

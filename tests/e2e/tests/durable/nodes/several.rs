@@ -48,14 +48,17 @@ async fn share_the_work(nodes: usize) {
         assert!(jewels.is_paid(order).await, "{}", order.id);
     }
     // Only requests in progress at the kill may have been repeated.
-    let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+    let mut requests: BTreeMap<String, usize> = BTreeMap::new();
     for sent in jewels.twikit.record().on_path("/api/v1/orders") {
         let payload = sent.json()["orderPayload"].as_str().expect("a payload").to_owned();
         let payload: serde_json::Value = serde_json::from_str(&payload).expect("JSON");
-        *asked.entry(payload["identifier"].to_string()).or_default() += 1;
+        *requests.entry(payload["identifier"].to_string()).or_default() += 1;
     }
-    let again = asked.values().filter(|times| **times == 2).count();
-    assert!(asked.len() == ORDERS && asked.values().all(|times| *times <= 2) && again <= held, "{again} of {held}");
+    let again = requests.values().filter(|times| **times == 2).count();
+    assert!(
+        requests.len() == ORDERS && requests.values().all(|times| *times <= 2) && again <= held,
+        "{again} of {held}"
+    );
     assert_eq!(jewels.twikit.orders().len(), ORDERS);
     println!(
         "{nodes} nodes, {ORDERS} orders, one node killed with {held} jobs at work: all made once, {again} asked for again"

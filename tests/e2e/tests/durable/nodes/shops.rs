@@ -65,8 +65,8 @@ pub async fn node(url: &str, hours: u64, lost_at: Option<usize>) -> NodeEnd {
         let passed = String::from_utf8_lossy(&ended.stdout).trim().parse().expect("a number of points");
         return NodeEnd::Idle(passed);
     }
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(lost_at.is_some() && ended.status.code().is_none(), "a node failed, {}: {said}", ended.status);
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(lost_at.is_some() && ended.status.code().is_none(), "a node failed, {}: {stderr}", ended.status);
     NodeEnd::Crashed
 }
 
@@ -108,8 +108,8 @@ impl StoredShopTest {
     }
 
     pub async fn outcomes(&self, order: &str) -> Vec<Outcome> {
-        let said = self.store.outcomes().list(&self.shop, order).await.expect("outcomes");
-        said.into_iter().map(|said| said.outcome).collect()
+        let stored = self.store.outcomes().list(&self.shop, order).await.expect("outcomes");
+        stored.into_iter().map(|stored| stored.outcome).collect()
     }
 }
 
@@ -219,9 +219,10 @@ impl Jewels {
             Receiver { host: host.clone(), store: store.clone(), shop: id.clone(), account: account.clone() };
         let router = Router::new().route("/webhooks/{endpoint}", post(receive)).with_state(receiver);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let asked = format!("http://{}/webhooks/payment-verification", listener.local_addr().expect("an address"));
+        let verification_url =
+            format!("http://{}/webhooks/payment-verification", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        twikit.set_webhooks(Webhooks { payment_verification: Some(asked), ..Webhooks::default() });
+        twikit.set_webhooks(Webhooks { payment_verification: Some(verification_url), ..Webhooks::default() });
         let stored = StoredShopTest { store, url: database.url.clone(), host, shop: id, account, plugin, cart };
         Self { twikit, stored }
     }

@@ -36,20 +36,20 @@ async fn the_payload_secret_is_in_nothing_that_the_plugin_says() {
     const SECRET: &str = "p4yl0ad-9b7e61";
     let config = TwikitConfig { payload_secret: SECRET.to_owned(), ..TwikitConfig::default() };
     let jewels = Jewels::with(config, Limits::default()).await;
-    let mut said = String::new();
+    let mut texts = String::new();
     let order = jewels.order("1").await;
-    said += &all_texts(&jewels.release(&order).await);
-    said += &all_texts(&jewels.release(&order).await);
+    texts += &all_texts(&jewels.release(&order).await);
+    texts += &all_texts(&jewels.release(&order).await);
     jewels.twikit.faults().outage(Outage::Dropped);
-    said += &all_texts(&jewels.release(&order).await);
+    texts += &all_texts(&jewels.release(&order).await);
     jewels.twikit.faults().clear();
-    said += &format!("{:?}", jewels.host.test_connection(&jewels.shop, &jewels.account).await.expect("diagnoses"));
+    texts += &format!("{:?}", jewels.host.test_connection(&jewels.shop, &jewels.account).await.expect("diagnoses"));
     let visitor = Visitor::default();
-    said += &format!("{:?}", jewels.host.embed(&jewels.shop, "jewel", None, &visitor).await.expect("a page"));
-    said += &format!("{:?} {:?}", jewels.webhooks(), jewels.twikit.sent_webhooks());
+    texts += &format!("{:?}", jewels.host.embed(&jewels.shop, "jewel", None, &visitor).await.expect("a page"));
+    texts += &format!("{:?} {:?}", jewels.webhooks(), jewels.twikit.sent_webhooks());
     jewels.set(json!({ "payload-secret": "p4yl0ad-wrong" }), |_| {}).await;
-    said += &all_texts(&jewels.release(&order).await);
-    assert!(said.contains("payload-secret") && !said.contains("p4yl0ad"), "{said}");
+    texts += &all_texts(&jewels.release(&order).await);
+    assert!(texts.contains("payload-secret") && !texts.contains("p4yl0ad"), "{texts}");
     for sent in jewels.requests() {
         assert!(!format!("{sent:?}{}", String::from_utf8_lossy(&sent.body)).contains("p4yl0ad"), "it was sent");
     }
@@ -77,22 +77,22 @@ async fn the_server_token_is_in_nothing_that_the_plugin_says() {
         let clock = Arc::new(SimulatedClock::default());
         all_texts(&world.host.handle_order(&world.shop, &account, &event, None, clock).await)
     };
-    let mut said = handle().await;
-    assert!(said.contains("print.pdf"), "{said}");
+    let mut texts = handle().await;
+    assert!(texts.contains("print.pdf"), "{texts}");
     for outage in [Outage::Dropped, Outage::Unavailable { retry_after: None }] {
         other.faults().outage(outage);
-        said += &handle().await;
+        texts += &handle().await;
     }
     other.faults().clear();
     for how in [Malformed::Truncated, Malformed::Html, Malformed::WrongTypes] {
         other.faults().malform(how, 1);
-        said += &handle().await;
+        texts += &handle().await;
     }
-    said += &format!("{:?}", world.host.test_connection(&world.shop, &account).await.expect("diagnoses"));
+    texts += &format!("{:?}", world.host.test_connection(&world.shop, &account).await.expect("diagnoses"));
     set("s3rv3r-wrong").await;
-    said += &handle().await;
-    said += &format!("{:?}", world.host.test_connection(&world.shop, &account).await);
-    assert!(said.contains("token-refused") && !said.contains("s3rv3r"), "{said}");
+    texts += &handle().await;
+    texts += &format!("{:?}", world.host.test_connection(&world.shop, &account).await);
+    assert!(texts.contains("token-refused") && !texts.contains("s3rv3r"), "{texts}");
     let (sent, right) = (other.record().all(), format!("Bearer {TOKEN}"));
     assert!(sent.iter().any(|sent| sent.header("authorization") == Some(&right)), "the token was never used");
     for sent in sent {
@@ -123,7 +123,7 @@ async fn an_answer_that_repeats_the_token_does_not_bring_it_before_people() {
         let setup = AccountSetup { id: account.clone(), settings, grants: local(&base) };
         world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
         let (event, clock) = (event(EventKind::Released, &order), Arc::new(SimulatedClock::default()));
-        let said = all_texts(&world.host.handle_order(&world.shop, &account, &event, None, clock).await);
-        assert!(said.contains("Expivi") && !said.contains(TOKEN), "{status} {text}: {said}");
+        let texts = all_texts(&world.host.handle_order(&world.shop, &account, &event, None, clock).await);
+        assert!(texts.contains("Expivi") && !texts.contains(TOKEN), "{status} {text}: {texts}");
     }
 }

@@ -111,8 +111,8 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
         assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
         let item = order.lines[0].cart_line.item.as_ref().expect("an item");
         let configuration: u64 = item.reference.as_deref().expect("an id").parse().expect("a number");
-        let asked = json!({ "identifier": order.reference, "configurationIds": [configuration] });
-        let reply = client::post_json(&question, &[], &asked).await.expect("a reply");
+        let query = json!({ "identifier": order.reference, "configurationIds": [configuration] });
+        let reply = client::post_json(&question, &[], &query).await.expect("a reply");
         assert_eq!(reply.json(), json!({ "error": "", "success": false }), "{number}");
     }
     assert_eq!(jewels.requests().len(), 0);

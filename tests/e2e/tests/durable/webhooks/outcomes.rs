@@ -69,15 +69,15 @@ async fn what_is_said_of_an_order_waits_until_the_order_book_is_back() {
 #[tokio::test]
 async fn an_order_hook_says_nothing_of_a_line_or_bytes_that_are_not_its_orders() {
     let desk = WebhookShop::new().await;
-    for (said, named) in
+    for (text, named) in
         [("line - 9", "\"9\""), ("document - 0123abcd", "0123abcd"), ("push - signing-secret", "\"signing-secret\"")]
     {
         let order = order(&desk.host, &desk.shop, "1", &[]);
-        let message = NamedJson { name: "say".to_owned(), json: said.to_owned() };
+        let message = NamedJson { name: "say".to_owned(), json: text.to_owned() };
         let handled = desk.handle(event(EventKind::Message(message), &order)).await;
-        let error = handled.expect_err(said);
-        assert!(matches!(&error.failure, Failure::ContractViolation(what) if what.contains(named)), "{said}: {error}");
-        assert!(error.outcomes.outcomes.is_empty(), "{said}");
+        let error = handled.expect_err(text);
+        assert!(matches!(&error.failure, Failure::ContractViolation(what) if what.contains(named)), "{text}: {error}");
+        assert!(error.outcomes.outcomes.is_empty(), "{text}");
     }
     let order = order(&desk.host, &desk.shop, "1", &[]);
     let message = NamedJson { name: "say".to_owned(), json: "note -".to_owned() };

@@ -31,8 +31,8 @@ impl Stored {
     }
 
     async fn publish(&self, script: &str, keys: &[&str]) {
-        let told = self.twikit.website_published(script, keys).await;
-        assert!(told.accepted(), "{told:?}");
+        let delivery = self.twikit.website_published(script, keys).await;
+        assert!(delivery.accepted(), "{delivery:?}");
         self.settle().await;
     }
 
@@ -243,9 +243,9 @@ async fn a_push_that_a_products_link_does_not_go_with_is_held_until_the_link_is_
 }
 
 async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !reached().await {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        assert!(started.elapsed() < Duration::from_secs(20), "never: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -255,8 +255,8 @@ async fn a_worker_settles(stored: Stored) {
     let (host, store, clock) = (stored.host.clone(), stored.store.clone(), Arc::new(SystemClock));
     let worker = Worker::start(host, store, clock, WorkerSettings::new("node"));
     let (new, keys) = ("https://scripts.twikit.example/2/plugin.js", json!(["diamond-letter-jewel", "pendant"]));
-    let told = stored.twikit.website_published(new, &["diamond-letter-jewel", "pendant"]).await;
-    assert!(told.accepted(), "{told:?}");
+    let delivery = stored.twikit.website_published(new, &["diamond-letter-jewel", "pendant"]).await;
+    assert!(delivery.accepted(), "{delivery:?}");
     until("the keys are the account's", async || stored.setting("product-keys").await == keys).await;
     let waiting = stored.pending_settings().await.remove(0);
     assert_eq!(stored.setting("script-url").await, OLD);

@@ -91,8 +91,8 @@ async fn a_question_does_not_wait_behind_notices() {
     tokio::time::timeout(Duration::from_secs(60), desk.book.wait_for_waiting(places as usize))
         .await
         .expect("all places of the shop taken");
-    let asked = tokio::time::timeout(Duration::from_secs(1), desk.post("ask", "ask test:desk:1")).await;
-    assert_eq!(text(&asked.expect("at once").expect("an answer")), "true");
+    let response = tokio::time::timeout(Duration::from_secs(1), desk.post("ask", "ask test:desk:1")).await;
+    assert_eq!(text(&response.expect("at once").expect("an answer")), "true");
     desk.book.gate.add_permits(places as usize + 1);
     while notices.join_next().await.is_some() {}
 }

@@ -27,8 +27,8 @@ impl RecordingServer {
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let hearing = requests.clone();
         let router = Router::new().fallback(async move |headers: HeaderMap| {
-            let said = headers.get("authorization").map(|value| value.to_str().expect("text").to_owned());
-            hearing.lock().expect("what it heard").push(said.unwrap_or_default());
+            let authorization = headers.get("authorization").map(|value| value.to_str().expect("text").to_owned());
+            hearing.lock().expect("what it heard").push(authorization.unwrap_or_default());
             // The response of a token endpoint, with a token that does not expire.
             r#"{"access_token":"granted","token_type":"Bearer","expires_in":18446744073709551615}"#
         });

@@ -186,7 +186,10 @@ async fn a_verification_is_answered_from_the_stored_order_while_the_order_is_out
     assert_eq!(reply, json!({ "error": "", "success": true }));
     assert_eq!(stored.twikit.order(&order.reference).expect("an order").state, OrderState::Paid);
     let named = stored.store.outcomes().list(&stored.shop, "1").await.expect("outcomes");
-    assert!(named.iter().any(|said| matches!(said.outcome, Outcome::VendorReference(_))), "{named:?}");
+    assert!(
+        named.iter().any(|stored_outcome| matches!(stored_outcome.outcome, Outcome::VendorReference(_))),
+        "{named:?}"
+    );
 }
 
 #[tokio::test]
@@ -196,8 +199,8 @@ async fn a_status_that_is_told_again_is_answered_as_before_and_takes_effect_once
     stored.work().await;
     let before = stored.store.outcomes().list(&stored.shop, "1").await.expect("outcomes").len();
     for _ in 0..2 {
-        let told = stored.twikit.production_completed(&order.reference, "", true, "").await.expect("an order");
-        assert!(told.accepted(), "{told:?}");
+        let delivery = stored.twikit.production_completed(&order.reference, "", true, "").await.expect("an order");
+        assert!(delivery.accepted(), "{delivery:?}");
         let reply = stored.twikit.sent_webhooks().last().expect("a webhook").answer.clone();
         assert_eq!(reply, json!({ "error": "" }));
     }
@@ -216,8 +219,8 @@ async fn a_status_that_is_told_again_is_answered_as_before_and_takes_effect_once
 async fn a_notice_of_an_order_that_is_not_there_is_listed_with_its_bytes() {
     let stored = Stored::new().await;
     let body = json!({ "identifier": "test:gems:9", "url": "", "success": true, "error": "" });
-    let told = stored.twikit.send(cartwright_fake_vendors::twikit::Webhook::ProductionCompleted, &body).await;
-    assert!(!told.accepted(), "{told:?}");
+    let delivery = stored.twikit.send(cartwright_fake_vendors::twikit::Webhook::ProductionCompleted, &body).await;
+    assert!(!delivery.accepted(), "{delivery:?}");
     let open = stored.store.webhooks().failed_webhook_deliveries(&stored.shop, None, 10).await.expect("a list");
     let [notice, ..] = &open[..] else { panic!("nothing is listed") };
     assert_eq!(serde_json::from_slice::<Value>(&notice.request.body).expect("JSON"), body);
