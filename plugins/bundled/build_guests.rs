@@ -25,10 +25,7 @@ pub fn build(packages: &[&str], watched: &[&str]) {
         cargo.env_remove(name);
     }
     let built = cargo.status().unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
-    assert!(
-        built.success(),
-        "cannot build the guests; if the target is missing, run: rustup target add wasm32-wasip2"
-    );
+    assert!(built.success(), "cannot build the guests; if the target is missing, run: rustup target add wasm32-wasip2");
     for package in packages {
         let made = target.join("wasm32-wasip2/guest").join(package.replace('-', "_")).with_extension("wasm");
         if let Err(error) = std::fs::copy(&made, out.join(package).with_extension("wasm")) {
