@@ -1,46 +1,47 @@
-//! What the host itself does with what it is given, for one request about a cart. Its work is linear in that, and [`Budget`] bounds it.
+//! Budgets of the host's own work for one request about a cart. The work is linear in its input, and [`Budget`] bounds
+//! the input.
 
 use serde::Serialize;
 
-/// Maximum number of pieces of one line.
+/// Maximum quantity of one line.
 pub const MAX_LINE_QUANTITY: u32 = 1_000_000;
-/// Maximum number of lines that one plan may give, and that a cart may have.
+/// Maximum number of lines in a plan, and in a cart.
 pub const MAX_LINES: usize = 10_000;
-/// Maximum length in bytes of a `named-json` that is kept with a line.
+/// Maximum length in bytes of a `named-json` that is stored with a line.
 pub(crate) const MAX_NAMED_JSON_BYTES: usize = 64 << 10;
-/// Maximum number of lines of the cart that a strategy is given. More would make planning each line of a cart again cost the square
-/// of the cart.
+/// Maximum number of cart lines that a strategy receives. With more, replanning every line of a cart would cost the
+/// square of the cart's size.
 pub const MAX_LINES_FOR_STRATEGY: usize = 100;
-/// Size in bytes above which the states of a configuration are hashed off the async workers.
+/// Size in bytes above which the states of a configuration are hashed on a blocking thread.
 pub const INLINE_STATE_BYTES: usize = 32 << 10;
 
-/// A budget of the host's own work for one request about a cart. The amounts are far above what shops sell: they bound what a
-/// hostile request can cost.
+/// A budget of the host's own work for one request about a cart. The amounts are far above what shops sell; they bound
+/// the cost of a hostile request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Budget {
-    /// Lines of the cart that a request brings.
+    /// Lines of the cart in the request.
     CartLines,
-    /// Configured products of one configuration.
+    /// Items of one configuration.
     Items,
-    /// Attributes of all configured products of one configuration.
+    /// Attributes of all items of one configuration.
     Attributes,
-    /// Articles of all configured products of one configuration.
+    /// Articles of all items of one configuration.
     Articles,
-    /// Bytes of the states of all configured products of one configuration.
+    /// Bytes of the states of all items of one configuration.
     StateBytes,
-    /// Configured products of all configurations that one request plans; a configuration that is planned twice counts twice.
+    /// Items of all configurations that one request plans. A configuration that is planned twice counts twice.
     PlannedItems,
-    /// Bytes of all configurations that one request plans; a configuration that is planned twice counts twice.
+    /// Bytes of all configurations that one request plans. A configuration that is planned twice counts twice.
     PlannedBytes,
 }
 
 impl Budget {
-    /// The amount that is allowed.
+    /// Returns the allowed amount.
     pub const fn allowed(self) -> usize {
         match self {
-            // As many as a plan may have: what a strategy planned can be put into a cart.
+            // As many as a plan may have, so that every plan fits into a cart.
             Self::CartLines => MAX_LINES,
             Self::Items => 1_000,
             Self::Attributes | Self::Articles => 50_000,
@@ -50,10 +51,10 @@ impl Budget {
         }
     }
 
-    /// Holds an amount to the budget.
+    /// Checks an amount against the budget.
     ///
     /// # Errors
-    /// [`OverBudget`] for more than [`allowed`](Self::allowed).
+    /// Returns [`OverBudget`] if the amount is more than [`allowed`](Self::allowed).
     pub fn check(self, given: usize) -> Result<(), OverBudget> {
         let allowed = self.allowed();
         if given > allowed { Err(OverBudget { limit: self, given, allowed }) } else { Ok(()) }
@@ -84,15 +85,15 @@ impl Budget {
     }
 }
 
-/// A request asks for more of the host's own work than it may.
+/// The error of a request that exceeds a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{given} {}, at most {allowed} are allowed (limit {})", .limit.what(), .limit.name())]
 pub struct OverBudget {
-    /// Which budget.
+    /// The budget.
     pub limit: Budget,
-    /// How much it would have taken.
+    /// The amount that the request needs.
     pub given: usize,
-    /// How much is allowed.
+    /// The allowed amount.
     pub allowed: usize,
 }

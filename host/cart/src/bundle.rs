@@ -1,4 +1,4 @@
-//! A planned bundle: its parts, what each has of the price, and what was taken out.
+//! Bundles of a plan: their parts, the share of the price that each part has, and removed parts.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ impl PlanCheck<'_> {
         let quantity = piece_count(bundle.parent.quantity.into(), || self.describe_line(&bundle.parent))?;
         let parts = self.parts(bundle, quantity)?;
         if parts.is_empty() {
-            return plan_error("it has a bundle without children");
+            return plan_error("it contains a bundle without children");
         }
         let out = self.removed_parts.of(bundle, &parts);
         for part in parts.iter().filter(|part| !out.contains(&part.name)) {
@@ -60,8 +60,8 @@ impl PlanCheck<'_> {
         Ok(lines)
     }
 
-    /// A bundle with a price of its own, dealt out over its children; those on top cost their own price. The shares are those of the
-    /// whole bundle, so that what remains when parts are taken out costs what it cost.
+    /// Distributes the price of a bundle over its children; children on top add their own price. The shares are those
+    /// of the complete bundle, so that the remaining parts cost the same when other parts are removed.
     fn distribute(
         &self,
         parent: &NewLine,
@@ -71,17 +71,15 @@ impl PlanCheck<'_> {
         let (mut line, own) = self.exact_line(parent)?;
         if parts.iter().all(|part| part.child.on_top) {
             return plan_error(
-                "every child of it is on top; one at least must not be, for the price of the bundle itself to be dealt out over: a text \
+                "every child of it is on top; at least one must not be, so that the bundle's own price can be distributed over it; a text \
                  will do",
             );
         }
         let on_top = || parts.iter().filter(|part| part.child.on_top);
         if on_top().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
-            return plan_error(
-                "it puts a child on top of a price that holds tax where the shop's do not, or the other way round",
-            );
+            return plan_error("it puts a child on top of a price whose tax basis differs from the shop's");
         }
-        // What the bundle itself costs comes first, then each child on top of it.
+        // The price of the bundle itself comes first, then each child on top of it.
         let mut amounts = vec![own];
         for part in on_top() {
             amounts.push(self.own_price(part)?);
@@ -95,7 +93,7 @@ impl PlanCheck<'_> {
         let mut within = within.into_iter();
         let next = |part: &Part| if part.child.on_top { dealt.next() } else { within.next() };
         let shares: Vec<i64> = parts.iter().filter_map(next).collect();
-        // A share is a part of the total, so the difference is a price.
+        // A share is part of the total, so the difference is a valid price.
         let gone: i64 =
             parts.iter().zip(&shares).filter(|(part, _)| out.contains(&part.name)).map(|(_, share)| share).sum();
         line.price.total = Money { minor: total.minor - gone, ..total.clone() };
@@ -103,7 +101,7 @@ impl PlanCheck<'_> {
         Ok((line, shares.into_iter().map(|minor| Money { minor, ..total.clone() }).collect()))
     }
 
-    /// What a child costs by itself; a text costs nothing.
+    /// Returns the price of a child by itself; a text costs nothing.
     fn own_price(&self, part: &Part) -> Result<Amount, CartError> {
         match &part.variant {
             Some(variant) => Ok(self.pricing.platform(variant)?.for_pieces(part.pieces)),
@@ -111,13 +109,13 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// By what a child has a share of a price that is not its own.
+    /// Returns the weight by which a child shares in a price that is not its own.
     fn weight(&self, part: &Part) -> Amount {
-        // Where the platform has no price, the child has no share.
+        // A child without a platform price has no share.
         self.own_price(part).unwrap_or_else(|_| Amount::zero())
     }
 
-    /// A bundle whose price is the sum of its children's, rounded once. What was taken out costs nothing.
+    /// Prices a bundle as the sum of its children, rounded once. Removed parts cost nothing.
     fn sum_children(
         &self,
         parent: &NewLine,
@@ -131,13 +129,13 @@ impl PlanCheck<'_> {
         let total = self.total(parent, &own.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount)))?;
         let shares = self.round_children(parent, &total, &own)?;
         let shares = shares.into_iter().map(|minor| Money { minor, ..total.clone() }).collect();
-        // Checked as any line; then its price is the children's sum.
+        // The parent is checked like any line; its price is then replaced by the children's sum.
         let Some(variant) = self.variant(&parent.target)? else {
             return plan_error("a bundle's parent must be a product");
         };
         self.purchasable(&variant, quantity, false)?;
         if parent.price.source != self.price_from && !self.grants.choose_price_source {
-            return plan_error("it prices by components where the merchant chose otherwise");
+            return plan_error("it prices by components, but the merchant chose another price source");
         }
         if !parent.price.adjustments.is_empty() {
             return plan_error("it adjusts the price of a bundle that is the sum of its parts");
@@ -159,7 +157,7 @@ impl PlanCheck<'_> {
         Ok((line, shares))
     }
 
-    /// The parts of a bundle's total, each rounded so that they sum to it.
+    /// Rounds the parts of a bundle's total so that they sum to it.
     fn round_children(&self, bundle: &NewLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
         round_together(total, amounts).map_err(|error| CartError::Price {
             what: format!("the bundle {}", self.describe_line(bundle)),

@@ -1,20 +1,20 @@
-//! The canonical form of JSON text: two texts have the same one exactly when they say the same.
+//! The canonical form of JSON text. Two texts have the same form exactly when they mean the same.
 //!
-//! It is RFC 8785 with null members left out. RFC 8785 holds numbers to be doubles and texts to be Unicode; browsers send more than
-//! that, so what goes beyond it has a form of its own: a number that a double does not hold exactly keeps its decimal digits, and half
-//! of a surrogate pair stays an escape. `serde_json` cannot read either, which is why the text is read here. The work is linear in the
-//! length of the text.
+//! The form is RFC 8785 without null members. RFC 8785 requires that numbers are doubles and texts are Unicode, but
+//! browsers send more. The form is therefore extended: a number that a double does not represent exactly keeps its
+//! decimal digits, and an unpaired surrogate stays an escape. `serde_json` reads neither, so this module has its own
+//! reader. The work is linear in the length of the text.
 
 use std::ops::Range;
 
-/// Below this a double holds every whole number (RFC 8785 says so of IEEE 754).
+/// Below this, a double represents every integer exactly (IEEE 754, as quoted in RFC 8785).
 const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
-/// Maximum depth of arrays and objects.
+/// Maximum nesting depth of arrays and objects.
 const MAX_DEPTH: usize = 100;
 /// Maximum number of digits of an exponent.
 const MAX_EXPONENT_DIGITS: usize = 15;
 
-/// A JSON text that has no canonical form.
+/// The error of a JSON text that has no canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the JSON is ambiguous or invalid: {0}")]
 pub(crate) struct NotCanonical(String);
@@ -25,10 +25,10 @@ impl From<serde_json::Error> for NotCanonical {
     }
 }
 
-/// The canonical form of a JSON text; `None` when the text is `null`.
+/// Returns the canonical form of a JSON text, or `None` for the text `null`.
 ///
 /// # Errors
-/// When the text is not JSON, has a member twice, or is nested deeper than [`MAX_DEPTH`].
+/// Returns an error if the text is not JSON, has a duplicate member, or is nested deeper than [`MAX_DEPTH`].
 pub(crate) fn canonical(text: &str) -> Result<Option<Vec<u8>>, NotCanonical> {
     let mut reader =
         Reader { text: text.as_bytes(), at: 0, written: Vec::with_capacity(text.len()), scratch: Vec::new() };
@@ -44,11 +44,12 @@ struct Reader<'t> {
     text: &'t [u8],
     at: usize,
     written: Vec<u8>,
-    /// Where the members of an object are put in order.
+    /// Buffer in which the members of an object are sorted.
     scratch: Vec<u8>,
 }
 
-/// A member of an object: its name in UTF-16, by which RFC 8785 sorts, and where its canonical form stands in what was written.
+/// A member of an object: its name in UTF-16, the order that RFC 8785 sorts by, and the position of its canonical form
+/// in the output.
 struct Member {
     name: Vec<u16>,
     written: Range<usize>,
@@ -56,7 +57,7 @@ struct Member {
 
 impl Reader<'_> {
     fn unexpected(&self, wanted: &str) -> NotCanonical {
-        NotCanonical(format!("at byte {}: {wanted} was expected", self.at))
+        NotCanonical(format!("at byte {}: expected {wanted}", self.at))
     }
 
     fn peek(&self) -> Option<u8> {
@@ -75,7 +76,7 @@ impl Reader<'_> {
         is_next
     }
 
-    /// Reads a value and writes its canonical form. Says whether it is null.
+    /// Reads a value and writes its canonical form. Returns whether the value is null.
     fn value(&mut self, depth: usize) -> Result<bool, NotCanonical> {
         if depth > MAX_DEPTH {
             return Err(NotCanonical(format!("it is nested deeper than {MAX_DEPTH} levels (limit state_depth)")));
@@ -157,10 +158,7 @@ impl Reader<'_> {
         }
         members.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(pair) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(NotCanonical(format!(
-                "the member {:?} is there twice",
-                String::from_utf16_lossy(&pair[0].name)
-            )));
+            return Err(NotCanonical(format!("duplicate member {:?}", String::from_utf16_lossy(&pair[0].name))));
         }
         self.scratch.clear();
         self.scratch.push(b'{');
@@ -176,13 +174,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads a text as UTF-16, which can hold half of a surrogate pair.
+    /// Reads a string as UTF-16, which can represent an unpaired surrogate.
     fn string(&mut self) -> Result<Vec<u16>, NotCanonical> {
         self.at += 1;
         let mut units = Vec::new();
         loop {
             let plain = self.text[self.at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count();
-            // It ends before an ASCII character, so it ends between two characters.
+            // The run ends before an ASCII character, so it ends on a character boundary.
             let run =
                 std::str::from_utf8(&self.text[self.at..self.at + plain]).map_err(|_| self.unexpected("UTF-8"))?;
             units.extend(run.encode_utf16());
@@ -228,7 +226,7 @@ impl Reader<'_> {
         let is_negative = self.take(b'-');
         let integer_digits = self.digits()?;
         if integer_digits.len() > 1 && self.text[integer_digits.start] == b'0' {
-            return Err(self.unexpected("a number without zeros in front"));
+            return Err(self.unexpected("a number without leading zeros"));
         }
         let fraction = if self.take(b'.') { self.digits()? } else { self.at..self.at };
         let mut exponent = 0i64;
@@ -269,13 +267,13 @@ impl Reader<'_> {
     }
 }
 
-/// Digits without the zeros in front.
+/// Returns the digits without leading zeros.
 fn trimmed(digits: &[u8]) -> &[u8] {
     let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
     &digits[zeros..]
 }
 
-/// Writes a text as RFC 8785 does, and half of a surrogate pair as its escape.
+/// Writes a string as RFC 8785 does, and an unpaired surrogate as its escape.
 fn write_text(units: &[u16], to: &mut Vec<u8>) {
     to.push(b'"');
     for character in char::decode_utf16(units.iter().copied()) {
@@ -345,10 +343,10 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in "[\\[\\]{}\":,\\\\ut0-9eE.+\\-a-f\u{0}é ]{0,40}") {
-            // What serde_json reads is read here too, but for members that are there twice.
+            // This reader accepts what serde_json accepts, except for duplicate members.
             let read = canonical(&text);
             if let (Ok(_), Err(NotCanonical(reason))) = (serde_json::from_str::<Value>(&text), &read) {
-                prop_assert!(reason.contains("there twice"), "{reason}");
+                prop_assert!(reason.contains("duplicate member"), "{reason}");
             }
         }
     }

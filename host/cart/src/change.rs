@@ -1,4 +1,4 @@
-//! What is asked of a cart, and what is to happen to it.
+//! Requests to change a cart, and the changes that result.
 
 use std::sync::mpsc::Sender;
 
@@ -9,91 +9,93 @@ use serde::{Deserialize, Serialize};
 use crate::line::CartLine;
 use crate::shop::{StrategyChoice, Visitor};
 
-/// A configuration that a shopper wants to buy.
+/// A request to add a configuration to a cart.
 #[derive(Debug, Clone, Default)]
 pub struct AddToCart {
-    /// The shop product whose page it was made on.
+    /// The shop product on whose page the configuration was made.
     pub product: String,
-    /// What the page sent; none for a linked product that the shop also sells unconfigured.
+    /// The configuration as the browser sent it. `None` for a linked product that the shop also sells unconfigured.
     pub configuration: Option<Vec<u8>>,
-    /// The variant of the product that the shopper chose before configuring it, where there was a choice.
+    /// The variant of the product that the shopper chose before configuring, if there was a choice.
     pub variant: Option<String>,
-    /// How many.
+    /// The quantity.
     pub quantity: u32,
-    /// Another strategy than the link's, for a preview.
+    /// A strategy other than the product link's, for a preview.
     pub strategy: Option<StrategyChoice>,
-    /// The cart as it is.
+    /// The lines of the cart.
     pub lines: Vec<CartLine>,
-    /// Who asks.
+    /// The shopper.
     pub visitor: Visitor,
-    /// Who is told of each stage as it ends, also of one that fails: [`CartChange::stages`] exist only when all of them held.
+    /// Receives each stage when it ends, including a stage that fails. [`CartChange::stages`] contains stages only if
+    /// all of them succeeded.
     pub stages: Option<Sender<Stage>>,
 }
 
-/// One change of the platform's cart. The platform applies all of a [`CartChange`], or none.
+/// One operation on the platform's cart. The platform applies all operations of a [`CartChange`], or none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 pub enum CartOperation {
-    /// Puts a line into the cart; of a bundle the parent first and then its children.
+    /// Adds a line, or the parent of a bundle followed by its children.
     Add {
         /// The lines.
         lines: Vec<CartLine>,
     },
-    /// Puts lines in the place of another line or bundle. Position and discounts are kept.
+    /// Replaces a line or bundle by other lines. Its position and discounts stay.
     Replace {
-        /// The line, or the bundle's parent, that goes with all its children.
+        /// Key of the line, or of the bundle's parent, which is removed with all its children.
         key: String,
-        /// What comes: the parent first.
+        /// The new lines, parent first.
         lines: Vec<CartLine>,
     },
-    /// The same lines with another quantity, or with another price.
+    /// Updates the quantity or the price of lines that stay the same otherwise.
     Update {
-        /// The lines as they are now, under the keys that they have: the parent first.
+        /// The new state of the lines, under their existing keys; parent first.
         lines: Vec<CartLine>,
     },
-    /// Takes a line out, or a bundle with all its children.
+    /// Removes a line, or a bundle with all its children.
     Remove {
-        /// The lines.
+        /// Keys of the lines.
         keys: Vec<String>,
     },
-    /// Asks the merchant for an offer.
+    /// Requests a quote from the merchant.
     #[serde(rename = "request-quotation")]
     RequestQuote {
-        /// What for.
+        /// The lines that the quote is requested for.
         lines: Vec<CartLine>,
     },
 }
 
-/// What is to happen to the cart, and why.
+/// A change of a cart, with its explanation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CartChange {
-    /// All applied, or none. Empty when nothing changes.
+    /// The operations, which are applied together. Empty if nothing changes.
     pub operations: Vec<CartOperation>,
-    /// What the merchant should know.
+    /// Warnings for the merchant.
     pub warnings: Vec<Message>,
-    /// How it came about.
+    /// The stages that led to the change.
     pub stages: Vec<Stage>,
 }
 
-/// One step on the way, for the integrator's eyes.
+/// One stage of the plan pipeline, shown to integrators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stage {
-    /// Which.
+    /// Name of the stage.
     pub stage: String,
-    /// How long it took, in microseconds.
+    /// Duration in microseconds.
     pub duration_micros: u64,
-    /// What came of it.
+    /// Summary of the result.
     pub result: String,
-    /// What a plugin logged meanwhile.
+    /// Log lines of plugins during the stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogLine>,
 }
 
 impl CartChange {
-    /// Applies the change to a cart that is kept as a list of lines: for tests, examples, and platforms that keep theirs so.
+    /// Applies the change to a cart that is stored as a list of lines. This is meant for tests, examples, and
+    /// platforms that store carts in this form.
     pub fn apply(&self, cart: &mut Vec<CartLine>) {
         for operation in &self.operations {
             match operation {

@@ -1,4 +1,4 @@
-//! How lines stand: whether they are whole, as they were sealed, and what they were.
+//! Checks of cart lines: whether they are complete and sealed, and what changed.
 
 use std::collections::HashMap;
 
@@ -11,47 +11,47 @@ use crate::index::all_present;
 use crate::line::{CartLine, SealedPrice};
 use crate::shop::Shop;
 
-/// What `check_cart` says of a line.
+/// Result of `check_cart` for one line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LineCheck {
-    /// The line.
+    /// Key of the line.
     pub key: String,
-    /// How it stands.
+    /// State of the line.
     pub state: LineState,
-    /// The line and its children as they are now, freshly sealed, to be stored in place of the old ones. Empty when the seal
-    /// held, and when the line cannot be bought.
+    /// The line and its children, freshly priced and sealed, to be stored in place of the old ones. Empty if the seal
+    /// is valid, or if the line cannot be ordered.
     pub lines: Vec<CartLine>,
 }
 
-/// How a line stands before it is ordered.
+/// State of a line before it is ordered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum LineState {
-    /// It can be ordered as it is.
+    /// The line can be ordered as it is.
     Ok,
-    /// It costs something else now, or it was not what was sealed: the shopper must agree to [`LineCheck::lines`] before it is
-    /// ordered.
+    /// The line has another price, or was changed after it was sealed. The shopper must accept [`LineCheck::lines`]
+    /// before the order is placed.
     PriceChanged {
-        /// What it was said to cost.
+        /// The price that the line stated.
         old: Money,
-        /// What it costs; the same where something else about the line was not as sealed.
+        /// The current price. Equal to `old` if something else about the line was changed.
         new: Money,
     },
-    /// It cannot be bought now.
+    /// The line is not for sale now.
     Unavailable {
-        /// Why.
+        /// The reason, for the shopper.
         reason: String,
     },
-    /// It must be configured again.
+    /// The product must be configured again.
     MustReconfigure {
-        /// Why.
+        /// The reason, for the shopper.
         reason: String,
     },
 }
 
-/// Is each of these lines one of the family, whatever share of their bundle's price the children have?
+/// Returns whether the replanned lines equal the family, apart from the children's shares of the bundle's price.
 pub fn match_except_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
     let is_share = |line: &&CartLine| line.price.included_in_parent;
     let shares: HashMap<&str, &SealedPrice> =
@@ -66,12 +66,12 @@ pub fn match_except_shares(family: &[&CartLine], again: &[CartLine]) -> bool {
     all_present(&held.iter().collect::<Vec<_>>(), again)
 }
 
-/// Lines of their own.
+/// Clones the lines.
 pub fn to_owned_lines(lines: &[&CartLine]) -> Vec<CartLine> {
     lines.iter().copied().cloned().collect()
 }
 
-/// A line and its children are as they were sealed, but for faults that are none here.
+/// Checks that a line and its children are as they were sealed, except for the listed faults.
 pub fn check_complete(shop: &Shop, family: &[&CartLine], faults: &[SealError]) -> Result<(), CartError> {
     check_seals(shop, family, faults)?;
     match family.first() {
@@ -92,7 +92,8 @@ pub fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealError]) -> Re
     Ok(())
 }
 
-/// A bundle has the children that it was made with, their shares sum to its price, and their quantities follow its own.
+/// Returns whether a bundle has all children that it was made with, their shares sum to its price, and their
+/// quantities follow its own.
 pub fn is_bundle_consistent(family: &[&CartLine]) -> bool {
     let Some(parent) = family.iter().find(|line| line.parent.is_none()) else { return false };
     let children: Vec<&&CartLine> = family.iter().filter(|line| line.parent.is_some()).collect();

@@ -1,20 +1,20 @@
-//! The codes by which carts and orders name currencies, countries and languages.
+//! Codes of currencies, countries and languages in carts and orders.
 
-/// Maximum length in bytes of a shop's language tag; RFC 5646 asks for 35.
+/// Maximum length in bytes of a shop's language tag. RFC 5646 recommends room for 35 characters.
 pub(crate) const MAX_LOCALE_BYTES: usize = 35;
 
-/// Is it a currency's code: three ASCII capitals?
+/// Returns whether a text has the form of a currency code (ISO 4217): three ASCII capitals.
 pub fn is_currency(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// Returns whether a text has the form of a country's code (ISO 3166-1 alpha-2): two ASCII capitals.
+/// Returns whether a text has the form of a country code (ISO 3166-1 alpha-2): two ASCII capitals.
 pub fn is_country(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// Returns whether a text has the form of a language tag (BCP 47): subtags of at most 8 ASCII letters and digits with `-` between, of
-/// which the first names the language by 2 letters or more.
+/// Returns whether a text has the form of a language tag (BCP 47): subtags of at most 8 ASCII letters and digits,
+/// separated by `-`. The first subtag names the language with at least 2 letters.
 pub fn is_language_tag(text: &str) -> bool {
     let mut subtags = text.split('-');
     let is_language = |subtag: &str| subtag.len() >= 2 && subtag.bytes().all(|byte| byte.is_ascii_alphabetic());

@@ -1,4 +1,4 @@
-//! What a configuration's items must be like, and what makes each of them what it is.
+//! Checks and fingerprints of a configuration's items.
 
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{FieldIssue, Item};
@@ -10,7 +10,7 @@ use crate::error::{CartError, issue};
 use crate::identity::fingerprints;
 use crate::tree::{ItemTree, item_tree};
 
-/// The fingerprint of each item, and what is below each root.
+/// Returns the fingerprint of each item, and the descendants of each root.
 pub fn fingerprint_items(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>), CartError> {
     let tree: ItemTree = item_tree(items)?;
     let ambiguous = |(index, error): (usize, NotCanonical)| {
@@ -19,12 +19,12 @@ pub fn fingerprint_items(items: &[Item]) -> Result<(Vec<Digest>, Vec<Vec<usize>>
     Ok((fingerprints(items, &tree).map_err(ambiguous)?, tree.descendants))
 }
 
-/// Refuses an item of which something that names it, or one of its parts, could not be kept as it is.
+/// Refuses an item if a name of the item or of one of its parts could not be stored unchanged.
 pub fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
     let path = |field: &str| format!("[{index}].{field}");
     let name = |field: &dyn Fn() -> String, text: &str| {
         text::check_name(text)
-            .map_err(|error| issue(&field(), "name-unusable", format!("this cannot name anything: {error}")))
+            .map_err(|error| issue(&field(), "name-unusable", format!("this name cannot be used: {error}")))
     };
     let named = [
         ("vendor-product", Some(&item.vendor_product)),

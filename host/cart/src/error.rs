@@ -1,4 +1,4 @@
-//! Why a cart is not changed.
+//! Errors of cart changes.
 
 use cartwright_contract::error::{HookError, SetupError};
 use cartwright_contract::ids::PluginId;
@@ -8,85 +8,85 @@ use serde::{Deserialize, Serialize};
 use crate::budget::OverBudget;
 use crate::canonical::NotCanonical;
 
-/// Why a line must be configured again that was left for too long.
+/// Reason for a line whose configuration was deleted after its retention period.
 pub const CONFIGURATION_EXPIRED: &str = "its configuration is no longer stored";
-/// Why a line whose configuration no longer gives it must be configured again.
-pub const PLANNED_DIFFERENTLY: &str = "it is planned as something else now";
+/// Reason for a line whose configuration is now planned as another line.
+pub const PLANNED_DIFFERENTLY: &str = "its configuration is now planned as another line";
 
-/// Why a cart was not changed. The cart is as it was.
+/// Why a cart change was refused. The cart is unchanged.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
 pub enum CartError {
-    /// The shop is not set up for this.
+    /// The shop is not set up for the change.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// A plugin failed or refused.
+    /// A plugin failed, or refused the change.
     #[error(transparent)]
     Hook(#[from] HookError),
-    /// The request asks for more of the host's own work than it may.
+    /// The request exceeds a budget of the host's own work.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
-    /// Something that is hashed or signed cannot be written down. A fault of the host.
-    #[error("what is to be hashed or signed cannot be written down: {0}; report this as a fault of the host")]
+    /// Data to be hashed or signed cannot be serialized. This is a fault of the host.
+    #[error("the data to be signed cannot be serialized: {0}; report this as a fault of the host")]
     Unserializable(String),
     /// The quantity is out of range.
-    #[error("{quantity} pieces of {what} cannot be bought; between {minimum} and {maximum} can")]
+    #[error("the quantity {quantity} of {what} is not allowed; use {minimum} to {maximum}")]
     Quantity {
-        /// How many were asked for.
+        /// The requested quantity.
         quantity: u64,
-        /// Of what.
+        /// The product or part.
         what: String,
-        /// The fewest.
+        /// The minimum quantity.
         minimum: u32,
-        /// The most.
+        /// The maximum quantity.
         maximum: u32,
     },
-    /// A linked product was to be bought without its configuration.
+    /// The product is linked and needs a configuration.
     #[error("the product {0:?} needs a configuration")]
     NeedsConfiguration(String),
-    /// The raw configuration cannot be taken.
+    /// The raw configuration is invalid.
     #[error("the configuration cannot be used: {}: {}", .0.field, .0.message.text)]
     Configuration(FieldIssue),
-    /// The configuration is of another vendor product than the one that is linked.
-    #[error("the configuration holds the vendor product {found:?}; {shop_product:?} is linked to {linked:?}")]
+    /// The configuration contains another vendor product than the linked one.
+    #[error("the configuration contains the vendor product {found:?}; {shop_product:?} is linked to {linked:?}")]
     NotLinked {
-        /// What the configuration holds.
+        /// The vendor product in the configuration.
         found: String,
-        /// The shop's product.
+        /// The shop product.
         shop_product: String,
-        /// What it is linked to.
+        /// The linked vendor product.
         linked: String,
     },
-    /// A line was to be edited with a configuration of another product of the shop.
-    #[error("the line {key} is of the product {held:?}; a configuration of {given:?} cannot take its place")]
+    /// A line cannot be edited with a configuration of another shop product.
+    #[error("the line {key} is of the product {held:?}; it cannot be replaced by a configuration of {given:?}")]
     OtherProduct {
-        /// The line.
+        /// Key of the line.
         key: String,
-        /// The shop's product that the line was configured on.
+        /// The shop product of the line.
         held: String,
-        /// The one that was given.
+        /// The shop product of the new configuration.
         given: String,
     },
-    /// No variant has this SKU, or several have.
+    /// No variant has this SKU, or several variants do.
     #[error("{found} variants have the SKU {sku:?}{}; exactly one must", within(.product))]
     Sku {
         /// The SKU.
         sku: String,
-        /// The product whose variants were looked at.
+        /// The product whose variants were searched; `None` for the whole catalog.
         product: Option<String>,
-        /// How many were found.
+        /// Number of variants found.
         found: usize,
     },
-    /// The linked product has no variant, or several and none was chosen.
+    /// The linked product has no variant, or has several and none was chosen.
     #[error("the product {product:?} has {found} variants; choose one, or let the strategy name its SKU")]
     Product {
         /// The product.
         product: String,
-        /// How many variants it has.
+        /// Number of its variants.
         found: usize,
     },
-    /// The chosen variant is none of the linked product.
+    /// The chosen variant does not belong to the linked product.
     #[error("the product {product:?} has no variant {variant:?}")]
     Variant {
         /// The variant.
@@ -94,91 +94,91 @@ pub enum CartError {
         /// The product.
         product: String,
     },
-    /// The platform does not sell this now.
-    #[error("{0:?} cannot be bought now")]
+    /// The platform does not sell the product now.
+    #[error("{0:?} is not for sale now")]
     NotPurchasable(String),
-    /// A price is missing, or cannot be used.
+    /// A price is missing or unusable.
     #[error("{what} has no usable price: {reason}")]
     Price {
-        /// What.
+        /// The product or part.
         what: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// What is offered is in other money than the shop sells in.
+    /// The offer is in another currency or scale than the shop's prices.
     #[error(
-        "{title} is offered in {offered}, and the shop sells in {expected}; nothing is converted: offer it in {expected}"
+        "{title} is offered in {offered}, but the shop sells in {expected}, and amounts are not converted; offer it in {expected}"
     )]
     OfferMoney {
-        /// The line's title.
+        /// Title of the line.
         title: String,
-        /// The currency and the decimals of the offer.
+        /// Currency and scale of the offer.
         offered: String,
-        /// Those of the shop.
+        /// Currency and scale of the shop.
         expected: String,
     },
-    /// What is to be offered was asked about in other money than the shop sells in.
+    /// The quote was requested in another currency or scale than the shop's prices.
     #[error(
-        "{title} was asked about in {asked}, and the shop sells in {expected} now; nothing is converted: withdraw the quotation, and let it be asked for anew from a cart in {expected}"
+        "the quote for {title} was requested in {asked}, but the shop now sells in {expected}, and amounts are not converted; withdraw the quote and let the shopper request it again from a cart in {expected}"
     )]
     AskedMoney {
-        /// The line's title.
+        /// Title of the line.
         title: String,
-        /// The currency and the decimals of the line.
+        /// Currency and scale of the line.
         asked: String,
-        /// Those of the shop.
+        /// Currency and scale of the shop.
         expected: String,
     },
-    /// The platform did not answer.
-    #[error("the platform did not answer: {0}")]
+    /// The platform is unavailable.
+    #[error("the platform is unavailable: {0}")]
     Platform(String),
     /// The plugin has no strategy of this name.
     #[error("{plugin} has no strategy {wanted:?}; it has: {}", .known.join(", "))]
     UnknownStrategy {
         /// The plugin.
         plugin: PluginId,
-        /// What was asked for.
+        /// The requested strategy.
         wanted: String,
-        /// What it has.
+        /// The strategies of the plugin.
         known: Vec<String>,
     },
-    /// The strategy planned something that it may not.
-    #[error("the strategy planned something that it may not: {0}")]
+    /// The strategy's plan is not allowed.
+    #[error("the strategy's plan is not allowed: {0}")]
     Plan(String),
-    /// The strategy refused, with a text for the shopper.
+    /// The strategy refused, with a message for the shopper.
     #[error("{}", .0.text)]
     Rejected(Message),
-    /// A line of the cart does not exist.
+    /// The cart has no line with this key.
     #[error("the cart has no line {0}")]
     UnknownLine(String),
-    /// The same line stands twice where it can stand once.
-    #[error("the line {0} stands there twice; give it once, with the quantity of both")]
+    /// A line key occurs twice where it may occur once.
+    #[error("duplicate line {0}; send it once, with the sum of both quantities")]
     DuplicateLine(String),
-    /// The line stands at a price that the merchant offered.
-    #[error("the line {key} is bought as the quotation {quote} offers it; take it out to buy it otherwise")]
+    /// The line has the price of a quote.
+    #[error("the line {key} has the price of the quote {quote}; remove it to buy it at the usual price")]
     QuotedLine {
-        /// The line.
+        /// Key of the line.
         key: String,
-        /// The quotation.
+        /// Id of the quote.
         quote: String,
     },
-    /// A line's price does not stand.
+    /// The price of a line is invalid.
     #[error("the line {key}: {fault}")]
     Seal {
-        /// The line.
+        /// Key of the line.
         key: String,
-        /// Why.
+        /// The fault.
         fault: SealError,
     },
-    /// A child cannot be taken out of its bundle.
-    #[error("the line {0} belongs to a bundle and cannot be taken out of it; remove the bundle")]
+    /// The child cannot be removed from its bundle.
+    #[error("the line {0} cannot be removed from its bundle; remove the bundle")]
     BundleChild(String),
-    /// The configuration must be made again.
+    /// The product must be configured again.
     #[error("the line {key} must be configured again: {reason}")]
     MustReconfigure {
-        /// The line.
+        /// Key of the line.
         key: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -193,18 +193,18 @@ fn within(product: &Option<String>) -> String {
     product.as_ref().map_or(String::new(), |product| format!(" in the product {product:?}"))
 }
 
-/// Why a line's price does not stand.
+/// Why the price of a line is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SealError {
-    /// The line, or its price, is not the one that was sealed.
-    #[error("the line is not as it was sealed")]
+    /// The line or its price was changed after it was sealed.
+    #[error("the line was changed after it was sealed")]
     Forged,
-    /// The price is in another currency, or in other decimals, than the shop sells in now.
-    #[error("the line was priced in another currency or in other decimals than the shop sells in now; refresh it")]
+    /// The price is in another currency or scale than the shop's prices.
+    #[error("the line has another currency or scale than the shop; refresh the line")]
     OtherMoney,
-    /// The seal's time is over.
+    /// The seal has expired.
     #[error("the seal has expired")]
     Expired,
 }

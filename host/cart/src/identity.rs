@@ -1,7 +1,8 @@
-//! When two lines are the same: two configurations that differ never merge, two that are the same do.
+//! Identity of cart lines: different configurations never merge, and equal ones do.
 //!
-//! A line's key is the SHA-256 of canonical JSON ([`canonical`](super::canonical)), so no joining of texts can collide. A member that is
-//! null is left out: absent, null and the default are the same. Pictures, labels and prices are not part of it.
+//! A line key is the SHA-256 of canonical JSON ([`canonical`](super::canonical)), so concatenated texts cannot
+//! collide. Null members are left out: absent, null and the default are the same. Thumbnails, labels and prices are
+//! not part of the key.
 
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{Article, Attribute, Item};
@@ -12,41 +13,42 @@ use crate::error::CartError;
 use crate::money;
 use crate::tree::ItemTree;
 
-/// The kind of an attribute whose value is one of the merchant's own, so that its label says nothing beyond its id.
+/// Kind of an attribute whose value is an option of the merchant, so that its label adds nothing to its id.
 const OPTION_KIND: &str = "option";
 
-/// An item, as its fingerprint sees it.
+/// The members of an item that its fingerprint covers.
 #[derive(Serialize)]
 struct FingerprintInput<'a> {
     articles: Vec<ArticleInput<'a>>,
     attributes: Vec<AttributeInput<'a>>,
-    /// The fingerprints of the items right below it, in their order.
+    /// Fingerprints of the direct children, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     below: Vec<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sku: Option<&'a str>,
-    /// The digest of the state's canonical form.
+    /// Digest of the state's canonical form.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Digest>,
     #[serde(rename = "vendor-product")]
     vendor_product: &'a str,
 }
 
-/// Id, the value's id, and the value itself where it is not the label of an option.
+/// An attribute's id, the id of its value, and the value itself unless it is the label of an option.
 type AttributeInput<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
 
-/// SKU, quantity, price SKU, material SKU, and what else the vendor says of it.
+/// An article's SKU, quantity, price SKU, material SKU, and the vendor's further data.
 type ArticleInput<'a> = (&'a str, String, Option<&'a str>, Option<&'a str>, Vec<(&'a str, &'a str)>);
 
-/// The fingerprint of each item: everything that makes it what it is, with the items below it. Each item is read once.
+/// Returns the fingerprint of each item. It covers everything that makes an item what it is, with the items below it.
+/// Each item is read once.
 ///
 /// # Errors
-/// The place of an item whose state has no canonical form, and why.
+/// Returns the index of an item whose state has no canonical form, and the reason.
 pub(crate) fn fingerprints(items: &[Item], tree: &ItemTree) -> Result<Vec<Digest>, (usize, NotCanonical)> {
     let mut fingerprints: Vec<Option<Digest>> = vec![None; items.len()];
-    // Children come first.
+    // Children are hashed before their parents.
     for index in tree.parents_first.iter().rev().copied() {
         let below = tree.children[index].iter().filter_map(|child| fingerprints[*child]).collect();
         let fingerprint_input =
@@ -74,7 +76,8 @@ fn fingerprint_input(item: &Item, below: Vec<Digest>) -> Result<FingerprintInput
 }
 
 fn attribute_input(attribute: &Attribute) -> AttributeInput<'_> {
-    // The label of an option depends on the shopper's language; what a shopper wrote counts, whatever id it has.
+    // The label of an option depends on the shopper's language. A value that the shopper typed counts, even if it has
+    // an id.
     let is_label = attribute.kind == OPTION_KIND && attribute.value_id.is_some();
     (&attribute.id, attribute.value_id.as_deref(), (!is_label).then_some(attribute.value.as_str()))
 }
@@ -86,7 +89,7 @@ fn article_input(article: &Article) -> ArticleInput<'_> {
     (&article.sku, quantity, article.price_sku.as_deref(), article.material_sku.as_deref(), extra)
 }
 
-/// What a line's key is made of.
+/// The data that a line key covers.
 #[derive(Serialize)]
 pub(crate) struct LineKeyInput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,31 +103,31 @@ pub(crate) struct LineKeyInput<'a> {
     pub(crate) text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) variant: Option<&'a str>,
-    /// The parts that were taken out of a bundle: it never becomes one with a whole one.
+    /// The removed parts of a bundle, so that it never merges with a complete one.
     #[serde(skip_serializing_if = "<[Digest]>::is_empty")]
     pub(crate) without: &'a [Digest],
 }
 
-/// A line's key: 64 hex digits.
+/// Returns a line key: 64 hex digits.
 pub(crate) fn line_key(parts: &LineKeyInput<'_>) -> Result<String, CartError> {
     Ok(digest(parts)?.to_string())
 }
 
-/// What the key of an offered line is made of.
+/// The data that the key of a quoted line covers.
 #[derive(Serialize)]
 pub(crate) struct QuotedLineKey<'a> {
-    /// The key of the line that was asked about.
+    /// Key of the line that the quote was requested for.
     pub(crate) key: &'a str,
-    /// The quotation that offers it.
+    /// Id of the quote.
     pub(crate) quote: &'a str,
 }
 
-/// The key of a line at the price that a quotation offers.
+/// Returns the key of a line at the price of a quote.
 pub(crate) fn quoted_line_key(parts: &QuotedLineKey<'_>) -> Result<String, CartError> {
     Ok(digest(parts)?.to_string())
 }
 
-/// What a part of a bundle is called by: what it buys.
+/// The data that names a part of a bundle: what the part buys.
 #[derive(Serialize)]
 pub(crate) struct PartKeyInput<'a> {
     pub(crate) product: &'a str,
@@ -134,13 +137,13 @@ pub(crate) struct PartKeyInput<'a> {
     pub(crate) variant: Option<&'a str>,
 }
 
-/// A part's name, in whichever bundle.
+/// Returns the name of a part, which is the same in every bundle.
 pub(crate) fn part_name(name: &PartKeyInput<'_>) -> Result<Digest, CartError> {
     Ok(digest(name)?)
 }
 
-/// The digest of a struct's JSON text. It is canonical without being sorted, because the structs here name their members in
-/// canonical order and hold texts only; a test holds them to it.
+/// Returns the digest of a struct's JSON text. The text is canonical without sorting, because the structs in this
+/// module declare their members in canonical order and contain only texts; a test checks this.
 fn digest(value: &impl Serialize) -> Result<Digest, NotCanonical> {
     Ok(Digest::of(&serde_json::to_vec(value)?))
 }
@@ -253,7 +256,7 @@ mod tests {
         }
     }
 
-    /// The fingerprint of the first of these items.
+    /// Returns the fingerprint of the first of these items.
     fn first(items: &[Item]) -> Digest {
         fingerprints(items, &item_tree(items).unwrap()).unwrap()[0]
     }

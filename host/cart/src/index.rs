@@ -1,4 +1,4 @@
-//! A cart's lines by key, so that no loop over lines holds another one.
+//! An index of cart lines by key, so that no loop over lines contains another one.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,7 +9,7 @@ use crate::change::CartOperation;
 use crate::error::CartError;
 use crate::line::CartLine;
 
-/// The lines that a platform sent, by key. Nothing says that they are as they were sealed, nor that a key is there once.
+/// The lines that a platform sent, by key. They are not verified: seals may be invalid, and keys may occur twice.
 pub struct CartIndex<'l> {
     lines: &'l [CartLine],
     top_lines: HashMap<&'l str, Vec<&'l CartLine>>,
@@ -17,8 +17,10 @@ pub struct CartIndex<'l> {
 }
 
 impl<'l> CartIndex<'l> {
+    /// Indexes the lines of a cart.
+    ///
     /// # Errors
-    /// For more lines than [`Budget::CartLines`] allows.
+    /// Returns an error for more lines than [`Budget::CartLines`] allows.
     pub fn new(lines: &'l [CartLine]) -> Result<Self, CartError> {
         Budget::CartLines.check(lines.len())?;
         let mut cart = Self { lines, top_lines: HashMap::with_capacity(lines.len()), children: HashMap::new() };
@@ -35,50 +37,50 @@ impl<'l> CartIndex<'l> {
         self.lines
     }
 
-    /// The first line of this key that is not a child.
+    /// Returns the first line with this key that is not a child.
     pub fn top_lines(&self, key: &str) -> Option<&'l CartLine> {
         self.copies(key).first().copied()
     }
 
-    /// All lines of this key that are not children.
+    /// Returns all lines with this key that are not children.
     pub fn copies(&self, key: &str) -> &[&'l CartLine] {
         self.top_lines.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The children of the lines of this key.
+    /// Returns the children of the lines with this key.
     pub fn children(&self, key: &str) -> &[&'l CartLine] {
         self.children.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// A line and its children.
+    /// Returns a line and its children.
     pub fn with_children(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
         std::iter::once(line).chain(self.children(&line.key).iter().copied()).collect()
     }
 
-    /// How many of a line the cart asks for. A replacement takes the place of every copy of its line, so all of them count.
+    /// Returns the total quantity of a key. A replacement takes the place of every copy of its line, so all copies
+    /// count.
     pub fn total_quantity(&self, key: &str) -> u32 {
         self.copies(key).iter().fold(0, |sum, line| sum.saturating_add(line.requested_quantity))
     }
 
-    /// A line's key with those of its children.
+    /// Returns the key of a line and the keys of its children.
     pub fn keys(&self, key: &str) -> Vec<String> {
         let children = self.children(key).iter().map(|line| line.key.clone());
         std::iter::once(key.to_owned()).chain(children).collect()
     }
 }
 
-/// The names of the parts that were taken out of the bundles that are planned again, by the configured product that a bundle stands
-/// for.
+/// Names of removed parts for the bundles that are replanned, by the item that a bundle stands for.
 #[derive(Debug, Clone, Default)]
 pub struct RemovedParts(pub HashMap<Option<u32>, BTreeSet<Digest>>);
 
-/// A replacement by the same lines changes nothing; by the same keys it is an update.
+/// Drops replacements by equal lines, and turns replacements with the same keys into updates.
 pub fn drop_unchanged(operations: Vec<CartOperation>, cart: &CartIndex<'_>) -> Vec<CartOperation> {
     operations
         .into_iter()
         .filter_map(|operation| match operation {
             CartOperation::Replace { key, lines } => {
-                // Every copy of the line counts: an update of a line that is there twice would leave it twice.
+                // Every copy of the line counts: an update of a line that occurs twice would leave both copies.
                 let old: Vec<&CartLine> = cart.copies(&key).iter().chain(cart.children(&key)).copied().collect();
                 let keys = |lines: &mut dyn Iterator<Item = &CartLine>| {
                     let mut keys: Vec<String> = lines.map(|line| line.key.clone()).collect();
@@ -95,7 +97,7 @@ pub fn drop_unchanged(operations: Vec<CartOperation>, cart: &CartIndex<'_>) -> V
         .collect()
 }
 
-/// Is each of these lines one of those that are held, at the same price?
+/// Returns whether each of these lines is among the existing ones, at the same price.
 pub(crate) fn all_present(held: &[&CartLine], lines: &[CartLine]) -> bool {
     let mut by_key: HashMap<&str, Vec<&CartLine>> = HashMap::with_capacity(held.len());
     for line in held {
@@ -106,7 +108,7 @@ pub(crate) fn all_present(held: &[&CartLine], lines: &[CartLine]) -> bool {
         .all(|line| by_key.get(line.key.as_str()).is_some_and(|same| same.iter().any(|held| same_line(held, line))))
 }
 
-/// The same line at the same price; a later expiry alone is no change, and what is only shown is none either.
+/// Returns whether two lines are the same at the same price. A later expiry and display texts do not count as changes.
 fn same_line(old: &CartLine, new: &CartLine) -> bool {
     let mut shown = old.clone();
     (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);

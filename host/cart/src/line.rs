@@ -1,4 +1,4 @@
-//! A cart line as the host makes it and a platform keeps it, and the seal over its price.
+//! Cart lines as the host creates them and a platform stores them, and the seal over their price.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,138 +16,142 @@ use crate::error::{CartError, SealError, issue};
 use crate::identity::{LineKeyInput, QuotedLineKey, line_key, quoted_line_key};
 use crate::shop::{Shop, Visitor};
 
-/// Which version of which plugin a line belongs to. Later events of the line go there.
+/// The plugin version and strategy that a line belongs to. Later calls for the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pin {
-    /// The vendor account.
+    /// The account.
     pub account: AccountId,
     /// Its plugin.
     pub plugin: PluginId,
-    /// The plugin's version.
+    /// The plugin version.
     pub digest: Digest,
-    /// The account whose plugin planned the line; the vendor's own unless the shop chose another.
+    /// The account whose plugin planned the line: the vendor's own unless the shop chose another.
     pub strategy_account: AccountId,
-    /// That plugin's version.
+    /// The version of that plugin.
     pub strategy_digest: Digest,
-    /// The strategy's name.
+    /// Name of the strategy.
     pub strategy: String,
 }
 
 impl Pin {
-    /// The strategy, by its account and name: another version of it gives lines the same keys.
+    /// Returns the strategy by account and name, without its version, so that another version gives lines the same
+    /// keys.
     pub(crate) fn strategy_name(&self) -> String {
         format!("{}/{}", self.strategy_account, self.strategy)
     }
 }
 
-/// A price that the host computed, with the host's signature.
+/// A price that the host computed and signed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SealedPrice {
-    /// For one; none when the total does not divide into whole minor units.
+    /// The unit price. `None` if the total does not divide into whole minor units.
     pub unit: Option<Money>,
-    /// For the line's whole quantity.
+    /// The price of the line's whole quantity.
     pub total: Money,
-    /// With or without tax.
+    /// Whether the price includes tax.
     pub tax: TaxBasis,
-    /// Who said it.
+    /// The price source.
     pub source: PriceSource,
-    /// How far it can be trusted.
+    /// Whether the price is verified.
     pub state: PriceState,
-    /// For a child of a bundle: the amount is part of its parent's and is not charged again.
+    /// For a child of a bundle: the amount is part of the parent's price and is not charged again.
     pub included_in_parent: bool,
-    /// Until when it holds without asking again.
+    /// When the price expires, as an RFC 3339 time.
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Moment))]
     pub expires: String,
-    /// The country that it was priced for, as [`Visitor`] names it. A vendor's prices may depend on it.
+    /// The country that the line was priced for, as in [`Visitor`]. A vendor's prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
-    /// The customer group that it was priced for.
+    /// The customer group that the line was priced for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_group: Option<String>,
-    /// What the strategy added to the price of one, and why: for the shopper's eyes. The amounts above hold it.
+    /// Adjustments that the strategy made to the unit price, with their reasons for the shopper. They are included in
+    /// the amounts above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adjustments: Vec<Adjustment>,
-    /// The quotation that offered this price; none for a price that anybody gets.
+    /// Id of the quote that offered this price. `None` for the usual price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<String>,
     /// The signature.
     pub seal: String,
 }
 
-/// Something about a line that no server confirmed, or that its saved configuration does not say.
+/// Data of a line that no server verified, or that differs from its saved configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UnverifiedLine {
-    /// What.
+    /// The reason.
     pub reason: Message,
-    /// Is the line held back from production until the merchant approves?
+    /// Whether the line is on hold: it is not produced until the merchant approves it.
     pub hold: bool,
 }
 
-/// A line of the cart. A platform stores it whole beside its own line, and gives it back as it is.
+/// A line of the cart. A platform stores it whole beside its own line, and returns it unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CartLine {
-    /// Names the line by what it holds: a line that would hold the same has the same key.
+    /// The line key. Lines with equal contents have equal keys.
     pub key: String,
-    /// The platform's product.
+    /// The platform's product id.
     pub product: String,
-    /// The platform's variant; none for a text.
+    /// The platform's variant id; `None` for a text.
     pub variant_id: Option<String>,
-    /// Its SKU.
+    /// SKU of the variant.
     pub sku: Option<String>,
-    /// Its title.
+    /// Title of the line.
     pub title: String,
-    /// How many; for a child, for all bundles together.
+    /// The quantity; for a child, of all bundles together.
     pub quantity: u32,
-    /// The key of the bundle's parent.
+    /// For a child: key of the bundle's parent.
     pub parent: Option<String>,
-    /// For a child: how many go into one bundle.
+    /// For a child: the quantity in one bundle.
     pub per_bundle: Option<u32>,
-    /// For a child: may it be taken out?
+    /// For a child: whether a shopper may remove it.
     pub child_removal: Option<ChildRemoval>,
-    /// For a bundle's parent: the keys of its children. Without them, a part that costs nothing could go missing unseen.
+    /// For a bundle's parent: keys of its children. Without them, a part that costs nothing could disappear unnoticed.
     pub children: Vec<String>,
-    /// For a child: what it buys, by a name that is the same in whichever bundle.
+    /// For a child: the name of the part, which is the same in every bundle.
     pub part: Option<Digest>,
-    /// For a bundle's parent: the [`part`](Self::part)s that were taken out of it, sorted. They stay out when it is planned again.
+    /// For a bundle's parent: the removed [`part`](Self::part)s, sorted. They stay removed when the bundle is
+    /// replanned.
     pub without: Vec<Digest>,
-    /// What the cart shows under it. Plain text.
+    /// Details that the cart shows below the line, as plain text.
     pub shown: Vec<LinePart>,
-    /// Its price.
+    /// The sealed price.
     pub price: SealedPrice,
-    /// The stored raw configuration.
+    /// Digest of the stored raw configuration.
     pub configuration: Option<Digest>,
-    /// Which configured product of it, by index.
+    /// Index of the item in the configuration.
     pub item: Option<u32>,
-    /// The vendor's id of that configured product within the configuration.
+    /// The vendor's id of the item within the configuration.
     pub item_id: Option<String>,
-    /// What makes the configured product what it is.
+    /// Fingerprint of the item.
     pub fingerprint: Option<Digest>,
-    /// The stored picture.
+    /// Digest of the stored thumbnail.
     pub thumbnail: Option<Digest>,
-    /// The bill of materials of one, without the parts that were taken out.
+    /// Bill of materials of one piece, without removed parts.
     pub bill_of_materials: Vec<Article>,
-    /// The vendor's product that was configured.
+    /// The vendor product that was configured.
     pub vendor_product: Option<String>,
     /// The vendor's id of the saved configuration.
     pub reference: Option<String>,
-    /// What no server confirmed, or what the shopper took out.
+    /// Unverified data, or the parts that the shopper removed.
     pub unconfirmed: Option<UnverifiedLine>,
-    /// The shop product that the configurator stands on.
+    /// The shop product that carries the configurator.
     pub linked_product: String,
-    /// The quantity that the shopper asked for when the line was planned.
+    /// The quantity that the shopper requested when the line was planned.
     pub requested_quantity: u32,
     /// The variant that the shopper chose before configuring.
     pub chosen_variant: Option<String>,
-    /// Where later events of the line go.
+    /// The plugin version and strategy that later calls for the line go to.
     pub pin: Pin,
 }
 
 impl CartLine {
-    /// Everything that decides what the line is and costs, and by which people judge it: a merchant prices what stands there.
+    /// Serializes the data that a seal covers: everything that decides what the line is and costs, and everything by
+    /// which people judge it, because a merchant prices what the line shows.
     fn sealed_bytes(&self, shop: &ShopId) -> Result<Vec<u8>, CartError> {
         let price = &self.price;
         let sealed = SealInput {
@@ -190,17 +194,18 @@ impl CartLine {
             adjustments: &price.adjustments,
             offer: price.offer.as_deref(),
         };
-        // Serde writes a struct's members in their order, so the same line always gives the same bytes.
+        // Serde writes the members of a struct in their order, so equal lines give equal bytes.
         serde_json::to_vec(&sealed).map_err(|error| CartError::Unserializable(error.to_string()))
     }
 
-    /// Does its price hold for this visitor? What a merchant offered holds for whoever was offered it.
+    /// Returns whether the price is valid for this visitor. An offered price is valid for the customer it was offered
+    /// to.
     pub fn is_priced_for(&self, visitor: &Visitor) -> bool {
         let SealedPrice { country, customer_group, offer, .. } = &self.price;
         offer.is_some() || (country, customer_group) == (&visitor.country, &visitor.customer_group)
     }
 
-    /// The key that this line would have if `usual` were its key at the usual price.
+    /// Returns the key of this line at its present price, given its key at the usual price.
     pub fn key_at_price(&self, usual: String) -> Result<String, CartError> {
         match &self.price.offer {
             Some(quote) => quoted_line_key(&QuotedLineKey { key: &usual, quote }),
@@ -208,7 +213,7 @@ impl CartLine {
         }
     }
 
-    /// The key of this line at the usual price, which is no child, if just these parts were taken out of it.
+    /// Returns the key of this top line at the usual price, if exactly these parts were removed from it.
     pub fn key_without_parts(&self, shop: &ShopId, without: &[Digest]) -> Result<String, CartError> {
         line_key(&LineKeyInput {
             shop,
@@ -222,11 +227,11 @@ impl CartLine {
         })
     }
 
-    /// Brings every text that people read into a form that can be shown and kept, and warns the merchant of what was cut. What names
-    /// something was checked when the configuration was decoded.
+    /// Sanitizes every text for people so that it can be displayed and stored, and warns the merchant of shortened
+    /// texts. Names were checked when the configuration was decoded.
     ///
     /// # Errors
-    /// For a text that cannot be shown.
+    /// Returns an error for a text that cannot be displayed.
     pub fn sanitize_texts(&mut self, warnings: &mut Vec<Message>) -> Result<(), CartError> {
         let mut show = |what: &str, text: &mut String| {
             let shown = text::display_text(text).map_err(|error| {
@@ -258,7 +263,7 @@ impl CartLine {
     /// Signs the line's price for this shop.
     ///
     /// # Errors
-    /// When the line cannot be written down; it has no seal then.
+    /// Returns an error if the line cannot be serialized; the line has no seal then.
     pub fn seal(&mut self, shop: &Shop) -> Result<(), CartError> {
         let signature = self.mac(shop)?.finalize().into_bytes();
         self.price.seal = format!("v1.{}", URL_SAFE_NO_PAD.encode(signature));
@@ -272,7 +277,7 @@ impl CartLine {
         Ok(mac)
     }
 
-    /// Checks the signature, that it is over the money that the shop sells in, and its time.
+    /// Checks the signature, the currency and scale, and the expiry of the seal.
     pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealError> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let sealed = self.mac(shop).ok().zip(signature);
@@ -291,14 +296,14 @@ impl CartLine {
         }
     }
 
-    /// Has the line lain in its cart for so long that its pin no longer counts?
+    /// Returns whether the line has stayed in its cart for so long that its pin has expired.
     pub fn is_pin_expired(&self, seconds: u32, at: Timestamp) -> bool {
         let ends = self.price.expires.parse::<Timestamp>().ok();
         let ends = ends.and_then(|ends| ends.checked_add(SignedDuration::from_secs(seconds.into())).ok());
         ends.is_none_or(|ends| at > ends)
     }
 
-    /// As the contract's `line`, with what is kept of its configured product.
+    /// Converts to the contract's `line`, with the stored data of its item.
     pub fn as_contract(&self) -> Line {
         let item = || {
             Some(ItemReference {
@@ -323,7 +328,7 @@ impl CartLine {
     }
 }
 
-/// What a seal signs.
+/// The data that a seal covers.
 #[derive(Serialize)]
 struct SealInput<'a> {
     shop: &'a ShopId,
@@ -366,7 +371,7 @@ struct SealInput<'a> {
     offer: Option<&'a str>,
 }
 
-/// Warns of a text of which a cart shows the beginning only.
+/// Returns the warning about a text that a cart shows only in part.
 fn truncation_warning(what: &str, text: &str) -> Message {
     let (what, excerpt) = (text::sanitize(what, 80).text, text::sanitize(text, 80).text);
     let length = text.chars().count();

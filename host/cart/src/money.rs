@@ -1,7 +1,7 @@
-//! Sums of money: exact decimals from the first price to a line's total, which is rounded once.
+//! Amounts of money: exact decimals from the first price to a line's total, which is rounded once.
 //!
-//! `Amount::round` is the only place that rounds. `rust_decimal` reads and writes decimal text, but rounds a product of more than 28
-//! digits without a word, so sums are done on whole numbers of any length.
+//! `Amount::round` is the only place that rounds. `rust_decimal` reads and writes decimal text, but silently rounds a
+//! product of more than 28 digits, so arithmetic uses integers of any length.
 
 use cartwright_contract::records::{Money, Rounding};
 use num_bigint::{BigInt, BigUint, Sign};
@@ -10,13 +10,13 @@ use rust_decimal::Decimal;
 /// Maximum number of decimals of an amount.
 pub const MAX_SCALE: u8 = 9;
 
-/// An amount of money that cannot be used.
+/// The error of an invalid amount of money.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
     /// The amount does not fit into 64 bits of minor units.
     #[error("the amount is too large to be a price")]
     TooLarge,
-    /// The amount has more decimals than money may have.
+    /// The amount has too many decimals.
     #[error("an amount has 0 to {MAX_SCALE} decimals, not {0}")]
     Scale(u8),
     /// The text is not a decimal number.
@@ -24,7 +24,7 @@ pub enum MoneyError {
     NotDecimal(String),
 }
 
-/// An exact decimal number of whole units of a currency, of any length.
+/// An exact decimal number of whole currency units, of any length.
 #[derive(Debug, Clone)]
 pub(crate) struct Amount {
     digits: BigInt,
@@ -36,10 +36,10 @@ impl Amount {
         Self { digits: BigInt::ZERO, scale: 0 }
     }
 
-    /// The amount that a contract's `money` says.
+    /// Converts the contract's `money`.
     ///
     /// # Errors
-    /// [`MoneyError::Scale`].
+    /// Returns [`MoneyError::Scale`].
     pub(crate) fn of(money: &Money) -> Result<Self, MoneyError> {
         if money.scale > MAX_SCALE {
             return Err(MoneyError::Scale(money.scale));
@@ -60,15 +60,15 @@ impl Amount {
         Self { digits: &self.digits * &other.digits, scale: self.scale + other.scale }
     }
 
-    /// The amount for this many pieces.
+    /// Multiplies the amount by a number of pieces.
     pub(crate) fn for_pieces(&self, count: u32) -> Self {
         Self { digits: &self.digits * count, scale: self.scale }
     }
 
-    /// The amount in whole minor units of the shop. The only place that rounds.
+    /// Rounds the amount to whole minor units of the shop. This is the only place that rounds.
     ///
     /// # Errors
-    /// [`MoneyError::TooLarge`].
+    /// Returns [`MoneyError::TooLarge`].
     pub(crate) fn round(&self, currency: &str, scale: u8, rounding: Rounding) -> Result<Money, MoneyError> {
         let scaled = match self.scale.checked_sub(scale.into()).filter(|surplus| *surplus > 0) {
             None => self.digits_at(scale.into()),
@@ -98,19 +98,19 @@ impl From<Decimal> for Amount {
     }
 }
 
-/// An amount this many times.
+/// Multiplies an amount by a count.
 ///
 /// # Errors
-/// [`MoneyError::TooLarge`].
+/// Returns [`MoneyError::TooLarge`].
 pub fn times(amount: &Money, count: u32) -> Result<Money, MoneyError> {
     let minor = amount.minor.checked_mul(count.into()).ok_or(MoneyError::TooLarge)?;
     Ok(Money { minor, ..amount.clone() })
 }
 
-/// Reads exact decimal text.
+/// Parses exact decimal text.
 ///
 /// # Errors
-/// [`MoneyError::NotDecimal`].
+/// Returns [`MoneyError::NotDecimal`].
 pub fn decimal(text: &str) -> Result<Decimal, MoneyError> {
     if !cartwright_contract::settings::is_decimal(text) {
         return Err(MoneyError::NotDecimal(text.chars().take(40).collect()));
@@ -118,43 +118,45 @@ pub fn decimal(text: &str) -> Result<Decimal, MoneyError> {
     Decimal::from_str_exact(text).map_err(|_| MoneyError::NotDecimal(text.chars().take(40).collect()))
 }
 
-/// An amount as a decimal number of whole units.
+/// Converts an amount to a decimal number of whole currency units.
 ///
 /// # Errors
-/// [`MoneyError::Scale`].
+/// Returns [`MoneyError::Scale`].
 pub fn exact(amount: &Money) -> Result<Decimal, MoneyError> {
     Decimal::try_from_i128_with_scale(amount.minor.into(), amount.scale.into())
         .map_err(|_| MoneyError::Scale(amount.scale))
 }
 
-/// A decimal number of whole units as an amount of this scale, rounded.
+/// Converts a decimal number of whole currency units to an amount with this scale, rounded.
 ///
 /// # Errors
-/// [`MoneyError::TooLarge`].
+/// Returns [`MoneyError::TooLarge`].
 pub fn round(value: Decimal, currency: &str, scale: u8, rounding: Rounding) -> Result<Money, MoneyError> {
     Amount::from(value).round(currency, scale, rounding)
 }
 
-/// A decimal number of whole units as an amount with `scale` decimals, or with more where it needs them. Never rounds.
+/// Converts a decimal number of whole currency units to an amount with at least `scale` decimals, and more if they are
+/// needed. It never rounds.
 ///
 /// # Errors
-/// [`MoneyError::Scale`] and [`MoneyError::TooLarge`].
+/// Returns [`MoneyError::Scale`] or [`MoneyError::TooLarge`].
 pub fn unrounded(value: Decimal, currency: &str, scale: u8) -> Result<Money, MoneyError> {
     let value = value.normalize();
-    // A decimal has at most 28 decimals.
+    // A `Decimal` has at most 28 decimals.
     let needed = u8::try_from(value.scale()).unwrap_or(u8::MAX);
     if needed > MAX_SCALE {
         return Err(MoneyError::Scale(needed));
     }
-    // At this scale nothing is left to round.
+    // This scale needs no rounding.
     Amount::from(value).round(currency, needed.max(scale), Rounding::HalfUp)
 }
 
-/// Rounds amounts whose sum was rounded to `total`, so that they sum to it: each down, and what is left goes one by one to the largest
-/// fractions, the first of equals first. Each is less than one minor unit off.
+/// Rounds amounts so that they sum to `total`, the rounded sum. Each is rounded down; the remainder goes one unit each
+/// to the largest fractions, and among equal fractions to the first. Each result differs from its amount by less than
+/// one minor unit.
 ///
 /// # Errors
-/// [`MoneyError::TooLarge`].
+/// Returns [`MoneyError::TooLarge`].
 pub(crate) fn round_together(total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, MoneyError> {
     let scale = amounts.iter().map(|amount| amount.scale).max().unwrap_or(0).max(total.scale.into());
     let unit = BigInt::from(10u8).pow(scale - u32::from(total.scale));
@@ -179,9 +181,9 @@ pub(crate) fn round_together(total: &Money, amounts: &[Amount]) -> Result<Vec<i6
     Ok(rounded)
 }
 
-/// Deals an amount out by weights, so that the shares sum to it exactly: each gets its part rounded down, and the remainder goes
-/// one by one to the largest fractions, the first of equals first. Without any weight the shares are equal; a negative weight counts
-/// as none.
+/// Distributes an amount by weights, so that the shares sum to it exactly. Each share is rounded down; the remainder
+/// goes one unit each to the largest fractions, and among equal fractions to the first. If all weights are zero, the
+/// shares are equal. A negative weight counts as zero.
 pub(crate) fn allot(minor: i64, weights: &[Amount]) -> Vec<i64> {
     let scale = weights.iter().map(|weight| weight.scale).max().unwrap_or(0);
     let weigh = |weight: &Amount| match weight.digits.sign() {
@@ -312,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_product_is_exact_however_many_digits_it_has() {
-        // Half a cent less 5e-33: rounded at 28 digits it would be half a cent, and go up.
+        // The product is half a cent less 5e-33. Rounded at 28 digits it would be half a cent, and would round up.
         let product = amount("0.005000000000000005").times(&amount("0.999999999999999"));
         assert_eq!(product.round("EUR", 2, Rounding::HalfUp).unwrap().minor, 0);
     }

@@ -1,4 +1,4 @@
-//! Why an order or an order event is refused, and the limits that the reasons name.
+//! The errors of orders and order events, and the limits that they name.
 
 use cartwright_contract::error::SetupError;
 use serde::Serialize;
@@ -7,14 +7,14 @@ use crate::budget::MAX_LINES;
 use crate::error::SealError;
 use crate::money::MAX_SCALE;
 
-/// Maximum length of an id that a platform gives: of an order, of one of its lines, of an event.
+/// Maximum length in bytes of an id that a platform assigns: of an order, an order line or an event.
 pub const MAX_ORDER_ID_BYTES: usize = 200;
-/// Maximum length of any other text of an order: a line of an address, a number, a status.
+/// Maximum length in bytes of any other text of an order: a line of an address, a number, a status.
 pub const MAX_ORDER_TEXT_BYTES: usize = 1_000;
-/// Maximum version of an order: databases store it as a signed number of 64 bits.
+/// Maximum version of an order, because databases store it as a signed 64-bit integer.
 pub const MAX_ORDER_VERSION: u64 = i64::MAX as u64;
-/// The first character of the ids that the host gives orders and events of its own. A platform's ids never begin with it, so that
-/// the two never meet.
+/// First character of the ids that the host assigns to orders and events of its own. A platform's ids must not begin
+/// with it, so that the two never collide.
 pub const RESERVED_ID_PREFIX: char = '~';
 
 /// Why an order is refused. Nothing was recorded.
@@ -25,42 +25,44 @@ pub enum OrderError {
     /// The shop is not set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// An id cannot be one.
+    /// The id is malformed.
     #[error(
         "{field} {value:?} cannot be used: use 1 to {MAX_ORDER_ID_BYTES} bytes without control characters, and neither `.` nor `..`"
     )]
     Id {
-        /// Which id.
+        /// The field that contains the id.
         field: &'static str,
-        /// The beginning of it.
+        /// Beginning of the id.
         value: String,
     },
-    /// An id is one of the host's own.
+    /// The id is reserved for the host.
     #[error(
         "{field} {value:?} cannot be used: ids that begin with {RESERVED_ID_PREFIX:?} are the host's own; use another first character"
     )]
     ReservedId {
-        /// Which id.
+        /// The field that contains the id.
         field: &'static str,
         /// The id.
         value: String,
     },
-    /// A text is too long.
+    /// The text is too long.
     #[error("{field} has {length} bytes; at most {MAX_ORDER_TEXT_BYTES} are allowed")]
     Text {
-        /// Which text.
+        /// The field that contains the text.
         field: String,
-        /// How long it is.
+        /// Length of the text in bytes.
         length: usize,
     },
     /// The order has too many lines.
     #[error("the order has {0} lines; at most {MAX_LINES} are allowed")]
     TooManyLines(usize),
-    /// Two lines have one id.
+    /// Two lines have the same id.
     #[error("duplicate line id {0:?}; give each line of the order its own id")]
     DuplicateId(String),
-    /// A cart line was sold twice.
-    #[error("the lines {first:?} and {second:?} are the same cart line {key}; report it once, with the pieces of both")]
+    /// Two lines report the same cart line.
+    #[error(
+        "the lines {first:?} and {second:?} are the same cart line {key}; report it once, with the sum of both quantities"
+    )]
     DuplicateLine {
         /// The first line's id.
         first: String,
@@ -69,180 +71,181 @@ pub enum OrderError {
         /// The cart line's key.
         key: String,
     },
-    /// A line is not as the host sealed it: its reference and its bill of materials decide what is made.
-    #[error("the line {line:?} ({key}): {fault}; report the cart line as the host gave it")]
+    /// A line was changed after the host sealed it. This matters because its reference and its bill of materials
+    /// decide what is produced.
+    #[error("the line {line:?} ({key}): {fault}; report the cart line as the host returned it")]
     Seal {
-        /// The line's id.
+        /// Id of the line.
         line: String,
         /// The cart line's key.
         key: String,
-        /// Why.
+        /// The fault.
         fault: SealError,
     },
-    /// A child is sold without its bundle.
+    /// A child is reported without its bundle.
     #[error(
-        "the line {line:?} is a part of the bundle {parent}, which the order does not hold; report the bundle with all its lines"
+        "the line {line:?} is a part of the bundle {parent}, which the order does not contain; report the bundle with all its lines"
     )]
     MissingBundle {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// The parent's key.
+        /// Key of the parent.
         parent: String,
     },
-    /// A bundle is not whole.
+    /// A bundle is incomplete.
     #[error(
-        "the bundle {line:?} is not whole, or its lines were sealed at different times; report the bundle with all its lines, as the cart holds them"
+        "the bundle {line:?} is incomplete, or its lines were sealed at different times; report the bundle with all its lines, as the cart contains them"
     )]
     IncompleteBundle {
-        /// The id of the parent's line.
+        /// Id of the parent's line.
         line: String,
     },
-    /// More pieces than were sealed.
+    /// The quantity is larger than the sealed quantity.
     #[error(
         "the line {line:?} has the quantity {quantity}, its cart line was sealed for {sealed}; report at most {sealed}, or add a cart line of {quantity}"
     )]
     Quantity {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// How many pieces were reported.
+        /// The reported quantity.
         quantity: u32,
-        /// How many were sealed.
+        /// The sealed quantity.
         sealed: u32,
     },
-    /// A child's pieces do not go with its bundle's.
+    /// A child's quantity does not match its bundle's.
     #[error(
-        "the line {line:?} is a part of a bundle and has {quantity} pieces; {bundles} of the bundle need {expected}: report {expected}, or leave out the quantity of this line"
+        "the line {line:?} is a part of a bundle and has the quantity {quantity}, but {bundles} of the bundle need {expected}; report {expected}, or omit the quantity of this line"
     )]
     ChildQuantity {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// How many pieces were reported.
+        /// The reported quantity.
         quantity: u32,
-        /// How many bundles were reported.
+        /// The reported quantity of the bundle.
         bundles: u32,
-        /// How many pieces go with them.
+        /// The quantity that matches it.
         expected: u64,
     },
-    /// A line is priced in another currency.
+    /// A line has another currency than the order.
     #[error(
-        "the line {line:?} is priced in {found}, the order in {expected}; nothing is converted: price the line anew in the cart"
+        "the line {line:?} is priced in {found}, the order in {expected}, and amounts are not converted; refresh the line in the cart"
     )]
     Currency {
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// The line's currency.
+        /// Currency of the line.
         found: String,
-        /// The order's.
+        /// Currency of the order.
         expected: String,
     },
-    /// An amount cannot be one.
+    /// An amount is invalid.
     #[error("{field}: {reason}")]
     Money {
-        /// Which amount.
+        /// The field that contains the amount.
         field: &'static str,
-        /// Why.
+        /// The reason, for the shopper.
         reason: String,
     },
-    /// The order is in another currency than the shop.
+    /// The order has another currency than the shop.
     #[error(
         "the order is in {found}, the shop sells in {expected}; report it in {expected}, or set the shop's currency"
     )]
     OtherCurrency {
-        /// The order's currency.
+        /// Currency of the order.
         found: String,
-        /// The shop's.
+        /// Currency of the shop.
         expected: String,
     },
-    /// A time cannot be one.
+    /// A time is invalid.
     #[error("{field} {value:?} is not a time between the years 1990 and 2199 (RFC 3339, UTC)")]
     Time {
-        /// Which time.
+        /// The field that contains the time.
         field: &'static str,
-        /// The beginning of it.
+        /// Beginning of the id.
         value: String,
     },
-    /// The number is one that nobody can read or find.
-    #[error("the order's number is blank; leave it out, and the order's id stands in its place")]
+    /// The order number is blank, so that it can be neither read nor searched.
+    #[error("the order's number is blank; omit it to use the order's id")]
     BlankNumber,
-    /// The version is larger than what is stored.
+    /// The version is larger than databases can store.
     #[error("the order's version {0} is too large; use at most {MAX_ORDER_VERSION}")]
     Version(u64),
-    /// The language is not a tag.
+    /// The language is not a language tag.
     #[error("the order's language {0:?} is not a language tag; use BCP 47, such as en or nl-BE")]
     Language(String),
-    /// The country of an address is not a code.
+    /// The country of an address is not a country code.
     #[error(
         "the country {value:?} of the {owner} address is not a country; use an ISO 3166-1 alpha-2 code in capitals, such as NL"
     )]
     Country {
-        /// Whose address.
+        /// Which address: "billing", "delivery" or "shop's".
         owner: &'static str,
-        /// The beginning of it.
+        /// Beginning of the id.
         value: String,
     },
-    /// The payment is not a known word.
+    /// The payment is not a known value.
     #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
     Payment(String),
-    /// What happened cannot have left the order as it is reported.
+    /// The kind of the event contradicts the state of the order.
     #[error(
-        "the event says that the order was {kind}, and the order has {found}; report the order as it is after the event, with {expected}, or what else happened"
+        "the event says that the order was {kind}, but the order has {found}; report the order as it is after the event, with {expected}, or report another event"
     )]
     Contradiction {
-        /// What happened.
+        /// The event in words.
         kind: &'static str,
-        /// What the order has.
+        /// The state that the order has.
         found: &'static str,
-        /// What it would have.
+        /// The state that the event implies.
         expected: &'static str,
     },
-    /// Pieces of a line that the order does not have.
+    /// A quantity refers to a line that the order does not have.
     #[error("{field} names the line {line:?}, which the order does not have; name a line of the order by its id")]
     UnknownLine {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The beginning of the line's id.
+        /// Beginning of the line's id.
         line: String,
     },
-    /// Pieces of one line twice.
-    #[error("{field} names the line {line:?} twice; name it once, with all its pieces")]
+    /// A field names the same line twice.
+    #[error("{field} names the line {line:?} twice; name it once, with the sum of both quantities")]
     DuplicateLineQuantity {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The line's id.
+        /// Id of the line.
         line: String,
     },
-    /// Pieces of a line, and none of them.
-    #[error("{field} names 0 pieces of the line {line:?}; name 1 or more, or leave the line out")]
+    /// A field names a line with the quantity 0.
+    #[error("{field} names 0 pieces of the line {line:?}; name 1 or more, or omit the line")]
     ZeroQuantity {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The line's id.
+        /// Id of the line.
         line: String,
     },
-    /// More pieces of a line than were sealed.
+    /// A field names a larger quantity than was sealed.
     #[error("{field} names {quantity} pieces of the line {line:?}, of which {sealed} were sold; name at most {sealed}")]
     QuantityTooLarge {
-        /// What names it.
+        /// The field that refers to the line.
         field: &'static str,
-        /// The line's id.
+        /// Id of the line.
         line: String,
-        /// How many pieces were reported.
+        /// The reported quantity.
         quantity: u32,
-        /// How many were sealed.
+        /// The sealed quantity.
         sealed: u32,
     },
 }
 
-/// Why an amount that a platform names cannot be one.
+/// Why an amount of a platform is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyFault {
-    /// The currency is not a code.
+    /// The currency is not a currency code.
     #[error("{0:?} is not a currency; use an ISO 4217 code in capitals, such as EUR")]
     Currency(String),
-    /// The scale is not one.
+    /// The scale is out of range.
     #[error("an amount has 0 to {MAX_SCALE} decimals, not {0}")]
     Scale(u8),
-    /// The amount is below zero.
-    #[error("an amount is not negative")]
+    /// The amount is negative.
+    #[error("an amount must not be negative")]
     Negative,
 }

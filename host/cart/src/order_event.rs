@@ -1,4 +1,4 @@
-//! The rules of order events: what happened, and the order that it left behind, agree.
+//! The rules of order events: the event and the reported order must agree.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use cartwright_contract::records::{Event, EventKind, LineQuantity, Order, OrderL
 use crate::order_error::{OrderError, RESERVED_ID_PREFIX};
 use crate::order_lines::{check_amount, check_id, check_order, check_time};
 
-/// Checks what a platform reports of an order beside its cart lines: ids, texts, money and times are within bounds, the event's id is
-/// none of the host's own, its kind and the order's state agree, and pieces that were paid back or sent are of the order's lines: each line
-/// is named once, with 1 to as many pieces as were sealed, however many are left to be made. `sealed` knows the pieces of a line's cart
-/// line.
+/// Checks the data of an order event beside its cart lines. Ids, texts, amounts and times must be within bounds, the
+/// event's id must not be reserved for the host, and its kind must agree with the order's state. Quantities of a
+/// refund or shipment must refer to lines of the order, each line once, with 1 to the sealed quantity, whatever
+/// quantity is left to produce. `sealed` returns the sealed quantity of a line.
 ///
 /// # Errors
-/// [`OrderError`] names what is wrong.
+/// The [`OrderError`] names what is wrong.
 pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
     check_id("the event id", &event.id)?;
     if event.id.starts_with(RESERVED_ID_PREFIX) {
@@ -23,10 +23,10 @@ pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<
     if let EventKind::Refunded(refund) = &event.kind
         && let Some(amount) = &refund.amount
     {
-        check_amount("the amount that is paid back", amount)?;
+        check_amount("the refunded amount", amount)?;
         if amount.currency != event.order.total.currency {
             let reason = format!("it is in {}, the order in {}", amount.currency, event.order.total.currency);
-            return Err(OrderError::Money { field: "the amount that is paid back", reason });
+            return Err(OrderError::Money { field: "the refunded amount", reason });
         }
     }
     check_order(&event.order)?;
@@ -58,8 +58,8 @@ fn check_line_quantities(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> R
     Ok(())
 }
 
-/// Refuses an order that what happened to it cannot have left so. An order that costs nothing needs no payment, and a platform that
-/// reports late tells of the order as it is by then: paid, and paid back since.
+/// Refuses an order whose state contradicts the event. An order that costs nothing needs no payment. A platform that
+/// reports late sends the order in its present state, for example paid and refunded since.
 fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
     const UNPAID: &str = "the payment \"none\"";
     let is_unpaid = order.payment == "none" && order.total.minor > 0;
@@ -68,7 +68,7 @@ fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
         EventKind::Paid if is_unpaid => ("paid", UNPAID, "\"full\", or \"part\""),
         EventKind::PartlyPaid if is_unpaid => ("paid in part", UNPAID, "\"part\""),
         EventKind::Refunded(_) if is_unpaid => {
-            ("paid back", UNPAID, "\"refunded\", or with \"part\" or \"full\" where something stays paid")
+            ("refunded", UNPAID, "\"refunded\", or with \"part\" or \"full\" if something stays paid")
         }
         _ => return Ok(()),
     };

@@ -1,7 +1,8 @@
-//! Order lines: what a platform sold of a cart, held to the rules of a cart as a whole.
+//! Order lines, checked against the rules of a cart as a whole.
 //!
-//! [`order_lines`] is the only way from cart lines to order lines. A line alone is only as the host sealed it; whether a
-//! bundle is whole, whether a line is sold twice and how many pieces a child has can be told of all lines of the order together.
+//! [`order_lines`] is the only way from cart lines to order lines. One line alone can only be checked against its
+//! seal. Whether a bundle is complete, a line is sold twice or a child's quantity is right depends on all lines of the
+//! order.
 
 use std::collections::BTreeMap;
 
@@ -17,39 +18,39 @@ use crate::money::MAX_SCALE;
 use crate::order_error::{MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MoneyFault, OrderError};
 use crate::shop::Shop;
 
-/// The earliest and the latest year that an order may be placed in.
+/// Years in which an order may be placed.
 const PLACED_AT_YEARS: std::ops::RangeInclusive<i16> = 1990..=2199;
 const PAYMENTS: [&str; 4] = ["none", "part", "full", "refunded"];
 
-/// A line of an order, as the platform has it.
+/// A line of an order as the platform reports it.
 #[derive(Debug, Clone, Copy)]
 pub struct OrderedLine<'a> {
     /// The platform's id of the order line.
     pub id: &'a str,
     /// The cart line that was sold, as the host sealed it.
     pub line: &'a CartLine,
-    /// Pieces that are to be made, from 0 to those that were sealed. `None` stands for those that were sealed; for a child of a bundle,
-    /// for as many as go with its parent's.
+    /// Number of pieces to produce, from 0 to the sealed quantity. `None` means the sealed quantity; for a child of a
+    /// bundle, the quantity that follows from its parent's.
     pub quantity: Option<u32>,
-    /// May the line be produced when the order may? `false` holds it back for the merchant.
+    /// Whether the line may be produced once the order is released. `false` puts it on hold for the merchant.
     pub released: bool,
-    /// Did the merchant approve what the host held back?
+    /// Whether the merchant approved a line that the host put on hold.
     pub approved: bool,
-    /// How far the platform knows it to be; "ordered" unless it says so.
+    /// The platform's status of the line; "ordered" unless given.
     pub status: Option<&'a str>,
 }
 
 impl<'a> OrderedLine<'a> {
-    /// All pieces of a cart line, which the platform does not hold back.
+    /// Creates an order line with all pieces of a cart line, not on hold by the platform.
     pub fn new(id: &'a str, line: &'a CartLine) -> Self {
         Self { id, line, quantity: None, released: true, approved: false, status: None }
     }
 }
 
-/// Checks an amount that a platform names: a currency of three ASCII capitals, 0 to [`MAX_SCALE`] decimals, not below zero.
+/// Checks an amount of a platform: a currency of three ASCII capitals, 0 to [`MAX_SCALE`] decimals, not negative.
 ///
 /// # Errors
-/// [`MoneyFault`] says what is wrong.
+/// Returns the [`MoneyFault`].
 pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
     if !is_currency(&amount.currency) {
         return Err(MoneyFault::Currency(amount.currency.chars().take(40).collect()));
@@ -61,10 +62,11 @@ pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
     }
 }
 
-/// Makes the lines of an order as `Cartwright::order_lines` does. `reference` gives the reference of a line by its id.
+/// Creates the lines of an order; `Cartwright::order_lines` documents the rules. `reference` returns the reference of
+/// a line, given its id.
 ///
 /// # Errors
-/// [`OrderError`] names the line and what to do.
+/// The [`OrderError`] names the line and what to do.
 pub fn order_lines(
     shop: &Shop,
     reference: impl Fn(&str) -> String,
@@ -136,7 +138,7 @@ fn is_on_hold(ordered: &OrderedLine<'_>) -> bool {
     ordered.line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !ordered.approved
 }
 
-/// Of each line that is no child, its place and those of its children. Every bundle is whole.
+/// Returns the index of each top line with the indexes of its children, and checks that every bundle is complete.
 fn families(
     lines: &[OrderedLine<'_>],
     keys: &BTreeMap<&str, usize>,
@@ -158,7 +160,7 @@ fn families(
     Ok(families)
 }
 
-/// How many pieces of each member of a family are to be made. The parent is the first.
+/// Returns the quantity to produce of each member of a family. The parent comes first.
 fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, OrderError> {
     let mut bundles = 0;
     let mut pieces = Vec::with_capacity(family.len());
@@ -178,7 +180,7 @@ fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, Order
             Some(quantity) if u64::from(quantity) != expected => {
                 return Err(OrderError::ChildQuantity { line: id.to_owned(), quantity, bundles, expected });
             }
-            // At most what was sealed, which was a `u32`.
+            // At most the sealed quantity, which was a `u32`.
             _ => pieces.push(u32::try_from(expected).unwrap_or(line.quantity)),
         }
     }
@@ -188,7 +190,7 @@ fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, Order
 /// Checks an order beside its cart lines, as [`check_event`](crate::check_event) does.
 ///
 /// # Errors
-/// [`OrderError`] names what is wrong.
+/// The [`OrderError`] names what is wrong.
 pub fn check_order(order: &Order) -> Result<(), OrderError> {
     check_id("the order id", &order.id)?;
     if order.lines.len() > MAX_LINES {
@@ -203,7 +205,7 @@ pub fn check_order(order: &Order) -> Result<(), OrderError> {
         }
     }
     check_text("the order's number", &order.number)?;
-    // People find an order by its number without a "#" before it.
+    // Searches ignore a "#" before an order number.
     if order.number.trim().trim_start_matches('#').is_empty() {
         return Err(OrderError::BlankNumber);
     }
@@ -236,7 +238,7 @@ fn check_address(owner: &'static str, address: &Address) -> Result<(), OrderErro
 }
 
 pub(crate) fn check_id(field: &'static str, id: &str) -> Result<(), OrderError> {
-    // Browsers and proxies take these two out of an address.
+    // Browsers and proxies remove these two path segments from a URL.
     let is_dots = matches!(id, "." | "..");
     if (1..=MAX_ORDER_ID_BYTES).contains(&id.len()) && !id.chars().any(char::is_control) && !is_dots {
         return Ok(());

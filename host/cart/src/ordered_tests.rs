@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::order_event::check_event;
 
-/// A shop that sells in euros.
+/// Returns a shop that sells in euros.
 fn shop() -> Shop {
     Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("k".repeat(64)))
 }
@@ -14,7 +14,7 @@ fn euros(minor: i64) -> Money {
     Money { minor, scale: 2, currency: "EUR".into() }
 }
 
-/// A sealed cart line with these members beside the usual ones.
+/// Returns a sealed cart line with these members beside the usual ones.
 fn line(shop: &Shop, key: &str, quantity: u32, members: &Value) -> CartLine {
     let digest = "0".repeat(64);
     let mut line = json!({
@@ -38,7 +38,7 @@ fn line(shop: &Shop, key: &str, quantity: u32, members: &Value) -> CartLine {
     line
 }
 
-/// A bundle of panels and screws in this quantity.
+/// Returns a bundle of panels and screws in this quantity.
 fn bundle(shop: &Shop, quantity: u32) -> Vec<CartLine> {
     let child =
         |key: &str, per: u32| line(shop, key, per * quantity, &json!({ "parent": "bundle", "per_bundle": per }));
@@ -46,7 +46,7 @@ fn bundle(shop: &Shop, quantity: u32) -> Vec<CartLine> {
     vec![parent, child("panel", 3), child("screw", 4)]
 }
 
-/// The lines under their keys as ids.
+/// Returns the lines with their keys as ids.
 fn all(lines: &[CartLine]) -> Vec<OrderedLine<'_>> {
     lines.iter().map(|line| OrderedLine::new(&line.key, line)).collect()
 }
@@ -107,7 +107,7 @@ fn a_bundle_is_whole_and_each_line_is_sold_once() {
     let shop = shop();
     let (one, two) = (bundle(&shop, 1), bundle(&shop, 2));
     let lines = |parts: &[&CartLine]| parts.iter().map(|line| (*line).clone()).collect::<Vec<_>>();
-    // In whatever order they come.
+    // The order of the lines does not matter.
     assert!(order_lines_of(&shop, &all(&lines(&[&one[2], &one[0], &one[1]]))).is_ok());
     for (what, lines) in [
         ("a child without its bundle", lines(&[&one[1]])),
@@ -150,7 +150,7 @@ fn a_bundle_is_held_and_released_as_a_whole() {
     for at in 0..3 {
         assert_eq!(released(&|ordered| ordered[at].released = false, &lines), [false, false, false, true]);
     }
-    // What the host holds back is released with its parts when it is approved.
+    // A bundle on hold is released with its parts when the merchant approves it.
     let reason = json!({ "key": "parts-taken-out", "parameters": [], "text": "" });
     let held = json!({ "children": ["panel", "screw"], "unconfirmed": { "reason": reason, "hold": true } });
     lines[0] = line(&shop, "bundle", 1, &held);
@@ -205,7 +205,7 @@ fn event() -> Event {
     }
 }
 
-/// Of lines all of whose pieces are left.
+/// Checks an event whose lines have all their pieces left.
 fn check(event: &Event) -> Result<(), OrderError> {
     check_event(event, |line| line.cart_line.quantity)
 }
@@ -304,7 +304,7 @@ fn what_happened_and_how_the_order_is_agree() {
     for (kind, payment) in [(&EventKind::Paid, "none"), (&EventKind::PartlyPaid, "none"), (&back, "none")] {
         let refused = checked(kind, payment, false, 4900);
         assert!(matches!(refused, Err(OrderError::Contradiction { .. })), "{kind:?}: {refused:?}");
-        // What costs nothing needs no payment.
+        // An order that costs nothing needs no payment.
         assert!(checked(kind, payment, false, 0).is_ok(), "{kind:?}");
     }
     for payment in ["none", "part", "full", "refunded"] {
@@ -313,7 +313,7 @@ fn what_happened_and_how_the_order_is_agree() {
         assert!(checked(&EventKind::Cancelled, payment, true, 4900).is_ok(), "{payment}");
         assert!(checked(&EventKind::Placed, payment, true, 4900).is_ok(), "it was cancelled since");
     }
-    // Late, the order is told of as it is by then.
+    // A late report has the order in its present state.
     for kind in [&EventKind::Paid, &EventKind::PartlyPaid, &back] {
         for payment in ["part", "full", "refunded"] {
             assert!(checked(kind, payment, false, 4900).is_ok(), "{kind:?} {payment}");
@@ -327,7 +327,7 @@ fn pieces_that_are_paid_back_or_sent_are_of_the_order() {
     good.order.payment = "part".to_owned();
     let shop = shop();
     let rings = line(&shop, "ring", 3, &json!({}));
-    // Two of the three are cancelled, and may be paid back all the same.
+    // Two of the three pieces are cancelled, and may be refunded all the same.
     good.order.lines =
         order_lines_of(&shop, &[OrderedLine { quantity: Some(1), ..OrderedLine::new("1", &rings) }]).unwrap();
     for kind in [refund, shipment] {

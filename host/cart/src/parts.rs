@@ -1,7 +1,8 @@
-//! The parts of a bundle: what a part is called, whatever the strategy called it, and what is left when a shopper took some out.
+//! The parts of a bundle: their names, which do not depend on the strategy, and the parts that remain after removals.
 //!
-//! A strategy plans the whole bundle every time and knows nothing of what was taken out: the host leaves it out of each plan, by
-//! name. So no strategy has to be written for it, and the price of what remains comes from its authority each time.
+//! A strategy always plans the complete bundle and does not know of removed parts; the host leaves them out of each
+//! plan, by name. Strategies therefore need no support for removals, and the price of the remaining parts comes from
+//! its price source each time.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -16,19 +17,20 @@ use crate::plan::{PlanCheck, piece_count, plan_error};
 
 /// A part of a bundle.
 pub(crate) struct Part {
-    /// What it buys. The same in a bundle of another quantity, and in one that other parts were taken out of.
+    /// Digest of what the part buys. It is the same for every quantity of the bundle, and whichever other parts were
+    /// removed.
     pub(crate) name: Digest,
-    /// None for a text.
+    /// The variant; `None` for a text.
     pub(crate) variant: Option<VariantInfo>,
     pub(crate) text: Option<String>,
-    /// As it was planned, with the quantity for one bundle. Of children that buy the same, the first.
+    /// The child as planned, with the quantity for one bundle. Of children that buy the same, the first.
     pub(crate) child: BundleChild,
-    /// How many there are in all bundles together.
+    /// The quantity in all bundles together.
     pub(crate) pieces: u32,
 }
 
 impl Part {
-    /// By what SKUs, or texts in the place of one, a bill of materials may know the part.
+    /// Returns the SKUs, or texts in their place, by which a bill of materials may refer to the part.
     fn names(&self) -> impl Iterator<Item = ArticleName> + '_ {
         let planned = match &self.child.target {
             Target::Sku(query) if query.ignore_case => Some(ArticleName::CaseInsensitive(query.sku.to_lowercase())),
@@ -43,24 +45,25 @@ impl Part {
     }
 }
 
-/// A SKU as it is compared with those of articles.
+/// A SKU in the forms that are compared with those of articles.
 #[derive(PartialEq, Eq, Hash)]
 enum ArticleName {
     Exact(String),
-    /// In small letters, as the catalogue compares them.
+    /// In lower case, as the catalog compares SKUs.
     CaseInsensitive(String),
 }
 
 impl ArticleName {
-    /// Both ways in which an article of this SKU may be known.
+    /// Returns both forms of a SKU.
     fn of(sku: &str) -> [Self; 2] {
         [Self::Exact(sku.to_owned()), Self::CaseInsensitive(sku.to_lowercase())]
     }
 }
 
 impl RemovedParts {
-    /// The names of the parts that stay out of a planned bundle. None where the strategy no longer lets them go, or where nothing
-    /// would be left; a name that no part has any more counts for nothing. The bundle then costs more, in the shopper's sight.
+    /// Returns the names of the parts to leave out of a planned bundle. Parts that the strategy no longer makes
+    /// removable stay in, and so do all parts if nothing would be left; unknown names are ignored. The bundle then
+    /// costs more, which the shopper sees.
     pub(crate) fn of(&self, bundle: &Bundle, parts: &[Part]) -> BTreeSet<Digest> {
         let Some(removed_parts) = self.0.get(&bundle.parent.item) else { return BTreeSet::new() };
         let goes = |part: &&Part| part.child.removal == ChildRemoval::Repriced && removed_parts.contains(&part.name);
@@ -69,8 +72,9 @@ impl RemovedParts {
     }
 }
 
-/// Takes parts out of a bundle's parent: off its bill of materials, by the SKU that articles are priced by, or else by their own. The
-/// line then waits for the merchant, because the saved configuration, which a vendor may produce from, still holds the parts.
+/// Removes parts from a bundle's parent. Their articles are removed from its bill of materials, matched by price SKU,
+/// or otherwise by SKU. The line is put on hold, because the saved configuration, from which a vendor may produce,
+/// still contains the parts.
 pub(crate) fn remove<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p Part>) {
     let prices = parent.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref());
     let prices: HashSet<ArticleName> = prices.flat_map(ArticleName::of).collect();
@@ -86,7 +90,7 @@ pub(crate) fn remove<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p 
         if is_priced_so { &mut by_price } else { &mut by_sku }.extend(part.names());
         let what = part.sku().unwrap_or_default();
         parameters.push(("part".to_owned(), what.to_owned()));
-        texts.push(format!("The shopper took {what} out of the bundle; its saved configuration still holds it."));
+        texts.push(format!("The shopper removed {what} from the bundle; its saved configuration still contains it."));
     }
     parent.without = without.into_iter().collect();
     let goes = |names: &HashSet<ArticleName>, sku: &str| ArticleName::of(sku).iter().any(|name| names.contains(name));
@@ -98,8 +102,9 @@ pub(crate) fn remove<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p 
 }
 
 impl PlanCheck<'_> {
-    /// A bundle's children, found in the catalogue. Those that buy the same are added up, in the order in which they first stand: a
-    /// SKU and an id may name one variant. Whoever says two things of them is refused: one of the two would be lost.
+    /// Resolves a bundle's children in the catalog. Children that buy the same are added up, in order of first
+    /// occurrence, because a SKU and an id may name the same variant. Contradicting children are refused, because one
+    /// of the two would be lost.
     pub(crate) fn parts(&self, bundle: &Bundle, bundles: u32) -> Result<Vec<Part>, CartError> {
         let Bundle { parent, children, .. } = bundle;
         let mut parts: Vec<Part> = Vec::with_capacity(children.len());
@@ -120,7 +125,7 @@ impl PlanCheck<'_> {
                 Some(Part { child: same, .. }) => {
                     if (same.on_top, same.removal) != (child.on_top, child.removal) {
                         return plan_error(format!(
-                            "it has {} twice, and differently: children that buy the same are added up, so both must say the same of \
+                            "it contains {} twice with different values: children that buy the same are added up, so they must agree on \
                              `on-top` and `removal`",
                             self.describe_child(child, parent)
                         ));

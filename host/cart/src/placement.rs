@@ -1,7 +1,7 @@
-//! Where an edited configuration goes: which line each of its products takes the place of.
+//! Placement of an edited configuration: the line that each of its items replaces.
 //!
-//! Products that were saved together became lines side by side. When one of them is edited, the others are moved along: each keeps
-//! its line and its quantity, and one that the new configuration no longer holds goes.
+//! Items that were saved together became separate lines. When one of them is edited, the others follow: each keeps its
+//! line and its quantity, and a line whose item is missing from the new configuration is removed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use cartwright_contract::records::{Item, Wanted};
 
 use crate::line::CartLine;
 
-/// The roots of a configuration; none of its items where there is no configuration.
+/// Returns the roots of a configuration, or a single `None` without a configuration.
 pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
     if items.is_empty() {
         return vec![None];
@@ -18,28 +18,28 @@ pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
     roots.map(|(index, _)| u32::try_from(index).ok()).collect()
 }
 
-/// What is wanted in the place of which lines.
+/// The line requests for an edited configuration, and the lines that they replace.
 pub struct Placement {
     pub wanted: Vec<Wanted>,
-    /// For each of them the line that goes.
+    /// For each line request, the key of the line that it replaces.
     replaces: Vec<Option<String>>,
-    /// Lines that nothing takes the place of.
+    /// Keys of lines that are removed without a replacement.
     removed: Vec<String>,
 }
 
-/// A family of lines that comes into the cart, and the line whose place it takes.
+/// A family of lines to be added, and the line that it replaces.
 pub struct LineMove {
     pub replaces: Option<String>,
     pub lines: Vec<CartLine>,
 }
 
 impl Placement {
-    /// For an edited line, the new configuration's items, and the cart.
+    /// Computes the placement from the edited line, the items of the new configuration, and the cart.
     pub fn of(edited: &CartLine, quantity: u32, items: &[Item], lines: &[CartLine]) -> Self {
         let mut siblings = Siblings::of(edited, lines);
         let roots = roots(items);
         let mut replaces: Vec<Option<&CartLine>> = vec![None; roots.len()];
-        // Where two roots could be the edited one, the first is.
+        // If two roots could be the edited one, the first is chosen.
         let own = roots.iter().position(|root| is_root_of(edited, items, *root));
         let mut seen = own.is_some();
         if let Some(own) = own {
@@ -68,9 +68,9 @@ impl Placement {
         }
     }
 
-    /// Where the planned families go, and which lines go without one. What is in the cart already takes its own place: where two
-    /// products changed places, a platform that goes through the operations one by one would not know which of two lines of one
-    /// key is meant.
+    /// Returns the replacement of each planned family, and the lines that are removed. A family that the cart contains
+    /// already replaces its own line: if two items swapped their positions, a platform that applies operations one by
+    /// one could not tell which of two lines with one key is meant.
     pub fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<LineMove>, Vec<String>) {
         let mut place_of: HashMap<Option<u32>, usize> = HashMap::with_capacity(self.wanted.len());
         for (place, wanted) in self.wanted.iter().enumerate() {
@@ -123,13 +123,13 @@ impl Placement {
     }
 }
 
-/// The lines that were saved together with an edited one, and that no root has taken the place of yet.
+/// The lines that were saved together with an edited one and are not yet replaced by a root.
 struct Siblings<'l> {
     lines: Vec<Option<&'l CartLine>>,
-    /// The places of those with an id, by it.
+    /// Indexes of lines with an item id, by that id.
     by_id: HashMap<&'l str, Vec<usize>>,
     by_item: HashMap<Option<u32>, usize>,
-    /// The places of those without an id.
+    /// Indexes of lines without an item id.
     without_id: HashMap<Option<u32>, usize>,
 }
 
@@ -148,12 +148,12 @@ impl<'l> Siblings<'l> {
                 }
             }
         }
-        // Taken from the end, the first comes first.
+        // Entries are taken from the end, so the first line is taken first.
         found.by_id.values_mut().for_each(|places| places.reverse());
         found
     }
 
-    /// Takes the line that a root stands for, see [`is_root_of`].
+    /// Takes the line that a root replaces, see [`is_root_of`].
     fn take(&mut self, items: &[Item], root: Option<u32>) -> Option<&'l CartLine> {
         let id = root.and_then(|root| items.get(root as usize)).and_then(|item| item.id.as_deref());
         let Some(id) = id else { return self.lines[*self.by_item.get(&root)?].take() };
@@ -170,8 +170,8 @@ impl<'l> Siblings<'l> {
     }
 }
 
-/// The lines that were saved together with a line: those of its configuration that stand for other products. One that was put in
-/// separately, for another variant, by another strategy or as it was offered, is none.
+/// Returns the lines that were saved together with a line: the lines of its configuration for other items. A line that
+/// was added separately, for another variant, by another strategy or from a quote, does not count.
 fn siblings<'l>(edited: &CartLine, lines: &'l [CartLine]) -> Vec<&'l CartLine> {
     let mut siblings: Vec<&CartLine> = Vec::new();
     let mut items: HashSet<Option<u32>> = HashSet::new();
@@ -190,7 +190,7 @@ fn siblings<'l>(edited: &CartLine, lines: &'l [CartLine]) -> Vec<&'l CartLine> {
     siblings
 }
 
-/// Is this root the line's configured product? By the vendor's id; where either has none, by its place.
+/// Returns whether a root is the line's item, by the vendor's item id, or by index if either has no id.
 fn is_root_of(line: &CartLine, items: &[Item], root: Option<u32>) -> bool {
     let item = root.and_then(|root| items.get(root as usize));
     match (&line.item_id, item.and_then(|item| item.id.as_ref())) {

@@ -1,4 +1,4 @@
-//! The check of a strategy's plan: every piece, before any of it reaches the platform.
+//! The check of a strategy's plan. Every plan entry is checked before any of it reaches the platform.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,15 +18,15 @@ use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 use crate::money::{self, Amount};
 use crate::pricing::{ExactPrice, Priced, Pricing};
 
-/// What the host learned about a configured product.
+/// What the host determined about an item.
 #[derive(Default, Clone)]
 pub struct ItemFacts {
     pub fingerprint: Option<Digest>,
-    /// Of a root, the item and all items below it, by index.
+    /// For a root, the indexes of the item and of all items below it.
     pub descendants: Vec<usize>,
 }
 
-/// What a plan is checked against.
+/// The data that a plan is checked against.
 pub struct PlanCheck<'a> {
     pub shop: &'a ShopId,
     pub linked_product: &'a str,
@@ -34,26 +34,26 @@ pub struct PlanCheck<'a> {
     pub facts: &'a [ItemFacts],
     pub pricing: Pricing<'a>,
     pub price_from: PriceSource,
-    /// Is it an offer that is asked for?
+    /// Whether the plan is for a quote.
     pub quote: bool,
     pub grants: &'a Grants,
     pub pin: &'a Pin,
     pub removed_parts: &'a RemovedParts,
     pub sell_unconfigured: bool,
     pub expires: &'a str,
-    /// The variant of the linked product that the shopper chose beforehand.
+    /// The variant of the linked product that the shopper chose before configuring.
     pub chosen_variant: Option<&'a str>,
-    /// Variants of the linked product; only the chosen one, where one was.
+    /// Variants of the linked product; only the chosen one, if there is one.
     pub linked_variants: &'a [VariantInfo],
-    /// The same by id.
+    /// The same variants by id.
     pub linked_by_id: &'a HashMap<&'a str, &'a VariantInfo>,
-    /// Variants by query.
+    /// Variants by query: SKU, product, and whether case is ignored.
     pub by_query: &'a HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
-    /// Variants that the guest was told of, by id.
+    /// Variants that the catalog returned to the guest, by id.
     pub by_id: &'a HashMap<String, VariantInfo>,
 }
 
-/// What a plan asks the catalogue for.
+/// Returns the catalog queries that a plan needs.
 pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     let mut found: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
     let mut add = |target: &Target| {
@@ -83,10 +83,10 @@ pub(crate) fn plan_error<T>(text: impl Into<String>) -> Result<T, CartError> {
 }
 
 impl PlanCheck<'_> {
-    /// Checks a plan and makes lines of it: for each piece its line, and a bundle's children behind it.
+    /// Checks a plan and creates its lines: for each plan entry a line, followed by its children if it is a bundle.
     pub fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if pieces.is_empty() {
-            return plan_error("it is empty; a strategy that cannot sell answers with `error.rejected` and says why");
+            return plan_error("it is empty; a strategy that cannot sell returns `error.rejected` with the reason");
         }
         let mut items = BTreeSet::new();
         let mut families = Vec::with_capacity(pieces.len());
@@ -96,16 +96,16 @@ impl PlanCheck<'_> {
                 Piece::Line(line) => line,
                 Piece::Bundle(bundle) => &bundle.parent,
                 Piece::Other(other) => {
-                    return plan_error(format!("the piece {:?} is not known to this host", other.name));
+                    return plan_error(format!("this host does not know the plan entry {:?}", other.name));
                 }
             };
             let item = line.item;
             let name = || item.map_or("the unconfigured product".to_owned(), |item| format!("the item {item}"));
             if !self.pricing.wanted.contains_key(&item) {
-                return plan_error(format!("it sells {}, which is not wanted", name()));
+                return plan_error(format!("it sells {}, which was not requested", name()));
             }
             if !items.insert(item) {
-                return plan_error(format!("it makes two pieces of {}", name()));
+                return plan_error(format!("it has two plan entries for {}", name()));
             }
             let family = match piece {
                 Piece::Bundle(bundle) => self.bundle(bundle),
@@ -124,7 +124,7 @@ impl PlanCheck<'_> {
         Ok(families)
     }
 
-    /// The lines of a checked plan that hold fewer pieces than a line of their own must.
+    /// Returns the lines of a checked plan whose quantity is below the minimum for a line of its own.
     pub fn below_minimum(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<BelowMinimum, CartError> {
         let mut found = BelowMinimum::default();
         if self.quote {
@@ -158,7 +158,7 @@ impl PlanCheck<'_> {
             Target::VariantId(id) => match self.by_id.get(id).or_else(|| self.linked_by_id.get(id.as_str()).copied()) {
                 Some(variant) => Ok(Some(variant.clone())),
                 None => plan_error(format!(
-                    "it names the variant {id:?}, which is none of the linked product and which the catalogue did not tell it of"
+                    "it names the variant {id:?}, which does not belong to the linked product and was not returned by the catalog"
                 )),
             },
             Target::Sku(query) => {
@@ -174,12 +174,12 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// What a planned line is called in an error: what it buys, and its title.
+    /// Describes a planned line for an error: what it buys, and its title.
     pub(crate) fn describe_line(&self, line: &NewLine) -> String {
         self.describe_target(&line.target, line.title.as_deref())
     }
 
-    /// The same of a bundle's child.
+    /// Describes a bundle's child for an error.
     pub(crate) fn describe_child(&self, child: &BundleChild, parent: &NewLine) -> String {
         format!(
             "{} of the bundle {}",
@@ -201,8 +201,8 @@ impl PlanCheck<'_> {
         title.map_or_else(|| sanitize(&name), |title| format!("{} ({})", sanitize(&name), sanitize(title)))
     }
 
-    /// What is not for sale, or not in this number, can still be offered. Whether a line of its own holds enough is checked
-    /// [later](Self::too_few): more of the same may join it.
+    /// Checks that a variant is for sale in this quantity; for a quote, it need not be. The minimum quantity is
+    /// checked [later](Self::below_minimum), because more of the same may join the line.
     pub(crate) fn purchasable(&self, variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
         if self.quote {
             return Ok(());
@@ -214,17 +214,17 @@ impl PlanCheck<'_> {
         self.exact_line(planned).map(|(line, _)| line)
     }
 
-    /// A line, and what it costs before it is rounded.
+    /// Creates a line, with its price before rounding.
     pub(crate) fn exact_line(&self, planned: &NewLine) -> Result<(CartLine, Amount), CartError> {
         let quantity = piece_count(planned.quantity.into(), || self.describe_line(planned))?;
         let Some(variant) = self.variant(&planned.target)? else {
-            return plan_error("a line of its own must buy something; only a bundle's child may be a text");
+            return plan_error("a line of its own must buy a product; only a bundle's child may be a text");
         };
         self.purchasable(&variant, quantity, false)?;
         let facts = self.facts(planned)?;
         if planned.price.source != self.price_from && !self.grants.choose_price_source {
             return plan_error(format!(
-                "it prices by {:?} where the merchant chose {:?}; to allow it: grants.choose_price_source = true",
+                "it prices by {:?}, but the merchant chose {:?}; to allow it: grants.choose_price_source = true",
                 planned.price.source, self.price_from
             ));
         }
@@ -262,9 +262,9 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// The bill of materials of a configured product with everything below it. Equal articles are added up.
+    /// Returns the bill of materials of an item with everything below it. Equal articles are added up.
     fn materials(&self, descendants: &[usize]) -> Vec<Article> {
-        // A plugin has added up the articles of one item.
+        // A plugin has added up the articles of one item already.
         if let [only] = descendants {
             return self.pricing.items.get(*only).map_or_else(Vec::new, |item| item.articles.clone());
         }
@@ -360,7 +360,7 @@ impl PlanCheck<'_> {
     }
 }
 
-/// By what articles are the same but for their quantity.
+/// The members of an article apart from its quantity.
 type ArticleKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<(i64, u8, &'a str)>, Vec<(&'a str, &'a str)>);
 
 fn article_key(article: &Article) -> ArticleKey<'_> {
@@ -369,13 +369,13 @@ fn article_key(article: &Article) -> ArticleKey<'_> {
     (&article.sku, article.price_sku.as_deref(), article.material_sku.as_deref(), price, extra)
 }
 
-/// The sum of two quantities; `None` where one is no number, or the sum has too many digits.
+/// Adds two quantities. Returns `None` if one is not a number, or if the sum has too many digits.
 fn sum(a: &str, b: &str) -> Option<String> {
     let sum = money::decimal(a).ok()?.checked_add(money::decimal(b).ok()?)?;
     Some(sum.normalize().to_string())
 }
 
-/// A text within an error.
+/// Sanitizes a text for use in an error.
 fn sanitize(text: &str) -> String {
     text::sanitize(text, MAX_SHOWN_CHARS).text
 }
@@ -401,19 +401,19 @@ pub(crate) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Resul
     }
 }
 
-/// Why lines cannot stand as they are planned because they hold too few pieces, by key. More of the same may join such a line; the
-/// line of all of them is then planned and checked as a whole.
+/// Lines whose quantity is below the minimum, by key, with the error of each. More of the same may join such a line;
+/// the joined line is then planned and checked as a whole.
 #[derive(Default)]
 pub struct BelowMinimum(HashMap<String, CartError>);
 
 impl BelowMinimum {
-    /// Refuses the line of this key if it holds too few pieces.
+    /// Refuses the line with this key if its quantity is below the minimum.
     pub fn check(&self, key: &str) -> Result<(), CartError> {
         self.0.get(key).map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
-/// The platform sells the variant now, and as many of it.
+/// Checks that the platform sells the variant now, in this quantity.
 pub fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(), CartError> {
     if !variant.purchasable {
         return Err(CartError::NotPurchasable(variant.sku.clone()));
@@ -424,7 +424,7 @@ pub fn sellable(variant: &VariantInfo, quantity: u32, is_part: bool) -> Result<(
     }
 }
 
-/// The platform sells as few of the variant as a line of their own.
+/// Checks that the quantity reaches the variant's minimum for a line of its own.
 pub fn check_minimum(variant: &VariantInfo, quantity: u32) -> Result<(), CartError> {
     match bounds(variant, false) {
         (minimum, _) if quantity >= minimum => Ok(()),
@@ -432,8 +432,8 @@ pub fn check_minimum(variant: &VariantInfo, quantity: u32) -> Result<(), CartErr
     }
 }
 
-/// The minimum and maximum number of pieces. How many make a line of their own says nothing about how many go into a bundle, so a
-/// minimum does not hold for its parts.
+/// Returns the minimum and maximum quantity. The minimum is for a line of its own, so it does not apply to parts of a
+/// bundle.
 fn bounds(variant: &VariantInfo, is_part: bool) -> (u32, u32) {
     let minimum = if is_part { 1 } else { variant.minimum.max(1) };
     (minimum, variant.maximum.unwrap_or(MAX_LINE_QUANTITY).min(MAX_LINE_QUANTITY))
@@ -443,5 +443,5 @@ fn out_of_bounds(variant: &VariantInfo, quantity: u32, (minimum, maximum): (u32,
     CartError::Quantity { quantity: quantity.into(), what: variant.sku.clone(), minimum, maximum }
 }
 
-/// A text of a plugin for the merchant, kept.
+/// Warnings of plugins for the merchant.
 pub type Warnings = Vec<Message>;

@@ -1,4 +1,4 @@
-//! What a plan's check needs beside the plan: the articles' prices, and when its own end.
+//! Data that the check of a plan needs: the prices of articles, and the expiry of the seal.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use crate::error::CartError;
 use crate::plan::ItemFacts;
 
-/// The articles whose prices a plan needs: those of lines that cost what their articles cost. A bundle's children are in the plan.
+/// Returns queries for the articles whose prices a plan needs: those of lines that are priced by their components. A
+/// bundle's children are part of the plan already.
 pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
     let mut skus: BTreeSet<(&String, bool)> = BTreeSet::new();
     for piece in pieces {
@@ -24,11 +25,12 @@ pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) 
     skus.into_iter().map(query).collect()
 }
 
-/// A seal ends when the shop says, or when the first of the vendor's prices does. A price that was remembered holds no longer for it:
-/// the shop's time counts from when the vendor was asked.
+/// Returns the expiry of a seal: after the shop's validity, or when the first of the vendor's prices expires.
+/// Remembering a price does not extend its validity, because the shop's validity counts from the request to the
+/// vendor.
 ///
 /// # Errors
-/// When the end is beyond all calendars.
+/// Returns an error if the expiry is out of the calendar's range.
 pub fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> Result<String, CartError> {
     let ours = priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
     let ours =

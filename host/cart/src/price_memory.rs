@@ -1,13 +1,13 @@
-//! Prices that a vendor gave, remembered while they hold: whoever configures the same for the same gets the price that was given,
-//! without another request to the vendor.
+//! A cache of vendor prices. An equal request for an equal configuration gets the cached price, without another
+//! request to the vendor.
 //!
-//! A price is remembered by everything that the plugin was told when it was asked, but for the moment. It is remembered until the
-//! vendor says that it ends, and for `MAX_AGE` where the vendor does not say; and no longer than half of the time that the shop's
-//! seals hold. A seal over a remembered price ends when it would have ended had the line been sealed when the vendor was asked:
-//! remembering lengthens nothing.
+//! The cache key covers everything that the plugin was given, except the time. An entry is valid until the vendor's
+//! expiry, or for `MAX_AGE` if the vendor states none, and at most for half the validity of the shop's seals. A seal
+//! over a cached price expires as if it had been made when the vendor was asked, so caching never extends a price.
 //!
-//! Equal questions at the same time are one: the first asks, the others wait for its answer. Where it fails, or its shopper goes away,
-//! they ask for themselves. It is no cache crate's: `moka` would bring a thread pool and a dozen crates for one map.
+//! Equal requests at the same time are merged: the first asks the vendor, the others wait for its result. If it fails
+//! or is dropped, each of the others asks itself. This is not a cache crate, because `moka` would bring a thread pool
+//! and a dozen crates for one map.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,12 +18,12 @@ use cartwright_contract::records::Price;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-/// How long a price is remembered of which the vendor does not say how long it holds.
+/// Maximum age of a price for which the vendor states no expiry.
 const MAX_AGE: Duration = Duration::from_secs(300);
-/// Maximum number of prices that are remembered, of all shops together: about 20 MB.
+/// Maximum number of cached prices of all shops together: about 20 MB.
 const MAX_PRICES: usize = 50_000;
 
-/// Prices of a configuration's items, as a plugin gave them.
+/// Prices of a configuration's items, as a plugin returned them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VendorPrices {
     pub prices: Vec<Option<Price>>,
@@ -36,11 +36,11 @@ impl VendorPrices {
         at < self.expires_at() && self.requested_at.checked_add(max_age).is_ok_and(|expires_at| at < expires_at)
     }
 
-    /// The moment from which on it is not given again.
+    /// Returns when the entry expires.
     fn expires_at(&self) -> Timestamp {
         let ours = self.requested_at.checked_add(MAX_AGE).unwrap_or(self.requested_at);
         let dated = |price: &Price| price.valid_until.as_ref().map(|until| until.parse::<Timestamp>());
-        // All of them must say it; what cannot be read says that it has ended.
+        // All prices must state an expiry. An unreadable expiry counts as expired.
         let each = self.prices.iter().flatten().map(|price| match dated(price) {
             Some(Ok(until)) => until,
             Some(Err(_)) => self.requested_at,
@@ -51,12 +51,12 @@ impl VendorPrices {
 }
 
 enum Entry {
-    /// Somebody asks; the answer comes here.
+    /// A request is in progress; its result arrives here.
     PriceRequest(watch::Receiver<Option<Arc<VendorPrices>>>),
     Hit(Arc<VendorPrices>),
 }
 
-/// Remembered prices.
+/// The cache of vendor prices.
 #[derive(Default)]
 pub struct PriceCache {
     entries: Mutex<Entries>,
@@ -65,28 +65,28 @@ pub struct PriceCache {
 #[derive(Default)]
 struct Entries {
     by_key: HashMap<Digest, Entry>,
-    /// Number of remembered prices.
+    /// Number of cached prices.
     prices: usize,
 }
 
-/// What there is to do for a price.
+/// Result of a lookup.
 pub enum Lookup<'a> {
-    /// It is remembered.
+    /// The prices are cached.
     Hit(Arc<VendorPrices>),
-    /// The caller asks, and says what the answer was.
+    /// The caller must ask the vendor and report the result.
     Miss(PriceRequest<'a>),
 }
 
-/// Permission to ask for a price; others may wait for the answer.
+/// Permission to ask the vendor for a price, while others may wait for the result.
 pub struct PriceRequest<'a> {
     memory: &'a PriceCache,
     key: Digest,
-    /// `None` for one that nobody waits for.
+    /// The channel to those who wait. `None` for a request that nobody waits for.
     waiting: Option<watch::Sender<Option<Arc<VendorPrices>>>>,
 }
 
 impl PriceCache {
-    /// Looks a price up that was asked for no longer than `max_age` ago. Waits for the answer where somebody asks already.
+    /// Looks up prices that were requested at most `max_age` ago. Waits for the result if a request is in progress.
     pub async fn get(&self, key: Digest, max_age: Duration, at: Timestamp) -> Lookup<'_> {
         let mut answer = {
             let mut entries = self.lock();
@@ -113,7 +113,7 @@ impl PriceCache {
 }
 
 impl PriceRequest<'_> {
-    /// Remembers the answer, and gives it to those who wait.
+    /// Caches the prices, and sends them to those who wait.
     pub fn remember(mut self, quote: VendorPrices) -> Arc<VendorPrices> {
         let quote = Arc::new(quote);
         let waiting = self.waiting.take();
@@ -133,7 +133,7 @@ impl PriceRequest<'_> {
 }
 
 impl Drop for PriceRequest<'_> {
-    /// Nothing came of it: whoever waits asks.
+    /// Ends the request without a result; those who wait ask themselves.
     fn drop(&mut self) {
         if self.waiting.is_some() {
             self.memory.lock().take(&self.key);
@@ -154,7 +154,7 @@ impl Entries {
         }
     }
 
-    /// Forgets what has ended, and the older half where that is not enough.
+    /// Removes expired entries, and the older half if that is not enough.
     fn evict(&mut self, more: usize, now: Timestamp) {
         if self.prices + more <= MAX_PRICES {
             return;
@@ -172,7 +172,8 @@ impl Entries {
 }
 
 impl Entry {
-    /// How many prices it counts as: one at least, so that entries are bounded too.
+    /// Returns the number of prices that an entry counts as: at least one, so that the number of entries is bounded
+    /// too.
     fn prices(&self) -> usize {
         match self {
             Self::PriceRequest(_) => 0,

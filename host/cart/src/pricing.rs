@@ -1,5 +1,5 @@
-//! What a planned line costs. The amount comes from its authority; here it is brought into the shop's currency by the platform's own
-//! rate and multiplied, all exactly. Only the line's total is rounded.
+//! Prices of planned lines. An amount comes from its price source; here it is converted into the shop's currency at
+//! the platform's own rate and multiplied, exactly. Only the line's total is rounded.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::money::{self, Amount, MoneyError};
 /// A line's price before it is sealed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Priced {
-    /// `None` where the total does not divide into whole minor units.
+    /// The unit price. `None` if the total does not divide into whole minor units.
     pub(crate) unit: Option<Money>,
     pub(crate) total: Money,
     pub(crate) tax: TaxBasis,
@@ -26,31 +26,31 @@ impl Priced {
     }
 }
 
-/// What a line costs, before it is rounded.
+/// The price of a line before rounding.
 pub(crate) struct ExactPrice {
     pub(crate) total: Amount,
     pub(crate) tax: TaxBasis,
     pub(crate) state: PriceState,
 }
 
-/// A vendor's price, brought into the shop's currency.
+/// A vendor's price, converted into the shop's currency.
 #[derive(Clone)]
 pub struct VendorPrice {
-    /// In the shop's decimals, for strategies to look at.
+    /// The price in the shop's scale, for strategies to read.
     pub price: Price,
-    /// What the host reckons with.
+    /// The exact amount that the host calculates with.
     exact: Amount,
 }
 
-/// What pricing looks things up in.
+/// The data that prices are looked up in.
 pub struct Pricing<'a> {
     pub context: &'a Context,
     pub items: &'a [Item],
-    /// The vendor's prices, one for each item.
+    /// The vendor's prices, one per item.
     pub vendor: &'a [Option<VendorPrice>],
-    /// The variants that articles are priced by, by SKU and whether its case was ignored.
+    /// The variants that price articles, by SKU and whether its case was ignored.
     pub components: &'a HashMap<(&'a str, bool), Vec<VariantInfo>>,
-    /// How many are wanted of each item; a vendor's total is for as many.
+    /// The requested quantity of each item; a vendor's total is for this quantity.
     pub wanted: &'a HashMap<Option<u32>, u32>,
 }
 
@@ -59,7 +59,7 @@ fn no_price(what: &str, reason: impl Into<String>) -> CartError {
 }
 
 impl Pricing<'_> {
-    /// How many are wanted of an item.
+    /// Returns the requested quantity of an item.
     pub(crate) fn requested_quantity(&self, item: Option<u32>) -> u32 {
         self.wanted.get(&item).copied().unwrap_or(1)
     }
@@ -69,7 +69,7 @@ impl Pricing<'_> {
         move |error| no_price(&what, error.to_string())
     }
 
-    /// The platform's price of a variant for one piece.
+    /// Returns the platform's unit price of a variant.
     pub(crate) fn platform(&self, variant: &VariantInfo) -> Result<Amount, CartError> {
         let price = variant
             .price
@@ -78,7 +78,7 @@ impl Pricing<'_> {
         self.exact(price, &variant.sku)
     }
 
-    /// An amount that is in the shop's currency, in whatever decimals.
+    /// Converts an amount in the shop's currency, of any scale.
     fn exact(&self, amount: &Money, what: &str) -> Result<Amount, CartError> {
         if amount.currency != self.context.currency {
             let reason = format!("it is in {}, the cart in {}", amount.currency, self.context.currency);
@@ -87,7 +87,7 @@ impl Pricing<'_> {
         Amount::of(amount).map_err(self.price_failure(what))
     }
 
-    /// A line's total, rounded as the shop rounds.
+    /// Rounds a line's total by the shop's rule.
     pub(crate) fn rounded(&self, what: &str, total: &Amount) -> Result<Money, CartError> {
         let Context { currency, scale, rounding, .. } = self.context;
         let rounded = total.round(currency, *scale, *rounding).map_err(self.price_failure(what))?;
@@ -97,7 +97,7 @@ impl Pricing<'_> {
         Ok(rounded)
     }
 
-    /// A line's price from its source, with its adjustments.
+    /// Computes a line's price from its source, with its adjustments.
     pub(crate) fn line(
         &self,
         what: &str,
@@ -125,7 +125,7 @@ impl Pricing<'_> {
         Ok(priced)
     }
 
-    /// How far a price of these items can be trusted, whoever says it.
+    /// Returns the state of a price for these items: verified only if all of them are, whatever the price source.
     pub(crate) fn state(&self, below: &[usize]) -> PriceState {
         let mut reasons = below.iter().filter_map(|index| self.items.get(*index)?.unverified.as_ref());
         match reasons.next_back() {
@@ -134,7 +134,7 @@ impl Pricing<'_> {
         }
     }
 
-    /// The vendor's prices of an item and those below it.
+    /// Sums the vendor's prices of an item and of those below it.
     fn vendor(&self, what: &str, below: &[usize], quantity: u32) -> Result<ExactPrice, CartError> {
         let requested_quantity = self.requested_quantity(below.first().and_then(|root| u32::try_from(*root).ok()));
         let mut total = Amount::zero();
@@ -149,8 +149,7 @@ impl Pricing<'_> {
                 PriceState::Verified => {}
                 PriceState::Unverified(reason) => state = PriceState::Unverified(reason.clone()),
                 PriceState::Mismatch(other) => {
-                    let reason =
-                        format!("the vendor's own amounts differ ({} and {})", price.amount.minor, other.minor);
+                    let reason = format!("the vendor's amounts differ ({} and {})", price.amount.minor, other.minor);
                     return Err(no_price(what, reason));
                 }
             }
@@ -164,11 +163,11 @@ impl Pricing<'_> {
                 }
             };
         }
-        let tax = tax.ok_or_else(|| no_price(what, "the vendor gave none"))?;
+        let tax = tax.ok_or_else(|| no_price(what, "the vendor returned none"))?;
         Ok(ExactPrice { total, tax, state })
     }
 
-    /// The sum of the platform's prices of an item's priced articles, for one piece.
+    /// Sums the platform's prices of the priced articles, for one piece.
     fn components(&self, what: &str, below: &[usize], ignore_case: bool) -> Result<Amount, CartError> {
         let mut sum = None;
         for article in below.iter().filter_map(|index| self.items.get(*index)).flat_map(|item| &item.articles) {
@@ -181,10 +180,10 @@ impl Pricing<'_> {
             let cost = self.platform(variant)?.times(&quantity.into());
             sum = Some(sum.map_or_else(|| cost.clone(), |sum: Amount| sum.plus(&cost)));
         }
-        sum.ok_or_else(|| no_price(what, "its bill of materials has no priced part"))
+        sum.ok_or_else(|| no_price(what, "its bill of materials has no priced article"))
     }
 
-    /// Does an amount of this basis hold tax as the shop's own prices do?
+    /// Returns whether an amount with this tax basis includes tax exactly if the shop's own prices do.
     pub(crate) fn is_as_shop(&self, tax: TaxBasis) -> bool {
         match tax {
             TaxBasis::AsShop => true,
@@ -194,13 +193,13 @@ impl Pricing<'_> {
     }
 }
 
-/// The amount for one, where it is a whole number of minor units.
+/// Returns the unit price, if it is a whole number of minor units.
 pub(crate) fn unit_price(total: &Money, quantity: u32) -> Option<Money> {
     let quantity = i64::from(quantity.max(1));
     (total.minor % quantity == 0).then(|| Money { minor: total.minor / quantity, ..total.clone() })
 }
 
-/// Brings a vendor's price into the shop's currency by the platform's own rate, or refuses.
+/// Converts a vendor's price into the shop's currency at the platform's own rate, or refuses it.
 pub fn convert(price: Price, what: &str, rate: Option<&str>, context: &Context) -> Result<VendorPrice, CartError> {
     let price_failure = |error: MoneyError| no_price(what, error.to_string());
     if price.amount.currency.len() != 3 {
@@ -221,7 +220,7 @@ pub fn convert(price: Price, what: &str, rate: Option<&str>, context: &Context) 
     Ok(VendorPrice { price: Price { amount, ..price }, exact })
 }
 
-/// A text of the host for the merchant.
+/// Creates a warning of the host for the merchant.
 pub fn warning(key: &str, text: String) -> Message {
     Message { key: key.to_owned(), parameters: Vec::new(), text }
 }

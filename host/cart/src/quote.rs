@@ -1,8 +1,8 @@
-//! Lines at the prices that a merchant offered for them.
+//! Lines at the prices that a merchant offered in a quote.
 //!
-//! An offered line is another line than the one that was asked about: it has a key of its own, so that more of the same at the usual
-//! price never becomes more at the offered one. It is bought as it was offered or taken out; nothing that prices a line again
-//! touches it until the offer ends. Then it is a line like any other, and `Cartwright::check_cart` says what it costs now.
+//! A quoted line has its own key, so that more of the same at the usual price never becomes more at the offered price.
+//! It is bought as offered or removed; nothing reprices it until the offer expires. After that it is a line like any
+//! other, and `Cartwright::check_cart` returns its present price.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -19,21 +19,21 @@ use crate::money::{Amount, MoneyError, allot, times};
 use crate::pricing::unit_price;
 use crate::shop::Shop;
 
-/// What a merchant offers for the lines of a quotation.
+/// A merchant's offer for the lines of a quote.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuoteOffer {
-    /// The quotation's id.
+    /// Id of the quote.
     pub quote: String,
-    /// What one piece of each top line costs, by the line's key; a bundle's price is dealt out over its children.
+    /// The unit price of each top line, by key. A bundle's price is distributed over its children.
     pub prices: BTreeMap<String, Money>,
-    /// When it ends, to the second.
+    /// When the offer expires, to the second.
     pub until: SystemTime,
 }
 
-/// Checks that lines can be asked about, as `Cartwright::check_asked` does.
+/// Checks that a quote can be requested for these lines; `Cartwright::check_quote_lines` documents the rules.
 ///
 /// # Errors
-/// As there.
+/// The same as those of `Cartwright::check_quote_lines`.
 pub fn check_quote_lines(shop: &Shop, lines: &[CartLine]) -> Result<(), CartError> {
     let cart = CartIndex::new(lines)?;
     let mut seen = BTreeSet::new();
@@ -52,21 +52,24 @@ pub fn check_quote_lines(shop: &Shop, lines: &[CartLine]) -> Result<(), CartErro
     Ok(())
 }
 
-/// The lines of a quotation as they are offered, as `Cartwright::offered_lines` gives them.
+/// Returns the lines of a quote at their offered prices; `Cartwright::quote_lines` documents the rules.
 ///
 /// # Errors
-/// As there.
+/// The same as those of `Cartwright::quote_lines`.
 pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Result<Vec<CartLine>, CartError> {
     let cart = CartIndex::new(lines)?;
     if let Some(key) = offer.prices.keys().find(|key| cart.top_lines(key).is_none()) {
         return Err(CartError::UnknownLine(key.clone()));
     }
     let until = Timestamp::try_from(offer.until).and_then(|until| until.round(Unit::Second));
-    let until = until.map_err(|error| price_error("the offer", format!("its end is no moment: {error}")))?.to_string();
+    let until = until
+        .map_err(|error| price_error("the offer", format!("its expiry is not a valid time: {error}")))?
+        .to_string();
     let mut offered = Vec::with_capacity(lines.len());
     for line in lines.iter().filter(|line| line.parent.is_none()) {
         let unit = offer.prices.get(&line.key);
-        let unit = unit.ok_or_else(|| price_error(&line.title, format!("the line {} is not offered", line.key)))?;
+        let unit =
+            unit.ok_or_else(|| price_error(&line.title, format!("the offer has no price for the line {}", line.key)))?;
         let mut made = quote_family(shop, to_owned_lines(&cart.with_children(line)), unit, &offer.quote, &until)?;
         made.iter_mut().try_for_each(|line| line.seal(shop))?;
         offered.extend(made);
@@ -74,14 +77,14 @@ pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Resul
     Ok(offered)
 }
 
-/// Does a line of a cart, with its children, stand at a price that was offered and holds still? Gives the quotation.
+/// Returns the id of the quote if a cart line, with its children, has an offered price that is still valid.
 pub fn quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<'l>) -> Option<&'l str> {
     let quote = line.price.offer.as_deref()?;
     let faults = [SealError::Forged, SealError::OtherMoney, SealError::Expired];
     check_complete(shop, &cart.with_children(line), &faults).ok().map(|()| quote)
 }
 
-/// Refuses to change a line that is bought as it was offered.
+/// Refuses to change a line that has the price of a quote.
 pub fn refuse_quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<'l>) -> Result<(), CartError> {
     match quoted_line(shop, line, cart) {
         Some(quote) => Err(CartError::QuotedLine { key: line.key.clone(), quote: quote.to_owned() }),
@@ -107,7 +110,7 @@ fn quote_family(
         return Err(CartError::OfferMoney { title: parent.title.clone(), offered, expected });
     }
     if unit.minor < 0 {
-        return Err(price_error(&parent.title, "an offer is not negative".to_owned()));
+        return Err(price_error(&parent.title, "an offered price must not be negative".to_owned()));
     }
     let total = times(unit, parent.quantity).map_err(|error| price_error(&parent.title, error.to_string()))?;
     let weights: Result<Vec<Amount>, MoneyError> =
@@ -142,7 +145,7 @@ fn quote_family(
     Ok(family)
 }
 
-/// The words for the money that amounts are in.
+/// Describes the currency and scale of an amount in words.
 fn money_words(currency: &str, scale: u8) -> String {
     format!("{currency} with {scale} decimals")
 }

@@ -1,4 +1,4 @@
-//! What a cart needs to know of its shop and of who asks.
+//! The settings of a shop and the facts about a shopper that carts depend on.
 
 use cartwright_contract::error::{SetupError, invalid, unstorable};
 use cartwright_contract::ids::{AccountId, ShopId};
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::codes::{is_country, is_currency, is_language_tag};
 use crate::money::MAX_SCALE;
 
-/// Maximum number of seconds for which a sealed price may hold: a leap year.
+/// Maximum validity of a sealed price in seconds: a leap year.
 pub(crate) const MAX_SEAL_SECONDS: u32 = 366 * 86_400;
-/// Maximum number of seconds for which a cart's line may go on with the version that it is pinned to: five years.
+/// Maximum time in seconds for which a cart line may stay with the version that it is pinned to: five years.
 pub(crate) const MAX_PIN_SECONDS: u32 = 5 * 366 * 86_400;
 
 /// Settings of a shop.
@@ -20,9 +20,9 @@ pub(crate) const MAX_PIN_SECONDS: u32 = 5 * 366 * 86_400;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Shop {
-    /// Its id.
+    /// Id of the shop.
     pub id: ShopId,
-    /// The currency of its carts, ISO 4217 in capitals.
+    /// The currency of its carts: an ISO 4217 code in capitals.
     #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Z]{3}$"))]
     pub currency: String,
     /// Number of decimals of its prices.
@@ -43,8 +43,8 @@ pub struct Shop {
     #[serde(default = "one_day")]
     #[cfg_attr(feature = "openapi", schema(maximum = 31_622_400))]
     pub seal_seconds: u32,
-    /// For how long after its seal's end a cart's line goes to the version of the plugin that it is pinned to, in seconds; later it
-    /// goes to the current one. At most five years; 30 days unless given.
+    /// How long after its seal's expiry a cart line still goes to the plugin version that it is pinned to, in seconds;
+    /// later it goes to the current version. At most five years. Default: 30 days.
     #[serde(default = "thirty_days")]
     #[cfg_attr(feature = "openapi", schema(maximum = 158_112_000))]
     pub pin_seconds: u32,
@@ -54,18 +54,19 @@ pub struct Shop {
     /// When orders are released to production.
     #[serde(default)]
     pub release: ReleasePolicy,
-    /// Largest body of a request with a storefront's key over HTTP, in bytes; the node's own setting unless given. A configuration
-    /// that holds pictures needs more than others. At most [`MAX_STOREFRONT_BODY_BYTES`].
+    /// Maximum body size of an HTTP request with a storefront key, in bytes. Default: the node's setting.
+    /// Configurations that contain images need more. At most [`MAX_STOREFRONT_BODY_BYTES`].
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 16_777_216))]
     pub max_storefront_body_bytes: Option<u32>,
 }
 
-/// Maximum that a shop can set as the largest body of a storefront's request: 16 MiB, as much as its server may send.
+/// Upper bound of a shop's setting for the body size of a storefront request: 16 MiB, the maximum that its server may
+/// send.
 pub const MAX_STOREFRONT_BODY_BYTES: u32 = 16 << 20;
 
 impl Shop {
-    /// A shop with the usual values.
+    /// Creates a shop with the default settings.
     pub fn new(id: ShopId, currency: impl Into<String>, scale: u8, seal_key: Secret) -> Self {
         Self {
             id,
@@ -89,12 +90,12 @@ impl Shop {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleasePolicy {
-    /// When it is fully paid.
+    /// When the order is fully paid.
     #[default]
     Paid,
-    /// When it is placed.
+    /// When the order is placed.
     Placed,
-    /// When the platform releases it.
+    /// When the platform releases the order.
     ByHand,
 }
 
@@ -114,14 +115,15 @@ fn one_day() -> u32 {
     24 * 3600
 }
 
-/// Which strategy plans the cart.
+/// The strategy that plans the cart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct StrategyChoice {
-    /// The account of another plugin that plans; none = the vendor's own.
+    /// The account of another plugin that plans; `None` for the vendor's own.
     pub account: Option<AccountId>,
-    /// The strategy's name; none = what the account's setting `order-type` says, else the plugin's first.
+    /// Name of the strategy. `None` for the value of the account's setting `order-type`, or otherwise the plugin's
+    /// first strategy.
     pub name: Option<String>,
 }
 
@@ -130,19 +132,21 @@ pub struct StrategyChoice {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Visitor {
-    /// The language, BCP 47; the shop's unless given.
+    /// The language (BCP 47). Default: the shop's.
     pub locale: Option<String>,
-    /// ISO 3166-1 alpha-2 code, in capitals, of the country that is delivered to.
+    /// The country of delivery: an ISO 3166-1 alpha-2 code in capitals.
     pub country: Option<String>,
     /// The customer group.
     pub customer_group: Option<String>,
-    /// Who the shopper is: an address, or an id of the session. A vendor's turns and a shop's storage are shared out by it, so that
-    /// one shopper does not take those of all. No plugin sees it. Without it, shoppers are not told apart.
+    /// The client id: an IP address or a session id. A vendor's request queue and a shop's storage are shared fairly
+    /// by it, so that one shopper cannot use up those of all. Plugins do not see it. Without it, shoppers are not
+    /// distinguished.
     pub client: Option<String>,
 }
 
 impl Visitor {
-    /// Checks that the language and the country are codes, and that the names are bounded. Every call that takes a visitor does so.
+    /// Checks that the language and the country are codes, and that the names are bounded. Every call that takes a
+    /// visitor does so.
     ///
     /// # Errors
     /// [`SetupError::Invalid`] names the field.
@@ -153,7 +157,7 @@ impl Visitor {
 
 const LANGUAGE_TAG: &str = "Use a BCP 47 language tag, such as en or nl-BE.";
 
-/// Checks what plugins are told of a visitor, and what is kept in a line's price.
+/// Checks the data of a visitor that plugins receive and that a line's price stores.
 fn check_visitor(visitor: &Visitor) -> Result<(), SetupError> {
     let Visitor { locale, country, customer_group, client } = visitor;
     if locale.as_deref().is_some_and(|locale| !is_language_tag(locale)) {

@@ -1,4 +1,4 @@
-//! A picture: cut out of the raw configuration by its byte range, and checked by its content.
+//! Thumbnails: extraction from the raw configuration by byte range, and a check of their contents.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -8,12 +8,13 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use cartwright_contract::records::ByteRange;
 use image::{ImageFormat, ImageReader, Limits};
 
-/// Maximum number of bytes of a picture.
+/// Maximum size of a thumbnail's file, in bytes.
 pub const MAX_PICTURE_BYTES: usize = 4 << 20;
-/// Maximum number of pixels of an edge; a vendor's picture has 512. Decoded, such a picture takes 16 MB, however small its file is.
+/// Maximum length of an edge in pixels; a vendor's thumbnail has 512. Decoded, a thumbnail of this size takes 16 MB,
+/// however small its file is.
 const MAX_EDGE_PIXELS: u32 = 2048;
 
-/// Why a picture is not used. The line goes on without one.
+/// Why a thumbnail is not used. The line continues without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ThumbnailError {
     #[error("its byte range is not inside the configuration")]
@@ -28,7 +29,7 @@ pub enum ThumbnailError {
     TooManyPixels,
 }
 
-/// What a picture's file says of it, before anything is decoded.
+/// What an image file states about itself, read before decoding.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ImageInfo {
     pub(crate) format: ImageFormat,
@@ -36,7 +37,7 @@ pub(crate) struct ImageInfo {
     pub(crate) pixels: u64,
 }
 
-/// Cuts a picture's text out of a raw configuration.
+/// Extracts the text of a thumbnail from a raw configuration.
 pub fn extract<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], ThumbnailError> {
     let start = range.offset as usize;
     let text =
@@ -44,12 +45,12 @@ pub fn extract<'a>(raw: &'a [u8], range: &ByteRange) -> Result<&'a [u8], Thumbna
     if text.len() / 4 * 3 > MAX_PICTURE_BYTES + 1024 { Err(ThumbnailError::TooLarge) } else { Ok(text) }
 }
 
-/// Reads base64 as it stands in a JSON text, bare or as a data URI: in either alphabet, with or without padding, broken into lines,
-/// and with characters spelt as escapes of JSON or of a URI.
+/// Decodes base64 as it occurs in a JSON text, bare or as a data URI: in either alphabet, with or without padding,
+/// with line breaks, and with JSON or URI escapes.
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, ThumbnailError> {
     let quoted = [b"\"", text, b"\""].concat();
     let text: Cow<'_, str> = serde_json::from_slice::<String>(&quoted).map(Cow::Owned).or_else(|_| {
-        // Line ends may stand in it as they are.
+        // Line breaks may occur unescaped.
         std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| ThumbnailError::NotBase64)
     })?;
     let base64 = match text.strip_prefix("data:") {
@@ -80,7 +81,7 @@ pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, ThumbnailError> {
     STANDARD_NO_PAD.decode(&plain).map_err(|_| ThumbnailError::NotBase64)
 }
 
-/// Measures a picture by its header.
+/// Reads the format and the dimensions of an image from its header.
 pub(crate) fn measure(bytes: &[u8]) -> Result<ImageInfo, ThumbnailError> {
     if bytes.len() > MAX_PICTURE_BYTES {
         return Err(ThumbnailError::TooLarge);
@@ -101,7 +102,8 @@ pub(crate) fn measure(bytes: &[u8]) -> Result<ImageInfo, ThumbnailError> {
     Ok(ImageInfo { format, media_type, pixels: u64::from(width) * u64::from(height) })
 }
 
-/// Checks a picture by decoding it, within limits on pixels and memory. It costs as much as its pixels, however small its file is.
+/// Checks an image by decoding it, within limits on pixels and memory. The cost follows from its pixels, however small
+/// its file is.
 pub(crate) fn decode(bytes: &[u8], format: ImageFormat) -> Result<(), ThumbnailError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
@@ -162,7 +164,7 @@ mod tests {
     fn what_is_no_image_or_claims_too_many_pixels_is_refused() {
         assert_eq!(measure(b"<svg onload=alert(1)>"), Err(ThumbnailError::NotAnImage));
         let mut claims = png(1, 1);
-        // The width in the PNG header (IHDR begins at byte 16), with its checksum made right again.
+        // The width in the PNG header (IHDR begins at byte 16), with a corrected checksum.
         claims[16..20].copy_from_slice(&60_000u32.to_be_bytes());
         claims[20..24].copy_from_slice(&60_000u32.to_be_bytes());
         let refused = measure(&claims).unwrap_err();

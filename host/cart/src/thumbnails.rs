@@ -1,4 +1,4 @@
-//! The pictures of what is bought, checked within the budgets of one request.
+//! The check of thumbnails within the budgets of one request.
 
 use std::collections::HashMap;
 
@@ -7,19 +7,19 @@ use cartwright_contract::platform::StoredThumbnail;
 
 use crate::thumbnail::{self, ThumbnailError};
 
-/// Maximum number of pixels that are decoded for one request: four of the largest pictures, or 64 of 512 × 512.
+/// Maximum number of pixels that are decoded for one request: four images of the maximum size, or 64 of 512 × 512.
 const MAX_PIXELS_PER_REQUEST: u64 = 16 << 20;
-/// Maximum number of bytes of all pictures of one request.
+/// Maximum size of all thumbnails of one request together, in bytes.
 pub const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
 
-/// A picture before it is looked at.
+/// A thumbnail before it is checked.
 pub enum ThumbnailSource {
-    /// As it stands in the configuration.
+    /// The text in the configuration.
     Encoded(Vec<u8>),
     Fetched(Vec<u8>),
 }
 
-/// What came of pictures that were looked at.
+/// The results of checked thumbnails.
 #[derive(Default)]
 pub struct CheckedThumbnails {
     pub by_item: Vec<(u32, Digest)>,
@@ -27,7 +27,7 @@ pub struct CheckedThumbnails {
     pub rejected: Vec<(u32, String)>,
 }
 
-/// Checks pictures one after the other, equal ones once, within the budgets of a request.
+/// Checks thumbnails one after the other, equal ones once, within the budgets of a request.
 pub fn check(found: Vec<(u32, ThumbnailSource)>) -> CheckedThumbnails {
     let mut checked = CheckedThumbnails::default();
     let mut known: HashMap<Digest, Result<(), String>> = HashMap::new();
@@ -51,12 +51,12 @@ pub fn check(found: Vec<(u32, ThumbnailSource)>) -> CheckedThumbnails {
             let measured = thumbnail::measure(&bytes).map_err(|error| error.to_string())?;
             if pixels + measured.pixels > MAX_PIXELS_PER_REQUEST {
                 return Err(format!(
-                    "all pictures of a request together may have {MAX_PIXELS_PER_REQUEST} pixels (MAX_PIXELS_PER_REQUEST)"
+                    "all thumbnails of a request together may have {MAX_PIXELS_PER_REQUEST} pixels (MAX_PIXELS_PER_REQUEST)"
                 ));
             }
             if total + bytes.len() > MAX_PICTURE_BYTES_PER_REQUEST {
                 return Err(format!(
-                    "all pictures of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes \
+                    "all thumbnails of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes \
                      (MAX_PICTURE_BYTES_PER_REQUEST)"
                 ));
             }
@@ -107,7 +107,7 @@ mod tests {
             "{:?}",
             checked.rejected
         );
-        // Small ones still go beside them.
+        // Small images still fit.
         let small = check(fetched((0..20).map(|shade| png(64, shade))));
         assert_eq!((small.by_item.len(), small.rejected.len()), (20, 0));
     }

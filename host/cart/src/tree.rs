@@ -1,4 +1,4 @@
-//! Which items belong to which.
+//! The tree of items.
 
 use std::collections::HashMap;
 
@@ -6,20 +6,21 @@ use cartwright_contract::records::Item;
 
 use crate::error::{CartError, issue};
 
-/// How items hang together. All of it is made in one pass over the items.
+/// The parents and children of a configuration's items, computed in one pass.
 pub(crate) struct ItemTree {
-    /// For each item the items right below it, by index.
+    /// For each item, the indexes of its direct children.
     pub(crate) children: Vec<Vec<usize>>,
     /// All items, every parent before its children.
     pub(crate) parents_first: Vec<usize>,
-    /// For each root, it and all items below it, by index. Empty for every other item: only roots are sold.
+    /// For each root, the indexes of the root and of all items below it. Empty for every other item, because only
+    /// roots are sold.
     pub(crate) descendants: Vec<Vec<usize>>,
 }
 
-/// Reads which items belong to which.
+/// Builds the tree of items.
 ///
 /// # Errors
-/// When two items have one id, a parent does not exist, or parents form a cycle.
+/// Returns an error if two items have the same id, a parent does not exist, or parents form a cycle.
 pub(crate) fn item_tree(items: &[Item]) -> Result<ItemTree, CartError> {
     let wrong = |index: usize, key: &str, text: String| {
         Err(CartError::Configuration(issue(&format!("[{index}].parent"), key, text)))
@@ -29,7 +30,7 @@ pub(crate) fn item_tree(items: &[Item]) -> Result<ItemTree, CartError> {
         if let Some(id) = &item.id
             && by_id.insert(id, index).is_some()
         {
-            return wrong(index, "id-twice", format!("two items have the id {id:?}"));
+            return wrong(index, "id-twice", format!("duplicate item id {id:?}"));
         }
     }
     let mut children = vec![Vec::new(); items.len()];
@@ -58,7 +59,7 @@ pub(crate) fn item_tree(items: &[Item]) -> Result<ItemTree, CartError> {
     for (index, root) in root_of.iter().enumerate() {
         match root {
             None => return wrong(index, "parent-cycle", "its parents form a cycle".to_owned()),
-            // The root comes first, whatever its place.
+            // The root comes first, whatever its index.
             Some(root) if descendants[*root].is_empty() && index != *root => descendants[*root].extend([*root, index]),
             Some(root) if index != *root || descendants[*root].is_empty() => descendants[*root].push(index),
             Some(_) => {}

@@ -1,8 +1,8 @@
-//! How hosts are written in grants, settings and identities of plugins.
+//! Spelling of network hosts in grants, settings and plugin metadata.
 
 use url::Url;
 
-/// `host` at the scheme's usual port, else `host:port`.
+/// Returns the host of a URL: `host` at the default port of the scheme, otherwise `host:port`.
 pub fn host_of(url: &Url) -> Option<String> {
     let host = url.host_str()?.to_ascii_lowercase();
     Some(match url.port() {

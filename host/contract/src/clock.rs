@@ -1,30 +1,30 @@
-//! What tells the time.
+//! Clocks.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-/// When a simulated clock begins: noon on the first day of 2026, in UTC.
+/// Start of a simulated clock: 2026-01-01 12:00 UTC.
 const SIMULATED_START: Duration = Duration::from_secs(1_767_268_800);
 
-/// What tells the time to durable runs, and to those who wait for them.
+/// A source of time for durable runs and for code that waits for them.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The time.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 
-    /// Waits.
+    /// Waits for a number of seconds.
     async fn sleep(&self, seconds: u32);
 
-    /// Waits until a moment; in whole seconds, unless it is implemented otherwise.
+    /// Waits until a point in time. The default implementation rounds up to whole seconds.
     async fn sleep_until(&self, at: SystemTime) {
         let left = at.duration_since(self.now()).unwrap_or_default();
         self.sleep(u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
     }
 }
 
-/// This machine's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -43,14 +43,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that is wound forward: it begins at noon on 2026-01-01, a wait is over at once and is written down.
+/// A clock for tests. It starts at 2026-01-01 12:00 UTC; a sleep returns at once, is recorded, and advances the time.
 #[derive(Debug, Default)]
 pub struct SimulatedClock {
     slept: Mutex<Vec<u32>>,
 }
 
 impl SimulatedClock {
-    /// The waits so far, in seconds.
+    /// Returns the recorded sleeps, in seconds.
     pub fn slept(&self) -> Vec<u32> {
         self.slept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

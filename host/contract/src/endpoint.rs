@@ -1,4 +1,4 @@
-//! What a plugin says about itself, checked at installation: its identity, and its webhook endpoints.
+//! Checks of the plugin metadata and of the webhook endpoints that a plugin declares, made at installation.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,27 +8,28 @@ use crate::ids::{InvalidId, PluginId};
 use crate::records::{Authentication, Endpoint, Field, Identity, WebhookHmac};
 use crate::settings::Form;
 
-/// Each endpoint has a name of its own, and its requests can be told to be the vendor's.
+/// Checks that each endpoint has a valid, unique name and an authentication that the host can verify.
 pub fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String> {
     let mut names = std::collections::BTreeSet::new();
     for Endpoint { name, authentication, event_id_header, .. } in endpoints {
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-            return Err(format!("{name:?} is no webhook's name; use a-z, 0-9 and \"-\""));
+            return Err(format!("{name:?} is not a valid name of a webhook endpoint; use a-z, 0-9 and \"-\""));
         }
         if !names.insert(name) {
-            return Err(format!("the webhook {name:?} stands twice"));
+            return Err(format!("duplicate webhook endpoint {name:?}; give each endpoint its own name"));
         }
-        check_authentication(authentication, form).map_err(|fault| format!("the webhook {name:?}: {fault}"))?;
+        check_authentication(authentication, form)
+            .map_err(|fault| format!("the webhook endpoint {name:?}: {fault}"))?;
         if let Some(header) = event_id_header
             && header.parse::<HeaderName>().is_err()
         {
-            return Err(format!("the webhook {name:?}: {header:?} is no header name"));
+            return Err(format!("the webhook endpoint {name:?}: {header:?} is not a header name"));
         }
     }
     Ok(())
 }
 
-/// Checks what a plugin says it is.
+/// Checks the plugin metadata against the fields of the settings form, and returns the plugin id.
 pub fn check_identity(identity: &Identity, fields: &[Field]) -> Result<PluginId, String> {
     let id: PluginId = identity.id.parse().map_err(|error: InvalidId| error.to_string())?;
     if let Err(error) = semver::Version::parse(&identity.version) {
@@ -48,23 +49,24 @@ pub fn check_identity(identity: &Identity, fields: &[Field]) -> Result<PluginId,
         match host.strip_prefix("setting:") {
             Some(name) if fields.iter().any(|field| field.name == name && field.kind == "url") => {}
             Some(name) => {
-                return Err(format!("the host {host:?} names {name:?}, which is no url field of the form"));
+                return Err(format!("the host {host:?} names {name:?}, which is not a url field of the form"));
             }
             None if !host.is_empty()
                 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)) => {}
-            None => return Err(format!("{host:?} is no host name")),
+            None => return Err(format!("{host:?} is not a host name")),
         }
     }
     let mut names = std::collections::BTreeSet::new();
     for strategy in &identity.strategies {
         if strategy.name.is_empty() || !names.insert(&strategy.name) {
-            return Err(format!("the strategy {:?} has no name, or stands twice", strategy.name));
+            return Err(format!("the strategy {:?} has an empty or duplicate name", strategy.name));
         }
     }
     Ok(id)
 }
 
-/// Can the host do what the plugin says about an endpoint? Asked at installation, so that no request finds out.
+/// Checks that the host can verify the declared authentication. The check runs at installation, so that no webhook
+/// fails because of it.
 fn check_authentication(authentication: &Authentication, form: &Form) -> Result<(), String> {
     let name = match authentication {
         Authentication::AddressOnly => return Ok(()),
@@ -72,31 +74,31 @@ fn check_authentication(authentication: &Authentication, form: &Form) -> Result<
         Authentication::HmacSha256(hmac) => {
             Encoding::of(hmac)?;
             for header in [Some(&hmac.header), hmac.timestamp_header.as_ref()].into_iter().flatten() {
-                header.parse::<HeaderName>().map_err(|_| format!("{header:?} is no header name"))?;
+                header.parse::<HeaderName>().map_err(|_| format!("{header:?} is not a header name"))?;
             }
             &hmac.secret
         }
     };
     match form.field(name) {
         Some(field) if field.kind == "secret" => Ok(()),
-        _ => Err(format!("its signatures are checked with {name:?}, which is no secret field of the form")),
+        _ => Err(format!("its signatures are checked with {name:?}, which is not a secret field of the form")),
     }
 }
 
-/// How a signature is written.
+/// The text encoding of a signature.
 #[derive(Clone, Copy)]
 pub enum Encoding {
     /// Hexadecimal digits.
     Hex,
-    /// Base64.
+    /// Base64 with padding.
     Base64,
 }
 
 impl Encoding {
-    /// The encoding that a plugin names.
+    /// Returns the encoding that a plugin names.
     ///
     /// # Errors
-    /// For one that the host does not know.
+    /// Returns a message if the encoding is unknown.
     pub fn of(hmac: &WebhookHmac) -> Result<Self, String> {
         match hmac.encoding.as_str() {
             "hex" => Ok(Self::Hex),
@@ -105,8 +107,8 @@ impl Encoding {
         }
     }
 
-    /// The signature, if it is written in one of the ways in which this one can be: hex in one case, base64 with its padding
-    /// and without stray bits. What can be spelled in many ways lets a changed request look like another one.
+    /// Decodes a signature. Returns `None` unless it is spelled canonically: hex digits in one case, or base64 with
+    /// padding and without stray bits. If several spellings were accepted, a changed request could pass for a new one.
     pub fn decode(self, written: &str) -> Option<[u8; 32]> {
         let bytes = match self {
             Self::Hex => {
@@ -180,19 +182,19 @@ mod tests {
     fn an_endpoint_whose_requests_could_never_be_told_is_not_installed() {
         assert_eq!(check_endpoints(&[endpoint(|_, _| ())], &form()), Ok(()));
         let cases: [(Endpoint, &str); 7] = [
-            (endpoint(|_, hmac| hmac.secret = "name".to_owned()), "no secret field"),
-            (endpoint(|_, hmac| hmac.secret = "none".to_owned()), "no secret field"),
+            (endpoint(|_, hmac| hmac.secret = "name".to_owned()), "not a secret field"),
+            (endpoint(|_, hmac| hmac.secret = "none".to_owned()), "not a secret field"),
             (endpoint(|_, hmac| hmac.encoding = "base32".to_owned()), "\"base32\""),
-            (endpoint(|_, hmac| hmac.header = "X Signature".to_owned()), "no header name"),
-            (endpoint(|_, hmac| hmac.timestamp_header = Some(String::new())), "no header name"),
-            (endpoint(|endpoint, _| endpoint.event_id_header = Some("a:b".to_owned())), "no header name"),
-            (endpoint(|endpoint, _| endpoint.name = "Done".to_owned()), "no webhook's name"),
+            (endpoint(|_, hmac| hmac.header = "X Signature".to_owned()), "not a header name"),
+            (endpoint(|_, hmac| hmac.timestamp_header = Some(String::new())), "not a header name"),
+            (endpoint(|endpoint, _| endpoint.event_id_header = Some("a:b".to_owned())), "not a header name"),
+            (endpoint(|endpoint, _| endpoint.name = "Done".to_owned()), "not a valid name"),
         ];
         for (endpoint, fault) in cases {
             let refused = check_endpoints(&[endpoint], &form()).unwrap_err();
             assert!(refused.contains(fault), "{refused}");
         }
         let twice = [endpoint(|_, _| ()), endpoint(|_, _| ())];
-        assert!(check_endpoints(&twice, &form()).unwrap_err().contains("twice"));
+        assert!(check_endpoints(&twice, &form()).unwrap_err().contains("duplicate"));
     }
 }

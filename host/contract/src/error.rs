@@ -1,4 +1,4 @@
-//! Errors of a guest call, by what the caller does next.
+//! Errors of a guest call, grouped by what the caller does next.
 
 use std::borrow::Cow;
 
@@ -9,29 +9,29 @@ use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::records::{self, FieldIssue, Message, Outcome};
 use crate::text::TextFault;
 
-/// A call of a plugin failed.
+/// The error of a failed guest call.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error("{plugin} failed in {hook}: {failure}")]
 pub struct HookError {
-    /// Which plugin.
+    /// The plugin.
     pub plugin: PluginId,
-    /// In which function of the contract.
+    /// The function of the contract that was called.
     pub hook: Hook,
     /// The failure.
     pub failure: Failure,
-    /// What an order hook emitted before it failed. It stays applied.
+    /// Outcomes and log lines that an order hook emitted before it failed. The outcomes stay applied.
     #[serde(skip_serializing_if = "EmittedOutcomes::is_empty")]
     pub outcomes: Box<EmittedOutcomes>,
 }
 
-/// What an order hook emitted and logged before it failed.
+/// Outcomes and log lines that an order hook emitted before it failed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EmittedOutcomes {
-    /// What came of the event, in order.
+    /// The outcomes, in the order of their emission.
     pub outcomes: Vec<Outcome>,
-    /// What it logged.
+    /// The log lines.
     pub log: Vec<LogLine>,
 }
 
@@ -45,92 +45,92 @@ impl EmittedOutcomes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogLine {
-    /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
+    /// The level: `debug`, `info`, `warn` or `error`; `output` for standard output and standard error.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub level: Cow<'static, str>,
-    /// The line.
+    /// The text of the line.
     pub text: String,
 }
 
-/// A limit that a call broke.
+/// A limit that a guest call exceeded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "limit", rename_all = "kebab-case")]
 pub enum Breach {
-    /// The guest computed too long.
+    /// The guest exceeded its computing time.
     #[error("the guest computed longer than {allowed_ms} ms (limit guest_cpu)")]
     GuestCpu {
-        /// What was allowed.
+        /// The limit in milliseconds.
         allowed_ms: u64,
     },
-    /// The call took too long.
+    /// The call exceeded its deadline.
     #[error("the call took longer than {allowed_ms} ms (limit deadline)")]
     Deadline {
-        /// What was allowed.
+        /// The limit in milliseconds.
         allowed_ms: u64,
     },
-    /// The guest's memories grew too large.
-    #[error("the guest asked for {asked} bytes of memory, {allowed} are allowed (limit memory)")]
+    /// The guest requested too much memory.
+    #[error("the guest requested {asked} bytes of memory; at most {allowed} are allowed (limit memory)")]
     Memory {
-        /// What all memories together would have taken.
+        /// The requested size of all memories together, in bytes.
         asked: usize,
-        /// What was allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
-    /// The guest's tables grew too large.
-    #[error("the guest asked for {asked} table elements, {allowed} are allowed (limit table_elements)")]
+    /// The guest requested too many table elements.
+    #[error("the guest requested {asked} table elements; at most {allowed} are allowed (limit table_elements)")]
     TableElements {
-        /// What all tables together would have taken.
+        /// The requested number of elements of all tables together.
         asked: usize,
-        /// What was allowed.
+        /// The limit in elements.
         allowed: usize,
     },
-    /// The guest recursed too deep.
-    #[error("the guest used up its stack of {allowed} bytes (limit stack)")]
+    /// The guest exhausted its stack.
+    #[error("the guest exhausted its stack of {allowed} bytes (limit stack)")]
     Stack {
-        /// What was allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
-    /// The guest called the host too often.
+    /// The guest made too many host calls.
     #[error("the guest called the host more than {allowed} times (limit host_calls)")]
     HostCalls {
-        /// What was allowed.
+        /// The maximum number of host calls.
         allowed: u32,
     },
-    /// The guest handed over too much.
-    #[error("the guest handed over more than {allowed} bytes at once (limit bytes_out)")]
+    /// The guest passed too much data to the host in one call.
+    #[error("the guest passed more than {allowed} bytes in one call (limit bytes_out)")]
     BytesOut {
-        /// What was allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
-    /// The guest would have been given too much.
-    #[error("{given} bytes were to be given to the guest, {allowed} are allowed (limit bytes_in)")]
+    /// The data for the guest is too large.
+    #[error("the data for the guest has {given} bytes; at most {allowed} are allowed (limit bytes_in)")]
     BytesIn {
-        /// How many bytes there were.
+        /// The size of the data in bytes.
         given: usize,
-        /// What was allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
     /// The guest logged too much.
     #[error("the guest logged more than {allowed} bytes (limit log_bytes)")]
     LogBytes {
-        /// What was allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
 }
 
-/// How a guest call failed.
+/// Why a guest call failed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "failure", content = "detail", rename_all = "kebab-case")]
 pub enum Failure {
-    /// The plugin answered with one of the contract's errors.
+    /// The plugin returned an error of the contract.
     #[error("{}", describe(.0))]
     PluginError(records::Error),
-    /// The call broke a limit of the host.
+    /// The call exceeded a limit of the host.
     #[error("{0}")]
     Limit(Breach),
-    /// The guest trapped. The text is for the plugin's author.
+    /// The guest trapped. The text is meant for the plugin author.
     #[error("the guest trapped: {0}")]
     Trap(String),
     /// A request that must not be sent twice may have arrived without a response. A person must check before a retry.
@@ -141,78 +141,78 @@ pub enum Failure {
     /// No slot became free in time. A retry may succeed.
     #[error("the host is busy: no call slot became free within {waited_ms} ms; try again")]
     Busy {
-        /// How long the call waited for one.
+        /// How long the call waited for a slot, in milliseconds.
         waited_ms: u64,
     },
     /// The plugin does not export this interface.
     #[error("the plugin does not export {0}")]
     NotExported(String),
-    /// The plugin's answer breaks the contract.
-    #[error("the plugin's answer breaks the contract: {0}")]
+    /// The result of the plugin violates the contract.
+    #[error("the plugin's result violates the contract: {0}")]
     ContractViolation(String),
 }
 
 impl HookError {
-    /// An error of this plugin, without anything that was said before.
+    /// Creates an error without emitted outcomes.
     pub fn new(plugin: &PluginId, hook: Hook, failure: Failure) -> Self {
         Self { plugin: plugin.clone(), hook, failure, outcomes: Box::default() }
     }
 
-    /// Returns whether a retry may succeed without anybody's help.
+    /// Returns whether a retry may succeed without intervention.
     pub fn is_retryable(&self) -> bool {
         matches!(self.failure, Failure::Busy { .. } | Failure::PluginError(records::Error::Unavailable(_)))
     }
 }
 
-/// Why a shop could not be changed. The shop is as it was.
+/// Why a change of a shop was refused. The shop is unchanged.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "setup", content = "detail", rename_all = "kebab-case")]
 pub enum SetupError {
-    /// No such shop.
+    /// The shop does not exist.
     #[error("shop {0} not found")]
     UnknownShop(ShopId),
-    /// No such account.
-    #[error("the shop has no vendor account {0}")]
+    /// The account does not exist.
+    #[error("the shop has no account {0}")]
     UnknownAccount(AccountId),
-    /// No such link.
-    #[error("the product {0:?} is linked to no vendor product")]
+    /// The product link does not exist.
+    #[error("the product {0:?} is not linked to a vendor product")]
     NotLinked(String),
-    /// No such plugin.
+    /// The plugin version is not installed.
     #[error("no plugin with the digest {0} is installed")]
     UnknownPlugin(Digest),
-    /// It is there already.
-    #[error("{0} exists already")]
+    /// The resource exists already.
+    #[error("{0} already exists")]
     AlreadyExists(String),
-    /// A version swap must stay with the same plugin.
-    #[error("the account runs {current}, the component is {offered}; another vendor is set up as another account")]
+    /// A version switch names a version of another plugin.
+    #[error("the account runs {current}, the component is {offered}; set up another vendor as another account")]
     PluginMismatch {
-        /// What runs.
+        /// The plugin of the account.
         current: PluginId,
-        /// What was offered.
+        /// The plugin of the requested version.
         offered: PluginId,
     },
-    /// Values are missing or wrong.
+    /// Values are missing or invalid.
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
-    /// Links are wrong, or do not go with the version or the settings that an account is to have. Change these, then try again.
+    /// Product links are invalid, or do not fit the new plugin version or the new settings of the account.
     #[error("{}; change these links, then try again", misfits(.0))]
     Links(Vec<ProductLinkIssues>),
-    /// The plugin failed while it was asked.
+    /// The plugin failed during a check.
     #[error(transparent)]
     Hook(#[from] HookError),
-    /// A revoked version cannot be used.
+    /// The plugin version is revoked.
     #[error("the version {0} is revoked")]
     Revoked(Digest),
 }
 
-/// What there is to say of a link.
+/// The issues of one product link.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProductLinkIssues {
     /// The platform's product id.
     pub shop_product: String,
-    /// Each field.
+    /// The issues, by field.
     pub issues: Vec<FieldIssue>,
 }
 
@@ -227,17 +227,17 @@ fn issues(issues: &[FieldIssue]) -> String {
     texts.join("; ")
 }
 
-/// Refuses one value of a set-up.
+/// Returns the error that refuses one value of a set-up.
 pub fn invalid(field: &str, text: impl Into<String>) -> SetupError {
     SetupError::Invalid(vec![setup_issue(field, text)])
 }
 
-/// Refuses a text that cannot be stored.
+/// Returns the error that refuses a text that cannot be stored.
 pub fn unstorable(field: &str, fault: TextFault) -> SetupError {
     invalid(field, format!("This cannot be stored: {fault}."))
 }
 
-/// What is wrong with one value of a set-up.
+/// Returns an issue with one value of a set-up.
 pub fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
     FieldIssue {
         field: field.to_owned(),
@@ -246,12 +246,14 @@ pub fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
     }
 }
 
-/// An error of the contract in words.
+/// Describes an error of the contract in words.
 pub fn describe(error: &records::Error) -> String {
     use records::Error;
     match error {
         Error::InvalidInput(issue) => format!("invalid input at {}: {}", issue.field, issue.message.text),
-        Error::NotConfigured(issue) => format!("setting {} needs the merchant: {}", issue.field, issue.message.text),
+        Error::NotConfigured(issue) => {
+            format!("the merchant must correct the setting {}: {}", issue.field, issue.message.text)
+        }
         Error::Unavailable(outage) => match outage.retry_after_seconds {
             Some(seconds) => format!("unavailable, try again in {seconds} s: {}", outage.detail),
             None => format!("unavailable: {}", outage.detail),
@@ -260,6 +262,6 @@ pub fn describe(error: &records::Error) -> String {
         Error::Denied(what) => format!("denied: {what}"),
         Error::LimitExceeded(limit) => format!("limit exceeded: {limit}"),
         Error::Unsupported => "not supported by this plugin".to_owned(),
-        Error::Internal(text) => format!("the plugin's own fault: {text}"),
+        Error::Internal(text) => format!("the plugin reports a fault of its own: {text}"),
     }
 }

@@ -1,5 +1,5 @@
-//! What an operator allows a vendor account. The plugin declares what it wants; the operator grants; neither side can widen the
-//! other.
+//! Permissions that an operator gives to an account. The plugin declares what it needs and the operator grants it;
+//! neither can widen the other.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -7,38 +7,40 @@ use std::num::NonZeroU32;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-/// What a vendor account may do beyond planning carts. Nothing by default.
+/// Permissions of an account beyond planning carts. Empty by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Grants {
-    /// Hosts that may be reached by https: `host` at its usual port, or `host:port`.
+    /// Outbound hosts that may be reached over HTTPS: `host` at the default port, otherwise `host:port`.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub hosts: BTreeSet<String>,
-    /// Hosts of `hosts` that may be reached without TLS.
+    /// Outbound hosts of `hosts` that may be reached without TLS.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub plain_http: BTreeSet<String>,
-    /// Addresses that are refused otherwise: loopback, private, link-local, metadata services.
+    /// Private networks that requests may reach. Without this grant, loopback, private and link-local addresses and
+    /// metadata services are refused.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<crate::openapi::Network>))]
     pub networks: Vec<IpNet>,
-    /// Where the vendor's webhooks may come from; empty = from anywhere.
+    /// Networks that the vendor's webhooks may come from; empty allows all.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<crate::openapi::Network>))]
     pub webhook_source_networks: Vec<IpNet>,
-    /// Order hooks see addresses.
+    /// Whether order hooks receive names and addresses.
     pub personal_data: bool,
-    /// Strategies may add to and take from prices.
+    /// Whether strategies may adjust prices.
     pub adjust_prices: bool,
-    /// Strategies may choose another price source than the account's.
+    /// Whether strategies may choose another price source than the account's.
     pub choose_price_source: bool,
-    /// Maximum number of requests a second to each of its servers, after a burst of twice as many; the host's unless given. Where
-    /// two accounts of a shop reach the same server, each request takes as long as its own account says.
+    /// Maximum number of requests per second to each server of the account, after a burst of twice as many. Default:
+    /// the host's setting. If two accounts of a shop reach the same server, each request is limited by the rate of its
+    /// own account.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
     pub requests_per_second: Option<NonZeroU32>,
 }
 
 impl Grants {
-    /// What a plugin may ask for in `identity.grants`, and was granted.
+    /// Returns the granted permissions, by the names that plugins use in `identity.grants`.
     pub fn names(&self) -> Vec<String> {
         let all = [
             ("personal-data", self.personal_data),

@@ -1,4 +1,4 @@
-//! The functions of the contract that the host calls, and the families of imports that each may reach.
+//! The functions of the contract that the host calls, and the capabilities of each.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use serde::Serialize;
 /// A family of imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
-    /// Writing to the plugin's log.
+    /// Writes to the plugin log.
     Log,
-    /// Asking the platform's catalogue.
+    /// Queries the platform's catalog.
     Catalog,
-    /// Reaching the vendor's servers.
+    /// Sends requests to the vendor's servers.
     Http,
-    /// Using secrets.
+    /// Uses secrets of the account.
     Secrets,
-    /// Looking up orders.
+    /// Looks up orders.
     OrderBook,
-    /// Reading stored bytes.
+    /// Reads stored bytes.
     Blobs,
-    /// Saying what came of an order event.
+    /// Emits outcomes of an order event.
     Outcomes,
-    /// Waiting.
+    /// Waits.
     Timer,
 }
 
@@ -42,22 +42,22 @@ impl fmt::Display for Capability {
 
 macro_rules! hooks {
     ($($(#[$doc:meta])* $name:ident = $text:literal [$($capability:ident)*],)*) => {
-        /// A function of the contract that the host calls; each has its own capabilities.
+        /// A function of the contract that the host calls. Each has its own capabilities.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
         pub enum Hook {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
 
         impl Hook {
-            /// All of them.
+            /// All hooks.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// Its name in the contract.
+            /// Returns the name of the hook in the contract.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// What it may reach.
+            /// Returns the capabilities of the hook.
             pub fn capabilities(self) -> &'static [Capability] {
                 match self { $(Self::$name => &[$(Capability::$capability),*],)* }
             }

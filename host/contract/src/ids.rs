@@ -1,4 +1,4 @@
-//! Names of things. Each is checked where it enters and trusted from there on.
+//! Ids and digests. Each is validated where it enters the host and trusted from there on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Text that is no valid id.
+/// The error of a text that is not a valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a valid {kind}: {rule}")]
 pub struct InvalidId {
-    /// What it was to be.
+    /// The kind of id that was expected.
     pub kind: &'static str,
-    /// The text.
+    /// The beginning of the text.
     pub value: String,
-    /// What the text must be like.
+    /// The rule that a valid id follows.
     pub rule: &'static str,
 }
 
@@ -35,7 +35,7 @@ macro_rules! name {
         pub struct $type(String);
 
         impl $type {
-            /// The id as text.
+            /// Returns the id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -78,7 +78,7 @@ name!(
     ShopId, "shop id"
 );
 name!(
-    /// A vendor account of a shop.
+    /// An account of a shop.
     AccountId, "account id"
 );
 name!(
@@ -86,18 +86,18 @@ name!(
     PluginId, "plugin id"
 );
 
-/// SHA-256 of bytes: names a component's version and everything in the blob store.
+/// A SHA-256 digest. It names a plugin version or a stored blob.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of these bytes.
+    /// Computes the digest of bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The raw 32 bytes.
+    /// Returns the 32 bytes of the digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,6 +1,6 @@
-//! The plugin contract in Rust and JSON: the records that the WIT files declare, and the vocabulary around them that needs neither
-//! a host nor a cart. Ids and digests, texts, errors, hooks, forms and their settings, grants, clocks, and the traits that a commerce
-//! platform implements.
+//! The plugin contract in Rust and JSON: the records that the WIT files declare, and the types around them that need
+//! neither a host nor a cart. These are ids and digests, texts, errors, hooks, forms and their settings, grants,
+//! clocks, and the traits that a commerce platform implements.
 
 pub mod address;
 pub mod clock;
@@ -17,7 +17,7 @@ pub mod records;
 pub mod settings;
 pub mod text;
 
-/// The interfaces of the contract, as wasmtime calls what they export and implements what they import.
+/// The interfaces of the contract as wasmtime binds them: exports that the host calls, and imports that it implements.
 pub mod interfaces {
     pub use crate::records::generated::cartwright::plugin::{
         blobs, catalog, http, log, order_book, outcomes, secrets, timer,

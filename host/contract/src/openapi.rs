@@ -1,7 +1,7 @@
-//! What the types look like as JSON: their schemas for an OpenAPI 3.1 document.
+//! Schemas of the contract's types for an OpenAPI 3.1 document.
 //!
-//! `utoipa` reads what serde's attributes say. What they do not say stands here: ids, digests, moments and decimal numbers, which
-//! are texts of a certain form, and how large an integer may be.
+//! `utoipa` derives schemas from serde's attributes. This module adds what the attributes do not express: the formats
+//! of ids, digests, timestamps and decimal numbers, and the ranges of integers.
 
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ use crate::hook::Hook;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
 use crate::settings::Secret;
 
-/// Says what `utoipa` leaves out and `serde` insists on: the bounds of integers, which stand there as a mere `format`, and how many
-/// elements a tuple has. Called once, when all schemas are there.
+/// Adds what `utoipa` leaves out and serde enforces: the bounds of integers, which `utoipa` describes by a `format`
+/// only, and the lengths of tuples. Call it once, after all schemas are registered.
 pub fn complete(components: &mut Components) {
     components.schemas.values_mut().for_each(bound);
 }
@@ -42,7 +42,7 @@ fn bound(schema: &mut RefOr<Schema>) {
                 array.max_items = Some(array.prefix_items.len());
             }
             for item in &mut array.prefix_items {
-                // These are not behind a reference.
+                // Tuple elements are inline schemas, not references.
                 let mut place = RefOr::T(std::mem::take(item));
                 bound(&mut place);
                 if let RefOr::T(bounded) = place {
@@ -71,7 +71,8 @@ fn bound_object(object: &mut Object) {
     object.maximum.get_or_insert(most);
 }
 
-/// The name of a type of the contract: the one that it has in [`records`](crate::records), where two interfaces use the same.
+/// Returns the schema name of a type of the contract. It is the name in [`records`](crate::records) if two interfaces
+/// use the same name.
 pub fn contract_name(module: &'static str, name: &'static str) -> Cow<'static, str> {
     let interface = module.rsplit("::").next().unwrap_or_default();
     Cow::Borrowed(match (interface, name) {
@@ -88,7 +89,7 @@ pub fn contract_name(module: &'static str, name: &'static str) -> Cow<'static, s
     })
 }
 
-/// What the contract says of a type in words, and its Rust form does not; and that a case has nothing beside it.
+/// Adds to a derived schema the descriptions of the contract, and the rule that a case has no further members.
 pub fn contract_schema(name: &str, mut schema: RefOr<Schema>) -> RefOr<Schema> {
     match &mut schema {
         RefOr::T(Schema::Object(object)) if matches!(name, "Money" | "Context") => currency_and_scale(object),
@@ -119,7 +120,7 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-/// 1 to 64 characters, and neither "." nor "..".
+/// Builds the schema of a name: 1 to 64 characters, and neither "." nor "..".
 fn name(description: &str) -> ObjectBuilder {
     const PATTERN: &str = "^([A-Za-z0-9_-][A-Za-z0-9._-]*|\\.[A-Za-z0-9_-][A-Za-z0-9._-]*|\\.\\.[A-Za-z0-9._-]+)$";
     text().description(Some(description)).min_length(Some(1)).max_length(Some(64)).pattern(Some(PATTERN))
@@ -143,22 +144,22 @@ macro_rules! schemas {
     };
 }
 
-/// Stands for the contract's `decimal`.
+/// Schema of the contract's `decimal`.
 pub struct DecimalText;
-/// Stands for the contract's `timestamp`, and for moments that are written as one.
+/// Schema of the contract's `timestamp`, and of other points in time in that format.
 pub struct Moment;
-/// Stands for [`ipnet::IpNet`].
+/// Schema of [`ipnet::IpNet`].
 pub struct Network;
-/// Stands for [`std::time::Duration`] as serde writes it.
+/// Schema of [`std::time::Duration`] as serde serializes it.
 pub struct Span;
-/// Stands for [`std::time::SystemTime`] as serde writes it.
+/// Schema of [`std::time::SystemTime`] as serde serializes it.
 pub struct ClockTime;
-/// Stands for a JSON object of any members.
+/// Schema of a JSON object with any members.
 pub struct AnyObject;
 
 schemas! {
     ShopId, "ShopId": name("A shop of the commerce platform.");
-    AccountId, "AccountId": name("A vendor account of a shop.");
+    AccountId, "AccountId": name("An account of a shop.");
     PluginId, "PluginId": name("A plugin, the same for all its versions.");
     Digest, "Digest": text()
         .description(Some("SHA-256 in lower-case hex."))
@@ -169,7 +170,7 @@ schemas! {
         .description(Some("A function of the contract that the host calls."))
         .enum_values(Some(Hook::ALL.iter().map(|hook| hook.name())));
     Secret, "Secret": text()
-        .description(Some("A secret: it is taken and never given back."))
+        .description(Some("A secret; it is accepted and never returned."))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
         .write_only(Some(true));
     DecimalText, "Decimal": text()
@@ -177,17 +178,17 @@ schemas! {
         .max_length(Some(30))
         .pattern(Some("^-?[0-9]+(\\.[0-9]+)?$"));
     Moment, "Timestamp": text()
-        .description(Some("A moment in UTC, RFC 3339."))
+        .description(Some("A point in time in UTC (RFC 3339)."))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
     Network, "Network": AnyOfBuilder::new()
-        .description(Some("Addresses as address/prefix."))
+        .description(Some("A range of IP addresses, as address/prefix."))
         .item(text().pattern(Some(concat!(
             "^((25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})\\.){3}(25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})",
             "/(3[0-2]|[0-2]?[0-9])$"
         ))))
         .item(text().pattern(Some("^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*/(12[0-8]|1[01][0-9]|0?[0-9]{1,2})$")));
-    Span, "Duration": pair("A span of time.", "secs", "nanos");
-    ClockTime, "SystemTime": pair("A moment, from 1970 in UTC on.", "secs_since_epoch", "nanos_since_epoch");
+    Span, "Duration": pair("A duration.", "secs", "nanos");
+    ClockTime, "SystemTime": pair("A point in time, counted from 1970-01-01 00:00 UTC.", "secs_since_epoch", "nanos_since_epoch");
     AnyObject, "AnyObject": ObjectBuilder::new()
         .schema_type(Type::Object)
         .additional_properties(Some(AdditionalProperties::FreeForm(true)));

@@ -1,6 +1,7 @@
-//! What a plugin may say came of an order: only what is about the order, its lines that the account sees, bytes that it was given, and
-//! settings that its form lets a vendor push; in texts that can be stored. Whoever says it, a webhook that nobody signed or an order
-//! hook.
+//! The check of outcomes, whether a webhook or an order hook emits them.
+//!
+//! An outcome may only concern the order itself, the lines that the account sees, blobs that the call was given, and
+//! settings that the form allows a vendor to push. All its texts must be storable.
 
 use std::collections::HashSet;
 
@@ -11,23 +12,24 @@ use crate::records::{
 use crate::settings::{Form, check_value_texts};
 use crate::text::{MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, check_line, check_text};
 
-/// Maximum length in bytes of what is remembered for the next event of an order.
+/// Maximum length in bytes of the text that a plugin stores for the next event of an order.
 const MAX_REMEMBERED_BYTES: usize = 4 << 10;
-/// Maximum length in bytes of JSON that a webhook hands on, or that stands beside an article.
+/// Maximum length in bytes of JSON that a webhook forwards, or that accompanies an article.
 const MAX_JSON_BYTES: usize = 256 << 10;
 /// Maximum number of articles in one bill of materials.
 const MAX_ARTICLES: usize = 20_000;
-/// Maximum number of entries of any other list in an outcome: lines of a shipment, settings of a push, parameters of a message.
+/// Maximum number of entries of any other list in an outcome: lines of a shipment, pushed settings, parameters of a
+/// message.
 const MAX_ENTRIES: usize = 5_000;
 
-/// Checks that a plugin may say this. `order` is the one that it says it of, as the account sees it; `readable` are the blobs that its
-/// call was given the digest of.
+/// Checks that a plugin may emit this outcome. `order` is the order it concerns, as the account sees it; `readable`
+/// lists the blobs whose digests the call received.
 pub fn check(form: &Form, order: Option<&Order>, readable: &[Digest], outcome: &Outcome) -> Result<(), String> {
     check_texts(outcome)?;
     if let Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) = outcome
         && !readable.contains(digest)
     {
-        return Err(format!("it gives a document of the bytes {digest:?}, which it was not given"));
+        return Err(format!("it returns a document with the blob {digest:?}, which the call did not receive"));
     }
     let lines: Vec<&str> = match outcome {
         Outcome::Note(_) | Outcome::NeedsMerchant(_) | Outcome::Other(_) => return Ok(()),
@@ -40,7 +42,7 @@ pub fn check(form: &Form, order: Option<&Order>, readable: &[Digest], outcome: &
         Outcome::BillOfMaterials(materials) => vec![&materials.line],
         Outcome::Shipment(shipment) => shipment.lines.iter().map(|pieces| pieces.line.as_str()).collect(),
     };
-    let Some(order) = order else { return Err("it says something of an order and does not name the order".to_owned()) };
+    let Some(order) = order else { return Err("its outcome concerns an order and does not name the order".to_owned()) };
     let unknown = match &lines[..] {
         [] => None,
         [line] => Some(line).filter(|line| order.lines.iter().all(|known| known.id != **line)),
@@ -62,7 +64,7 @@ fn may_push(form: &Form, setting: &Setting) -> Result<(), String> {
     }
 }
 
-/// Checks every text and list of an outcome against what can be stored.
+/// Checks that every text and list of an outcome can be stored.
 fn check_texts(outcome: &Outcome) -> Result<(), String> {
     match outcome {
         Outcome::Note(message) | Outcome::NeedsMerchant(message) => check_message(message),
@@ -95,7 +97,7 @@ fn check_texts(outcome: &Outcome) -> Result<(), String> {
             }
             match content {
                 BytesSource::Stored(digest) => name("digest", digest),
-                // The limit of what a call may give counts the bytes.
+                // The limit on bytes that a call passes to the host bounds these.
                 BytesSource::Inline(_) => Ok(()),
             }
         }
@@ -164,7 +166,7 @@ fn text(what: &str, given: &str, allowed: usize) -> Result<(), String> {
 }
 
 fn entries(what: &str, count: usize, allowed: usize) -> Result<(), String> {
-    if count <= allowed { Ok(()) } else { Err(format!("it gives {count} {what}, at most {allowed} are allowed")) }
+    if count <= allowed { Ok(()) } else { Err(format!("it returns {count} {what}; at most {allowed} are allowed")) }
 }
 
 #[cfg(test)]
@@ -239,7 +241,7 @@ mod tests {
                 Outcome::Remember(RememberedText { name: "n".into(), value: given.into() })
             }),
             ("JSON", MAX_JSON_BYTES, &|given| Outcome::HandOn(json(given))),
-            // Two names and two values share a setting's bytes.
+            // Two names and two values share the size limit of a setting.
             ("setting", MAX_DATA_BYTES - 3, &|given| Outcome::PushSettings(pairs(given))),
         ];
         for (what, allowed, outcome) in of {
@@ -250,7 +252,7 @@ mod tests {
             assert!(nul.contains("NUL"), "{what}: {nul}");
         }
         let line = check_texts(&Outcome::Document(document("a\nb"))).unwrap_err();
-        assert_eq!(line, "its name cannot be stored: it holds the control character U+000A");
+        assert_eq!(line, "its name cannot be stored: it contains the control character U+000A");
         check_texts(&Outcome::Note(message("one\ntwo"))).unwrap();
     }
 }

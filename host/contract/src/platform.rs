@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::ids::{AccountId, Digest, ShopId};
 use crate::records::{Order, SkuQuery, VariantInfo};
 
-/// The platform is unavailable.
+/// The error of an unavailable platform.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct PlatformError(pub String);
@@ -16,8 +16,8 @@ pub struct PlatformError(pub String);
 /// The platform's products and prices.
 #[async_trait]
 pub trait Catalog: Send + Sync {
-    /// For each query, in order, every variant that matches, with its price for one in this currency. The price is `None` where
-    /// the platform has none in that currency: prices are never converted here.
+    /// Returns, for each query in order, every variant that matches it, with its unit price in the given currency. The
+    /// price is `None` if the platform has no price in that currency; prices are never converted here.
     async fn resolve(
         &self,
         shop: &ShopId,
@@ -25,11 +25,11 @@ pub trait Catalog: Send + Sync {
         queries: &[SkuQuery],
     ) -> Result<Vec<Vec<VariantInfo>>, PlatformError>;
 
-    /// All variants of a product; one for a product without variants, none for an unknown one.
+    /// Returns all variants of a product: one for a product without variants, none for an unknown product.
     async fn variants(&self, shop: &ShopId, currency: &str, product: &str) -> Result<Vec<VariantInfo>, PlatformError>;
 
-    /// The platform's own rate from one currency into another as exact decimal text: how many units of `to` one unit of `from`
-    /// is. `None` refuses the conversion.
+    /// Returns the platform's exchange rate as exact decimal text: the number of units of `to` that one unit of `from`
+    /// is worth. `None` refuses the conversion.
     async fn exchange_rate(&self, _shop: &ShopId, _from: &str, _to: &str) -> Result<Option<String>, PlatformError> {
         Ok(None)
     }
@@ -38,32 +38,34 @@ pub trait Catalog: Send + Sync {
 /// The platform's orders.
 #[async_trait]
 pub trait OrderBook: Send + Sync {
-    /// The order with this reference, or with a line of this reference, cut down to the lines whose pin names this account;
-    /// none when it has no such line.
+    /// Returns the order that has this reference, or has a line with this reference. It is cut to the lines whose pin
+    /// names the account, and `None` if there is no such line.
     ///
     /// # Errors
-    /// When it is not certain: "none" makes a vendor throw the order away.
+    /// Returns an error if the answer is uncertain, because `None` makes a vendor discard the order.
     async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError>;
 
-    /// Asked when a webhook names an order that [`Self::find`] does not know: may it exist all the same, because it is being
-    /// placed, or has been and has not come in? Then the vendor is told an error instead of "no", and asks again.
+    /// Returns whether an order that [`Self::find`] does not know may exist all the same, because it is being placed
+    /// or has not been reported yet. A webhook that names such an order gets an error, so that the vendor sends it
+    /// again.
     ///
     /// # Errors
-    /// When that is not certain either.
+    /// Returns an error if this is uncertain too.
     async fn may_exist(&self, _shop: &ShopId, _account: &AccountId, _reference: &str) -> Result<bool, PlatformError> {
         Ok(false)
     }
 }
 
-/// Bytes by digest: raw configurations, thumbnails, documents.
+/// Blobs by digest: raw configurations, thumbnails, documents.
 #[async_trait]
 pub trait Blobs: Send + Sync {
-    /// Stores bytes for a shop. Storing the same bytes again changes nothing.
+    /// Stores bytes for a shop. Storing the same bytes again has no effect.
     async fn put(&self, shop: &ShopId, bytes: Vec<u8>, media_type: &str) -> Result<Digest, PlatformError>;
 
-    /// Stores a configuration that lines of a cart were planned from, with its pictures: all of it, or nothing. What is stored
-    /// already is kept for longer. Whoever forgets a configuration forgets its pictures too: they may show what a person wrote.
-    /// Where nothing is ever forgotten they are blobs like any other.
+    /// Stores a configuration that cart lines were planned from, together with its thumbnails; either all of it is
+    /// stored or nothing. For a configuration that is stored already, the retention period starts again. A platform
+    /// that deletes configurations must delete their thumbnails with them, because thumbnails can show what a person
+    /// wrote. The default implementation is for platforms that delete nothing, and stores thumbnails like other blobs.
     async fn put_configuration(&self, shop: &ShopId, new: &NewConfiguration<'_>) -> Result<(), PlatformError> {
         for picture in new.pictures {
             self.put(shop, picture.bytes.clone(), picture.media_type).await?;
@@ -71,7 +73,8 @@ pub trait Blobs: Send + Sync {
         self.put(shop, new.bytes.to_vec(), "application/json").await.map(drop)
     }
 
-    /// Notes that a cart still needs these configurations, so that they are kept for longer. Returns those that are not stored.
+    /// Records that a cart still needs these configurations, which restarts their retention period. Returns the
+    /// configurations that are not stored.
     async fn touch(&self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, PlatformError> {
         let mut missing = Vec::new();
         for digest in configurations {
@@ -82,35 +85,36 @@ pub trait Blobs: Send + Sync {
         Ok(missing)
     }
 
-    /// The bytes, if they are this shop's.
+    /// Returns the bytes of a blob, or `None` if the shop has no such blob.
     async fn get(&self, shop: &ShopId, digest: &Digest) -> Result<Option<Vec<u8>>, PlatformError>;
 }
 
-/// A configuration that lines of a cart were planned from.
+/// A configuration that cart lines were planned from.
 #[derive(Debug, Clone, Copy)]
 pub struct NewConfiguration<'a> {
-    /// Its digest.
+    /// Digest of `bytes`.
     pub digest: Digest,
-    /// As the page sent it.
+    /// The configuration exactly as the browser sent it.
     pub bytes: &'a [u8],
-    /// What it looks like. Of one that is planned again, none: they are stored beside it.
+    /// Thumbnails of the configured products. Empty when a stored configuration is planned again, because its
+    /// thumbnails are stored already.
     pub pictures: &'a [StoredThumbnail],
-    /// Who the shopper is, as `Visitor::client` names them.
+    /// The shopper's client id, as in `Visitor::client`.
     pub client: Option<&'a str>,
 }
 
-/// A picture that was checked.
+/// A checked thumbnail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredThumbnail {
-    /// Its digest.
+    /// Digest of `bytes`.
     pub digest: Digest,
-    /// The file.
+    /// The image file.
     pub bytes: Vec<u8>,
-    /// RFC 6838 media type.
+    /// The media type (RFC 6838).
     pub media_type: &'static str,
 }
 
-/// A catalogue in memory, for tests, examples and the command line.
+/// An in-memory catalog for tests, examples and the command line.
 #[derive(Debug, Default)]
 pub struct MemoryCatalog {
     variants: RwLock<Vec<VariantInfo>>,
@@ -118,12 +122,12 @@ pub struct MemoryCatalog {
 }
 
 impl MemoryCatalog {
-    /// A catalogue of these variants.
+    /// Creates a catalog of these variants.
     pub fn new(variants: Vec<VariantInfo>) -> Self {
         Self { variants: RwLock::new(variants), rates: RwLock::default() }
     }
 
-    /// Changes the catalogue.
+    /// Changes the variants.
     pub fn change(&self, change: impl FnOnce(&mut Vec<VariantInfo>)) {
         change(&mut write(&self.variants));
     }
@@ -183,14 +187,14 @@ impl Catalog for MemoryCatalog {
     }
 }
 
-/// Orders in memory.
+/// An in-memory order book.
 #[derive(Debug, Default)]
 pub struct MemoryOrderBook {
     orders: RwLock<HashMap<(ShopId, AccountId, String), Order>>,
 }
 
 impl MemoryOrderBook {
-    /// Puts an account's part of an order in, or a newer version in its place.
+    /// Stores an account's part of an order, or replaces it by a newer version.
     pub fn put(&self, shop: &ShopId, account: &AccountId, order: Order) {
         write(&self.orders).insert((shop.clone(), account.clone(), order.reference.clone()), order);
     }
@@ -210,7 +214,7 @@ impl OrderBook for MemoryOrderBook {
     }
 }
 
-/// Bytes in memory.
+/// In-memory blobs.
 #[derive(Debug, Default)]
 pub struct MemoryBlobs {
     blobs: RwLock<HashMap<(ShopId, Digest), Vec<u8>>>,
@@ -229,7 +233,8 @@ impl Blobs for MemoryBlobs {
     }
 }
 
-// A lock is only poisoned when another thread panicked while it held it; the maps above are whole at every moment.
+// A lock is poisoned only if another thread panicked while it held the lock; the maps above are consistent at every
+// moment.
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! The contract's records in Rust, generated from `wit/`. All of wasmtime's `bindgen!`, which changes with every release, is here.
+//! The contract's records in Rust, generated from `wit/`. All use of wasmtime's `bindgen!`, which changes with every
+//! release, is in this file.
 
 #[allow(missing_docs, clippy::all)]
 pub(crate) mod generated {

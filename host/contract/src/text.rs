@@ -1,9 +1,10 @@
-//! The rule for every text that somebody else wrote: a plugin, a vendor, a shopper, an integrator, a platform.
+//! The rules for texts from outside the host: from plugins, vendors, shoppers, integrators and platforms.
 //!
-//! A text that people read may be changed so that it can be shown: [`display_text`] and [`message`]. A text that names something is refused
-//! instead ([`check_name`]), because a changed name may be another thing's. What is stored is bounded in bytes and holds no NUL, which
-//! PostgreSQL cannot store. A name, such as an id, a SKU or a title, stands in one line and holds no other control character either, nor
-//! one that turns the direction of writing: in a table, a log or a header it would end or hide what it stands in.
+//! A text for people may be changed so that it can be displayed: [`display_text`] and [`message`]. A text that names
+//! something is refused instead ([`check_name`]), because the changed name may belong to something else. Every stored
+//! text is bounded in bytes and contains no NUL, which PostgreSQL cannot store. A name, such as an id, a SKU or a
+//! title, is a single line and contains no other control characters and no bidirectional overrides: in a table, a log
+//! or a header they would end or hide the surrounding text.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -11,48 +12,49 @@ use crate::records::{FieldIssue, Message};
 
 /// Maximum length of a name in bytes: an id, a reference, a SKU, a title, a file's name.
 pub const MAX_NAME_BYTES: usize = 1_000;
-/// Maximum length of an address (URL) in bytes.
+/// Maximum length of a URL in bytes.
 pub const MAX_URL_BYTES: usize = 4_000;
-/// Maximum length of a text for people in bytes: a note, what a vendor said of a piece.
+/// Maximum length in bytes of a text for people, such as a note or a vendor's remark about a piece.
 pub const MAX_TEXT_BYTES: usize = 16 << 10;
-/// Maximum length of data in bytes: JSON that one call of a plugin leaves to another, a setting's value.
+/// Maximum length of data in bytes: a setting's value, or JSON that one call of a plugin passes to another.
 pub const MAX_DATA_BYTES: usize = 64 << 10;
 
-/// Maximum number of characters of a text that a cart shows. What is longer is cut and marked, and the merchant is warned.
+/// Maximum number of characters of a text that a cart shows. A longer text is truncated with a mark, and the merchant
+/// is warned.
 pub const MAX_SHOWN_CHARS: usize = 1_000;
-/// Maximum number of characters of a message of a plugin, and of each of its parameters.
+/// Maximum number of characters of a plugin's message, and of each of its parameters.
 pub const MAX_MESSAGE_CHARS: usize = 4_000;
-/// Maximum number of parameters of a message of a plugin.
+/// Maximum number of parameters of a plugin's message.
 pub const MAX_MESSAGE_PARAMETERS: usize = 50;
 
-/// Maximum length of an error's text in characters: a plugin's message with the host's own words around it.
+/// Maximum length of an error's text in characters: a plugin's message with the host's own text around it.
 pub const MAX_ERROR_CHARS: usize = 5_000;
-/// The part of [`MAX_ERROR_CHARS`] that the end of an error's text has.
+/// The share of [`MAX_ERROR_CHARS`] that is reserved for the end of an error's text.
 const ERROR_END_CHARS: usize = 1_000;
 
 /// Why a text cannot be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextFault {
-    /// It is too long.
-    #[error("it has {bytes} bytes, at most {allowed} are allowed")]
+    /// The text is too long.
+    #[error("it has {bytes} bytes; at most {allowed} are allowed")]
     TooLong {
-        /// Its length in bytes.
+        /// Length of the text in bytes.
         bytes: usize,
         /// The limit in bytes.
         allowed: usize,
     },
-    /// It holds U+0000.
-    #[error("it holds a NUL (U+0000)")]
+    /// The text contains a NUL (U+0000).
+    #[error("it contains a NUL (U+0000)")]
     Nul,
-    /// It is a name and holds a control character, such as a line break.
-    #[error("it holds the control character U+{:04X}", u32::from(*.0))]
+    /// The text is a name and contains a control character, such as a line break.
+    #[error("it contains the control character U+{:04X}", u32::from(*.0))]
     Control(char),
 }
 
-/// Checks a text for people or data: line breaks are allowed.
+/// Checks a text for people, or data. Line breaks are allowed.
 ///
 /// # Errors
-/// [`TextFault::TooLong`] and [`TextFault::Nul`].
+/// Returns [`TextFault::TooLong`] or [`TextFault::Nul`].
 pub fn check_text(text: &str, allowed: usize) -> Result<(), TextFault> {
     if text.len() > allowed {
         return Err(TextFault::TooLong { bytes: text.len(), allowed });
@@ -60,18 +62,18 @@ pub fn check_text(text: &str, allowed: usize) -> Result<(), TextFault> {
     if text.contains('\0') { Err(TextFault::Nul) } else { Ok(()) }
 }
 
-/// Checks a name, which has at most [`MAX_NAME_BYTES`] and holds no control character.
+/// Checks a name, which has at most [`MAX_NAME_BYTES`] and contains no control character.
 ///
 /// # Errors
-/// Each [`TextFault`].
+/// Returns any [`TextFault`].
 pub fn check_name(name: &str) -> Result<(), TextFault> {
     check_line(name, MAX_NAME_BYTES)
 }
 
-/// Checks a text that stands in one line.
+/// Checks a text that must be a single line.
 ///
 /// # Errors
-/// Each [`TextFault`].
+/// Returns any [`TextFault`].
 pub fn check_line(line: &str, allowed: usize) -> Result<(), TextFault> {
     check_text(line, allowed)?;
     match line.chars().find(|character| is_control(*character)) {
@@ -80,25 +82,25 @@ pub fn check_line(line: &str, allowed: usize) -> Result<(), TextFault> {
     }
 }
 
-/// Is it a control character, the end of a line, or a change of the direction in which other text is written?
+/// Returns whether a character is a control character, a line or paragraph separator, or a bidirectional control.
 fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text as people are shown it.
+/// A text in the form in which it is displayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayText {
     /// The text.
     pub text: String,
-    /// Does it end with `…` because it was too long?
+    /// Whether the text was too long and ends with `…`.
     pub is_truncated: bool,
 }
 
-/// A text as a cart shows it, in at most [`MAX_SHOWN_CHARS`] characters.
+/// Returns a text as a cart displays it, in at most [`MAX_SHOWN_CHARS`] characters.
 ///
 /// # Errors
-/// For a NUL, which no database keeps and nobody typed.
+/// Returns [`TextFault::Nul`] for a NUL: no database stores one, and no keyboard enters one.
 pub fn display_text(text: &str) -> Result<DisplayText, TextFault> {
     if text.contains('\0') {
         return Err(TextFault::Nul);
@@ -106,7 +108,7 @@ pub fn display_text(text: &str) -> Result<DisplayText, TextFault> {
     Ok(sanitize(text, MAX_SHOWN_CHARS))
 }
 
-/// A plugin's message, fit to be shown and kept.
+/// Sanitizes and shortens a plugin's message, so that it can be displayed and stored.
 pub fn message(message: Message) -> Message {
     let Message { key, mut parameters, text } = message;
     let short = |text: &str| sanitize(text, MAX_MESSAGE_CHARS).text;
@@ -115,14 +117,15 @@ pub fn message(message: Message) -> Message {
     Message { key: short(&key), parameters, text: short(&text) }
 }
 
-/// A plugin's words about a field, fit to be shown and kept.
+/// Sanitizes and shortens a plugin's issue with a field, so that it can be displayed and stored.
 pub fn issue(issue: FieldIssue) -> FieldIssue {
     let field = sanitize(&issue.field, MAX_MESSAGE_CHARS).text;
     FieldIssue { field, message: message(issue.message), blocking: issue.blocking }
 }
 
-/// A text without characters that steer whoever shows it: line ends and tabs become one blank, other control characters and
-/// overrides of the writing direction go. What is longer than `max_chars` is cut between two signs that a reader sees, and marked.
+/// Removes characters that would control the display: line breaks and tabs become one space, other control characters
+/// and bidirectional overrides are removed. A text longer than `max_chars` is cut between two grapheme clusters, and
+/// marked with `…`.
 pub fn sanitize(text: &str, max_chars: usize) -> DisplayText {
     let text = if text.chars().any(is_control) { strip_control_characters(text) } else { text.to_owned() };
     if text.chars().nth(max_chars).is_none() {
@@ -131,7 +134,7 @@ pub fn sanitize(text: &str, max_chars: usize) -> DisplayText {
     let (mut chars, mut end) = (0, 0);
     for (at, sign) in text.grapheme_indices(true) {
         chars += sign.chars().count();
-        // One is for the mark.
+        // One character is reserved for the mark.
         if chars >= max_chars {
             break;
         }
@@ -140,8 +143,8 @@ pub fn sanitize(text: &str, max_chars: usize) -> DisplayText {
     DisplayText { text: format!("{}…", &text[..end]), is_truncated: true }
 }
 
-/// Cuts an error's text, which may repeat what somebody sent, to at most [`MAX_ERROR_CHARS`]. The middle is left out, because the
-/// beginning says what is wrong and the end what to do.
+/// Shortens an error's text, which may repeat input, to at most [`MAX_ERROR_CHARS`]. The middle is left out, because
+/// the beginning says what is wrong and the end says what to do.
 pub fn abridge(text: String) -> String {
     if text.chars().nth(MAX_ERROR_CHARS).is_none() {
         return text;
@@ -167,7 +170,7 @@ fn strip_control_characters(text: &str) -> String {
     plain
 }
 
-/// Does it end a line, a paragraph or a column?
+/// Returns whether a character ends a line, a paragraph or a column.
 fn separates(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -241,7 +244,7 @@ mod tests {
         {
             assert_eq!(check_name(name), Err(TextFault::Control(found)), "{name:?}");
         }
-        assert_eq!(check_name("a\nb").unwrap_err().to_string(), "it holds the control character U+000A");
+        assert_eq!(check_name("a\nb").unwrap_err().to_string(), "it contains the control character U+000A");
     }
 
     #[test]

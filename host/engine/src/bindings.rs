@@ -1,11 +1,11 @@
-//! Links what the contract imports to what the host does for a guest.
+//! Links the imports of the contract to their implementations in the host.
 
 use cartwright_contract::interfaces::{blobs, catalog, http, log, order_book, outcomes, secrets, timer};
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::state::GuestState;
 
-/// Links everything that the contract imports.
+/// Links all imports of the contract.
 pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     type State = HasSelf<GuestState>;
     log::add_to_linker::<_, State>(linker, |state| state)?;

@@ -1,7 +1,7 @@
-//! One guest call: a fresh store and instance, its limits, and what it is for.
+//! One guest call: a fresh store and instance, its limits, and its purpose.
 //!
-//! No state survives a call and nothing crosses shops, because every call gets an instance of its own from the pool. That costs
-//! about 20 µs more than a warm instance and makes a whole class of faults impossible.
+//! No state survives a call and nothing crosses shops, because every call gets its own instance from the pool. That
+//! costs about 20 µs more than a warm instance and makes a whole class of faults impossible.
 
 use std::ops::AsyncFnOnce;
 use std::time::{Duration, Instant};
@@ -67,7 +67,7 @@ impl Engine {
         let account = scope.as_ref().map(|scope| &scope.account);
         let context = CallContext { plugin: plugin.id(), digest: plugin.digest(), shop, account, hook };
         let waiting = ObservedCall::begin(self.platform().observer.as_deref(), context, log.clone());
-        // Held to the end: the store is dropped before it.
+        // The slot is held to the end: the store is dropped before it.
         let Some(_slot) = self.slots().acquire(options.slot_kind, shop, limits.deadline).await else {
             record_outcome(CallOutcome::Busy, 0, waiting.end(CallOutcome::Busy, Duration::ZERO));
             return Err((Failure::Busy { waited_ms: millis(limits.deadline) }, Vec::new()));
@@ -109,7 +109,7 @@ impl Engine {
                     None => Failure::Trap(text::sanitize(&trap_message(&error, &log), MAX_MESSAGE_CHARS).text),
                 },
             }),
-            // The store's call was dropped in the middle: the store is thrown away with it.
+            // The store's call was dropped midway; the store is discarded with it.
             Err(_) => Err(Failure::Limit(Breach::Deadline { allowed_ms: millis(deadline) })),
         };
         let outcome = match &result {
@@ -146,7 +146,7 @@ fn record_outcome(outcome: CallOutcome, guest_ms: u64, total: Duration) {
 fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
     let cause = error.root_cause().to_string();
     let lines = log.lines();
-    // What was written before the last line that was logged is about something else.
+    // Output before the last log line belongs to something else.
     let logged = lines.iter().rposition(|line| line.level != OUTPUT_LEVEL).map_or(0, |last| last + 1);
     let last = if logged == lines.len() { &lines[..] } else { &lines[logged..] };
     let written: String = last.iter().map(|line| line.text.as_str()).collect();
@@ -156,9 +156,9 @@ fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
     match words.as_slice() {
         [] => cause,
         [a, b, .., c, d] if words.len() > 4 => {
-            format!("{cause}; its last words: {} … {}", begin(&[a, b], 300), begin(&[c, d], 200))
+            format!("{cause}; last output: {} … {}", begin(&[a, b], 300), begin(&[c, d], 200))
         }
-        words => format!("{cause}; its last words: {}", begin(words, 500)),
+        words => format!("{cause}; last output: {}", begin(words, 500)),
     }
 }
 

@@ -9,11 +9,12 @@ use crate::limits::{Limits, STACK_BYTES};
 
 /// Maximum number of concurrent guest calls. Each uses a slot of the instance pool.
 pub const MAX_CONCURRENT_CALLS: u32 = 256;
-/// Core instances, memories and tables of one component: a JavaScript guest takes 6, a Python guest 20.
+/// Maximum number of core instances, memories and tables of one component. A JavaScript guest uses 6, a Python guest
+/// 20.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 40;
 
-/// What no plugin can use: wasmtime is built without its parts for these proposals, or no toolchain for 32-bit components needs them.
-/// Refused by the validator, they reach no code of wasmtime's that does not expect them.
+/// Returns the proposals that are refused: wasmtime is built without support for them, or no toolchain for 32-bit
+/// components needs them. The validator refuses them, so they never reach code of wasmtime that does not expect them.
 fn refused_proposals() -> WasmFeatures {
     WasmFeatures::GC
         | WasmFeatures::GC_TYPES
@@ -26,14 +27,14 @@ fn refused_proposals() -> WasmFeatures {
 fn config() -> Config {
     let mut config = Config::new();
     config.wasm_features(refused_proposals(), false);
-    // No WASI 0.3 guest is hosted; a warm call takes 158 instead of 558 ns without it.
+    // No WASI 0.3 guest is supported; without this, a warm call takes 158 ns instead of 558 ns.
     config.concurrency_support(false);
     config.epoch_interruption(true);
     config.max_wasm_stack(STACK_BYTES);
     config.async_stack_size(STACK_BYTES + (1 << 20));
     config.cranelift_opt_level(OptLevel::Speed);
     config.cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking);
-    // Replay on another machine must see the same bits.
+    // Replay on another machine must compute identical bits.
     config.cranelift_nan_canonicalization(true);
     config.relaxed_simd_deterministic(true);
     config.wasm_backtrace_max_frames(None);
@@ -55,14 +56,14 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_core_instance_size(1 << 20)
         .table_elements(limits.table_elements)
         .max_memory_size(limits.memory)
-        // Keeping pages makes small guests slower unless the kernel says which ones were touched.
+        // Keeping pages resident slows small guests down unless the kernel reports the touched pages.
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto);
     pool
 }
 
-/// Creates wasmtime's engine. If the address space for the pool cannot be reserved, instances are made on demand: slower, and
+/// Creates wasmtime's engine. If the address space for the pool cannot be reserved, instances are created on demand: slower, and
 /// the same in every other way.
 pub(crate) fn wasmtime_engine(limits: &Limits) -> wasmtime::Result<Engine> {
     let mut pooled = config();
@@ -70,7 +71,7 @@ pub(crate) fn wasmtime_engine(limits: &Limits) -> wasmtime::Result<Engine> {
     match Engine::new(&pooled) {
         Ok(engine) => Ok(engine),
         Err(error) => {
-            tracing::warn!(%error, "the instance pool cannot be reserved; instances are made on demand");
+            tracing::warn!(%error, "the instance pool cannot be reserved; instances are created on demand");
             Engine::new(&config())
         }
     }

@@ -1,10 +1,12 @@
-//! The one way out of the host, and which servers may be reached. Every request of the host leaves through [`RequestPermit::send`]:
-//! a guest's, the token fetch before it, a picture's and a platform's notification. An [`RequestPermit`] is given out only for an
-//! address that was checked and, where the server's turns are shared out, in its turn. (The exporter of traces, in the command,
-//! is the one exception: it sends to the operator's own collector, which the command line names.)
+//! The only way out of the host, and the check of the servers that may be reached. Every request of the host leaves
+//! through [`RequestPermit::send`]: a guest's request, the token request before it, the download of a thumbnail, and a
+//! notification to a platform. A [`RequestPermit`] is given only for a checked URL, and for a server with a queue only
+//! when it is the request's turn. (The one exception is the trace exporter of the command line, which sends to the
+//! collector that the operator names there.)
 //!
-//! Two checks: the name against what the plugin declares and the operator grants, and every address that the name resolves to. The
-//! address that was checked is the address that is connected to, because the check sits in the client's own resolver.
+//! There are two checks: the host name against what the plugin declares and the operator grants, and every IP address
+//! that the name resolves to. The checked address is the one that is connected to, because the check is part of the
+//! client's own resolver.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,7 +27,8 @@ use url::{Host, Url};
 
 use crate::health::{Health, RateLimitRules, RequestOutcome, Requester, Throttled};
 
-/// Sends all outbound requests of the host. Create one: it holds the connections and the health of servers.
+/// Sends all outbound requests of the host. Create one per host, because it holds the connections and the health of
+/// servers.
 #[derive(Default)]
 pub struct Egress {
     clients: Clients,
@@ -55,7 +58,7 @@ pub struct RequestPermit<'a> {
 
 /// A request that is sent.
 pub struct OutboundRequest {
-    /// Its method.
+    /// The HTTP method.
     pub method: Method,
     /// Its headers.
     pub headers: HeaderMap,
@@ -160,7 +163,7 @@ impl<'a> RequestPermit<'a> {
         Self { report_to: Some((health, shop, clock)), ..self }
     }
 
-    /// Adds a parameter to the address.
+    /// Adds a query parameter to the URL.
     pub(crate) fn append_query(&mut self, name: &str, value: &str) {
         self.url.query_pairs_mut().append_pair(name, value);
     }
@@ -168,7 +171,7 @@ impl<'a> RequestPermit<'a> {
     /// Sends the request.
     ///
     /// # Errors
-    /// When no response comes.
+    /// Returns an error if there is no response.
     pub async fn send(self, outgoing: OutboundRequest) -> Result<PendingResponse<'a>, SendError> {
         let OutboundRequest { method, headers, body, timeout } = outgoing;
         let request = self.client.request(method, self.url.clone()).headers(headers).body(body).timeout(timeout);
@@ -209,7 +212,7 @@ impl PendingResponse<'_> {
             let chunk = self.response.chunk().await;
             let Some(chunk) = chunk.map_err(|error| self.admission.send_error(&error, true))? else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
-                let text = format!("{name}: {} answered with more than {max_bytes} bytes", self.admission.host);
+                let text = format!("{name}: {} responded with more than {max_bytes} bytes", self.admission.host);
                 return Err(SendError { error: records::Error::LimitExceeded(text), may_have_arrived: true });
             }
             bytes.extend_from_slice(&chunk);
@@ -244,9 +247,9 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
         cause = error.source();
     }
     let detail = if error.is_timeout() {
-        format!("{host} did not answer in time")
+        format!("{host} did not respond in time")
     } else {
-        format!("{host} gave no answer: {}", if text.is_empty() { "the connection failed" } else { &text })
+        format!("{host} did not respond: {}", if text.is_empty() { "the connection failed" } else { &text })
     };
     records::Error::Unavailable(Outage { retry_after_seconds: None, detail })
 }
@@ -258,7 +261,7 @@ pub enum Refusal {
     #[error("{0:?} is not an absolute http or https URL")]
     NotAUrl(String),
     /// It has a user name or a password.
-    #[error("a URL must not carry a user name or password; name a secret instead")]
+    #[error("a URL must not contain a user name or password; use a secret instead")]
     Credentials,
     /// The plugin does not declare the host.
     #[error("the plugin does not declare the host {0}; its author must add it to identity.hosts")]
@@ -267,16 +270,16 @@ pub enum Refusal {
     #[error("the host {0} is not granted; to allow it: grants.hosts += \"{0}\"")]
     NotGranted(String),
     /// The host is granted with TLS only.
-    #[error("the host {0} is reached without TLS; to allow it: grants.plain_http += \"{0}\"")]
+    #[error("the URL of the host {0} does not use TLS; to allow it: grants.plain_http += \"{0}\"")]
     PlainHttp(String),
     /// The host has an address that is not public.
     #[error(
-        "{host} is at {address}, an address that is not public; to allow it: grants.networks += \"{address}/{bits}\""
+        "{host} has the IP address {address}, which is not public; to allow it: grants.networks += \"{address}/{bits}\""
     )]
     Address {
         /// The host.
         host: String,
-        /// The address.
+        /// The URL.
         address: IpAddr,
         /// The number of bits of the network that consists of this address alone.
         bits: u8,

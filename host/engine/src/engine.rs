@@ -20,21 +20,21 @@ use crate::slots::Slots;
 use crate::state::GuestState;
 use crate::ticker::Ticker;
 
-/// The host could not be started.
+/// Why the host could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// wasmtime refused its settings.
+    /// wasmtime refused its configuration.
     #[error("the WebAssembly engine cannot be started: {0}")]
     Engine(String),
     /// The cache folder cannot be used.
     #[error("the cache folder {path} cannot be used: {error}")]
     Cache {
-        /// The folder.
+        /// The cache folder.
         path: String,
-        /// Why.
+        /// The error of the file system.
         error: std::io::Error,
     },
-    /// The machine gives no random numbers.
+    /// The system returned no random numbers.
     #[error("the system's random number generator failed: {0}")]
     Random(String),
     /// The thread that measures guest time cannot be started.
@@ -178,7 +178,7 @@ impl Engine {
     }
 }
 
-/// Complains of a cache folder that other users can write: what is in there is run as it is.
+/// Warns about a cache folder that other users can write, because its contents are executed unchecked.
 #[cfg(unix)]
 fn warn_if_writable_by_others(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;

@@ -17,7 +17,7 @@ use crate::plugin::PluginVersion;
 /// The result of `configuration.decode`.
 #[derive(Debug)]
 pub struct DecodeResult {
-    /// What the configuration holds.
+    /// The vendor product in the configuration.
     pub decoded: Decoded,
     /// What the plugin logged.
     pub log: Vec<LogLine>,

@@ -1,4 +1,4 @@
-//! Installation: from bytes to a plugin that can be called. Compiled once, on one background thread, and kept in a cache.
+//! Installation of plugins. A component is compiled once, on one background thread, and cached.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,9 +16,9 @@ use crate::observe::Answer;
 use crate::options::CallOptions;
 use crate::plugin::{InstallError, PluginMetadata, PluginVersion, type_mismatch};
 
-/// The largest component: a Python guest has 18 MB.
+/// Maximum size of a component in bytes. A Python guest has 18 MB.
 const MAX_COMPONENT_BYTES: usize = 64 << 20;
-/// The locale that a plugin's form is read in at installation.
+/// Locale in which a plugin's form is read at installation.
 const FORM_LOCALE: &str = "en";
 
 /// The bytes of a component, not compiled yet.
@@ -58,7 +58,7 @@ impl<'a> ComponentBytes<'a> {
     }
 }
 
-/// `plugin.describe`, where what the component lacks is told otherwise.
+/// `plugin.describe`: the export errors of a component are reported elsewhere.
 impl Answer for Result<records::Identity, InstallError> {
     fn error(&self) -> Option<&records::Error> {
         None
@@ -85,7 +85,7 @@ impl Engine {
         if let Some(component) = self.cached(&name) {
             return Ok(component);
         }
-        tracing::info!(%digest, "compiling a plugin; this takes some seconds, once for each version");
+        tracing::info!(%digest, "compiling a plugin; this takes a few seconds, once per version");
         let (engine, bytes) = (self.wasmtime().clone(), bytes.to_vec());
         let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&engine, &bytes)).await;
         let component = compiled
@@ -94,7 +94,7 @@ impl Engine {
         if let Some(cache) = self.cache()
             && let Err(error) = write_atomically(cache, &name, &component)
         {
-            tracing::warn!(%error, "the compiled component is not kept");
+            tracing::warn!(%error, "the compiled component was not cached");
         }
         drop(one_at_a_time);
         Ok(component)
@@ -104,14 +104,18 @@ impl Engine {
         let file = self.cache()?.open(name).ok()?;
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut file.into_std(), &mut bytes).ok()?;
-        // SAFETY: `deserialize` trusts its input. The cache is a folder that only this host writes, under names made of the
-        // component's digest and the engine's settings; wasmtime refuses what another engine compiled.
+        // SAFETY: `deserialize` trusts its input. Only this host writes to the cache folder, under names that consist
+        // of the component's digest and the engine's settings; wasmtime refuses files that another engine compiled.
         #[allow(unsafe_code)]
         let loaded = unsafe { Component::deserialize(self.wasmtime(), &bytes) };
-        loaded.inspect_err(|error| tracing::warn!(%error, name, "a cached component is compiled again")).ok()
+        loaded
+            .inspect_err(
+                |error| tracing::warn!(%error, name, "a cached component cannot be loaded and is compiled again"),
+            )
+            .ok()
     }
 
-    /// Asks the plugin who it is, in a sandbox where every import is denied.
+    /// Calls the plugin's `describe` in a sandbox that denies every import.
     async fn describe(&self, plugin: PluginVersion) -> Result<PluginVersion, InstallError> {
         let interfaces = plugin.interfaces();
         let options = CallOptions::without_shop();
@@ -144,10 +148,10 @@ impl Engine {
     }
 }
 
-/// Written whole or not at all: a reader never sees half a file.
+/// Writes a file completely or not at all, so that a reader never sees half of it.
 fn write_atomically(cache: &Dir, name: &str, component: &Component) -> anyhow::Result<()> {
     let bytes = component.serialize().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    // Hosts of one process, and processes of one machine, may write the same component at the same time.
+    // Several hosts of a process, or several processes of a machine, may write the same component at the same time.
     static NEXT_TEMPORARY_FILE: AtomicU64 = AtomicU64::new(0);
     let unfinished = format!("{name}.{}-{}", std::process::id(), NEXT_TEMPORARY_FILE.fetch_add(1, Ordering::Relaxed));
     let mut file = cache.create(&unfinished)?;

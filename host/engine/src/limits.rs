@@ -56,24 +56,24 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Twenty times what a JavaScript strategy takes for a large cart; a Rust guest needs under one.
+            // Twenty times what a JavaScript strategy needs for a large cart; a Rust guest needs less than one.
             guest_cpu: Duration::from_millis(250),
             guest_cpu_per_line: Duration::from_millis(5),
             deadline: Duration::from_secs(2),
-            // A vendor's slow answer, and a shopper's patience.
+            // Bounded by a slow vendor and by a shopper's patience.
             network_deadline: Duration::from_secs(15),
-            // Twikit makes production files while the request is out.
+            // Twikit creates production files during the request.
             durable_request: Duration::from_secs(300),
-            // Longer than most answers take; replaying a run costs far less.
+            // Longer than most responses take; replaying a run costs far less.
             durable_hold: Duration::from_secs(1),
-            // A Python guest starts at 40 MB.
+            // A Python guest starts with 40 MB.
             memory: 128 << 20,
             table_elements: 100_000,
             host_calls: 200,
             host_calls_per_line: 10,
             bytes_out: 4 << 20,
             bytes_out_per_line: 64 << 10,
-            // A configuration with a 512 × 512 JPEG in base64 is under 1 MB.
+            // A configuration with a 512 × 512 JPEG in base64 has less than 1 MB.
             bytes_in: 8 << 20,
             stored_bytes: 256 << 20,
             log_bytes: 64 << 10,
@@ -81,7 +81,7 @@ impl Default for Limits {
     }
 }
 
-/// Bytes of WebAssembly stack. One for the whole engine: wasmtime lays stacks out when it starts.
+/// Size of the WebAssembly stack in bytes. It is fixed per engine, because wasmtime lays out stacks when it starts.
 pub(crate) const STACK_BYTES: usize = 512 << 10;
 
 /// Counts what one call uses.
@@ -137,7 +137,7 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    // An error rather than `Ok(false)`: a refused growth would look like the guest's own abort.
+    // This is an error instead of `Ok(false)`, because a refused growth would look like the guest's own abort.
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let requested = self.memory.saturating_add(desired - current);
         if requested > self.limits.memory {
@@ -165,7 +165,7 @@ pub(crate) fn breach_of(error: &wasmtime::Error, meter: &Meter) -> Option<Breach
     if matches!(error.downcast_ref::<Trap>(), Some(Trap::StackOverflow)) {
         return Some(Breach::Stack { allowed: STACK_BYTES });
     }
-    // wasmtime's `HostcallFuelExhausted` is private; a test in `tests/hostile.rs` fails when its text changes.
+    // wasmtime's `HostcallFuelExhausted` is private; a test in `tests/hostile.rs` fails if its text changes.
     if error
         .chain()
         .any(|cause| cause.to_string().contains("too much data is being copied between the host and the guest"))

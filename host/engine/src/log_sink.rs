@@ -6,10 +6,10 @@ use cartwright_contract::error::{Breach, LogLine};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-/// The level of what a guest writes to stdout and stderr.
+/// Level of what a guest writes to standard output and standard error.
 pub(crate) const OUTPUT_LEVEL: &str = "output";
 
-/// Where a call's log lines gather.
+/// Collects the log lines of a call.
 #[derive(Clone)]
 pub(crate) struct LogSink(Arc<Mutex<Buffer>>);
 
@@ -17,7 +17,7 @@ struct Buffer {
     lines: Vec<LogLine>,
     bytes: usize,
     max_bytes: usize,
-    /// While a durable hook is replayed: an earlier run has said it.
+    /// Set while a durable hook is replayed, because an earlier run logged the same lines.
     muted: bool,
 }
 
@@ -35,7 +35,7 @@ impl LogSink {
         if buffer.bytes > buffer.max_bytes {
             return Err(Breach::LogBytes { allowed: buffer.max_bytes });
         }
-        // No database keeps a NUL.
+        // No database stores a NUL.
         buffer.lines.push(LogLine { level: level.into(), text: text.replace('\0', "\u{fffd}") });
         Ok(())
     }
@@ -57,7 +57,7 @@ impl LogSink {
     }
 }
 
-/// A guest's stdout or stderr.
+/// Standard output or standard error of a guest.
 #[derive(Clone)]
 pub(crate) struct GuestOutput(pub(crate) LogSink);
 
@@ -73,7 +73,7 @@ impl StdoutStream for GuestOutput {
     }
 
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 asks for this, and no such guest is hosted.
+        // Only WASI 0.3 calls this, and no such guest is supported.
         Box::new(tokio::io::sink())
     }
 }

@@ -1,8 +1,8 @@
-//! Hearing what happens in the host, for metrics, charts and logs: an [`Observer`] is told of each guest call, of what guests
-//! logged, and of each request to a vendor.
+//! Observation of the host for metrics, charts and logs: an [`Observer`] is notified of each guest call, each plugin
+//! log line, and each request to a vendor.
 //!
-//! Nothing that it is told holds a secret, a shopper's data or a configuration of the host's; what a guest logs is the guest's own.
-//! A guest may log what its hook was given, so that its lines are for those who may see that.
+//! Nothing in a notification contains a secret, a shopper's data or a configuration from the host. A guest may log
+//! what its hook received, so its log lines are only for people who may see that.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -15,41 +15,42 @@ use cartwright_contract::records::{self, FieldIssue};
 
 use crate::log_sink::{LogSink, OUTPUT_LEVEL};
 
-/// Hears what happens. It is called where it happens, so it must be quick and must not wait; what it does not implement it does
-/// not hear.
+/// Receives notifications of what happens in the host. The methods are called synchronously, so they must be quick and
+/// must not block. The default implementations do nothing.
 pub trait Observer: Send + Sync {
-    /// A guest call has ended.
+    /// Called when a guest call has ended.
     fn call_ended(&self, call: &GuestCall<'_>) {
         let _ = call;
     }
 
-    /// A guest logged a line. It is told when the call has ended, just before [`call_ended`](Self::call_ended); the lines of one
-    /// call are together at most [`Limits::log_bytes`](crate::Limits::log_bytes) long.
+    /// Called for each line that a guest logged, after the call has ended and just before
+    /// [`call_ended`](Self::call_ended). The lines of one call have at most
+    /// [`Limits::log_bytes`](crate::Limits::log_bytes) bytes together.
     fn line_logged(&self, line: &GuestLine<'_>) {
         let _ = line;
     }
 
-    /// A run of a job has ended.
+    /// Called when a run of a job has ended.
     fn job_run_ended(&self, run: &JobRun<'_>) {
         let _ = run;
     }
 
-    /// A request to a vendor has ended, or was not sent.
+    /// Called when a request to a vendor has ended, or was not sent.
     fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
         let _ = request;
     }
 }
 
-/// What a guest call was for.
+/// The subject of a guest call.
 #[derive(Debug, Clone, Copy)]
 pub struct CallContext<'a> {
-    /// The plugin; "unnamed" while it is asked who it is.
+    /// The plugin; "unnamed" until its metadata is known.
     pub plugin: &'a PluginId,
-    /// Its version.
+    /// The plugin version.
     pub digest: Digest,
-    /// The shop; none while a plugin is installed.
+    /// The shop; `None` while a plugin is installed.
     pub shop: Option<&'a ShopId>,
-    /// The account of the shop; none while a plugin is installed.
+    /// The account; `None` while a plugin is installed.
     pub account: Option<&'a AccountId>,
     /// The function that was called.
     pub hook: Hook,
@@ -58,54 +59,55 @@ pub struct CallContext<'a> {
 /// A guest call that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestCall<'a> {
-    /// What it was for.
+    /// The subject of the call.
     pub call: CallContext<'a>,
-    /// How it ended.
+    /// The outcome.
     pub outcome: CallOutcome,
-    /// How long the guest computed, to the millisecond. Zero where the call was abandoned.
+    /// Computing time of the guest, in whole milliseconds. Zero if the call was abandoned.
     pub guest: Duration,
-    /// How long it took, with what the host did for the guest; where it was busy, how long it waited for a place.
+    /// Duration of the call, host work included. If the host was busy, the time waited for a slot.
     pub total: Duration,
 }
 
 /// A line that a guest logged.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestLine<'a> {
-    /// What the call was for.
+    /// The subject of the call.
     pub call: CallContext<'a>,
-    /// "debug", "info", "warn", "error", or "output" for stdout and stderr.
+    /// The level: `debug`, `info`, `warn` or `error`; `output` for standard output and standard error.
     pub level: &'a str,
-    /// The line. What was written to stdout or stderr in pieces is put together until its line ends.
+    /// The line. Output that was written in pieces is joined up to the end of its line.
     pub text: &'a str,
 }
 
 /// A request to a vendor's server.
 #[derive(Debug, Clone, Copy)]
 pub struct VendorRequest<'a> {
-    /// The plugin that made it.
+    /// The plugin that sent the request.
     pub plugin: &'a PluginId,
     /// The shop.
     pub shop: &'a ShopId,
     /// The account.
     pub account: &'a AccountId,
-    /// The server, with its port where that is not the usual one; "?" where the request named none.
+    /// The server, with its port unless it is the default; "?" if the request named none.
     pub host: &'a str,
-    /// What came of it.
+    /// The outcome.
     pub outcome: VendorOutcome,
-    /// How long it took, with its body.
+    /// Duration of the request, including its body.
     pub total: Duration,
 }
 
-/// A run of a job that has ended; the job may go on in another.
+/// A run of a job that has ended; the job may continue in another run.
 #[derive(Debug, Clone, Copy)]
 pub struct JobRun<'a> {
-    /// The plugin; none where its component is not installed.
+    /// The plugin; `None` if its version is not installed.
     pub plugin: Option<&'a PluginId>,
     /// The shop.
     pub shop: &'a ShopId,
     /// The account.
     pub account: &'a AccountId,
-    /// [`RunEnd::name`](crate::durable::RunEnd::name) of its end, or "lost" where the run could not be made or written down.
+    /// [`RunEnd::name`](crate::durable::RunEnd::name) of its end, or "lost" if the run could not be executed or
+    /// recorded.
     pub end: &'static str,
 }
 
@@ -118,10 +120,10 @@ macro_rules! labels {
         }
 
         impl $name {
-            /// All of them.
+            /// All variants.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// In one word.
+            /// Returns the name of the variant.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
             }
@@ -130,32 +132,34 @@ macro_rules! labels {
 }
 
 labels! {
-    /// How a guest call ended. What the host finds wrong with an answer afterwards is told to the caller, not here.
+    /// Outcome of a guest call. Faults that the host finds in the result afterwards are reported to the caller, not
+    /// here.
     CallOutcome
-    /// The plugin answered.
+    /// The plugin returned a result.
     Answered = "answered",
-    /// The plugin said no, as it should: an input that is wrong, a configuration that cannot be bought, something that it does not do.
+    /// The plugin refused, as it should: the input is invalid, the configuration cannot be bought, or the operation is
+    /// not supported.
     Refused = "refused",
     /// A setting or a grant is missing.
     NotConfigured = "not-configured",
-    /// Somebody could not be reached, or it is not known whether a request arrived.
+    /// A server is unavailable, or it is uncertain whether a request arrived.
     Unavailable = "unavailable",
-    /// It broke a limit.
+    /// The call exceeded a limit.
     Limit = "limit",
     /// The guest trapped.
     Trap = "trap",
-    /// The plugin's own fault, told by itself or seen in what it did.
+    /// A fault of the plugin, reported by itself or detected by the host.
     Failed = "failed",
-    /// All places for calls stayed taken.
+    /// No slot became free in time.
     Busy = "busy",
-    /// A durable run that goes on later.
+    /// A durable run ended early and continues later.
     Paused = "paused",
-    /// Whoever made the call did not wait for its end.
+    /// The caller dropped the call before its end.
     Abandoned = "abandoned",
 }
 
 impl CallOutcome {
-    /// Is it somebody's to mend?
+    /// Returns whether somebody has to fix something.
     pub fn is_error(self) -> bool {
         !matches!(self, Self::Answered | Self::Refused | Self::Paused | Self::Abandoned)
     }
@@ -188,26 +192,26 @@ impl CallOutcome {
 }
 
 labels! {
-    /// What came of a request to a vendor.
+    /// Outcome of a request to a vendor.
     VendorOutcome
-    /// 1xx or 2xx.
+    /// Status 1xx or 2xx.
     Success = "2xx",
-    /// 3xx: no redirect is followed.
+    /// Status 3xx. Redirects are not followed.
     Redirect = "3xx",
-    /// 4xx.
+    /// Status 4xx.
     ClientError = "4xx",
-    /// 5xx.
+    /// Status 5xx.
     ServerError = "5xx",
-    /// No answer, or not the whole of one.
+    /// No response, or an incomplete one.
     NoAnswer = "no-response",
-    /// Not sent: the server was away again and again, and is left alone for a moment.
+    /// Not sent, because the circuit of the server is open.
     CircuitOpen = "circuit-open",
-    /// Not sent, or its answer was not taken: it is not granted, not well formed, or too large.
+    /// Not sent, or the response was refused: not granted, malformed, or too large.
     Refused = "refused",
 }
 
 impl VendorOutcome {
-    /// Is it somebody's to mend? A vendor may answer 404 to a question.
+    /// Returns whether somebody has to fix something. A 404 is a valid response to a query, so it does not count.
     pub fn is_error(self) -> bool {
         !matches!(self, Self::Success | Self::Redirect | Self::ClientError)
     }
@@ -226,9 +230,9 @@ impl VendorOutcome {
     }
 }
 
-/// What a function of the contract gave.
+/// The result of a function of the contract.
 pub(crate) trait Answer {
-    /// The error that it answered with.
+    /// Returns the error of the contract, if the function failed with one.
     fn error(&self) -> Option<&records::Error>;
 }
 
@@ -250,14 +254,14 @@ impl<A: Answer, B, C> Answer for (A, B, C) {
     }
 }
 
-/// `settings.validate`: what it finds is its answer.
+/// `settings.validate`: the issues it finds are its result.
 impl Answer for Vec<FieldIssue> {
     fn error(&self) -> Option<&records::Error> {
         None
     }
 }
 
-/// A call in progress, which tells the observer of its end, also when it is dropped in the middle.
+/// A call in progress. It notifies the observer of its end, also if it is dropped midway.
 pub(crate) struct ObservedCall<'a> {
     observer: Option<&'a dyn Observer>,
     call: CallContext<'a>,
@@ -272,13 +276,13 @@ impl<'a> ObservedCall<'a> {
         Self { observer, call, log, started: Instant::now(), result }
     }
 
-    /// It waited for its place no longer than it had to: from here on its time counts.
+    /// Restarts the timer once a slot is acquired, so that the wait is not part of the call's duration.
     pub(crate) fn restart_timer(mut self) -> Self {
         self.started = Instant::now();
         self
     }
 
-    /// Says how it ended, and after how long.
+    /// Records the outcome, and returns the duration.
     pub(crate) fn end(mut self, outcome: CallOutcome, guest: Duration) -> Duration {
         self.result = (outcome, guest);
         self.started.elapsed()
@@ -296,7 +300,7 @@ impl Drop for ObservedCall<'_> {
     }
 }
 
-/// Lines as people read them. Stdout and stderr come in pieces, a panic's message in many.
+/// Joins log pieces into lines. Standard output and standard error arrive in pieces, and a panic's message in many.
 fn whole_lines(pieces: &[LogLine]) -> Vec<(&str, Cow<'_, str>)> {
     let same = |one: &LogLine, other: &LogLine| one.level == OUTPUT_LEVEL && other.level == OUTPUT_LEVEL;
     let mut lines = Vec::new();

@@ -15,7 +15,7 @@ pub struct CallOptions {
     pub(crate) client: Option<String>,
     /// Cart lines and configured items; limits on work grow with them.
     pub(crate) lines: usize,
-    /// Seeds the guest's random numbers, so that a pure hook gives the same answer to the same input.
+    /// Seeds the guest's random numbers, so that a pure hook returns the same result for the same input.
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<records::Digest>,
     pub(crate) durable: Option<Box<Cursor>>,

@@ -1,4 +1,4 @@
-//! A plugin that passed installation: compiled, checked against the contract, and known by what it says about itself.
+//! Installed plugin versions: compiled, checked against the contract, and with known metadata.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use wasmtime::component::{Component, Instance, InstancePre, Linker};
 
 use crate::state::GuestState;
 
-/// The contract's version that this host speaks.
+/// The version of the contract that this host implements.
 pub const CONTRACT: &str = "cartwright:plugin@0.1.0";
 const PACKAGE: &str = "cartwright:plugin/";
 
@@ -24,52 +24,52 @@ const PACKAGE: &str = "cartwright:plugin/";
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "install", content = "detail", rename_all = "kebab-case")]
 pub enum InstallError {
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("the file is empty; install the .wasm file that the build produced")]
     Empty,
-    /// It is no WebAssembly.
+    /// The file is not a WebAssembly file.
     #[error("this is not a WebAssembly file: it does not begin with \"\\0asm\"")]
     NotWebAssembly,
-    /// It is a module of the older kind.
+    /// The file is a core module.
     #[error(
         "this is a core module, not a component; build for wasm32-wasip2, or wrap it with `wasm-tools component new`"
     )]
     CoreModule,
-    /// It is larger than a plugin may be.
-    #[error("the component has {bytes} bytes, {allowed} are allowed")]
+    /// The component is too large.
+    #[error("the component has {bytes} bytes; at most {allowed} are allowed")]
     TooLarge {
-        /// Its size.
+        /// Its size in bytes.
         bytes: usize,
-        /// What is allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
-    /// Its digest is not the one that was asked for.
+    /// The digest differs from the pinned one.
     #[error("the component's digest is {found}, the policy pins {pinned}")]
     NotPinned {
-        /// What it is.
+        /// The digest of the component.
         found: Digest,
-        /// What it should be.
+        /// The pinned digest.
         pinned: Digest,
     },
-    /// It does not compile.
+    /// The component cannot be compiled.
     #[error("the component is malformed: {0}")]
     Malformed(String),
-    /// It does not export what a plugin exports.
+    /// The component lacks exports of a plugin.
     #[error("{0}")]
     WrongWorld(String),
-    /// It imports what this host does not have.
+    /// The component imports something that this host does not provide.
     #[error("{0}")]
     Imports(String),
-    /// What it says about itself is not usable.
+    /// The plugin's metadata is invalid.
     #[error("the plugin's metadata is invalid: {0}")]
     Identity(String),
-    /// It failed while it was asked about itself.
+    /// The plugin failed while its metadata was read.
     #[error(transparent)]
     Describe(HookError),
 }
 
 impl InstallError {
-    /// Is it worth trying again without anybody's help? Not when the component itself is refused.
+    /// Returns whether a retry may succeed without intervention. It may not if the component itself is refused.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Describe(error) => !matches!(error.failure, Failure::ContractViolation(_) | Failure::NotExported(_)),
@@ -86,7 +86,7 @@ impl From<InvalidId> for InstallError {
 
 macro_rules! interfaces {
     ($($name:ident = $text:literal,)*) => {
-        /// Where each exported interface of a component is; loaded once, used by every call.
+        /// Indexes of a component's exported interfaces, resolved once and used by every call.
         pub(crate) struct Interfaces {
             $($name: Option<exports::$name::GuestIndices>,)*
         }
@@ -102,7 +102,7 @@ macro_rules! interfaces {
                 })
             }
 
-            /// Is this interface exported?
+            /// Returns whether this interface is exported.
             fn has(&self, name: &str) -> bool {
                 match name {
                     $($text => self.$name.is_some(),)*
@@ -110,7 +110,7 @@ macro_rules! interfaces {
                 }
             }
 
-            /// Loads all of them, which checks every function's type.
+            /// Loads all interfaces, which checks the type of every function.
             pub(crate) fn check(&self, store: &mut Store<GuestState>, instance: &Instance) -> wasmtime::Result<()> {
                 $(if let Some(indices) = &self.$name {
                     indices.load(&mut *store, instance)?;
@@ -150,19 +150,19 @@ interfaces! {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum World {
-    /// A configurator vendor.
+    /// A configurator plugin of a vendor.
     Vendor,
-    /// From configured items to cart operations.
+    /// A plugin that turns configured items into cart lines.
     CartStrategy,
-    /// Listens to orders.
+    /// A plugin that handles order events.
     OrderHook,
 }
 
 impl World {
-    /// All, the largest first.
+    /// All worlds, the largest first.
     pub const ALL: [World; 3] = [World::Vendor, World::OrderHook, World::CartStrategy];
 
-    /// Its name in the contract.
+    /// Returns the name of the hook in the contract.
     pub fn name(self) -> &'static str {
         match self {
             World::Vendor => "vendor",
@@ -182,7 +182,7 @@ impl World {
     }
 }
 
-/// One version of a plugin, ready to be called.
+/// One version of a plugin, installed and ready to be called.
 pub struct PluginVersion {
     digest: Digest,
     size: usize,
@@ -190,17 +190,17 @@ pub struct PluginVersion {
     worlds: Vec<World>,
     pre: InstancePre<GuestState>,
     interfaces: Interfaces,
-    /// Filled in when the plugin has said who it is.
+    /// Filled in after `plugin.describe` has returned.
     metadata: PluginMetadata,
 }
 
-/// What a plugin says about itself.
+/// What a plugin states about itself at installation.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PluginMetadata {
-    /// Its id.
+    /// The plugin id.
     pub id: PluginId,
-    /// Everything in `plugin.describe`.
+    /// The result of `plugin.describe`.
     pub identity: Identity,
     /// Its settings form, with English texts.
     pub form: Form,
@@ -225,7 +225,7 @@ impl PluginVersion {
                 Some((interface, version)) if matches!(item.ty, ComponentItem::ComponentInstance(_)) => {
                     if !version.starts_with("0.1.") {
                         return Err(InstallError::WrongWorld(format!(
-                            "the component exports {name}, this host speaks {CONTRACT}; build it against the WIT files of any \
+                            "the component exports {name}, this host implements {CONTRACT}; build it against the WIT files of any \
                              0.1.x version"
                         )));
                     }
@@ -261,38 +261,38 @@ impl PluginVersion {
         Self { metadata, ..self }
     }
 
-    /// Its id, the same for all versions.
+    /// Returns the plugin id, which all versions share.
     pub fn id(&self) -> &PluginId {
         &self.metadata.id
     }
 
-    /// The SHA-256 of the component: names this version.
+    /// Returns the SHA-256 digest of the component, which names this version.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// What it says about itself.
+    /// Returns the metadata.
     pub fn metadata(&self) -> &PluginMetadata {
         &self.metadata
     }
 
-    /// The component's size in bytes.
+    /// Returns the size of the component in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Everything that the component imports.
+    /// Returns the imports of the component.
     pub fn imports(&self) -> &[String] {
         &self.imports
     }
 
-    /// The hooks that it has.
+    /// Returns the hooks that the plugin implements.
     pub fn hooks(&self) -> impl Iterator<Item = Hook> {
         let interface = |hook: &Hook| hook.name().split('.').next().unwrap_or_default();
         Hook::ALL.iter().copied().filter(move |hook| self.interfaces.has(interface(hook)))
     }
 
-    /// The worlds that it fits.
+    /// Returns the worlds that the plugin implements.
     pub fn worlds(&self) -> &[World] {
         &self.worlds
     }
@@ -312,7 +312,7 @@ impl std::fmt::Debug for PluginVersion {
     }
 }
 
-/// The worlds whose exports are all there; else what is missing for the nearest.
+/// Returns the worlds whose exports are complete, or an error with what is missing for the nearest one.
 fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World>, InstallError> {
     let fits = |world: &World| world.exports().iter().all(|name| exported.contains(*name));
     let worlds: Vec<World> = World::ALL.into_iter().filter(fits).collect();
@@ -325,13 +325,13 @@ fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World
     if exported.is_empty() {
         let found = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
         return Err(InstallError::WrongWorld(format!(
-            "this component is no Cartwright plugin: it exports {found}, and no interface of {CONTRACT}; target one of the \
+            "this component is not a Cartwright plugin: it exports {found}, but no interface of {CONTRACT}; target one of the \
              worlds vendor, cart-strategy, order-hook"
         )));
     }
     let nearest = World::ALL.into_iter().min_by_key(|world| missing(*world).len()).unwrap_or(World::CartStrategy);
     Err(InstallError::WrongWorld(format!(
-        "the component fits no world of {CONTRACT}; nearest is {}, for which it does not export {}",
+        "the component implements no world of {CONTRACT}; the nearest is {}, for which it does not export {}",
         nearest.name(),
         missing(nearest).join(", ")
     )))
@@ -342,17 +342,17 @@ fn unknown_import(imports: &[String], error: &wasmtime::Error) -> InstallError {
         imports.iter().filter(|name| !name.starts_with("wasi:") && !name.starts_with(PACKAGE)).collect();
     InstallError::Imports(if foreign.is_empty() {
         format!(
-            "the component imports what this host does not have in that version or shape; it offers {CONTRACT} and WASI 0.2: \
+            "the component has imports that this host does not provide in that version or type; it provides {CONTRACT} and WASI 0.2: \
              {error:#}"
         )
     } else {
         let names: Vec<&str> = foreign.iter().map(|name| name.as_str()).collect();
-        format!("the component imports {}; this host offers {CONTRACT} and WASI 0.2 only", names.join(", "))
+        format!("the component imports {}; this host provides only {CONTRACT} and WASI 0.2", names.join(", "))
     })
 }
 
 pub(crate) fn type_mismatch(error: &wasmtime::Error) -> InstallError {
     InstallError::WrongWorld(format!(
-        "a function of the component has another shape than {CONTRACT} says; build it against this host's WIT files: {error:#}"
+        "a function of the component has another type than in {CONTRACT}; build it against this host's WIT files: {error:#}"
     ))
 }

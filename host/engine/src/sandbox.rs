@@ -11,7 +11,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks}
 
 use crate::durable::milliseconds;
 
-/// `wasi:http` is linked and refuses: a guest reaches the network through the contract's `http` only.
+/// `wasi:http` is linked but refuses every request: a guest reaches the network only through the contract's `http`.
 pub(crate) struct RefuseHttp;
 
 impl WasiHttpHooks for RefuseHttp {
@@ -27,14 +27,14 @@ impl WasiHttpHooks for RefuseHttp {
 
 type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
-/// Random numbers that follow from a seed.
+/// Returns a random number generator with this seed.
 pub(crate) fn rng_from_seed(seed: &[u8; 32]) -> ChaCha12Rng {
     ChaCha12Rng::from_seed(*seed)
 }
 
-/// What a guest takes for time, in milliseconds since 1970: it begins at the moment of the call, goes on by one with each look,
-/// and jumps when the guest waits. A guest that waits therefore neither holds its instance nor spins, two looks never give the
-/// same moment, and a replay, which sets it by the journal, sees the same times.
+/// The clock that a guest reads, in milliseconds since 1970. It starts at the time of the call, advances by one with
+/// each read, and jumps when the guest waits. A guest that waits therefore neither holds its instance nor spins, and
+/// two reads never return the same time. A replay sets the clock from the journal and sees the same times.
 #[derive(Clone, Default)]
 pub(crate) struct GuestClock(Arc<AtomicU64>);
 
@@ -42,14 +42,14 @@ pub(crate) struct GuestClock(Arc<AtomicU64>);
 pub(crate) const NANOS_PER_MILLISECOND: u64 = 1_000_000;
 
 impl GuestClock {
-    /// Begins now.
+    /// Creates a clock that starts at the current time.
     pub(crate) fn now() -> Self {
         let clock = Self::default();
         clock.advance_to(SystemTime::now());
         clock
     }
 
-    /// Sets it forward.
+    /// Advances the clock to a later time.
     pub(crate) fn advance_to(&self, at: SystemTime) {
         self.wait_until(milliseconds(at));
     }

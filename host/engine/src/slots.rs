@@ -27,7 +27,7 @@ pub enum SlotKind {
     Question,
 }
 
-/// The places of a host.
+/// The slots of a host.
 pub(crate) struct Slots {
     common: Semaphore,
     questions: Semaphore,
@@ -65,14 +65,14 @@ impl Slots {
         let free = async {
             match slot_kind {
                 SlotKind::Call => {
-                    // A shop that has its share waits here, and not before the others.
+                    // A shop that uses its share waits here, and not ahead of other shops.
                     let _shop_permit = match shop {
                         Some(shop) => Some(self.shop_semaphore(shop).acquire_owned().await?),
                         None => None,
                     };
                     Ok::<_, AcquireError>(Slot { _permit: self.common.acquire().await?, _shop_permit })
                 }
-                // More questions than are reserved for take turns with everybody else.
+                // Queries beyond the reserved slots compete with all other calls.
                 SlotKind::Question => {
                     let permit = tokio::select! {
                         biased;
@@ -83,7 +83,7 @@ impl Slots {
                 }
             }
         };
-        // None of them is ever closed.
+        // The semaphores are never closed.
         timeout(patience, free).await.ok()?.ok()
     }
 

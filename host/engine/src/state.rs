@@ -98,17 +98,17 @@ impl GuestState {
 
     /// Counts a host call, and checks whether the hook may use this capability.
     pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, records::Error>> {
-        // A replay is as long as its journal, which has a limit of its own.
+        // A replay is bounded by its journal, which has its own limit.
         if !self.replaying() {
             self.meter.host_call()?;
         }
         let denied = |reason: String| Ok(Err(records::Error::Denied(reason)));
         if !self.hook.capabilities().contains(&capability) {
-            return denied(format!("{} does not answer in {}", capability, self.hook));
+            return denied(format!("{} is not available in {}", capability, self.hook));
         }
         match &self.scope {
             Some(scope) => Ok(Ok(scope.clone())),
-            None => denied(format!("{capability} does not answer without a shop")),
+            None => denied(format!("{capability} is not available without a shop")),
         }
     }
 

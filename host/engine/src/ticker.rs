@@ -55,7 +55,7 @@ impl Ticker {
 
     /// Registers a call. It ends when the guard is dropped.
     pub(crate) fn enter(&self) -> CallGuard {
-        // The upper half counts calls made, the lower half calls in flight.
+        // The upper half counts started calls, the lower half calls in flight.
         self.shared.calls.fetch_add((1 << 32) | 1, Ordering::SeqCst);
         if self.shared.is_parked.swap(false, Ordering::SeqCst) {
             self.thread.unpark();

@@ -1,4 +1,5 @@
-//! Who may do what. A key is looked up once for each request; every operation names the roles that it is for by what it takes.
+//! Authentication and roles. A request's key is looked up once; each operation declares the roles it allows through its
+//! extractor.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -19,96 +20,105 @@ use super::node::Node;
 use super::problem::Problem;
 use super::trace_context;
 
-/// Who asks.
+/// The caller of a request, as its access key identifies it.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// For the event log: the key's label and id.
+    /// Actor for the audit log: the key's label and id.
     pub actor: String,
-    /// The key's id.
+    /// Id of the key.
     pub key: String,
     role: Role,
-    /// Where the request came from, where that is known.
+    /// IP address of the client, if it is known.
     address: Option<IpAddr>,
 }
 
 impl Caller {
-    /// Who a key that holds says is asking.
+    /// Creates the caller that a valid key identifies.
     pub fn of(access: Access) -> Self {
         Self { actor: format!("{} ({})", access.label, access.key), key: access.key, role: access.role, address: None }
     }
 
-    /// Does it stand in a page that everybody can read?
+    /// Returns whether the key is a storefront's, which is published in the pages of a shop and therefore known to
+    /// everybody.
     pub(crate) fn is_storefront(&self) -> bool {
         matches!(self.role, Role::Storefront { .. })
     }
 
-    /// May what this caller swaps to send kept secrets to further hosts? Who may install a component vouches for it.
+    /// Returns whether a version switch by this caller may send stored secrets to further hosts. Only a caller who may
+    /// install components may do so, because they vouch for them.
     pub fn new_hosts(&self) -> NewHostPolicy {
         if self.is_admin() { NewHostPolicy::Approved } else { NewHostPolicy::Reject }
     }
 
-    /// Who a caller says is asking, as far as this caller can know: everybody can read a storefront's key and say anything with it.
+    /// Returns the visitor that the request describes, as far as this caller may describe one. A storefront's key is
+    /// public, so anybody can send any visitor with it.
     pub(crate) fn visitor(&self, visitor: Visitor) -> Result<Visitor, Problem> {
         if visitor.customer_group.is_some() && self.is_storefront() {
-            let detail = "a page does not know its shopper's group; leave visitor.customer_group out, or ask from the platform's server";
+            let detail = "a storefront cannot vouch for a customer group; leave visitor.customer_group out, or send the \
+                request from the platform's server";
             return Err(Problem::new(StatusCode::FORBIDDEN, "role", detail));
         }
-        // Here, where a page's author is told which field it is.
+        // Checked here, so that the error names the field to the page's author.
         visitor.check()?;
         match self.is_storefront() {
-            // A page could name another visitor each time.
+            // The address replaces the client id, because a page could send another id with each request.
             true => Ok(Visitor { client: self.address.map(|address| network_of(address).to_string()), ..visitor }),
             false => Ok(visitor),
         }
     }
 
-    /// Does it run the installation?
+    /// Returns whether the caller runs the installation.
     pub fn is_admin(&self) -> bool {
         matches!(self.role, Role::Admin)
     }
 
-    /// Does it set one shop up?
+    /// Returns whether the caller sets up one shop.
     pub fn is_integrator(&self) -> bool {
         matches!(self.role, Role::Integrator { .. })
     }
 
-    /// The shop that it is bound to; none = every shop.
+    /// Returns the shop that the key is bound to, or `None` if it is valid for every shop.
     pub fn shop(&self) -> Option<&ShopId> {
         self.role.shop()
     }
 
-    /// May it grant this? Reaching addresses that are refused otherwise, or anything without TLS, and who learns of customers' names
-    /// and addresses, are the operator's to allow: an integrator keeps what the operator granted, or grants less.
+    /// Checks that the caller may change the current grants to the new ones. Only an operator may allow private
+    /// networks, requests without TLS, a higher request rate, or personal data: an integrator sends what is granted, or
+    /// less.
     pub fn check_grant(&self, granted: &Grants, wanted: &Grants) -> Result<(), Problem> {
         let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail));
         if self.is_admin() {
             return Ok(());
         }
         if granted.networks != wanted.networks || granted.plain_http != wanted.plain_http {
-            return refused("grants.networks and grants.plain_http are an admin's to change; send them as they are");
+            return refused(
+                "grants.networks and grants.plain_http are reserved for the role admin; send them unchanged",
+            );
         }
         if granted.requests_per_second != wanted.requests_per_second {
-            return refused("grants.requests_per_second is an admin's to change; send it as it is");
+            return refused("grants.requests_per_second is reserved for the role admin; send it unchanged");
         }
         if wanted.personal_data && !granted.personal_data {
-            return refused("grants.personal_data is an admin's to turn on: it shows names and addresses of orders");
+            return refused(
+                "only the role admin can turn on grants.personal_data: it reveals names and addresses of orders",
+            );
         }
         if wanted.personal_data && !wanted.hosts.is_subset(&granted.hosts) {
             return refused(
-                "while grants.personal_data is on, further grants.hosts are an admin's to add: names and addresses may be sent \
-                 there; leave the hosts as they are, or turn grants.personal_data off",
+                "while grants.personal_data is on, further grants.hosts are reserved for the role admin: names and addresses may \
+                 be sent there; leave the hosts as they are, or turn grants.personal_data off",
             );
         }
         Ok(())
     }
 
-    /// A problem as this caller may see it.
+    /// Removes from a problem what this caller may not see.
     pub(crate) fn redacted(&self, problem: Problem) -> Problem {
         if self.is_storefront() { problem.for_shopper() } else { problem }
     }
 }
 
-/// Looks the request's key up. Who has none goes on as nobody; who has one that does not hold, does not.
+/// Looks up the request's key. Requests without a key continue anonymously; requests with an invalid key are refused.
 pub(crate) async fn identify(State(node): State<Node>, mut request: Request, next: Next) -> Response {
     let text = match bearer(request.headers()) {
         Ok(None) => return next.run(request).await,
@@ -120,7 +130,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
     if let Err(wait) = limits.check_attempts(&text, from) {
         return Problem::from(wait).into_response();
     }
-    // A key that is known to be a storefront's is not even looked up for a client that asks too often.
+    // A key that is known to be a storefront's is not looked up at all for a client that exceeds its rate limit.
     let is_counted = limits.is_storefront(&text);
     if is_counted && let Err(wait) = limits.check_client(from) {
         return Problem::from(wait).into_response();
@@ -146,7 +156,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
                 }
                 _ => {
                     body::mark_trusted(request.extensions());
-                    // A key that stands in a page is everybody's.
+                    // Storefront keys are public, so anybody could send a trace context with one.
                     trace_context::adopt_trace_context(request.headers());
                 }
             }
@@ -156,7 +166,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
         Err(AccessError::Store(error)) => Problem::from(error).into_response(),
         Err(error) => {
             limits.failed_attempts.failed(from);
-            tracing::info!(%error, ?from, "a request was refused");
+            tracing::info!(%error, ?from, "request refused");
             Problem::new(StatusCode::UNAUTHORIZED, "access", AccessError::UNAUTHORIZED_MESSAGE).into_response()
         }
     }
@@ -171,7 +181,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// The address that a request came from: the last one that no trusted proxy wrote.
+/// Returns the IP address of the client: the last one in the forwarding header that no trusted proxy added.
 pub fn client_ip<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpAddr> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
     let (peer, headers, proxies) = (peer.ip().to_canonical(), request.headers(), node.proxies());
@@ -180,7 +190,7 @@ pub fn client_ip<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpA
         WARNED.call_once(|| {
             tracing::warn!(
                 %peer,
-                "requests come through a proxy that is not named, so that all of its clients share the limits of one: add --proxies \
+                "requests come through an untrusted proxy, so that all of its clients share the limits of one: add --proxies \
                  {peer} if it sets X-Forwarded-For itself"
             );
         });
@@ -188,8 +198,8 @@ pub fn client_ip<B>(node: &Node, request: &axum::http::Request<B>) -> Option<IpA
     forwarded_for(peer, headers, proxies)
 }
 
-/// The one header that says who asks. `Forwarded` is not read: a proxy passes on which of the two it does not write, and a client
-/// could say there what it likes.
+/// The only header that names the client. `Forwarded` is not read: a proxy passes on whichever of the two it does not
+/// write, so that a client could forge it.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 fn forwarded_for(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
@@ -200,7 +210,7 @@ fn forwarded_for(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option
     }
     let mut first = peer;
     for value in headers.get_all(FORWARDED_FOR).iter().rev() {
-        // What is no address hides who asked.
+        // An entry that is not an address hides the client.
         let value = value.to_str().ok()?;
         for text in value.rsplit(',').map(str::trim).filter(|text| !text.is_empty()) {
             first = parse_proxy_ip(text)?.to_canonical();
@@ -209,11 +219,11 @@ fn forwarded_for(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Option
             }
         }
     }
-    // A proxy's network may hold those who ask, too.
+    // A trusted network may contain clients, too.
     Some(first)
 }
 
-/// An address as proxies write it: some add the port, and put IPv6 addresses into brackets.
+/// Parses an address as proxies write it: some add the port, and enclose IPv6 addresses in brackets.
 fn parse_proxy_ip(text: &str) -> Option<IpAddr> {
     let bare = || text.parse().ok();
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::from);
@@ -224,14 +234,14 @@ fn parse_proxy_ip(text: &str) -> Option<IpAddr> {
 macro_rules! roles {
     ($($(#[$doc:meta])* $name:ident: $($role:pat_param)|+ => $for:literal;)*) => {
         $($(#[$doc])*
-        pub struct $name(#[allow(dead_code, reason = "not every operation asks who it is")] pub Caller);
+        pub struct $name(#[allow(dead_code, reason = "not every operation uses the caller")] pub Caller);
 
         impl FromRequestParts<Node> for $name {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, node: &Node) -> Result<Self, Problem> {
                 let caller = caller(parts, node).await?;
-                #[allow(unreachable_patterns, reason = "all roles may do some things")]
+                #[allow(unreachable_patterns, reason = "some operations allow all roles")]
                 match caller.role {
                     $($role)|+ => {
                         if let Some(once) = parts.extensions.get::<Once>().cloned() {
@@ -239,7 +249,7 @@ macro_rules! roles {
                         }
                         Ok(Self(caller))
                     }
-                    _ => Err(Problem::new(StatusCode::FORBIDDEN, "role", concat!("this needs a key of the role ", $for))),
+                    _ => Err(Problem::new(StatusCode::FORBIDDEN, "role", concat!("this operation requires a key with the role ", $for))),
                 }
             }
         })*
@@ -247,20 +257,21 @@ macro_rules! roles {
 }
 
 roles! {
-    /// What a shop's pages may ask, and everybody else.
+    /// A caller of an operation that shop pages may use; all roles may.
     Storefront: Role::Storefront { .. } | Role::Backend { .. } | Role::Integrator { .. } | Role::Admin
         => "storefront, backend, integrator or admin";
-    /// What the platform's server may ask: orders and prices.
+    /// A caller of an operation for the platform's server, such as orders and prices.
     Backend: Role::Backend { .. } | Role::Admin => "backend or admin";
-    /// Setting a shop up.
+    /// A caller that may set up a shop.
     Integrator: Role::Integrator { .. } | Role::Admin => "integrator or admin";
-    /// Seeing how a shop is set up.
+    /// A caller that may read the set-up of a shop.
     Reader: Role::Backend { .. } | Role::Integrator { .. } | Role::Admin => "backend, integrator or admin";
-    /// Running the installation.
+    /// A caller that may run the installation.
     Admin: Role::Admin => "admin";
 }
 
-/// Who asks, if it may ask about the shop in the path. Another's shop is none: which there are is nobody's business.
+/// Returns the caller if it may access the shop in the path. Another shop is reported as not found, so that a key does
+/// not reveal which shops exist.
 async fn caller(parts: &mut Parts, node: &Node) -> Result<Caller, Problem> {
     let Some(caller) = parts.extensions.get::<Caller>().cloned() else {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "access", "send Authorization: Bearer and an access key"));
@@ -344,7 +355,7 @@ mod tests {
         headers.append("x-forwarded-for", axum::http::HeaderValue::from_bytes(b"\xff").expect("a header"));
         let proxy: IpAddr = "10.0.0.1".parse().expect("an address");
         assert_eq!(forwarded_for(proxy, &headers, &[IpNet::from(proxy)]), None);
-        // Left of what counts anybody may have written anything.
+        // Entries to the left of the first untrusted address may be forged.
         assert_eq!(resolved("10.0.0.1", &["<x>, 198.51.100.7"], &["10.0.0.0/8"]).as_deref(), Some("198.51.100.7"));
     }
 

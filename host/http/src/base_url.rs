@@ -1,4 +1,4 @@
-//! What the outside calls this host, and every address that is made from it.
+//! The public URL of this host, and the absolute URLs that are built from it.
 
 use std::str::FromStr;
 
@@ -7,38 +7,38 @@ use axum::http::uri::PathAndQuery;
 use serde::Deserialize;
 use url::{Origin, Url};
 
-/// First segments of the host's own paths. A prefix that began with one could not be told from the host's own.
+/// First segments of the host's own paths. A prefix that began with one of them would be ambiguous.
 const RESERVED_SEGMENTS: [&str; 8] =
     ["admin", "cartwright.js", "documents", "health", "openapi.json", "pictures", "v1", "webhooks"];
 
-/// The address that the outside reaches this host by. Its path is the prefix that everything is served below.
+/// The public URL of the host. Its path is the prefix below which everything is served.
 ///
-/// A proxy may strip the prefix from requests or pass it on: both work, see [`strip_prefix`](Self::strip_prefix).
+/// A proxy may strip the prefix from requests or pass it on; both work, see [`strip_prefix`](Self::strip_prefix).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct BaseUrl {
     url: Url,
-    /// The path without the "/" at its end; empty without a prefix.
+    /// Path without its trailing "/"; empty without a prefix.
     prefix: String,
 }
 
-/// Why a text cannot be the address of this host.
+/// Why a text cannot be the public URL of this host.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
-    /// It cannot be read.
-    #[error("it is not a URL ({0}); enter one such as https://host.example or https://shop.example/configurator")]
+    /// The text is not a URL.
+    #[error("not a URL ({0}); enter one such as https://host.example or https://shop.example/configurator")]
     NotUrl(#[from] url::ParseError),
-    /// Browsers do not speak it.
+    /// Browsers do not support the scheme.
     #[error("the scheme must be http or https")]
     Scheme,
-    /// It says more than where the host is.
-    #[error("it has a user, a query or a fragment; leave out what stands before \"@\" and after \"?\" or \"#\"")]
+    /// The URL contains more than a scheme, a host, a port and a path.
+    #[error("the URL has a user, a query or a fragment; remove what precedes \"@\" and what follows \"?\" or \"#\"")]
     ExtraParts,
-    /// Two "/" stand together.
-    #[error("its path has an empty segment; write each \"/\" once")]
+    /// The path contains two consecutive "/".
+    #[error("the path has an empty segment; write each \"/\" once")]
     EmptySegment,
-    /// Everything below the prefix would be the host's own path.
-    #[error("its path begins with /{0}, which is a path of the host's own; serve the host below another path")]
+    /// The path begins with one of the host's own paths.
+    #[error("the path begins with /{0}, which the host itself uses; serve the host below another path")]
     ReservedSegment(String),
 }
 
@@ -78,7 +78,7 @@ impl TryFrom<String> for BaseUrl {
 }
 
 impl BaseUrl {
-    /// Returns the whole address of one of the host's own paths, for vendors and platforms.
+    /// Returns the absolute URL of one of the host's own paths, for vendors and platforms.
     pub fn absolute(&self, path: &str) -> String {
         let host = &self.url[..url::Position::BeforePath];
         format!("{host}{}/{}", self.prefix, path.trim_start_matches('/'))
@@ -94,12 +94,13 @@ impl BaseUrl {
         self.url.scheme() == "https"
     }
 
-    /// Returns the origin that browsers know the host by.
+    /// Returns the origin under which browsers know the host.
     pub fn origin(&self) -> Origin {
         self.url.origin()
     }
 
-    /// Takes the prefix from the path of a request that has it. A proxy that strips the prefix sends requests without.
+    /// Removes the prefix from a request's path, if it is there. A proxy that strips the prefix sends requests without
+    /// it.
     pub fn strip_prefix(&self, uri: Uri) -> Uri {
         let below = match uri.path().strip_prefix(&self.prefix) {
             Some(below) if !self.prefix.is_empty() && (below.is_empty() || below.starts_with('/')) => below,

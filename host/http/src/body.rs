@@ -1,9 +1,9 @@
-//! Bodies of requests: how large one may be, and how much memory all of them may hold together.
+//! Limits on request bodies: the size of each, and the memory of all together.
 //!
-//! Every body passes through [`meter`]. It counts the bytes as they arrive, and ends a body that is
-//! larger than its operation allows, or for which the node has no room now. Its bytes count until the response is there, because the
-//! values that were read from them live as long. A large response to somebody without a secret key counts in their place until it is
-//! sent, because whoever reads it slowly makes the node hold it.
+//! Every body passes through [`meter`], which counts the bytes as they arrive, and fails a body that is larger than its
+//! operation allows or that exceeds the node's budget. The bytes count until the response is ready, because the values
+//! that were read from them live as long. A large response to a sender without a secret key counts in their place until
+//! it is sent, because a client that reads it slowly makes the node keep it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -27,33 +27,33 @@ use super::limits::{MAX_BODY_BYTES, MAX_INLINE_BYTES, network_of};
 use super::node::Node;
 use super::problem::Problem;
 
-/// When to send a request again for which there was no room: others are over by then.
+/// Time after which to retry a request that exceeded the budget, in seconds: other requests are finished by then.
 const RETRY_SECONDS: u32 = 1;
 
 /// Why a body was not read to its end.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// It is larger than its operation allows.
-    #[error("the body is larger than the {0} bytes that this operation takes")]
+    /// The body is larger than its operation allows; contains the limit in bytes.
+    #[error("the body is larger than the {0} bytes that this operation accepts")]
     TooLarge(usize),
-    /// There is no room for it now.
+    /// The body exceeds the budget of its sender for now.
     #[error("the request bodies of {owner} use all {max} bytes that are allowed at a time; try again")]
     NoRoom {
-        /// Whose share is used up.
+        /// Owner of the exhausted share.
         owner: &'static str,
-        /// The share in bytes.
+        /// Size of the share, in bytes.
         max: usize,
     },
 }
 
-/// Who a body is counted for.
+/// The sender that a body is counted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sender {
-    /// Holds a key that is a secret: the platform's server, an integrator, an administrator.
+    /// A sender with a secret key: the platform's server, an integrator, an admin.
     Trusted,
-    /// Anybody with a storefront's key.
+    /// A sender with the public key of a shop's storefront.
     Storefront(ShopId),
-    /// Anybody: a webhook, or a form to sign in.
+    /// A sender without a key: of a webhook, or of the sign-in form.
     Anonymous,
 }
 
@@ -65,8 +65,8 @@ enum BodyShare {
     Address(Option<IpAddr>),
 }
 
-/// How many bytes the bodies of all requests in progress may hold. Senders without a secret key share half of it; one shop's
-/// storefronts a quarter, one client address an eighth.
+/// Memory budget for the bodies of all requests in progress, in bytes. Senders without a secret key share half of it,
+/// one shop's storefronts a quarter, and one client address has an eighth.
 pub(crate) struct BodyBudget {
     max: usize,
     used: Mutex<Used>,
@@ -75,7 +75,7 @@ pub(crate) struct BodyBudget {
 #[derive(Default)]
 struct Used {
     bytes: usize,
-    /// Shares with bytes in use; no entry is zero, so that there are never more than bodies.
+    /// Bytes in use by share. No entry is zero, so that there are never more entries than bodies.
     shares: HashMap<BodyShare, usize>,
 }
 
@@ -84,7 +84,7 @@ impl BodyBudget {
         Self { max, used: Mutex::default() }
     }
 
-    /// Bytes in use.
+    /// Returns the number of bytes in use.
     pub(crate) fn used(&self) -> usize {
         self.lock().bytes
     }
@@ -133,14 +133,14 @@ impl BodyBudget {
     }
 }
 
-/// The body of one request: its limits, and the bytes that count for it until the last handle is dropped.
+/// The account of one request's body: its limits, and the bytes that count for it until the last handle is dropped.
 pub(super) struct BodyAccount {
     budget: Arc<BodyBudget>,
     address: Option<IpAddr>,
     sender: OnceLock<Sender>,
-    /// The operation's limit.
+    /// Limit of the operation, in bytes.
     operation: AtomicUsize,
-    /// The sender's limit.
+    /// Limit of the sender, in bytes.
     sender_max: AtomicUsize,
     reserved: Mutex<(Vec<BodyShare>, usize)>,
 }
@@ -180,12 +180,12 @@ impl BodyAccount {
         self.take_any(bytes)
     }
 
-    /// Counts bytes, however many they are.
+    /// Counts bytes without checking the limits of the request.
     fn take_any(&self, bytes: usize) -> Result<(), BodyError> {
         let mut reserved = self.reserved();
         let (shares, sum) = &mut *reserved;
         if *sum == 0 {
-            // Nobody reads a body before it is known who sent it.
+            // The sender is always identified before its body is read.
             *shares = self.shares();
         }
         self.budget.take(shares, bytes)?;
@@ -209,18 +209,19 @@ impl Drop for BodyAccount {
     }
 }
 
-/// Marks a response that is not counted: its bytes are the same for everybody, or only those get it who hold a signed link.
+/// Marker of a response that is not counted: its bytes are the same for everybody, or only the owner of a document URL
+/// receives it.
 #[derive(Clone, Copy)]
 pub(super) struct UncountedBody;
 
-/// Says that the sender holds a key that is a secret.
+/// Marks the sender as one with a secret key.
 pub fn mark_trusted(extensions: &Extensions) {
     if let Some(account) = extensions.get::<Arc<BodyAccount>>() {
         account.sender.get_or_init(|| Sender::Trusted);
     }
 }
 
-/// Says that the sender holds the key of a shop's storefront, which may send so many bytes.
+/// Marks the sender as the storefront of a shop, which may send at most `max` bytes.
 pub(super) fn mark_storefront(extensions: &Extensions, shop: &ShopId, max: usize) {
     if let Some(account) = extensions.get::<Arc<BodyAccount>>() {
         account.sender.get_or_init(|| Sender::Storefront(shop.clone()));
@@ -228,7 +229,7 @@ pub(super) fn mark_storefront(extensions: &Extensions, shop: &ShopId, max: usize
     }
 }
 
-/// Middleware: the limit of an operation, in bytes, for `axum::middleware::from_fn_with_state`.
+/// Middleware that sets an operation's limit, in bytes, for `axum::middleware::from_fn_with_state`.
 pub async fn allow(State(max): State<usize>, request: Request, next: Next) -> Response {
     if let Some(account) = request.extensions().get::<Arc<BodyAccount>>() {
         account.operation.store(max, Ordering::Relaxed);
@@ -236,7 +237,7 @@ pub async fn allow(State(max): State<usize>, request: Request, next: Next) -> Re
     next.run(request).await
 }
 
-/// Middleware: counts every body that is read, and refuses what is compressed.
+/// Middleware that counts every body that is read, and refuses compressed ones.
 pub async fn meter(State(node): State<Node>, request: Request, next: Next) -> Response {
     if let Some(coding) = compressed(request.headers()) {
         return unsupported(&coding);
@@ -250,26 +251,26 @@ pub async fn meter(State(node): State<Node>, request: Request, next: Next) -> Re
     count_response(account, response)
 }
 
-/// Counts a large response for whom it is sent to, until it is sent.
+/// Counts a large response for its recipient until it is sent.
 fn count_response(account: Arc<BodyAccount>, response: Response) -> Response {
     let bytes = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
     let is_trusted = matches!(account.sender.get(), Some(Sender::Trusted));
     if is_trusted || bytes <= MAX_INLINE_BYTES || response.extensions().get::<UncountedBody>().is_some() {
         return response;
     }
-    // One response may be larger than its share.
+    // A single response may be larger than its share.
     match account.take_any(bytes.min(account.budget.address_max())) {
         Ok(()) => response.map(|body| Body::new(GuardedBody::new(body, account))),
         Err(error) => no_room(&error).into_response(),
     }
 }
 
-/// The problem of a request or a response for which there is no room now.
+/// Returns the problem of a request or a response that exceeds the budget.
 pub(super) fn no_room(error: &BodyError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()).with_retry_after(RETRY_SECONDS)
 }
 
-/// A response's body that keeps a guard until it is dropped, which is when it is sent or its connection ends.
+/// A response body that holds a guard until it is dropped, which is when it is sent or its connection ends.
 pub(super) struct GuardedBody<G> {
     body: Body,
     _guard: G,
@@ -301,7 +302,7 @@ impl<G: Unpin> HttpBody for GuardedBody<G> {
     }
 }
 
-/// The coding of a body that is not sent as it is.
+/// Returns the coding of a body that is encoded.
 fn compressed(headers: &HeaderMap) -> Option<String> {
     let codings = headers.get_all(CONTENT_ENCODING).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     let applied = |codings: std::borrow::Cow<'_, str>| {
@@ -315,7 +316,7 @@ fn unsupported(coding: &str) -> Response {
     let coding: String = coding.chars().take(40).filter(|letter| !letter.is_control()).collect();
     let detail = format!("the body has Content-Encoding {coding:?}; send it uncompressed, without Content-Encoding");
     let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding", detail);
-    // RFC 9110, 15.5.16: so the sender knows which codings would do.
+    // RFC 9110, section 15.5.16: the header tells the sender which codings are accepted.
     ([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))], problem).into_response()
 }
 
@@ -337,7 +338,7 @@ impl HttpBody for MeteredBody {
         if !self.is_checked {
             self.is_checked = true;
             let (max, declared) = (self.account.max(), self.body.size_hint().lower());
-            // What says itself that it is too large is not read at all.
+            // A body whose declared length is too large is not read at all.
             if usize::try_from(declared).is_ok_and(|declared| declared > max) {
                 return Poll::Ready(Some(Err(BodyError::TooLarge(max).into())));
             }
@@ -362,8 +363,8 @@ impl HttpBody for MeteredBody {
     }
 }
 
-/// Reads a body whole. Frames are copied together as they arrive: a body that comes one byte a frame takes no more memory than
-/// another.
+/// Reads a whole body. Frames are copied together as they arrive, so that a body of one-byte frames takes no more
+/// memory than another.
 pub async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut bytes = Vec::with_capacity(expected.min(MAX_INLINE_BYTES));
@@ -375,15 +376,15 @@ pub async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
     Ok(bytes.into())
 }
 
-/// Does work that grows with so many bytes of untrusted input: on a thread of its own when they are many, as many at once as there
-/// are processors, so that the async workers go on.
+/// Runs work that grows with untrusted input of `bytes` bytes. Large input is processed on a thread of its own, on as
+/// many threads as there are processors, so that it does not block the async workers.
 pub(super) async fn compute<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     static PROCESSORS: LazyLock<Semaphore> =
         LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
     if bytes <= MAX_INLINE_BYTES {
         return work();
     }
-    // Never closed; work that is not limited is better than none.
+    // The semaphore is never closed; unlimited work would be better than none.
     let permit = PROCESSORS.acquire().await.ok();
     let working = tokio::task::spawn_blocking(move || {
         let done = work();
@@ -394,7 +395,7 @@ pub(super) async fn compute<T: Send + 'static>(bytes: usize, work: impl FnOnce()
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // Only a runtime that ends cancels it, and then nobody waits for the answer.
+            // Only a shutdown of the runtime cancels the task, and then no caller waits for the result.
             Err(_) => std::future::pending().await,
         },
     }
@@ -439,7 +440,7 @@ mod tests {
             .into();
         assert!(others.iter().all(|other| other.take(100) == Ok(())));
         assert_eq!(no_room(&account(&budget, "192.0.2.6", Sender::Anonymous), 1), "storefronts and webhooks together");
-        // The other half is for those whose keys are secrets.
+        // The other half is reserved for senders with secret keys.
         let server = account(&budget, "192.0.2.1", Sender::Trusted);
         assert_eq!(server.take(400), Ok(()));
         assert_eq!(no_room(&server, 1), "this node");

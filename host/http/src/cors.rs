@@ -1,4 +1,4 @@
-//! Which pages may ask from a browser: those of a shop's origins, about that shop.
+//! Cross-origin access (CORS): the pages of a shop's allowed origins may send requests about that shop.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::node::Node;
 
-/// For how long a browser need not ask whether it may ask.
+/// Time for which a browser may cache a preflight response.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 pub(crate) fn layer(node: Node) -> CorsLayer {
@@ -17,16 +17,17 @@ pub(crate) fn layer(node: Node) -> CorsLayer {
         let shop = shop(parts.uri.path());
         async move {
             let (Some(shop), Ok(origin)) = (shop, origin.to_str()) else { return false };
-            // While the database is away nothing else works either.
+            // While the database is unavailable, all other operations fail too.
             node.store().shops().origins(&shop).await.is_ok_and(|origins| origins.contains(origin))
         }
     });
     CorsLayer::new()
         .allow_origin(allowed_origin)
         .allow_methods([Method::GET, Method::POST])
-        // Whatever a page of an allowed origin wants to send: tracers and monitors add headers of their own. No header lends a page
-        // rights that it lacks, because a browser adds none of its own accord here: credentials are not allowed, so no cookie is sent
-        // and no answer that needed one is readable, and the access key is what the page itself holds.
+        // All headers that a page of an allowed origin sends are accepted, because tracers and monitors add their own.
+        // No header gives a page rights that it lacks: a browser adds none by itself, since credentials are not
+        // allowed. So no cookie is sent, no response that required one is readable, and the page itself holds the
+        // access key.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([ETAG, RETRY_AFTER])
         .max_age(REMEMBERED)

@@ -1,4 +1,4 @@
-//! What a request holds, read so that each mistake is answered with a problem that names its place.
+//! Extractors for requests. Each mistake results in a problem that names its place.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -30,12 +30,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Send + 'static> FromRequest<S> for Bo
     }
 }
 
-/// Reads a value from JSON.
+/// Parses a value from JSON.
 fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     let (size, max) = (parsed_bytes(json), MAX_PARSED_BYTES + MAX_PARSED_GROWTH * json.len());
     if size > max {
         let detail = format!(
-            "the values in the body take about {size} bytes when they are read; a body of {} bytes may take {max}: send shorter lists",
+            "the values in the body take about {size} bytes of memory; a body of {} bytes may take {max}: send shorter lists",
             json.len()
         );
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail));
@@ -43,30 +43,31 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
-        // Some values that do not fit are told as if they were no JSON.
+        // serde reports some values that do not fit their type as syntax errors.
         let is_none = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_err();
         match is_none {
             false => Problem::unprocessable("body", format!("{path}: {inner}")),
-            true => Problem::bad_request(format!("the body is no JSON: {inner}")),
+            true => Problem::bad_request(format!("the body is not valid JSON: {inner}")),
         }
     })?;
-    reader.end().map_err(|error| Problem::bad_request(format!("the body is no JSON: {error}")))?;
+    reader.end().map_err(|error| Problem::bad_request(format!("the body is not valid JSON: {error}")))?;
     match contains_nul(json) {
-        true => Err(Problem::unprocessable("body", "a text in it holds a NUL (\\u0000)")),
+        true => Err(Problem::unprocessable("body", "a text contains a NUL (\\u0000)")),
         false => Ok(read),
     }
 }
 
-/// Bytes that the values of a JSON body may take, beside [`MAX_PARSED_GROWTH`] times its own size.
+/// Maximum memory of the values of a JSON body, in bytes, in addition to [`MAX_PARSED_GROWTH`] times the body's size.
 const MAX_PARSED_BYTES: usize = 4 << 20;
 const MAX_PARSED_GROWTH: usize = 4;
-/// About the size of a structure with a dozen optional members, which two letters of JSON can stand for.
+/// Approximate size of a struct with a dozen optional members, which two letters of JSON can represent.
 const OBJECT_BYTES: usize = 200;
-/// About the size of a text, a number or a list, without what it holds.
+/// Approximate size of a string, a number or a list, without its content.
 const VALUE_BYTES: usize = 32;
 
-/// About how many bytes the values of this JSON take in memory, without the letters of its texts. Counted before anything is read:
-/// a list of empty texts takes ten times as much as its JSON, one of empty objects sixty times.
+/// Returns approximately how many bytes the values of this JSON take in memory, without the letters of its strings. It
+/// is computed before parsing: a list of empty strings takes ten times as much as its JSON, one of empty objects sixty
+/// times.
 fn parsed_bytes(json: &[u8]) -> usize {
     let (mut objects, mut values, mut in_text) = (0, 0, false);
     let mut bytes = json.iter();
@@ -82,7 +83,8 @@ fn parsed_bytes(json: &[u8]) -> usize {
     objects * OBJECT_BYTES + values * VALUE_BYTES
 }
 
-/// Is the body of this media type? A browser sends others to another site's server without asking it.
+/// Checks that the body has this media type. Browsers send other media types to a foreign server without a preflight
+/// request.
 pub fn require_media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     match kind.split(';').next().map(str::trim) {
@@ -94,17 +96,18 @@ pub fn require_media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Probl
     }
 }
 
-/// The problem of a body that cannot be read.
+/// Returns the problem of a body that cannot be read.
 pub(crate) fn body_problem(error: &(dyn std::error::Error + 'static)) -> Problem {
-    // Its connection is gone, or what is sent there is no body.
-    read_problem(error).unwrap_or_else(|| Problem::bad_request("the body ends before its end"))
+    // The connection was closed, or the chunks are malformed.
+    read_problem(error).unwrap_or_else(|| Problem::bad_request("the body is incomplete"))
 }
 
-/// The problem of a body that the server reads no further: it did not go on, is too large, or there is no room for it now.
+/// Returns the problem of a body that the server stopped reading, because it stalled, is too large, or exceeds the
+/// budget.
 pub fn read_problem(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|cause| {
         if cause.is::<TimeoutError>() {
-            let detail = "the body did not go on; send it without pauses";
+            let detail = "the body stalled; send it without pauses";
             return Some(Problem::new(StatusCode::REQUEST_TIMEOUT, "slow", detail));
         }
         let error = cause.downcast_ref::<BodyError>()?;
@@ -115,7 +118,7 @@ pub fn read_problem(error: &(dyn std::error::Error + 'static)) -> Option<Problem
     })
 }
 
-/// A body as it came.
+/// A body, unchanged.
 pub struct Raw(pub Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Raw {
@@ -131,23 +134,23 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     }
 }
 
-/// What stands in the path.
+/// The parameters of the path.
 pub struct Path<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // A name that cannot be one names nothing; PostgreSQL takes no NUL.
+        // An invalid name matches nothing, and PostgreSQL rejects NUL.
         if parts.uri.path().contains("%00") {
-            return Err(Problem::not_found("no name holds a NUL"));
+            return Err(Problem::not_found("a name in the path contains a NUL"));
         }
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|axum::extract::Path(path)| Self(path)).map_err(|rejection| Problem::not_found(rejection.body_text()))
     }
 }
 
-/// What stands behind the "?".
+/// The parameters of the query.
 pub struct Query<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
@@ -155,7 +158,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         if parts.uri.query().is_some_and(|query| query.contains("%00")) {
-            return Err(Problem::bad_request("the query holds a NUL"));
+            return Err(Problem::bad_request("the query contains a NUL"));
         }
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|axum::extract::Query(query)| Self(query)).map_err(|error| Problem::bad_request(error.body_text()))
@@ -164,8 +167,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// The preconditions of a write: `If-Match` and `If-None-Match` (RFC 9110, section 13.1).
 ///
-/// An ETag of this host names what something is set to, and not the bytes of a response. So a tag that a proxy changed because it
-/// compresses responses still names the same: nginx makes it weak (`W/"…"`), and others put the coding behind it (`"…-gzip"`).
+/// An ETag of this host identifies a resource's content, and not the bytes of a response. So a tag that a compressing
+/// proxy changed still matches: nginx makes it weak (`W/"…"`), and others append the coding (`"…-gzip"`).
 pub(crate) struct Precondition {
     matching: Option<Versions>,
     not_matching: Option<Versions>,
@@ -185,23 +188,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Precondition {
         if let Some(Versions::Listed(versions)) = &matching
             && !versions.iter().any(|version| is_version(version))
         {
-            let detail = "If-Match names no ETag of this host, so nothing was changed: send the ETag that was read. If that is \
-                what was sent, a proxy on the way rewrites ETags; have it pass them on unchanged";
+            let detail = "If-Match names no ETag of this host, so nothing was changed: send the ETag of the last read. If you did, a \
+                proxy on the way rewrites ETags; have it pass them on unchanged";
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed", detail));
         }
         Ok(Self { matching, not_matching: versions(&parts.headers, &IF_NONE_MATCH)? })
     }
 }
 
-/// Returns whether a text could be a version that this host gave: the digits of a digest or a number.
+/// Returns whether a text could be a version that this host issued: the digits of a digest or a number.
 fn is_version(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Content codings as proxies put them behind an ETag.
+/// Content codings as proxies append them to an ETag.
 const CODINGS: [&str; 7] = ["gzip", "gz", "br", "brotli", "zstd", "deflate", "df"];
 
-/// Reads the entity tags of a header, which may stand in several lines.
+/// Parses the entity tags of a header, which may be repeated.
 fn versions(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Versions>, Problem> {
     let lines: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
     if lines.is_empty() {
@@ -213,18 +216,18 @@ fn versions(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Versions>, 
     }
     let listed = entity_tags(&text).filter(|tags| !tags.is_empty()).ok_or_else(|| {
         Problem::bad_request(format!(
-            "{name} takes *, or ETags as they were read: in their quotes, several with commas between"
+            "{name} must be *, or ETags as the host sent them, in their quotes and separated by commas"
         ))
     })?;
     Ok(Some(Versions::Listed(listed.into_iter().map(version_of).collect())))
 }
 
-/// Splits a list of entity tags; weak ones count like strong ones. `None` when it is malformed.
+/// Splits a list of entity tags; weak ones count as strong ones. Returns `None` if it is malformed.
 fn entity_tags(text: &[u8]) -> Option<Vec<&[u8]>> {
     let mut tags = Vec::new();
     let mut rest = text;
     loop {
-        // A list may have empty elements.
+        // A list may contain empty elements.
         while let [b' ' | b'\t' | b',', after @ ..] = rest {
             rest = after;
         }
@@ -245,7 +248,7 @@ fn entity_tags(text: &[u8]) -> Option<Vec<&[u8]>> {
     }
 }
 
-/// Returns the version that an entity tag names, without the coding that a proxy put behind it.
+/// Returns the version that an entity tag identifies, without the coding that a proxy appended to it.
 fn version_of(tag: &[u8]) -> String {
     let tag = String::from_utf8_lossy(tag);
     let coded = CODINGS.iter().find_map(|coding| tag.strip_suffix(coding)?.strip_suffix(['-', ';', ':', '+']));
@@ -256,11 +259,11 @@ pub(crate) fn header(headers: &HeaderMap, name: HeaderName) -> Result<Option<Str
     let Some(value) = headers.get(&name) else { return Ok(None) };
     match value.to_str() {
         Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Problem::bad_request(format!("the header {name} is no text"))),
+        Err(_) => Err(Problem::bad_request(format!("the header {name} is not text"))),
     }
 }
 
-/// A body with the version that names it.
+/// A response body with the version that becomes its ETag.
 pub(crate) struct Tagged<T>(pub(crate) String, pub(crate) T);
 
 impl<T: Serialize> IntoResponse for Tagged<T> {
@@ -271,7 +274,7 @@ impl<T: Serialize> IntoResponse for Tagged<T> {
     }
 }
 
-/// Done; the version that names what is there now.
+/// The response to a successful write, with the new version as its ETag.
 pub(crate) struct Written(pub(crate) String);
 
 impl IntoResponse for Written {
@@ -337,7 +340,7 @@ mod tests {
         }
     }
 
-    /// A list of so many of these.
+    /// Returns a JSON list with `length` copies of an item.
     fn list(item: &str, length: usize) -> String {
         format!("[{}]", vec![item; length].join(","))
     }
@@ -349,7 +352,7 @@ mod tests {
             assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE, "{item}");
             assert!(problem.detail().contains("send shorter lists"), "{}", problem.detail());
         }
-        // As they are sent: a catalogue's keys, long texts with anything in them, and short lists of short values.
+        // Typical bodies: keys of a catalog, long texts with any characters, and short lists of short values.
         for text in [
             list(r#"{"product":"a","id":"10000"}"#, 10_001),
             format!("[\"{}\"]", "{[,\\\"\\\\".repeat(1_000_000)),
@@ -359,7 +362,7 @@ mod tests {
         }
     }
 
-    /// The least time of three.
+    /// Returns the shortest time of three runs.
     fn best(mut work: impl FnMut()) -> Duration {
         let once = |_| {
             let began = Instant::now();

@@ -1,6 +1,7 @@
-//! A write that is sent again, because its answer was lost, is answered as before and done once.
+//! Idempotency keys: a write that is repeated, because its response was lost, gets the first response and is done once.
 //!
-//! A secret that is shown once is not kept to be shown again: a repeated request is told that it was created, and how to get a new one.
+//! A secret that is shown once is not stored to be shown again: the response to a repeated request says that the secret
+//! was created, and how to get a new one.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,40 +25,40 @@ use super::extract::header;
 use super::node::Node;
 use super::problem::Problem;
 
-/// The caller's name of a request.
+/// Header with the idempotency key of a request.
 const NAME: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that an answer was given before.
+/// Header of a response that was stored with an earlier request.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Maximum bytes of a name.
+/// Maximum length of an idempotency key, in bytes.
 const MAX_NAME_BYTES: usize = 255;
-/// Maximum bytes of an answer that is kept; a longer one comes of a longer request, which is read once.
+/// Maximum size of a stored response, in bytes. A longer response is to a longer request, which is read once.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-/// What is kept of an answer's headers.
+/// Response headers that are stored.
 const STORED_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, ETAG];
 
-/// An answer that shows a secret; what is answered when it is asked for again.
+/// Marker of a response that shows a secret, with the problem that a repeated request receives instead.
 #[derive(Clone)]
 struct SecretResponse(Problem);
 
-/// An answer that holds something of an order: it is forgotten with it.
+/// Marker of a response that contains data of an order: it is erased with the order.
 #[derive(Clone)]
 struct OrderResponse(ShopId, String);
 
-/// A response that shows a secret, with advice for a client that lost it.
+/// Returns a response that shows a secret, with advice for a client that lost it.
 pub(super) fn secret_response(answer: impl IntoResponse, lost: impl Into<String>) -> Response {
     let mut response = answer.into_response();
     response.extensions_mut().insert(SecretResponse(Problem::new(StatusCode::CONFLICT, "shown-once", lost)));
     response
 }
 
-/// An answer that holds something of an order, by the platform's id.
+/// Returns a response that contains data of an order, by the platform's id.
 pub(super) fn of_order(answer: impl IntoResponse, shop: ShopId, order: String) -> Response {
     let mut response = answer.into_response();
     response.extensions_mut().insert(OrderResponse(shop, order));
     response
 }
 
-/// Says in the document that its writes take the header.
+/// Adds the header to all writes of the OpenAPI document.
 pub(super) fn describe(document: &mut OpenApi) {
     for path in document.paths.paths.values_mut() {
         let writes = [&mut path.put, &mut path.post, &mut path.delete, &mut path.patch];
@@ -75,7 +76,8 @@ fn idempotency_header() -> Parameter {
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
         .description(Some(
-            "The caller's own name of this request: sent again within a day, it is answered as before and done once.",
+            "The caller's own name of this request. If repeated within a day, the request is done once and \
+             gets the first response.",
         ))
         .schema(Some(text))
         .build()
@@ -107,8 +109,8 @@ impl Bodies {
     }
 }
 
-/// A request with an `Idempotency-Key`. It begins when the operation knows that the caller may do this and has read what it reads: a
-/// request that is refused before costs nothing more than one without the header.
+/// A request with an `Idempotency-Key`. It begins once the operation has authorized the caller and read what it reads,
+/// so that a request that is refused earlier costs no more than one without the header.
 #[derive(Clone)]
 pub(super) struct Once(Arc<NamedRequest>);
 
@@ -116,7 +118,7 @@ struct NamedRequest {
     node: Node,
     caller: String,
     name: String,
-    /// Method, address and preconditions.
+    /// Method, path and preconditions.
     request: String,
     has_body: bool,
     state: Mutex<RequestProgress>,
@@ -131,7 +133,7 @@ enum RequestProgress {
 }
 
 impl Once {
-    /// The caller may do this. Begins the request of an operation that reads no body.
+    /// Begins the request of an operation that reads no body, after the caller was authorized.
     pub(super) async fn begin_without_body(&self) -> Result<(), Problem> {
         if self.0.has_body { Ok(()) } else { self.begin(&Bytes::new()).await }
     }
@@ -139,7 +141,7 @@ impl Once {
     /// Begins the request.
     ///
     /// # Errors
-    /// When it is not to be done: another is in progress or was done under this name. What was answered then is answered again.
+    /// If another request with this key is in progress, or was done. In the latter case the stored response is sent.
     pub(super) async fn begin(&self, body: &Bytes) -> Result<(), Problem> {
         let NamedRequest { node, caller, name, request, state, .. } = &*self.0;
         let (body, request) = (body.clone(), request.clone());
@@ -151,15 +153,15 @@ impl Once {
             }
             BeginOutcome::Answered(before) => {
                 *lock(state) = RequestProgress::Answered(before);
-                // The answer takes its place.
-                Problem::new(StatusCode::CONFLICT, "answered", "this request was answered before")
+                // The stored response replaces this problem.
+                Problem::new(StatusCode::CONFLICT, "answered", "this request was done before")
             }
             BeginOutcome::Running => {
-                let detail = "the request of this Idempotency-Key is being done; ask again";
+                let detail = "the request with this Idempotency-Key is in progress; retry later";
                 Problem::new(StatusCode::CONFLICT, "running", detail)
             }
             BeginOutcome::Conflict => {
-                let detail = "another request was sent with this Idempotency-Key; use a new one";
+                let detail = "this Idempotency-Key was used for another request; use a new one";
                 Problem::unprocessable("idempotency-key", detail)
             }
         };
@@ -192,7 +194,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let name = header(request.headers(), NAME)?.unwrap_or_default();
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
-        return Err(Problem::bad_request(format!("Idempotency-Key has 1 to {MAX_NAME_BYTES} characters")));
+        return Err(Problem::bad_request(format!("an Idempotency-Key has 1 to {MAX_NAME_BYTES} characters")));
     }
     let conditions = ["if-match", "if-none-match"].map(|name| request.headers().get(name).map(HeaderValue::as_bytes));
     let text = format!("{} {} {conditions:?}", request.method(), request.uri());
@@ -209,7 +211,7 @@ async fn answer(
         RequestProgress::Waiting => {
             if response.status().is_success() {
                 tracing::error!(
-                    "a write was done without its Idempotency-Key: it names no role, or reads its body in another way"
+                    "a write ignored its Idempotency-Key: its handler declares no role, or reads its body in another way"
                 );
             }
             Ok(response)
@@ -217,12 +219,12 @@ async fn answer(
     }
 }
 
-/// Keeps what was answered to a request that was done, and forgets one that was not.
+/// Stores the response of a request that succeeded, and removes the record of one that failed.
 async fn store_response(node: &Node, csrf_field: &RequestToken, response: Response) -> Result<Response, Problem> {
     let store = node.store();
     let (parts, body) = response.into_parts();
     match to_bytes(body, MAX_ANSWER_BYTES).await {
-        // What failed did nothing, and may go well the next time.
+        // A failed request changed nothing, and may succeed the next time.
         Ok(body) if parts.status.is_success() => {
             let answer = match parts.extensions.get::<SecretResponse>() {
                 Some(SecretResponse(lost)) => stored(lost.clone().into_response()).await?,

@@ -1,9 +1,10 @@
-//! The host over HTTP, beside a platform that does not embed it: the API under `/v1` and its description, webhooks, documents and
-//! pictures, health and metrics.
+//! Cartwright's HTTP server, for platforms that do not embed the host: the API under `/v1` with its OpenAPI
+//! description, webhooks, documents and thumbnails, health and metrics.
 //!
-//! [`serve`] serves an installation as [`ServeOptions`] says. A [`Node`] is what every request has at hand, and a [`Problem`] what a request
-//! that was not fulfilled is told. The admin pages, a crate above this one, are routes of the same node: they use its
-//! [extractors](extract), its [roles](access) and the use cases of its [API](api).
+//! [`serve`] serves an installation according to its [`ServeOptions`]. A [`Node`] is the state that every request
+//! shares, and a [`Problem`] is the response to a request that failed. The admin pages, in a crate above this one, are
+//! routes of the same node: they use its [extractors](extract), its [roles](access) and the use cases of its
+//! [API](api).
 
 pub mod access;
 pub mod api;
@@ -53,38 +54,39 @@ pub use problem::Problem;
 pub use ready::Starting;
 use static_file::StaticFile;
 
-/// How long a body may stay silent.
+/// Maximum time for which a body may stall.
 const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a request may take. Guests and vendors have deadlines of their own, which are shorter.
+/// Maximum duration of a request. Guests and vendors have deadlines of their own, which are shorter.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How a node is served.
+/// How to serve a node.
 pub struct ServeOptions {
-    /// Where requests come in.
+    /// Listener for requests.
     pub listener: TcpListener,
-    /// Where the admin pages are served alone, and what browsers call that address. With the rest unless given.
+    /// Listener and public URL of the admin pages, if they are served separately. By default they are served with the
+    /// API.
     pub admin: Option<(TcpListener, BaseUrl)>,
-    /// Where metrics are scraped.
+    /// Listener for scrapes of the metrics.
     pub metrics_listener: Option<TcpListener>,
-    /// What the installation's host tells.
+    /// Statistics and logs that the installation's host reports to.
     pub observability: Arc<Observability>,
-    /// What the outside calls the installation.
+    /// Public URL of the installation.
     pub public_url: BaseUrl,
-    /// The networks of proxies that are believed when they say who asks.
+    /// Networks of trusted proxies, whose forwarding headers name the client.
     pub proxies: Vec<IpNet>,
-    /// How often it may be asked.
+    /// Rate limits and size limits.
     pub limits: Limits,
-    /// The name of the node's worker.
+    /// Name of the node's worker.
     pub worker: String,
-    /// For how long it says that it is not ready, and takes requests all the same, before it takes none.
+    /// Time for which a stopping node reports that it is not ready but still accepts requests.
     pub drain_delay: Duration,
-    /// For how long work in progress may end after that.
+    /// Time that work in progress has to end after that.
     pub drain_timeout: Duration,
-    /// The admin pages.
+    /// Routes of the admin pages.
     pub pages: fn(&Node) -> Router<Node>,
 }
 
-/// Serves an installation and does its jobs until it is time to stop; then closes its store.
+/// Serves an installation and runs its jobs until it is told to stop, and then closes its store.
 pub async fn serve(
     installation: Installation,
     ServeOptions {
@@ -110,11 +112,11 @@ pub async fn serve(
     let node =
         Node::new(installation, clock, public_url.clone(), admin_url.clone(), proxies, observability.clone(), limits);
     if let Some(listener) = metrics_listener {
-        // To the end: what happens while the node drains is worth seeing.
+        // Metrics are served to the end, because the drain itself is worth observing.
         tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
     }
     let (tell, told) = watch::channel(());
-    // Closed when it is time to stop.
+    // The channel changes or closes when the node must stop.
     let told = async || while told.clone().changed().await.is_ok() {};
     let leaving = async {
         stop.await;
@@ -122,7 +124,7 @@ pub async fn serve(
         node.start_draining();
         drop(tell);
     };
-    // Who shares requests out among nodes asks now and then whether one is ready, and until then goes on sending.
+    // A load balancer polls the readiness from time to time, and continues to send requests until it notices.
     let noticed = async || {
         told().await;
         tokio::time::sleep(drain_delay).await;
@@ -159,7 +161,7 @@ pub async fn serve(
     let ((), (), drained) = tokio::join!(leaving, serving, draining);
     following.abort();
     for job in drained.given_back.iter().chain(&drained.left) {
-        tracing::info!(job, "another node goes on with it");
+        tracing::info!(job, "another node continues the job");
     }
     node.store().close().await;
     Ok(())
@@ -169,20 +171,20 @@ async fn live() -> &'static str {
     "alive\n"
 }
 
-/// What a document of somebody else may do in a browser that shows it as a page of this host: nothing. The admin pages, which have a
-/// policy of their own, share the origin unless they have an address of their own.
+/// Policy of content that others supplied, which a browser could show as a page of this host: it allows nothing. The
+/// admin pages, which have their own policy, share the origin unless they are served at a separate URL.
 pub const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
-/// Everything that a node serves but the admin pages.
+/// Returns everything that a node serves except the admin pages.
 fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
     let (api, mut document) = api::routes(node);
-    // Relative to the host's name: a client that read the document knows that.
+    // Relative to the host: a client that read the document knows its origin.
     document.servers = Some(vec![Server::new(format!("{}/", public_url.prefix()))]);
     let document = document.to_json().unwrap_or_else(|error| {
-        tracing::error!(%error, "the description of the API cannot be written");
+        tracing::error!(%error, "the OpenAPI document cannot be serialized");
         String::new()
     });
-    // Its digest names it: who has it asks only whether it is still the same.
+    // The digest is its ETag: a client that has the document only revalidates it.
     let document = StaticFile::new("application/json", "public, no-cache", document);
     let described = get(async move |headers: HeaderMap| document.response(&headers));
     api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
@@ -193,17 +195,17 @@ fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
         .layer(middleware::from_fn(with_timeout))
 }
 
-/// Puts around routes what every request and every response goes through.
+/// Wraps routes in the layers that every request and response passes through.
 fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
     let id = HeaderName::from_static("x-request-id");
-    let missing = format!("there is nothing at this address; see {}/openapi.json", base.prefix());
+    let missing = format!("no such route; see {}/openapi.json", base.prefix());
     let router = routes
         .fallback(move || async move { Problem::not_found(missing) })
         .method_not_allowed_fallback(wrong_method)
         // `body::meter` limits every body instead.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(node.clone(), body::meter))
-        // Outside of what refuses methods: a browser asks with one that no operation takes.
+        // Outside the layer that refuses methods, because a preflight uses a method that no operation accepts.
         .layer(cors::layer(node.clone()))
         .layer(RequestBodyTimeoutLayer::new(BODY_IDLE_TIMEOUT))
         .layer(CatchPanicLayer::custom(panicked))
@@ -217,7 +219,7 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
     if base.prefix().is_empty() {
         return router;
     }
-    // Around the whole router: inside it, the route is already found.
+    // Around the whole router, because inside it the route is already matched.
     let strip = middleware::map_request(move |mut request: axum::extract::Request| {
         *request.uri_mut() = base.strip_prefix(std::mem::take(request.uri_mut()));
         std::future::ready(request)
@@ -225,32 +227,32 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
     Router::new().fallback_service(strip.layer(router))
 }
 
-/// Answers a request whose address takes other methods.
+/// Responds to a request with a method that its route does not accept.
 pub async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this address does not take this method")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this route does not accept this method")
 }
 
-/// The kind of the problem of a request that took too long: how far it got is open.
+/// Problem code of a request that took too long. Whether it had an effect is unknown.
 pub const LATE_PROBLEM: &str = "late";
-/// The kind of the problem of a request that panicked: how far it got is open.
+/// Problem code of a request that panicked. Whether it had an effect is unknown.
 pub const PANIC_PROBLEM: &str = "panic";
 
-/// Middleware: ends a request that takes too long.
+/// Middleware that ends a request that takes too long.
 pub async fn with_timeout(request: axum::extract::Request, next: middleware::Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, LATE_PROBLEM, "this takes too long now; try again")
+        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, LATE_PROBLEM, "the request took too long; try again")
             .into_response(),
     }
 }
 
-/// Answers a request that panicked.
+/// Responds to a request whose handler panicked.
 pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, PANIC_PROBLEM, "the host failed; its log says where")
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, PANIC_PROBLEM, "the host failed; see its log for the place")
         .into_response()
 }
 
-/// A request's id, drawn at random.
+/// Generates random request ids.
 #[derive(Clone)]
 struct RandomRequestId;
 
@@ -262,8 +264,8 @@ impl MakeRequestId for RandomRequestId {
     }
 }
 
-/// By its route and not by its address, which may hold a document's signature, a webhook's secret or a customer's name. It is as
-/// loud as an error, so that each line that is logged has the request's id.
+/// Creates the span of a request. It names the route and not the URL, which may contain a document's signature, a
+/// webhook's secret or a customer's name. Its level is error, so that each line that is logged has the request's id.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let (method, route) = (observed::method(request.method()), observed::route(request.extensions()));

@@ -1,13 +1,14 @@
-//! Limits at the HTTP edge. Each node counts for itself: of several, each allows as much.
+//! Limits at the HTTP edge. Each node counts by itself, so that the nodes of an installation allow a multiple.
 //!
-//! Everything that anybody can ask for is limited by the client's address beside the access key: a storefront's key stands in a page,
-//! so that one client could use up the key's limit for all others. What one client is refused does not count against the key.
+//! Requests that anybody can send are limited by client address as well as by access key: a storefront's key is public,
+//! so that one client could exhaust the key's limit for all others. Requests that exceed the client's limit do not
+//! count against the key.
 //!
-//! A webhook's address has a limit of its own: whoever knows it, the vendor above all, uses up no other's.
+//! Each webhook URL has a limit of its own, so that a vendor who knows it cannot exhaust those of others.
 //!
-//! Who has sent too many wrong keys is refused for the rest of the minute before any key is looked up, so that going on costs the host
-//! nothing and teaches nothing. Keys that held here a short while ago are let through all the same: behind one address, a proxy's or
-//! an office's, one who guesses does not shut out the others.
+//! A client that sent too many wrong keys is refused for the rest of the minute before any key is looked up, so that
+//! guessing costs the host nothing and reveals nothing. Keys that were valid a short while ago are still accepted:
+//! behind a shared address of a proxy or an office, a guesser does not shut out the others.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,55 +29,57 @@ use super::body::BodyBudget;
 use super::listen::Connections;
 use super::problem::Problem;
 
-/// Maximum bytes of a request's body, where no other limit is named.
+/// Maximum size of a request body, in bytes, unless another limit applies.
 pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
-/// Maximum bytes of a component that is installed; the host's own limit is lower and has its own message.
+/// Maximum size of a component in an installation request, in bytes. The host's own limit is lower and has its own
+/// message.
 pub const MAX_COMPONENT_BYTES: usize = 128 << 20;
-/// Maximum bytes of a webhook's body; vendors' own are a few kilobytes.
+/// Maximum size of a webhook's body, in bytes; those of vendors are a few kilobytes.
 pub(crate) const MAX_WEBHOOK_BYTES: usize = 4 << 20;
-/// Maximum bytes of the form to sign in, which anybody may send: a key, and a page to go on to.
+/// Maximum size of the sign-in form, in bytes. Anybody may send it; it holds a key and the page to return to.
 pub const MAX_SIGN_IN_BYTES: usize = 8 << 10;
-/// Maximum bytes of a request's head.
+/// Maximum size of a request's head, in bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;
-/// Maximum bytes of a body that is parsed on an async worker; a larger one is parsed on a thread of its own.
+/// Maximum size of a body that is parsed on an async worker, in bytes; a larger one is parsed on a thread of its own.
 pub(crate) const MAX_INLINE_BYTES: usize = 64 << 10;
 
-/// Maximum number of addresses, and of keys, that are remembered.
+/// Maximum number of remembered addresses, and of remembered keys.
 const MAX_REMEMBERED: usize = 100_000;
-/// How long wrong keys are counted.
+/// Period in which wrong keys are counted.
 const WINDOW: Duration = Duration::from_secs(60);
-/// How long a key that held is remembered.
+/// Time for which a valid key is remembered.
 const KEY_RETENTION: Duration = Duration::from_secs(3600);
-/// Minimum time between two searches for clients that need not be remembered any more.
+/// Minimum time between two searches for entries that are no longer needed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The limits that an operator can set, for each node.
+/// The limits that an operator can set for each node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitSettings {
-    /// Requests per second with one access key.
+    /// Maximum requests per second with one access key.
     pub requests_per_second: NonZeroU32,
-    /// Requests per second from one client address with storefronts' keys.
+    /// Maximum requests per second from one client address with storefront keys.
     pub client_requests_per_second: NonZeroU32,
-    /// Requests per second to one webhook of an account.
+    /// Maximum requests per second to one webhook endpoint of an account.
     pub webhook_requests_per_second: NonZeroU32,
-    /// Wrong access keys per minute from one client address.
+    /// Maximum number of wrong access keys per minute from one client address.
     pub failed_keys_per_minute: NonZeroU32,
-    /// Open connections.
+    /// Maximum number of open connections.
     pub max_connections: NonZeroU32,
-    /// Open connections from one address that is not a proxy's.
+    /// Maximum number of open connections from one address that is not a proxy's.
     pub max_connections_per_address: NonZeroU32,
-    /// Bytes of a body that is sent with a storefront's key, unless its shop has its own limit.
+    /// Maximum size of a body sent with a storefront's key, in bytes, unless the shop has its own limit.
     pub max_storefront_body_bytes: NonZeroU32,
-    /// Bytes of the bodies of all requests in progress.
+    /// Maximum size of the bodies of all requests in progress, in bytes.
     pub max_body_bytes_in_flight: NonZeroU32,
 }
 
-/// More than a busy shop's server asks; one that runs wild leaves something to the others.
+/// More than a busy shop's server sends; a server that runs wild leaves capacity to the others.
 const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
-/// More than the shoppers of an office or behind a mobile carrier's address ask at once. See [`client_default`].
+/// More than the shoppers of an office or behind a mobile carrier's address send at once. See [`client_default`].
 const CLIENT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 
-/// One client's default is at most a quarter of the key's limit, so that a few clients do not use it up.
+/// Returns the default limit of one client: at most a quarter of the key's limit, so that a few clients do not exhaust
+/// it.
 pub fn client_default(requests_per_second: NonZeroU32) -> NonZeroU32 {
     let quarter = NonZeroU32::new(requests_per_second.get() / 4).unwrap_or(NonZeroU32::MIN);
     quarter.min(CLIENT_REQUESTS_PER_SECOND)
@@ -90,11 +93,11 @@ impl Default for LimitSettings {
         Self {
             requests_per_second: REQUESTS_PER_SECOND,
             client_requests_per_second: client_default(REQUESTS_PER_SECOND),
-            // A vendor that ships a day's orders at once sends some hundred notices.
+            // A vendor that ships a day's orders at once sends some hundred webhooks.
             webhook_requests_per_second: const { number(50) },
-            // Some slips of an operator, and a server that was not told its new key, which tries again.
+            // Enough for some typing errors of an operator, and for a server with an outdated key that retries.
             failed_keys_per_minute: const { number(20) },
-            // With files and the database's connections this fits the 1024 descriptors that a process usually may open.
+            // With files and database connections, this fits the 1024 descriptors that a process may usually open.
             max_connections: const { number(768) },
             // A browser opens six.
             max_connections_per_address: const { number(128) },
@@ -105,7 +108,7 @@ impl Default for LimitSettings {
 }
 
 impl fmt::Display for LimitSettings {
-    /// Every limit of a request, for the description of the API.
+    /// Writes all request limits, for the description of the API.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             requests_per_second,
@@ -123,24 +126,25 @@ impl fmt::Display for LimitSettings {
              {client_requests_per_second} per second from one client address with storefronts' keys (429); \
              {webhook_requests_per_second} per second to one webhook of an account (429); \
              {failed_keys_per_minute} wrong keys per minute from one address (429); the largest body is {MAX_BODY_BYTES} bytes, \
-             {max_storefront_body_bytes} bytes with a storefront's key unless its shop has its own limit, {MAX_COMPONENT_BYTES} bytes for a component and \
-             {MAX_WEBHOOK_BYTES} bytes for a webhook (413); values that are read from a body may take 4 MiB and four times its size \
-             (413); the bodies of all requests in progress hold at most {max_body_bytes_in_flight} bytes, of which storefronts and \
-             webhooks share half, one shop's storefronts a quarter and one address an eighth (503 with Retry-After); the head of \
-             a request has at most {MAX_HEAD_BYTES} bytes (431); at most {max_connections} connections, \
+             {max_storefront_body_bytes} bytes with a storefront's key unless the shop has its own limit, \
+             {MAX_COMPONENT_BYTES} bytes for a component and {MAX_WEBHOOK_BYTES} bytes for a webhook (413); the parsed \
+             values of a body may take 4 MiB plus four times its size (413); the bodies of all requests in progress take at \
+             most {max_body_bytes_in_flight} bytes, of which storefronts and webhooks share half, one shop's storefronts a \
+             quarter and one address an eighth (503 with Retry-After); the head of a request has at most {MAX_HEAD_BYTES} \
+             bytes (431); at most {max_connections} connections, \
              {max_connections_per_address} from one address (503)."
         )
     }
 }
 
-/// Too many requests: which limit they reached, and how long to wait.
+/// The error of too many requests: the limit that was reached, and the time to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimited {
     limit: RateLimit,
     retry_after: Duration,
 }
 
-/// A limit of how often something may be asked.
+/// A limit on the rate of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RateLimit {
     Key(NonZeroU32),
@@ -168,25 +172,25 @@ impl From<RateLimited> for Problem {
     }
 }
 
-/// Who guesses, by address: access keys, or what is typed in at a log-in. IPv6 addresses count by their /64, which one customer has;
-/// those that nobody knows count as one.
+/// Failed attempts by client address, with access keys or at a log-in. IPv6 addresses count by their /64, which one
+/// customer has; unknown addresses count as one.
 pub struct FailedAttempts {
     max: NonZeroU32,
     attempts: Mutex<HashMap<Option<IpAddr>, (u32, Instant)>>,
 }
 
 impl FailedAttempts {
-    /// So many wrong ones in a minute are a mistake; more are guesses.
+    /// Creates the counter. Up to `max` failures in a minute are taken for mistakes, more for guesses.
     pub(crate) fn new(max: NonZeroU32) -> Self {
         Self { max, attempts: Mutex::default() }
     }
 
-    /// May somebody at this address try?
+    /// Checks whether a client at this address may try.
     pub fn check(&self, from: Option<IpAddr>) -> Result<(), RateLimited> {
         self.check_at(from, Instant::now())
     }
 
-    /// Somebody at this address has tried, in vain.
+    /// Counts a failed attempt from this address.
     pub fn failed(&self, from: Option<IpAddr>) {
         self.failed_at(from, Instant::now());
     }
@@ -216,8 +220,8 @@ impl FailedAttempts {
     }
 }
 
-/// Requests per second by client address. Addresses are remembered while their requests count, and never more than
-/// [`MAX_REMEMBERED`]: those for which there is no room are counted as one.
+/// Rate limits by client address. Addresses are remembered while their requests count, and at most [`MAX_REMEMBERED`];
+/// further addresses are counted as one.
 struct Clients {
     max: NonZeroU32,
     requests: DefaultKeyedRateLimiter<Option<IpAddr>>,
@@ -226,7 +230,7 @@ struct Clients {
 
 impl Clients {
     fn new(max: NonZeroU32) -> Self {
-        // A page asks for several things at once.
+        // A page sends several requests at once.
         let burst = max.saturating_mul(const { NonZeroU32::new(2).expect("not zero") });
         Self {
             max,
@@ -257,24 +261,24 @@ impl Clients {
     }
 }
 
-/// A key that held a short while ago.
+/// A key that was valid a short while ago.
 #[derive(Clone, Copy)]
 struct ValidKey {
     at: Instant,
     is_storefront: bool,
 }
 
-/// What a node allows to those who ask it.
+/// The limits of a node.
 pub struct Limits {
     settings: LimitSettings,
-    /// Of access keys, and of log-ins with one.
+    /// Failed attempts with access keys, and at log-ins with one.
     pub failed_attempts: FailedAttempts,
-    /// The memory of bodies.
+    /// Memory budget of bodies.
     pub(super) bodies: Arc<BodyBudget>,
     /// Open connections.
     pub(super) connections: Arc<Connections>,
     clients: Clients,
-    /// Of webhooks that there are: never more than accounts have endpoints.
+    /// Rate limits of existing webhook endpoints: at most as many as the accounts have.
     webhooks: DefaultKeyedRateLimiter<Destination>,
     valid_key: Mutex<HashMap<Digest, ValidKey>>,
     requests: DefaultKeyedRateLimiter<String>,
@@ -287,7 +291,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// `proxies` are the networks whose connections are many clients'.
+    /// Creates the limits. `proxies` are the networks whose connections carry the requests of many clients.
     pub fn new(settings: LimitSettings, proxies: &[IpNet]) -> Self {
         let size = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
         let connections = Connections::new(
@@ -307,41 +311,41 @@ impl Limits {
         }
     }
 
-    /// What an operator set.
+    /// Returns the operator's settings.
     pub(crate) fn settings(&self) -> &LimitSettings {
         &self.settings
     }
 
-    /// May this key be looked up for somebody at this address?
+    /// Checks whether this key may be looked up for a client at this address.
     pub fn check_attempts(&self, key: &str, from: Option<IpAddr>) -> Result<(), RateLimited> {
         self.failed_attempts.check(from).or_else(|wait| self.valid_key(key).map(|_| ()).ok_or(wait))
     }
 
-    /// Was this key a storefront's a short while ago?
+    /// Returns whether this key was a valid storefront key a short while ago.
     pub(crate) fn is_storefront(&self, key: &str) -> bool {
         self.valid_key(key).is_some_and(|valid_key| valid_key.is_storefront)
     }
 
-    /// May a client at this address ask once more with a storefront's key? Ask before [`check_key`](Self::check_key): what is refused here is
-    /// not counted there.
+    /// Counts a request of a client with a storefront key. Call it before [`check_key`](Self::check_key), so that a
+    /// request that is refused here does not count there.
     pub(crate) fn check_client(&self, from: Option<IpAddr>) -> Result<(), RateLimited> {
         self.clients.ask(from)
     }
 
-    /// May this webhook be sent one request more?
+    /// Counts a request to a webhook endpoint.
     pub(crate) fn webhook_asks(&self, to: &Destination) -> Result<(), RateLimited> {
         let limit = RateLimit::Webhook(self.settings.webhook_requests_per_second);
         let wait = |retry_after| RateLimited { limit, retry_after };
         self.webhooks.check_key(to).map_err(|until| wait(until.wait_time_from(DefaultClock::default().now())))
     }
 
-    /// This key, whose id is this, held. May it ask once more?
+    /// Counts a request with a valid key and its id.
     pub fn check_key(&self, key: &str, id: &str) -> Result<(), RateLimited> {
         self.remember_key(key, false);
         self.count_key_request(id)
     }
 
-    /// The same for a storefront's key.
+    /// Counts a request with a valid storefront key and its id.
     pub(crate) fn check_storefront_key(&self, key: &str, id: &str) -> Result<(), RateLimited> {
         self.remember_key(key, true);
         self.count_key_request(id)
@@ -367,12 +371,12 @@ impl Limits {
     }
 }
 
-/// A vendor sends what happened at once together: four seconds' requests.
+/// Returns the rate of webhooks. Its burst is four seconds' requests, because a vendor sends related webhooks together.
 fn webhook_quota(max: NonZeroU32) -> Quota {
     Quota::per_second(max).allow_burst(max.saturating_mul(const { NonZeroU32::new(4).expect("not zero") }))
 }
 
-/// The addresses of one customer as one: of IPv6 their /64.
+/// Returns the network of one customer: an IPv4 address, or the /64 of an IPv6 address.
 pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -432,7 +436,7 @@ mod tests {
         assert_eq!(failed_attempts.check_at(None, later), Ok(()));
         assert_eq!(failed_attempts.check_at(guesser, now + WINDOW), Ok(()));
         failed_attempts.failed_at(guesser, now + WINDOW);
-        assert_eq!(failed_attempts.check_at(guesser, now + WINDOW), Ok(()), "it begins anew");
+        assert_eq!(failed_attempts.check_at(guesser, now + WINDOW), Ok(()), "a new window begins");
     }
 
     #[test]
@@ -492,7 +496,7 @@ mod tests {
         assert!(passed("2001:db8:1:2::1") && passed("2001:db8:1:2::2") && !passed("2001:db8:1:2:ffff::3"));
         assert!(passed("2001:db8:1:3::1"));
         assert!(passed("192.0.2.1") && passed("::ffff:192.0.2.1") && !passed("192.0.2.1"));
-        assert!(limits.check_client(None).is_ok(), "those whom nobody knows count as one of their own");
+        assert!(limits.check_client(None).is_ok(), "unknown addresses count as one client");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Times as they come in.
+//! Times in requests.
 
 use std::time::SystemTime;
 
@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// A time that a caller sent: RFC 3339, with whatever offset. Given on, it is in UTC.
+/// A time that a caller sent: RFC 3339 with any offset. It is converted to UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment(Timestamp);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = |reason: String| D::Error::custom(format!("{text:?} is no RFC 3339 time: {reason}"));
-        // RFC 9557, which jiff reads as well: two callers could mean two times by one zone's name.
+        let wrong = |reason: String| D::Error::custom(format!("{text:?} is not an RFC 3339 time: {reason}"));
+        // RFC 9557, which jiff also parses, is refused: two callers could mean different times by the name of one zone.
         if text.contains('[') {
-            return Err(wrong("leave the time zone in brackets out".to_owned()));
+            return Err(wrong("remove the time zone in brackets".to_owned()));
         }
         text.parse().map(Self).map_err(|error: jiff::Error| wrong(error.to_string()))
     }

@@ -1,4 +1,4 @@
-//! What every request has at hand.
+//! The state that all requests of a node share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +30,8 @@ struct Inner {
 }
 
 impl Node {
-    /// `public_url` is what the outside calls this installation, and `admin_url` what browsers call its admin pages; `proxies` are
-    /// believed when they say who asks; `observed` hears of the host's calls.
+    /// Creates a node. `public_url` is the public URL of the installation, and `admin_url` that of its admin pages;
+    /// `proxies` are trusted to name the client; `observed` receives the statistics of guest calls.
     pub fn new(
         installation: Installation,
         clock: Arc<dyn Clock>,
@@ -54,27 +54,27 @@ impl Node {
         }))
     }
 
-    /// The installation that the node is of.
+    /// Returns the installation that the node belongs to.
     pub fn installation(&self) -> &Installation {
         &self.0.installation
     }
 
-    /// The host of its plugins.
+    /// Returns the host of the installation's plugins.
     pub fn host(&self) -> &Arc<Cartwright> {
         self.0.installation.host()
     }
 
-    /// The installation's database.
+    /// Returns the installation's store.
     pub fn store(&self) -> &Store {
         self.0.installation.store()
     }
 
-    /// The time by the node's clock.
+    /// Returns the time by the node's clock.
     pub fn now(&self) -> SystemTime {
         self.0.clock.now()
     }
 
-    /// What this node has heard of itself.
+    /// Returns the node's metrics, call statistics and plugin logs.
     pub fn observability(&self) -> &Observability {
         &self.0.observability
     }
@@ -83,32 +83,32 @@ impl Node {
         &self.0.proxies
     }
 
-    /// How often somebody may ask, and guess.
+    /// Returns the limits of requests and failed attempts.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
 
-    /// It was told to stop: from now on it says that it is not ready.
+    /// Begins to drain the node: from now on it reports that it is not ready.
     pub(crate) fn start_draining(&self) {
         self.0.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// Was it told to stop?
+    /// Returns whether the node drains.
     pub(crate) fn is_draining(&self) -> bool {
         self.0.is_draining.load(Ordering::Relaxed)
     }
 
-    /// Whether it could serve when it was asked last.
+    /// Returns the cached readiness of the node.
     pub(super) fn readiness(&self) -> &Readiness {
         &self.0.readiness
     }
 
-    /// Returns the whole address of one of the host's own paths, for vendors and platforms.
+    /// Returns the absolute URL of one of the host's own paths, for vendors and platforms.
     pub fn public_url(&self, path: &str) -> String {
         self.0.public_url.absolute(path)
     }
 
-    /// Returns what browsers call the address of the admin pages.
+    /// Returns the public URL of the admin pages.
     pub fn admin_url(&self) -> &BaseUrl {
         &self.0.admin_url
     }

@@ -1,7 +1,7 @@
-//! What a request that was not fulfilled is told: RFC 9457, with the host's typed error beside the words.
+//! Problem details (RFC 9457), the response to a request that failed, with the host's typed error beside the text.
 //!
-//! An error may repeat what was sent. Every text that goes into a [`Problem`] is cut here ([`abridge`]), so that its size does not depend
-//! on the request's.
+//! An error may repeat what was sent. Every text of a [`Problem`] is cut here ([`abridge`]), so that its size does not
+//! depend on the request's.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -16,30 +16,30 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// Why a request was not fulfilled; nothing was changed (RFC 9457).
+/// Why a request failed; it changed nothing (RFC 9457).
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// Names what kind it is: `urn:cartwright:problem:` and a word.
+    /// Kind of problem: `urn:cartwright:problem:` and a code.
     #[serde(rename = "type")]
     kind: String,
-    /// The status in words.
+    /// Standard phrase of the status.
     title: String,
-    /// The HTTP status.
+    /// HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong and what to do, for the merchant.
+    /// What is wrong and how to fix it, for the merchant or the caller's developer.
     detail: String,
-    /// Each field that is wrong.
+    /// Issues of single fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     issues: Vec<FieldIssue>,
-    /// A text for the shopper.
+    /// Text for the shopper.
     #[serde(skip_serializing_if = "Option::is_none")]
     shopper: Option<Message>,
-    /// The host's error with its members, as the runtime's types say.
+    /// Host's typed error with its members, as the runtime's types define it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     error: Option<Value>,
-    /// What would allow it.
+    /// Configuration that would allow the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
     #[serde(skip)]
@@ -47,7 +47,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem of this kind, with what is wrong and what to do.
+    /// Creates a problem of this kind, with what is wrong and how to fix it.
     pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:cartwright:problem:{kind}"),
@@ -62,56 +62,56 @@ impl Problem {
         }
     }
 
-    /// Something in the request is not as documented.
+    /// Creates the problem of a malformed request.
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
     }
 
-    /// A value cannot be used.
+    /// Creates the problem of a value that cannot be used.
     pub fn unprocessable(kind: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, detail)
     }
 
-    /// There is nothing of that name.
+    /// Creates the problem of something that does not exist.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
-    /// Returns the word that names what kind it is.
+    /// Returns the code that names the kind of problem.
     pub fn kind(&self) -> &str {
         self.kind.rsplit(':').next().unwrap_or_default()
     }
 
-    /// What is wrong and what to do.
+    /// Returns what is wrong and how to fix it.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Each field that is wrong.
+    /// Returns the issues of single fields.
     pub fn issues(&self) -> &[FieldIssue] {
         &self.issues
     }
 
-    /// In how many seconds to try again.
+    /// Returns the time after which to retry, in seconds.
     pub fn retry_after(&self) -> Option<u32> {
         self.retry_after
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The same for somebody in a browser: what is the merchant's to mend is not told to shoppers.
+    /// Reduces the problem to what a shopper may see: what the merchant must fix is removed.
     pub(crate) fn for_shopper(mut self) -> Self {
         let text = self.shopper.as_ref().map(|message| message.text.clone());
-        self.detail = text.unwrap_or_else(|| "This cannot be done now. The shop can see why.".to_owned());
+        self.detail = text.unwrap_or_else(|| "This is not possible at the moment. The shop can see why.".to_owned());
         (self.error, self.help) = (None, None);
         self.issues.clear();
         self
     }
 
-    /// The same with each field that is wrong.
+    /// Adds issues of single fields.
     pub fn with_issues(mut self, issues: Vec<FieldIssue>) -> Self {
         self.issues = issues
             .into_iter()
@@ -124,7 +124,7 @@ impl Problem {
         self
     }
 
-    /// With when to try again, in seconds.
+    /// Adds the time after which to retry, in seconds.
     pub(crate) fn with_retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
@@ -154,7 +154,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, retry_after) = (self.status(), self.retry_after);
         if status.is_server_error() {
-            tracing::error!(kind = self.kind, detail = self.detail, "a request failed");
+            tracing::error!(kind = self.kind, detail = self.detail, "request failed");
         }
         let mut response = (status, Json(&self)).into_response();
         let headers = response.headers_mut();
@@ -165,7 +165,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        // For pages, which draw it.
+        // For the admin pages, which render the problem.
         response.extensions_mut().insert(self);
         response
     }
@@ -215,7 +215,7 @@ impl From<SetupError> for Problem {
         let problem = Self::new(status, kind, error.to_string()).with_error(&error);
         match error {
             SetupError::Invalid(issues) => problem.with_issues(issues),
-            // Here fields stand after their link's product; each alone is in `error`.
+            // Here a field's path begins with its link's product; without it, the field is in `error`.
             SetupError::Links(links) => problem.with_issues(
                 links
                     .into_iter()
@@ -307,7 +307,7 @@ impl From<CartError> for Problem {
         match error {
             CartError::Rejected(message) => problem.shopper = Some(message),
             CartError::QuotedLine { .. } => {
-                let text = "This was offered as it is. Take it out of the cart to buy it otherwise.".to_owned();
+                let text = "This was offered as it is. Remove it from the cart to buy it differently.".to_owned();
                 problem.shopper = Some(Message { key: "offered".to_owned(), parameters: Vec::new(), text });
             }
             CartError::Configuration(issue) => problem = problem.with_issues(vec![issue]),
@@ -389,35 +389,35 @@ impl From<QuoteError> for Problem {
             QuoteError::Id(_) | QuoteError::End => (StatusCode::UNPROCESSABLE_ENTITY, "quote"),
             QuoteError::Exists(_) => (StatusCode::CONFLICT, "exists"),
             QuoteError::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed"),
-            QuoteError::State { .. } => (StatusCode::CONFLICT, "quotation-state"),
+            QuoteError::State { .. } => (StatusCode::CONFLICT, "quote-state"),
             QuoteError::Expired { .. } => (StatusCode::CONFLICT, "offer-expired"),
         };
         Self::new(status, kind, error.to_string())
     }
 }
 
-/// What every operation may answer instead.
+/// The error responses of every operation.
 pub struct Problems;
 
 impl utoipa::IntoResponses for Problems {
     fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::response::Response>> {
         use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
         let what = [
-            ("400", "The request is not as documented."),
+            ("400", "The request is malformed."),
             ("401", "There is no valid access key."),
-            ("403", "The key's role does not allow this."),
-            ("404", "There is no such thing, or the key is not for it."),
-            ("408", "The body did not go on."),
-            ("409", "It contradicts what is there."),
-            ("410", "It was erased."),
-            ("412", "It was changed since it was read."),
+            ("403", "The role of the access key does not allow the operation."),
+            ("404", "The resource does not exist, or the access key is not valid for it."),
+            ("408", "The body stalled."),
+            ("409", "The request conflicts with the current state."),
+            ("410", "The resource was erased."),
+            ("412", "The resource changed since it was read."),
             ("413", "The body is too large."),
-            ("415", "The body is of another media type."),
+            ("415", "The body has an unsupported media type."),
             ("422", "A value cannot be used, or a plugin refuses it."),
             ("429", "Too many requests."),
-            ("500", "The host's own fault."),
+            ("500", "The host failed."),
             ("502", "A plugin failed."),
-            ("503", "The database, the vendor or a place for the call is not there now; try again."),
+            ("503", "The database, the vendor or the host has no capacity now; try again."),
         ];
         what.into_iter()
             .map(|(status, text)| {
@@ -442,7 +442,7 @@ mod tests {
             blocking: true,
         };
         for (problem, end) in [
-            (Problem::from(SetupError::NotLinked(long.clone())), "is linked to no vendor product"),
+            (Problem::from(SetupError::NotLinked(long.clone())), "is not linked to a vendor product"),
             (
                 Problem::from(SetupError::Invalid(vec![issue(long.clone(), format!("{long} is unknown."))])),
                 "is unknown.",

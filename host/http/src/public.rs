@@ -1,9 +1,9 @@
-//! What needs no key: the script of product pages, the addresses that vendors send webhooks to, documents by signed links, and
-//! pictures of cart lines.
+//! Routes without an access key: the script of product pages, webhook URLs, document URLs, and thumbnails of cart
+//! lines.
 //!
-//! Vendors and plugins made most of these bytes, and they are served in the origin of the admin pages. So none of them is a page there:
-//! whatever a response says of itself, its policy lets nothing run ([`SANDBOX`]), its type is not guessed, and what is not a picture
-//! of a kind that holds no code is saved instead of shown.
+//! Vendors and plugins made most of these bytes, and they are served in the origin of the admin pages. So none of them
+//! can act as a page there: whatever headers a response has, its policy lets nothing run ([`SANDBOX`]), its type is not
+//! guessed, and what is not an image of a kind without code is downloaded instead of shown.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -30,10 +30,10 @@ use super::node::Node;
 use super::problem::Problem;
 use super::static_file::StaticFile;
 
-/// Pictures that hold no code. An SVG may hold scripts.
+/// Image types that cannot contain code. An SVG may contain scripts.
 const SAFE_PICTURES: [&str; 5] = ["image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"];
 
-/// What is served without a key.
+/// Returns the routes without an access key.
 pub fn routes() -> Router<Node> {
     let script = StaticFile::new(
         "text/javascript; charset=utf-8",
@@ -46,13 +46,13 @@ pub fn routes() -> Router<Node> {
         .route("/documents/{shop}/{outcome}", get(document))
         .route("/pictures/{shop}/{digest}", get(picture))
         .layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, SANDBOX))
-        // What turns a page's embed data into a running configurator.
+        // The script that turns a page's embed data into a running configurator.
         .route("/cartwright.js", get(async move |headers: HeaderMap| script.response(&headers)))
 }
 
 async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
     let from = client_ip(&node, &request);
-    // Before the body is read: what nobody was given an address for takes nothing.
+    // Before the body is read, so that an unknown URL costs no memory.
     let to = match destination(&node, &address).await {
         Ok(to) => to,
         Err(error) => return webhook_response(error.response()),
@@ -71,7 +71,7 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
     webhook_response(answer.unwrap_or_else(|error| error.response()))
 }
 
-/// The plugin's answer as the runtime let it through: its type and its headers are of those that pass.
+/// Converts the plugin's response, of which the runtime has already filtered the type and headers.
 fn webhook_response(WebhookResponse { status, headers, body }: WebhookResponse) -> Response {
     let mut response = Response::new(Bytes::from(body).into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -116,12 +116,12 @@ async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Proble
     }
 }
 
-/// A picture of a cart line, by its digest: whoever has that has seen the line.
+/// Returns a thumbnail of a cart line by its digest. A client that knows the digest has seen the line.
 async fn picture(State(node): State<Node>, Path((shop, digest)): Path<(String, String)>) -> Result<Response, Problem> {
-    let missing = || Problem::not_found("there is no such picture");
+    let missing = || Problem::not_found("thumbnail not found");
     let (shop, digest): (ShopId, Digest) = shop.parse().ok().zip(digest.parse().ok()).ok_or_else(missing)?;
     let info = node.store().blobs().blob_info(&shop, &digest).await?.ok_or_else(missing)?;
-    // Everything else that is kept by its digest is not for everybody.
+    // Other blobs with a digest are not public.
     if !info.is_thumbnail || !SAFE_PICTURES.contains(&info.media_type.as_str()) {
         return Err(missing());
     }

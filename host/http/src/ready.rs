@@ -1,5 +1,5 @@
-//! Whether a node can serve: it is starting, it is leaving, its database is away, or it is ready. Anybody may ask, as often as he
-//! likes: the database is asked once for all who ask within a second.
+//! Readiness of a node: it is starting, it is draining, its database is unavailable, or it is ready. Anybody may ask,
+//! at any rate: the database is queried once for all requests within a second.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -18,20 +18,20 @@ use super::listen;
 use super::node::Node;
 use super::problem::Problem;
 
-/// For how long an answer holds.
+/// Time for which a result is cached.
 const CACHE_TTL: Duration = Duration::from_secs(1);
 
-/// When to ask again.
+/// Time after which to ask again, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
-/// How long [`Starting::end`] waits for answers that are on their way.
+/// Maximum time that [`Starting::end`] waits for responses in progress.
 const FINAL_RESPONSE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What was answered last.
+/// The last result.
 #[derive(Debug, Default)]
 pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), Problem>)>>);
 
 impl Readiness {
-    /// The last answer while it holds, else a new one. Who asks meanwhile waits for that one.
+    /// Returns the last result while it is fresh, or else a new one. Concurrent callers wait for the same result.
     async fn check(&self, ask: impl AsyncFnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
         let mut last = self.0.lock().await;
         match &*last {
@@ -45,10 +45,11 @@ impl Readiness {
     }
 }
 
-/// Can this node serve? While the database is away or takes no writes it cannot, and soon it cannot when it was told to stop.
+/// Reports whether this node can serve. It cannot while the database is unavailable or read-only, or once the node
+/// drains.
 pub(super) async fn ready(State(node): State<Node>) -> Response {
     if node.is_draining() {
-        let detail = "this node was told to stop, and will take no requests soon";
+        let detail = "this node is draining and will stop accepting requests soon";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
     }
     let asked = async || {
@@ -67,17 +68,17 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
     }
 }
 
-/// A node that is being made: it answers that it is starting, on the address on which it will serve.
+/// A node that is starting: it responds so on the listener that it will serve on.
 pub struct Starting {
     stop: watch::Sender<()>,
     answering: JoinHandle<()>,
 }
 
 impl Starting {
-    /// Begins to answer, and gives the listener back.
+    /// Begins to respond, and returns the listener.
     ///
     /// # Errors
-    /// When the system gives no second handle of the listener.
+    /// If the system cannot duplicate the listener.
     pub fn begin(listener: TcpListener) -> io::Result<(Self, TcpListener)> {
         let listener = listener.into_std()?;
         let later = TcpListener::from_std(listener.try_clone()?)?;
@@ -91,7 +92,7 @@ impl Starting {
         Ok((Self { stop, answering }, later))
     }
 
-    /// Takes no further connection. What came before is answered, within a moment.
+    /// Stops accepting connections. Earlier requests are answered within a moment.
     pub async fn end(self) {
         let Self { stop, mut answering } = self;
         drop(stop);
@@ -123,7 +124,7 @@ mod tests {
         let (first, second, third) = tokio::join!(readiness.check(ask), readiness.check(ask), readiness.check(ask));
         assert!(first.is_ok() && second.is_ok() && third.is_ok());
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        // An old answer is none.
+        // An expired result is not used.
         tokio::time::sleep(CACHE_TTL).await;
         assert!(readiness.check(ask).await.is_err() && readiness.check(ask).await.is_err());
         assert_eq!(asked.load(Ordering::Relaxed), 2);

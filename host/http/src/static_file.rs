@@ -1,4 +1,4 @@
-//! Files that are the same for everybody: read and compressed once, when the node starts.
+//! Static files, which are read and compressed once, when the node starts.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use flate2::write::GzEncoder;
 
 use super::body::UncountedBody;
 
-/// A file with its compressed form. Cloning it is cheap.
+/// A static file with its compressed form. Cloning it is cheap.
 #[derive(Clone)]
 pub(super) struct StaticFile(Arc<File>);
 
 struct File {
     media_type: &'static str,
     cache_control: &'static str,
-    /// Names the content, whichever form is sent.
+    /// Digest of the content, whichever form is sent.
     digest: String,
     plain: Bytes,
     gzip: Bytes,
@@ -38,7 +38,8 @@ impl StaticFile {
         Self(Arc::new(File { media_type, cache_control, digest, plain, gzip }))
     }
 
-    /// The response to a request with these headers: the file, compressed for those who can read that, or 304 when they have it.
+    /// Responds to a request with these headers: the file, compressed if the client accepts it, or 304 if the client
+    /// has it.
     pub(super) fn response(&self, request: &HeaderMap) -> Response {
         let file = &*self.0;
         let is_gzip = accepts_gzip(request) && !file.gzip.is_empty();
@@ -62,7 +63,7 @@ impl StaticFile {
     }
 }
 
-/// The entries of a header that is a list.
+/// Returns the entries of a list header.
 fn entries<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|entry| !entry.is_empty())
@@ -76,7 +77,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Does the client have this content? Proxies that compress make tags weak, or add their own suffix to them.
+/// Returns whether the client has this content. Proxies that compress make tags weak, or append a suffix to them.
 fn is_current(headers: &HeaderMap, digest: &str) -> bool {
     entries(headers, &IF_NONE_MATCH).any(|tag| {
         let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');

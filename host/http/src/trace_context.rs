@@ -7,15 +7,15 @@ use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Makes this request's span part of the trace that its caller names, if it names one (W3C Trace Context). To be done before the
-/// span has children, and only for callers that are trusted: the others could mix what they do into somebody's trace.
+/// Makes this request's span part of the trace that its caller names, if any (W3C Trace Context). Call it before the
+/// span has children, and only for trusted callers: others could add their requests to a foreign trace.
 pub(crate) fn adopt_trace_context(headers: &HeaderMap) {
     if !headers.contains_key("traceparent") {
         return;
     }
     let named = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
     if named.span().span_context().is_valid() {
-        // Where nothing is traced nothing can be taken over.
+        // Fails only if tracing is off, and then there is nothing to continue.
         let _ = tracing::Span::current().set_parent(named);
     }
 }

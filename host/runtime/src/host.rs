@@ -1,4 +1,4 @@
-//! The host itself: one engine, the installed plugins, the shops.
+//! The host: one engine, the installed plugins, and the shops.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,67 +17,68 @@ use crate::cart::DecodeSlots;
 use crate::shop::ShopState;
 use crate::work::BlockingWork;
 
-/// What is encoded in the parts of a reference.
+/// The characters that are encoded in the parts of a reference.
 const REFERENCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// How a host is to be. Made by [`Cartwright::builder`].
+/// Settings of a host, created by [`Cartwright::builder`].
 pub struct Builder {
     engine: EngineOptions,
     installation: String,
 }
 
 impl Builder {
-    /// The platform's catalogue. An empty one in memory otherwise.
+    /// Sets the platform's catalog. Default: an empty catalog in memory.
     pub fn catalog(mut self, catalog: Arc<dyn Catalog>) -> Self {
         self.engine.catalog = catalog;
         self
     }
 
-    /// The platform's orders. An empty book in memory otherwise.
+    /// Sets the platform's order book. Default: an empty order book in memory.
     pub fn order_book(mut self, order_book: Arc<dyn OrderBook>) -> Self {
         self.engine.order_book = order_book;
         self
     }
 
-    /// Where bytes are kept. In memory otherwise.
+    /// Sets the blob store. Default: in memory.
     pub fn blobs(mut self, blobs: Arc<dyn Blobs>) -> Self {
         self.engine.blobs = blobs;
         self
     }
 
-    /// The limits of each call.
+    /// Sets the limits of guest calls.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.engine.limits = limits;
         self
     }
 
-    /// A folder for compiled components, used by this host alone. Nothing is kept otherwise.
+    /// Sets a cache folder for compiled components, which only this host may use. Default: no cache.
     pub fn cache(mut self, folder: impl AsRef<Path>) -> Self {
         self.engine.cache = Some(folder.as_ref().to_owned());
         self
     }
 
-    /// The name of this installation, the first part of every reference that vendors see. "local" otherwise.
+    /// Sets the name of this installation, the first part of every reference that vendors see. Default: "local".
     pub fn installation(mut self, name: impl Into<String>) -> Self {
         self.installation = name.into();
         self
     }
 
-    /// What the random numbers of durable hooks follow from, 32 random bytes or more: the same on every node and after every
-    /// restart, or a hook that uses random numbers cannot be replayed there. One that holds until the process ends otherwise.
+    /// Sets the secret that seeds the random numbers of durable hooks: 32 random bytes or more, the same on every node
+    /// and after every restart. Otherwise a hook that uses random numbers cannot be replayed there. Default: a random
+    /// secret for this process.
     pub fn secret(mut self, secret: Secret) -> Self {
         self.engine.secret = Some(secret);
         self
     }
 
-    /// When a vendor's server is left alone, and how fast it is asked; each shop's hosts count by themselves. The default rules
-    /// otherwise.
+    /// Sets the rules of circuit breakers and rate limits. Each host of each shop counts separately. Default: the
+    /// default rules.
     pub fn health(mut self, rules: Rules) -> Self {
         self.engine.health = rules;
         self
     }
 
-    /// Who hears of each guest call, what guests log, and each request to a vendor. Nobody otherwise.
+    /// Sets the observer of guest calls, plugin log lines and requests to vendors. Default: none.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.engine.observer = Some(observer);
         self
@@ -86,7 +87,8 @@ impl Builder {
     /// Starts the host.
     ///
     /// # Errors
-    /// When the engine, the cache folder, the ticker thread or randomness cannot be had.
+    /// Returns an error if the engine, the cache folder, the ticker thread or the random number generator is
+    /// unavailable.
     pub fn start(self) -> Result<Cartwright, StartError> {
         Ok(Cartwright {
             engine: Engine::start(self.engine)?,
@@ -101,7 +103,7 @@ impl Builder {
     }
 }
 
-/// A plugin host. One for each process; shared by reference between all tasks.
+/// A plugin host. Create one per process and share it by reference among all tasks.
 pub struct Cartwright {
     engine: Engine,
     installation: String,
@@ -114,43 +116,45 @@ pub struct Cartwright {
 }
 
 impl Cartwright {
-    /// Begins a host with everything in memory and the default limits.
+    /// Returns a builder with everything in memory and the default limits.
     pub fn builder() -> Builder {
         Builder { engine: EngineOptions::default(), installation: "local".to_owned() }
     }
 
-    /// An installed plugin.
+    /// Returns an installed plugin version.
     pub fn plugin(&self, digest: &Digest) -> Option<Arc<PluginVersion>> {
         read(&self.plugins).get(digest).cloned()
     }
 
-    /// All installed plugins.
+    /// Returns all installed plugin versions.
     pub fn installed(&self) -> Vec<Arc<PluginVersion>> {
         read(&self.plugins).values().cloned().collect()
     }
 
-    /// The limits of each call.
+    /// Returns the limits of guest calls.
     pub fn limits(&self) -> &Limits {
         self.engine.limits()
     }
 
-    /// The stable reference of an order, or of one of its lines, as vendors see it: `installation:shop:order[:line]`.
+    /// Returns the stable reference of an order, or of one of its lines, as vendors see it:
+    /// `installation:shop:order[:line]`.
     ///
-    /// Two orders or lines never have one reference: every part is percent-encoded but for ASCII letters, digits, `-`, `.` and `_`, so
-    /// that only the separators are colons. A plugin may append what begins with any other character.
+    /// Different orders or lines never share a reference: every part is percent-encoded except for ASCII letters,
+    /// digits, `-`, `.` and `_`, so that only the separators are colons. A plugin may append a suffix that begins with
+    /// any other character.
     pub fn reference(&self, shop: &ShopId, order: &str, line: Option<&str>) -> String {
         let parts = [self.installation.as_str(), shop.as_str(), order].into_iter().chain(line);
         let encoded: Vec<String> = parts.map(|part| utf8_percent_encode(part, REFERENCE).to_string()).collect();
         encoded.join(":")
     }
 
-    /// How many guest instances there are at this moment: one for each call in a guest, none for what waits. `None` where the pool
-    /// could not be reserved and nobody counts.
+    /// Returns the number of guest instances: one for each running call, none for what waits. `None` if the pool could
+    /// not be reserved, because instances are not counted then.
     pub fn instances(&self) -> Option<u64> {
         self.engine.instances()
     }
 
-    /// How vendors' servers are doing.
+    /// Returns the health of vendors' servers.
     pub fn health(&self) -> &Health {
         &self.platform().egress.health
     }
@@ -188,7 +192,8 @@ impl Cartwright {
     }
 }
 
-// A lock is only poisoned when another thread panicked while it held it; the maps above are whole at every moment.
+// A lock is poisoned only if another thread panicked while it held the lock; the maps above are consistent at every
+// moment.
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,10 +8,11 @@ use cartwright_engine::{ComponentBytes, InstallError, PluginVersion};
 use crate::host::{Cartwright, write};
 
 impl Cartwright {
-    /// Installs a component. The same bytes again give the same plugin. `pinned` refuses any other digest.
+    /// Installs a component. The same bytes return the same plugin version. If `pinned` is given, any other digest is
+    /// refused.
     ///
     /// # Errors
-    /// Says in plain words what is wrong with the component and what to change; nothing is installed then.
+    /// The error says what is wrong with the component and what to change; nothing is installed then.
     pub async fn install(&self, bytes: &[u8], pinned: Option<Digest>) -> Result<Arc<PluginVersion>, InstallError> {
         let component = ComponentBytes::check(bytes, pinned)?;
         if let Some(plugin) = self.plugin(&component.digest()) {

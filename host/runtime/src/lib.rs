@@ -2,12 +2,13 @@
 //! It needs no database and no HTTP server.
 //!
 //! Three types matter:
-//! - [`Cartwright`], the host: install plugins, set up shops, put configurations into carts, swap versions and vendors;
-//! - [`CartChange`], what is to happen to a cart: checked operations with line keys, pins and sealed prices, and an explanation;
+//! - [`Cartwright`], the host: installs plugins, sets up shops, adds configurations to carts, and switches versions and
+//!   vendors;
+//! - [`CartChange`], a change of a cart: checked operations with line keys, pins and sealed prices, and an explanation;
 //! - the traits [`Catalog`], [`OrderBook`] and [`Blobs`], which the commerce platform implements.
 //!
-//! What happens can be watched: spans of `tracing` surround each guest call, journal step and request to a vendor, and an [`Observer`]
-//! hears of each call, of what guests log and of those requests, for metrics and charts.
+//! The host can be observed: `tracing` spans surround each guest call, journal step and request to a vendor, and an
+//! [`Observer`] is notified of each call, plugin log line and request, for metrics and charts.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -97,7 +98,7 @@ pub use shop::{AccountSetup, ProductLink, ShopState};
 pub use snapshot::{AccountSnapshot, ShopSnapshot};
 pub use switch::{NewHostPolicy, ProductReadiness, Readiness, Revocation, VersionSwitch};
 
-/// What the types look like as JSON: their schemas for an OpenAPI 3.1 document.
+/// Schemas of the types for an OpenAPI 3.1 document.
 #[cfg(feature = "openapi")]
 pub mod openapi {
     pub use cartwright_contract::openapi::complete;

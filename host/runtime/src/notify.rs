@@ -1,8 +1,8 @@
-//! What the host tells a platform: requests to an address that its operator named, signed as Standard Webhooks
+//! Notifications to platforms: requests to a URL that the operator names, signed as Standard Webhooks
 //! (<https://www.standardwebhooks.com>).
 //!
-//! The address is checked as a vendor's is: https unless allowed otherwise, and every address that its name resolves to must be
-//! public unless the operator names it. A redirection is not followed.
+//! The URL is checked like a vendor's: HTTPS unless allowed otherwise, and every IP address that its host resolves to
+//! must be public unless the operator allows it. Redirects are not followed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,74 +18,76 @@ use url::Url;
 
 use crate::webhook::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, sign_standard};
 
-/// How long a platform may take to answer. It is to keep what it was told and answer; work comes afterwards.
+/// Maximum time for a platform's response. A platform should store the notification and respond, and do its work
+/// afterwards.
 pub const NOTIFICATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a platform is told.
+/// The endpoint that receives notifications.
 #[derive(Debug, Clone)]
 pub struct NotificationTarget {
-    /// The address.
+    /// The URL.
     pub url: String,
-    /// `plain_http` and `networks` allow what is refused otherwise. The address's own host needs no grant.
+    /// Exceptions for this URL: `plain_http` and `networks` allow what is refused otherwise. The URL's own host needs
+    /// no grant.
     pub grants: Grants,
-    /// What is signed with: the present secret, and while they are exchanged the former.
+    /// The signing secrets: the current one, and during a rotation the previous one.
     pub secrets: Vec<Secret>,
 }
 
-/// Something that a platform is told.
+/// A notification to a platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Notification<'a> {
-    /// Its id: the same each time that it is sent.
+    /// Id of the notification, the same for every attempt.
     pub id: &'a str,
-    /// When it is sent.
+    /// When the notification is sent.
     pub at: SystemTime,
-    /// JSON.
+    /// The body, in JSON.
     pub body: &'a str,
 }
 
-/// Why a platform was not told.
+/// Why a notification was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotificationError {
-    /// The address, or a secret, cannot be used as it is set up; nothing was sent. The text says what to change.
+    /// The URL or a secret cannot be used; nothing was sent. The text says what to change.
     #[error("{0}")]
     Refused(String),
-    /// Nobody answered, or said that they cannot now.
+    /// The platform did not respond, or is temporarily unavailable.
     #[error("{detail}")]
     Unavailable {
-        /// What happened.
+        /// Description of the failure.
         detail: String,
-        /// After how many seconds it is worth trying again, where the other side said so.
+        /// The delay of its `Retry-After` header in seconds, if any.
         retry_after: Option<u32>,
     },
-    /// It was understood and not taken.
+    /// The platform responded with another status than 2xx.
     #[error("{host} responded {status}; expected 2xx")]
     Rejected {
-        /// Who.
+        /// The host.
         host: String,
         /// The status.
         status: u16,
     },
 }
 
-/// Tells platforms. Keep one: it keeps connections.
+/// Sends notifications. Create one per host, because it holds connections.
 #[derive(Default)]
 pub struct NotificationSender {
     egress: Egress,
 }
 
 impl NotificationSender {
-    /// Can a platform be told there? Says nothing about whether somebody answers.
+    /// Checks whether notifications can be sent to this target. It does not check whether the platform responds.
     ///
     /// # Errors
-    /// [`NotificationError::Reject`].
+    /// Returns [`NotificationError::Refused`].
     pub fn check(receiver: &NotificationTarget) -> Result<(), NotificationError> {
         allowed(receiver).map(drop)
     }
 
-    /// Sends once.
+    /// Sends a notification once.
     ///
     /// # Errors
-    /// Whatever is not answered with 2xx.
+    /// Returns an error for every response other than 2xx, and if there is no response.
     pub async fn send(
         &self,
         receiver: &NotificationTarget,
@@ -93,7 +95,8 @@ impl NotificationSender {
     ) -> Result<(), NotificationError> {
         let url = allowed(receiver)?;
         let host = host_of(&url).unwrap_or_default();
-        // Whoever sends leaves a platform alone that is away, on every node, and sends one notification after the other.
+        // The caller pauses an unavailable platform on every node and sends one notification after the other, so no
+        // queue is needed.
         let admission = self.egress.admit_unqueued(url, &receiver.grants).map_err(|error| refused(&error))?;
         let Notification { id, at, body } = notification;
         let since = at.duration_since(UNIX_EPOCH);
@@ -125,7 +128,7 @@ impl NotificationSender {
         }
         if status.is_server_error() || status.as_u16() == 429 {
             let retry_after = retry_after(&answer.headers);
-            return Err(NotificationError::Unavailable { detail: format!("{host} answered {status}"), retry_after });
+            return Err(NotificationError::Unavailable { detail: format!("{host} responded {status}"), retry_after });
         }
         Err(NotificationError::Rejected { host, status: status.as_u16() })
     }
@@ -133,7 +136,7 @@ impl NotificationSender {
 
 fn allowed(receiver: &NotificationTarget) -> Result<Url, NotificationError> {
     check_line(&receiver.url, MAX_URL_BYTES)
-        .map_err(|fault| refused(&format_args!("its address cannot be stored: {fault}")))?;
+        .map_err(|fault| refused(&format_args!("its URL cannot be stored: {fault}")))?;
     let host = Url::parse(&receiver.url).ok().and_then(|url| host_of(&url));
     let mut grants = receiver.grants.clone();
     grants.hosts.extend(host.clone());

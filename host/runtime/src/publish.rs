@@ -1,9 +1,9 @@
-//! Serving a planned change: [`Cartwright::publish`] is the only function that changes what a shop serves.
+//! Publication of planned changes: [`Cartwright::publish`] is the only function that changes what a shop serves.
 //!
-//! Every change is made in two steps. A `plan_…` function, or a method of [`ShopState`], checks it and returns the state as it is to be;
-//! then that state is published in the place of the one that it was planned on. When another change was published first, the change is
-//! planned again on that one, so no change is lost and no lock is held while a plugin is asked. A change in memory does just this; a
-//! change on a database is written down between the two steps.
+//! Every change has two steps. A `plan_…` function, or a method of [`ShopState`], checks the change and returns the
+//! resulting state; that state is then published in place of the one that it was planned on. If another change was
+//! published first, the change is planned again on the new state, so no change is lost and no lock is held while a
+//! plugin runs. A change in memory does just this; a change on a database is stored between the two steps.
 
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -19,39 +19,39 @@ use crate::shop::{AccountSetup, ProductLink, ShopState};
 use crate::snapshot::ShopSnapshot;
 use crate::switch::{NewHostPolicy, Revocation, VersionSwitch};
 
-/// The shop was changed after this change of it was planned. Plan it again.
+/// The error of a plan whose shop was changed meanwhile. Plan the change again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the shop was changed after this change was planned; plan it again")]
 pub struct OutdatedPlan;
 
 impl Cartwright {
-    /// The ids of all shops.
+    /// Returns the ids of all shops.
     pub fn shop_ids(&self) -> Vec<ShopId> {
         read(self.shops()).keys().cloned().collect()
     }
 
-    /// The state of a shop that is served at this moment.
+    /// Returns the state of a shop that is served now.
     ///
     /// # Errors
-    /// When the shop does not exist.
+    /// Returns an error if the shop does not exist.
     pub fn shop_state(&self, shop: &ShopId) -> Result<Arc<ShopState>, SetupError> {
         let served = read(self.shops()).get(shop).map(|served| served.load_full());
         served.ok_or_else(|| SetupError::UnknownShop(shop.clone()))
     }
 
-    /// A shop as it stands at this moment.
+    /// Returns the current state of a shop.
     ///
     /// # Errors
-    /// When the shop does not exist.
+    /// Returns an error if the shop does not exist.
     pub fn snapshot(&self, shop: &ShopId) -> Result<ShopSnapshot, SetupError> {
         Ok(self.shop_state(shop)?.snapshot())
     }
 
-    /// Serves a planned state from now on, if `expected`, the state that it was planned on, is still served; `None` if the shop did
-    /// not exist. Calls in flight end on the state that they began with.
+    /// Serves a planned state if `expected`, the state that it was planned on, is still served; `None` if the shop did
+    /// not exist. Calls in flight end with the state that they began with.
     ///
     /// # Errors
-    /// [`OutdatedPlan`] when another state is served by now; nothing changes then.
+    /// Returns [`OutdatedPlan`] if another state is served by now; nothing changes then.
     pub fn publish(&self, expected: Option<&Arc<ShopState>>, planned: ShopState) -> Result<(), OutdatedPlan> {
         let (shop, planned) = (planned.shop.id.clone(), Arc::new(planned));
         let Some(expected) = expected else {
@@ -68,7 +68,7 @@ impl Cartwright {
         if Arc::ptr_eq(&found, expected) { Ok(()) } else { Err(OutdatedPlan) }
     }
 
-    /// Takes a plugin version out of use, as it was [planned](Self::plan_revocation).
+    /// Revokes a plugin version by a [plan](Self::plan_revocation).
     pub fn publish_revocation(&self, planned: Revocation) {
         let Revocation { digest, replacement } = planned;
         write(self.revoked()).insert(digest, replacement);
@@ -77,16 +77,16 @@ impl Cartwright {
     /// Adds a shop.
     ///
     /// # Errors
-    /// When it exists, or a value is wrong.
+    /// Returns an error if the shop exists, or if a value is invalid.
     pub fn add_shop(&self, shop: Shop) -> Result<(), SetupError> {
         let exists = SetupError::AlreadyExists(format!("the shop {}", shop.id));
         self.publish(None, ShopState::new(shop)?).map_err(|OutdatedPlan| exists)
     }
 
-    /// Sets up a vendor account, or changes one, as [planned](Self::plan_account).
+    /// Adds or changes an account, as [planned](Self::plan_account).
     ///
     /// # Errors
-    /// As there; the account is as it was.
+    /// The same as [`plan_account`](Self::plan_account); the account is unchanged.
     pub async fn set_account(&self, shop: &ShopId, plugin: Digest, setup: AccountSetup) -> Result<(), SetupError> {
         loop {
             let state = self.shop_state(shop)?;
@@ -97,11 +97,11 @@ impl Cartwright {
         }
     }
 
-    /// Links products of the shop to a vendor's, or changes their links, all of them or none, as [planned](Self::plan_links). The
-    /// plugins' warnings are returned.
+    /// Adds or changes product links, all of them or none, as [planned](Self::plan_links). Returns the plugins'
+    /// warnings.
     ///
     /// # Errors
-    /// As there; the links are as they were.
+    /// The same as [`plan_links`](Self::plan_links); the links are unchanged.
     pub async fn link(&self, shop: &ShopId, links: &[ProductLink]) -> Result<Vec<ProductLinkIssues>, SetupError> {
         loop {
             let state = self.shop_state(shop)?;
@@ -112,10 +112,10 @@ impl Cartwright {
         }
     }
 
-    /// Removes a product's link, as [planned](ShopState::without_link).
+    /// Removes a product link, as [planned](ShopState::without_link).
     ///
     /// # Errors
-    /// When the shop does not exist, or the product is not linked.
+    /// Returns an error if the shop does not exist, or the product is not linked.
     pub fn unlink(&self, shop: &ShopId, product: &str) -> Result<(), SetupError> {
         loop {
             let state = self.shop_state(shop)?;
@@ -129,7 +129,7 @@ impl Cartwright {
     /// Switches an account to another version of its plugin, as [planned](Self::plan_version_switch).
     ///
     /// # Errors
-    /// As there; the account then goes on with the version that it had.
+    /// The same as [`plan_version_switch`](Self::plan_version_switch); the account then stays with its version.
     pub async fn switch_version(
         &self,
         shop: &ShopId,
@@ -150,10 +150,10 @@ impl Cartwright {
         }
     }
 
-    /// Takes a plugin version out of use, as [planned](Self::plan_revocation).
+    /// Revokes a plugin version, as [planned](Self::plan_revocation).
     ///
     /// # Errors
-    /// As there.
+    /// The same as [`plan_revocation`](Self::plan_revocation).
     pub fn revoke(&self, digest: Digest, replacement: Option<Digest>) -> Result<(), SetupError> {
         self.publish_revocation(self.plan_revocation(digest, replacement)?);
         Ok(())

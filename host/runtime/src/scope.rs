@@ -1,5 +1,5 @@
-//! Calls for an account, and what they may reach: the hosts that its plugin declares and its operator grants, and each secret towards the
-//! hosts that it is for and was entered for.
+//! Guest calls for an account, and what they may reach: the outbound hosts that the plugin declares and the operator
+//! grants, and each secret towards the hosts that it is declared and authorized for.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::host::Cartwright;
 use crate::shop::Account;
 
 impl Cartwright {
-    /// What a call for this account may reach: made once for each version of the account's state.
+    /// Returns what a call for this account may reach. It is computed once per version of the account's state.
     pub(crate) fn scope(&self, shop: &Shop, account: &Account, plugin: &PluginVersion) -> Arc<Scope> {
         match account.versions.get(&plugin.digest()) {
             Some(version) => version.scope.get_or_init(|| self.make_scope(shop, account, plugin)).clone(),
@@ -29,8 +29,8 @@ impl Cartwright {
         })
     }
 
-    /// The same for a durable call, which goes on with the settings that it began with, and never with more than what is granted
-    /// by now.
+    /// Returns the scope of a durable call. The call keeps the settings that it began with, but never has more than
+    /// the current grants.
     pub(crate) fn scope_of(
         &self,
         shop: &Shop,

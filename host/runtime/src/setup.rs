@@ -1,4 +1,5 @@
-//! Planning accounts and product links, each checked whole. Nothing here changes what is served: see [`crate::publish`].
+//! Plans for accounts and product links, each checked completely. Nothing in this module changes what is served: see
+//! [`crate::publish`].
 
 use std::sync::Arc;
 
@@ -18,11 +19,11 @@ use crate::shop::{
 };
 
 impl Cartwright {
-    /// Plans a vendor account that is set up, or one that is changed and runs the same version: settings are replaced whole, secrets
-    /// that are not mentioned stay. The plugin's own check runs on the result.
+    /// Plans a new account, or the change of one that runs the same version. Settings are replaced as a whole; secrets
+    /// that are not mentioned stay. The plugin checks the result.
     ///
     /// # Errors
-    /// Every wrong field at once, or [`SetupError::Links`] with what products override and what no longer goes with it.
+    /// Returns every invalid field at once, or [`SetupError::Links`] with the product settings that no longer fit.
     pub async fn plan_account(
         &self,
         state: &ShopState,
@@ -53,9 +54,9 @@ impl Cartwright {
         self.with_account(state, account).await
     }
 
-    /// The shop with this account in the place of the one with its id, checked by its plugin and with the links that use it: what
-    /// the products of the shop override must go with it. A past link sells nothing new and only has to be readable, as when a host
-    /// starts: lines that were made with it are still served, and their plugin says what they lack.
+    /// Returns the shop with this account added or replaced. The plugin checks the account and the product links that
+    /// use it, because the products' settings must fit. A replaced link sells nothing new and only has to be readable,
+    /// as when a host starts: it serves existing lines, and their plugin reports what they lack.
     pub(crate) async fn with_account(&self, state: &ShopState, account: Account) -> Result<ShopState, SetupError> {
         self.validate(&state.shop, &account, None).await?;
         let (mut changed, id) = (state.clone(), account.id.clone());
@@ -78,7 +79,7 @@ impl Cartwright {
             match checked {
                 Ok(checked) => *linked = Arc::new(checked),
                 Err(SetupError::Invalid(mut issues)) => {
-                    // A warning was shown when the link was set, and keeps no account from changing.
+                    // A warning was shown when the link was created, and does not prevent a change of the account.
                     issues.retain(|issue| issue.blocking);
                     misfits.push(ProductLinkIssues { shop_product: linked.link.shop_product.clone(), issues });
                 }
@@ -88,12 +89,12 @@ impl Cartwright {
         if misfits.is_empty() { Ok(changed) } else { Err(SetupError::Links(misfits)) }
     }
 
-    /// Plans links of products, or changes of their links, all of them or none. A link to another account than the product's link has
-    /// is a vendor switch: the old link is replaced, and lines that were made with it are still served by it. The plugins' warnings are
-    /// returned, with their links' products.
+    /// Plans new or changed links of products, all of them or none. A link to another account than the product's
+    /// current link is a vendor switch: the old link is replaced, and still serves the lines that were made with it.
+    /// Returns the plugins' warnings with the products of their links.
     ///
     /// # Errors
-    /// [`SetupError::Links`] with every issue of every link.
+    /// Returns [`SetupError::Links`] with every issue of every link.
     pub async fn plan_links(
         &self,
         state: &ShopState,
@@ -119,7 +120,7 @@ impl Cartwright {
         if misfits.is_empty() { Ok((changed, warnings)) } else { Err(SetupError::Links(misfits)) }
     }
 
-    /// Checks a link against the account's form and the plugin's own rules.
+    /// Checks a product link against the account's form and the plugin's own rules.
     pub(crate) async fn check_link(
         &self,
         state: &ShopState,
@@ -137,7 +138,7 @@ impl Cartwright {
         let linked = CheckedLink { link, settings, strategy_settings };
         let mut warnings = Vec::new();
         if version.plugin.metadata().identity.strategies.is_empty() {
-            return Err(invalid("account", format!("{} is no vendor plugin.", version.plugin.id())));
+            return Err(invalid("account", format!("{} is not a vendor plugin.", version.plugin.id())));
         }
         if version.plugin.worlds().contains(&World::Vendor) {
             let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
@@ -154,7 +155,7 @@ impl Cartwright {
         Ok((linked, warnings))
     }
 
-    /// What a link overrides of the settings of another account's strategy, checked by that account's plugin.
+    /// Returns the settings that a link overrides of another account's strategy, checked by that account's plugin.
     pub(crate) async fn strategy_settings(
         &self,
         state: &ShopState,
@@ -166,8 +167,7 @@ impl Cartwright {
             return Ok(Settings::new());
         }
         let Some(strategy_account) = strategy_account else {
-            let text =
-                "These are for another account's strategy, which `strategy` names; the vendor's own take `settings`.";
+            let text = "These settings are for the strategy of another account, named in `strategy`; the vendor's own strategies use `settings`.";
             return Err(invalid("strategy_settings", text));
         };
         let checked = async {
@@ -180,7 +180,7 @@ impl Cartwright {
         checked.await.map_err(strategy_issue)
     }
 
-    /// Asks a plugin whether an account's settings are good, with what a product overrides of them.
+    /// Validates an account's settings with its plugin, together with the settings that a product overrides.
     pub(crate) async fn validate(
         &self,
         shop: &Shop,
@@ -202,7 +202,7 @@ impl Cartwright {
         if found.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(found)) } else { Ok(()) }
     }
 
-    /// The plugin of this digest, unless it is revoked.
+    /// Returns the plugin version with this digest, unless it is revoked.
     pub(crate) fn plugin_version(&self, digest: &Digest) -> Result<Arc<PluginVersion>, SetupError> {
         if self.is_revoked(digest) {
             return Err(SetupError::Revoked(*digest));
@@ -211,12 +211,12 @@ impl Cartwright {
     }
 }
 
-/// Maximum number of entries in a list of a link: SKUs, further products.
+/// Maximum number of entries in a list of a product link: SKUs, additional vendor products.
 const MAX_LINK_ENTRIES: usize = 10_000;
 /// Maximum number of hosts or networks in one list of an account's grants.
 const MAX_GRANTS: usize = 1_000;
 
-/// Checks the texts of a link that no form of a plugin checks.
+/// Checks the texts of a link that no form covers.
 fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
     let ProductLink {
         shop_product,
@@ -267,7 +267,8 @@ fn check_grants(grants: &Grants) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// What a product overrides, as it goes with the account's own settings: a field may be required or enabled by another.
+/// Checks the settings that a product overrides together with the account's own, because one field may require or
+/// enable another.
 fn product_settings(
     form: &Form,
     values: &Map<String, Value>,
@@ -281,8 +282,8 @@ fn product_settings(
     if issues.iter().any(|issue| issue.blocking) { Err(SetupError::Invalid(issues)) } else { Ok(own) }
 }
 
-/// A link as it was set, read by the forms of what its accounts run. Nothing is checked that the accounts' settings decide, so
-/// that what was good once can always be read again.
+/// Reads a stored link by the forms of its accounts' versions. Nothing that depends on the accounts' settings is
+/// checked, so that a link that was once valid can always be read again.
 pub(crate) fn read_link(state: &ShopState, link: ProductLink) -> Result<CheckedLink, SetupError> {
     let read = |account: &AccountId, values| -> Result<Settings, SetupError> {
         state.account(account)?.version().plugin.metadata().form.read_product(values).map_err(SetupError::Invalid)
@@ -297,7 +298,8 @@ pub(crate) fn read_link(state: &ShopState, link: ProductLink) -> Result<CheckedL
     Ok(CheckedLink { link, settings, strategy_settings })
 }
 
-/// Issues with the settings of another account's strategy: the vendor's form may have a field of the same name.
+/// Assigns issues to the settings of another account's strategy, because the vendor's form may have a field with the
+/// same name.
 fn strategy_issue(error: SetupError) -> SetupError {
     match error {
         SetupError::Invalid(mut issues) => {

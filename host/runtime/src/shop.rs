@@ -1,7 +1,8 @@
-//! Shops, their vendor accounts, and the links between their products and the vendors'.
+//! Shops, their accounts, and the links between their products and the vendors'.
 //!
-//! A shop's state is one immutable value behind one atomic pointer: a call takes it once and works with it to its end, a change
-//! plans a new value and [publishes](crate::Cartwright::publish) it. So a change never waits for calls, and no call sees half a change.
+//! A shop's state is one immutable value behind one atomic pointer: a call takes it once and uses it to its end; a
+//! change plans a new value and [publishes](crate::Cartwright::publish) it. A change therefore never waits for calls,
+//! and no call sees half of a change.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +23,7 @@ use serde_json::{Map, Value};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccountSetup {
-    /// Its id within the shop.
+    /// Id of the account within the shop.
     pub id: AccountId,
     /// The settings and secrets that the merchant entered, by field name.
     #[serde(default)]
@@ -33,21 +34,21 @@ pub struct AccountSetup {
     pub grants: Grants,
 }
 
-/// A link between a product of the shop and one of a vendor, as it is set up.
+/// A link between a product of the shop and a vendor product, as it is set up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProductLink {
     /// The platform's product id.
     pub shop_product: String,
-    /// The vendor account.
+    /// The account.
     pub account: AccountId,
     /// The vendor's product id.
     pub vendor_product: String,
     /// Further vendor products that a configuration may contain.
     #[serde(default)]
     pub other_vendor_products: Vec<String>,
-    /// A preset to start from.
+    /// Preset to start from.
     #[serde(default)]
     pub preset: Option<String>,
     /// The SKUs that a browser may choose among.
@@ -60,7 +61,7 @@ pub struct ProductLink {
     /// Which strategy plans the cart.
     #[serde(default)]
     pub strategy: StrategyChoice,
-    /// Where that is another account's: the settings of its plugin that this product overrides.
+    /// Settings of another account's plugin that this product overrides, if that account's strategy plans.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::AnyObject))]
     pub strategy_settings: Map<String, Value>,
@@ -78,20 +79,20 @@ impl AccountVersion {
         Self { plugin, settings, scope: OnceLock::new() }
     }
 
-    /// The same version in a changed account: what it may reach is made anew.
+    /// Returns the same version with its scope recomputed, after the account changed.
     fn with_new_scope(&self) -> Arc<Self> {
         Arc::new(Self::new(self.plugin.clone(), self.settings.clone()))
     }
 }
 
-/// All versions of an account whose secrets or grants changed.
+/// Returns all versions of an account with their scopes recomputed, after its secrets or grants changed.
 pub(crate) fn with_new_scope(
     versions: &BTreeMap<Digest, Arc<AccountVersion>>,
 ) -> BTreeMap<Digest, Arc<AccountVersion>> {
     versions.iter().map(|(digest, version)| (*digest, version.with_new_scope())).collect()
 }
 
-/// A vendor account.
+/// An account.
 #[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) id: AccountId,
@@ -118,7 +119,8 @@ pub struct ShopState {
     pub(crate) shop: Arc<Shop>,
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) links: BTreeMap<String, Arc<CheckedLink>>,
-    /// Links that a vendor swap replaced, by product and account: lines made with them are still served.
+    /// Links that a vendor switch replaced, by product and account. They still serve the lines that were made with
+    /// them.
     pub(crate) replaced_links: BTreeMap<(String, AccountId), Arc<CheckedLink>>,
 }
 
@@ -136,10 +138,10 @@ impl fmt::Debug for ShopState {
 }
 
 impl ShopState {
-    /// Plans a new shop, which has no accounts and no product links.
+    /// Plans a new shop without accounts and product links.
     ///
     /// # Errors
-    /// [`SetupError::Invalid`] when a value is wrong.
+    /// Returns [`SetupError::Invalid`] if a value is invalid.
     pub fn new(shop: Shop) -> Result<Self, SetupError> {
         check_shop(&shop)?;
         Ok(Self {
@@ -153,7 +155,7 @@ impl ShopState {
     /// Plans other settings of the shop. Its seal key, accounts and product links stay.
     ///
     /// # Errors
-    /// [`SetupError::Invalid`] when a value is wrong.
+    /// Returns [`SetupError::Invalid`] if a value is invalid.
     pub fn with_shop(&self, shop: Shop) -> Result<Self, SetupError> {
         check_shop(&shop)?;
         let shop = Shop { seal_key: self.shop.seal_key.clone(), ..shop };
@@ -165,10 +167,10 @@ impl ShopState {
         Ok(Self { shop: Arc::new(shop), accounts, ..self.clone() })
     }
 
-    /// Plans the removal of a product's link. Lines that were made with it are still served by it.
+    /// Plans the removal of a product link. It still serves the lines that were made with it.
     ///
     /// # Errors
-    /// [`SetupError::NotLinked`] when the product is not linked.
+    /// Returns [`SetupError::NotLinked`] if the product is not linked.
     pub fn without_link(&self, product: &str) -> Result<Self, SetupError> {
         let mut changed = self.clone();
         let old = changed.links.remove(product).ok_or_else(|| SetupError::NotLinked(product.to_owned()))?;
@@ -176,7 +178,8 @@ impl ShopState {
         Ok(changed)
     }
 
-    /// Puts a checked link into a state that is being planned. A link of the product to another account becomes a replaced link.
+    /// Inserts a checked link into a state that is being planned. The product's link to another account becomes a
+    /// replaced link.
     pub(crate) fn insert_link(&mut self, linked: CheckedLink) {
         let (product, account) = (linked.link.shop_product.clone(), linked.link.account.clone());
         self.replaced_links.remove(&(product.clone(), account.clone()));
@@ -187,12 +190,12 @@ impl ShopState {
         }
     }
 
-    /// The settings of the shop.
+    /// Returns the settings of the shop.
     pub fn shop(&self) -> &Shop {
         &self.shop
     }
 
-    /// The current link of a product.
+    /// Returns the current link of a product.
     pub fn link(&self, product: &str) -> Option<&ProductLink> {
         self.links.get(product).map(|linked| &linked.link)
     }
@@ -207,7 +210,7 @@ impl ShopState {
 }
 
 impl CheckedLink {
-    /// What the product overrides of the settings of this account, whose strategy plans.
+    /// Returns the settings that the product overrides of this account, whose strategy plans.
     pub(crate) fn settings_of(&self, strategy_account: &AccountId) -> Option<&Settings> {
         (self.link.strategy.account.as_ref() == Some(strategy_account)).then_some(&self.strategy_settings)
     }
@@ -223,7 +226,7 @@ impl CheckedLink {
     }
 }
 
-/// What a call is told about the shop.
+/// Returns the context of a call: what a plugin receives about the shop.
 pub(crate) fn context(
     shop: &Shop,
     account: &Account,
@@ -252,7 +255,7 @@ pub(crate) fn context(
     }
 }
 
-/// The moment, RFC 3339 in UTC, to the second.
+/// Returns the current time as RFC 3339 in UTC, to the second.
 pub(crate) fn now() -> String {
     jiff::Timestamp::now()
         .round(jiff::Unit::Second)
@@ -271,7 +274,7 @@ mod tests {
         CheckedLink { link: serde_json::from_value(link).unwrap(), settings, strategy_settings }
     }
 
-    /// The account of the ring's link, and those of its replaced links.
+    /// Returns the account of the ring's link, and those of its replaced links.
     fn accounts(state: &ShopState) -> (Option<&str>, Vec<&str>) {
         let current = state.link("ring").map(|link| link.account.as_str());
         (current, state.replaced_links.keys().map(|(_, account)| account.as_str()).collect())

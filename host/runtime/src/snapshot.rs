@@ -1,4 +1,4 @@
-//! A shop as it stands: what is kept of it, and given again when a host starts or another node changed it.
+//! Snapshots of shops, which a store saves and restores when a host starts or another node changed the shop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,33 +13,33 @@ use crate::host::Cartwright;
 use crate::setup::read_link;
 use crate::shop::{Account, AccountVersion, ProductLink, ShopState};
 
-/// A vendor account as it stands.
+/// The state of an account.
 #[derive(Debug, Clone)]
 pub struct AccountSnapshot {
-    /// Its id within the shop.
+    /// Id of the account within the shop.
     pub id: AccountId,
-    /// The component that it runs.
+    /// The current plugin version.
     pub current: Digest,
-    /// Its settings in the form of each component that its lines may be pinned to, the current one's among them.
+    /// Settings in the form of each plugin version that lines may be pinned to, the current one included.
     pub versions: BTreeMap<Digest, Settings>,
-    /// Its secrets by field name.
+    /// Secrets by field name.
     pub secrets: Secrets,
-    /// What the operator grants it.
+    /// Grants of the account.
     pub grants: Grants,
-    /// How often it was set or swapped, from 1: what is kept of it follows the revision before.
+    /// Number of changes and version switches, from 1. A store saves a revision only after the preceding one.
     pub revision: u64,
 }
 
-/// A shop as it stands.
+/// The state of a shop.
 #[derive(Debug, Clone)]
 pub struct ShopSnapshot {
     /// The shop.
     pub shop: Shop,
-    /// Its vendor accounts.
+    /// The accounts.
     pub accounts: Vec<AccountSnapshot>,
-    /// Its links.
+    /// The product links.
     pub links: Vec<ProductLink>,
-    /// Links that a vendor swap replaced: they serve the lines that were made with them.
+    /// Links that a vendor switch replaced. They serve the lines that were made with them.
     pub replaced_links: Vec<ProductLink>,
 }
 
@@ -57,7 +57,7 @@ impl AccountSnapshot {
 }
 
 impl ShopState {
-    /// Everything that is kept of the shop. [`Cartwright::plan_restore`] makes a state of it again.
+    /// Returns everything that is stored of the shop. [`Cartwright::plan_restore`] turns it into a state again.
     pub fn snapshot(&self) -> ShopSnapshot {
         ShopSnapshot {
             shop: (*self.shop).clone(),
@@ -67,21 +67,21 @@ impl ShopState {
         }
     }
 
-    /// Everything that is kept of an account.
+    /// Returns everything that is stored of an account.
     ///
     /// # Errors
-    /// When there is no such account.
+    /// Returns an error if there is no such account.
     pub fn account_snapshot(&self, account: &AccountId) -> Result<AccountSnapshot, SetupError> {
         Ok(AccountSnapshot::of(self.account(account)?))
     }
 }
 
 impl Cartwright {
-    /// Plans a shop that is as its snapshot says. No plugin is asked, and nothing is compared: each value was checked when it was
-    /// set. Install the components first, revoked ones among them.
+    /// Plans a shop from its snapshot. No plugin is called and nothing is compared, because each value was checked
+    /// when it was set. Install the plugin versions first, revoked ones included.
     ///
     /// # Errors
-    /// When a component that an account needs is not installed, or its form has no such field.
+    /// Returns an error if a plugin version of an account is not installed, or if its form lacks a field.
     pub fn plan_restore(&self, snapshot: ShopSnapshot) -> Result<ShopState, SetupError> {
         let ShopSnapshot { shop, accounts, links, replaced_links } = snapshot;
         let mut state = ShopState::new(shop)?;
@@ -99,10 +99,10 @@ impl Cartwright {
         Ok(state)
     }
 
-    /// Plans an account that is as its snapshot says, checked by its plugin and with the links that use it.
+    /// Plans an account from its snapshot, checked by its plugin and with the links that use it.
     ///
     /// # Errors
-    /// Every wrong field at once, or [`SetupError::Links`].
+    /// Returns every invalid field at once, or [`SetupError::Links`].
     pub async fn plan_account_snapshot(
         &self,
         state: &ShopState,

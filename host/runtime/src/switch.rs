@@ -1,8 +1,8 @@
-//! Switching what serves a shop, while it is served.
+//! Switches of versions and vendors in a running shop.
 //!
-//! A version switch changes an account to another version of its plugin; a vendor switch changes products to links of another account
-//! ([`plan_links`](Cartwright::plan_links)). Both are planned and checked whole before they are published. Calls in flight end on what
-//! they began with, and lines keep going to the version that made them.
+//! A version switch changes an account to another version of its plugin; a vendor switch changes products to links of
+//! another account ([`plan_links`](Cartwright::plan_links)). Both are planned and checked completely before they are
+//! published. Calls in flight end with the state that they began with, and lines stay with the version that made them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::host::{Cartwright, read};
 use crate::shop::{Account, AccountVersion, CheckedLink, ProductLink, ShopState, with_new_scope};
 
-/// A version swap of one account.
+/// The result of a version switch of one account.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VersionSwitch {
@@ -26,67 +26,67 @@ pub struct VersionSwitch {
     pub shop: ShopId,
     /// The account.
     pub account: AccountId,
-    /// What it ran before.
+    /// The previous version.
     pub from: Digest,
-    /// What it runs now.
+    /// The new version.
     pub to: Digest,
     /// How long it took to publish the switch.
     #[serde(skip)]
     pub lock_duration: Duration,
 }
 
-/// A checked plan to take a plugin version out of use: see [`Cartwright::plan_revocation`].
+/// A checked plan to revoke a plugin version, see [`Cartwright::plan_revocation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
     pub(crate) digest: Digest,
     pub(crate) replacement: Option<Digest>,
 }
 
-/// May secrets that are kept go to hosts which a version declares by itself, and for which they were not entered?
+/// Whether stored secrets may be sent to hosts that a version declares and that the secrets are not authorized for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewHostPolicy {
-    /// No: a swap to such a version is refused, and names the secrets.
+    /// They may not: a switch to such a version is refused, and the error names the secrets.
     Reject,
-    /// Yes: whoever swaps vouches for the version. Hosts that stand in settings are nobody's to vouch for.
+    /// They may: the person who switches vouches for the version. Hosts that come from settings are not covered.
     Approved,
 }
 
-/// Whether a product is ready for another vendor.
+/// Readiness of one product for another vendor.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProductReadiness {
     /// The shop's product.
     pub shop_product: String,
-    /// Can it be switched?
+    /// Whether the product can be switched.
     pub ready: bool,
-    /// What is wrong, and what the merchant should know.
+    /// Errors, and warnings for the merchant.
     pub issues: Vec<FieldIssue>,
 }
 
-/// Whether a shop is ready for another vendor.
+/// A readiness report: what would prevent products from being switched to another vendor.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Readiness {
-    /// The products that were mapped.
+    /// The products of the mapping.
     pub products: Vec<ProductReadiness>,
-    /// Products of the old account that no mapping names; they stay with it.
+    /// Products of the old account that are not in the mapping; they stay with it.
     pub unmapped: Vec<String>,
 }
 
 impl Readiness {
-    /// Can all mapped products be switched?
+    /// Returns whether all mapped products can be switched.
     pub fn is_ready(&self) -> bool {
         self.products.iter().all(|product| product.ready)
     }
 }
 
 impl Cartwright {
-    /// Plans the switch of an account to another version of its plugin: the new version migrates the settings and checks them.
-    /// Rolling back is a switch to the version before.
+    /// Plans the switch of an account to another version of its plugin. The new version migrates the settings and
+    /// checks them. To roll back, switch to the previous version.
     ///
     /// # Errors
-    /// When the version is unknown, revoked, of another plugin, or does not accept the settings; [`SetupError::Links`] when it does
-    /// not accept those of links.
+    /// Returns an error if the version is unknown, revoked, of another plugin, or does not accept the settings;
+    /// [`SetupError::Links`] if it does not accept those of product links.
     pub async fn plan_version_switch(
         &self,
         state: &ShopState,
@@ -110,7 +110,7 @@ impl Cartwright {
         self.with_account(state, migrated).await
     }
 
-    /// The account with its settings in the new version's form. A renamed secret keeps its value.
+    /// Returns the account with its settings in the new version's form. A renamed secret keeps its value.
     async fn migrate(
         &self,
         state: &ShopState,
@@ -125,7 +125,7 @@ impl Cartwright {
         let scope = self.scope(&state.shop, old, &plugin);
         let version = &from.plugin.metadata().identity.version;
         let migrated = self.engine().migrate_settings(&plugin, CallOptions::new(scope), version, &values).await?;
-        // Secrets of the older form stay: lines that are pinned to it still use them.
+        // Secrets of the older form stay, because lines that are pinned to it still use them.
         let mut secrets = old.secrets.clone();
         for setting in migrated {
             let is_secret = plugin.metadata().form.field(&setting.name).is_some_and(|field| field.kind == "secret");
@@ -147,10 +147,10 @@ impl Cartwright {
         Ok(account)
     }
 
-    /// Says which products could be switched to other links, without changing anything.
+    /// Reports which products could be switched to other links, without changing anything.
     ///
     /// # Errors
-    /// When the shop or the old account does not exist.
+    /// Returns an error if the shop or the old account does not exist.
     pub async fn readiness(
         &self,
         shop: &ShopId,
@@ -184,10 +184,11 @@ impl Cartwright {
         Ok(Readiness { products, unmapped })
     }
 
-    /// Plans to take a version out of use. Lines that are pinned to it go to the replacement, or must be configured again.
+    /// Plans the revocation of a plugin version. Lines that are pinned to it go to the replacement, or must be
+    /// configured again without one.
     ///
     /// # Errors
-    /// When the replacement is not installed, is revoked, or is of another plugin.
+    /// Returns an error if the replacement is not installed, is revoked, or is of another plugin.
     pub fn plan_revocation(&self, digest: Digest, replacement: Option<Digest>) -> Result<Revocation, SetupError> {
         let revoked = self.plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
         let planned = Revocation { digest, replacement };
@@ -204,16 +205,16 @@ impl Cartwright {
         Ok(planned)
     }
 
-    /// Was this version taken out of use?
+    /// Returns whether this version is revoked.
     pub fn is_revoked(&self, digest: &Digest) -> bool {
         read(self.revoked()).contains_key(digest)
     }
 
-    /// The version that serves lines pinned to this one.
+    /// Returns the version that serves lines pinned to this one.
     pub(crate) fn replacement(&self, digest: &Digest) -> Result<Digest, String> {
         let revoked = read(self.revoked());
         let mut at = *digest;
-        // A replacement is never revoked when it is named, so the chain is finite; it cannot be longer than the list.
+        // A replacement is not revoked when it is named, so the chain is finite and at most as long as the list.
         for _ in 0..=revoked.len() {
             match revoked.get(&at) {
                 None => return Ok(at),
@@ -224,7 +225,7 @@ impl Cartwright {
         Err(format!("the version {digest} was revoked"))
     }
 
-    /// The link that a line was made with: the product's present one, or the one before a vendor swap.
+    /// Returns the link that a line was made with: the product's current one, or one that a vendor switch replaced.
     pub(crate) fn link_of(&self, state: &ShopState, line: &CartLine) -> Option<Arc<CheckedLink>> {
         let current = state.links.get(&line.linked_product).filter(|linked| linked.link.account == line.pin.account);
         let past = || state.replaced_links.get(&(line.linked_product.clone(), line.pin.account.clone()));

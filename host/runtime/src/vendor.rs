@@ -1,4 +1,4 @@
-//! What a vendor account does beside the cart and orders: its form's choices, its products, its page and its feed.
+//! Calls to an account besides the cart and orders: choices of its form, product search, embed data and feed.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::host::Cartwright;
 use crate::shop::context;
 
 impl Cartwright {
-    /// The choices of a field of an account's form whose choices the vendor knows.
+    /// Returns the choices of a form's field that the vendor provides.
     ///
     /// # Errors
-    /// When the plugin refuses, or the vendor does not answer.
+    /// Returns an error if the plugin refuses, or the vendor is unavailable.
     pub async fn choices(
         &self,
         shop: &ShopId,
@@ -40,10 +40,10 @@ impl Cartwright {
         Ok(page)
     }
 
-    /// Tries an account out.
+    /// Tests the connection of an account.
     ///
     /// # Errors
-    /// When the plugin cannot even try.
+    /// Returns an error if the plugin cannot run the test.
     pub async fn test_connection(&self, shop: &ShopId, account: &AccountId) -> Result<Vec<Diagnosis>, SetupError> {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
@@ -58,10 +58,10 @@ impl Cartwright {
         Ok(diagnoses)
     }
 
-    /// Finds products of the vendor, for linking them.
+    /// Searches the vendor's products, in order to link them.
     ///
     /// # Errors
-    /// When the vendor has no list, or does not answer.
+    /// Returns an error if the vendor provides no list, or is unavailable.
     pub async fn search_products(
         &self,
         shop: &ShopId,
@@ -81,11 +81,12 @@ impl Cartwright {
         Ok(page)
     }
 
-    /// What a page needs to show the configurator of a product. With a line, to go on from its configuration: by the version
-    /// that the line is pinned to. A line whose seal's time is over reopens too.
+    /// Returns what a page needs to show a product's configurator. With a line, the configurator continues from its
+    /// configuration, in the version that the line is pinned to. An expired seal is accepted.
     ///
     /// # Errors
-    /// When the product is not linked, the line is not as it was sealed, or the vendor cannot reopen configurations.
+    /// Returns an error if the product is not linked, the line was changed after it was sealed, or the vendor cannot
+    /// reopen configurations.
     pub async fn embed(
         &self,
         shop: &ShopId,
@@ -104,7 +105,7 @@ impl Cartwright {
         let version = pinned_version.unwrap_or_else(|| account.version());
         let raw = match reopen {
             Some(line) => match self.stored_configuration(&state.shop, line).await {
-                // Without what it was made from, a line opens as a new configuration.
+                // Without its stored configuration, a line opens as a new one.
                 Err(CartError::MustReconfigure { .. } | CartError::Platform(_)) => None,
                 raw => raw?,
             },
@@ -117,10 +118,10 @@ impl Cartwright {
         Ok(called.await?)
     }
 
-    /// Asks a vendor that has no webhooks what happened since `cursor`.
+    /// Polls a vendor without webhooks for what happened since `cursor`.
     ///
     /// # Errors
-    /// When the plugin has no feed, or the vendor does not answer.
+    /// Returns an error if the plugin has no feed, or the vendor is unavailable.
     pub async fn poll_feed(
         &self,
         shop: &ShopId,
@@ -135,19 +136,20 @@ impl Cartwright {
         Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
     }
 
-    /// The version that an account runs.
+    /// Returns the current version of an account.
     ///
     /// # Errors
-    /// When there is no such shop or account.
+    /// Returns an error if there is no such shop or account.
     pub fn current_version(&self, shop: &ShopId, account: &AccountId) -> Result<Arc<PluginVersion>, SetupError> {
         Ok(self.shop_state(shop)?.account(account)?.version().plugin.clone())
     }
 
-    /// The version that is told of an order's lines which are pinned to this component: that one, or what replaced it when it was
-    /// revoked.
+    /// Returns the version that receives the events of an order whose lines are pinned to this one: the version
+    /// itself, or its replacement if it is revoked.
     ///
     /// # Errors
-    /// When there is no such shop or account, when it was revoked without a replacement, or the account has no settings for it.
+    /// Returns an error if there is no such shop or account, if the version is revoked without a replacement, or if
+    /// the account has no settings for it.
     pub fn pinned_version(
         &self,
         shop: &ShopId,
@@ -161,22 +163,23 @@ impl Cartwright {
         Ok(version.plugin.clone())
     }
 
-    /// A shop's accounts whose plugins listen to all orders, whoever configured their lines, by id.
+    /// Returns a shop's accounts whose plugins are order hooks, by id. They receive all orders, whichever plugin
+    /// configured the lines.
     ///
     /// # Errors
-    /// When there is no such shop.
+    /// Returns an error if there is no such shop.
     pub fn order_hooks(&self, shop: &ShopId) -> Result<Vec<(AccountId, Arc<PluginVersion>)>, SetupError> {
         let state = self.shop_state(shop)?;
         let all = state.accounts.values().map(|account| (account.id.clone(), account.version().plugin.clone()));
-        // A vendor's plugin is one too, for the lines that were configured with it.
+        // A vendor's plugin handles orders too, but only for the lines that were configured with it.
         let listens = |worlds: &[World]| worlds.contains(&World::OrderHook) && !worlds.contains(&World::Vendor);
         Ok(all.filter(|(_, plugin)| listens(plugin.worlds())).collect())
     }
 
-    /// What a shop is like.
+    /// Returns the settings of a shop.
     ///
     /// # Errors
-    /// When there is no such shop.
+    /// Returns an error if there is no such shop.
     pub fn shop(&self, shop: &ShopId) -> Result<Arc<Shop>, SetupError> {
         Ok(self.shop_state(shop)?.shop.clone())
     }

@@ -1,7 +1,7 @@
-//! The host's own work that can be large: on blocking threads, a bounded number at once, and fairly among shops.
+//! Large work of the host, executed on blocking threads: a bounded number at once, shared fairly among shops.
 //!
-//! Async workers stay free for everybody while a large configuration is hashed. A shop has one place in the queue, so whoever sends
-//! many large ones waits for itself first.
+//! Async workers stay free while a large configuration is hashed. Each shop has one slot in the queue, so a shop that
+//! sends many large configurations waits for itself first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,31 +9,31 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use cartwright_contract::ids::ShopId;
 use tokio::sync::Semaphore;
 
-/// Places for large work.
+/// Slots for large work.
 pub(crate) struct BlockingWork {
     permits: Arc<Semaphore>,
-    /// The place of each shop that has work now.
+    /// The slot of each shop that has work now.
     shops: Mutex<HashMap<ShopId, Weak<Semaphore>>>,
 }
 
 impl BlockingWork {
-    /// As many places as the machine has cores.
+    /// Creates as many slots as the machine has cores.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self { permits: Arc::new(Semaphore::new(cores)), shops: Mutex::default() }
     }
 
-    /// Does a piece of work on a blocking thread, when it is this shop's turn. `None` when it panicked.
+    /// Executes work on a blocking thread when it is this shop's turn. Returns `None` if the work panicked.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         shop: &ShopId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        // Neither is ever closed.
+        // The semaphores are never closed.
         let own = self.shop_semaphore(shop).acquire_owned().await.ok()?;
         let place = self.permits.clone().acquire_owned().await.ok()?;
         let work = move || {
-            // Kept until the work ends, also when nobody waits for it any more.
+            // The slots are held until the work ends, even if nobody waits for the result any more.
             let _places = (own, place);
             work()
         };
@@ -41,7 +41,7 @@ impl BlockingWork {
     }
 
     fn shop_semaphore(&self, shop: &ShopId) -> Arc<Semaphore> {
-        // Each change is one call that does not panic in its middle.
+        // Each change is one call that does not panic midway.
         let mut shops = self.shops.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = shops.get(shop).and_then(Weak::upgrade) {
             return known;

@@ -1,6 +1,6 @@
-//! The schemas are those of the JSON that serde writes and reads, to the member.
+//! The schemas describe exactly the JSON that serde writes and reads.
 #![cfg(feature = "openapi")]
-// The samples are made outside of tests, where clippy does not know them for such.
+// The samples are created outside of test functions, where clippy does not recognize them as tests.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ fn validator<T: ToSchema>() -> Validator {
     jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
 }
 
-/// Whatever is written is what the schema says.
+/// Checks that everything written matches the schema.
 fn writes<T: ToSchema + Serialize>(values: &[T]) {
     let validator = validator::<T>();
     for value in values {
@@ -51,8 +51,8 @@ fn writes<T: ToSchema + Serialize>(values: &[T]) {
     }
 }
 
-/// What is read is what the schema says, and what the schema refuses is refused: the sample, and the sample with any one member
-/// or element taken out, emptied, of another type, out of range, or with one more member.
+/// Checks that everything read matches the schema, and that serde refuses what the schema refuses: the sample, and the
+/// sample with any one member or element removed, emptied, of another type, out of range, or with one more member.
 fn reads<T: ToSchema + DeserializeOwned>(samples: &[Value]) {
     let validator = validator::<T>();
     for sample in samples {
@@ -79,7 +79,7 @@ fn changes(value: &Value) -> Vec<Value> {
         Value::Number(_) => vec![Value::Null, json!("1"), json!(-1), json!(300), json!(1_u64 << 40), json!(1.5)],
         Value::String(_) => vec![Value::Null, json!(1), json!({})],
         Value::Array(_) => vec![Value::Null, json!({}), json!([])],
-        // Not a list: serde takes one for a record, member by member, and nobody is told to send that.
+        // Not a list: serde also accepts a list for a record, member by member, which is not documented.
         Value::Object(_) => vec![Value::Null, json!(1), json!({})],
     };
     match value {

@@ -1,27 +1,28 @@
-//! Which database, and the key that opens it.
+//! Opening the database with its key.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use cartwright_store::{Keyring, Store};
 
-/// The variable of the key, when no file is named.
+/// Environment variable of the key, if no file is named.
 pub const KEY_VARIABLE: &str = "CARTWRIGHT_KEY";
-const KEY_HELP: &str = "the database's secrets and orders are sealed with a key of 32 random bytes, which is kept outside it; make one with \
-                   `(umask 077; openssl rand -hex 32 > cartwright.key)` and name it with --key-file, or put it into CARTWRIGHT_KEY";
+const KEY_HELP: &str = "the database's secrets and orders are encrypted with a key of 32 random bytes, which is stored outside it; create one with \
+                   `(umask 077; openssl rand -hex 32 > cartwright.key)` and name it with --key-file, or set CARTWRIGHT_KEY";
 
-/// Opens a database, or makes it: for who begins an installation.
+/// Opens a database, or creates it: for the start of an installation.
 ///
 /// # Errors
-/// When there is no key, or the database cannot be opened.
+/// If there is no key, or the database cannot be opened.
 pub async fn open_or_create(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
-    Store::open(url, keys(key_file)?).await.context("the database cannot be opened")
+    Store::open(url, keys(key_file)?).await.context("cannot open the database")
 }
 
-/// Opens a database. A file that is not there is not made: it would be an empty database, and look like one without jobs.
+/// Opens an existing database. A missing file is not created: it would be an empty database, and look like one without
+/// jobs.
 ///
 /// # Errors
-/// When there is no key, or the database cannot be opened.
+/// If there is no key, or the database cannot be opened.
 pub async fn open(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
     let keys = keys(key_file)?;
     let mut url = url.to_owned();
@@ -29,14 +30,14 @@ pub async fn open(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
         url.push(if url.contains('?') { '&' } else { '?' });
         url.push_str("mode=rw");
     }
-    Store::open(&url, keys).await.context("the database cannot be opened")
+    Store::open(&url, keys).await.context("cannot open the database")
 }
 
 fn keys(file: Option<&Path>) -> anyhow::Result<Keyring> {
     let text = match file {
         Some(file) => {
             warn_if_readable_by_others(file);
-            std::fs::read_to_string(file).with_context(|| format!("the key file {} cannot be read", file.display()))?
+            std::fs::read_to_string(file).with_context(|| format!("cannot read the key file {}", file.display()))?
         }
         None => std::env::var(KEY_VARIABLE).ok().with_context(|| format!("there is no key: {KEY_HELP}"))?,
     };
@@ -45,8 +46,8 @@ fn keys(file: Option<&Path>) -> anyhow::Result<Keyring> {
     keys.try_fold(Keyring::new(current?), |ring, older| Ok(ring.with_previous(older?)))
 }
 
-/// Complains of a key file that other users can read. It is not refused: where secrets are mounted into containers, their rights are
-/// not the operator's to choose.
+/// Warns if other users can read the key file. It is not refused: where secrets are mounted into containers, the
+/// operator cannot choose their permissions.
 #[cfg(unix)]
 fn warn_if_readable_by_others(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -63,7 +64,7 @@ fn warn_if_readable_by_others(file: &Path) {
 #[cfg(not(unix))]
 fn warn_of_readers(_: &Path) {}
 
-/// Says nothing of what it holds: it may be a key with a slip in it.
+/// Parses a key. The error does not contain the text, which may be a key with a typing error.
 fn key(digits: &str) -> anyhow::Result<[u8; 32]> {
     let mut key = [0; 32];
     hex::decode_to_slice(digits, &mut key)

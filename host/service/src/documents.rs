@@ -1,4 +1,4 @@
-//! Jobs, journals and outcomes as JSON, the same from the command line and over HTTP.
+//! The JSON form of jobs, journals and outcomes, which is the same on the command line and over HTTP.
 
 use std::time::SystemTime;
 
@@ -11,55 +11,55 @@ use utoipa::ToSchema;
 
 use crate::words::describe_entry;
 
-/// RFC 3339 in UTC, to the second.
+/// Formats a time as RFC 3339 in UTC, to the second.
 pub fn moment(at: SystemTime) -> String {
     jiff::Timestamp::try_from(at)
         .and_then(|at| at.round(jiff::Unit::Second))
         .map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
 }
 
-/// A plugin's job: one account's part in one event of one order.
+/// A job: one order event that one account has to handle.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobDocument {
-    /// Its id.
+    /// Id of the job.
     pub id: String,
-    /// The shop.
+    /// Shop of the order.
     pub shop: ShopId,
-    /// The platform's id of the order.
+    /// Order id of the platform.
     pub order: String,
-    /// The account.
+    /// Account that handles the event.
     pub account: AccountId,
-    /// The event's id.
+    /// Id of the event.
     pub event: String,
-    /// What happened, as the contract spells it.
+    /// Kind of the event, as the contract spells it.
     pub kind: String,
-    /// The component that handles it.
+    /// Component that handles the event.
     pub plugin: Digest,
-    /// How far it has come.
+    /// State of the job.
     #[schema(value_type = JobStateName)]
     pub state: &'static str,
-    /// When it goes on by itself.
+    /// Time at which the job continues by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub due_at: Option<String>,
-    /// How often it failed since it last got further.
+    /// Number of failures since the job last progressed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failures: Option<RetryCounters>,
-    /// Was it cancelled while it ran?
+    /// Whether cancellation was requested while it runs.
     pub is_cancelling: bool,
-    /// The job that it waits for.
+    /// Job that blocks its lane.
     pub blocked_by: Option<String>,
-    /// The worker that has it, or had it last.
+    /// Worker that runs the job, or ran it last.
     pub worker: Option<String>,
-    /// When its event was recorded.
+    /// Time at which the event was recorded.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it changed last.
+    /// Time of the last change.
     #[schema(format = DateTime)]
     pub changed_at: String,
 }
 
-/// How far a job has come.
+/// The state of a job.
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -103,16 +103,16 @@ impl From<&JobSummary> for JobDocument {
     }
 }
 
-/// Everything about a job.
+/// A job with its journals and outcomes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobDetailDocument {
     #[serde(flatten)]
     job: JobDocument,
-    /// Why it is in its state.
+    /// Reason for the state.
     reason: Option<StateReasonDocument>,
-    /// Its journals, the earliest first.
+    /// Journals, oldest first.
     journals: Vec<JournalDocument>,
-    /// What it said, in order.
+    /// Outcomes that the job reported, in sequence.
     outcomes: Vec<OutcomeDocument>,
 }
 
@@ -135,52 +135,52 @@ impl From<&JobDetail> for JobDetailDocument {
     }
 }
 
-/// Why a job is in its state.
+/// The reason for a job's state.
 #[derive(Debug, Serialize, ToSchema)]
 struct StateReasonDocument {
-    /// For people.
+    /// Text for people.
     text: String,
-    /// Who can mend it, when it does not go on by itself.
+    /// Party that can fix the problem, if the job does not continue by itself.
     responsible: Option<ResponsibleParty>,
-    /// The same as JSON, where there is more to say: the limit, the call that differed, the request.
+    /// Details as JSON, if there are any: the limit, the call that differed, the request.
     detail: serde_json::Value,
 }
 
-/// What a job did, request by request, without bodies.
+/// The calls of a job, request by request, without bodies.
 #[derive(Debug, Serialize, ToSchema)]
 struct JournalDocument {
-    /// Its number.
+    /// Number of the journal.
     journal: u32,
-    /// Its entries.
+    /// Entries of the journal.
     entries: Vec<EntryDocument>,
 }
 
-/// One entry of a journal.
+/// An entry of a journal.
 #[derive(Debug, Serialize, ToSchema)]
 struct EntryDocument {
-    /// Its place.
+    /// Position in the journal.
     position: usize,
-    /// When it was written.
+    /// Time at which it was written.
     #[schema(format = DateTime)]
     at: String,
-    /// What it is.
+    /// Kind of entry.
     kind: String,
-    /// What is to be said about it.
+    /// Description of the entry.
     label: String,
-    /// The call of the plugin that it belongs to.
+    /// Call of the plugin that the entry belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     call: Option<Call>,
-    /// Of a request: how often it has been sent with this.
+    /// For a request: the number of attempts, including this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
-    /// Of an answer: its HTTP status.
+    /// For a response: its HTTP status.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    /// Of an answer: how often its request was sent.
+    /// For a response: the number of attempts of its request.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<u32>,
-    /// Of a request without an answer: may it have arrived?
+    /// For a request without a response: whether it may have arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     may_have_arrived: Option<bool>,
 }
@@ -212,25 +212,26 @@ impl EntryDocument {
     }
 }
 
-/// Something that a plugin said of an order.
+/// An outcome that a plugin reported for an order.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OutcomeDocument {
-    /// Its number; grows.
+    /// Id of the outcome; later outcomes have higher ids.
     id: i64,
-    /// When it was said.
+    /// Time of the report.
     #[schema(format = DateTime)]
     at: String,
-    /// The account that said it.
+    /// Account that reported it.
     account: AccountId,
-    /// The job in which; none = a webhook's answer said it.
+    /// Job that reported it; `null` = a webhook.
     job: Option<String>,
-    /// The order's version when it was said.
+    /// Version of the order at the time of the report.
     order_version: u64,
-    /// Does it wait for a person?
+    /// Whether the outcome needs attention.
     needs_attention: bool,
-    /// Did it come too late to change anything? A status that the line had left behind, or a shipment as it was before.
+    /// Whether the outcome is late, so that it changes nothing: a status that the line had already passed, or a
+    /// shipment as it was before a known change.
     is_late: bool,
-    /// What was said.
+    /// The outcome.
     outcome: Outcome,
 }
 

@@ -1,4 +1,4 @@
-//! Grants that a command line gives to a plugin.
+//! Grants that the command line gives to a plugin.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -10,24 +10,24 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use url::Url;
 
-/// What `--grant` takes.
+/// Accepted values of `--grant`.
 const FORMS: &str = "`adjust-prices`, `choose-price-source`, `personal-data`, a host such as `api.example.com`, \
-    `http://` and a host that has no TLS, or a network that is not public, such as `10.0.0.0/8`";
+    `http://` and a host without TLS, or a private network such as `10.0.0.0/8`";
 
-/// One thing that is granted.
+/// A single permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
-    /// It may add to prices and take from them.
+    /// The plugin may change prices.
     AdjustPrices,
-    /// It may choose who prices a line.
+    /// The plugin may choose the price source of a line.
     ChoosePriceSource,
-    /// It sees names and addresses of orders.
+    /// The plugin sees names and addresses of orders.
     PersonalData,
-    /// It may reach this host.
+    /// The plugin may reach this host.
     Host(String),
-    /// It may reach this host, without TLS too.
+    /// The plugin may reach this host, also without TLS.
     PlainHttp(String),
-    /// It may reach this network, which is not public.
+    /// The plugin may reach this network, although it is not public.
     Network(IpNet),
 }
 
@@ -52,7 +52,7 @@ impl FromStr for Grant {
     }
 }
 
-/// Adds what was granted by hand.
+/// Adds permissions from the command line to grants.
 pub fn add_grants(mut grants: Grants, further: &[Grant]) -> Grants {
     for grant in further {
         match grant {
@@ -70,8 +70,8 @@ pub fn add_grants(mut grants: Grants, further: &[Grant]) -> Grants {
     grants
 }
 
-/// The flag that grants what a refusal says is missing. A refusal may have gone through a plugin, so there is only its text: it
-/// names the setting of an embedding platform, which this translates.
+/// Returns the flag that grants what a refusal says is missing. A refusal may have passed through a plugin, so that
+/// only its text is available: it names the setting of an embedding platform, which this function translates.
 pub fn suggested_flag(problem: &str) -> Option<String> {
     let (_, setting) = problem.split_once("to allow it: grants.")?;
     let value = || setting.split('"').nth(1);
@@ -84,13 +84,14 @@ pub fn suggested_flag(problem: &str) -> Option<String> {
     })
 }
 
-/// Who plans on files is the operator: what the plugin declares is granted.
+/// Returns grants with everything that the plugin declares, because a person who plans on files is the operator.
 pub fn declared(plugin: &PluginVersion, settings: &Map<String, Value>) -> Grants {
     let hosts = plugin.metadata().identity.hosts.iter();
     Grants { hosts: hosts.filter_map(|host| declared_host(plugin, host, settings)).collect(), ..Grants::default() }
 }
 
-/// A host that a plugin declares: by its name, or by the setting that holds its URL; none while that is empty.
+/// Returns a host that a plugin declares, by its name or by the setting that contains its URL; `None` while that
+/// setting is empty.
 pub fn declared_host(plugin: &PluginVersion, host: &str, settings: &Map<String, Value>) -> Option<String> {
     let Some(field) = host.strip_prefix("setting:") else { return Some(host.to_owned()) };
     let set = settings.get(field).and_then(Value::as_str);
@@ -101,22 +102,22 @@ pub fn declared_host(plugin: &PluginVersion, host: &str, settings: &Map<String, 
     host_of(&Url::parse(set.or_else(default)?).ok()?)
 }
 
-/// The setting that a plugin's first host is named by: where `--vendor-url` goes.
+/// Returns the setting that contains the URL of a plugin's first host, for `--vendor-url`.
 pub fn url_setting(plugin: &PluginVersion) -> anyhow::Result<&str> {
     let mut settings = plugin.metadata().identity.hosts.iter().filter_map(|host| host.strip_prefix("setting:"));
     settings
         .next()
-        .with_context(|| format!("{} names no host by a setting, so --vendor-url cannot set one", plugin.id()))
+        .with_context(|| format!("{} declares no host by a setting, so --vendor-url cannot set one", plugin.id()))
 }
 
-/// What reaching this one server takes, without TLS and on this machine too.
+/// Returns the permissions to reach one server, also without TLS and on this machine.
 pub fn server(url: &Url) -> Vec<Grant> {
     let address = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
     let host = host_of(url).map(Grant::PlainHttp);
     host.into_iter().chain(address.map(|address| Grant::Network(address.into()))).collect()
 }
 
-/// Returns the host of an address, with its port unless that is the scheme's own.
+/// Returns the host of a URL, with its port unless that is the scheme's default.
 pub fn host_of(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
@@ -141,7 +142,7 @@ mod tests {
             assert_eq!(suggested_flag(problem), Some(format!("--grant {grant}")));
             assert!(grant.parse::<Grant>().is_ok(), "{grant}");
         }
-        assert_eq!(suggested_flag("denied: http does not answer in cart.plan"), None);
+        assert_eq!(suggested_flag("denied: http is not available in cart.plan"), None);
     }
 
     #[test]

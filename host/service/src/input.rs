@@ -1,4 +1,4 @@
-//! What people type into forms and files, read so that it can mean one thing only: amounts, whole numbers, and lists with one value in a
+//! Unambiguous parsing of what people type into forms and files: amounts, whole numbers, and lists with one value per
 //! line.
 
 use std::borrow::Cow;
@@ -9,10 +9,11 @@ use cartwright::money;
 use cartwright::types::{Money, Rounding};
 use serde_json::Value;
 
-/// Reads an amount in a currency of this many decimals.
+/// Parses an amount in a currency with this number of decimals.
 ///
-/// "1.500" is one and a half to some and fifteen hundred to others, and so is "1,500". So the decimal sign is a point, more decimals than
-/// the currency has are refused even where they are zeros, and there is no sign for thousands.
+/// "1.500" is one and a half to some people and fifteen hundred to others, and so is "1,500". So the decimal separator
+/// is a point, more decimals than the currency has are refused even if they are zeros, and thousands separators are not
+/// accepted.
 pub fn amount(text: &str, currency: &str, scale: u8) -> Result<Money, String> {
     let wrong = || {
         let form = match scale {
@@ -20,18 +21,19 @@ pub fn amount(text: &str, currency: &str, scale: u8) -> Result<Money, String> {
             1 => "1234.5, with a point before 1 decimal at most".to_owned(),
             scale => format!("1234.{:0<1$}, with a point before {scale} decimals at most", "5", usize::from(scale)),
         };
-        format!("{text:?} is not an amount in {currency}: write it as {form}, and no sign for thousands")
+        format!("{text:?} is not an amount in {currency}: write it as {form}, without a thousands separator")
     };
     let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     if decimals > usize::from(scale) {
         return Err(wrong());
     }
     let exact = money::decimal(text).map_err(|_| wrong())?;
-    // It has no more decimals, so nothing is rounded.
+    // The amount has no more decimals, so that nothing is rounded.
     money::round(exact, currency, scale, Rounding::HalfUp).map_err(|error| format!("{text:?}: {error}"))
 }
 
-/// Returns whether an amount of an unknown number of decimals could be read as one with a sign for thousands: "1.500", not "0.500".
+/// Returns whether an amount with an unknown number of decimals could be read as one with a thousands separator:
+/// "1.500", not "0.500".
 pub fn looks_grouped(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.split_once('.').is_some_and(|(whole, decimals)| {
@@ -39,39 +41,39 @@ pub fn looks_grouped(text: &str) -> bool {
     })
 }
 
-/// Reads a whole number.
+/// Parses a whole number.
 pub fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    let form = "write it in digits only, such as 1200, without a sign for thousands";
+    let form = "write it in digits only, such as 1200, without a thousands separator";
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("{text:?} is not a whole number; {form}"));
     }
     text.parse().map_err(|error| format!("{text:?} cannot be used here ({error}); {form}"))
 }
 
-/// Writes a list with one value in a line, as [`value`] reads it back.
+/// Writes a list with one value per line, as [`value`] parses it.
 pub fn lines<T: AsRef<str>>(values: &[T]) -> String {
     values.iter().map(|value| line(value.as_ref())).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes a value as a line. One that would come back otherwise is written as a JSON string: blanks at its ends
-/// are taken away when a form is read, and a line ends where it has a line end.
+/// Writes a value as a line. If [`value`] would return another text, the line is a JSON string: blanks at its ends are
+/// removed when a form is read, and a line cannot contain a line break.
 pub fn line(value: &str) -> Cow<'_, str> {
     let is_plain =
         value.trim() == value && !value.is_empty() && !value.contains(['\n', '\r']) && !value.starts_with('"');
     if is_plain { Cow::Borrowed(value) } else { Cow::Owned(Value::from(value).to_string()) }
 }
 
-/// Reads what [`line()`] wrote.
+/// Parses a line that [`line()`] wrote.
 pub fn value(line: &str) -> String {
     json_string(line).unwrap_or_else(|| line.to_owned())
 }
 
-/// Reads a JSON string. No database takes a NUL, so one that holds it is none.
+/// Parses a JSON string. A string with a NUL is not accepted, because no database stores it.
 fn json_string(text: &str) -> Option<String> {
     serde_json::from_str(text).ok().filter(|value: &String| !value.contains('\0'))
 }
 
-/// Does a text of this JSON hold a NUL? It cannot stand there but by its escape. PostgreSQL takes none.
+/// Returns whether a text of this JSON contains a NUL, which is only possible by its escape. PostgreSQL rejects NUL.
 pub fn contains_nul(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
@@ -84,14 +86,14 @@ pub fn contains_nul(json: &[u8]) -> bool {
     false
 }
 
-/// Writes a name and its value as a line, as [`pair`] reads it back.
+/// Writes a name and its value as a line, as [`pair`] parses it.
 pub fn pair_line(name: &str, value: &str) -> String {
     let name = if name.contains('=') { Cow::Owned(Value::from(name).to_string()) } else { line(name) };
     let value = if value.is_empty() { Cow::Borrowed("") } else { line(value) };
     format!("{name} = {value}")
 }
 
-/// Reads what [`pair_line`] wrote. `None` without a "=".
+/// Parses a line that [`pair_line`] wrote. Returns `None` without a "=".
 pub fn pair(line: &str) -> Option<(String, String)> {
     let mut strings = serde_json::Deserializer::from_str(line).into_iter::<String>();
     let quoted = match strings.next() {
@@ -169,7 +171,7 @@ mod tests {
         #[test]
         fn a_list_comes_back_as_it_was(values in prop::collection::vec("[ -~\\n\\r\\t\"=é\u{a0}]{0,8}", 0..5)) {
             let written = lines(&values);
-            // As a form sends it, and as it is read.
+            // As a form sends it, and as it is parsed.
             let sent = written.replace('\n', "\r\n");
             let read: Vec<String> = sent.lines().map(str::trim).filter(|line| !line.is_empty()).map(value).collect();
             prop_assert_eq!(read, values);

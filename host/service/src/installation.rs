@@ -1,4 +1,4 @@
-//! An installation as a node begins with it.
+//! Starts an installation's host on a node.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use cartwright::health::Rules;
 use cartwright::{Cartwright, Observer};
 use cartwright_store::{Installation, Store};
 
-/// Whom the event log names for what a node does when it starts.
+/// Actor of the audit entries of a starting node.
 const WHO: &str = "host";
 
-/// The host of an installation with everything that is kept, and the bundled plugins.
+/// Returns the host of an installation, with everything that is stored, and the bundled plugins.
 ///
 /// # Errors
-/// When the host cannot be started, the database cannot be read, or a bundled plugin is not installed.
+/// If the host cannot be started, the database cannot be read, or a bundled plugin cannot be installed.
 pub async fn start(
     installation: String,
     cache: Option<PathBuf>,

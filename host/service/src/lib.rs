@@ -1,6 +1,6 @@
-//! What the server does, for its API, its pages and its command line alike: [installations](installation) and their
-//! [databases](database), [plugins](source) and what they are [granted](grants), [tables of links](links_table), and jobs, journals and
-//! outcomes as [JSON](documents) and in [words].
+//! Functions that the HTTP API, the admin pages and the command line share: [installations](installation) and their
+//! [databases](database), [plugins](source) and their [grants], [tables of product links](links_table), and jobs,
+//! journals and outcomes as [JSON](documents) and in [words].
 
 pub mod database;
 pub mod documents;

@@ -1,4 +1,4 @@
-//! Product links as a table (RFC 4180), one line for each product, as spreadsheets and programs read and write it.
+//! Product links as a CSV table (RFC 4180), one row for each product, as spreadsheets and programs read and write it.
 
 use std::collections::HashMap;
 
@@ -9,21 +9,21 @@ use serde_json::{Map, Value};
 
 use crate::input::contains_nul;
 
-/// Maximum number of links in one request.
+/// Maximum number of product links in one request.
 pub const MAX_LINKS: usize = 10_000;
 
-/// Why a table of links cannot be read or written.
+/// Why a table of product links cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The table cannot be read: what is wrong with it, and in which line.
+    /// The table is invalid; the text names the line and the problem.
     #[error("{0}")]
     Read(String),
-    /// A link cannot be written.
+    /// A product link cannot be written.
     #[error("{0}")]
     Write(String),
 }
 
-/// A line of the table: texts as [`cell`] writes them, lists and settings as JSON.
+/// A row of the table: texts as [`cell`] writes them, lists and settings as JSON.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -88,7 +88,8 @@ impl Row {
     }
 }
 
-/// Writes a text as a cell. One that a spreadsheet or [`in_cell`] would take for something else stands between apostrophes.
+/// Writes a text as a cell. If a spreadsheet or [`in_cell`] would interpret it as something else, it is enclosed in
+/// apostrophes.
 fn cell(text: &str) -> String {
     let is_enclosed = text.len() >= 2 && text.starts_with('\'') && text.ends_with('\'');
     let needs_apostrophes =
@@ -96,24 +97,26 @@ fn cell(text: &str) -> String {
     if needs_apostrophes { format!("'{text}'") } else { text.to_owned() }
 }
 
-/// Reads what [`cell`] wrote. Blanks around a cell are nobody's.
+/// Parses a cell that [`cell`] wrote. Blanks around it are ignored.
 fn in_cell(cell: &str) -> String {
     let cell = cell.trim();
     let enclosed = cell.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
     enclosed.unwrap_or(cell).to_owned()
 }
 
-/// Would a spreadsheet run it as a formula (<https://owasp.org/www-community/attacks/CSV_Injection>)?
+/// Returns whether a spreadsheet would run the text as a formula
+/// (<https://owasp.org/www-community/attacks/CSV_Injection>).
 fn is_formula(text: &str) -> bool {
     let is_skipped = |sign: char| sign == '\'' || sign.is_whitespace() || sign.is_control() || sign == '\u{feff}';
     let text = text.trim_start_matches(is_skipped);
     text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
-/// Would a spreadsheet make another number or a date of it, as of `0012`, `1E5`, `3-4`, `MAR1` or sixteen digits?
+/// Returns whether a spreadsheet would convert the text to another number or a date, such as `0012`, `1E5`, `3-4`,
+/// `MAR1` or sixteen digits.
 fn is_converted(text: &str) -> bool {
     const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    /// Spreadsheets keep numbers of at most 15 digits.
+    /// Spreadsheets keep at most 15 digits of a number.
     const MAX_DIGITS: usize = 15;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let is_exact = is_number && text.len() <= MAX_DIGITS && (text == "0" || !text.starts_with('0'));
@@ -123,26 +126,26 @@ fn is_converted(text: &str) -> bool {
         || (MONTHS.iter().any(|month| lower.starts_with(month)) && text.ends_with(|sign: char| sign.is_ascii_digit()))
 }
 
-/// Reads JSON in a cell; an empty one has nothing in it.
+/// Parses JSON in a cell; an empty cell is the default value.
 fn json_in<T: DeserializeOwned + Default>(column: &str, cell: &str) -> Result<T, String> {
     match cell.trim() {
         "" => Ok(T::default()),
-        json if contains_nul(json.as_bytes()) => Err(format!("{column}: a text in it holds a NUL (\\u0000)")),
+        json if contains_nul(json.as_bytes()) => Err(format!("{column}: a text contains a NUL (\\u0000)")),
         json => serde_json::from_str(json).map_err(|error| format!("{column}: {error}")),
     }
 }
 
-/// Reads a list in a cell.
+/// Parses a list in a cell.
 fn list_in(column: &str, cell: &str) -> Result<Vec<String>, String> {
     json_in(column, cell).map_err(|error| {
         format!("{error}; write a list as JSON, such as [\"RING L\", \"RING XL\"], with straight quotation marks")
     })
 }
 
-/// Writes links as a table, without a byte order mark.
+/// Writes product links as a table, without a byte order mark.
 ///
 /// # Errors
-/// When a link cannot be written.
+/// If a link cannot be written.
 pub fn write(links: &[ProductLink]) -> Result<Vec<u8>, TableError> {
     let mut table = csv::Writer::from_writer(Vec::new());
     for link in links {
@@ -151,15 +154,15 @@ pub fn write(links: &[ProductLink]) -> Result<Vec<u8>, TableError> {
     table.into_inner().map_err(|error| TableError::Write(error.to_string()))
 }
 
-/// Reads a table.
+/// Parses a table.
 ///
 /// # Errors
-/// What is wrong and in which line.
+/// The problem and its line.
 pub fn read(table: &[u8]) -> Result<Vec<ProductLink>, TableError> {
     let refused = TableError::Read;
-    // Spreadsheets write UTF-16 too, in which every other byte of a letter is NUL.
+    // Spreadsheets also write UTF-16, in which every other byte of a letter is NUL.
     if table.contains(&0) {
-        return Err(refused("the table holds a NUL; save it as CSV in UTF-8".to_owned()));
+        return Err(refused("the table contains a NUL; save it as CSV in UTF-8".to_owned()));
     }
     let table = std::str::from_utf8(table).map_err(|error| {
         refused(format!("the table is not UTF-8 (byte {}); save it as “CSV UTF-8”", error.valid_up_to() + 1))
@@ -172,7 +175,7 @@ pub fn read(table: &[u8]) -> Result<Vec<ProductLink>, TableError> {
     let (mut links, mut lines) = (Vec::new(), Vec::new());
     for record in reader.into_records() {
         let record = record.map_err(|error| refused(error.to_string()))?;
-        // Spreadsheets write lines that were in use once.
+        // Spreadsheets write lines that were once in use.
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
@@ -186,7 +189,7 @@ pub fn read(table: &[u8]) -> Result<Vec<ProductLink>, TableError> {
         }
     }
     if links.is_empty() || links.len() > MAX_LINKS {
-        return Err(refused(format!("a table has 1 to {MAX_LINKS} links")));
+        return Err(refused(format!("a table has 1 to {MAX_LINKS} product links")));
     }
     match duplicate(&links) {
         Some((first, second)) => Err(refused(format!(
@@ -206,7 +209,7 @@ pub fn duplicate(links: &[ProductLink]) -> Option<(usize, usize)> {
         .find_map(|(second, link)| positions.insert(link.shop_product.as_str(), second).map(|first| (first, second)))
 }
 
-/// Finds what separates the columns of a table by its first line: no name of a column holds any of these.
+/// Detects the separator of the table's columns from its first line, because no column name contains one.
 fn delimiter(table: &str) -> Result<u8, String> {
     let first = table.lines().next().unwrap_or_default();
     let found: Vec<u8> = [b',', b';', b'\t'].into_iter().filter(|sign| first.as_bytes().contains(sign)).collect();
@@ -254,7 +257,7 @@ mod tests {
         Ok(links.into_iter().map(|link| link.shop_product).collect())
     }
 
-    /// Texts with everything that CSV, JSON, spreadsheets and apostrophes make something of.
+    /// Texts with everything that has a meaning in CSV, JSON, spreadsheets and apostrophes.
     fn texts() -> impl Strategy<Value = String> {
         let signs = "[ -~\\n\\r\\t\"',;=+@é\u{feff}\u{a0}＝🦀-]{0,8}";
         prop_oneof![
@@ -349,7 +352,7 @@ mod tests {
             (b"\xff\xfes\0h\0o\0p\0".to_vec(), vec!["NUL", "UTF-8"]),
             (b"shop_product;account,vendor_product\n".to_vec(), vec!["several ways"]),
             (b"shop_product,account,vendor_product,colour\nring,expivi,1001,red\n".to_vec(), vec!["line 2", "colour"]),
-            (b"shop_product,account,vendor_product\n,,\n".to_vec(), vec!["1 to 10000 links"]),
+            (b"shop_product,account,vendor_product\n,,\n".to_vec(), vec!["1 to 10000 product links"]),
             (
                 format!("{header}ring,expivi,1001,\n,,,\nbed,expivi,1002,\n'ring',expivi,1003,\n").into_bytes(),
                 vec!["the lines 2 and 5", "\"ring\""],

@@ -1,5 +1,5 @@
-//! What the host knows of orders and jobs, in words: outcomes, entries of journals, amounts. Bodies are counted and not shown: they may
-//! hold what is personal.
+//! Descriptions of outcomes, journal entries and amounts in words. Only the sizes of bodies are included, because they
+//! may contain personal data.
 
 use cartwright::durable::{Answer, Entry, JournaledBody, JournaledBytes, ResponsibleParty};
 use cartwright::types::{BytesSource, Money, Outcome, Repeat, Woken};
@@ -7,7 +7,7 @@ use cartwright::{describe, money};
 
 use crate::documents::moment;
 
-/// An outcome, without anything personal.
+/// Describes an outcome, without personal data.
 pub fn describe_outcome(outcome: &Outcome) -> String {
     let of = |line: &Option<String>| line.as_ref().map_or("the order".to_owned(), |line| format!("line {line}"));
     match outcome {
@@ -38,7 +38,7 @@ pub fn describe_outcome(outcome: &Outcome) -> String {
     }
 }
 
-/// What an entry is, and what is to be said about it.
+/// Returns the kind of an entry, and its description.
 pub fn describe_entry(entry: &Entry) -> (String, String) {
     match entry {
         Entry::RunStart(began) => {
@@ -49,7 +49,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
         Entry::Intent { call, repeat, attempt } => {
             let repeat = match repeat {
                 Repeat::Never => "must not be sent twice",
-                Repeat::Keyed => "the vendor knows it again",
+                Repeat::Keyed => "idempotent",
                 Repeat::Safe => "may be sent again",
             };
             (call.to_string(), format!("attempt {attempt}, {repeat}"))
@@ -62,7 +62,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
             (format!("answered {}", response.status), format!("{body}, attempts {}", response.attempts))
         }
         Entry::Responded { answer: Answer::Failed(error), may_have_arrived } => {
-            let arrived = if *may_have_arrived { "it may have arrived" } else { "it did not leave" };
+            let arrived = if *may_have_arrived { "may have arrived" } else { "was not sent" };
             ("not answered".to_owned(), format!("{}; {arrived}", describe(error)))
         }
         Entry::Returned { call, answer: Answer::Returned(kept) } => (call.to_string(), size(kept)),
@@ -71,13 +71,13 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
         Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", moment(*until))),
         Entry::SleepEnded { reason } => {
             let reason = match reason {
-                Woken::Elapsed => "its time had come",
-                Woken::EventWaiting => "another event of the order waited",
+                Woken::Elapsed => "the time elapsed",
+                Woken::EventWaiting => "another event of the order is waiting",
                 Woken::JobCancelled => "the job was cancelled",
             };
             ("woke".to_owned(), reason.to_owned())
         }
-        Entry::Retried { kept_calls: keep } => ("tried again".to_owned(), format!("from call {} on", keep + 1)),
+        Entry::Retried { kept_calls: keep } => ("retried".to_owned(), format!("from call {} on", keep + 1)),
     }
 }
 
@@ -89,16 +89,16 @@ fn size(kept: &JournaledBytes) -> String {
     }
 }
 
-/// Who can mend what a job stands at, and what it may be.
+/// Returns the party that can fix a stopped job, and what the problem may be.
 pub fn responsible_text(actor: ResponsibleParty) -> &'static str {
     match actor {
-        ResponsibleParty::Merchant => "the merchant: the order, a setting, or something at the vendor's",
+        ResponsibleParty::Merchant => "the merchant: the order, a setting, or the account at the vendor",
         ResponsibleParty::Operator => "the operator of this host: a grant, a limit, a component, a shop's set-up",
         ResponsibleParty::PluginAuthor => "the author of the plugin",
     }
 }
 
-/// An amount in words: "12.50 EUR".
+/// Formats an amount: "12.50 EUR".
 pub fn amount(amount: &Money) -> String {
     match money::exact(amount) {
         Ok(exact) => format!("{exact} {}", amount.currency),

@@ -1,5 +1,6 @@
-//! Who did what, when, and what it was before and after. Only ever added to, so that nothing of a customer may ever stand in it:
-//! it names orders and jobs by their ids, and its values are settings and counts.
+//! The audit log: each change with its actor, time, subject, and the values before and after. It is append-only, so
+//! that it must never contain data of a customer: it names orders and jobs by their ids, and its values are settings
+//! and counts.
 
 use std::time::SystemTime;
 
@@ -12,62 +13,63 @@ use crate::error::StoreError;
 use crate::facades::AuditLog;
 use crate::order_list::skip_damaged;
 
-/// What stands in a secret's place.
+/// Text that replaces a secret.
 const MASK: &str = "(secret)";
 
-/// Something to be logged.
+/// An entry to add.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NewAuditEntry<'a> {
-    /// Who did it: a person's name, "host", a plugin's id.
+    /// Person, process or plugin that made the change: a person's name, "host", a plugin's id.
     pub actor: &'a str,
-    /// What: "set-account", "cancel-job".
+    /// Kind of change: "set-account", "cancel-job".
     pub what: &'a str,
-    /// In which shop; none = in the installation.
+    /// Shop that was changed; `None` = the installation.
     pub shop: Option<&'a ShopId>,
-    /// To what: an account's, a job's, an order's id.
+    /// Id of the account, job or order that was changed.
     pub subject: &'a str,
-    /// What it was.
+    /// Value before the change.
     pub before: Option<&'a Value>,
-    /// What it is.
+    /// Value after the change.
     pub after: Option<&'a Value>,
-    /// Members of these names are masked, however deep they stand.
+    /// Names of members that are masked, at any depth.
     pub secrets: &'a [&'a str],
 }
 
-/// An entry of the log.
+/// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry {
-    /// Its number; grows.
+    /// Number of the entry; later entries have higher numbers.
     pub id: i64,
-    /// When.
+    /// Time of the change.
     pub at: SystemTime,
-    /// Who did it.
+    /// Actor of the change.
     pub actor: String,
-    /// What.
+    /// Kind of change.
     pub what: String,
-    /// In which shop.
+    /// Shop that was changed; `None` = the installation.
     pub shop: Option<ShopId>,
-    /// To what.
+    /// Id of what was changed.
     pub subject: String,
-    /// What it was, secrets masked.
+    /// Value before the change, with secrets masked.
     pub before: Option<Value>,
-    /// What it is, secrets masked.
+    /// Value after the change, with secrets masked.
     pub after: Option<Value>,
 }
 
 impl AuditLog<'_> {
-    /// Adds an entry; returns its number.
+    /// Adds an entry and returns its number.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn log(self, entry: &NewAuditEntry<'_>, now: SystemTime) -> Result<i64, StoreError> {
         append_audit_entry(&mut *self.store.pool().acquire().await?, entry, milliseconds(now)).await
     }
 
-    /// At most `limit` entries, the newest first, of one shop or of all; `before` is the last number of the page before.
+    /// Returns at most `limit` entries, newest first, of one shop or of all; `before` is the last number of the
+    /// previous page.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn entries(
         self,
         shop: Option<&ShopId>,
@@ -75,7 +77,7 @@ impl AuditLog<'_> {
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let (mut entries, mut before) = (Vec::new(), before.unwrap_or(i64::MAX));
-        // A damaged row is reported in the log and leaves its place in the page to the next.
+        // A damaged row is logged, and the next row takes its position in the page.
         loop {
             let wanted = i64::from(limit) - i64::try_from(entries.len()).unwrap_or(i64::MAX);
             let rows: Vec<Row> = sqlx::query_as(
@@ -98,11 +100,11 @@ impl AuditLog<'_> {
     }
 }
 
-/// Id, at, who, what, shop, subject, before, after.
+/// Columns: id, time, actor, kind, shop, subject, before, after.
 type Row = (i64, i64, String, String, Option<String>, String, Option<String>, Option<String>);
 
 fn entry((id, at, actor, what, shop, subject, before, after): Row) -> Result<AuditEntry, StoreError> {
-    let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt(&format!("log entry {id}"), error);
+    let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt(&format!("audit entry {id}"), error);
     let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text)).transpose();
     Ok(AuditEntry {
         id,
@@ -117,14 +119,15 @@ fn entry((id, at, actor, what, shop, subject, before, after): Row) -> Result<Aud
 }
 
 impl WriteTransaction {
-    /// Commits a change together with its entry in the audit log.
+    /// Commits a change together with its audit entry.
     pub(crate) async fn commit_audited(mut self, entry: &NewAuditEntry<'_>, now: SystemTime) -> Result<(), StoreError> {
         append_audit_entry(&mut self, entry, milliseconds(now)).await?;
         self.commit().await
     }
 }
 
-/// Adds an entry and returns its number. Use [`WriteTransaction::commit_audited`] where the entry is the last thing that is written.
+/// Adds an entry and returns its number. Use [`WriteTransaction::commit_audited`] where the entry is the last thing
+/// that is written.
 pub(crate) async fn append_audit_entry(
     connection: &mut AnyConnection,
     entry: &NewAuditEntry<'_>,

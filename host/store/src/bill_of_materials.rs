@@ -1,4 +1,4 @@
-//! Bills of materials of an order, as vendors confirmed them, for the systems that buy and make.
+//! Bills of materials of an order, as vendors confirmed them, for purchasing and production systems.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -12,37 +12,37 @@ use crate::error::StoreError;
 use crate::facades::Orders;
 use crate::outcome::StoredOutcome;
 
-/// What an order takes.
+/// The bills of materials of an order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OrderBillOfMaterials {
-    /// The order's reference, as vendors know it.
+    /// Reference under which vendors know the order.
     pub order: String,
-    /// The number that people know it by.
+    /// Order number that people use.
     pub number: String,
-    /// Its lines that a vendor confirmed a bill of materials for, in the order's order.
+    /// Lines with a bill of materials that a vendor confirmed, in the order's sequence.
     pub lines: Vec<LineBillOfMaterials>,
 }
 
-/// What a line of an order takes.
+/// The bill of materials of an order line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LineBillOfMaterials {
-    /// The line's reference.
+    /// Reference of the line.
     pub line: String,
-    /// What it is called in the order.
+    /// Title of the line in the order.
     pub title: String,
-    /// The line's SKU.
+    /// SKU of the line.
     pub sku: Option<String>,
-    /// How many pieces were ordered.
+    /// Ordered quantity.
     pub pieces: u32,
-    /// The account that confirmed it.
+    /// Account that confirmed the bill of materials.
     pub account: AccountId,
-    /// When, in Unix seconds.
+    /// Time of the confirmation, in Unix seconds.
     pub confirmed: u64,
-    /// What one piece takes.
+    /// Articles that one piece takes.
     pub articles: Vec<Article>,
 }
 
-/// The table's columns: one row for each article of each line.
+/// Columns of the table, which has one row for each article of each line.
 const COLUMNS: [&str; 12] = [
     "order",
     "line",
@@ -59,10 +59,11 @@ const COLUMNS: [&str; 12] = [
 ];
 
 impl OrderBillOfMaterials {
-    /// As a table, one row for each article: RFC 4180 with a header, and texts that a spreadsheet takes for no formula.
+    /// Returns a CSV table (RFC 4180) with a header and one row for each article, in which no text is a formula for
+    /// spreadsheets.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when a quantity is no number.
+    /// [`StoreError::Corrupt`] if a quantity is not a number.
     pub fn csv(&self) -> Result<String, StoreError> {
         let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt("a bill of materials", error);
         let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
@@ -98,27 +99,28 @@ impl OrderBillOfMaterials {
     }
 }
 
-/// A text in a table that people open with a spreadsheet. What begins like a formula, also after blanks, would be run as one: an
-/// apostrophe before it makes it a text there (<https://owasp.org/www-community/attacks/CSV_Injection>). One that begins with an apostrophe
-/// gets another, so that no two texts become one.
+/// Escapes a text for people who open the table in a spreadsheet. A text that begins like a formula, also after blanks,
+/// would be run: an apostrophe before it prevents that (<https://owasp.org/www-community/attacks/CSV_Injection>). A
+/// text that begins with an apostrophe gets another, so that the escaping is unambiguous.
 fn text(text: Option<&String>) -> String {
     let text = text.map_or("", String::as_str);
     let is_changed = text.starts_with(['\'', '\t', '\r', '\n']);
     if is_changed || is_formula(text) { format!("'{text}") } else { text.to_owned() }
 }
 
-/// Would a spreadsheet run it? Some take full-width signs for the same, and blanks before them for nothing.
+/// Returns whether a spreadsheet could run the text. Some treat full-width signs like plain ones, and skip blanks
+/// before them.
 fn is_formula(text: &str) -> bool {
     let text = text.trim_start_matches(|sign: char| sign.is_whitespace() || sign.is_control() || sign == '\u{feff}');
     text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
 impl Orders<'_> {
-    /// What an order takes, as vendors confirmed it; of each line the latest. It is JSON by serde, and a table by
-    /// [`OrderBillOfMaterials::csv`].
+    /// Returns the bills of materials of an order, as vendors confirmed them; for each line the latest. The value
+    /// serializes to JSON, and to a table by [`OrderBillOfMaterials::csv`].
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], or an error of the database.
     pub async fn order_bill_of_materials(self, shop: &ShopId, order: &str) -> Result<OrderBillOfMaterials, StoreError> {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
         let known = self.get(shop, order).await?.ok_or_else(missing)?;

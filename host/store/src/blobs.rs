@@ -1,7 +1,8 @@
-//! Bytes by digest, each shop's its own: raw configurations, pictures, documents, long answers.
+//! Blobs of each shop, found by digest: raw configurations, thumbnails, documents, long responses.
 //!
-//! What belongs to an order is sealed with the order's key; what belongs to none has a key of its own, so that a new store key
-//! re-seals few bytes. The same bytes stand once for each that has them: two orders share nothing, and either can be forgotten.
+//! A blob of an order is encrypted with the order's key; any other has a key of its own, so that a rotation of the
+//! store key re-encrypts few bytes. Each owner has its own copy of the same bytes: two orders share nothing, and either
+//! can be erased.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,29 +18,29 @@ use crate::facades::StoredBlobs;
 use crate::keys::aad;
 use crate::vault::Key;
 
-/// So many bytes are sealed where they are; more on a thread for work that takes a while.
+/// Maximum number of bytes that are encrypted on an async worker; more are encrypted on a blocking thread.
 const MAX_INLINE_ENCRYPTION_BYTES: usize = 64 << 10;
 const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 
-/// What is known of a blob.
+/// The metadata of a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobInfo {
-    /// RFC 6838 media type, as it was first stored.
+    /// Media type (RFC 6838) of the first time that the blob was stored.
     pub media_type: String,
-    /// How many bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// When it was last stored; how long it is kept counts from here.
+    /// Time at which the blob was last stored, from which its retention counts.
     pub stored_at: SystemTime,
-    /// Is it a picture of a cart line, which a shop's pages show?
+    /// Whether the blob is a thumbnail of a cart line, which the shop's pages show.
     pub is_thumbnail: bool,
 }
 
-/// What a blob is: how long it is kept follows from it.
+/// The kind of a blob, which determines its retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Configuration,
     StoredThumbnail,
-    /// Beside a journal's entry.
+    /// A body that is stored beside a journal entry.
     HttpBody,
     Document,
 }
@@ -56,7 +57,7 @@ impl Kind {
     }
 }
 
-/// Bytes on their way in.
+/// A blob to store.
 pub(crate) struct NewBlob<'a> {
     pub(crate) kind: Kind,
     pub(crate) digest: &'a Digest,
@@ -64,29 +65,29 @@ pub(crate) struct NewBlob<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// Bytes that no order owns, as they stand in the table.
+/// An encrypted blob without an order, as a row of the table.
 struct EncryptedBlob {
     kind: Kind,
     digest: String,
-    /// Of a picture, the configuration that it shows; else empty.
+    /// Digest of the configuration that a thumbnail shows; else empty.
     configuration: String,
     media_type: String,
-    /// Of the plain bytes.
+    /// Size of the plain bytes.
     size: i64,
     blob_key: Vec<u8>,
     bytes: Vec<u8>,
 }
 
-/// Where the sealed bytes stand: they do not open elsewhere.
+/// Returns the associated data that binds encrypted bytes to their row.
 fn blob_aad(shop: &ShopId, digest: &str, order: &str, configuration: &str) -> String {
     aad("bytes", shop.as_str(), &format!("{digest}{configuration} {order}"))
 }
 
 impl StoredBlobs<'_> {
-    /// What is known of a blob, if it is this shop's.
+    /// Returns the metadata of a blob, if the shop has it.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn blob_info(self, shop: &ShopId, digest: &Digest) -> Result<Option<BlobInfo>, StoreError> {
         let found: Option<(String, i64, i64, i64)> = sqlx::query_as(
             "select media_type, size, created_at,
@@ -106,7 +107,7 @@ impl StoredBlobs<'_> {
         }))
     }
 
-    /// The bytes, from whichever copy.
+    /// Returns the bytes from any copy.
     pub(crate) async fn blob_in(
         self,
         connection: &mut AnyConnection,
@@ -133,14 +134,14 @@ impl StoredBlobs<'_> {
             None => self.store.orders().order_key(shop, &order, order_key)?,
         };
         let bytes = key.decrypt(&blob_aad(shop, &digest_text, &order, &configuration), &sealed)?;
-        // Whoever asks by digest trusts that these are the bytes.
+        // Callers trust that the bytes match the digest.
         if Digest::of(&bytes) != *digest {
             return Err(StoreError::Corrupt(format!("the blob {digest} has other bytes than its digest says")));
         }
         Ok(Some(bytes.to_vec()))
     }
 
-    /// Gives an order bytes; what it has already is kept for longer.
+    /// Stores bytes for an order; an existing blob is retained longer.
     pub(crate) async fn put_in(
         self,
         connection: &mut AnyConnection,
@@ -153,7 +154,8 @@ impl StoredBlobs<'_> {
         put_encrypted(connection, shop, order, blob, sealed, now).await
     }
 
-    /// Gives an order its own copy of what others have by this digest: bytes, or pictures of the configuration with it.
+    /// Copies the blobs that others stored with this digest to an order: bytes, or the thumbnails of the configuration
+    /// with it.
     pub(crate) async fn copy_to_order(
         self,
         connection: &mut AnyConnection,
@@ -173,7 +175,8 @@ impl StoredBlobs<'_> {
         .bind(order)
         .fetch_all(&mut *connection)
         .await?;
-        // An answer with the same bytes goes with its journals; the order needs these for as long as it is kept.
+        // A response with the same bytes is deleted with its journals, but the order needs the bytes as long as it is
+        // stored.
         retain_for_order(&mut *connection, shop, order, digest).await?;
         for (found, kind, media_type) in missing {
             let digest: Digest = found.parse().map_err(|error| StoreError::corrupt("a blob's digest", error))?;
@@ -185,8 +188,9 @@ impl StoredBlobs<'_> {
         Ok(())
     }
 
-    /// Stores a configuration or another blob that no order owns, with its pictures: all, or nothing. What is stored already is kept
-    /// for longer. The bytes are sealed before the transaction: in SQLite nobody else writes while it lasts.
+    /// Stores a configuration or another blob without an order, with its thumbnails, all or none. An existing blob is
+    /// retained longer. The bytes are encrypted before the transaction, because in SQLite no other writer can proceed
+    /// while it lasts.
     async fn put_unowned(
         self,
         shop: &ShopId,
@@ -224,7 +228,7 @@ impl StoredBlobs<'_> {
             let mut work = self.store.begin().await?;
             let touched = if known.is_empty() { 0 } else { touch_in(&mut work, shop, &digest, now).await? };
             if touched < known.len() as u64 {
-                // Something of it was past its time, or over the quota, and went just now.
+                // Part of it was expired or over the quota, and has just been deleted.
                 work.rollback().await?;
                 continue;
             }
@@ -237,13 +241,13 @@ impl StoredBlobs<'_> {
             break written;
         };
         if let Err(error) = self.enforce_quota(shop, written).await {
-            // What was stored stands. The next configuration makes room.
-            tracing::warn!(%shop, %error, "the quota of carts could not be kept to");
+            // The blob stays stored, and the next configuration makes room.
+            tracing::warn!(%shop, %error, "cannot enforce the quota of carts");
         }
         Ok(())
     }
 
-    /// Seals bytes that no order owns with a key of their own.
+    /// Encrypts bytes without an order with a key of their own.
     async fn encrypt_unowned(
         self,
         shop: &ShopId,
@@ -265,12 +269,12 @@ impl StoredBlobs<'_> {
         })
     }
 
-    /// Notes that carts still need these configurations. Returns those that are not stored.
+    /// Records that carts still need these configurations. Returns those that are not stored.
     async fn touch_all(self, shop: &ShopId, configurations: &[Digest]) -> Result<Vec<Digest>, StoreError> {
         let (now, mut missing) = (milliseconds(SystemTime::now()), Vec::new());
         for digest in configurations {
             let text = digest.to_string();
-            // The cart's copy first.
+            // The copy without an order first.
             let found: Option<(String, i64, i64)> = sqlx::query_as(
                 "select order_id, created_at, is_reused from blobs
                  where shop = $1 and digest = $2 and configuration = '' order by order_id limit 1",
@@ -282,7 +286,7 @@ impl StoredBlobs<'_> {
             match found {
                 None => missing.push(*digest),
                 Some((order, _, _)) if !order.is_empty() => {}
-                // A cart that is looked at all the time writes once a day.
+                // A cart that is viewed all the time writes once a day.
                 Some((_, stored_at, 1)) if now - stored_at < DAY_MILLISECONDS => {}
                 Some(_) => {
                     touch_in(&mut *self.store.pool().acquire().await?, shop, &text, now).await?;
@@ -297,17 +301,17 @@ impl StoredBlobs<'_> {
     }
 }
 
-/// Seals bytes: long ones on a thread for work that takes a while.
+/// Encrypts bytes, on a blocking thread if there are many.
 async fn encrypt(key: Key, aad: String, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
     if bytes.len() <= MAX_INLINE_ENCRYPTION_BYTES {
         return key.encrypt(&aad, bytes);
     }
     let bytes = bytes.to_vec();
     let sealed = tokio::task::spawn_blocking(move || key.encrypt(&aad, &bytes)).await;
-    sealed.map_err(|error| StoreError::Unavailable(format!("sealing ended: {error}")))?
+    sealed.map_err(|error| StoreError::Unavailable(format!("the encryption task failed: {error}")))?
 }
 
-/// Inserts bytes that no order owns. Another node may have been quicker.
+/// Inserts bytes without an order, unless another node has just done so.
 async fn insert_unowned(
     connection: &mut AnyConnection,
     shop: &ShopId,
@@ -338,7 +342,7 @@ async fn insert_unowned(
     Ok(())
 }
 
-/// Inserts an order's sealed bytes; what it has already is kept for longer.
+/// Inserts an order's encrypted bytes; an existing blob is retained longer.
 async fn put_encrypted(
     connection: &mut AnyConnection,
     shop: &ShopId,
@@ -370,7 +374,7 @@ async fn put_encrypted(
     }
 }
 
-/// Keeps a configuration that no order owns, and its pictures, for longer. Returns how many blobs these are.
+/// Extends the retention of a configuration without an order, and of its thumbnails. Returns the number of blobs.
 async fn touch_in(
     connection: &mut AnyConnection,
     shop: &ShopId,
@@ -389,7 +393,7 @@ async fn touch_in(
     Ok(touched.rows_affected())
 }
 
-/// What an order needs for itself is kept with it, although an answer had the same bytes.
+/// Retains a blob as long as its order, although a response had the same bytes.
 async fn retain_for_order(
     connection: &mut AnyConnection,
     shop: &ShopId,
@@ -407,7 +411,7 @@ async fn retain_for_order(
     Ok(())
 }
 
-/// A plugin made a document of bytes that came as an answer.
+/// Turns the bytes of a response into a document, because a plugin reported them as one.
 pub(crate) async fn keep_as_document(
     connection: &mut AnyConnection,
     shop: &ShopId,
@@ -451,7 +455,7 @@ impl Blobs for Store {
     }
 }
 
-/// Where the bytes of an order's jobs are kept.
+/// The blobs of an order's jobs.
 #[derive(Debug)]
 pub(crate) struct OrderBlobs {
     store: Store,
@@ -474,7 +478,7 @@ impl Blobs for OrderBlobs {
             let aad = blob_aad(shop, &digest.to_string(), &self.order, "");
             let sealed = encrypt(self.key.clone(), aad, &bytes).await?;
             let mut work = self.store.begin().await?;
-            // It must not be forgotten meanwhile.
+            // Locked, so that the order is not erased in the meantime.
             self.store.orders().lock_order(&mut work, shop, &self.order).await?;
             put_encrypted(&mut work, shop, &self.order, &blob, sealed, milliseconds(SystemTime::now())).await?;
             work.commit().await

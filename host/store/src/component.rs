@@ -1,4 +1,4 @@
-//! The components that are installed, with their bytes: another node needs nothing else.
+//! Installed components with their bytes, so that another node needs nothing else.
 
 use std::time::SystemTime;
 
@@ -11,28 +11,28 @@ use crate::facades::Components;
 use crate::restore::{RestoreFailure, restore_failure};
 use crate::shops::change_number;
 
-/// An installed component, without its bytes.
+/// An installed component without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredComponent {
-    /// Names it.
+    /// Digest that identifies the component.
     pub digest: Digest,
-    /// Which plugin it is a version of.
+    /// Plugin that the component is a version of.
     pub plugin: PluginId,
-    /// Which, as the plugin says.
+    /// Version that the plugin states.
     pub version: String,
-    /// When it was installed first.
+    /// Time of the first installation.
     pub installed: SystemTime,
-    /// When it was taken out of use.
+    /// Time at which the version was revoked.
     pub revoked: Option<SystemTime>,
-    /// The version that serves what is pinned to it since then.
+    /// Version that serves what is pinned to the revoked one.
     pub replacement: Option<Digest>,
 }
 
 impl Components<'_> {
-    /// Keeps a component; keeping it again changes nothing. Returns its digest.
+    /// Stores a component and returns its digest. Storing it again changes nothing.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn save(
         self,
         plugin: &PluginId,
@@ -46,7 +46,7 @@ impl Components<'_> {
         Ok(digest)
     }
 
-    /// The component's digest, and whether it is new.
+    /// Stores a component. Returns its digest, and whether it is new.
     pub(crate) async fn save_in(
         self,
         connection: &mut AnyConnection,
@@ -72,15 +72,17 @@ impl Components<'_> {
         Ok((digest, saved.rows_affected() == 1))
     }
 
-    /// All components, in the order in which they were installed. A damaged row hides no other; it is logged.
+    /// Returns all components, in the sequence of their installation. A damaged row is logged, and does not hide
+    /// others.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn list(self) -> Result<Vec<StoredComponent>, StoreError> {
         Ok(self.readable(-1).await?.0)
     }
 
-    /// Those that were installed or revoked after this tick, and the rows that cannot be read.
+    /// Returns the components that were installed or revoked after this change number, and errors of the rows that
+    /// cannot be read.
     pub(crate) async fn readable(
         self,
         change_number: i64,
@@ -117,10 +119,10 @@ impl Components<'_> {
         Ok((components, faults))
     }
 
-    /// A component's bytes.
+    /// Returns a component's bytes.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when they are other bytes than the digest says: they would be run.
+    /// [`StoreError::Corrupt`] if the bytes do not match the digest, because they would be run.
     pub async fn get(self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let found: Option<(Vec<u8>,)> = sqlx::query_as("select bytes from components where digest = $1")
             .bind(digest.to_string())
@@ -134,10 +136,10 @@ impl Components<'_> {
         }
     }
 
-    /// Takes a version out of use, for good. Its bytes stay.
+    /// Revokes a version permanently. Its bytes stay stored.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], and [`StoreError::Conflict`] when the replacement is not kept.
+    /// [`StoreError::NotFound`], and [`StoreError::Conflict`] if the replacement is not stored.
     pub async fn revoke(
         self,
         digest: &Digest,
@@ -149,7 +151,7 @@ impl Components<'_> {
         work.commit().await
     }
 
-    /// Gives what took its place before, when it was revoked already.
+    /// Returns the previous replacement, if the version was already revoked.
     pub(crate) async fn revoke_in(
         self,
         connection: &mut AnyConnection,

@@ -1,8 +1,9 @@
-//! Customers: who they are, and which orders are theirs.
+//! Customers and their orders.
 //!
-//! A customer is known by an e-mail address, because the contract knows no other name. Every address that an order was ever billed or
-//! delivered to is indexed as a keyed hash, so that a platform that replaces the address in an order, to make it anonymous, does not hide
-//! the order from whoever asks by the old one: its events, journals and webhooks still hold it.
+//! A customer is identified by an e-mail address, because the contract has no other name. Every address that an order
+//! was ever billed or delivered to is indexed as a keyed hash. So a platform that replaces the address in an order, to
+//! make it anonymous, does not hide the order from a search for the old one: its events, journals and webhooks still
+//! contain it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,23 +22,23 @@ use crate::facades::PersonalData;
 use crate::keys::aad;
 use crate::vault::{Key, to_hex};
 
-/// The e-mail address that a customer is known by, as it is compared: without white space around it, in Unicode's lower case and in
-/// normalization form C, with its domain in ASCII (IDNA). Nobody is known by nothing: an address has something before and after an
-/// "@".
+/// The e-mail address that identifies a customer, normalized for comparison: without white space around it, in Unicode
+/// lower case and normalization form C, with its domain in ASCII (IDNA). It has text before and after an "@", so that
+/// no empty address matches.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CustomerEmail(String);
 
-/// Why a text is no customer's address. It does not repeat the text, which may be personal.
+/// Why a text is not a customer's address. The error does not repeat the text, which may be personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEmail {
-    /// It is empty, or white space.
+    /// The text is empty, or white space.
     #[error("the e-mail address is empty; enter the customer's address")]
     Blank,
-    /// It has no name or no host.
-    #[error("this is not an e-mail address; use one such as ann@example.com")]
+    /// The text has no name or no host.
+    #[error("not an e-mail address; use one such as ann@example.com")]
     Malformed,
-    /// It cannot be stored.
-    #[error("this is not an e-mail address: {0}")]
+    /// The text cannot be stored.
+    #[error("not an e-mail address: {0}")]
     Text(TextFault),
 }
 
@@ -66,7 +67,8 @@ impl FromStr for CustomerEmail {
     }
 }
 
-/// Returns a domain in ASCII. Any other host is compared as it was written, so that an order with such an address is found too.
+/// Returns a domain in ASCII. Any other host is compared as written, so that an order with such an address is found
+/// too.
 fn ascii_domain(host: &str) -> String {
     match Host::parse(host) {
         Ok(Host::Domain(domain)) => domain,
@@ -74,7 +76,7 @@ fn ascii_domain(host: &str) -> String {
     }
 }
 
-/// White space, and what shows as nothing: zero-width characters and fillers.
+/// Returns whether a character is white space or invisible, such as zero-width characters and fillers.
 fn is_blank(character: char) -> bool {
     let invisible = matches!(
         character,
@@ -85,25 +87,25 @@ fn is_blank(character: char) -> bool {
     character.is_whitespace() || invisible
 }
 
-/// Without the address: it is personal, and errors and logs print this.
+/// The address is omitted: it is personal, and errors and logs print this.
 impl fmt::Debug for CustomerEmail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CustomerEmail(…)")
     }
 }
 
-/// The addresses that an order is billed and delivered to, as customers are known by them.
+/// Returns the billing and delivery addresses of an order as customers.
 pub(crate) fn emails_of(order: &Order) -> BTreeSet<CustomerEmail> {
     let addresses = [&order.billing, &order.delivery].into_iter().flatten();
     addresses.filter_map(|address| address.email.as_ref()?.parse().ok()).collect()
 }
 
 impl PersonalData<'_> {
-    /// The orders of a customer, by the platform's ids: those that were billed or delivered to this address in any of their versions.
-    /// What quotations are kept as is among them.
+    /// Returns the orders of a customer, by the platform's ids: those that were billed or delivered to this address in
+    /// any of their versions. They include the orders under which quotes are stored.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn orders_of_customer(self, shop: &ShopId, email: &CustomerEmail) -> Result<Vec<String>, StoreError> {
         let mut connection = self.store.pool().acquire().await?;
         let hash = self.email_hash(&mut connection, shop, email).await?;
@@ -116,7 +118,7 @@ impl PersonalData<'_> {
         Ok(orders.into_iter().map(|(order,)| order).collect())
     }
 
-    /// Keeps that an order is of the customers whom this version of it names.
+    /// Indexes an order under the customers that this version of it names.
     pub(crate) async fn index_emails(
         self,
         connection: &mut AnyConnection,
@@ -129,7 +131,7 @@ impl PersonalData<'_> {
         Ok(())
     }
 
-    /// Keeps that an order is this customer's.
+    /// Indexes an order under this customer.
     pub(crate) async fn index_email(
         self,
         connection: &mut AnyConnection,
@@ -150,7 +152,8 @@ impl PersonalData<'_> {
         Ok(())
     }
 
-    /// Every address that an order was billed or delivered to, as its events were told it. What cannot be read names nobody.
+    /// Returns every address that an order was billed or delivered to, according to its events. Unreadable events are
+    /// skipped.
     pub(crate) async fn emails_of_events(
         self,
         connection: &mut AnyConnection,
@@ -175,7 +178,7 @@ impl PersonalData<'_> {
         Ok(emails)
     }
 
-    /// What a customer's orders are found by. A plain hash would be undone by trying all addresses.
+    /// Returns the hash that indexes a customer's orders. A plain hash could be reversed by trying all addresses.
     async fn email_hash(
         self,
         connection: &mut AnyConnection,
@@ -183,7 +186,7 @@ impl PersonalData<'_> {
         email: &CustomerEmail,
     ) -> Result<String, StoreError> {
         let secret = self.store.host_secret_in(connection).await?;
-        // HMAC takes a key of any length.
+        // HMAC accepts a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;
         Ok(to_hex(&mac.chain_update(format!("cartwright customers\n{shop}\n{}", email.0)).finalize().into_bytes()))

@@ -1,4 +1,4 @@
-//! The database itself: opening it, its tables, its transactions.
+//! The database: opening it, its schema, its transactions.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Once, OnceLock};
@@ -16,32 +16,34 @@ use crate::vault::Keyring;
 use crate::webhook::ReceiptQuota;
 use crate::{file, server};
 
-/// How long a writer waits for another before it gives up with [`StoreError::Unavailable`].
+/// Time for which a writer waits for another before it fails with [`StoreError::Unavailable`].
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a caller waits for a connection to SQLite: longer than a writer waits, so that the reason is named rightly.
+/// Time for which a caller waits for a connection to SQLite: longer than a writer waits, so that the error names the
+/// right cause.
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a caller waits for a connection to PostgreSQL. New ones are tried for until then, so that a short restart of the server
-/// is waited out.
+/// Time for which a caller waits for a connection to PostgreSQL. New connections are attempted until then, so that a
+/// short restart of the server causes no error.
 const POSTGRES_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the first connection may take.
+/// Maximum time for the first connection.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection to PostgreSQL is used: whatever a connection holds that is not so any more, such as the plan of a statement
-/// whose tables were changed, or the way to a server that another has replaced, ends with it.
+/// Maximum age of a connection to PostgreSQL. State of a connection that has become outdated, such as the plan of a
+/// statement whose tables were changed, or the route to a server that was replaced, ends with it.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
-/// How long [`Store::check`] waits for the pool, and then for a connection of its own.
+/// Time for which [`Store::check`] waits for the pool, and then for a connection of its own.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a piece of background work may wait for the database. A server whose machine is gone ends no connection, and the system
-/// would wait for a quarter of an hour. PostgreSQL itself ends each statement of this node after so long, whoever waits for it.
+/// Maximum time for which background work may wait for the database. A server whose machine has failed closes no
+/// connection, and the system would wait for a quarter of an hour. PostgreSQL itself ends each statement of this node
+/// after this time.
 pub(crate) const WORK_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a new connection waits before it looks again.
+/// Time after which a new connection looks again.
 const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(20);
-/// SQLite has one writer; more connections only serve readers.
+/// Maximum number of connections to SQLite. It has one writer; more connections only serve readers.
 pub(crate) const SQLITE_CONNECTIONS: u32 = 8;
 
-/// SQLite has no lock of its own for making tables: of nodes that start together, one makes each step, and the others find it there and
-/// look again, a step further.
+/// Maximum number of attempts to migrate SQLite, which has no lock of its own for that: of nodes that start together,
+/// one performs each step, and the others find it done and continue with the next one.
 const MAX_MIGRATION_ATTEMPTS: u32 = 20;
-/// How long to wait before looking again.
+/// Time to wait before the next attempt.
 const MIGRATION_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 const SQLITE: &[(i64, &str, &str)] = &[(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
@@ -53,7 +55,7 @@ enum Dialect {
     Postgres,
 }
 
-/// Everything that the host keeps. Cloning it is cheap.
+/// Everything that the host stores. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct Store {
     inner: Arc<Inner>,
@@ -63,25 +65,25 @@ pub struct Store {
 struct Inner {
     pool: AnyPool,
     dialect: Dialect,
-    /// May hold a password.
+    /// URL, which may contain a password.
     address: Secret,
     keys: Keyring,
     cart_quota: Quota<ShopId>,
     receipt_quota: ReceiptQuota,
-    /// Told when something may have become due, so that this process's workers need not poll for it.
+    /// Notified when something may have become due, so that this process's workers need not poll for it.
     nudges: watch::Sender<()>,
     /// See [`Store::on_commit`].
     commit_hook: OnceLock<fn()>,
 }
 
-/// A transaction that writes. Rolled back unless it is committed.
+/// A write transaction. It is rolled back unless it is committed.
 pub(crate) struct WriteTransaction {
     transaction: Transaction<'static, Any>,
     commit_hook: Option<fn()>,
 }
 
 impl WriteTransaction {
-    /// Everything in it stands when this returns.
+    /// Commits the transaction. Everything in it is durable when this returns.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         let Self { transaction, commit_hook } = self;
         if let Some(hook) = commit_hook {
@@ -114,16 +116,17 @@ impl DerefMut for WriteTransaction {
 }
 
 impl Store {
-    /// Opens a database, brings its tables to this release's form, and checks the keys against it.
+    /// Opens a database, migrates its schema to this release, and checks the keys against it.
     ///
-    /// `url` is `sqlite:path/to/file`, which is made when it does not exist, or `postgres://…`. There `?sslmode=` is honoured as
-    /// `psql` does: without it TLS is used where the server has it, and nobody's certificate is checked; over a network
-    /// `verify-full` is the right one, with `&sslrootcert=` for an authority that browsers do not know.
+    /// `url` is `sqlite:path/to/file`, which is created if it does not exist, or `postgres://…`. For the latter,
+    /// `?sslmode=` has the same meaning as for `psql`: without it, TLS is used if the server supports it, and no
+    /// certificate is checked; over a network, use `verify-full`, with `&sslrootcert=` for an authority that browsers
+    /// do not know.
     ///
     /// # Errors
-    /// [`StoreError::NewerSchema`], [`StoreError::WrongKey`], [`StoreError::Unusable`] for an address or rights that do not
-    /// fit and for a pooler that does not give each connection a session of its own, [`StoreError::Unavailable`] also for a server
-    /// that takes no writes, [`StoreError::Corrupt`] when it is no database.
+    /// [`StoreError::NewerSchema`], [`StoreError::WrongKey`], [`StoreError::Unusable`] for an invalid URL, for missing
+    /// rights and for a pooler that does not give each connection a session of its own, [`StoreError::Unavailable`]
+    /// also for a read-only server, [`StoreError::Corrupt`] if the file is not a database.
     pub async fn open(url: &str, keys: Keyring) -> Result<Self, StoreError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
@@ -131,27 +134,28 @@ impl Store {
         if dialect == Dialect::Sqlite {
             file::make(&url)?;
         }
-        // The pool tries again and again, and would only say that it waited too long.
+        // The pool would retry, and finally report only that it waited too long.
         let opening = |error| StoreError::opening(&error);
         let mut first = match tokio::time::timeout(OPEN_TIMEOUT, AnyConnection::connect(&url)).await {
             Ok(connected) => connected.map_err(opening)?,
-            Err(_) => return Err(StoreError::Unavailable("its server does not answer".to_owned())),
+            Err(_) => return Err(StoreError::Unavailable("the server does not respond".to_owned())),
         };
         match dialect {
             Dialect::Sqlite => prepare(&mut first).await.map_err(opening)?,
             Dialect::Postgres => server::check(&url, &mut first).await?,
         }
-        // Not on a connection of the pool: PostgreSQL's lock is the session's, and goes with it when this fails.
+        // Not on a connection of the pool: PostgreSQL's lock belongs to the session, and is released with it if this
+        // fails.
         migrate(dialect, &mut first).await?;
         first.close().await?;
         let pool = match dialect {
             Dialect::Sqlite => AnyPoolOptions::new()
                 .acquire_timeout(SQLITE_ACQUIRE_TIMEOUT)
-                // On a full disk SQLite ends a transaction by itself, and `sqlx` goes on counting it.
+                // On a full disk SQLite ends a transaction by itself, but `sqlx` continues to count it.
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
                 .after_connect(|connection, _| Box::pin(prepare(connection))),
-            // A connection is used only while its server takes writes and its answers are in order. Any other is closed, and the
-            // next one looks the server's name up anew.
+            // A connection is used only while its server accepts writes and responds in order. Any other is closed, and
+            // the next one resolves the server's name anew.
             Dialect::Postgres => AnyPoolOptions::new()
                 .acquire_timeout(POSTGRES_ACQUIRE_TIMEOUT)
                 .max_lifetime(CONNECTION_LIFETIME)
@@ -182,10 +186,11 @@ impl Store {
         self.inner.pool.close().await;
     }
 
-    /// Checks that the database can be read, and on PostgreSQL that its server takes writes. Answers within about two seconds.
+    /// Checks that the database can be read, and on PostgreSQL that its server accepts writes. Returns within about two
+    /// seconds.
     ///
     /// # Errors
-    /// Why not, as whoever runs the host must know it.
+    /// Why the database cannot be used, for the operator.
     pub async fn check(&self) -> Result<(), StoreError> {
         let read = sqlx::query("select number from change_counter").fetch_one(self.pool());
         match tokio::time::timeout(CHECK_TIMEOUT, read).await {
@@ -193,9 +198,9 @@ impl Store {
             Ok(Err(sqlx::Error::PoolTimedOut)) | Err(_) => {}
             Ok(Err(error)) => return Err(error.into()),
         }
-        // The pool does not say why it has no connection. When another can be had, all of its own are at work.
+        // The pool does not say why it has no connection. If another one can be opened, all of its own are in use.
         if self.inner.dialect == Dialect::Sqlite {
-            return Err(StoreError::Unavailable("it is locked, or all of its connections are at work".to_owned()));
+            return Err(StoreError::Unavailable("it is locked, or all of its connections are in use".to_owned()));
         }
         let url = String::from_utf8_lossy(self.inner.address.expose()).into_owned();
         let another = async {
@@ -205,11 +210,12 @@ impl Store {
         };
         match tokio::time::timeout(CHECK_TIMEOUT, another).await {
             Ok(connected) => Ok(connected?),
-            Err(_) => Err(StoreError::Unavailable("its server does not answer".to_owned())),
+            Err(_) => Err(StoreError::Unavailable("the server does not respond".to_owned())),
         }
     }
 
-    /// Calls `hook` before and after each commit, so that a test can end the process there. Only the first hook that is set is called.
+    /// Calls `hook` before and after each commit, so that a test can end the process there. Only the first hook that is
+    /// set is called.
     #[doc(hidden)]
     pub fn on_commit(&self, hook: fn()) {
         let _ = self.inner.commit_hook.set(hook);
@@ -219,7 +225,8 @@ impl Store {
         &self.inner.pool
     }
 
-    /// Empties SQLite's write-ahead log, which holds what was deleted. Readers that do not end hold it up: then the next time.
+    /// Empties SQLite's write-ahead log, which contains deleted data. Long readers prevent it; then the next call does
+    /// it.
     pub(crate) async fn empty_log(&self) -> Result<(), StoreError> {
         if self.inner.dialect == Dialect::Sqlite {
             sqlx::query("pragma wal_checkpoint(truncate)").execute(self.pool()).await?;
@@ -239,8 +246,8 @@ impl Store {
         &self.inner.keys
     }
 
-    /// Wakes this process's workers: call it when a transaction has committed that may have made a job or a notification due, or
-    /// brought settings that a vendor pushed.
+    /// Wakes this process's workers. Call it after the commit of a transaction that may have made a job or a
+    /// notification due, or stored settings that a vendor pushed.
     pub(crate) fn nudge(&self) {
         self.inner.nudges.send_replace(());
     }
@@ -249,7 +256,7 @@ impl Store {
         self.inner.nudges.subscribe()
     }
 
-    /// A transaction that reads, and sees one moment.
+    /// Begins a read transaction, which sees a consistent snapshot.
     pub(crate) async fn begin_reading(&self) -> Result<Transaction<'static, Any>, StoreError> {
         Ok(self
             .pool()
@@ -260,19 +267,18 @@ impl Store {
             .await?)
     }
 
-    /// Keeps other transactions that lock this name waiting until this one ends. In SQLite transactions that write wait for each other
-    /// anyway.
+    /// Acquires a lock by name until the transaction ends. In SQLite, write transactions wait for each other anyway.
     pub(crate) async fn lock_name(&self, work: &mut WriteTransaction, name: &str) -> Result<(), StoreError> {
         if self.inner.dialect == Dialect::Postgres {
-            // What the function itself gives, no `Any` can hold.
+            // `Any` cannot represent the result of the function itself.
             let lock = "select 1 from pg_advisory_xact_lock(hashtextextended($1, 0))";
             sqlx::query(lock).bind(name).execute(&mut **work).await?;
         }
         Ok(())
     }
 
-    /// A transaction that writes. SQLite takes its one writer's place at once: a transaction that began by reading could not
-    /// wait for it later.
+    /// Begins a write transaction. SQLite locks at once, because a transaction that began by reading could not wait for
+    /// the lock later.
     pub(crate) async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         let transaction = match self.inner.dialect {
             Dialect::Sqlite => self.pool().begin_with("begin immediate").await?,
@@ -282,7 +288,7 @@ impl Store {
     }
 }
 
-/// Brings the tables to this release's form.
+/// Migrates the schema to this release.
 async fn migrate(dialect: Dialect, connection: &mut AnyConnection) -> Result<(), StoreError> {
     let steps = match dialect {
         Dialect::Sqlite => SQLITE,
@@ -299,7 +305,7 @@ async fn migrate(dialect: Dialect, connection: &mut AnyConnection) -> Result<(),
     let mut tries = MAX_MIGRATION_ATTEMPTS;
     loop {
         tries -= 1;
-        // `run` takes whatever a connection can be had of, which the compiler cannot follow into a task.
+        // `run` accepts anything that provides a connection, which the compiler cannot prove to be `Send` in a task.
         match migrator.run_direct(None, connection, false).await {
             Ok(()) => return Ok(()),
             Err(MigrateError::VersionMissing(_)) => {
@@ -314,19 +320,20 @@ async fn migrate(dialect: Dialect, connection: &mut AnyConnection) -> Result<(),
     }
 }
 
-/// Awaits background work of which nobody waits for the end, for so long as the database can be expected to answer.
+/// Awaits background work with a time limit, because no caller notices when it hangs.
 ///
 /// # Errors
-/// As the work says, and [`StoreError::Unavailable`] when it takes too long. It may have been done all the same, as when a connection
-/// breaks off.
+/// The error of the work, or [`StoreError::Unavailable`] if it takes too long. The work may have been done all the
+/// same, as after a broken connection.
 pub(crate) async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(WORK_TIMEOUT, work).await {
         Ok(done) => done,
-        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} seconds", WORK_TIMEOUT.as_secs()))),
+        Err(_) => Err(StoreError::Unavailable(format!("no response within {} seconds", WORK_TIMEOUT.as_secs()))),
     }
 }
 
-/// Sets a connection to SQLite up. While another makes a log or takes it away, SQLite waits for nobody, so that it is waited for here.
+/// Configures a connection to SQLite. While another connection creates or removes the write-ahead log, SQLite does not
+/// wait, so that this function does.
 async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let began = Instant::now();
     loop {
@@ -342,10 +349,10 @@ async fn set_up(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let busy = format!("pragma busy_timeout = {}", SQLITE_BUSY_TIMEOUT.as_millis());
     connection.execute(sqlx::AssertSqlSafe(busy)).await?;
     connection.execute("pragma journal_mode = wal").await?;
-    // What `append` wrote must stand after a power cut.
+    // What `append` wrote must survive a power failure.
     connection.execute("pragma synchronous = full").await?;
     connection.execute("pragma foreign_keys = on").await?;
-    // What was erased must not stand in a free page.
+    // Erased data must not remain in a free page.
     connection.execute("pragma secure_delete = on").await?;
     Ok(())
 }
@@ -353,26 +360,26 @@ async fn set_up(connection: &mut AnyConnection) -> sqlx::Result<()> {
 fn address(url: &str) -> Result<(Dialect, String), StoreError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         Some("postgres" | "postgresql") => Ok((Dialect::Postgres, url.to_owned())),
-        // Each connection would have a memory of its own.
+        // Each connection would have a separate database.
         Some("sqlite") if url.contains(":memory:") || url.contains("mode=memory") => {
-            Err(StoreError::Unusable("a database in memory keeps nothing; name a file".to_owned()))
+            Err(StoreError::Unusable("a database in memory is lost when the host stops; name a file".to_owned()))
         }
         Some("sqlite") if url.contains("mode=") => Ok((Dialect::Sqlite, url.to_owned())),
         Some("sqlite") => {
             let sign = if url.contains('?') { '&' } else { '?' };
             Ok((Dialect::Sqlite, format!("{url}{sign}mode=rwc")))
         }
-        // Not the address itself: it may hold a password.
-        _ => Err(StoreError::Unusable("its address begins neither with sqlite: nor with postgres:".to_owned())),
+        // The URL is omitted: it may contain a password.
+        _ => Err(StoreError::Unusable("the URL must begin with sqlite: or postgres:".to_owned())),
     }
 }
 
-/// A moment as the tables hold it.
+/// Converts a time to the tables' milliseconds.
 pub(crate) fn milliseconds(at: SystemTime) -> i64 {
     i64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A moment from the tables.
+/// Converts the tables' milliseconds to a time.
 pub(crate) fn moment(milliseconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

@@ -1,8 +1,8 @@
-//! Documents of orders, through links that are signed and expire.
+//! Documents of orders, through document URLs that are signed and expire.
 //!
-//! A link is `documents/<shop>/<outcome>?expires=<Unix seconds>&signature=<hex>`: whoever has it may fetch that one document until
-//! then, and nobody else. It is signed with a key of its shop, derived from the shop's own `seal_key`, so nothing more is kept, and
-//! it names no file: what is given back is looked up.
+//! A URL is `documents/<shop>/<outcome>?expires=<Unix seconds>&signature=<hex>`: it gives access to this one document
+//! until it expires. It is signed with a key that is derived from the shop's `seal_key`, so that no further key is
+//! stored. It names no file: the document is looked up.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,14 +18,14 @@ use crate::facades::Documents;
 use crate::keys::aad;
 use crate::outcome::OutcomeSelection;
 
-/// What the path of a link begins with.
+/// Prefix of the path of document URLs.
 const PATH: &str = "documents/";
-/// The longest file name, in characters.
+/// Maximum length of a file name, in characters.
 const MAX_FILE_NAME_CHARS: usize = 150;
-/// What a document is when its plugin says nothing usable.
+/// Media type of a document whose plugin states no usable one.
 const ANY_TYPE: &str = "application/octet-stream";
 
-/// A link to a document, as it was made or as it came in. Prints as the path and query of a URL, without a leading "/".
+/// A document URL, created or received. Displays as the path and query of a URL, without a leading "/".
 #[derive(Clone, PartialEq, Eq)]
 pub struct DocumentUrl {
     shop: ShopId,
@@ -34,37 +34,37 @@ pub struct DocumentUrl {
     signature: [u8; 32],
 }
 
-/// A document's bytes, as they are to be served.
+/// The bytes of a document, ready to be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentFile {
-    /// The bytes.
+    /// Bytes of the document.
     pub bytes: Vec<u8>,
-    /// RFC 6838 media type. A plugin said it: serve it with `X-Content-Type-Options: nosniff`.
+    /// Media type (RFC 6838). It comes from a plugin: serve it with `X-Content-Type-Options: nosniff`.
     pub media_type: String,
-    /// A file name that is one on every system: no folders, no control characters, no leading point.
+    /// File name that is valid on every system: without folders, control characters, or a leading period.
     pub file_name: String,
 }
 
-/// Why a link gives no document.
+/// Why a document URL gives no access.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentUrlError {
-    /// It is no link of this host's form. Use the link as it was given, whole.
+    /// The text is not a document URL of this host.
     #[error("invalid document URL; use the complete URL")]
     Malformed,
-    /// This host did not sign it, or it was changed: its shop, its document or its end.
+    /// This host did not sign the URL, or its shop, document or expiry was changed.
     #[error("the document URL has an invalid signature; request a new one")]
     WrongSignature,
-    /// Its time is over.
+    /// The URL has expired.
     #[error("the document URL has expired; request a new one")]
     Expired,
-    /// There is no such document any more, or the store failed.
+    /// The document no longer exists, or the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl DocumentUrl {
     fn message(shop: &ShopId, outcome: i64, expires: u64) -> String {
-        // A shop's id holds no line break.
+        // A shop's id contains no line break.
         format!("{shop}\n{outcome}\n{expires}")
     }
 
@@ -73,7 +73,7 @@ impl DocumentUrl {
         Self { shop: shop.clone(), outcome, expires, signature }
     }
 
-    /// The signature first: who made a link up learns nothing else.
+    /// Checks the signature first, so that a forged URL reveals nothing else.
     fn check(&self, key: Hmac<Sha256>, now: SystemTime) -> Result<(), DocumentUrlError> {
         key.chain_update(Self::message(&self.shop, self.outcome, self.expires))
             .verify_slice(&self.signature)
@@ -89,14 +89,14 @@ impl fmt::Display for DocumentUrl {
     }
 }
 
-/// Without its signature: a log must not give documents away.
+/// The signature is omitted, so that a log does not give access to documents.
 impl fmt::Debug for DocumentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PATH}{}/{}?expires={}", self.shop, self.outcome, self.expires)
     }
 }
 
-/// Reads the path and query that a request came with, with or without its leading "/".
+/// Parses the path and query of a request, with or without its leading "/".
 impl FromStr for DocumentUrl {
     type Err = DocumentUrlError;
 
@@ -110,7 +110,7 @@ impl FromStr for DocumentUrl {
             hex::decode_to_slice(signature, &mut bytes).ok()?;
             let (outcome, expires) = (outcome.parse().ok()?, expires.parse().ok()?);
             let link = Self { shop: shop.parse().ok()?, outcome, expires, signature: bytes };
-            // A link has one spelling.
+            // A URL has exactly one spelling.
             (link.to_string().strip_prefix(PATH) == Some(text)).then_some(link)
         };
         read().ok_or(DocumentUrlError::Malformed)
@@ -118,7 +118,8 @@ impl FromStr for DocumentUrl {
 }
 
 impl DocumentFile {
-    /// The value of the header `Content-Disposition`: it is saved under its name, never shown as a page of the shop's (RFC 6266).
+    /// Returns the value of the header `Content-Disposition`: the browser saves the file under its name, and never
+    /// shows it as a page of the shop (RFC 6266).
     pub fn content_disposition(&self) -> String {
         let plain = |sign: char| if sign.is_ascii_alphanumeric() || "._-".contains(sign) { sign } else { '_' };
         let ascii: String = self.file_name.chars().map(plain).collect();
@@ -132,10 +133,11 @@ impl DocumentFile {
 }
 
 impl Documents<'_> {
-    /// Makes a link to a document that an outcome of an order named.
+    /// Creates a URL for a document that an outcome of an order named.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the outcome is no document of this shop's, or the shop is not kept; [`StoreError::Erased`].
+    /// [`StoreError::NotFound`] if the outcome is not a document of this shop, or the shop is not stored;
+    /// [`StoreError::Erased`].
     pub async fn document_url(
         self,
         shop: &ShopId,
@@ -148,14 +150,14 @@ impl Documents<'_> {
         Ok(DocumentUrl::new(self.link_key(shop).await?, shop, outcome, expires))
     }
 
-    /// The document that a link names.
+    /// Returns the document that a URL names.
     ///
     /// # Errors
-    /// Each [`DocumentUrlError`] says what is wrong with the link; [`StoreError::NotFound`] and [`StoreError::Erased`] that the document is
-    /// gone.
+    /// [`DocumentUrlError`] says what is wrong with the URL; [`StoreError::NotFound`] and [`StoreError::Erased`] mean
+    /// that the document no longer exists.
     pub async fn document(self, link: &DocumentUrl, now: SystemTime) -> Result<DocumentFile, DocumentUrlError> {
         let key = match self.link_key(&link.shop).await {
-            // Which shops there are is nobody's business.
+            // The error must not reveal which shops exist.
             Err(StoreError::NotFound { .. }) => return Err(DocumentUrlError::WrongSignature),
             key => key?,
         };
@@ -202,7 +204,7 @@ impl Documents<'_> {
         let (sealed,) = found.ok_or_else(missing)?;
         let key = self.store.keys().decrypt(&aad("shop", shop.as_str(), ""), &sealed)?;
         let keyed = |key: &[u8]| {
-            // HMAC takes a key of any length.
+            // HMAC accepts a key of any length.
             Hmac::<Sha256>::new_from_slice(key).map_err(|error| StoreError::corrupt("a shop's seal key", error))
         };
         let derived = keyed(&key)?.chain_update(format!("cartwright document links\n{shop}")).finalize();
@@ -214,7 +216,7 @@ fn seconds(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// A vendor named it, and a merchant saves it.
+/// Returns a safe file name. A vendor chose the name, and a merchant saves the file.
 fn safe_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let forbidden = |sign: char| sign.is_control() || "<>:\"|?*%;".contains(sign) || is_direction(sign);
@@ -223,12 +225,12 @@ fn safe_name(name: &str) -> String {
     if name.is_empty() { "document".to_owned() } else { name.to_owned() }
 }
 
-/// Signs that make "exe.pdf" look like "fdp.exe".
+/// Returns whether a character changes the text direction, which makes "exe.pdf" look like "fdp.exe".
 fn is_direction(sign: char) -> bool {
     matches!(sign, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// Type and subtype, without parameters: a plugin or a vendor says what it is.
+/// Returns type and subtype without parameters, because a plugin or a vendor states the media type.
 pub(crate) fn safe_media_type(media_type: &str) -> String {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let token = |part: &str| {

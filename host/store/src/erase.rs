@@ -1,27 +1,30 @@
-//! Forgetting an order, or all orders of a customer.
+//! Erasing an order, or all orders of a customer.
 //!
-//! Everything of an order is sealed with a key of its own. Erasing deletes the rows and destroys that key, in one transaction; what
-//! stays is that there was an order with this id and reference, so that a late event does not bring it back.
+//! All data of an order is encrypted with a key of its own. Erasing deletes the rows and destroys that key, in one
+//! transaction. What remains is that an order with this id and reference existed, so that a late event does not bring
+//! it back.
 //!
-//! # In which order
-//! 1. The platform reports the event `erase` ([`Orders::record_event`](crate::Orders::record_event)) for the accounts that the order concerns. Their plugins
-//!    are given the addresses once more and tell the vendors to forget. It waits its turn like any event.
-//! 2. When the jobs of the order are over, [`PersonalData::erase_order`] forgets it. [`Store::sweep`](crate::Store::sweep) does so by
-//!    itself, and not later than [`Retention::erase_after`](crate::Retention::erase_after) after the event: a vendor that is
-//!    away for weeks must be told by hand.
-//! 3. Who must not wait erases with [`UnfinishedJobs::Cancel`]. A worker that has a job of the order then can write nothing more;
-//!    a request that it has sent already has been sent.
+//! # Sequence
+//! 1. The platform reports the event `erase` ([`Orders::record_event`](crate::Orders::record_event)) for the accounts that
+//!    the order concerns. Their plugins receive the addresses once more and ask the vendors to erase their data. The event
+//!    waits for its lane like any other.
+//! 2. When the jobs of the order are over, [`PersonalData::erase_order`] erases it. [`Store::sweep`](crate::Store::sweep)
+//!    does so by itself, at the latest [`Retention::erase_after`](crate::Retention::erase_after) after the event: a vendor
+//!    that is unavailable for weeks must be informed manually.
+//! 3. [`UnfinishedJobs::Cancel`] erases without waiting. A worker that runs a job of the order can then write nothing
+//!    more, but a request that it has already sent cannot be recalled.
 //!
-//! What vendors sent about an order is sealed with its key and goes with it. A request that nobody could tie to an order, because
-//! its plugin refused it, goes when a reference of the order, a vendor's id of it or an e-mail address that it ever had stands there;
-//! one that gives but a name goes when its [time](crate::Retention::webhooks) is over.
+//! Webhooks about an order are encrypted with its key and erased with it. A request that could not be attributed to an
+//! order, because its plugin refused it, is erased if it contains a reference of the order, a vendor reference or an
+//! e-mail address that the order ever had; one that contains only a name is deleted at the end of its
+//! [retention](crate::Retention::webhooks).
 //!
-//! # What becomes of the bytes
-//! SQLite overwrites deleted bytes (`secure_delete`), and the write-ahead log is emptied afterwards; a reader that takes more than
-//! seconds delays that to the next time. PostgreSQL keeps dead rows until it vacuums, and its log for longer; copies of a
-//! database keep what they have. What stands there is sealed with a key that is sealed with the store's: nobody without the
-//! store's key reads it, and [`Store::rotate_keys`](crate::Store::rotate_keys), with the old key thrown away, leaves nobody who
-//! can.
+//! # Remaining bytes
+//! SQLite overwrites deleted bytes (`secure_delete`), and the write-ahead log is emptied afterwards; a reader that
+//! takes more than seconds delays that to the next time. PostgreSQL keeps dead rows until it vacuums, and its log for
+//! longer; backups of a database keep their contents. All these bytes are encrypted with a key that is encrypted with
+//! the store's key: they cannot be read without the store's key, and after
+//! [`Store::rotate_keys`](crate::Store::rotate_keys), when the old key is discarded, they cannot be read at all.
 
 use std::time::SystemTime;
 
@@ -34,8 +37,8 @@ use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::facades::PersonalData;
 
-/// Everything that is kept of the order $2 of the shop $1, and how it is forgotten; children before their parents. A table that
-/// keeps something of an order is added here, and nowhere else; its column is called `order_id`.
+/// The tables with data of the order $2 of the shop $1, and how they are erased; children before their parents. A table
+/// with data of an order must be added here, and nowhere else; its column is called `order_id`.
 const KEPT: [(&str, &str); 15] = [
     (
         "journal_entries",
@@ -50,7 +53,7 @@ const KEPT: [(&str, &str); 15] = [
     ("references", "delete from order_references where shop = $1 and order_id = $2"),
     ("e-mail addresses", "delete from order_emails where shop = $1 and order_id = $2"),
     (
-        // In carts: they held the same bytes.
+        // Carts had the same bytes.
         "blobs of carts",
         "delete from blobs where shop = $1 and order_id = '' and exists (
              select 1 from blobs own where own.shop = $1 and own.order_id = $2
@@ -58,40 +61,40 @@ const KEPT: [(&str, &str); 15] = [
     ),
     ("blobs", "delete from blobs where shop = $1 and order_id = $2"),
     (
-        // Their status stays, so that they are answered again.
+        // The status remains, so that repeated webhooks get the same response.
         "webhooks",
         "update webhook_deliveries set body = null, details = null, size = 0 where shop = $1 and id in (
              select delivery_id from webhook_delivery_orders where shop = $1 and order_id = $2)",
     ),
-    // What the platform was still to be told of it.
+    // Undelivered notifications about the order.
     ("notifications", "delete from notifications where shop = $1 and subject = 'order ' || $2"),
     ("webhook_delivery_orders", "delete from webhook_delivery_orders where shop = $1 and order_id = $2"),
     (
-        "answers to requests",
+        "responses to requests",
         "delete from idempotency_keys where id in (
              select request from idempotency_key_orders where shop = $1 and order_id = $2)",
     ),
     ("idempotency_key_orders", "delete from idempotency_key_orders where shop = $1 and order_id = $2"),
 ];
 
-/// What happens to an order's jobs that are not over when the order is to be forgotten.
+/// How to handle unfinished jobs of an order that is to be erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnfinishedJobs {
-    /// Nothing is forgotten; the error says how many there are.
+    /// Nothing is erased; the error contains the number of unfinished jobs.
     Refuse,
-    /// They are dropped: vendors may not have been told to forget.
+    /// The jobs are dropped. Vendors may not have received the erasure request.
     Cancel,
 }
 
 impl PersonalData<'_> {
-    /// Forgets everything of an order, and logs who wanted it. False when it was forgotten before.
+    /// Erases all data of an order, with an audit entry. Returns false if the order was erased before.
     ///
-    /// Raw configurations of the order are forgotten in carts as well: they are the same bytes. A cart that still holds one must be
-    /// configured again.
+    /// Raw configurations of the order are erased in carts as well, because they are the same bytes. A cart that
+    /// contains one must be configured again.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when jobs are not over and [`UnfinishedJobs::Refuse`] was said; [`StoreError::NotFound`]; and as the
-    /// database says. Nothing is forgotten then.
+    /// [`StoreError::Conflict`] for unfinished jobs with [`UnfinishedJobs::Refuse`]; [`StoreError::NotFound`]; or an
+    /// error of the database. Nothing is erased then.
     pub async fn erase_order(
         self,
         shop: &ShopId,
@@ -101,7 +104,7 @@ impl PersonalData<'_> {
         now: SystemTime,
     ) -> Result<bool, StoreError> {
         let mut work = self.store.begin().await?;
-        // The jobs before the order, as everywhere. Whoever has one holds an older fence.
+        // The jobs before the order, as everywhere. A worker that runs one has an older fencing token.
         sqlx::query(
             "update jobs set fencing_token = fencing_token + 1
              where lane_id in (select id from job_lanes where shop = $1 and order_id = $2)",
@@ -112,7 +115,7 @@ impl PersonalData<'_> {
         .await?;
         match self.store.orders().lock_order(&mut work, shop, order).await {
             Err(StoreError::Erased(_)) => return Ok(false),
-            // What cannot be read can be forgotten.
+            // Unreadable data can be erased.
             Ok(_) | Err(StoreError::Corrupt(_)) => {}
             Err(error) => return Err(error),
         }
@@ -126,8 +129,8 @@ impl PersonalData<'_> {
         .await?;
         if jobs > 0 && unfinished == UnfinishedJobs::Refuse {
             return Err(StoreError::Conflict(format!(
-                "{jobs} jobs of the order {order} are not over: wait for them, cancel them, or erase the order with \
-                 cancelling what is left"
+                "{jobs} jobs of the order {order} are unfinished: wait for them, cancel them, or choose to cancel them when you \
+                 erase the order"
             )));
         }
         self.take_configurations(&mut work, shop, order, milliseconds(now)).await?;
@@ -165,7 +168,7 @@ impl PersonalData<'_> {
         Ok(true)
     }
 
-    /// Configurations that came after the order named them.
+    /// Collects the configurations that were stored after the order named them.
     async fn take_configurations(
         self,
         work: &mut WriteTransaction,
@@ -178,17 +181,17 @@ impl PersonalData<'_> {
             self.store.orders().adopt_configurations(work, shop, &known.order, &known.key, now).await
         };
         match taken.await {
-            // What cannot be read names nothing.
+            // Unreadable data names nothing.
             Ok(()) | Err(StoreError::Corrupt(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Forgets all orders of a customer, each as [`PersonalData::erase_order`] does; gives the platform's ids. Broken off, it is called
-    /// again: what is forgotten is not found any more.
+    /// Erases all orders of a customer, each as [`PersonalData::erase_order`] does, and returns the platform's ids. If
+    /// it fails midway, call it again: erased orders are no longer found.
     ///
     /// # Errors
-    /// As [`PersonalData::orders_of_customer`] and [`PersonalData::erase_order`]; the orders before stay forgotten.
+    /// As [`PersonalData::orders_of_customer`] and [`PersonalData::erase_order`]; earlier orders stay erased.
     pub async fn erase_customer(
         self,
         shop: &ShopId,

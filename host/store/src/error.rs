@@ -1,56 +1,56 @@
-//! What can go wrong in the store, split by what the caller does next.
+//! Errors of the store, distinguished by what the caller does next.
 
 use cartwright::TextFault;
 use sqlx::error::ErrorKind;
 use sqlx::migrate::MigrateError;
 
-/// The store failed.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database, its server or the connection to it fails now: it is locked, restarted, replaced, overloaded or out of reach.
-    /// Nothing is known to be wrong with the data. Try again.
+    /// The database, its server or the connection fails now: it is locked, restarted, replaced, overloaded or
+    /// unreachable. The data is not known to be damaged. Retry.
     #[error("the database is not available now; try again: {0}")]
     Unavailable(String),
-    /// There is no room left. Nothing was written; make room, then try again.
+    /// The disk is full. Nothing was written; free space, then retry.
     #[error("the database is full; free space, then try again: {0}")]
     Full(String),
-    /// What the database holds cannot be read: SQLite or PostgreSQL says so, or a stored value is not what was written. Restore it
-    /// from a copy.
-    #[error("the database is damaged; restore it from a copy: {0}")]
+    /// The database is damaged: SQLite or PostgreSQL reports it, or a stored value is not what was written. Restore it
+    /// from a backup.
+    #[error("the database is damaged; restore it from a backup: {0}")]
     Corrupt(String),
-    /// The database cannot be used as it is set up: its address, its rights, the way to it.
+    /// The database cannot be used as configured: its URL, its rights, its network.
     #[error("the database configuration is invalid: {0}")]
     Unusable(String),
-    /// A newer release has changed the tables. Use that release, or restore a copy from before.
+    /// A newer release has changed the schema. Use that release, or restore a backup from before.
     #[error(
-        "the database has schema version {found}, this release knows {known}; use the release that wrote it, or a copy from before"
+        "the database has schema version {found}, this release supports {known}; use the release that wrote it, or an earlier backup"
     )]
     NewerSchema {
-        /// The version of the database.
+        /// Schema version of the database.
         found: i64,
-        /// The latest that this release knows.
+        /// Latest schema version that this release supports.
         known: i64,
     },
     /// The database was written with another key.
     #[error("the database was written with the key {key_id}, which was not given")]
     WrongKey {
-        /// Names that key; the first bytes of its digest.
+        /// Id of that key: the first bytes of its digest.
         key_id: String,
     },
-    /// It contradicts what is stored. Read again, then decide anew.
+    /// The change conflicts with what is stored. Read again, then decide anew.
     #[error("conflict: {0}")]
     Conflict(String),
-    /// An event with this id was recorded with other content. Report this one under an id of its own.
+    /// An event with this id was recorded with other content. Report the event under an id of its own.
     #[error(
         "the event id {event} was used for another event, of the order {order}; report this event again with an id of its own"
     )]
     EventIdTaken {
-        /// The event's id.
+        /// Id of the event.
         event: String,
-        /// The order of the event that has it.
+        /// Order of the recorded event.
         order: String,
     },
-    /// An order was recorded in this version with other content. Report it in a higher version.
+    /// The order was recorded in this version with other content. Report it in a higher version.
     #[error("the order {order} was reported in version {version} with other content; report it with a higher version")]
     SameVersion {
         /// The order.
@@ -58,59 +58,61 @@ pub enum StoreError {
         /// The version.
         version: u64,
     },
-    /// The job is somebody else's by now: the lease ran out and another worker claimed it, or an operator decided. Drop the run.
+    /// The lease of the job was lost: it expired and another worker claimed the job, or an operator changed it. Drop
+    /// the run.
     #[error("the lease of the job {0} was lost")]
     LeaseLost(String),
-    /// No such thing.
+    /// Something does not exist.
     #[error("{what} {id} not found")]
     NotFound {
-        /// What was looked for.
+        /// Kind of object.
         what: &'static str,
-        /// By which id.
+        /// Id of the object.
         id: String,
     },
     /// The order's data was erased.
     #[error("the data of the order {0} was erased")]
     Erased(String),
-    /// A text that was given cannot be stored. Give another.
+    /// A text cannot be stored.
     #[error("the {what} cannot be stored: {fault}")]
     Text {
         /// What the text is.
         what: &'static str,
-        /// Why.
+        /// Why the text cannot be stored.
         fault: TextFault,
     },
 }
 
 impl StoreError {
-    /// Is it worth trying the same again?
+    /// Returns whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// As [`StoreError::corrupt`], without what the JSON holds: it may be personal or secret, and errors are logged.
+    /// Like [`StoreError::corrupt`], but without the JSON's content: it may be personal or secret, and errors are
+    /// logged.
     pub(crate) fn corrupt_json(what: &str, error: &serde_json::Error) -> Self {
         let (kind, line, column) = (error.classify(), error.line(), error.column());
-        Self::Corrupt(format!("{what}: its JSON does not fit ({kind:?}, line {line}, column {column})"))
+        Self::Corrupt(format!("{what}: invalid JSON ({kind:?}, line {line}, column {column})"))
     }
 
     pub(crate) fn corrupt(what: &str, error: impl std::fmt::Display) -> Self {
         Self::Corrupt(format!("{what}: {error}"))
     }
 
-    /// Error of the first connection, when nothing has shown yet that the address leads to a database which can be used.
+    /// Converts an error of the first connection, when it is not yet known whether the URL leads to a usable database.
     pub(crate) fn opening(error: &sqlx::Error) -> Self {
         let text = error.to_string();
         match error {
-            // How `rustls` says that it does not accept a certificate.
+            // `rustls` reports a rejected certificate so.
             sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::Unusable(text),
             sqlx::Error::Database(error) if error.code().as_deref() == Some("08P01") => {
                 Self::Unusable(match text.contains("startup parameter") {
                     true => format!(
-                        "the pooler before the database refuses a parameter of the connection; let it pass, for PgBouncer with \
+                        "the pooler in front of the database refuses a parameter of the connection; allow it, in PgBouncer with \
                          `ignore_startup_parameters = extra_float_digits`: {text}"
                     ),
-                    false => format!("the server or the pooler before it refuses the connection: {text}"),
+                    false => format!("the server or the pooler in front of it refuses the connection: {text}"),
                 })
             }
             error => Self::of(error),
@@ -122,17 +124,13 @@ impl StoreError {
         let text = error.to_string();
         match error {
             Error::Database(error) => of_database(error.code().as_deref().unwrap_or(""), &error.kind(), text),
-            Error::Configuration(_) | Error::InvalidArgument(_) => {
-                Self::Unusable(format!("look at its address: {text}"))
+            Error::Configuration(_) | Error::InvalidArgument(_) => Self::Unusable(format!("check its URL: {text}")),
+            Error::Tls(_) => Self::Unusable(format!("check `sslmode` in its URL and the certificates: {text}")),
+            Error::PoolTimedOut => {
+                Self::Unavailable("no connection was available in time; /health/ready says why".to_owned())
             }
-            Error::Tls(_) => {
-                Self::Unusable(format!("look at `sslmode` in its address and at the certificates: {text}"))
-            }
-            Error::PoolTimedOut => Self::Unavailable(
-                "no connection could be made, or became free, in time; /health/ready says why".to_owned(),
-            ),
-            // None of these is evidence about the data: both databases check the types of what they store, so that an answer which
-            // cannot be read was garbled on its way, or is the answer to something else.
+            // None of these shows that the data is damaged: both databases check the types of what they store, so that
+            // an unreadable response was garbled in transit, or belongs to another statement.
             Error::Protocol(_)
             | Error::Decode(_)
             | Error::ColumnDecode { .. }
@@ -140,7 +138,7 @@ impl StoreError {
             | Error::ColumnIndexOutOfBounds { .. }
             | Error::TypeNotFound { .. }
             | Error::AnyDriverError(_)
-            | Error::RowNotFound => Self::Unavailable(format!("an answer of the database cannot be read: {text}")),
+            | Error::RowNotFound => Self::Unavailable(format!("a response of the database cannot be read: {text}")),
             _ => Self::Unavailable(text),
         }
     }
@@ -154,73 +152,74 @@ impl From<sqlx::Error> for StoreError {
 
 fn of_database(code: &str, kind: &ErrorKind, text: String) -> StoreError {
     match kind {
-        ErrorKind::UniqueViolation => StoreError::Conflict(format!("there is one like it already: {text}")),
+        ErrorKind::UniqueViolation => StoreError::Conflict(format!("it already exists: {text}")),
         ErrorKind::ForeignKeyViolation => {
-            StoreError::Conflict(format!("it names something that there is not, or depends on it: {text}"))
+            StoreError::Conflict(format!("it refers to something that does not exist, or is referred to: {text}"))
         }
         _ if code.len() == 5 => of_postgres(code, text),
         _ => of_sqlite(code.parse().unwrap_or_default(), text),
     }
 }
 
-/// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). What is unknown is not an error of the data.
+/// Converts an SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>). An unknown code is not
+/// taken for damaged data.
 fn of_postgres(code: &str, text: String) -> StoreError {
     match code.split_at(2) {
         // Standbys, and servers that are being replaced.
         ("25", "006") => StoreError::Unavailable(format!(
-            "its server takes no writes: it is a standby or is being replaced; if this does not end, let the address lead to the \
-             primary: {text}"
+            "its server is read-only: it is a standby or is being replaced; if this persists, change the URL to the primary: \
+             {text}"
         )),
-        // What this connection prepared is not there, or something else is in its place.
+        // A statement that this connection prepared is missing, or replaced by another.
         ("26", _) | ("42", "P05") => StoreError::Unavailable(format!(
-            "another session answered than the one that was asked; a pooler must give each connection a session of its own, as \
-             PgBouncer does with `pool_mode = session`: {text}"
+            "another session responded; a pooler must give each connection a session of its own, as PgBouncer does with \
+              `pool_mode = session`: {text}"
         )),
         ("08" | "25" | "34", _) => StoreError::Unavailable(format!("the connection is not usable: {text}")),
         ("0A", _) if text.contains("cached plan") => StoreError::Unavailable(text),
-        // Out of disk; out of memory or connections is another thing.
+        // The disk is full; a lack of memory or connections is another case.
         ("53", "100") => StoreError::Full(text),
-        // Deadlocks and serialisation; too many clients; locks; shut down by the operator.
+        // Deadlocks and serialization failures; too many clients; locks; shutdown by the operator.
         ("40" | "53" | "55" | "57", _) => StoreError::Unavailable(text),
         ("58", _) | ("XX", "000") => {
-            StoreError::Unavailable(format!("its server has a fault, which its log explains: {text}"))
+            StoreError::Unavailable(format!("its server failed; see the server's log: {text}"))
         }
         ("XX", _) => StoreError::Corrupt(text),
         ("22" | "23" | "P0", _) => StoreError::Conflict(text),
-        ("28", _) => StoreError::Unusable(format!("look at its address, user and password: {text}")),
-        ("3D" | "3F", _) => StoreError::Unusable(format!("look at the name of the database in its address: {text}")),
+        ("28", _) => StoreError::Unusable(format!("check its URL, user and password: {text}")),
+        ("3D" | "3F", _) => StoreError::Unusable(format!("check the name of the database in its URL: {text}")),
         ("42", "501") => StoreError::Unusable(format!("its user lacks rights: {text}")),
         _ => StoreError::Unusable(text),
     }
 }
 
-/// By SQLite's result code, extended (<https://www.sqlite.org/rescode.html>).
+/// Converts an extended result code of SQLite (<https://www.sqlite.org/rescode.html>).
 fn of_sqlite(code: i64, text: String) -> StoreError {
     /// `SQLITE_IOERR_DATA` and `SQLITE_IOERR_CORRUPTFS`: a checksum is wrong.
     const DAMAGED_ON_DISK: [i64; 2] = [8202, 8458];
     /// `SQLITE_READONLY_DBMOVED`.
     const MOVED: i64 = 1032;
-    // The low byte is the plain code.
+    // The low byte is the primary code.
     match code & 0xff {
-        // Aborted, busy, locked, out of memory, interrupted, another process's locks, changed tables.
+        // Aborted, busy, locked, out of memory, interrupted, lock protocol, changed schema.
         4..=7 | 9 | 15 | 17 => StoreError::Unavailable(text),
         8 if code == MOVED => StoreError::Unusable(format!(
-            "its file was moved or replaced while it was open; start this process again: {text}"
+            "its file was moved or replaced while it was open; restart this process: {text}"
         )),
         8 => StoreError::Unusable(format!(
-            "its file cannot be written; look at the rights of the file, of the files beside it, of its folder and of the disk: {text}"
+            "its file cannot be written; check the permissions of the file, of the files beside it, of its folder and of the disk: {text}"
         )),
         10 if DAMAGED_ON_DISK.contains(&code) => StoreError::Corrupt(text),
         10 => {
-            StoreError::Unavailable(format!("the disk of its file cannot be read or written; look at the disk: {text}"))
+            StoreError::Unavailable(format!("the disk of its file cannot be read or written; check the disk: {text}"))
         }
         11 | 26 => StoreError::Corrupt(text),
         13 => StoreError::Full(text),
         14 => StoreError::Unusable(format!(
-            "its file cannot be opened; is there its folder, and may this user read and write both? {text}"
+            "its file cannot be opened; check that its folder exists and that this user may read and write both: {text}"
         )),
         18..=20 => StoreError::Conflict(text),
-        3 | 23 => StoreError::Unusable(format!("this user may not use its file: {text}")),
+        3 | 23 => StoreError::Unusable(format!("this user may not access its file: {text}")),
         _ => StoreError::Unusable(text),
     }
 }
@@ -229,9 +228,9 @@ impl From<MigrateError> for StoreError {
     fn from(error: MigrateError) -> Self {
         match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-            // Its tables are whole, and not this release's.
+            // The tables are intact, but not those of this release.
             error => Self::Unusable(format!(
-                "its tables were made by another build than this one; use that build, or an empty database: {error}"
+                "its schema was created by another build than this one; use that build, or an empty database: {error}"
             )),
         }
     }
@@ -293,7 +292,7 @@ mod tests {
             ("1544", "of its folder"),
             ("1032", "moved or replaced"),
             ("14", "cannot be opened"),
-            ("3", "may not use"),
+            ("3", "may not access"),
             ("28P01", "user and password"),
             ("28000", "user and password"),
             ("3D000", "name of the database"),

@@ -1,4 +1,4 @@
-//! Order events as the platform reports them, and the jobs that follow.
+//! Order events as the platform reports them, and their jobs.
 
 use cartwright::types::{Event, EventKind};
 use cartwright::{AccountId, Digest, RESERVED_ID_PREFIX, ShopId};
@@ -11,32 +11,32 @@ use crate::facades::Orders;
 use crate::keys::aad;
 use crate::vault::Key;
 
-/// Which lines of an order an account is shown.
+/// The lines of an order that an account sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lines {
-    /// Those that were configured with it: for a vendor.
+    /// The lines that were configured with the account: for a vendor.
     Own,
-    /// All: for an order hook.
+    /// All lines: for an order hook.
     All,
 }
 
-/// Who is to be told of an event.
+/// A job to create for an event.
 #[derive(Debug, Clone)]
 pub struct NewJob {
-    /// The account.
+    /// Account that handles the event.
     pub account: AccountId,
-    /// The component that handles it, from here to the job's end.
+    /// Component that runs the job to its end.
     pub plugin: Digest,
-    /// What the account is shown of the order. What the order's first event said holds for all of them.
+    /// Lines of the order that the account sees. The value of the order's first event applies to all of its events.
     pub lines: Lines,
 }
 
-/// What came of recording an event.
+/// The result of recording an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordOutcome {
-    /// It is new; these jobs are queued, in the order of the accounts given.
+    /// The event is new; its jobs are queued, in the sequence of the given accounts.
     New {
-        /// Their ids.
+        /// Ids of the jobs.
         jobs: Vec<String>,
     },
     /// This very event was recorded before. Nothing was changed.
@@ -44,13 +44,14 @@ pub enum RecordOutcome {
 }
 
 impl Orders<'_> {
-    /// Stores an event with these jobs, and the order as the event holds it, in one transaction: all of it stands when this
-    /// returns. [`Orders::report`] works out which jobs they are. The event's order has all its lines, whomever they concern. The same event twice does nothing twice.
+    /// Stores an event with these jobs, and the event's order, in one transaction: all of it is durable when this
+    /// returns. [`Orders::report`] determines the jobs. The event's order must have all its lines, whichever accounts
+    /// they concern. Recording the same event twice has no further effect.
     ///
     /// # Errors
-    /// [`StoreError::EventIdTaken`] when another event has its id, [`StoreError::SameVersion`] when the order was recorded in this
-    /// version with other content, [`StoreError::Conflict`] when the order's references belong to another order,
-    /// [`StoreError::Erased`], and as the database says.
+    /// [`StoreError::EventIdTaken`] if another event has its id, [`StoreError::SameVersion`] if the order was recorded
+    /// in this version with other content, [`StoreError::Conflict`] if the order's references belong to another order,
+    /// [`StoreError::Erased`], or an error of the database.
     pub async fn record_event(
         self,
         shop: &ShopId,
@@ -68,10 +69,10 @@ impl Orders<'_> {
         Ok(recorded)
     }
 
-    /// Was this very event recorded before?
+    /// Returns whether this very event was recorded before.
     ///
     /// # Errors
-    /// [`StoreError::EventIdTaken`] when another event was recorded with its id, of this order or of another.
+    /// [`StoreError::EventIdTaken`] if another event was recorded with its id, of this order or of another.
     pub(crate) async fn is_recorded(
         self,
         work: &mut AnyConnection,
@@ -90,7 +91,7 @@ impl Orders<'_> {
         if order == event.order.id {
             let key = self.order_key(shop, &order, key)?;
             let mut known: Event = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &sealed)?;
-            // The host's word, which the platform's report does not hold.
+            // The host sets this flag; the platform's report does not contain it.
             known.order.released = event.order.released;
             if known == *event {
                 return Ok(true);
@@ -113,14 +114,14 @@ impl Orders<'_> {
         let key = self.store_order(&mut *work, shop, &event.order, now).await?;
         match self.add_event(work, shop, (event, &key), jobs, now).await? {
             Some(jobs) => Ok(RecordOutcome::New { jobs }),
-            // Another was quicker, with this event or with another of its id.
+            // A concurrent transaction recorded this event, or another with its id.
             None if self.is_recorded(work, shop, event).await? => Ok(RecordOutcome::AlreadyRecorded),
             None => Err(StoreError::Unavailable(format!("the event {} is being recorded", event.id))),
         }
     }
 
-    /// Records an event of an order whose key this is; what is known of the order stays as it is. Returns its jobs; `None` when an event
-    /// with this id is recorded.
+    /// Records an event of an order with this key, without changing the stored order. Returns the jobs, or `None` if an
+    /// event with this id is recorded.
     pub(crate) async fn add_event(
         self,
         work: &mut AnyConnection,
@@ -155,12 +156,12 @@ impl Orders<'_> {
     }
 }
 
-/// The id of an event that the host makes: no platform's id begins like it.
+/// Returns the id of an event that the host creates: no platform's id has this prefix.
 pub(crate) fn reserved_event_id(what: &str, id: &str) -> String {
     format!("{RESERVED_ID_PREFIX}{what}:{id}")
 }
 
-/// Puts a job at the end of its lane.
+/// Adds a job to the end of its lane.
 async fn queue(
     work: &mut AnyConnection,
     shop: &ShopId,
@@ -179,7 +180,7 @@ async fn queue(
     .bind(i64::from(job.lines == Lines::All))
     .fetch_one(&mut *work)
     .await?;
-    // Neither a shop's nor an account's id holds a colon.
+    // The ids of shops and accounts contain no colon.
     let id = format!("{shop}:{}:{}", job.account, event.id);
     sqlx::query(
         "insert into jobs (id, lane_id, shop, account, event, plugin, state, position, due_at, outages, limit_breaches, round, is_cancelled, fencing_token,
@@ -199,7 +200,7 @@ async fn queue(
     Ok(id)
 }
 
-/// What happened, as the contract spells it.
+/// Returns the kind of an event, as the contract spells it.
 pub(crate) fn kind(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Placed => "placed",

@@ -1,4 +1,4 @@
-//! Everything that is kept of an order, or of all orders of a customer, in the open.
+//! Unencrypted exports of all data of an order, or of all orders of a customer.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -17,42 +17,42 @@ use crate::keys::aad;
 use crate::outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
-/// So many jobs are read at once.
+/// Number of jobs that are read at once.
 const PAGE: u32 = 100;
 
-/// Everything that is kept of one order or more.
+/// The exported data of one order or more.
 #[derive(Debug, Clone)]
 pub struct Export {
-    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks", "answers",
-    /// "quotation" }] }`; the last is null unless the order is what a quotation is kept as. What the contract
-    /// knows is spelled as in the contract's JSON, jobs hold their journals entry by entry, moments are RFC 3339.
+    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks", "answers", "quotation" }]
+    /// }`; the last is null unless a quote is stored under the order. Values of the contract are spelled as in the
+    /// contract's JSON, jobs contain their journals entry by entry, times are RFC 3339.
     pub document: Value,
-    /// The files that the document names, to be written beside it.
+    /// Files that the document names, to be written beside it.
     pub files: Vec<ExportFile>,
 }
 
 /// A file of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportFile {
-    /// Its name: letters, digits, ".", "-" and "_"; unique in the export.
+    /// Name of the file: letters, digits, ".", "-" and "_"; unique in the export.
     pub name: String,
-    /// Its bytes, for [`Blobs::get`](cartwright::Blobs::get): they may be many, and are read one file at a time.
+    /// Digest of its bytes, for [`Blobs::get`](cartwright::Blobs::get): files may be large, and are read one at a time.
     pub digest: Digest,
-    /// RFC 6838 media type.
+    /// Media type, RFC 6838.
     pub media_type: String,
 }
 
 impl PersonalData<'_> {
-    /// Everything that is kept of an order.
+    /// Exports all data of an order.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], or an error of the database.
     pub async fn export_order(self, shop: &ShopId, order: &str) -> Result<Export, StoreError> {
         let (order, files) = self.export_one(shop, order).await?;
         Ok(Export { document: json!({ "orders": [order] }), files })
     }
 
-    /// Everything that is kept of the orders of a customer, see [`PersonalData::orders_of_customer`].
+    /// Exports all data of the orders of a customer, see [`PersonalData::orders_of_customer`].
     ///
     /// # Errors
     /// As [`PersonalData::orders_of_customer`].
@@ -160,7 +160,7 @@ async fn files(
     .bind(order)
     .fetch_all(connection)
     .await?;
-    // The names that plugins gave documents: the same bytes may have several.
+    // Names that plugins gave documents: the same bytes may have several.
     let mut documents: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for outcome in outcomes {
         if let Outcome::Document(Document { name, content: BytesSource::Stored(digest), .. }) = &outcome.outcome {
@@ -173,7 +173,7 @@ async fn files(
         let given = documents.get(digest.as_str()).into_iter().flatten().copied();
         let unnamed = (!documents.contains_key(digest.as_str())).then_some("");
         for name in given.chain(unnamed).map(|name| file_name(&kind, &digest, name)) {
-            // Names that differ in what is not safe are one.
+            // Names that differ only in unsafe characters are equal.
             if names.insert(name.clone()) {
                 listed.push(json!({
                     "name": name, "kind": kind, "digest": digest, "media_type": media_type, "stored": at(moment(stored)),
@@ -185,7 +185,7 @@ async fn files(
     Ok((files, listed))
 }
 
-/// A plugin's own name of a document is kept as far as it is safe.
+/// Returns a file name, which contains the safe characters of a plugin's own name of a document.
 fn file_name(kind: &str, digest: &str, document: &str) -> String {
     let safe = |character: char| {
         if character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_') { character } else { '_' }
@@ -203,10 +203,10 @@ fn outcome(outcome: &StoredOutcome) -> Result<Value, StoreError> {
 }
 
 fn value(content: &impl serde::Serialize) -> Result<Value, StoreError> {
-    serde_json::to_value(content).map_err(|error| StoreError::corrupt("what is exported", error))
+    serde_json::to_value(content).map_err(|error| StoreError::corrupt("exported data", error))
 }
 
-/// RFC 3339.
+/// Formats a time as RFC 3339.
 pub(crate) fn at(time: std::time::SystemTime) -> String {
     jiff::Timestamp::try_from(time).unwrap_or_default().to_string()
 }

@@ -1,6 +1,7 @@
-//! The subjects of the [`Store`]: each has a type of its own, which borrows the store and costs nothing to make.
+//! The subjects of the [`Store`]. Each has a type of its own, which borrows the store and costs nothing to create.
 //!
-//! Their methods stand in the modules of their subjects. What all of them use, such as transactions and keys, is the store's.
+//! The methods are in the modules of their subjects. What all of them use, such as transactions and keys, belongs to
+//! the store.
 
 use crate::database::Store;
 

@@ -1,4 +1,5 @@
-//! The file of an SQLite database. It holds customers' data, and belongs to the user who runs the host alone.
+//! The file of an SQLite database. It contains customers' data, and must be accessible only to the user who runs the
+//! host.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -7,13 +8,13 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::error::StoreError;
 
-/// Makes the file when it may be made, readable by its owner alone whatever the umask. SQLite gives the files that it keeps beside it
-/// the same rights. Files that are there and that others can read are logged.
+/// Creates the file if that is allowed, readable only by its owner whatever the umask is. SQLite gives the files that
+/// it creates beside it the same permissions. Existing files that others can read are logged.
 pub(crate) fn make(url: &str) -> Result<(), StoreError> {
     let options = SqliteConnectOptions::from_str(url).map_err(|error| StoreError::opening(&error))?;
     let path = options.get_filename();
     if url.contains("mode=rwc") {
-        // SQLite itself says what is wrong when this does not work.
+        // If this fails, SQLite itself reports why.
         drop(create(path));
     }
     for path in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
@@ -44,7 +45,7 @@ fn create(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The rights of a file when they are others' too. `None` when there is no such file.
+/// Returns the permissions of a file if they include other users. `None` also if there is no such file.
 #[cfg(unix)]
 fn open_to_others(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;

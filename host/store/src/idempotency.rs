@@ -1,7 +1,8 @@
-//! Requests that are answered once: who sends one again, because the answer was lost, is given the first answer.
+//! Idempotency keys: a request that is repeated, because its response was lost, gets the first response.
 //!
-//! A request is known by who asked and the name that the asker gave it; neither stands in the open. An answer is kept for
-//! [`REQUEST_RETENTION`], sealed with the store's key, and is forgotten with the orders that it was said to hold something of.
+//! A request is identified by its caller and the caller's idempotency key; both are stored as a digest only. A response
+//! is stored for [`REQUEST_RETENTION`], encrypted with the store's key, and is erased with the orders that it has data
+//! of.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,43 +19,44 @@ use crate::facades::IdempotencyKeys;
 use crate::keys::aad;
 use crate::vault::to_hex;
 
-/// A request is known for so long.
+/// Time for which a request is remembered.
 pub const REQUEST_RETENTION: Duration = Duration::from_secs(24 * 3600);
-/// Whoever began a request and has not answered it within this is gone: no request takes as long.
+/// Time after which an unfinished request is considered lost: no request takes as long.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What becomes of a request.
+/// The result of beginning a request.
 #[derive(Debug)]
 pub enum BeginOutcome {
-    /// It is new: do it, then [`IdempotencyKeys::answer_request`] or [`IdempotencyKeys::forget_request`].
+    /// The request is new: perform it, then call [`IdempotencyKeys::answer_request`] or
+    /// [`IdempotencyKeys::forget_request`].
     New(RequestToken),
-    /// It is being done. Ask again later.
+    /// The request is in progress. Ask again later.
     Running,
-    /// It was done.
+    /// The request was done before.
     Answered(StoredResponse),
-    /// Another request was sent under this name.
+    /// The key was used for another request.
     Conflict,
 }
 
-/// Whoever has this answers the request.
+/// The right to store the response of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestToken {
     id: String,
     fencing_token: i64,
 }
 
-/// What was answered.
+/// A stored response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
-    /// The status.
+    /// HTTP status.
     pub status: u16,
-    /// Names and values.
+    /// Names and values of the headers.
     pub headers: Vec<(String, String)>,
-    /// The bytes.
+    /// Bytes of the body.
     pub body: Vec<u8>,
 }
 
-/// What stands before the body.
+/// The part of a response before its body.
 #[derive(Serialize, Deserialize)]
 struct ResponseHead {
     status: u16,
@@ -64,8 +66,8 @@ struct ResponseHead {
 impl StoredResponse {
     fn encrypt(&self, store: &Store, id: &str) -> Result<Vec<u8>, StoreError> {
         let head = ResponseHead { status: self.status, headers: self.headers.clone() };
-        let head = serde_json::to_vec(&head).map_err(|error| StoreError::Unusable(format!("an answer: {error}")))?;
-        // JSON in one line ends at its first line break.
+        let head = serde_json::to_vec(&head).map_err(|error| StoreError::Unusable(format!("a response: {error}")))?;
+        // Single-line JSON ends at the first line break.
         store.keys().encrypt(&response_aad(id), &[&head, b"\n".as_slice(), &self.body].concat())
     }
 
@@ -74,7 +76,7 @@ impl StoredResponse {
         let end = plain.iter().position(|byte| *byte == b'\n').unwrap_or(plain.len());
         let (head, body) = plain.split_at(end);
         let head: ResponseHead =
-            serde_json::from_slice(head).map_err(|error| StoreError::corrupt_json("an answer", &error))?;
+            serde_json::from_slice(head).map_err(|error| StoreError::corrupt_json("a response", &error))?;
         Ok(Self { status: head.status, headers: head.headers, body: body.get(1..).unwrap_or_default().to_vec() })
     }
 }
@@ -83,16 +85,16 @@ fn response_aad(id: &str) -> String {
     aad("answer", "", id)
 }
 
-/// As it stands.
+/// Columns of a row: digest, fencing token, time of the start, response.
 type Row = (String, i64, i64, Option<Vec<u8>>);
 
 impl IdempotencyKeys<'_> {
-    /// Begins a request, unless it was begun before. `scope` is who asks: an access key's id; `key` is the asker's name of the
-    /// request, `digest` of everything that is asked. A request that was begun and neither answered nor forgotten within
-    /// [`REQUEST_TIMEOUT`] is begun again.
+    /// Begins a request, unless it was begun before. `scope` is the caller, such as an access key's id; `key` is the
+    /// idempotency key, and `digest` that of the whole request. A request that was neither answered nor forgotten
+    /// within [`REQUEST_TIMEOUT`] is begun again.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn begin_request(
         self,
         scope: &str,
@@ -121,7 +123,7 @@ impl IdempotencyKeys<'_> {
         .bind(&id)
         .fetch_optional(&mut *work)
         .await?;
-        // It was forgotten in this moment: whoever asks again begins it.
+        // It was deleted just now: the caller's next attempt begins it.
         let Some((of, fencing_token, begun, answer)) = found else { return Ok(BeginOutcome::Running) };
         let is_over = |kept: Duration| moment(begun) + kept <= now;
         let is_old = is_over(REQUEST_RETENTION);
@@ -150,12 +152,12 @@ impl IdempotencyKeys<'_> {
         Ok(BeginOutcome::New(RequestToken { id, fencing_token: fencing_token + 1 }))
     }
 
-    /// Keeps the answer to a request. `orders` are those, by shop and the platform's id, that the answer holds something of: it is
-    /// forgotten with any of them, and when one of them is forgotten already it is not kept. False when it was not, or when the
-    /// request was begun again meanwhile.
+    /// Stores the response to a request. `orders` are those, by shop and the platform's id, that the response has data
+    /// of: it is erased with any of them, and not stored if one of them is already erased. Returns false if it was not
+    /// stored, or if the request was begun again in the meantime.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn answer_request(
         self,
         token: &RequestToken,
@@ -165,14 +167,14 @@ impl IdempotencyKeys<'_> {
     ) -> Result<bool, StoreError> {
         let mut work = self.store.begin().await?;
         let mut orders: Vec<&(ShopId, String)> = orders.iter().collect();
-        // Locked in one order, so that two answers do not wait for each other.
+        // Locked in a fixed sequence, so that two responses do not wait for each other.
         orders.sort();
         orders.dedup();
         for (shop, order) in &orders {
             match self.store.orders().lock_order(&mut work, shop, order).await {
-                // An order that is not known yet is forgotten with what stands here too.
+                // An order that is not stored yet will be erased together with this response.
                 Ok(_) | Err(StoreError::NotFound { .. }) => {}
-                // What cannot be read can be forgotten.
+                // Unreadable data can be erased.
                 Err(StoreError::Corrupt(_)) => {}
                 Err(StoreError::Erased(_)) => {
                     work.rollback().await?;
@@ -207,10 +209,10 @@ impl IdempotencyKeys<'_> {
         Ok(true)
     }
 
-    /// Forgets a request that came to nothing, such as one that failed on the host's side: sent again, it is done anew.
+    /// Forgets a request that failed, for example because of the host, so that a repeated one is done anew.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn forget_request(self, token: &RequestToken) -> Result<(), StoreError> {
         sqlx::query("delete from idempotency_keys where id = $1 and fencing_token = $2 and responded_at is null")
             .bind(&token.id)
@@ -220,7 +222,7 @@ impl IdempotencyKeys<'_> {
         Ok(())
     }
 
-    /// The answers that hold something of this order and of no other, in the open.
+    /// Returns the decrypted responses that have data of this order and of no other.
     pub(crate) async fn answers_of_order(
         self,
         connection: &mut AnyConnection,
@@ -253,7 +255,7 @@ async fn untie(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// What a platform names its requests by may name people.
+/// Returns the stored id of a request. It is a digest, because a platform's keys may name people.
 fn request_id(scope: &str, key: &str) -> String {
     let scoped = Sha256::new().chain_update(scope.len().to_be_bytes()).chain_update(scope).chain_update(key);
     to_hex(&scoped.finalize())

@@ -1,4 +1,4 @@
-//! A claimed job's journal.
+//! The journal of a claimed job.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +16,13 @@ use crate::job::{Lease, check_lease};
 use crate::keys::aad;
 use crate::vault::Key;
 
-/// For so long a vendor's answer is kept in hand while the database is away; it can be written as long as nobody else claimed the job.
+/// Time for which a vendor's response is kept in memory while the database is unavailable. It can be written as long as
+/// no other worker claims the job.
 const WRITE_RETRY_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const WRITE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The present journal of a job, for whoever has claimed it. When the lease is lost it can still be read, and written no more.
+/// The current journal of a job, for the worker that claimed it. When the lease is lost, the journal can be read but
+/// not written.
 #[derive(Debug)]
 pub struct StoreJournal {
     store: Store,
@@ -56,7 +58,7 @@ impl StoreJournal {
             self.store.outcomes().apply(&mut work, self, key, outcome, record.at).await?;
         }
         work.commit().await?;
-        // The platform is told of it, and it may be handed on to a job or say something of the account.
+        // The platform is notified of it, and it may create a job or concern the account.
         if matches!(&record.entry, Entry::Emitted { .. }) {
             self.store.nudge();
         }
@@ -81,7 +83,7 @@ impl Journal for StoreJournal {
         let given_up = Instant::now() + WRITE_RETRY_TIMEOUT;
         loop {
             match in_time(self.write(position, record)).await {
-                // A lost answer may cost a question to the merchant, and waiting for the database costs nothing.
+                // A lost response may require a decision by the merchant, and waiting for the database costs nothing.
                 Err(StoreError::Unavailable(_) | StoreError::Full(_))
                     if matches!(record.entry, Entry::Responded { .. }) && Instant::now() < given_up =>
                 {
@@ -104,12 +106,12 @@ fn journal_error(error: StoreError) -> JournalError {
     }
 }
 
-/// An entry opens only where it was written: nobody can put entries of two journals together.
+/// Returns the associated data that binds an entry to its position, so that entries of two journals cannot be combined.
 fn entry_aad(job: &str, number: u32, position: usize) -> String {
     aad("entry", &format!("{number}.{position}"), job)
 }
 
-/// Adds an entry, when so many stand before it.
+/// Adds an entry at this position, if exactly as many precede it.
 pub(crate) async fn add(
     work: &mut WriteTransaction,
     job: &str,
@@ -131,7 +133,7 @@ pub(crate) async fn add(
     if added.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(job.to_owned())) }
 }
 
-/// One journal of a job.
+/// Loads one journal of a job.
 pub(crate) async fn load(
     connection: &mut AnyConnection,
     job: &str,

@@ -1,4 +1,4 @@
-//! The keys that the database was written with: checked when it is opened, exchanged while it is used.
+//! The keys that the database was written with. They are checked when it is opened, and rotated while it is in use.
 
 use cartwright::Secret;
 use sqlx::AnyConnection;
@@ -8,12 +8,12 @@ use crate::database::Store;
 use crate::error::StoreError;
 use crate::vault::to_hex;
 
-/// So many values are re-sealed in one transaction: others write in between.
+/// Maximum number of values that one transaction re-encrypts, so that others can write in between.
 const BATCH: i64 = 200;
 const PLACE: &str = "key check";
 
-/// Everything that is sealed with the store's key: what its place is called, which values are under another key, and how one is
-/// exchanged.
+/// All columns that the store's key encrypts: their associated data, the query for values with another key, and the
+/// update of one.
 const ENCRYPTED_COLUMNS: [(&str, &str, &str); 10] = [
     (
         "shop",
@@ -36,7 +36,7 @@ const ENCRYPTED_COLUMNS: [(&str, &str, &str); 10] = [
         "update blobs set blob_key = $1 where shop = $2 and digest = substr($3, 1, 64) and order_id = ''
          and configuration = substr($3, 65) and blob_key = $4",
     ),
-    // Receipts that are tied to an order are under that order's key.
+    // Deliveries with an order are encrypted with that order's key.
     (
         "webhook body",
         "select shop, id, body from webhook_deliveries r where substr(body, 1, 9) <> $1 and not exists (
@@ -71,13 +71,13 @@ const ENCRYPTED_COLUMNS: [(&str, &str, &str); 10] = [
     ),
 ];
 
-/// The place that a value is bound to: it does not open in another row. A shop's id holds no space.
+/// Returns the associated data that binds an encrypted value to its row. A shop's id contains no space.
 pub(crate) fn aad(kind: &str, shop: &str, id: &str) -> String {
     format!("{kind} {shop} {id}")
 }
 
 impl Store {
-    /// Refuses keys that do not open what stands here, before anything is written with them.
+    /// Refuses keys that do not decrypt the stored values, before anything is encrypted with them.
     pub(crate) async fn check_keys(&self) -> Result<(), StoreError> {
         let mut work = self.begin().await?;
         let checks: Vec<(String, Vec<u8>)> =
@@ -101,11 +101,12 @@ impl Store {
         Ok(())
     }
 
-    /// What the random numbers of durable hooks follow from, for [`Builder::secret`](cartwright::Builder::secret): drawn when it is
-    /// first asked for, and the same on every node from then on.
+    /// Returns the secret that the random numbers of durable hooks are derived from, for
+    /// [`Builder::secret`](cartwright::Builder::secret). It is generated at the first call, and the same on every node
+    /// from then on.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn host_secret(&self) -> Result<Secret, StoreError> {
         let mut work = self.begin().await?;
         let secret = self.host_secret_in(&mut work).await?;
@@ -121,28 +122,28 @@ impl Store {
             let mut random = Zeroizing::new([0; 32]);
             getrandom::fill(random.as_mut_slice())
                 .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
-            // Another node may be quicker.
+            // Another node may have been quicker.
             sqlx::query("insert into host_secret (id, secret) values (1, $1) on conflict (id) do nothing")
                 .bind(self.keys().encrypt(&aad, to_hex(random.as_slice()).as_bytes())?)
                 .execute(&mut *connection)
                 .await?;
             found = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;
         }
-        let missing = || StoreError::Corrupt("the host's secret is not kept".to_owned());
+        let missing = || StoreError::Corrupt("the host's secret is missing".to_owned());
         let (sealed,) = found.ok_or_else(missing)?;
         let plain = self.keys().decrypt(&aad, &sealed)?;
         let text = std::str::from_utf8(&plain).map_err(|error| StoreError::corrupt(&aad, error))?;
         Ok(Secret::new(text))
     }
 
-    /// Seals everything anew that an older key of the ring sealed. Afterwards the older keys are needed no more. It can be
-    /// broken off and called again; until it has ended both keys are needed to open the database. Where several nodes share
-    /// one database, give all of them both keys first.
+    /// Re-encrypts all values that an older key of the ring encrypted, so that the older keys are no longer needed. It
+    /// can be interrupted and called again; until it has finished, both keys are needed to open the database. If
+    /// several nodes share a database, give all of them both keys first.
     ///
-    /// Returns how many values it sealed.
+    /// Returns the number of re-encrypted values.
     ///
     /// # Errors
-    /// As the database says. What was sealed stays sealed.
+    /// Fails if the database does. Values that were re-encrypted stay so.
     pub async fn rotate_keys(&self) -> Result<u64, StoreError> {
         let mut count = 0;
         for (kind, select, update) in ENCRYPTED_COLUMNS {

@@ -1,18 +1,16 @@
 //! Storage of the host: orders, events, jobs, journals, blobs, settings and secrets; for platforms over HTTP also
 //! catalogs, access keys and responses.
 //!
-//! One set of queries serves both databases
-//!
-//! One set of queries serves both databases, through `sqlx`'s `Any` driver: SQLite in a file by default, PostgreSQL when one
-//! machine is not enough. `Any` knows only whole numbers, text and bytes, and both databases take `$1`; so every query here is
-//! plain text that can be tried in either's shell. Generics over the database would carry a dozen bounds through each function,
-//! and a macro would compile each query twice to the same end. The price is that nothing checks a query before it runs: the
-//! tests run every one, on each database.
+//! One set of queries serves both databases, through `sqlx`'s `Any` driver: SQLite in a file by default, PostgreSQL
+//! when one machine is not enough. `Any` supports only integers, text and bytes, and both databases accept `$1`; so
+//! every query here is plain text that can be tried in the shell of either. Generics over the database would carry a
+//! dozen bounds through each function, and a macro would compile each query twice to the same end. The price is that no
+//! query is checked before it runs: the tests run every one, on each database.
 //!
 //! Three types matter:
-//! - [`Store`], the open database: [`Orders::report`] is how a platform's events come in;
-//! - [`Worker`], which tells the plugins of them and survives what they do, tells the platforms what came of it, and deletes
-//!   what is past its time;
+//! - [`Store`], the open database; a platform reports order events with [`Orders::report`];
+//! - [`Worker`], which runs the plugins' jobs and survives their failures, sends notifications to the platforms, and deletes
+//!   what has exceeded its retention;
 //! - [`StoreError`], which says what to do next.
 //!
 //! The methods of a store are grouped by subject. Each subject is a small type that borrows the store:
@@ -35,9 +33,10 @@
 //! | audit log | [`Store::audit`] | [`AuditLog`] |
 //! | idempotency keys | [`Store::idempotency`] | [`IdempotencyKeys`] |
 //!
-//! The store itself is what the host is given as order book, catalog and blobs; opening, keys, restoring and sweeping stay with it.
+//! The store itself implements the host's order book, catalog and blobs. It also has the methods for opening, keys, restoring
+//! and sweeping.
 //!
-//! A node that works: it records what the platform reports, and tells the plugins.
+//! A node with a worker, which runs the jobs of reported events:
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! The status of an order line, from what the platform and the vendors said of it.
+//! The status of an order line, from the reports of the platform and of vendors.
 //!
-//! A status never goes back: notices of vendors arrive late and twice, and "ready" that is told after "shipped" is history, not news. It
-//! stays in the order's timeline, marked as late. A platform's own status is different: it is the merchant's word, holds as soon as its
-//! version of the order is newer, and what vendors say later goes on from there.
+//! A status never goes back: webhooks arrive late and more than once, and a "ready" that arrives after "shipped" does
+//! not change the line. It is listed in the order's timeline, marked as late. The platform's own status is different:
+//! it is the merchant's decision, applies as soon as its version of the order is newer, and later reports of vendors
+//! advance from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +11,7 @@ use cartwright::types::{Order, Outcome};
 
 use crate::outcome::StoredOutcome;
 
-/// How far a line is, in the contract's words; later variants are further.
+/// The progress of a line, in the contract's words; later variants are further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ProductionStage {
     Ordered,
@@ -21,7 +22,7 @@ enum ProductionStage {
 }
 
 impl ProductionStage {
-    /// `None` for a word that only a plugin gives a meaning.
+    /// Returns `None` for a status that only a plugin defines.
     fn of(status: &str) -> Option<Self> {
         Some(match status {
             "ordered" => Self::Ordered,
@@ -34,7 +35,7 @@ impl ProductionStage {
     }
 }
 
-/// How far a line is, and the word for it.
+/// The progress of a line, and its status.
 struct LineProgress<'a> {
     stage: ProductionStage,
     status: &'a str,
@@ -45,7 +46,8 @@ impl<'a> LineProgress<'a> {
         Self { stage: ProductionStage::of(status).unwrap_or(ProductionStage::Ordered), status }
     }
 
-    /// Takes a further status; false when it comes too late. A plugin's own word is as far as the line is, and never follows the end.
+    /// Advances to a further status. Returns false if the status is late. A plugin's own status is as far as the line
+    /// is, and never follows a final one.
     fn advance(&mut self, status: &'a str) -> bool {
         match ProductionStage::of(status) {
             Some(stage) if stage < self.stage => return false,
@@ -64,8 +66,8 @@ pub(crate) struct LineStatuses {
 }
 
 impl LineStatuses {
-    /// `outcomes` in the order in which they came. Those before the platform set a line's status itself no longer count for that line; one
-    /// that keeps no statuses says "ordered" for ever.
+    /// Computes the statuses from `outcomes`, in the sequence of their arrival. Those before the platform set a line's
+    /// status no longer count for that line; a platform without statuses always reports "ordered".
     pub(crate) fn new(order: &Order, outcomes: &[StoredOutcome]) -> Self {
         let mut lines: BTreeMap<&str, LineProgress<'_>> = BTreeMap::new();
         let mut set_by_platform = BTreeSet::new();
@@ -90,12 +92,12 @@ impl LineStatuses {
         Self { by_line, late_outcomes }
     }
 
-    /// Did this outcome tell a status that the line had left behind?
+    /// Returns whether this outcome reported a status that the line had already passed.
     pub(crate) fn is_late(&self, outcome: i64) -> bool {
         self.late_outcomes.contains(&outcome)
     }
 
-    /// Gives each line its status.
+    /// Sets the status of each line.
     pub(crate) fn apply(&self, order: &mut Order) {
         for line in &mut order.lines {
             if let Some(status) = self.by_line.get(&line.id) {
@@ -104,7 +106,7 @@ impl LineStatuses {
         }
     }
 
-    /// Is every line shipped or cancelled?
+    /// Returns whether every line is shipped or cancelled.
     pub(crate) fn all_ended(&self) -> bool {
         self.by_line.values().all(|status| ProductionStage::of(status) >= Some(ProductionStage::Shipped))
     }
@@ -132,7 +134,7 @@ mod tests {
         for (from, is_taken) in STATUSES.into_iter().zip([true, true, true, false, false]) {
             let mut progress = LineProgress::new(from);
             assert_eq!(progress.advance("engraving"), is_taken, "{from} → engraving");
-            // From there the line goes on from where it was.
+            // Then the line advances from where it was.
             for to in STATUSES {
                 let expected = ProductionStage::of(to) >= ProductionStage::of(from);
                 let mut later = LineProgress { stage: progress.stage, status: progress.status };

@@ -1,7 +1,7 @@
-//! Orders as the host knows them: the platform's newest version, and what came of its events.
+//! Orders as the host knows them: the platform's newest version, and the results of its events.
 //!
-//! An order is open until `orders.closed_at` says when it was closed, and nothing else judges that. It is closed when it is over,
-//! when an operator says so, and when nobody has spoken of it for so long; a newer version opens it again unless it is over.
+//! An order is open until `orders.closed_at` is set; nothing else decides that. It is closed when it is over, when an
+//! operator closes it, and after a long time without activity; a newer version opens it again unless it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -23,7 +23,7 @@ use crate::line_status::LineStatuses;
 use crate::outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
-/// An order's row, decrypted.
+/// A decrypted row of an order.
 pub(crate) struct StoredOrder {
     pub(crate) key: Key,
     pub(crate) order: Order,
@@ -31,10 +31,10 @@ pub(crate) struct StoredOrder {
 }
 
 impl Orders<'_> {
-    /// The order with the platform's id, whole and in its newest version; lines have the status that was last heard of.
+    /// Returns the complete newest version of the order with the platform's id; its lines have their current status.
     ///
     /// # Errors
-    /// [`StoreError::Erased`], and as the database says.
+    /// [`StoreError::Erased`], or an error of the database.
     pub async fn get(self, shop: &ShopId, id: &str) -> Result<Option<Order>, StoreError> {
         let mut connection = self.store.pool().acquire().await?;
         let Some(known) = self.read_order(&mut connection, shop, id).await? else { return Ok(None) };
@@ -48,15 +48,15 @@ impl Orders<'_> {
         Ok(Some(order))
     }
 
-    /// Says that nothing more is to come of an order, and logs who said so: addresses of webhooks that only it held open are
-    /// closed, and what comes of it nevertheless is told to the version that its account runs. A newer version of the order opens
-    /// it again, unless the order is over.
+    /// Closes an order, with an audit entry. Webhook URLs that only this order kept open are closed, and webhooks about
+    /// it that arrive nevertheless go to the version that its account runs. A newer version of the order opens it
+    /// again, unless the order is over.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], and as the database says.
+    /// [`StoreError::NotFound`], or an error of the database.
     pub async fn close_order(self, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
-        // Nobody else changes it before this transaction ends.
+        // Locks the order until this transaction ends.
         let lock = "update orders set id = id where shop = $1 and id = $2 returning closed_at";
         let found: Option<(Option<i64>,)> =
             sqlx::query_as(lock).bind(shop.as_str()).bind(id).fetch_optional(&mut *work).await?;
@@ -110,7 +110,7 @@ impl Orders<'_> {
         self.store.keys().decrypt_key(&aad("order", shop.as_str(), id), &sealed)
     }
 
-    /// The order's key; nobody else changes or forgets the order before this transaction ends.
+    /// Locks an order until this transaction ends, so that it is neither changed nor erased, and returns its key.
     pub(crate) async fn lock_order(
         self,
         connection: &mut AnyConnection,
@@ -127,8 +127,8 @@ impl Orders<'_> {
         self.order_key(shop, id, sealed)
     }
 
-    /// The order as it is known, locked as by [`Orders::lock_order`]; `None` when it is not known. Of two transactions that both are to make
-    /// it known, the second waits here for the first and finds what that recorded.
+    /// Returns the stored order, locked as by [`Orders::lock_order`], or `None` if it is not stored. If two
+    /// transactions are to store it first, the second waits here for the first and finds its result.
     pub(crate) async fn lock_known_order(
         self,
         work: &mut WriteTransaction,
@@ -148,10 +148,10 @@ impl Orders<'_> {
         }
     }
 
-    /// Stores an order's newer version; an older one changes nothing. Returns its key.
+    /// Stores a newer version of an order; an older one changes nothing. Returns the order's key.
     ///
     /// # Errors
-    /// [`StoreError::SameVersion`] when it is known in this version with other content.
+    /// [`StoreError::SameVersion`] if it is stored in this version with other content.
     pub(crate) async fn store_order(
         self,
         connection: &mut AnyConnection,
@@ -162,10 +162,10 @@ impl Orders<'_> {
         let (key, sealed_key) = self.store.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
         let known_at = aad("known", shop.as_str(), &order.id);
         let version = i64::try_from(order.version)
-            .map_err(|_| StoreError::Conflict(format!("no order has the version {}", order.version)))?;
+            .map_err(|_| StoreError::Conflict(format!("{} is not a valid order version", order.version)))?;
         let number = self.number_hash(&mut *connection, shop, &order.number).await?;
         let held_lines = i64::from(has_held_lines(order));
-        // Also what makes two events of one new order wait for each other.
+        // The insert also serializes two events of one new order.
         let added = sqlx::query(
             "insert into orders (shop, id, reference, version, released, order_key, content, changed_at, number_hash, created_at,
                                  held_lines)
@@ -224,7 +224,7 @@ impl Orders<'_> {
                     .fetch_one(&mut *connection)
                     .await?;
             if owner != order.id {
-                return Err(StoreError::Conflict(format!("the reference {reference} is the order {owner}'s")));
+                return Err(StoreError::Conflict(format!("the reference {reference} belongs to the order {owner}")));
             }
         }
         self.store.personal_data().index_emails(connection, shop, order).await?;
@@ -232,7 +232,7 @@ impl Orders<'_> {
         Ok(key)
     }
 
-    /// Refuses other content under the version that is known. The order is locked.
+    /// Refuses other content under the stored version. The order is locked.
     async fn check_same_version(
         self,
         connection: &mut AnyConnection,
@@ -246,7 +246,7 @@ impl Orders<'_> {
             .fetch_one(connection)
             .await?;
         let mut known: Order = key.decrypt_json(&aad("known", shop.as_str(), &order.id), &known)?;
-        // The host's word, which the platform's report does not hold.
+        // The host sets this flag; the platform's report does not contain it.
         known.released = order.released;
         if known.version == order.version && known != *order {
             return Err(StoreError::SameVersion { order: order.id.clone(), version: order.version });
@@ -254,7 +254,8 @@ impl Orders<'_> {
         Ok(())
     }
 
-    /// Closes an order that is over, and logs it. True when the order is over or nobody can tell.
+    /// Closes an order that is over, with an audit entry. Returns true if the order is over, or its state cannot be
+    /// determined.
     pub(crate) async fn close_if_over(
         self,
         connection: &mut AnyConnection,
@@ -265,7 +266,7 @@ impl Orders<'_> {
         let statuses = OutcomeSelection::Statuses;
         let over = match self.store.outcomes().outcomes_in(connection, key, shop, &order.id, statuses).await {
             Ok(heard) => is_over(order, &LineStatuses::new(order, &heard)),
-            // The platform's news counts all the same.
+            // The platform's report is accepted all the same.
             Err(StoreError::Corrupt(_)) => return Ok(true),
             Err(error) => return Err(error),
         };
@@ -315,8 +316,8 @@ impl Orders<'_> {
         Ok(closed.len() as u64)
     }
 
-    /// Releases an order, until a newer version is cancelled or paid back. False when it is released already, and when its newest
-    /// version may not be.
+    /// Releases an order, until a newer version is cancelled or refunded. Returns false if it is already released, or
+    /// its newest version must not be.
     pub(crate) async fn release_in(
         self,
         connection: &mut AnyConnection,
@@ -339,7 +340,7 @@ impl Orders<'_> {
 }
 
 impl Orders<'_> {
-    /// Gives an order its own copies of what its lines were configured with.
+    /// Gives an order its own copies of the configurations of its lines.
     pub(crate) async fn adopt_configurations(
         self,
         connection: &mut AnyConnection,
@@ -373,7 +374,7 @@ impl Orders<'_> {
         account: &AccountId,
         reference: &str,
     ) -> Result<Option<Order>, StoreError> {
-        // A vendor may send anything; PostgreSQL takes no text with this sign in it.
+        // A vendor may send any text; PostgreSQL rejects NUL.
         if reference.contains('\0') {
             return Ok(None);
         }
@@ -413,7 +414,7 @@ pub(crate) fn visible_to(mut order: Order, account: &AccountId, lines: Lines, ou
         Outcome::VendorReference(named) => Some((named.line.clone(), named.reference.clone())),
         _ => None,
     });
-    // The latest of each line counts. What other accounts named is not this one's to see.
+    // The latest of each line counts. References of other accounts are not visible to this one.
     let named: BTreeMap<_, _> = named.collect();
     order.vendor_reference = named.get(&None).cloned();
     for line in &mut order.lines {
@@ -428,7 +429,8 @@ pub(crate) fn is_releasable(order: &Order) -> bool {
     !order.cancelled && order.payment != "refunded"
 }
 
-/// Is a line of an order held back? What a quotation is kept as holds all of its lines, and is no order.
+/// Returns whether a line of an order is on hold. The order under which a quote is stored has all of its lines on hold,
+/// and does not count.
 fn has_held_lines(order: &Order) -> bool {
     let is_held = |line: &OrderLine| !line.released && line.status != "cancelled";
     !order.id.starts_with(RESERVED_ID_PREFIX) && order.lines.iter().any(is_held)

@@ -1,4 +1,4 @@
-//! Orders in a list, and what the host was told of one: what people look for and at.
+//! Lists of orders, and of the events and webhooks of one order.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use crate::facades::Orders;
 use crate::keys::aad;
 use crate::vault::to_hex;
 
-/// What the host keeps as orders, quotations, has ids that begin with its own prefix, [`cartwright::RESERVED_ID_PREFIX`].
+/// Orders under which quotes are stored have ids with the host's own prefix, [`cartwright::RESERVED_ID_PREFIX`].
 const LIST: &str = "
     select o.id, o.order_key, o.content, o.released, o.created_at, o.changed_at, o.closed_at,
            case when o.held_lines = 1 and o.released = 1 and o.closed_at is null
@@ -26,84 +26,84 @@ const LIST: &str = "
     and ($3 is null or (o.created_at, o.id) < (select created_at, id from orders where shop = $1 and id = $3))
     order by o.created_at desc, o.id desc limit $4";
 
-/// Which orders of a shop are meant. Nothing set = all; what quotations are kept as are no orders.
+/// A filter for the orders of a shop. The default matches all; orders under which quotes are stored never match.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
-    /// Those with this in their id, and those whose number it is, with or without a "#" before it.
+    /// Returns only orders whose id contains this text, or whose number equals it, with or without a leading "#".
     pub search: Option<String>,
-    /// Those first heard of before the order with this id, which ended the page before.
+    /// Returns only orders first reported before the one with this id, which ended the previous page.
     pub after: Option<String>,
 }
 
 /// An order in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedOrder {
-    /// The platform's id.
+    /// Order id of the platform.
     pub id: String,
-    /// In its newest version; its lines' statuses are the platform's. `None` when it was erased, and when it cannot be read.
+    /// Newest version, with the platform's line statuses. `None` if the order was erased or cannot be read.
     pub order: Option<Order>,
-    /// Is what is stored of it damaged? The others of the list are whole; restore this one from a copy.
+    /// Whether the stored order is damaged. If so, restore it from a backup; the other orders of the list are intact.
     pub damaged: bool,
-    /// When it was first heard of.
+    /// Time of the first report.
     pub created: SystemTime,
-    /// When its newest version came.
+    /// Time at which the newest version was reported.
     pub changed: SystemTime,
-    /// When it was closed; none = it is open.
+    /// Time at which the order was closed; `None` while it is open.
     pub closed: Option<SystemTime>,
-    /// Does an outcome wait for a person, or is a line held back although the order is released and open?
+    /// Whether an outcome needs attention, or a line is on hold although the order is released and open.
     pub needs_attention: bool,
 }
 
-/// An event of an order, without what the order was then.
+/// An event of an order, without the order's content at that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// Its id.
+    /// Id of the event.
     pub id: String,
-    /// What happened, as the contract spells it.
+    /// Kind of the event, as the contract spells it.
     pub kind: String,
-    /// The order's version.
+    /// Version of the order.
     pub order_version: u64,
-    /// When it was recorded.
+    /// Time at which the event was recorded.
     pub at: SystemTime,
 }
 
-/// A vendor's notice that said something of an order.
+/// A webhook delivery that reported something about an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderWebhook {
-    /// The account that it came for.
+    /// Account that received the webhook.
     pub account: AccountId,
-    /// The plugin's endpoint.
+    /// Webhook endpoint of the plugin.
     pub endpoint: String,
-    /// When it was run last.
+    /// Time of the last run.
     pub at: SystemTime,
-    /// How often it came.
+    /// Number of times that it was received.
     pub attempts: u64,
-    /// With which HTTP status it was answered.
+    /// HTTP status of the response.
     pub status: Option<u16>,
 }
 
 impl Orders<'_> {
-    /// At most `limit` orders of a shop that match, those that were heard of last first.
+    /// Returns at most `limit` matching orders of a shop, most recently reported first.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn list(self, shop: &ShopId, filter: &OrderFilter, limit: u32) -> Result<Vec<ListedOrder>, StoreError> {
         self.list_orders(shop, None, filter, limit).await
     }
 
-    /// One order as it stands in a list.
+    /// Returns one order in the form of a list.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn listed_order(self, shop: &ShopId, id: &str) -> Result<Option<ListedOrder>, StoreError> {
         Ok(self.list_orders(shop, Some(id), &OrderFilter::default(), 1).await?.pop())
     }
 
-    /// The orders of a shop that wait for a person, as [`ListedOrder::needs_attention`] says, and quotations in which an outcome does; by the
-    /// platform's id.
+    /// Returns the orders of a shop that need attention, see [`ListedOrder::needs_attention`], and quotes with such an
+    /// outcome; by the platform's id.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn held_orders(self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
         let orders: Vec<(String,)> = sqlx::query_as(
             "select order_id from order_outcomes where shop = $1 and needs_attention = 1
@@ -124,7 +124,7 @@ impl Orders<'_> {
         limit: u32,
     ) -> Result<Vec<ListedOrder>, StoreError> {
         type Row = (String, Option<Vec<u8>>, Vec<u8>, i64, i64, i64, Option<i64>, i64);
-        // PostgreSQL takes no text with this sign in it.
+        // PostgreSQL rejects NUL in texts.
         if [id, filter.search.as_deref(), filter.after.as_deref()].into_iter().flatten().any(|text| text.contains('\0'))
         {
             return Ok(Vec::new());
@@ -170,10 +170,10 @@ impl Orders<'_> {
         Ok(rows.into_iter().map(listed).collect())
     }
 
-    /// The events of an order, the earliest first.
+    /// Returns the events of an order, oldest first.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn events(self, shop: &ShopId, order: &str) -> Result<Vec<RecordedEvent>, StoreError> {
         let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
             "select id, kind, order_version, recorded_at from order_events where shop = $1 and order_id = $2
@@ -192,10 +192,10 @@ impl Orders<'_> {
         Ok(rows.into_iter().map(event).collect())
     }
 
-    /// The notices that were answered well and said something of an order, the earliest first.
+    /// Returns the successful webhook deliveries that reported something about an order, oldest first.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn webhooks(self, shop: &ShopId, order: &str) -> Result<Vec<OrderWebhook>, StoreError> {
         let rows: Vec<(String, String, i64, i64, Option<i64>)> = sqlx::query_as(
             "select r.account, r.endpoint, r.received_at, r.attempts, r.status
@@ -221,7 +221,8 @@ impl Orders<'_> {
 }
 
 impl Orders<'_> {
-    /// What an order is found by when people ask for its number. A plain hash would be undone by trying all numbers.
+    /// Returns the hash by which an order is found when a person searches for its number. A plain hash could be
+    /// reversed by trying all numbers.
     pub(crate) async fn number_hash(
         self,
         connection: &mut AnyConnection,
@@ -229,7 +230,7 @@ impl Orders<'_> {
         number: &str,
     ) -> Result<String, StoreError> {
         let secret = self.store.host_secret_in(connection).await?;
-        // HMAC takes a key of any length.
+        // HMAC accepts a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;
         let number = number.trim().trim_start_matches('#').to_lowercase();
@@ -237,13 +238,13 @@ impl Orders<'_> {
     }
 }
 
-/// The rows of a list that can be read. One that is damaged is reported in the log and hides no other.
+/// Returns the rows of a list that can be read. A damaged one is logged, and does not hide others.
 pub(crate) fn skip_damaged<T>(rows: impl Iterator<Item = Result<T, StoreError>>) -> Vec<T> {
     rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "a row of a list cannot be read")).ok())
         .collect()
 }
 
-/// The pattern of texts that hold this one.
+/// Returns the `like` pattern of texts that contain this one.
 fn like_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for sign in text.chars() {

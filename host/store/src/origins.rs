@@ -1,4 +1,4 @@
-//! The origins whose pages may ask the host from a browser, for each shop.
+//! The origins of each shop, whose pages may send requests to the host from a browser.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -11,18 +11,18 @@ use crate::error::StoreError;
 use crate::facades::Shops;
 use crate::installation::{ChangeError, Expected, check, version};
 
-/// Names what a shop's origins are set to.
+/// Returns the version of a shop's origins.
 pub fn origins_version(origins: &BTreeSet<String>) -> String {
     version(&json!(origins))
 }
 
 impl Shops<'_> {
-    /// Sets a shop's origins, each as a browser spells it (`https://shop.example`), and logs who did. Nothing is checked here: an
-    /// origin that no browser sends opens nothing.
+    /// Sets a shop's origins, each as a browser spells it (`https://shop.example`), with an audit entry. They are not
+    /// validated here: an origin that no browser sends has no effect.
     ///
     /// # Errors
-    /// [`ChangeError::Changed`] when they are not as expected, [`StoreError::NotFound`] when the shop is not kept, [`StoreError::Text`] for
-    /// an origin that cannot be stored, and as the database says.
+    /// [`ChangeError::Changed`] if the origins are not as expected, [`StoreError::NotFound`] if the shop is not stored,
+    /// [`StoreError::Text`] for an origin that cannot be stored, or an error of the database.
     pub async fn set_origins(
         self,
         shop: &ShopId,
@@ -62,10 +62,10 @@ impl Shops<'_> {
         Ok(work.commit_audited(&entry, now).await?)
     }
 
-    /// A shop's origins.
+    /// Returns a shop's origins.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn origins(self, shop: &ShopId) -> Result<BTreeSet<String>, StoreError> {
         let rows: Vec<(String,)> = sqlx::query_as("select origin from origins where shop = $1")
             .bind(shop.as_str())

@@ -1,7 +1,7 @@
-//! What came of events: applied in the transaction of its journal entry, once for each key.
+//! The outcomes of order events. Each is applied in the transaction of its journal entry, once for each key.
 //!
-//! Everything said stands in one table, in the order in which it was said. References, statuses, what is remembered, bills of
-//! materials and shipments are read from there: of one kind and subject the latest counts, and nothing is overwritten.
+//! All outcomes are in one table, in the sequence of their arrival. References, statuses, memos, bills of materials and
+//! shipments are read from there: of one kind and subject the latest counts, and nothing is overwritten.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -23,34 +23,35 @@ use crate::line_status::LineStatuses;
 use crate::notify::Subject;
 use crate::vault::Key;
 
-/// An outcome as it is kept.
+/// A stored outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredOutcome {
-    /// Its number; grows.
+    /// Id of the outcome; later outcomes have higher ids.
     pub id: i64,
-    /// The account that said it.
+    /// Account that reported the outcome.
     pub account: AccountId,
-    /// The job in which; none = a webhook's answer said it.
+    /// Job that reported it; `None` = a webhook.
     pub job: Option<String>,
-    /// What it said. A document stands among the shop's blobs.
+    /// The outcome itself. The bytes of a document are a blob of the shop.
     pub outcome: Outcome,
-    /// Does it wait for a person? So it is with [`Outcome::NeedsMerchant`], until [`Outcomes::resolve`]. Settings that were pushed
-    /// wait with their account, see [`Webhooks::account_outcomes`](crate::Webhooks::account_outcomes).
+    /// Whether the outcome needs attention. This is true for [`Outcome::NeedsMerchant`], until [`Outcomes::resolve`].
+    /// Pushed settings wait with their account, see [`Webhooks::account_outcomes`](crate::Webhooks::account_outcomes).
     pub needs_attention: bool,
-    /// The order's version when it was said.
+    /// Version of the order at the time of the report.
     pub order_version: u64,
-    /// When.
+    /// Time of the report.
     pub at: SystemTime,
-    /// Did it come too late to change anything? A line's status that the line had left behind, or a shipment as it was before what is
-    /// known of it. Set by [`Outcomes::list`].
+    /// Whether the outcome is late, so that it changes nothing: a line's status that the line had already passed, or a
+    /// shipment as it was before a known change. Set by [`Outcomes::list`].
     pub is_late: bool,
 }
 
 impl Outcomes<'_> {
-    /// Everything that was said about an order, in order: its timeline. What cannot be read is in it as a note that says so.
+    /// Returns all outcomes of an order in sequence, which are its timeline. An unreadable one is replaced by a note
+    /// that says so.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], or an error of the database.
     pub async fn list(self, shop: &ShopId, order: &str) -> Result<Vec<StoredOutcome>, StoreError> {
         let mut connection = self.store.pool().acquire().await?;
         let known = self.store.orders().read_order(&mut connection, shop, order).await?;
@@ -66,7 +67,7 @@ impl Outcomes<'_> {
         Ok(outcomes)
     }
 
-    /// What holds of everything that was said about an order: of each account, kind and subject the latest.
+    /// Returns the current outcomes of an order: the latest of each account, kind and subject.
     ///
     /// # Errors
     /// As [`Outcomes::list`].
@@ -82,10 +83,10 @@ impl Outcomes<'_> {
         Ok(outcomes)
     }
 
-    /// Says that a person has seen to an outcome that was held, and logs who.
+    /// Resolves an outcome that needs attention, with an audit entry.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when it is not held, and as the database says.
+    /// [`StoreError::NotFound`] if no such outcome needs attention, or an error of the database.
     pub async fn resolve(self, shop: &ShopId, outcome: i64, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         let settled_at: Option<(String,)> =
@@ -95,7 +96,9 @@ impl Outcomes<'_> {
                 .fetch_optional(&mut *work)
                 .await?;
         let id = outcome.to_string();
-        let Some((order,)) = settled_at else { return Err(StoreError::NotFound { what: "held outcome", id }) };
+        let Some((order,)) = settled_at else {
+            return Err(StoreError::NotFound { what: "outcome that needs attention", id });
+        };
         let logged = |waits: bool| json!({ "order": order, "waits for a person": waits });
         let (before, after) = (logged(true), logged(false));
         let entry = NewAuditEntry {
@@ -110,7 +113,8 @@ impl Outcomes<'_> {
         work.commit_audited(&entry, now).await
     }
 
-    /// The outcomes of an order that are selected, in order. As [`Outcomes::list`], for decisions: what cannot be read is an error.
+    /// Returns the selected outcomes of an order in sequence. Unlike [`Outcomes::list`] it is for decisions, so that an
+    /// unreadable outcome is an error.
     pub(crate) async fn outcomes_in(
         self,
         connection: &mut AnyConnection,
@@ -164,7 +168,7 @@ impl Outcomes<'_> {
         Ok(rows.into_iter().map(row).collect())
     }
 
-    /// Applies what a job said, unless it said it before.
+    /// Applies an outcome of a job, unless the job already reported it.
     pub(crate) async fn apply(
         self,
         work: &mut WriteTransaction,
@@ -191,7 +195,7 @@ impl Outcomes<'_> {
         Ok(())
     }
 
-    /// Closes an order whose last line has ended: called once after all statuses that are told together.
+    /// Closes an order whose last line has ended. Call it once after all statuses that are reported together.
     pub(crate) async fn close_if_last(
         self,
         work: &mut WriteTransaction,
@@ -205,7 +209,8 @@ impl Outcomes<'_> {
         Ok(())
     }
 
-    /// Keeps an outcome of an order; false when its job said it before. After a line's status call [`Outcomes::close_if_last`].
+    /// Stores an outcome of an order. Returns false if its job already reported it. After a line status, call
+    /// [`Outcomes::close_if_last`].
     pub(crate) async fn add_outcome(
         self,
         work: &mut WriteTransaction,
@@ -255,8 +260,9 @@ impl Outcomes<'_> {
         Ok(true)
     }
 
-    /// Did a webhook say the same just before? A vendor that asks about an order each minute must not make it larger each time: what is
-    /// remembered or noted again right away is one thing. Jobs are counted by their journals.
+    /// Returns whether a webhook just reported the same. A vendor that sends the same webhook each minute must not make
+    /// the order larger each time: a memo or note that is repeated directly is stored once. Outcomes of jobs are
+    /// counted by their journals.
     async fn is_repeated(
         self,
         work: &mut WriteTransaction,
@@ -282,7 +288,7 @@ impl Outcomes<'_> {
         Ok(last == *outcome)
     }
 
-    /// Documents stand among the order's blobs, and in the table by digest.
+    /// Stores a document as a blob of the order, and its digest in the table.
     async fn store_document(
         self,
         work: &mut WriteTransaction,
@@ -310,7 +316,7 @@ impl Outcomes<'_> {
         Ok(())
     }
 
-    /// What was handed on becomes an event of the same order, for the same account.
+    /// Turns a forwarded text into an event of the same order, for the same account.
     async fn hand_on(
         self,
         work: &mut WriteTransaction,
@@ -335,7 +341,7 @@ impl Outcomes<'_> {
             .await
     }
 
-    /// Makes an event `message` of an order that is known, and a job of it.
+    /// Creates an event `message` of a stored order, and its job.
     pub(crate) async fn add_message_event(
         self,
         work: &mut WriteTransaction,
@@ -355,47 +361,47 @@ impl Outcomes<'_> {
             remembered: Vec::new(),
             extra: Vec::new(),
         };
-        // The id names what is handed on: where it is recorded already, it was handed on before.
+        // The id identifies the forwarded text: if it is already recorded, the text was forwarded before.
         self.store.orders().add_event(work, shop, (&event, &known.key), &[job], told.at).await?;
         Ok(())
     }
 }
 
-/// Which outcomes of an order are read.
+/// Selects outcomes of an order.
 #[derive(Clone, Copy)]
 pub(crate) enum OutcomeSelection {
-    /// All.
+    /// All outcomes.
     All,
-    /// The statuses of lines.
+    /// Line statuses.
     Statuses,
-    /// What the order looks like to a vendor follows from these: the statuses of lines, and the references of vendors. So an order with
-    /// many outcomes is looked up as fast as any.
+    /// The outcomes that determine how a vendor sees an order: line statuses, and vendor references. The query takes no
+    /// longer for an order with many outcomes.
     Visible,
-    /// The one with this id.
+    /// The outcome with this id.
     One(i64),
 }
 
-/// A message to `orders.handle`.
+/// A forwarded text for `orders.handle`.
 pub(crate) struct OrderMessageEvent {
-    /// What the event's id is made of.
+    /// Text that the event's id is derived from.
     pub(crate) id: String,
-    /// When it came, in milliseconds.
+    /// Time of the report, in milliseconds.
     pub(crate) at: i64,
     pub(crate) message: NamedJson,
 }
 
-/// What an outcome is about, and who says it.
+/// The order that an outcome concerns, and its reporter.
 pub(crate) struct OutcomeSource<'a> {
     pub(crate) shop: &'a ShopId,
     pub(crate) order: &'a str,
     pub(crate) account: &'a AccountId,
-    /// The job in which; none = a webhook's answer.
+    /// Job that reported the outcome; `None` = a webhook.
     pub(crate) job: Option<&'a str>,
-    /// The order's.
+    /// Key of the order.
     pub(crate) key: &'a Key,
 }
 
-/// RFC 3339 in UTC, to the second, as the contract has it.
+/// Formats a time as RFC 3339 in UTC, to the second, as the contract requires.
 pub(crate) fn timestamp(milliseconds: i64) -> String {
     jiff::Timestamp::from_second(milliseconds / 1000).unwrap_or_default().to_string()
 }
@@ -420,11 +426,11 @@ impl Row {
         self.with(outcome)
     }
 
-    /// As a note that says that it cannot be read.
+    /// Returns a note that the outcome cannot be read.
     fn unreadable(&self, error: &StoreError) -> Result<StoredOutcome, StoreError> {
         tracing::error!(outcome = self.id, %error, "an outcome of an order cannot be read");
         let text =
-            format!("This entry ({}) is damaged and cannot be read; restore the database from a copy.", self.kind);
+            format!("This entry ({}) is damaged and cannot be read; restore the database from a backup.", self.kind);
         self.with(Outcome::Note(Message { key: "damaged".to_owned(), parameters: Vec::new(), text }))
     }
 
@@ -442,7 +448,7 @@ impl Row {
     }
 }
 
-/// Of each outcome: is it a shipment as it was sent before another of the same account and id that is known already?
+/// Returns for each outcome whether it is a shipment as it was before a known later one of the same account and id.
 fn older_shipments(outcomes: &[StoredOutcome]) -> Vec<bool> {
     let mut newest: HashMap<(&AccountId, &str), jiff::Timestamp> = HashMap::new();
     let mut older = Vec::with_capacity(outcomes.len());
@@ -461,13 +467,13 @@ fn older_shipments(outcomes: &[StoredOutcome]) -> Vec<bool> {
     older
 }
 
-/// Where an outcome belongs.
+/// The key of an outcome.
 pub(crate) struct OutcomeKey {
-    /// As the contract spells it.
+    /// Kind of the outcome, as the contract spells it.
     pub(crate) kind: &'static str,
-    /// What it is about: a later one about the same takes its place. `None` if nothing does, because it is a thing of its own.
+    /// Subject of the outcome: a later one with the same subject replaces it. `None` if it can never be replaced.
     subject: Option<Vec<Option<String>>>,
-    /// Must a person see to it?
+    /// Whether a person must resolve it.
     pub(crate) needs_attention: bool,
 }
 
@@ -485,8 +491,8 @@ pub(crate) fn outcome_key_of(outcome: &Outcome) -> OutcomeKey {
             None => of_its_own("shipment"),
         },
         Outcome::Document(document) => match &document.content {
-            // The same file of the same line under the same name, sent once more. Bytes alone are nobody's name: two lines may have equal
-            // files, and one file may have two names.
+            // The same file of the same line under the same name was sent again. Bytes alone do not identify a
+            // document: two lines may have equal files, and one file may have two names.
             BytesSource::Stored(digest) => {
                 let Document { line, kind, name, .. } = document;
                 let subject = vec![line.clone(), Some(kind.clone()), Some(name.clone()), Some(digest.clone())];

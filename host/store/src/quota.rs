@@ -1,16 +1,18 @@
-//! How much carts may leave in the database: a quota for each shop over the bytes that no order owns, which are configurations, their
-//! pictures and answers of vendors to shoppers.
+//! The quota of carts: how many bytes without an order each shop may store. These are configurations, their thumbnails,
+//! and responses of vendors to shoppers.
 //!
-//! When a shop's quota is full, what was used longest ago goes. Not of everybody: the client that holds most gives first, down to what
-//! the next one holds, and so on, so that who fills a shop's quota takes it from nobody else; and of each client what was stored last
-//! stays, because the line that was sealed over it just now needs it. Only where this is not enough, because there are more
-//! clients than the quota has room for, the oldest of all go. A client is a visitor's address, or the id that the platform names;
-//! visitors of whom the platform says nothing share.
+//! When a shop's quota is full, the least recently used bytes are deleted, but not of all clients equally: the client
+//! that stores most is reduced to the amount of the next one, and so on, so that a client that fills a shop's quota
+//! takes nothing from others. The newest blob of each client stays, because the line that was just sealed over it needs
+//! it. Only if this is not enough, because there are more clients than the quota has room for, the oldest of all are
+//! deleted. A client is a visitor's IP address, or the id that the platform names; visitors without either count as
+//! one.
 //!
-//! An order's copies are its own, and go with it alone: they do not count here and are never taken.
+//! The copies of an order belong to it, and are deleted with it only: they do not count here.
 //!
-//! Each node counts what it writes, and asks the database when that may be too much or was a sixteenth of the quota; so the database
-//! adds up seldom. Several nodes may write a little more than the quota together. The quota of webhooks is counted in the same way.
+//! Each node counts what it writes, and measures the total in the database when the quota may be exceeded or a
+//! sixteenth of it was written, so that it does so rarely. Several nodes may together exceed the quota slightly. The
+//! quota of webhooks is counted in the same way.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -22,21 +24,21 @@ use cartwright::ShopId;
 use crate::error::StoreError;
 use crate::facades::StoredBlobs;
 
-/// Bytes of each shop that no order owns, unless [`StoredBlobs::set_cart_quota`] says otherwise: 1 GiB.
+/// Default quota of each shop for bytes without an order: 1 GiB. Change it with [`StoredBlobs::set_cart_quota`].
 pub const DEFAULT_CART_QUOTA_BYTES: u64 = 1 << 30;
-/// When the quota was full, this much of it is left: nine tenths. Else every cart would make room for the next.
+/// Share of a full quota that is left after a deletion: nine tenths. Otherwise every cart would cause a deletion.
 const QUOTA_TARGET_TENTHS: u64 = 9;
-/// Maximum number of clients that give room in one step.
+/// Maximum number of clients that are reduced in one step.
 const CLIENTS_PER_STEP: i64 = 1000;
-/// Maximum number of blobs that are deleted in one transaction: others write in between.
+/// Maximum number of blobs that are deleted in one transaction, so that others can write in between.
 const BLOBS_PER_DELETE: i64 = 50;
 
-/// A quota of bytes for each key, and what this node knows of what is used.
+/// A quota of bytes for each key, and what this node knows of its use.
 #[derive(Debug)]
 pub(crate) struct Quota<K> {
     bytes: AtomicU64,
     usage: Mutex<HashMap<K, Usage>>,
-    /// One task of a node makes room at a time.
+    /// Held by the one task of a node that deletes.
     pub(crate) making_room: tokio::sync::Mutex<()>,
 }
 
@@ -47,41 +49,41 @@ struct Usage {
 }
 
 impl<K: Eq + Hash> Quota<K> {
-    /// A quota of this many bytes for each key.
+    /// Creates a quota of this many bytes for each key.
     pub(crate) fn new(bytes: u64) -> Self {
         Self { bytes: AtomicU64::new(bytes), usage: Mutex::default(), making_room: tokio::sync::Mutex::default() }
     }
 
-    /// Bytes of each key.
+    /// Returns the quota of each key, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Sets the bytes of each key.
+    /// Sets the quota of each key, in bytes.
     pub(crate) fn set_bytes(&self, bytes: u64) {
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes that are left when the quota was full and room was made.
+    /// Returns the number of bytes that are left after a deletion.
     pub(crate) fn target(&self) -> u64 {
         self.bytes() / 10 * QUOTA_TARGET_TENTHS
     }
 
-    /// Counts what was written.
+    /// Counts written bytes.
     pub(crate) fn add(&self, key: &K, written: u64) {
         if let Some(usage) = self.usage().get_mut(key) {
             usage.written = usage.written.saturating_add(written);
         }
     }
 
-    /// Is it time to ask the database, when `more` bytes are to be written?
+    /// Returns whether the total must be measured in the database before `more` bytes are written.
     pub(crate) fn must_measure(&self, key: &K, more: u64) -> bool {
         let Some(Usage { measured, written }) = self.usage().get(key).copied() else { return true };
         let (quota, written) = (self.bytes(), written.saturating_add(more));
         measured.saturating_add(written) > quota || written > quota / 16
     }
 
-    /// Remembers how many bytes the database holds.
+    /// Records the total that was measured in the database.
     pub(crate) fn set_measured(&self, key: K, measured: u64) {
         self.usage().insert(key, Usage { measured, written: 0 });
     }
@@ -92,20 +94,20 @@ impl<K: Eq + Hash> Quota<K> {
 }
 
 impl StoredBlobs<'_> {
-    /// Sets how many bytes that no order owns are kept for each shop: configurations, their pictures, answers to shoppers. When they
-    /// are more, those go that were used longest ago, of the visitors first who have most.
+    /// Sets the quota of each shop for bytes without an order: configurations, their thumbnails, responses to shoppers.
+    /// Beyond it, the least recently used bytes are deleted, first those of the visitors who store most.
     pub fn set_cart_quota(self, bytes: u64) {
         self.store.cart_quota().set_bytes(bytes);
     }
 
-    /// Makes room when a shop has written more than its quota.
+    /// Deletes bytes if a shop has exceeded its quota.
     pub(crate) async fn enforce_quota(self, shop: &ShopId, written: u64) -> Result<(), StoreError> {
         let cart_quota = self.store.cart_quota();
         cart_quota.add(shop, written);
         if written == 0 || !cart_quota.must_measure(shop, 0) {
             return Ok(());
         }
-        // Who makes room already counts what was written until now.
+        // The task that is deleting already counts what was written until now.
         let Ok(_making_room) = cart_quota.making_room.try_lock() else { return Ok(()) };
         let quota = cart_quota.bytes();
         let mut used = self.used(shop).await?;
@@ -115,7 +117,7 @@ impl StoredBlobs<'_> {
             if used > quota {
                 used = used.saturating_sub(self.delete_oldest(shop, None, used.saturating_sub(target)).await?);
             }
-            tracing::info!(%shop, quota, used, "the quota of carts was full; what was used longest ago is gone");
+            tracing::info!(%shop, quota, used, "the quota of carts was full; the least recently used bytes were deleted");
         }
         cart_quota.set_measured(shop.clone(), used);
         Ok(())
@@ -131,7 +133,7 @@ impl StoredBlobs<'_> {
         Ok(used.unsigned_abs())
     }
 
-    /// Takes from the clients that hold most, until all together hold no more than `target`. Returns what is left.
+    /// Deletes bytes of the clients that store most, until the total is at most `target`. Returns the remaining total.
     async fn shrink_largest_clients(self, shop: &ShopId, used: u64, target: u64) -> Result<u64, StoreError> {
         let clients: Vec<(String, i64)> = sqlx::query_as(
             "select client_hash, cast(sum(size) as bigint) as needs_attention from blobs where shop = $1 and order_id = ''
@@ -152,11 +154,12 @@ impl StoredBlobs<'_> {
         Ok(left)
     }
 
-    /// Deletes what was used longest ago, of a client all but the newest, or of all. Returns how many bytes that were.
+    /// Deletes the least recently used blobs: of one client all but the newest, or of all clients. Returns the number
+    /// of bytes.
     async fn delete_oldest(self, shop: &ShopId, client: Option<&str>, bytes: u64) -> Result<u64, StoreError> {
         let mut taken = 0;
         while taken < bytes {
-            // A configuration and its pictures were used in the same moment.
+            // A configuration and its thumbnails were used at the same time.
             let oldest: Vec<(i64, i64)> = sqlx::query_as(
                 "select created_at, size from blobs where shop = $1 and order_id = '' and (client_hash = $2 or $2 is null)
                  and ($2 is null or created_at < (
@@ -192,7 +195,8 @@ impl StoredBlobs<'_> {
     }
 }
 
-/// The number of bytes that no client may hold more of, so that those who do give this many together. `held` is in descending order.
+/// Returns the maximum number of bytes per client at which the reduced clients free `over` bytes together. `held` is in
+/// descending order.
 fn level(held: &[u64], over: u64) -> u64 {
     let mut sum = 0;
     for (index, own) in held.iter().enumerate() {

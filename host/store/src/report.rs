@@ -1,5 +1,5 @@
-//! What a platform says happened to an order, and who is told: each vendor account that has lines in it, and the shop's order
-//! hooks.
+//! Reports of a platform about an order, and the accounts that receive them: each vendor account with lines in the
+//! order, and the shop's order hooks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -19,15 +19,15 @@ use crate::event::{Lines, NewJob, RecordOutcome, kind, reserved_event_id};
 use crate::facades::Orders;
 use crate::order::is_releasable;
 
-/// What the lines of an order were sold as, by the order line's id.
+/// How the lines of an order were sold, by the order line's id.
 pub type SoldLines = BTreeMap<String, SoldLine>;
 
-/// What the host sealed of the cart line that an order line came from.
+/// The sealed terms of the cart line that an order line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoldLine {
-    /// The component that the line is pinned to (`Pin::digest`).
+    /// Component that the line is pinned to (`Pin::digest`).
     pub pin: Digest,
-    /// Pieces that were sealed. No more of them are paid back or sent.
+    /// Sealed quantity. No larger quantity can be refunded or shipped.
     pub quantity: u32,
 }
 
@@ -37,72 +37,72 @@ impl From<&CartLine> for SoldLine {
     }
 }
 
-/// An event could not be reported. Nothing was recorded.
+/// Why an event could not be reported. Nothing was recorded then.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The shop is not set up in this host.
-    #[error("there is no shop {0}; set it up before its orders are reported")]
+    #[error("shop {0} not found; set it up before reporting its orders")]
     UnknownShop(ShopId),
-    /// The order cannot be one: its ids, its money, its times.
+    /// The order is invalid: its ids, money or times.
     #[error(transparent)]
     Order(#[from] OrderError),
-    /// An order without lines.
-    #[error("the order {0} has no lines; report it with all its lines, those of every account")]
+    /// The order has no lines.
+    #[error("the order {0} has no lines; report it with all its lines")]
     Empty(String),
     /// A line names an account that the shop does not have.
     #[error(
-        "the line {line} was configured with the account {account:?}, which the shop does not have; set it up again, an old vendor's account stays until its orders are closed"
+        "the line {line} was configured with the account {account:?}, which the shop does not have; set it up again, and keep an old vendor's account until its orders are closed"
     )]
     UnknownAccount {
-        /// The order line's id.
+        /// Id of the order line.
         line: String,
-        /// The account.
+        /// Id of the account.
         account: String,
     },
     /// A configured line has no pin.
     #[error("the configured line {line} has no pin; send `pin.digest` of its cart line")]
     NoPin {
-        /// The order line's id.
+        /// Id of the order line.
         line: String,
     },
     /// The account has no version with this digest.
     #[error(
-        "the line {line} is pinned to the component {digest}, which its account does not have; install it and swap the account to it once, or revoke it in favour of another version"
+        "the line {line} is pinned to the component {digest}, which its account does not have; install it and switch the account to it once, or revoke it in favor of another version"
     )]
     UnknownPin {
-        /// The order line's id.
+        /// Id of the order line.
         line: String,
-        /// The component.
+        /// Digest of the component.
         digest: Digest,
     },
-    /// The component was revoked, and nothing took its place.
+    /// The component was revoked without a replacement.
     #[error(
         "the line {line} is pinned to the component {digest}, which was revoked without a replacement; name a replacement, then report the event again"
     )]
     Revoked {
-        /// The order line's id.
+        /// Id of the order line.
         line: String,
-        /// The component.
+        /// Digest of the component.
         digest: Digest,
     },
-    /// The configuration of a line is no longer kept, so that nobody can make the line.
+    /// The configuration of a line was deleted, so that the line cannot be produced.
     #[error(
-        "the configuration of the line {line} is no longer kept; have the product configured and added to the cart anew, and report the order with that cart line"
+        "the configuration of the line {line} is no longer stored; have the product configured and added to the cart again, and report the order with that cart line"
     )]
     ConfigurationGone {
-        /// The order line's id.
+        /// Id of the order line.
         line: String,
     },
     /// The order was reported in a newer version before.
     #[error(
-        "the order {order} is stored in version {known}, the event has version {reported}; report the current order"
+        "the order {order} is stored in version {known}, but the event has version {reported}; report the current order"
     )]
     Older {
-        /// The order.
+        /// Id of the order.
         order: String,
-        /// The newest version that was reported.
+        /// Newest stored version.
         known: u64,
-        /// The event's.
+        /// Version of the event.
         reported: u64,
     },
     /// The store failed.
@@ -110,25 +110,29 @@ pub enum ReportError {
     Store(#[from] StoreError),
 }
 
-/// The accounts that lines were configured with; of each line its id and its pin.
+/// The accounts of configured lines, each with the ids and pins of its lines.
 type Pinned<'a> = BTreeMap<AccountId, Vec<(&'a str, Digest)>>;
 
 impl Orders<'_> {
-    /// Takes in what a platform says happened to an order, works out who is told, and stores the event with their jobs in one
-    /// transaction, with an entry in the event log that names `who` reported it. The same event twice does nothing twice.
+    /// Reports an order event: determines the accounts that receive it, and stores the event with their jobs in one
+    /// transaction, with an audit entry that names the actor `who`. Reporting the same event twice has no further
+    /// effect.
     ///
-    /// The order has all its lines, whomever they concern, as [`Cartwright::order_lines`] makes them. A line's `released` says whether the
-    /// merchant lets it be produced (false = it is held for their approval); the order's own is found here: when the shop's [`ReleasePolicy`]
-    /// policy is met, or the platform reports `released`, the order is released, and an event `released` follows of itself. It follows
-    /// again whenever a later version frees a line: one that was held, is new or has more pieces than were released. While the state of
-    /// that version does not release the order, a line that is new or has more pieces is held as a whole. The order stays released until
-    /// a newer version is cancelled or paid back in full. An order that costs nothing counts as paid in full.
+    /// The order must have all its lines, whichever accounts they concern, as [`Cartwright::order_lines`] creates them.
+    /// A line's `released` says whether the merchant allows its production (false = it is on hold). The order's own
+    /// flag is determined here: when the shop's [`ReleasePolicy`] is met, or the platform reports `released`, the order
+    /// is released, and an event `released` follows automatically. It follows again whenever a later version frees a
+    /// line: one that was on hold, is new, or has a larger quantity than was released. While the state of that version
+    /// does not release the order, a line that is new or has a larger quantity is on hold as a whole. The order stays
+    /// released until a newer version is cancelled or refunded in full. An order that costs nothing counts as paid in
+    /// full.
     ///
-    /// Told are: each account that lines were configured with, of its lines, at the newest version that one of them is pinned to,
-    /// or at its current version when the order was closed before; each account that was told of the order before and has no line in
-    /// it any more; and each of the shop's order hooks, of all lines.
+    /// The event goes to each account that lines were configured with, for its lines, at the newest version that one of
+    /// them is pinned to, or at its current version if the order was closed before; to each account that received an
+    /// earlier event of the order and has no line in it any more; and to each of the shop's order hooks, for all lines.
     ///
-    /// `sold` says what each line was sold as. Of a line that it leaves out, no more pieces are paid back or sent than the line has.
+    /// `sold` says how each line was sold. For a line that it omits, at most the line's own quantity can be refunded or
+    /// shipped.
     ///
     /// # Errors
     /// [`ReportError`] says what to do. Nothing is recorded then.
@@ -150,9 +154,9 @@ impl Orders<'_> {
         if event.order.lines.is_empty() {
             return Err(ReportError::Empty(event.order.id.clone()));
         }
-        // Of two reports at the same time, the second finds what the first said.
+        // Of two concurrent reports, the second finds the result of the first.
         let known = self.lock_known_order(&mut work, shop, &event.order.id).await?;
-        // Of an order that the host keeps for a quotation a platform says only that it is to be forgotten.
+        // For the order under which a quote is stored, a platform may only report the erasure.
         if event.order.id.starts_with(RESERVED_ID_PREFIX) && (known.is_none() || event.kind != EventKind::Erase) {
             return Err(OrderError::ReservedId { field: "the order id", value: event.order.id.clone() }.into());
         }
@@ -191,7 +195,7 @@ impl Orders<'_> {
         let lines_released = known_released.is_some_and(|known| releases_lines(known, &event.order));
         let mut recorded = self.record_in(&mut work, shop, &event, &recipients, at).await?;
         self.check_configurations(&mut work, shop, &event.order, known.as_ref()).await?;
-        // Of two events that release it at the same time, one does.
+        // Of two concurrent events that release the order, only one does.
         let released = order_released && self.release_in(&mut work, shop, &event.order).await?;
         if (released || lines_released) && event.kind != EventKind::Released {
             let id = reserved_event_id("released", &event.id);
@@ -219,8 +223,8 @@ impl Orders<'_> {
         Ok(recorded)
     }
 
-    /// Refuses an order with a line whose configuration the order has no copy of once it is recorded. Configurations that it named before
-    /// are no matter: what the platform reports of a known order counts although one of them was lost.
+    /// Refuses an order with a line whose configuration the order would have no copy of. Configurations that the stored
+    /// order already named are not checked: the report of a known order is accepted although one of them was lost.
     async fn check_configurations(
         self,
         work: &mut WriteTransaction,
@@ -246,7 +250,7 @@ impl Orders<'_> {
         }
     }
 
-    /// The vendor accounts that were told of an order before, at the component that was told last.
+    /// Returns the vendor accounts that received earlier events of an order, each with the component of its last job.
     async fn previous_accounts(
         self,
         work: &mut WriteTransaction,
@@ -273,7 +277,7 @@ impl Orders<'_> {
     }
 }
 
-/// What the event log says of an order: how far it is, and nothing of who bought what.
+/// Returns the audit value of an order: its state, and nothing about the customer or the products.
 fn audit_value(order: &Order, event: Option<&Event>) -> Value {
     json!({
         "version": order.version, "payment": order.payment, "released": order.released, "cancelled": order.cancelled,
@@ -281,18 +285,18 @@ fn audit_value(order: &Order, event: Option<&Event>) -> Value {
     })
 }
 
-/// Does an event release its order? The order's state says so, whatever happened last.
+/// Returns whether an event releases its order. The order's state decides, whatever happened last.
 fn releases_order(policy: ReleasePolicy, event: &Event) -> bool {
     let is_paid = match event.kind {
         EventKind::Released => return is_releasable(&event.order),
-        // Nothing of a cancelled order is made, and the host's own kinds do not say how the order is.
+        // A cancelled order is not produced, and the host's own kinds say nothing about the order's state.
         EventKind::Cancelled
         | EventKind::QuotationRequested
         | EventKind::ConfigurationSaved
         | EventKind::Scheduled(_)
         | EventKind::Message(_)
         | EventKind::Erase => return false,
-        // Of an order that costs nothing no payment ever comes.
+        // An order that costs nothing never receives a payment.
         _ => event.order.payment == "full" || event.order.total.minor == 0,
     };
     is_releasable(&event.order)
@@ -303,9 +307,9 @@ fn releases_order(policy: ReleasePolicy, event: &Event) -> bool {
         }
 }
 
-/// Holds back each line of a released order that was not released as it is: one that was added, was put in the place of another under its
-/// id, or has more pieces, is not paid for because the order once was. It waits as a whole until the order's state, or the platform,
-/// releases the order as it is now.
+/// Puts lines of a released order on hold that were not released in their present form: the payment of the order does
+/// not cover a line that was added, that replaced another under its id, or that has a larger quantity. The line waits
+/// as a whole until the order's state, or the platform, releases the order in its present form.
 fn hold_new_lines(known: &Order, order: &mut Order) {
     let released = released_pieces(known);
     for line in &mut order.lines {
@@ -313,13 +317,13 @@ fn hold_new_lines(known: &Order, order: &mut Order) {
     }
 }
 
-/// May something of a released order be made now that could not before?
+/// Returns whether a line of a released order can be produced now that could not before.
 fn releases_lines(known: &Order, order: &Order) -> bool {
     let released = released_pieces(known);
     order.released && order.lines.iter().any(|line| line.released && !is_covered(&released, line))
 }
 
-/// Pieces that may be made, by the order line's id and the key of its cart line.
+/// The quantity that may be produced, by the order line's id and the key of its cart line.
 type ReleasedPieces<'a> = BTreeMap<(&'a str, &'a str), u32>;
 
 fn released_pieces(order: &Order) -> ReleasedPieces<'_> {
@@ -327,18 +331,19 @@ fn released_pieces(order: &Order) -> ReleasedPieces<'_> {
     released.map(|line| ((line.id.as_str(), line.cart_line.key.as_str()), line.cart_line.quantity)).collect()
 }
 
-/// Were all pieces of a line released before? None need to be.
+/// Returns whether the whole quantity of a line was released before. An empty quantity always was.
 fn is_covered(released: &ReleasedPieces<'_>, line: &OrderLine) -> bool {
     let pieces = released.get(&(line.id.as_str(), line.cart_line.key.as_str())).copied().unwrap_or(0);
     line.cart_line.quantity <= pieces
 }
 
-/// What the lines of an order were configured with, by digest.
+/// Returns the configurations of an order's lines, by digest.
 fn configurations(order: &Order) -> impl Iterator<Item = &str> {
     order.lines.iter().filter_map(|line| line.configuration.as_deref())
 }
 
-/// Who is told. The versions that a closed order's lines are pinned to are not kept in use for what comes later.
+/// Returns the accounts that receive an event. The pinned versions of a closed order's lines are not kept in use for
+/// later events.
 pub(crate) fn recipients(
     host: &Cartwright,
     shop: &ShopId,
@@ -379,7 +384,7 @@ fn vendors<'a>(
     Ok(vendors)
 }
 
-/// Of the versions that lines are pinned to, the newest.
+/// Returns the newest of the versions that lines are pinned to.
 fn newest_version(
     host: &Cartwright,
     shop: &ShopId,
@@ -395,7 +400,7 @@ fn newest_version(
             SetupError::Revoked(_) => ReportError::Revoked { line, digest },
             _ => ReportError::UnknownPin { line, digest },
         })?;
-        // Two builds may have one version.
+        // Two builds may have the same version.
         let is_current = current == Some(plugin.digest());
         newest_version = newest_version.max(Some((version(&plugin), is_current, plugin.digest())));
     }

@@ -1,8 +1,8 @@
-//! Setting a host up from what is kept: when it starts, and when another node changed something.
+//! Restores a host from its store: when it starts, and when another node changed something.
 //!
-//! What cannot be restored does not keep the rest from being served, and is tried again: a host may be too busy to ask a component about
-//! itself, or a row may be damaged until a copy is restored. A component that the host refuses for what it is stays refused, with the
-//! reason.
+//! What cannot be restored does not prevent the rest from being served, and is retried: a host may be too busy to ask a
+//! component for its metadata, or a row may be damaged until a backup is restored. A component that the host refuses
+//! because of its content stays refused, with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::component::StoredComponent;
 use crate::database::{Store, in_time};
 use crate::error::StoreError;
 
-/// How long to wait before something is tried again, after the first failure, the second, and so on.
+/// Time to wait before another attempt, after the first failure, the second, and so on.
 const RETRY_BACKOFF: [Duration; 7] = [
     Duration::from_millis(250),
     Duration::from_secs(1),
@@ -24,25 +24,25 @@ const RETRY_BACKOFF: [Duration; 7] = [
     Duration::from_secs(300),
 ];
 
-/// What a host was given of what is kept.
+/// The part of the stored state that a host was given.
 #[derive(Debug, Default)]
 pub(crate) struct ServedState {
-    /// Everything up to this tick. `None` before the first time.
+    /// Highest change number that was read; `None` before the first time.
     change_number: Option<i64>,
-    /// The number of each shop's last change that is served.
+    /// Change number of each shop's served state.
     pub(crate) shops: BTreeMap<ShopId, i64>,
-    /// The components that the host could not be given.
+    /// Components that could not be restored.
     failed_components: BTreeMap<Digest, FailedRestore>,
-    /// The shops that the host could not be given.
+    /// Shops that could not be restored.
     failed_shops: BTreeMap<ShopId, FailedRestore>,
 }
 
-/// Something that could not be restored, and when it is tried again.
+/// The failure of one object, and when it is retried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FailedRestore {
     reason: String,
     failures: usize,
-    /// `None` if it is refused for what it is.
+    /// Time of the next attempt; `None` if the object is refused because of its content.
     retry_at: Option<Instant>,
 }
 
@@ -58,29 +58,29 @@ impl FailedRestore {
     }
 }
 
-/// Something that is kept and cannot be used as it is. Everything else was restored.
+/// An object that is stored and cannot be used. All others were restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{subject} was not restored: {reason}")]
+#[error("cannot restore {subject}: {reason}")]
 pub struct RestoreFailure {
-    /// The component or the shop.
+    /// Component or shop.
     pub subject: String,
-    /// What is wrong with it.
+    /// Why it cannot be used.
     pub reason: String,
 }
 
 impl Store {
-    /// Installs every kept component that the host does not have, and puts every kept shop in its place. What cannot be used is
-    /// returned and logged, and does not keep the rest from being served. A node that others work beside uses
-    /// [`Installation`](crate::Installation), which goes on reading what they change.
+    /// Installs every stored component that the host does not have, and replaces every stored shop. Failures are
+    /// returned and logged, and do not prevent the rest from being served. A node of several uses
+    /// [`Installation`](crate::Installation), which continues to load the others' changes.
     ///
     /// # Errors
-    /// As the database says; call it again.
+    /// Fails if the database does; call it again.
     pub async fn restore(&self, host: &Cartwright) -> Result<Vec<RestoreFailure>, StoreError> {
         let mut served = ServedState::default();
         self.restore_changed(host, &mut served, Instant::now()).await
     }
 
-    /// The same for what changed since `served` was read, and for what failed and is due again; brings `served` up to date.
+    /// Restores what changed since `served` was read, and what failed and is due again; updates `served`.
     pub(crate) async fn restore_changed(
         &self,
         host: &Cartwright,
@@ -101,7 +101,7 @@ impl Store {
         let mut shops: BTreeSet<ShopId> = BTreeSet::new();
         for (id, shop_change_number) in changed {
             match id.parse::<ShopId>() {
-                // It was published when it was committed.
+                // The shop was published when the change was committed.
                 Ok(id) if served.shops.get(&id) == Some(&shop_change_number) => {}
                 Ok(id) => drop(shops.insert(id)),
                 Err(error) => faults.push(restore_failure(format!("the shop {id:?}"), error.to_string())),
@@ -111,7 +111,7 @@ impl Store {
         for id in shops {
             let restored = match self.restore_shop(host, &id).await {
                 Ok(restored) => restored.map_err(|error| error.to_string()),
-                // One shop's damage is not the others'.
+                // A damaged shop does not affect the others.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::WrongKey { .. } | StoreError::NotFound { .. })) => {
                     Err(error.to_string())
                 }
@@ -122,7 +122,7 @@ impl Store {
                     served.failed_shops.remove(&id);
                     served.shops.insert(id, change_number);
                 }
-                // What it serves by now is not what is kept: nothing may be changed from here.
+                // The host now serves something other than what is stored, so that nothing may be changed from here.
                 Err(reason) => {
                     served.shops.remove(&id);
                     let before = served.failed_shops.get(&id);
@@ -169,7 +169,7 @@ impl Store {
                     }
                     Err(error) => (error.to_string(), !error.is_retryable()),
                 },
-                Ok(None) => ("its bytes are gone".to_owned(), false),
+                Ok(None) => ("its bytes are missing".to_owned(), false),
                 Err(error @ StoreError::Corrupt(_)) => (error.to_string(), false),
                 Err(error) => return Err(error),
             };
@@ -177,34 +177,34 @@ impl Store {
             faults.push(log_new_failure(format!("the component {digest} ({plugin} {version})"), before, reason));
             served.failed_components.insert(*digest, failed);
         }
-        // A row that cannot be read any more was not tried, and waits longer too.
+        // A row that has become unreadable was not attempted, and also waits longer.
         for failed in served.failed_components.values_mut().filter(|failed| failed.is_due(now)) {
             *failed = FailedRestore::new(Some(failed), failed.reason.clone(), false, now);
         }
-        // In the order in which they were revoked: a replacement may have been revoked later.
+        // In the sequence of their revocations: a replacement may have been revoked later.
         let mut revoked: Vec<_> = components.iter().filter(|component| component.revoked.is_some()).collect();
         revoked.sort_by_key(|component| component.revoked);
         for component in revoked {
-            // One that is not installed serves nothing.
+            // A component that is not installed serves nothing.
             if host.plugin(&component.digest).is_none() {
                 continue;
             }
             if let Err(error) = host.revoke(component.digest, component.replacement) {
-                let subject = format!("that the component {} is revoked", component.digest);
+                let subject = format!("the revocation of the component {}", component.digest);
                 faults.push(restore_failure(subject, error.to_string()));
             }
         }
         Ok(faults)
     }
 
-    /// Serves a shop as it is stored, and returns the number of its last change. The inner error says why the host cannot serve it.
+    /// Serves a shop as it is stored, and returns its change number. The inner error says why the host cannot serve it.
     pub(crate) async fn restore_shop(
         &self,
         host: &Cartwright,
         id: &ShopId,
     ) -> Result<Result<i64, SetupError>, StoreError> {
         loop {
-            // Before the database is read: what is published after this may be newer than what is read.
+            // Before the database is read, because what is published afterwards may be newer than what is read.
             let served = host.shop_state(id).ok();
             let (snapshot, change_number) = in_time(self.read_shop(id)).await?;
             let planned = match host.plan_restore(snapshot) {
@@ -217,7 +217,7 @@ impl Store {
         }
     }
 
-    /// A shop as it is stored at one moment, and the number of its last change.
+    /// Returns a consistent snapshot of a shop, with its change number.
     async fn read_shop(&self, id: &ShopId) -> Result<(ShopSnapshot, i64), StoreError> {
         let mut reading = self.begin_reading().await?;
         let (change_number,): (i64,) = sqlx::query_as("select change_number from shops where id = $1")
@@ -241,11 +241,11 @@ pub(crate) fn restore_failure(subject: String, reason: String) -> RestoreFailure
     RestoreFailure { subject, reason }
 }
 
-/// Logs what failed, unless it failed before for the same reason.
+/// Logs a failure, unless it is the same as before.
 fn log_new_failure(subject: String, before: Option<&FailedRestore>, reason: String) -> RestoreFailure {
     match before {
         Some(before) if before.reason == reason => {
-            tracing::debug!(subject, reason, failures = before.failures + 1, "not restored again");
+            tracing::debug!(subject, reason, failures = before.failures + 1, "still not restored");
             RestoreFailure { subject, reason }
         }
         _ => restore_failure(subject, reason),

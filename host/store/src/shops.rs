@@ -1,4 +1,4 @@
-//! Shops, their vendor accounts, and the links between their products and the vendors': what a host is set up from when it starts.
+//! Shops, their accounts, and their product links, from which a host is set up when it starts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::facades::Shops;
 use crate::keys::aad;
 
-/// A shop but for its id and its secret.
+/// A shop without its id and its secret.
 #[derive(Serialize, Deserialize)]
 struct StoredShop {
     currency: String,
@@ -29,7 +29,7 @@ struct StoredShop {
     max_storefront_body_bytes: Option<u32>,
 }
 
-/// A secret of an account, sealed with the others.
+/// A secret of an account, encrypted with the others.
 #[derive(Serialize, Deserialize)]
 struct StoredSecret<'a> {
     value: Cow<'a, [u8]>,
@@ -43,20 +43,21 @@ impl<'a> StoredSecret<'a> {
     }
 }
 
-/// A link as it is kept.
+/// A stored product link.
 #[derive(Debug, Clone)]
 pub struct StoredProductLink {
-    /// The link.
+    /// The product link.
     pub link: ProductLink,
-    /// False when a vendor swap put another in its place: it serves the lines that were made with it.
+    /// Whether the link is current. False if a vendor switch replaced it: then it serves the lines that were made with
+    /// it.
     pub is_current: bool,
 }
 
 impl Shops<'_> {
-    /// Keeps a shop, or what changed of it.
+    /// Stores a shop, or its changes.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn save_shop(self, shop: &Shop, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         self.save_shop_in(&mut work, shop, now).await?;
@@ -69,7 +70,7 @@ impl Shops<'_> {
         shop: &Shop,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        // Named one by one, so that a new field is not forgotten here.
+        // Destructured field by field, so that a new field is not forgotten here.
         let Shop {
             id,
             currency,
@@ -110,15 +111,15 @@ impl Shops<'_> {
         tick_shop(connection, id).await
     }
 
-    /// All shops, by id.
+    /// Returns all shops, by id.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn list(self) -> Result<Vec<Shop>, StoreError> {
         self.read_shops(&mut *self.store.pool().acquire().await?, None).await
     }
 
-    /// All shops, or one.
+    /// Returns all shops, or one.
     pub(crate) async fn read_shops(
         self,
         connection: &mut AnyConnection,
@@ -152,10 +153,11 @@ impl Shops<'_> {
         rows.collect()
     }
 
-    /// Keeps an account whole, in the place of the revision before it.
+    /// Stores a whole account in place of its previous revision.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when another revision is kept than the one before, [`StoreError::NotFound`] when the shop is not kept.
+    /// [`StoreError::Conflict`] if the stored revision is not the previous one, [`StoreError::NotFound`] if the shop is
+    /// not stored.
     pub async fn save_account(
         self,
         shop: &ShopId,
@@ -196,15 +198,15 @@ impl Shops<'_> {
         .execute(&mut *connection)
         .await?;
         match changed.rows_affected() {
-            0 => Err(StoreError::Conflict(format!("the account {} was changed meanwhile", account.id))),
+            0 => Err(StoreError::Conflict(format!("the account {} was changed in the meantime", account.id))),
             _ => tick_shop(connection, shop).await,
         }
     }
 
-    /// A shop's accounts, by id.
+    /// Returns a shop's accounts, by id.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn accounts(self, shop: &ShopId) -> Result<Vec<AccountSnapshot>, StoreError> {
         self.read_accounts(&mut *self.store.pool().acquire().await?, shop).await
     }
@@ -243,10 +245,10 @@ impl Shops<'_> {
         rows.collect()
     }
 
-    /// Keeps links, all of them or none. A product's link to another account stays, as a past one.
+    /// Stores product links, all or none. A product's link to another account is kept as a replaced one.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when an account is not kept.
+    /// [`StoreError::NotFound`] if an account is not stored.
     pub async fn save_links(self, shop: &ShopId, links: &[ProductLink], now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         self.save_links_in(&mut work, shop, links, now).await?;
@@ -287,7 +289,7 @@ impl Shops<'_> {
         tick_shop(connection, shop).await
     }
 
-    /// Makes a product's link a past one.
+    /// Marks a product's link as replaced.
     pub(crate) async fn end_link_in(
         self,
         connection: &mut AnyConnection,
@@ -304,10 +306,10 @@ impl Shops<'_> {
         tick_shop(connection, shop).await
     }
 
-    /// A shop's links, past ones included, by product.
+    /// Returns a shop's product links by product, including replaced ones.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn links(self, shop: &ShopId) -> Result<Vec<StoredProductLink>, StoreError> {
         self.read_links(&mut *self.store.pool().acquire().await?, shop).await
     }
@@ -329,7 +331,7 @@ impl Shops<'_> {
     }
 }
 
-/// Counts a change of what is set up. Who has this row goes first.
+/// Increments the change counter and returns its value. The lock on its row serializes changes.
 pub(crate) async fn change_number(connection: &mut AnyConnection) -> Result<i64, StoreError> {
     let ticked: (i64,) = sqlx::query_as("update change_counter set number = number + 1 where id = 1 returning number")
         .fetch_one(connection)
@@ -337,7 +339,7 @@ pub(crate) async fn change_number(connection: &mut AnyConnection) -> Result<i64,
     Ok(ticked.0)
 }
 
-/// The number of a shop's last change. `None` if the shop is not stored.
+/// Returns the change number of a shop, or `None` if the shop is not stored.
 pub(crate) async fn shop_change_number(
     connection: &mut AnyConnection,
     shop: &ShopId,
@@ -349,7 +351,7 @@ pub(crate) async fn shop_change_number(
     Ok(number)
 }
 
-/// Counts a change of this shop.
+/// Records a change of this shop.
 pub(crate) async fn tick_shop(connection: &mut AnyConnection, shop: &ShopId) -> Result<(), StoreError> {
     let change_number = change_number(connection).await?;
     sqlx::query("update shops set change_number = $1 where id = $2")
@@ -368,10 +370,10 @@ fn read<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, Sto
     serde_json::from_str(text).map_err(|error| StoreError::corrupt(what, error))
 }
 
-/// Nothing is kept of an account that is not kept itself. Accounts are never deleted.
+/// Checks that the account is stored, because nothing is stored for an unknown one. Accounts are never deleted.
 ///
 /// # Errors
-/// [`StoreError::NotFound`], and as the database says.
+/// [`StoreError::NotFound`], or an error of the database.
 pub(crate) async fn require_account(
     connection: &mut AnyConnection,
     shop: &ShopId,
@@ -386,7 +388,7 @@ pub(crate) async fn require_account(
 }
 
 impl Store {
-    /// A transaction that writes, with the shop locked by [`lock_shop`].
+    /// Begins a write transaction with the shop locked by [`lock_shop`].
     pub(crate) async fn begin_shop(&self, shop: &ShopId) -> Result<WriteTransaction, StoreError> {
         let mut work = self.begin().await?;
         lock_shop(&mut work, shop).await?;
@@ -394,7 +396,7 @@ impl Store {
     }
 }
 
-/// One change of what is a shop's at a time.
+/// Locks a shop, so that changes of its data are serialized.
 pub(crate) async fn lock_shop(work: &mut WriteTransaction, shop: &ShopId) -> Result<(), StoreError> {
     let locked = sqlx::query("update shops set changed_at = changed_at where id = $1")
         .bind(shop.as_str())

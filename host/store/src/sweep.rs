@@ -1,7 +1,7 @@
-//! How long each kind of thing is kept, and deleting what is past its time.
+//! Retention of each kind of data, and the deletion of what has exceeded it.
 //!
-//! Orders have copies of their own of what they need (see `blobs.rs`), so that what carts left behind can go early. What an open
-//! order or a job that is not over needs stays, however old it is.
+//! Orders have their own copies of what they need (see `blobs.rs`), so that data of abandoned carts can be deleted
+//! early. What an open order or an unfinished job needs stays, however old it is.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,35 +15,38 @@ use crate::idempotency::REQUEST_RETENTION;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// So many rows are deleted in one transaction: others write in between.
+/// Maximum number of rows that one transaction deletes, so that others can write in between.
 const BATCH: i64 = 200;
 
-/// How long each kind of thing is kept.
+/// The retention of each kind of data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
-    /// Raw configurations that no order has, and their pictures, since a cart needed them last. 90 days: a cart that is older is
-    /// configured again. Not shorter than a shop's carts live.
+    /// Raw configurations without an order, and their thumbnails, since a cart last needed them. 90 days: an older cart
+    /// must be configured again. Not shorter than the lifetime of a shop's carts.
     pub configurations: Duration,
-    /// The same, of those that no cart brought back after they were stored: most shoppers who leave do not come back. 30 days, as
-    /// long as platforms keep such carts. Never shorter than the shops' seals hold.
+    /// The same, if no cart needed them again after they were stored: most shoppers who leave do not return. 30 days,
+    /// as long as platforms keep such carts. Never shorter than the validity of the shops' seals.
     pub unused_configurations: Duration,
-    /// Documents, configurations and pictures of orders that are not open, since they were stored. Two years, in which a buyer in
-    /// the European Union may have a faulty piece made again.
+    /// Documents, configurations and thumbnails of closed orders, since they were stored. Two years, in which a buyer
+    /// in the European Union may claim the replacement of a faulty product.
     pub documents: Duration,
-    /// Journals and long answers, since their jobs were over. 90 days, in which it is asked what a vendor was told.
+    /// Journals and long responses, since their jobs ended. 90 days, in which people ask what was sent to a vendor.
     pub journals: Duration,
-    /// What vendors sent, answered or not, and what it said of accounts, unless that waits for a person. 90 days, as long as what
-    /// they were told.
+    /// Webhooks, successful or not, and their outcomes for accounts, unless these wait for a person. 90 days, as long
+    /// as journals.
     pub webhooks: Duration,
-    /// Entries of the event log. Two years: who changed a setting is asked as long as orders that it decided are argued about.
+    /// Audit entries. Two years, because the question who changed a setting comes up as long as the orders it affected
+    /// are in dispute.
     pub log: Duration,
-    /// Quotations, since they were changed last and what they offered ended. Two years, as the log that says who offered what.
+    /// Quotes, since their last change and the expiry of their offer. Two years, like the audit entries about the
+    /// offer.
     pub quotes: Duration,
-    /// An order is open until all its lines are shipped or cancelled, or it is cancelled or paid back in full, or an operator closes
-    /// it; and no longer than this after it was heard of last, because many shops never say that something was shipped. One year.
+    /// Maximum time that an order stays open without activity, because many shops never report shipments. Otherwise it
+    /// is open until all its lines are shipped or cancelled, it is cancelled or refunded in full, or an operator closes
+    /// it. One year.
     pub open: Duration,
-    /// So long after its event `erase` an order is forgotten even when vendors could not be told. 20 days, to be done within the
-    /// month that the European data protection law gives.
+    /// Time after its event `erase` at which an order is erased even if vendors could not be informed. 20 days, to stay
+    /// within the month of the European data protection law.
     pub erase_after: Duration,
 }
 
@@ -63,42 +66,42 @@ impl Default for Retention {
     }
 }
 
-/// What a sweep deleted.
+/// The numbers of objects that a sweep deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Orders that were forgotten, as their event `erase` asked.
+    /// Orders that were erased because of their event `erase`.
     pub erased: u64,
-    /// Orders that were closed, because nobody had spoken of them for so long.
+    /// Orders that were closed after a long time without activity.
     pub closed: u64,
     /// Raw configurations of carts.
     pub configurations: u64,
-    /// Pictures of carts.
+    /// Thumbnails of carts.
     pub pictures: u64,
     /// Files of orders.
     pub documents: u64,
     /// Jobs whose journals were deleted.
     pub journals: u64,
-    /// Long answers.
+    /// Long responses.
     pub answers: u64,
-    /// Requests of vendors, and what they said of accounts.
+    /// Webhooks, and their outcomes for accounts.
     pub webhooks: u64,
-    /// Entries of the event log.
+    /// Audit entries.
     pub log: u64,
-    /// Quotations.
+    /// Quotes.
     pub quotes: u64,
-    /// Requests of platforms, with their answers, when they were known long enough.
+    /// Requests with idempotency keys, with their responses.
     pub requests: u64,
-    /// Sessions that ended.
+    /// Expired sessions.
     pub sessions: u64,
 }
 
 impl Store {
-    /// Forgets the orders whose event `erase` was handled, or can wait no longer, closes those that nobody speaks of any more, and
-    /// deletes what is past its time. In small
-    /// transactions: it can be broken off, and several nodes may do it at once. A [`Worker`](crate::Worker) does it every hour.
+    /// Erases the orders whose event `erase` was handled, or can wait no longer, closes orders without activity, and
+    /// deletes what has exceeded its retention. It uses small transactions: it can be interrupted, and several nodes
+    /// may run it at once. A [`Worker`](crate::Worker) does so every hour.
     ///
     /// # Errors
-    /// As the database says. What was deleted stays deleted.
+    /// Fails if the database does. What was deleted stays deleted.
     pub async fn sweep(&self, retention: &Retention, now: SystemTime) -> Result<SweepReport, StoreError> {
         let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
         let seals = in_time(self.shops().list())
@@ -115,7 +118,7 @@ impl Store {
             pictures: self.batches(UNUSED, &[Kind::StoredThumbnail.name()], unused).await?
                 + self.batches(CARTS, &[Kind::StoredThumbnail.name()], used).await?,
             closed: self.close_inactive_orders(before(retention.open), milliseconds(now)).await?,
-            // After the orders that were closed just now.
+            // After the orders that were just closed.
             documents: self.batches(DOCUMENTS, &[], before(retention.documents)).await?,
             journals: self.sweep_journals(before(retention.journals)).await?,
             // After the journals that name them.
@@ -147,12 +150,12 @@ impl Store {
         for (shop, order, at) in asked {
             let shop: ShopId = shop.parse().map_err(|error| StoreError::corrupt("an event's shop", error))?;
             let unfinished = if at < before { UnfinishedJobs::Cancel } else { UnfinishedJobs::Refuse };
-            // Not within one limit: it looks through everything that the shop's vendors sent.
+            // Without a time limit, because it searches all webhooks of the shop.
             match self.personal_data().erase_order(&shop, &order, unfinished, "host", now).await {
                 Ok(done) => erased += u64::from(done),
-                // Vendors are still being told.
+                // Vendors are still being informed.
                 Err(StoreError::Conflict(_)) => {}
-                // One that is damaged holds up no other.
+                // A damaged order does not block others.
                 Err(error @ StoreError::Corrupt(_)) => {
                     tracing::error!(%shop, order, %error, "an order cannot be erased")
                 }
@@ -162,8 +165,8 @@ impl Store {
         Ok(erased)
     }
 
-    /// Runs a statement that deletes some of what is older, until nothing is left. Its parameters are the moment, how many, and
-    /// further ones.
+    /// Repeats a statement that deletes some rows older than `before`, until there are none left. Its parameters are
+    /// the time, the number of rows, and further ones.
     async fn batches(&self, delete: &'static str, further: &[&str], before: i64) -> Result<u64, StoreError> {
         let mut count = 0;
         loop {
@@ -215,19 +218,19 @@ impl Store {
     }
 }
 
-/// What no order has. $3 is its kind.
+/// Blobs without an order; $3 is their kind.
 const CARTS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select shop, digest, order_id, configuration from blobs
         where kind = $3 and created_at < $1 and order_id = '' limit $2)";
 
-/// The same, of what no cart brought back.
+/// The same, if no cart needed them again.
 const UNUSED: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select shop, digest, order_id, configuration from blobs
         where kind = $3 and created_at < $1 and order_id = '' and is_reused = 0 limit $2)";
 
-/// What only orders have that are closed and of which no job is left to be done.
+/// Blobs of closed orders without unfinished jobs.
 const DOCUMENTS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select b.shop, b.digest, b.order_id, b.configuration
@@ -238,7 +241,7 @@ const DOCUMENTS: &str = "
             where l.shop = b.shop and l.order_id = b.order_id and j.state not in ('done', 'cancelled'))
         limit $2)";
 
-/// Answers of orders whose journals are all gone. $3 is their kind.
+/// Responses of orders whose journals are all deleted; $3 is their kind.
 const ANSWERS: &str = "
     delete from blobs where (shop, digest, order_id, configuration) in (
         select b.shop, b.digest, b.order_id, b.configuration from blobs b

@@ -1,9 +1,9 @@
-//! What must not be read from a stolen copy of the database: sealed with XChaCha20-Poly1305, whose nonces are long enough to be
-//! drawn at random for as many values as will ever be written.
+//! Encryption of what must not be readable in a stolen copy of the database, with XChaCha20-Poly1305, whose nonces are
+//! long enough to be random for any number of values.
 //!
-//! Two kinds of keys. The store's key is given by the caller and seals secrets and the orders' keys. Each order has a key of its
-//! own, which seals everything about that order: destroying it forgets the order, in every copy of the tables that is made later.
-//! A new store key therefore re-seals few bytes.
+//! There are two kinds of keys. The store's key is given by the caller and encrypts secrets and the orders' keys. Each
+//! order has a key of its own, which encrypts everything about that order: destroying it erases the order, in every
+//! copy of the tables that is made later. A rotation of the store key therefore re-encrypts few bytes.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ use crate::error::StoreError;
 const FORMAT: u8 = 1;
 const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
-/// Where the text begins: format, key id, nonce.
+/// Length of the header before the ciphertext: format, key id, nonce.
 pub(crate) const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 
-/// The store's keys: one that seals, and older ones that can still be read.
+/// The store's keys: one that encrypts, and older ones that can still decrypt.
 #[derive(Debug)]
 pub struct Keyring {
     current: Key,
@@ -29,12 +29,12 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// A ring of one key: 32 random bytes, kept outside the database.
+    /// Creates a ring of one key: 32 random bytes, stored outside the database.
     pub fn new(key: [u8; 32]) -> Self {
         Self { current: Key::of(key), previous: Vec::new() }
     }
 
-    /// With a key that older values may still be sealed with. See [`Store::rotate_keys`](crate::Store::rotate_keys).
+    /// Adds a key that older values may still be encrypted with. See [`Store::rotate_keys`](crate::Store::rotate_keys).
     pub fn with_previous(mut self, key: [u8; 32]) -> Self {
         self.previous.push(Key::of(key));
         self
@@ -48,12 +48,12 @@ impl Keyring {
         std::iter::once(&self.current).chain(&self.previous)
     }
 
-    /// Seals with the current key. `place` says where it will stand: elsewhere it does not open.
+    /// Encrypts with the current key. `aad` binds the value to its row: with any other text it cannot be decrypted.
     pub(crate) fn encrypt(&self, aad: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.current.encrypt(aad, plain)
     }
 
-    /// Opens with whichever key it was sealed with.
+    /// Decrypts with the key that encrypted the value.
     pub(crate) fn decrypt(&self, aad: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let id = sealed.get(1..=KEY_ID_BYTES).unwrap_or_default();
         match self.all().find(|key| key.id == id) {
@@ -62,14 +62,14 @@ impl Keyring {
         }
     }
 
-    /// A fresh key for an order, and the same sealed.
+    /// Generates a key for an order. Returns it, and its encrypted form.
     pub(crate) fn new_key(&self, aad: &str) -> Result<(Key, Vec<u8>), StoreError> {
         let key = Key::of(random()?);
         let sealed = self.encrypt(aad, &*key.bytes)?;
         Ok((key, sealed))
     }
 
-    /// An order's key.
+    /// Decrypts an order's key.
     pub(crate) fn decrypt_key(&self, aad: &str, sealed: &[u8]) -> Result<Key, StoreError> {
         let bytes = self.decrypt(aad, sealed)?;
         match <[u8; 32]>::try_from(bytes.as_slice()) {
@@ -79,7 +79,7 @@ impl Keyring {
     }
 }
 
-/// A key and its name.
+/// A key and its id.
 #[derive(Clone)]
 pub(crate) struct Key {
     id: [u8; KEY_ID_BYTES],
@@ -105,14 +105,14 @@ impl Key {
         to_hex(&self.id)
     }
 
-    /// A short name for a text, which nobody without the key can undo by trying texts.
+    /// Returns a short hash of a text, which cannot be reversed by trying texts without the key.
     pub(crate) fn keyed_hash(&self, text: &str) -> Result<String, StoreError> {
         let mac = Hmac::<Sha256>::new_from_slice(&*self.bytes);
         let mac = mac.map_err(|error| StoreError::Unusable(format!("the store's key: {error}")))?;
         Ok(to_hex(&mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..KEY_ID_BYTES]))
     }
 
-    /// What everything begins with that this key sealed.
+    /// Returns the header of every value that this key encrypted.
     pub(crate) fn header(&self) -> Vec<u8> {
         [&[FORMAT], self.id.as_slice()].concat()
     }
@@ -122,30 +122,30 @@ impl Key {
         let payload = Payload { msg: plain, aad: aad.as_bytes() };
         let sealed = XChaCha20Poly1305::new(&(*self.bytes).into())
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| StoreError::Unusable(format!("{aad} is too long to be sealed")))?;
+            .map_err(|_| StoreError::Unusable(format!("{aad} is too long to be encrypted")))?;
         Ok([self.header(), nonce.to_vec(), sealed].concat())
     }
 
     pub(crate) fn decrypt(&self, aad: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let damaged = |what: &str| StoreError::Corrupt(format!("{aad} {what}"));
-        let (head, text) = sealed.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is cut short"))?;
+        let (head, text) = sealed.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is truncated"))?;
         if head[0] != FORMAT || head[1..=KEY_ID_BYTES] != self.id {
-            return Err(damaged("was sealed with another key or in another format"));
+            return Err(damaged("was encrypted with another key or in another format"));
         }
-        let nonce = <[u8; NONCE_BYTES]>::try_from(&head[1 + KEY_ID_BYTES..]).map_err(|_| damaged("is cut short"))?;
+        let nonce = <[u8; NONCE_BYTES]>::try_from(&head[1 + KEY_ID_BYTES..]).map_err(|_| damaged("is truncated"))?;
         XChaCha20Poly1305::new(&(*self.bytes).into())
             .decrypt(&XNonce::from(nonce), Payload { msg: text, aad: aad.as_bytes() })
             .map(Zeroizing::new)
-            .map_err(|_| damaged("was changed, or stands in another place than it was written for"))
+            .map_err(|_| damaged("was changed, or belongs to another row"))
     }
 
-    /// JSON, sealed.
+    /// Encrypts a value as JSON.
     pub(crate) fn encrypt_json(&self, aad: &str, value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
         let json = serde_json::to_vec(value).map_err(|error| StoreError::Unusable(format!("{aad}: {error}")))?;
         self.encrypt(aad, &Zeroizing::new(json))
     }
 
-    /// What was sealed as JSON.
+    /// Decrypts a JSON value.
     pub(crate) fn decrypt_json<T: serde::de::DeserializeOwned>(
         &self,
         aad: &str,

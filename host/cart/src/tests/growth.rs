@@ -1,4 +1,4 @@
-//! No list of a request costs the square of its length.
+//! The cost of a request is linear in the length of each of its lists.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ fn nulls(count: usize) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Items, each the parent of the next, with a state each.
+/// Returns a chain of items, each the parent of the next, with a state each.
 fn chain(count: usize) -> Vec<Item> {
     let state = format!("[{}]", vec!["1"; 50].join(","));
     let named = |number: usize| Item {
@@ -154,7 +154,7 @@ fn carts_cost_no_more_than_their_lines() {
         let lines = lines(count);
         let root = |line: &CartLine| Item { id: line.item_id.clone(), ..item("") };
         let items: Vec<Item> = lines.iter().map(root).collect();
-        // Every product has changed its place.
+        // Every item has changed its position.
         let families: Vec<Vec<CartLine>> = (0..count)
             .map(|at| {
                 let key = lines[(at + 1) % count].key.clone();

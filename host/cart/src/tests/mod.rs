@@ -1,4 +1,5 @@
-//! Rules that hold for every plan: what lines and bundles cost, and that no list of a request costs the square of its length.
+//! Rules that hold for every plan: the prices of lines and bundles, and linear cost in the length of each list of a
+//! request.
 
 mod growth;
 mod prices;
@@ -23,7 +24,7 @@ use super::shop::Shop;
 use super::tree::item_tree;
 use super::*;
 
-/// A shop with one configured product in it, and what a plan of it is checked against.
+/// A shop with one configured product, and the data that its plans are checked against.
 struct Counter {
     shop: ShopId,
     context: Context,
@@ -153,7 +154,7 @@ impl Counter {
         Self { facts, items, ..counter }
     }
 
-    /// Checks a plan of one piece; the price of everything that is sold is in the catalogue.
+    /// Checks a plan of one entry; the catalog contains the price of everything that is sold.
     fn sell(&self, piece: Piece) -> Result<Vec<CartLine>, CartError> {
         let all: HashMap<&str, &VariantInfo> =
             self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
@@ -234,7 +235,7 @@ fn shop() -> Shop {
     Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"))
 }
 
-/// A sealed line of its own.
+/// Returns a sealed line of its own.
 fn sealed(number: usize, shown: &str) -> CartLine {
     let mut counter = Counter::new(2, Rounding::HalfUp);
     counter.variants = vec![variant("RING", money(900, 2))];

@@ -1,4 +1,4 @@
-//! What lines and bundles cost.
+//! The prices of lines and bundles.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,23 +15,23 @@ use crate::index::RemovedParts;
 use crate::line::CartLine;
 use crate::pricing::convert;
 
-/// An amount in units of 10^-40, in which everything here is a whole number.
+/// Returns an amount in units of 10^-40, in which every value of these tests is an integer.
 fn fine(minor: i64, scale: u8) -> BigInt {
     BigInt::from(minor) * BigInt::from(10).pow(40 - u32::from(scale))
 }
 
-/// How far a total is off what it should be, in units of 10^-40.
+/// Returns the difference between a total and its exact value, in units of 10^-40.
 fn off(total: &Money, exact: &BigInt) -> BigInt {
     let off = fine(total.minor, total.scale) - exact;
     if off < BigInt::ZERO { -off } else { off }
 }
 
-/// Half a minor unit, in units of 10^-40.
+/// Returns half a minor unit, in units of 10^-40.
 fn half(scale: u8) -> BigInt {
     BigInt::from(5) * BigInt::from(10).pow(39 - u32::from(scale))
 }
 
-/// The rules of every line that is sold by itself.
+/// Checks the rules of a line that is sold by itself.
 fn holds(line: &CartLine, exact: &BigInt) -> Result<(), TestCaseError> {
     let total = &line.price.total;
     prop_assert!(off(total, exact) <= half(total.scale), "{exact} as {total:?}");
@@ -78,7 +78,7 @@ proptest! {
                 let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
                 match convert(said, "it", Some(&text), &counter.context) {
                     Ok(price) => counter.vendor = vec![Some(price)],
-                    // Too large for any price.
+                    // The amount is too large for a price.
                     Err(_) => return Ok(()),
                 }
                 let times = if basis == PriceBasis::Unit { quantity } else { 1 };
@@ -124,7 +124,7 @@ proptest! {
         for (number, ((minor, scale), count, on_top, _)) in parts.iter().enumerate() {
             let sku = format!("PART-{number}");
             counter.variants.push(variant(&sku, money(*minor, *scale)));
-            // One at least is not on top of the bundle's price.
+            // At least one child is not on top of the bundle's price.
             children.push(child(&sku, *count, *on_top && number > 0));
         }
         let bundle = counter.sell_bundle(quantity, source, children.clone()).unwrap();
@@ -149,7 +149,7 @@ proptest! {
                 prop_assert!(off(&line.price.total, &own) < half(line.price.total.scale) * 2, "{line:?}");
             }
         }
-        // What remains when parts are taken out.
+        // The parts that remain after removals.
         let goes = |number: usize| number > 0 && parts[number].3;
         let names = (1..parts.len()).filter(|number| goes(*number)).filter_map(|number| bundle[number + 1].part);
         let out: BTreeSet<Digest> = names.collect();

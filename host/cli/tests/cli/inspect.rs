@@ -120,7 +120,7 @@ fn inspect_of_a_file_gives_the_digest_of_its_bytes() {
 #[test]
 fn inspect_of_no_file_names_the_bundled_plugins() {
     let err = cartwright(["inspect", "no-such-plugin"]).failed();
-    assert!(err.contains("no-such-plugin is no bundled plugin (expivi, twikit) and no file"), "{err}");
+    assert!(err.contains("no-such-plugin is neither a bundled plugin (expivi, twikit) nor a readable file"), "{err}");
 }
 
 #[test]

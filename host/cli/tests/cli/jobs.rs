@@ -201,18 +201,18 @@ async fn a_journal_is_read_request_by_request() {
     let expected = [
         "rings:expivi:e1",
         "  state    needs-merchant since 2026-01-01T12:00:09Z",
-        "  why      it is not known whether this request arrived: POST https://vendor.example/orders",
-        "  fix      the merchant: the order, a setting, or something at the vendor's; then: cartwright jobs retry rings:expivi:e1",
+        "  why      it is unknown whether this request arrived: POST https://vendor.example/orders",
+        "  fix      the merchant: the order, a setting, or the account at the vendor; then: cartwright jobs retry rings:expivi:e1",
         "  event    released e1, of 2026-01-01T12:00:00Z",
         "  order    1001 of the shop rings",
         &format!("  account  expivi, component {}", Digest::of(b"expivi")),
         "  worker   node-1",
         "journal 0",
         "    0 2026-01-01T12:00:00Z began: with revision 4 of the settings, personal data not granted",
-        "    1 2026-01-01T12:00:01Z http.send POST https://vendor.example/orders: attempt 1, the vendor knows it again",
-        "    2 2026-01-01T12:00:02Z not answered: unavailable: vendor.example is away; it did not leave",
-        "    3 2026-01-01T12:00:03Z tried again: from call 1 on",
-        "    4 2026-01-01T12:00:04Z http.send POST https://vendor.example/orders: attempt 1, the vendor knows it again",
+        "    1 2026-01-01T12:00:01Z http.send POST https://vendor.example/orders: attempt 1, idempotent",
+        "    2 2026-01-01T12:00:02Z not answered: unavailable: vendor.example is away; was not sent",
+        "    3 2026-01-01T12:00:03Z retried: from call 1 on",
+        "    4 2026-01-01T12:00:04Z http.send POST https://vendor.example/orders: attempt 1, idempotent",
         "    5 2026-01-01T12:00:05Z answered 201: 21 bytes, attempts 1",
         "    6 2026-01-01T12:00:06Z outcomes.emit: vendor-reference: the order is V-7",
         "    7 2026-01-01T12:00:07Z outcomes.emit: needs-merchant: Look at the drawing.",
@@ -269,7 +269,7 @@ async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
     assert!(text.starts_with("rings:expivi:e1 runs as soon as a worker is free"), "{text}");
     assert_eq!(host.json(&["jobs", "show", JOB])["state"], "queued");
     let again = host.run(&["jobs", "retry", JOB]).failed();
-    assert!(again.contains("the job rings:expivi:e1 is queued: there is nothing to try again"), "{again}");
+    assert!(again.contains("the job rings:expivi:e1 is queued: there is nothing to retry"), "{again}");
     host.run(&["jobs", "retry", JOB, "--restart"]).succeeded();
     assert_eq!(host.json(&["jobs", "show", JOB])["journals"].as_array().map(Vec::len), Some(2));
     assert_eq!(host.run(&["jobs", "cancel", JOB, "--actor", "bob"]).succeeded(), "rings:expivi:e1 is cancelled\n");
@@ -343,6 +343,6 @@ async fn a_database_that_is_not_there_is_not_made() {
     let database = format!("sqlite:{}", file.display());
     let list = ["jobs", "list", "--database", &database];
     let error = cartwright_with(list, &[("CARTWRIGHT_KEY", &hex::encode(KEY))]).failed();
-    assert!(error.contains("the database cannot be opened"), "{error}");
+    assert!(error.contains("cannot open the database"), "{error}");
     assert!(!file.exists());
 }

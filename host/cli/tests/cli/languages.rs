@@ -105,7 +105,10 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
     let settings = desk.write("strategy.json", &json!({ "viewer-token": "x" }).to_string());
     let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
     let text = error["message"].as_str().expect("a message");
-    assert!(text.contains("viewer-token") && text.contains("known are: prefix, separator, ignore-case"), "{text}");
+    assert!(
+        text.contains("viewer-token") && text.contains("the known settings are: prefix, separator, ignore-case"),
+        "{text}"
+    );
 }
 
 #[test]

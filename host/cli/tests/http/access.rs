@@ -377,7 +377,10 @@ fn told_little(problem: &Value) {
     }
     let detail = problem["detail"].as_str().expect("a detail");
     let shopper = problem["shopper"]["text"].as_str();
-    assert!(shopper == Some(detail) || detail == "This cannot be done now. The shop can see why.", "{problem:#}");
+    assert!(
+        shopper == Some(detail) || detail == "This is not possible at the moment. The shop can see why.",
+        "{problem:#}"
+    );
 }
 
 #[tokio::test]

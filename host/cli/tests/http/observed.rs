@@ -130,7 +130,7 @@ async fn a_line_that_is_logged_has_the_id_of_its_request() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let log = folder.log();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let line = lines.iter().find(|line| line["fields"]["message"] == "a request was refused");
+    let line = lines.iter().find(|line| line["fields"]["message"] == "request refused");
     let line = line.unwrap_or_else(|| panic!("{log}"));
     let request = &line["spans"][0];
     assert_eq!((&request["name"], &request["id"]), (&json!("request"), &json!(id)), "{line:#}");

@@ -157,7 +157,7 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let offer = json!({ "prices": prices, "valid_until": until });
     let problem = shop.backend.post(&shop.at("/quotes/q1/offer"), &offer).await.problem(422, "money");
     let words = problem["detail"].as_str().expect("words");
-    assert!(words.contains("asked about in EUR with 2 decimals") && words.contains("JPY with 0 decimals"), "{words}");
+    assert!(words.contains("requested in EUR with 2 decimals") && words.contains("JPY with 0 decimals"), "{words}");
     let total = &shop.backend.get(&shop.at(&format!("/orders/{order}"))).await.ok()["order"]["total"];
     assert_eq!(total["currency"], "EUR", "{total:#}");
 }

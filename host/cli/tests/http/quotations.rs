@@ -83,7 +83,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     assert_eq!(order["order"]["released"], false);
     // There is no offer to accept yet. The merchant offers on the version that was read.
     let at = |what: &str| format!("{quotes}/q1/{what}");
-    shop.backend.post(&at("accept"), &json!({ "lines": [] })).await.problem(409, "quotation-state");
+    shop.backend.post(&at("accept"), &json!({ "lines": [] })).await.problem(409, "quote-state");
     let body = offer(&lines, 1_999, &seconds_from_now(3600));
     shop.backend.send("POST", &at("offer"), &[("if-match", "\"7\"")], &body).await.problem(412, "changed");
     let made = shop.backend.send("POST", &at("offer"), &[("if-match", "\"1\"")], &body).await;
@@ -101,7 +101,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let told = shop.integrator.get(&shop.at("/audit-log?limit=1")).await.ok();
     let told = &told["entries"][0];
     assert_eq!((&told["action"], &told["after"]["state"]), (&json!("offer-quote"), &json!("offered")));
-    assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(not told)")), "{told:#}");
+    assert_eq!((&told["before"]["prices"], &told["after"]["prices"]), (&json!(null), &json!("(redacted)")), "{told:#}");
     let listed = shop.backend.get(&format!("{quotes}?state=offered")).await.ok();
     assert_eq!(listed["quotes"][0]["id"], "q1", "{listed:#}");
     assert_eq!(shop.backend.get(&format!("{quotes}?state=requested")).await.ok()["quotes"], json!([]));
@@ -139,7 +139,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     assert_eq!(cart, guests, "an offer is bought once");
     assert_eq!(states(&shop, &cart[1..]).await, [json!({ "state": "ok" })]);
     // An accepted quote cannot be withdrawn, and is ordered at its price.
-    shop.backend.post(&at("withdraw"), &json!({})).await.problem(409, "quotation-state");
+    shop.backend.post(&at("withdraw"), &json!({})).await.problem(409, "quote-state");
     shop.backend.post(&shop.at("/events"), &paid("1001", &cart[1..])).await.ok();
     let order = shop.handled("1001").await;
     assert_eq!(order["order"]["lines"][0]["cart_line"]["unit_price"]["minor"], 1_999, "{order:#}");
@@ -280,9 +280,9 @@ async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
         let withdrawn = shop.backend.post(&at("/withdraw"), &json!({})).await.ok();
         assert_eq!((&withdrawn["state"], &withdrawn["version"]), (&json!("withdrawn"), &json!(3)));
     }
-    shop.backend.post(&at("/accept"), &json!({ "lines": [] })).await.problem(409, "quotation-state");
+    shop.backend.post(&at("/accept"), &json!({ "lines": [] })).await.problem(409, "quote-state");
     let again = offer(&lines, 100, &seconds_from_now(3600));
-    shop.backend.post(&at("/offer"), &again).await.problem(409, "quotation-state");
+    shop.backend.post(&at("/offer"), &again).await.problem(409, "quote-state");
     let log = shop.integrator.get(&shop.at("/audit-log")).await.ok().to_string();
     for what in ["request-quote", "offer-quote", "withdraw-quote"] {
         assert!(log.contains(what), "{what}: {log}");

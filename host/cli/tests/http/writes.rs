@@ -135,7 +135,7 @@ async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
             let problem = again.problem(409, "shown-once");
             assert!(!problem.to_string().contains(&secret), "{path}: {problem:#}");
             assert!(
-                problem["detail"].as_str().is_some_and(|text| text.contains("shown once; if that answer was lost,"))
+                problem["detail"].as_str().is_some_and(|text| text.contains("shown once; if the response was lost,"))
             );
         }
     }

@@ -1,19 +1,20 @@
-//! The hosts that a plugin declares and its settings name, and the secrets that may go there.
+//! The outbound hosts that a plugin declares or its settings name, and the secrets that are authorized for them.
 
 use crate::address::host_of;
 use crate::records::{Field, FieldIssue, Message, SettingValue};
 use crate::settings::{Form, Secrets, Settings};
 
-/// A host that a plugin declares.
+/// An outbound host that a plugin declares.
 pub struct NamedHost {
-    /// As `host` or `host:port`.
+    /// The host, as `host` or `host:port`.
     pub host: String,
-    /// Does it stand in a setting? Otherwise it is the plugin's own: declared by name, or in the default of a field.
+    /// Whether the host comes from a setting. Otherwise the plugin declares it, by name or as the default of a field.
     pub from_setting: bool,
 }
 
 impl Form {
-    /// The host that a plugin declares by its name, or by the field that holds its URL: none when the field has no value.
+    /// Resolves a declared host, which is a name or a reference to a URL field. Returns `None` if the field has no
+    /// value.
     pub fn named_host<'a>(
         &'a self,
         declared: &str,
@@ -31,7 +32,7 @@ impl Form {
         }
     }
 
-    /// The hosts that a secret's field declares, with these settings.
+    /// Returns the hosts that the field of a secret declares, resolved with these settings.
     pub(super) fn secret_hosts<'a>(
         &'a self,
         field: &'a Field,
@@ -40,7 +41,8 @@ impl Form {
         field.hosts.iter().filter_map(|declared| self.named_host(declared, |name| settings.get(name)))
     }
 
-    /// Has secrets go to the hosts that this form declares by itself, which somebody vouches for. What is set was not.
+    /// Authorizes secrets for the hosts that the form itself declares. The caller vouches for the plugin version;
+    /// hosts from settings are not authorized, because nobody has checked them.
     pub fn authorize_new_hosts(&self, settings: &Settings, secrets: &mut Secrets) {
         for field in self.0.iter().filter(|field| field.kind == "secret") {
             if let Some(secret) = secrets.get_mut(&field.name) {
@@ -50,19 +52,18 @@ impl Form {
         }
     }
 
-    /// Secrets that these settings would send to a host which they were not entered for.
+    /// Returns an issue for each secret that these settings would send to a host that the secret is not authorized
+    /// for.
     pub fn secrets_for_new_hosts(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let issue = |field: &Field| {
             let secret = secrets.get(&field.name)?;
             let named = self.secret_hosts(field, settings).find(|named| !secret.may_send_to(named))?;
             let (host, mend) = match named.from_setting {
-                true => (named.host, "enter it again, or name the host that it was entered for"),
-                // Whoever swaps versions cannot enter anything.
-                false => {
-                    (named.host, "enter it again; a swap to a version that sends it elsewhere is an administrator's")
-                }
+                true => (named.host, "enter it again, or name the host that it is authorized for"),
+                // A version switch cannot enter secrets.
+                false => (named.host, "enter it again, or ask an operator to switch to this version"),
             };
-            let text = format!("It would be sent to {host} and was entered for another host: {mend}.");
+            let text = format!("It would be sent to {host}, which it is not authorized for: {mend}.");
             let message =
                 Message { key: "secret-redirected".to_owned(), parameters: vec![("host".to_owned(), host)], text };
             Some(FieldIssue { field: field.name.clone(), message, blocking: true })
@@ -72,7 +73,7 @@ impl Form {
 }
 
 impl super::AccountSecret {
-    /// May it be sent there?
+    /// Returns whether the secret may be sent to this host.
     pub fn may_send_to(&self, named: &NamedHost) -> bool {
         self.authorized_hosts.contains(&named.host)
     }
@@ -112,7 +113,7 @@ mod tests {
         assert!(!secrets_for_new_hosts(&none, Some("https://A.example/y"), &[files, "a.example"]));
         // Another port is another server.
         assert!(secrets_for_new_hosts(&none, Some("https://a.example:8443/"), &[files, "a.example"]));
-        // So is what another version declares by itself.
+        // A host that another version declares is another server too.
         assert!(secrets_for_new_hosts(&none, None, &[]) && secrets_for_new_hosts(&with, None, &[files]));
     }
 

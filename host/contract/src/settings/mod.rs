@@ -1,4 +1,4 @@
-//! Settings and secrets: the plugin's form, what a merchant entered, and the check of one against the other.
+//! Settings and secrets: the plugin's form, the values of an account, and the check of the values against the form.
 
 mod hosts;
 #[cfg(test)]
@@ -20,23 +20,23 @@ use crate::records::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingV
 use crate::text::{TextFault, check_text};
 use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
 
-/// A secret's value. Never printed and wiped when dropped.
+/// The value of a secret. It is never printed, and is wiped when dropped.
 #[derive(Clone, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// A secret of this text.
+    /// Creates a secret from text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into().into_bytes()))
     }
 
-    /// The value, for whoever stores it or sends it where it belongs. Never to be shown or logged.
+    /// Returns the value, for storing or sending it. It must never be shown or logged.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }
 
-/// In a time that does not tell how much of two secrets is the same.
+/// Compares in constant time, so that the duration reveals nothing about the value.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
@@ -55,30 +55,31 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A secret of an account. Whoever enters one gives it to the hosts that the settings name at that moment: whoever may change an
-/// address afterwards does not always know the secret.
+/// A secret of an account. Entering a secret authorizes it for the hosts that the settings name at that moment,
+/// because a person who may change a host later does not always know the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSecret {
-    /// Its value.
+    /// The value.
     pub value: Secret,
-    /// The hosts that it was entered for, as `host` or `host:port`: those that the plugin declared by name for it and those that the
-    /// settings named. It is sent to no other, whatever becomes of the settings and of the plugin.
+    /// The hosts that the secret is authorized for, as `host` or `host:port`: those that the plugin declares for it by
+    /// name, and those that the settings named when it was entered. It is sent to no other host, however the settings
+    /// and the plugin change.
     pub authorized_hosts: BTreeSet<String>,
 }
 
-/// An account's settings by field name. Secrets are kept apart.
+/// An account's settings by field name, without secrets.
 pub type Settings = BTreeMap<String, SettingValue>;
 /// An account's secrets by field name.
 pub type Secrets = BTreeMap<String, AccountSecret>;
 
-/// A settings form, as `settings.fields` gave it.
+/// A settings form, as `settings.fields` returned it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Form(pub Vec<Field>);
 
-/// What one form may hold.
+/// Maximum number of fields of a form.
 const MAX_FIELDS: usize = 200;
-/// The longest secret, in bytes: longer ones fit into no header.
+/// Maximum length of a secret in bytes; longer ones do not fit into a header.
 pub const MAX_SECRET_BYTES: usize = 8192;
 
 fn message(key: &str, text: String) -> Message {
@@ -89,22 +90,23 @@ fn issue(field: &str, key: &str, text: impl Into<String>) -> FieldIssue {
     FieldIssue { field: field.to_owned(), message: message(key, text.into()), blocking: true }
 }
 
-/// A text that cannot be stored.
+/// Returns the issue of a text that cannot be stored.
 fn text_issue(field: &str, fault: TextFault) -> FieldIssue {
     let key = if matches!(fault, TextFault::TooLong { .. }) { "setting-long" } else { "setting-text" };
     issue(field, key, format!("This cannot be stored: {fault}."))
 }
 
-/// Refuses more values than any form has fields: each unknown name is answered with an issue.
+/// Refuses more values than a form can have fields, because each unknown name produces an issue.
 fn check_count(values: &serde_json::Map<String, Value>) -> Result<(), Vec<FieldIssue>> {
     if values.len() <= MAX_FIELDS {
         return Ok(());
     }
-    let text = format!("These are {} settings; a form has at most {MAX_FIELDS}.", values.len());
+    let text = format!("There are {} settings; a form has at most {MAX_FIELDS}.", values.len());
     Err(vec![issue("", "setting-unknown", text)])
 }
 
-/// Reads a value that was entered for a field. Its texts are bounded here, whatever else makes the field count: what is read is stored.
+/// Reads a value that was entered for a field. The lengths of its texts are checked even if the field is disabled,
+/// because the value is stored.
 fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, FieldIssue> {
     let value = read_value(kind, value).map_err(|text| issue(name, "setting-kind", text))?;
     check_value_texts(&value).map_err(|fault| text_issue(name, fault))?;
@@ -112,26 +114,29 @@ fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, Fie
 }
 
 impl Form {
-    /// Checks a form as the plugin gave it.
+    /// Checks a form that a plugin returned.
     pub fn check(fields: Vec<Field>) -> Result<Self, String> {
         if fields.len() > MAX_FIELDS {
-            return Err(format!("the settings form has {} fields, {MAX_FIELDS} are allowed", fields.len()));
+            return Err(format!("the settings form has {} fields; at most {MAX_FIELDS} are allowed", fields.len()));
         }
         let mut names = std::collections::BTreeSet::new();
         for field in &fields {
             let name = &field.name;
             if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-                return Err(format!("{name:?} is no field name; use a-z, 0-9 and \"-\""));
+                return Err(format!("{name:?} is not a field name; use a-z, 0-9 and \"-\""));
             }
             if !names.insert(name) {
-                return Err(format!("the field {name:?} stands twice in the form"));
+                return Err(format!("duplicate field {name:?} in the form"));
             }
             if !KINDS.contains(&field.kind.as_str()) {
-                return Err(format!("the field {name:?} has the unknown kind {:?}; known are {KINDS:?}", field.kind));
+                return Err(format!(
+                    "the field {name:?} has the unknown kind {:?}; the known kinds are {KINDS:?}",
+                    field.kind
+                ));
             }
             for bound in field.minimum.iter().chain(&field.maximum) {
                 if !is_decimal(bound) {
-                    return Err(format!("{bound:?} bounds the field {name:?} and is no decimal number"));
+                    return Err(format!("the bound {bound:?} of the field {name:?} is not a decimal number"));
                 }
             }
             if let Some(pattern) = &field.pattern {
@@ -146,7 +151,7 @@ impl Form {
             let is_choice = matches!(field.kind.as_str(), "select" | "multi-select");
             if is_choice == matches!(field.choices, ChoiceSource::None) {
                 return Err(format!(
-                    "the field {name:?} is of the kind {:?}, and {}",
+                    "the field {name:?} has the kind {:?}, and {}",
                     field.kind,
                     match is_choice {
                         true => "has no choices",
@@ -155,7 +160,7 @@ impl Form {
                 ));
             }
             if field.kind == "secret" && (field.public || field.per_product || field.default.is_some()) {
-                return Err(format!("the secret {name:?} cannot be public, a product's own, or have a default"));
+                return Err(format!("the secret {name:?} cannot be public or per product, and cannot have a default"));
             }
             if let Some(condition) = &field.enabled_when
                 && !names.contains(&condition.field)
@@ -169,13 +174,14 @@ impl Form {
         Ok(Self(fields))
     }
 
-    /// The field of this name.
+    /// Returns the field with this name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.0.iter().find(|field| field.name == name)
     }
 
-    /// Reads values as a merchant enters them, as JSON by field name, into settings and secrets. Every issue is listed; unknown
-    /// names are errors. `null` takes a value away. `kept` are secrets that have a value already.
+    /// Reads the values that a merchant entered, a JSON object by field name, into settings and secrets. All issues
+    /// are collected; unknown names are errors. `null` removes a value. `kept` holds the secrets that are stored
+    /// already.
     pub fn read(
         &self,
         values: &serde_json::Map<String, Value>,
@@ -190,7 +196,7 @@ impl Form {
                 issues.push(issue(
                     name,
                     "setting-unknown",
-                    format!("No such setting; known are: {}.", known.join(", ")),
+                    format!("No such setting; the known settings are: {}.", known.join(", ")),
                 ));
                 continue;
             };
@@ -217,7 +223,8 @@ impl Form {
         for (field, value) in entered {
             let mut authorized_hosts: BTreeSet<String> =
                 self.secret_hosts(field, &settings).map(|named| named.host).collect();
-            // Who enters the same secret again knows it: jobs that began with the address before go on.
+            // A person who enters the same secret again knows it, so that its earlier hosts stay authorized: running
+            // jobs may still use them.
             if let Some(same) = kept.get(&field.name).filter(|kept| kept.value == value) {
                 authorized_hosts.extend(same.authorized_hosts.iter().cloned());
             }
@@ -228,8 +235,8 @@ impl Form {
         if issues.iter().any(|issue| issue.blocking) { Err(issues) } else { Ok((settings, secrets)) }
     }
 
-    /// Reads what a product overrides, each value by itself. Whether it goes with the account's own, [`issues`](Self::issues) says of
-    /// both together.
+    /// Reads the settings that a product overrides, each by itself. [`issues`](Self::issues) checks them together with
+    /// those of the account.
     pub fn read_product(&self, values: &serde_json::Map<String, Value>) -> Result<Settings, Vec<FieldIssue>> {
         check_count(values)?;
         let (mut settings, mut issues) = (Settings::new(), Vec::new());
@@ -249,7 +256,7 @@ impl Form {
         if issues.is_empty() { Ok(settings) } else { Err(issues) }
     }
 
-    /// What is wrong with these settings, as far as the form says.
+    /// Returns the issues of these settings that the form can detect.
     pub fn issues(&self, settings: &Settings, secrets: &Secrets) -> Vec<FieldIssue> {
         let mut issues = Vec::new();
         for field in &self.0 {
@@ -280,7 +287,8 @@ impl Form {
         issues
     }
 
-    /// What a plugin sees: values and defaults of the enabled fields, product values first, secrets as "is set".
+    /// Returns what a plugin sees: values and defaults of the enabled fields, with product values first. A secret is
+    /// shown as "is set" only.
     pub fn effective(&self, settings: &Settings, product: &Settings, secrets: &Secrets) -> Vec<Setting> {
         self.0
             .iter()
@@ -308,7 +316,7 @@ impl Form {
     }
 }
 
-/// A field's value: the product's own, else the account's, else the default.
+/// Returns a field's value: the product's, otherwise the account's, otherwise the default.
 fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings) -> Option<&'v SettingValue> {
     let own = if field.per_product { product.get(&field.name) } else { None };
     own.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
@@ -344,7 +352,7 @@ mod tests {
             ("pairs", serde_json::json!([["a\0", "b"]]), "setting-text"),
             ("secret", serde_json::json!("a\0b"), "setting-text"),
         ] {
-            // Also where another field makes it count for nothing.
+            // The limit also holds for a disabled field.
             let enabled_when = Some(Condition { field: "other".into(), one_of: vec!["on".into()] });
             let other = Field { name: "other".into(), ..field("text") };
             let form = Form::check(vec![Field { enabled_when, ..field(kind) }, other]).unwrap();
@@ -362,20 +370,20 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         let forms = [
             ("Näme", vec![Field { name: "Näme".to_owned(), ..field("text") }]),
-            ("twice", vec![field("text"), field("text")]),
+            ("duplicate", vec![field("text"), field("text")]),
             ("hologram", vec![field("hologram")]),
             ("pattern", vec![Field { pattern: text("("), ..field("text") }]),
             ("pattern", vec![Field { pattern: text("(a{1000}){1000}"), ..field("text") }]),
-            // Each would be a regular expression with anchors around it, or without.
+            // Each pattern is a regular expression only with the anchors around it, or only without them.
             ("pattern", vec![Field { pattern: text("a)|(b"), ..field("text") }]),
             ("pattern", vec![Field { pattern: text("(?x) a # comment"), ..field("text") }]),
-            ("bounds", vec![Field { minimum: text("1e3"), ..field("integer") }]),
+            ("bound \"1e3\"", vec![Field { minimum: text("1e3"), ..field("integer") }]),
             ("default", vec![Field { default: Some(SettingValue::Integer(1)), ..field("text") }]),
             ("secret", vec![Field { public: true, ..field("secret") }]),
             ("no choices", vec![field("select")]),
             ("has choices", vec![Field { choices: ChoiceSource::Fixed(red()), ..field("text") }]),
             (
-                "\"blue\" is none of",
+                "\"blue\" is not one of",
                 vec![Field {
                     choices: ChoiceSource::Fixed(red()),
                     default: Some(SettingValue::Text("blue".to_owned())),

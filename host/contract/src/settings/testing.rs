@@ -1,8 +1,8 @@
-//! Fields for the tests of forms.
+//! Fields for tests of forms.
 
 use crate::records::{ChoiceSource, Field};
 
-/// A field that says nothing but its name and kind.
+/// Returns a field that has only a name and a kind.
 pub(crate) fn field(name: &str, kind: &str) -> Field {
     Field {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! The value of one setting: reading it as it was entered, and checking it against its field.
+//! The value of one setting: reading what was entered, and checking it against its field.
 
 use regex::{Regex, RegexBuilder};
 use rust_decimal::Decimal;
@@ -9,10 +9,10 @@ use super::{issue, text_issue};
 use crate::records::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
 use crate::text::{MAX_DATA_BYTES, TextFault, check_text};
 
-/// Maximum size of a compiled pattern in memory.
+/// Maximum size of a compiled pattern in memory, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
-/// What a field may be.
+/// The kinds of fields.
 pub(super) const KINDS: [&str; 16] = [
     "text",
     "text-area",
@@ -32,7 +32,7 @@ pub(super) const KINDS: [&str; 16] = [
     "heading",
 ];
 
-/// Is it a value that a required field must not have?
+/// Returns whether a value counts as missing for a required field.
 pub(super) fn is_empty(value: &SettingValue) -> bool {
     match value {
         SettingValue::Text(text) => text.trim().is_empty(),
@@ -42,7 +42,7 @@ pub(super) fn is_empty(value: &SettingValue) -> bool {
     }
 }
 
-/// A value as a merchant enters it, in JSON; the error says what to enter.
+/// Reads a value that a merchant entered, in JSON. The error says what to enter.
 pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'static str> {
     Ok(match kind {
         "integer" => SettingValue::Integer(value.as_i64().ok_or("Enter a whole number.")?),
@@ -52,16 +52,16 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
         }),
         "money" => {
             let money: Money = serde_json::from_value(value.clone())
-                .map_err(|_| "Enter an amount such as 1234.50, without a sign for thousands and not with just three decimals; over HTTP {\"minor\": 123450, \"scale\": 2, \"currency\": \"EUR\"}.")?;
+                .map_err(|_| "Enter an amount such as 1234.50, without thousands separators and not with exactly three decimals; over HTTP {\"minor\": 123450, \"scale\": 2, \"currency\": \"EUR\"}.")?;
             SettingValue::Money(money)
         }
         "yes-no" => SettingValue::YesNo(value.as_bool().ok_or("Enter true or false.")?),
         "list" => SettingValue::Texts(match value {
-            // As a form sends it.
+            // A form sends a list as one text with a line per entry.
             Value::String(text) => {
                 text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
             }
-            _ => texts(value).ok_or("Enter a list of texts, or one text a line.")?,
+            _ => texts(value).ok_or("Enter a list of texts, or one text per line.")?,
         }),
         "multi-select" => SettingValue::Texts(texts(value).ok_or("Enter a list of texts.")?),
         "pairs" => SettingValue::Pairs(match value {
@@ -72,12 +72,12 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
                 .ok_or("Enter an object whose values are texts.")?,
             _ => serde_json::from_value(value.clone()).map_err(|_| "Enter an object, or a list of [name, value].")?,
         }),
-        "heading" => return Err("A heading holds no value."),
+        "heading" => return Err("A heading has no value."),
         _ => SettingValue::Text(value.as_str().ok_or("Enter text.")?.to_owned()),
     })
 }
 
-/// Checks the texts of a setting's value, which has at most [`MAX_DATA_BYTES`] in all of them.
+/// Checks the texts of a setting's value; together they may have at most [`MAX_DATA_BYTES`].
 pub fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
     let texts: Vec<&str> = match value {
         SettingValue::Text(text) | SettingValue::Decimal(text) => vec![text],
@@ -103,7 +103,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
 }
 
-/// Digits with at most one point and a sign, at most 28 digits.
+/// Returns whether a text is a decimal number: digits with at most one point and a sign, at most 28 digits.
 pub fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (compiled, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -111,18 +111,18 @@ pub fn is_decimal(text: &str) -> bool {
     all_digits(compiled) && all_digits(fraction) && digits.len() <= 29
 }
 
-/// Compiles the pattern of a field, which the whole text must match.
+/// Compiles the pattern of a field, which must match the whole text.
 ///
 /// # Errors
-/// When it is not a regular expression, also where it is one only in parts or beside an anchor, or it takes too much memory.
+/// Returns an error if the pattern is not a regular expression, with or without anchors, or takes too much memory.
 pub(super) fn compile_pattern(pattern: &str) -> Result<Regex, regex::Error> {
     let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
-    // By itself first: with the anchors around it `a)|(b` would be taken.
+    // The bare pattern is compiled first: with anchors around it, `a)|(b` would be accepted.
     compile(pattern)?;
     compile(&format!("^(?:{pattern})$"))
 }
 
-/// What is wrong with a value, as far as its field says.
+/// Returns the issue of a value with its field, if there is one.
 pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIssue> {
     let name = field.name.as_str();
     let wrong = |key: &str, text: String| Some(issue(name, key, text));
@@ -147,15 +147,15 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         match field.kind.as_str() {
             "url" => match Url::parse(text) {
                 Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => {}
-                _ => return wrong("setting-url", "Enter a whole address that begins with https://.".to_owned()),
+                _ => return wrong("setting-url", "Enter a full URL that begins with https://.".to_owned()),
             },
             "email" if !text.contains('@') => return wrong("setting-email", "Enter an e-mail address.".to_owned()),
-            "color" if !is_color(text) => return wrong("setting-color", "Enter a colour such as #eeeeee.".to_owned()),
+            "color" if !is_color(text) => return wrong("setting-color", "Enter a color such as #eeeeee.".to_owned()),
             _ => {}
         }
     }
     if let Some(pattern) = &field.pattern {
-        // `Form::check` refuses a pattern that cannot be compiled; no text fits one that got past it.
+        // `Form::check` refuses an invalid pattern. If one got past it, no text matches.
         let compiled = compile_pattern(pattern).ok();
         let matches =
             |text: &String| text.is_empty() || compiled.as_ref().is_some_and(|compiled| compiled.is_match(text));
@@ -166,7 +166,7 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         };
         if let Some(text) = bad {
             let text = text.chars().take(80).collect::<String>();
-            return wrong("setting-pattern", format!("{text:?} has not the form {pattern} (a regular expression)."));
+            return wrong("setting-pattern", format!("{text:?} does not match {pattern} (a regular expression)."));
         }
     }
     if let ChoiceSource::Fixed(choices) = &field.choices {
@@ -178,7 +178,7 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         };
         if let Some(text) = bad {
             let values: Vec<&str> = choices.iter().map(|choice| choice.value.as_str()).collect();
-            return wrong("setting-choice", format!("{text:?} is none of: {}.", values.join(", ")));
+            return wrong("setting-choice", format!("{text:?} is not one of: {}.", values.join(", ")));
         }
     }
     let size = match value {
@@ -195,7 +195,7 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
     if minimum.is_some_and(|minimum| size < minimum) || maximum.is_some_and(|maximum| size > maximum) {
         let from = minimum.map_or(String::new(), |minimum| format!(" from {minimum}"));
         let to = maximum.map_or(String::new(), |maximum| format!(" up to {maximum}"));
-        return wrong("setting-range", format!("Must be{from}{to}, is {size}."));
+        return wrong("setting-range", format!("Must be{from}{to}, but is {size}."));
     }
     None
 }

@@ -1,4 +1,4 @@
-//! `blobs`: stored bytes that this call was given the digest of.
+//! `blobs`: stored bytes whose digests the call received.
 
 use cartwright_contract::hook::Capability;
 use cartwright_contract::interfaces::blobs::Host;
@@ -19,7 +19,7 @@ impl Host for GuestState {
                 message: Message {
                     key: "blob-unknown".into(),
                     parameters: vec![],
-                    text: "This call was not given a blob with this digest.".into(),
+                    text: "This call did not receive a blob with this digest.".into(),
                 },
                 blocking: true,
             })
@@ -42,7 +42,7 @@ impl Host for GuestState {
             self.record_doubt(&bytes);
             return Ok(bytes);
         };
-        // The journal holds only that it was read: the bytes are kept under their digest anyway.
+        // The journal records only that the blob was read, because its bytes are stored under their digest anyway.
         let mut bytes = None;
         let told = cursor.ask(Call::new("blobs.read", &digest, &digest)?, async {
             bytes = Some(read().await?);

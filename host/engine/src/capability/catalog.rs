@@ -1,4 +1,4 @@
-//! `catalog`: the platform's catalogue, with answers that stay the same within one call.
+//! `catalog`: the platform's catalog. Its results stay the same within one call.
 
 use cartwright_contract::hook::Capability;
 use cartwright_contract::interfaces::catalog::Host;
@@ -25,15 +25,16 @@ impl Host for GuestState {
             let resolve = async || match scope.platform.catalog.resolve(&scope.shop, &scope.currency, &unknown).await {
                 Ok(answers) if answers.len() == unknown.len() => Ok(answers),
                 Ok(answers) => {
-                    let detail = format!("the catalogue gave {} answers to {} queries", answers.len(), unknown.len());
+                    let detail =
+                        format!("the catalog returned {} results for {} queries", answers.len(), unknown.len());
                     Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
                 }
                 Err(error) => {
-                    let detail = format!("the catalogue: {error}");
+                    let detail = format!("the catalog: {error}");
                     Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
                 }
             };
-            // Of a call whose answers are known already a replay knows them as well.
+            // A replay knows the results of earlier queries of the same call as well.
             let answers = match &mut self.durable {
                 Some(cursor) => {
                     let skus: Vec<&str> = unknown.iter().map(|query| query.sku.as_str()).collect();

@@ -1,4 +1,4 @@
-//! `http`: one request, one response, with secrets put in on the host's side.
+//! `http`: sends one request and returns one response. The host inserts the secrets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use crate::health::{Requester, Throttled};
 use crate::observe::VendorOutcome;
 use crate::state::GuestState;
 
-/// Headers that are the host's own.
+/// Headers that only the host sets.
 const RESERVED_HEADERS: [&str; 6] =
     ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
 
@@ -43,22 +43,23 @@ impl Host for GuestState {
             Some(_) => asked.unwrap_or(limits.network_deadline).min(limits.durable_request),
             None => asked.unwrap_or(time_left).min(time_left.saturating_sub(Duration::from_millis(50))),
         };
-        // Half of what is left, so that many quick answers do not use a run up.
+        // Half of the remaining time, so that many quick responses do not use up a run.
         let hold = limits.durable_hold.min(time_left / 2);
         let requester = match (&self.durable, self.hook) {
             (Some(_), _) => Some(Requester::Orders),
-            // A person who tests a connection wants to see what the server says now.
+            // A person who tests a connection wants to see the server's response now.
             (None, Hook::TestConnection) => None,
             (None, _) => Some(self.client.clone().map_or(Requester::Unknown, Requester::Visitor)),
         };
         let sending = SendOptions {
             scope,
             requester,
-            // It holds an instance, and its call ends by then.
+            // The request holds an instance, and its call ends by then.
             deadline: self.durable.is_none().then(|| SystemClock.now() + timeout),
             timeout,
             bytes_in: limits.bytes_in as u64,
-            // An order's documents may be large. What is stored for a shopper is no order's, and a plan may still be refused.
+            // Documents of an order may be large. Shoppers' requests have the smaller limit, because a plan may still
+            // be refused.
             stored_limit: match &self.durable {
                 Some(_) => ("stored_bytes", limits.stored_bytes),
                 None => ("bytes_in", limits.bytes_in as u64),
@@ -88,37 +89,38 @@ impl Host for GuestState {
     }
 }
 
-/// A request's way out: what it may reach, and how long it may take.
+/// What a request may reach, and how long it may take.
 pub(crate) struct SendOptions {
     pub(super) scope: Arc<Scope>,
-    /// On whose behalf it is sent. `None` for one that does not wait for its turn.
+    /// The requester that the request counts for. `None` for a request that does not queue.
     requester: Option<Requester>,
-    /// When it is given up if its turn has not come.
+    /// When the request is given up if no permit came.
     deadline: Option<SystemTime>,
     pub(super) timeout: Duration,
     bytes_in: u64,
     stored_limit: (&'static str, u64),
     readable: Vec<Digest>,
-    /// The reference of the order that this is sent for, where it only tries the shop out.
+    /// Reference of the order that the request is sent for, if it is a test order.
     test_order: Option<String>,
     may_have_arrived: AtomicBool,
 }
 
 impl SendOptions {
-    /// May bytes of the request have left?
+    /// Returns whether bytes of the request may have left the host.
     pub(crate) fn may_have_arrived(&self) -> bool {
         self.may_have_arrived.load(Ordering::Relaxed)
     }
 
-    /// May it have arrived, without an answer that tells what came of it? One that is too large tells as much as it may.
+    /// Returns whether the request may have arrived but has no conclusive response. A response that is too large
+    /// counts as conclusive.
     pub(crate) fn is_response_lost(&self, sent: &Result<Response, Error>) -> bool {
         self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
     }
 
-    /// Waits until the server may be asked. Nothing has left then.
+    /// Waits for permission to send to the server. Nothing has left the host at this point.
     ///
     /// # Errors
-    /// The address is refused; or the server is away and left alone, or its turns are taken.
+    /// Returns an error if the URL is refused, the circuit of the server is open, or its rate limit is used up.
     pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, Error> {
         let url = self.check(url)?;
         let Scope { platform, shop, grants, .. } = &*self.scope;
@@ -141,7 +143,7 @@ impl SendOptions {
         })
     }
 
-    /// Sends it and reads the answer.
+    /// Sends the request and reads the response.
     pub(super) async fn exchange(
         &self,
         request: Request,
@@ -150,12 +152,12 @@ impl SendOptions {
     ) -> Result<Response, Error> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
             return Err(Error::Denied(format!(
-                "http: the order {order} only tries the shop out, so nothing may be made or sent for it; the plugin must look at \
+                "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
                  order.test before a request that is not `safe` to repeat"
             )));
         }
         let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| invalid("method", format!("{:?} is no HTTP method.", request.method)))?;
+            .map_err(|_| invalid("method", format!("{:?} is not an HTTP method.", request.method)))?;
         let mut headers = self.headers(&request.headers)?;
         let mut secrets = Vec::with_capacity(request.auth.len());
         for auth in &request.auth {
@@ -212,7 +214,7 @@ impl SendOptions {
         let mut headers = HeaderMap::new();
         for (name, value) in asked {
             let parsed: HeaderName =
-                name.parse().map_err(|_| invalid("headers", format!("{name:?} is no header name.")))?;
+                name.parse().map_err(|_| invalid("headers", format!("{name:?} is not a header name.")))?;
             if RESERVED_HEADERS.contains(&parsed.as_str()) {
                 return Err(invalid("headers", format!("The header {name:?} is set by the host.")));
             }
@@ -224,7 +226,7 @@ impl SendOptions {
     async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
         let known = self.readable.iter().any(|readable| readable == digest);
         let parsed = digest.parse().ok().filter(|_| known);
-        let unknown = || invalid("body", "This call was not given a blob with this digest.".to_owned());
+        let unknown = || invalid("body", "This call did not receive a blob with this digest.".to_owned());
         let blobs = &self.scope.blobs;
         match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(bytes) => bytes.ok_or_else(unknown),
@@ -235,20 +237,20 @@ impl SendOptions {
         }
     }
 
-    /// The secret, if it may go to this host.
+    /// Returns the secret, if it may be sent to this host.
     pub(super) fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
         let granted = secret(&self.scope, name)?;
         if !granted.hosts.iter().any(|allowed| allowed == host) {
             return Err(Error::Denied(format!(
                 "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
-                 goes to the ones that it was entered for"
+                 is authorized for those it was entered for"
             )));
         }
         std::str::from_utf8(granted.value.expose())
-            .map_err(|_| invalid("auth", format!("The secret {name:?} is no text.")))
+            .map_err(|_| invalid("auth", format!("The secret {name:?} is not text.")))
     }
 
-    /// Puts the secret in, and gives it as it is and as it was sent, so that an answer that echoes it can be cleaned.
+    /// Inserts the secret. Returns it in each form that was sent, so that a response that echoes it can be redacted.
     async fn authenticate(
         &self,
         auth: &Auth,
@@ -281,7 +283,7 @@ impl SendOptions {
                 let name = header
                     .name
                     .parse()
-                    .map_err(|_| invalid("auth", format!("{:?} is no header name.", header.name)))?;
+                    .map_err(|_| invalid("auth", format!("{:?} is not a header name.", header.name)))?;
                 let secret = self.secret_for(&header.secret, &host)?;
                 set(name, secret)?;
                 vec![Secret::new(secret)]
@@ -293,7 +295,8 @@ impl SendOptions {
                 vec![Secret::new(secret), Secret::new(sent)]
             }
             Auth::ClientCredentials(credentials) => {
-                // Whoever holds a token does what its secret allows.
+                // A token gives access to everything that its secret allows, so the secret must be authorized for the
+                // host.
                 self.secret_for(&credentials.secret, &host)?;
                 let token = self.token(credentials, clock).await?;
                 set(AUTHORIZATION, &format!("Bearer {}", String::from_utf8_lossy(token.expose())))?;
@@ -303,15 +306,15 @@ impl SendOptions {
     }
 }
 
-/// A server may echo what it was sent; a secret that comes back so does not reach the guest either.
+/// Redacts secrets in a response, so that a server that echoes a request does not reveal them to the guest.
 fn redact(bytes: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
     secrets.iter().fold(bytes, |bytes, secret| redact_one(bytes, secret.expose()))
 }
 
 fn redact_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
-    // In a time that grows with the answer alone, whatever the secret looks like.
+    // The search takes time linear in the response, whatever the secret looks like.
     let finder = memmem::Finder::new(secret);
-    // A secret so short would be found everywhere, and is none.
+    // A secret this short would be found everywhere.
     if secret.len() < 6 || finder.find(&bytes).is_none() {
         return bytes;
     }
@@ -327,7 +330,7 @@ fn redact_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
 
 pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(value).map_err(|_| {
-        invalid("headers", format!("The value of the header {name:?} has characters that no header may have."))
+        invalid("headers", format!("The value of the header {name:?} has characters that are not allowed in headers."))
     })
 }
 

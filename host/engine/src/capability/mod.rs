@@ -27,7 +27,7 @@ use cartwright_contract::settings::Secret;
 use crate::egress::Egress;
 use crate::observe::Observer;
 
-/// What the host itself reaches on behalf of all guests.
+/// The host's own services, shared by all guests.
 pub struct Platform {
     /// The platform's catalog.
     pub catalog: Arc<dyn Catalog>,
@@ -46,9 +46,10 @@ pub struct Platform {
 pub struct GrantedSecret {
     /// The secret.
     pub value: Secret,
-    /// The hosts that it may be sent to.
+    /// The hosts that the secret may be sent to.
     pub hosts: Vec<String>,
-    /// A host of its field that it was not entered for: no digest is made that might go there.
+    /// A host of the secret's field that the secret is not authorized for. Digests are refused then, because the guest
+    /// might send them there.
     pub missing_host: Option<String>,
 }
 
@@ -62,13 +63,13 @@ pub struct Scope {
     pub plugin: PluginId,
     /// The shop.
     pub shop: ShopId,
-    /// The vendor account.
+    /// The account.
     pub account: AccountId,
     /// The currency that the shop sells in.
     pub currency: String,
     /// What the operator granted the account.
     pub grants: Grants,
-    /// The hosts that the plugin declares, with `setting:` looked up.
+    /// The hosts that the plugin declares, with `setting:` resolved.
     pub declared_hosts: Vec<String>,
     /// The secrets that have a value, by the name of their field.
     pub secrets: BTreeMap<String, GrantedSecret>,

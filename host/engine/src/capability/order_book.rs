@@ -1,4 +1,4 @@
-//! `order-book`: orders as the platform knows them, cut down to what the asking account may see.
+//! `order-book`: orders as the platform knows them, cut to what the account may see.
 
 use cartwright_contract::hook::{Capability, Hook};
 use cartwright_contract::interfaces::order_book::Host;
@@ -13,13 +13,14 @@ impl Host for GuestState {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
-        // A webhook may name an order before the platform can find it: while its vendor makes it, or while it comes in.
+        // A webhook may name an order that the platform cannot find yet, because it is being placed or has not been
+        // reported.
         let doubtful = self.hook == Hook::ReceiveWebhook;
         let find = async || match scope.platform.order_book.find(&scope.shop, &scope.account, &reference).await {
             Ok(None) if doubtful => {
                 match scope.platform.order_book.may_exist(&scope.shop, &scope.account, &reference).await {
                     Ok(false) => Ok(None),
-                    Ok(true) => Err(unavailable(&"it is not certain yet whether there is such an order")),
+                    Ok(true) => Err(unavailable(&"it is uncertain whether the order exists")),
                     Err(error) => Err(unavailable(&error)),
                 }
             }

@@ -1,4 +1,4 @@
-//! `outcomes`: what an order hook says at once.
+//! `outcomes`: outcomes that an order hook emits while it runs.
 
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Capability;
@@ -13,7 +13,7 @@ impl Host for GuestState {
         if let Err(denied) = self.permit(Capability::Outcomes)? {
             return Ok(Err(denied));
         }
-        // Every hook that this answers in is durable.
+        // Every hook with this capability is durable.
         if let Some(cursor) = &mut self.durable {
             outcome::check(&cursor.form, Some(&cursor.order), &self.readable, &outcome)
                 .map_err(Failure::ContractViolation)?;

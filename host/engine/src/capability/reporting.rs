@@ -1,4 +1,4 @@
-//! What is told of a request to a vendor: a span, and the observer.
+//! Reporting of requests to vendors: a span, and the observer.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use crate::egress::RequestPermit;
 use crate::observe::{VendorOutcome, VendorRequest};
 
 impl SendOptions {
-    /// Sends it, in a span that names the server and no more of the address: the rest may hold what is nobody else's business.
+    /// Sends the request in a span that names the server but not the rest of the URL, which may contain confidential
+    /// data.
     pub(crate) async fn send(
         &self,
         request: Request,
@@ -51,7 +52,7 @@ impl SendOptions {
     }
 }
 
-/// A method of HTTP; a guest may ask for any word.
+/// Returns the label of an HTTP method, which is bounded because a guest may use any word.
 fn method_label(method: &str) -> &'static str {
     const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN_METHODS.into_iter().find(|known| *known == method).unwrap_or("other")

@@ -12,7 +12,7 @@ use crate::capability::{GrantedSecret, Scope};
 use crate::durable::Call;
 use crate::state::GuestState;
 
-/// The secret of this name.
+/// Returns the secret with this name.
 pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecret, Error> {
     match scope.secrets.get(name) {
         Some(granted) => Ok(granted),
@@ -60,7 +60,7 @@ impl Host for GuestState {
             let granted = secret(&scope, &name)?;
             if let Some(host) = &granted.missing_host {
                 return Err(Error::Denied(format!(
-                    "the secret {name:?} was not entered for {host}, which its field names: no digest with it may go there"
+                    "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
                 )));
             }
             digest(&algorithm, granted.value.expose(), &message).ok_or_else(|| {

@@ -1,11 +1,11 @@
-//! `timer`: waiting in an order hook.
+//! `timer`: waits of an order hook.
 
 use cartwright_contract::hook::Capability;
 use cartwright_contract::interfaces::timer::{Host, Woken};
 
 use crate::state::GuestState;
 
-/// Maximum wait in seconds: 90 days. The contract says that a longer one is cut.
+/// Maximum wait in seconds: 90 days. The contract specifies that a longer wait is shortened.
 const MAX_SLEEP_SECONDS: u32 = 90 * 24 * 3600;
 
 impl Host for GuestState {
@@ -14,7 +14,7 @@ impl Host for GuestState {
             .map_err(|denied| wasmtime::Error::msg(cartwright_contract::error::describe(&denied)))?;
         match &mut self.durable {
             Some(cursor) => cursor.sleep(seconds.min(MAX_SLEEP_SECONDS)).await,
-            // Every hook that this answers in is durable.
+            // Every hook with this capability is durable.
             None => Ok(Woken::Elapsed),
         }
     }

@@ -1,4 +1,5 @@
-//! Access tokens by OAuth's client credentials (RFC 6749, 4.4): fetched with a secret that the guest never sees, and kept until they end.
+//! Access tokens of OAuth's client credentials grant (RFC 6749, section 4.4). They are fetched with a secret that the
+//! guest never sees, and cached until they expire.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -18,16 +19,16 @@ use serde::Deserialize;
 use crate::capability::http::{SendOptions, header_value};
 use crate::egress::{OutboundRequest, retry_after};
 
-/// A token is fetched anew so long before it ends.
+/// A token is refreshed this long before it expires.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
-/// No token is kept longer, whatever its endpoint says.
+/// Maximum time for which a token is cached, whatever its endpoint says.
 const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-/// The longest answer of a token endpoint, in bytes.
+/// Maximum size of a token endpoint's response, in bytes.
 const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
 
 impl SendOptions {
-    /// RFC 6749, 4.4: the token from memory, or from the token endpoint.
+    /// Returns the token from the cache, or requests it from the token endpoint (RFC 6749, section 4.4).
     pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, Error> {
         #[derive(Deserialize)]
         struct TokenResponse {
@@ -74,7 +75,7 @@ impl SendOptions {
         if status.is_server_error() || status.as_u16() == 429 {
             return Err(Error::Unavailable(Outage {
                 retry_after_seconds: retry_after(&answer.headers),
-                detail: format!("the token endpoint at {host} answered {status}"),
+                detail: format!("the token endpoint at {host} responded {status}"),
             }));
         }
         let text = answer.body(("bytes of a token", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
@@ -87,7 +88,7 @@ impl SendOptions {
                     message: Message {
                         key: "token-refused".into(),
                         parameters: vec![("status".into(), status.as_u16().to_string())],
-                        text: format!("The token endpoint at {host} answered {status} and gave no token."),
+                        text: format!("The token endpoint at {host} responded {status} without a token."),
                     },
                     blocking: true,
                 })

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
 use cartwright_contract::settings::Secret;
 
-/// Access tokens by what they were got with: another secret gets another token.
+/// Access tokens by the credentials that they were issued for. Another secret gets another token.
 #[derive(Default)]
 pub(crate) struct Tokens {
     pub(super) cached: Mutex<HashMap<TokenKey, (Secret, Instant)>>,

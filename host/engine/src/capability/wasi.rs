@@ -1,4 +1,4 @@
-//! WASI 0.2 as a guest sees it: linked whole, so that ordinary builds of every language load, with nothing granted.
+//! WASI 0.2 for guests. All of it is linked, so that ordinary builds of every language load, but nothing is granted.
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
@@ -7,7 +7,7 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use crate::sandbox::{GuestClock, NANOS_PER_MILLISECOND};
 use crate::state::GuestState;
 
-/// A wait of a guest. It is over as soon as the guest asks, and its clock has moved on by then.
+/// A wait of a guest. It ends as soon as it is polled, after the guest's clock has advanced.
 struct Wait {
     clock: GuestClock,
     until: u64,
@@ -17,12 +17,13 @@ struct Wait {
 impl Pollable for Wait {
     async fn ready(&mut self) {
         self.clock.wait_until(self.until);
-        // A guest that waits in a loop must not keep others from running.
+        // A guest that waits in a loop must not keep other tasks from running.
         tokio::task::yield_now().await;
     }
 }
 
-/// `WasiCtx` takes a monotonic clock of ours, but waits by the runtime's timer: `thread::sleep` would really sleep.
+/// `WasiCtx` accepts a custom monotonic clock but waits by the runtime's timer, so that `thread::sleep` would really
+/// sleep.
 impl monotonic_clock::Host for GuestState {
     fn now(&mut self) -> wasmtime::Result<u64> {
         Ok(self.wasi_clock.milliseconds().saturating_mul(NANOS_PER_MILLISECOND))

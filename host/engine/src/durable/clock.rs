@@ -1,24 +1,24 @@
-//! Moments as a journal keeps them: to the millisecond.
+//! Times in a journal, with millisecond precision.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970; none for a clock that is before it.
+/// Returns the milliseconds since 1970, or 0 for an earlier time.
 pub(crate) fn milliseconds(at: SystemTime) -> u64 {
     u64::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The moment to the millisecond, which is what a journal keeps.
+/// Truncates a time to milliseconds, the precision of a journal.
 pub(crate) fn truncate_to_millis(at: SystemTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(milliseconds(at))
 }
 
-/// RFC 3339 in UTC, to the second; the last second of the calendar for a clock that is beyond it.
+/// Formats a time as RFC 3339 in UTC, to the second. A time beyond the calendar becomes its last second.
 pub fn timestamp(at: SystemTime) -> String {
     let whole_seconds = UNIX_EPOCH + Duration::from_secs(milliseconds(at) / 1000);
     jiff::Timestamp::try_from(whole_seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
-/// A moment in a journal's JSON: RFC 3339 with milliseconds.
+/// Serializes times in a journal's JSON, as RFC 3339 with milliseconds.
 pub(crate) mod moment {
     use std::time::SystemTime;
 
@@ -31,7 +31,7 @@ pub(crate) mod moment {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
         let at = jiff::Timestamp::deserialize(deserializer)?;
         if at < jiff::Timestamp::UNIX_EPOCH {
-            return Err(de::Error::custom("a moment before 1970"));
+            return Err(de::Error::custom("a time before 1970"));
         }
         Ok(super::truncate_to_millis(at.into()))
     }

@@ -1,4 +1,4 @@
-//! How a run ends.
+//! The ends of a run.
 
 use std::time::SystemTime;
 
@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::durable::journal::{Call, JournalError, MAX_JOURNAL_ENTRIES};
 use crate::durable::waiting::PendingRequest;
 
-/// What a worker does next.
+/// How a run ended, and what a worker must do next.
 #[derive(Debug)]
 pub enum RunEnd {
     /// The event is handled.
     Done,
-    /// Run it again after so many seconds, with this state, the next round's number and a fresh journal.
+    /// Run the job again after a delay, with this state, the next round's number and a fresh journal.
     Again {
-        /// How long to wait.
+        /// The delay in seconds.
         seconds: u32,
         /// [`Job::state`](super::Job::state) of the next run.
         state: String,
@@ -26,32 +26,33 @@ pub enum RunEnd {
         /// The time.
         until: SystemTime,
     },
-    /// A request is out. Await it, then run the job again.
+    /// A request is in flight. Await it, then run the job again.
     PendingRequest(PendingRequest),
-    /// Somebody cannot be reached. Run it again later: the last answer is asked for anew.
+    /// A server is unavailable. Run the job again later; the last call is made again then.
     Retry {
-        /// What is away, and when it is worth trying again, where that is known.
+        /// What is unavailable, and when to retry, if known.
         outage: Outage,
     },
-    /// It failed. Most failures need a person, see [`retry`](super::retry); [`next_step`](super::next_step) knows those that pass.
+    /// The run failed. Most failures need a person, see [`retry`](super::retry); [`next_step`](super::next_step)
+    /// recognizes those that pass by themselves.
     Stopped {
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
-    /// A person must look whether a request arrived that must not be sent twice. See [`retry`](super::retry).
+    /// The merchant must check whether a request arrived that must not be sent twice. See [`retry`](super::retry).
     NeedsMerchant {
         /// The request.
         unanswered: UnansweredRequest,
     },
-    /// It was cancelled, and the plugin has tidied up if it waited.
+    /// The job was cancelled, and the plugin has cleaned up if it was waiting.
     Cancelled {
-        /// A request that may have arrived, and whose answer nobody knows.
+        /// A request that may have arrived and whose response is unknown.
         unanswered: Option<UnansweredRequest>,
     },
 }
 
 impl RunEnd {
-    /// In one word.
+    /// Returns the name of the variant, as in metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -71,21 +72,21 @@ impl RunEnd {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "reason", content = "detail", rename_all = "kebab-case")]
 pub enum StopReason {
-    /// The plugin answered with an error that does not pass, trapped, or broke a limit.
+    /// The plugin returned an error that does not pass by itself, trapped, or exceeded a limit.
     #[error("{0}")]
     Failed(Failure),
-    /// It did not repeat itself.
+    /// The plugin did not repeat its earlier calls.
     #[error("{0}")]
     DeterminismFault(DeterminismFault),
-    /// Its journal is full.
-    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries; a plugin that has more to do returns `again`")]
+    /// The journal is full.
+    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries; a plugin that needs more returns `again`")]
     JournalFull,
 }
 
-/// A run could not be made. Nothing was decided.
+/// Why a run could not be executed. Nothing was decided.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The shop, the account or the component is not there.
+    /// The shop, the account or the plugin version does not exist.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The journal could not be read or written.
@@ -93,31 +94,31 @@ pub enum RunError {
     Journal(#[from] JournalError),
 }
 
-/// A replay asked for something else than the journal holds: the plugin's code, its input or the journal is another than in
-/// the run that wrote it. The journal stays as it is.
+/// A replay made another call than the journal contains: the plugin's code, its input or the journal differs from the
+/// run that wrote it. The journal is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[error(
-    "the plugin did not repeat itself: its call number {number} was {}, now {}; an import must be called in an order that depends \
-     only on what imports answered",
+    "the plugin's replay differs: call number {number} was {}, now {}; imports must be called in an order that depends \
+     only on the results of imports",
     .journal.as_ref().map_or("none".to_owned(), ToString::to_string),
     .asked.as_ref().map_or("it returned".to_owned(), |asked| format!("it is {asked}"))
 )]
 pub struct DeterminismFault {
-    /// The how-manieth call of an import, from 1; `log` does not count.
+    /// Number of the call, from 1; calls of `log` do not count.
     pub number: usize,
-    /// What the journal holds there.
+    /// The call in the journal.
     pub journal: Option<Call>,
-    /// What the plugin asked; none when it returned instead.
+    /// The call that the plugin made; `None` if it returned instead.
     pub asked: Option<Call>,
 }
 
-/// A request that must not be sent twice, of which nobody knows whether it arrived.
+/// A request that must not be sent twice, and that may or may not have arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UnansweredRequest {
-    /// The request: method and address.
+    /// The request: method and URL.
     pub request: String,
-    /// How often it may have arrived.
+    /// How often the request may have arrived.
     pub attempts: u32,
 }

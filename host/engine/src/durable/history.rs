@@ -1,4 +1,5 @@
-//! A journal's entries put together into calls: what is answered, what is still open, and how often each request was sent.
+//! The calls of a journal, assembled from its entries: which have results, which are open, and how often each request
+//! was sent.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -11,18 +12,18 @@ use crate::durable::journal::{
     Answer, Call, Entry, Journal, JournalError, JournaledBytes, JournaledResponse, Loaded, Record, RunStart, write,
 };
 
-/// The import that looks an order up.
+/// Name of the import that looks up an order.
 const ORDER_BOOK_FIND: &str = "order-book.find";
 
-/// What a journal says.
+/// The contents of a journal.
 #[derive(Debug, Default)]
 pub(crate) struct History {
-    /// How many entries it holds.
+    /// Number of entries.
     pub(crate) entries: usize,
     pub(crate) began: Option<RunStart>,
-    /// The calls, without those that a retry took back.
+    /// The calls, without those that a retry revoked.
     pub(crate) steps: Vec<JournalStep>,
-    /// When it began.
+    /// When the journal began.
     pub(crate) at: Option<SystemTime>,
     attempts: BTreeMap<Digest, u32>,
 }
@@ -36,15 +37,15 @@ pub(crate) struct JournalStep {
     pub(crate) result: CallResult,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub(crate) enum CallResult {
     Http {
-        /// It was sent, and nobody knows what came of it. Not so when its answer was taken back.
+        /// Whether the request was sent and its result is unknown. `false` if a retry revoked its response.
         open: bool,
         answer: Option<Answer<JournaledResponse>>,
         repeat: Repeat,
-        /// It may have reached the vendor in an attempt that was not answered.
+        /// Whether the request may have reached the vendor in an attempt without a response.
         response_lost: bool,
     },
     Returned(Answer<JournaledBytes>),
@@ -55,14 +56,15 @@ pub(crate) enum CallResult {
     },
 }
 
-/// What a job would risk if it began a fresh journal now instead of going on with this one.
+/// The risk of restarting a job with a fresh journal instead of continuing this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RestartRisk {
-    /// Nothing: each request was answered in a way that may be asked for anew.
+    /// No risk: each request has a response and may be sent again.
     None,
-    /// A request may have reached its vendor, whose answer nobody knows. The vendor knows exactly that request again, and no other.
+    /// A request may have reached its vendor without a response. The vendor recognizes that request when it is
+    /// repeated exactly, but no other.
     LostResponse,
-    /// A request that must not be sent twice was answered, or a request is out.
+    /// A request that must not be sent twice has a response, or a request is in flight.
     Repeated,
 }
 
@@ -75,7 +77,7 @@ impl History {
         Ok(history)
     }
 
-    /// How often a request may have reached the vendor.
+    /// Returns how often a request may have reached the vendor.
     pub(crate) fn attempts(&self, call: &Call) -> u32 {
         self.attempts.get(&call.digest).copied().unwrap_or(0)
     }
@@ -84,9 +86,10 @@ impl History {
         self.attempts
     }
 
-    /// How many calls keep their answers when the job is tried again: all before the last that asked a vendor, or that was
-    /// answered with an error. What is away may be back, what is missing may be set, what is denied may be granted. An order that was
-    /// looked up directly before that request is looked up again: it may have been paid back while the vendor was away.
+    /// Returns the number of calls that keep their results when the job is retried: all before the last call that sent
+    /// a request to a vendor, or that returned an error. A server may be available again, a setting may be set, and a
+    /// permission may be granted by then. An order that was looked up directly before that request is looked up again,
+    /// because it may have been refunded while the vendor was unavailable.
     pub(crate) fn calls_kept_by_retry(&self) -> usize {
         let may_change = |step: &JournalStep| match &step.result {
             CallResult::Http { .. } => true,
@@ -98,7 +101,7 @@ impl History {
         before.iter().rposition(|step| step.call.import != ORDER_BOOK_FIND).map_or(0, |place| place + 1)
     }
 
-    /// What a fresh journal in place of this one could do twice.
+    /// Returns what a fresh journal in place of this one could repeat.
     pub(crate) fn restart_risk(&self) -> RestartRisk {
         let risk = |step: &JournalStep| match &step.result {
             CallResult::Http { open: true, .. } | CallResult::Http { answer: Some(_), repeat: Repeat::Never, .. } => {
@@ -110,13 +113,14 @@ impl History {
         self.steps.iter().map(risk).max().unwrap_or(RestartRisk::None)
     }
 
-    /// Takes the next entry in.
+    /// Applies the next entry.
     pub(crate) fn apply(&mut self, Record { at, entry }: Record) -> Result<(), JournalError> {
         let number = self.entries;
-        let misplaced =
-            |what: &str| Err(JournalError::Store(format!("entry {number} is {what}, which cannot stand there")));
+        let misplaced = |what: &str| {
+            Err(JournalError::Store(format!("entry {number} is {what}, which is invalid at this position")))
+        };
         if self.began.is_none() != matches!(entry, Entry::RunStart(_)) {
-            return misplaced("not the one that a journal begins with, or is that once more");
+            return misplaced("not the run start, or is a second one");
         }
         match entry {
             Entry::RunStart(began) => {
@@ -146,7 +150,7 @@ impl History {
                     result: CallResult::Http { open: open @ true, answer, response_lost, .. },
                 }) = self.steps.last_mut()
                 else {
-                    return misplaced("an answer without a request");
+                    return misplaced("a response without a request");
                 };
                 if !may_have_arrived && let Some(attempts) = self.attempts.get_mut(&call.digest) {
                     *attempts = attempts.saturating_sub(1);
@@ -167,7 +171,7 @@ impl History {
                 let Some(JournalStep { at: when, result: CallResult::Sleep { woken: woken @ None, .. }, .. }) =
                     self.steps.last_mut()
                 else {
-                    return misplaced("the end of a wait that did not begin");
+                    return misplaced("the end of a sleep that did not start");
                 };
                 (*woken, *when) = (Some(reason), at);
             }
@@ -183,14 +187,14 @@ impl History {
         Ok(())
     }
 
-    /// The how-manieth time the plugin says this, among the first `before` calls.
+    /// Counts how often the plugin emitted this outcome among the first `before` calls, this time included.
     pub(crate) fn count_emitted(&self, before: usize, outcome: &Outcome) -> Result<usize, JournalError> {
         let call = Call::emit(outcome)?;
         Ok(self.steps.iter().take(before).filter(|step| step.call.matches(&call)).count())
     }
 }
 
-/// Writes an entry, and takes it in when it stands.
+/// Writes an entry, and applies it once it is stored.
 pub(super) async fn append(
     journal: &dyn Journal,
     history: &mut History,
@@ -274,7 +278,7 @@ mod tests {
         let after = history(told.into_iter().chain([Entry::Retried { kept_calls: 2 }])).unwrap();
         assert_eq!((after.steps.len(), after.entries), (3, 8));
         assert!(matches!(after.steps[2].result, CallResult::Http { open: false, answer: None, .. }));
-        // Taken back once more before it is asked again, nothing changes.
+        // A second retry before the calls are repeated changes nothing.
         assert_eq!(after.calls_kept_by_retry(), 2);
     }
 
@@ -300,7 +304,7 @@ mod tests {
         );
         assert_eq!(risk(vec![intent("a"), away(false), retried(0)]), RestartRisk::None);
         assert_eq!(risk(vec![never(), answered(), retried(0)]), RestartRisk::None);
-        // A later answer does not say whether the lost one's request was taken.
+        // A later response does not tell whether the unanswered request was accepted.
         for later in [away(true), away(false), answered()] {
             let response_lost = vec![intent("a"), away(true), retried(0), intent("a"), later, retried(0)];
             assert_eq!(risk(response_lost), RestartRisk::LostResponse);
@@ -320,7 +324,7 @@ mod tests {
         assert_eq!(kept(vec![find.clone(), digest.clone(), note("1"), find.clone(), intent("a"), away(true)]), 3);
         assert_eq!(kept(vec![find.clone(), find.clone(), intent("a"), away(true), note("1")]), 0);
         assert_eq!(kept(vec![find.clone(), digest, intent("a"), away(true)]), 2);
-        // The request is sent once more, and its attempts are still counted.
+        // The request is sent again, and its earlier attempts still count.
         let entries =
             [began(), find.clone(), intent("a"), away(true), Entry::Retried { kept_calls: 0 }, find, intent("a")];
         assert_eq!(attempts(entries), 2);

@@ -1,4 +1,4 @@
-//! A job, and what starts and cancels its runs.
+//! A job, and the start and cancellation of its runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,45 +10,46 @@ use cartwright_contract::records::Event;
 use crate::durable::history::{History, append};
 use crate::durable::journal::{Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES};
 
-/// An order event that is to be handled. The same in every run until `again`.
+/// An order event to be handled. It stays the same in every run until `again`.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Its id, unique in this installation.
+    /// Id of the job, unique in the installation.
     pub id: String,
     /// The shop.
     pub shop: ShopId,
-    /// The vendor account.
+    /// The account.
     pub account: AccountId,
-    /// The component that it began with. Only an operator gives it another.
+    /// The plugin version that the job began with. Only an operator can change it.
     pub plugin: Digest,
-    /// The event.
+    /// The order event.
     pub event: Event,
-    /// What the last `again` handed on.
+    /// The state that the last `again` passed on.
     pub state: Option<String>,
-    /// How often the plugin returned `again` before: each time it has a fresh journal, other random numbers, and may say again
-    /// what it said before.
+    /// How often the plugin has returned `again`. Each round has a fresh journal and other random numbers, and may
+    /// emit the same outcomes again.
     pub round: u32,
 }
 
 /// Why a run is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wake {
-    /// It is new, its time has come, its request was answered, or the last run was lost. A plugin that still waits goes on
-    /// waiting.
+    /// The job is new, its time has come, its request has a response, or the last run was lost. A plugin that was
+    /// waiting continues to wait.
     #[default]
     Due,
-    /// Another event of the same order waits: each wait in this run ends at once with `event-waiting`.
+    /// Another event of the same order is waiting: each wait in this run ends at once with `event-waiting`.
     EventWaiting,
-    /// An operator cancelled the job: a plugin that waits is told and may tidy up, any other stops before its next step.
+    /// An operator cancelled the job: a plugin that waits is notified and may clean up; any other stops before its
+    /// next step.
     Cancelled,
 }
 
-/// Cancels a run from outside, between two of its steps: what has begun is finished and written down.
+/// Cancels a run from outside, between two of its steps. A step that has begun is completed and recorded.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Cancels.
+    /// Requests the cancellation.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -58,11 +59,11 @@ impl Cancel {
     }
 }
 
-/// Prepares a job that stopped, or that waits for a person, to be tried again: what it asked last is asked anew, and a request
-/// that must not be sent twice is sent again. Called once, when a person says so.
+/// Prepares a stopped job, or one that needs the merchant, for a retry: its last call is made again, and a request
+/// that must not be sent twice is sent again. Call it once per decision of a person.
 ///
 /// # Errors
-/// When the journal cannot be read or written, or is full.
+/// Returns an error if the journal cannot be read or written, or is full.
 pub async fn retry(journal: &dyn Journal, clock: &dyn Clock) -> Result<(), JournalError> {
     let mut history = History::of(journal.load().await?)?;
     if history.began.is_none() {

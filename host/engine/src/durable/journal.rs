@@ -30,18 +30,18 @@ pub trait Journal: Send + Sync {
     /// If the store is unavailable.
     async fn load(&self) -> Result<Loaded, JournalError>;
 
-    /// Adds an entry; it stands when this returns. Nothing else about a run is durable.
+    /// Appends an entry. The entry is durable when this returns; nothing else about a run is.
     ///
-    /// `position` is how many entries stand before it, so that of two runs of one job only one goes on. An
-    /// [`Entry::Emitted`] is applied in the same transaction, unless its key was applied before: the outcome must be visible
-    /// when this returns, to `order-book.find` and to webhooks.
+    /// `position` is the number of entries before it, so that only one of two runs of a job continues. An
+    /// [`Entry::Emitted`] is applied in the same transaction, unless its key was applied before: the outcome must be
+    /// visible to `order-book.find` and to webhooks when this returns.
     ///
     /// # Errors
-    /// [`JournalError::Superseded`] when another entry stands there, or the job is somebody else's by now.
+    /// Returns [`JournalError::Superseded`] if another entry has this position, or if another worker owns the job now.
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError>;
 
-    /// Where the run's bytes are kept: long answers, documents, bodies that go to the store unseen. A store that forgets an order
-    /// by destroying its key gives a place that seals with that key. None = among the platform's.
+    /// Returns the blob store of the run, for large results, documents, and bodies that are stored unseen. A store
+    /// that erases an order by destroying its key returns one that encrypts with that key. `None` uses the platform's.
     fn blobs(&self) -> Option<Arc<dyn Blobs>> {
         None
     }
@@ -65,7 +65,7 @@ pub enum JournalError {
     /// The journal is full. The job can be restarted with a fresh one.
     #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries")]
     Full,
-    /// The store failed, or what it holds cannot be read.
+    /// The store failed, or its contents cannot be read.
     #[error("the journal's store: {0}")]
     Store(String),
     /// A call cannot be serialized, so that no other call could be compared with it. This is a fault of the host.
@@ -76,7 +76,7 @@ pub enum JournalError {
 /// An entry with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// When it was written. The guest's clock is at least there afterwards.
+    /// When the entry was written. The guest's clock is not earlier than this afterwards.
     #[serde(with = "crate::durable::clock::moment")]
     pub at: SystemTime,
     /// What was recorded.
@@ -89,7 +89,7 @@ pub struct Record {
 pub enum Entry {
     /// The first entry: the inputs that all runs of this journal share.
     RunStart(RunStart),
-    /// A request is about to be sent. Written before each attempt.
+    /// A request is about to be sent. The entry is written before each attempt.
     Intent {
         /// The request.
         call: Call,
@@ -100,7 +100,7 @@ pub enum Entry {
     },
     /// The result of the preceding request.
     Responded {
-        /// The answer.
+        /// The result.
         answer: Answer<JournaledResponse>,
         /// Whether the request may have reached the server.
         may_have_arrived: bool,
@@ -122,15 +122,15 @@ pub enum Entry {
     },
     /// The plugin began to sleep.
     SleepStarted {
-        /// The wait.
+        /// The call.
         call: Call,
-        /// Until when.
+        /// The end of the sleep.
         #[serde(with = "crate::durable::clock::moment")]
         until: SystemTime,
     },
     /// The preceding sleep ended.
     SleepEnded {
-        /// Why.
+        /// The reason.
         reason: Woken,
     },
     /// A retry: the calls after the kept ones are made again.
@@ -178,8 +178,10 @@ pub struct Call {
 }
 
 impl Call {
+    /// Creates the record of a call.
+    ///
     /// # Errors
-    /// [`JournalError::Unserializable`].
+    /// Returns [`JournalError::Unserializable`].
     pub(crate) fn new(import: &str, label: &str, asked: &impl Serialize) -> Result<Self, JournalError> {
         let asked = serde_json::to_vec(asked).map_err(|error| JournalError::Unwritable(error.to_string()))?;
         let label: String = label.chars().take(MAX_LABEL_CHARS).collect();
@@ -188,14 +190,14 @@ impl Call {
     }
 
     pub(crate) fn http(request: &Request) -> Result<Self, JournalError> {
-        // The body by its digest: as JSON it would be four times as long.
+        // The body is represented by its digest, because it would be four times as long in JSON.
         let body = match &request.body {
             BytesSource::Inline(bytes) => hex::encode(Sha256::digest(bytes)),
             BytesSource::Stored(digest) => digest.clone(),
         };
         let asked = (&request.headers, &request.auth, request.timeout_ms, request.repeat, request.store_body, body);
         let mut call = Self::new("http.send", &format!("{} {}", request.method, request.url), &asked)?;
-        // The text was cut short.
+        // The label is truncated, so the digest must cover the full URL.
         call.digest = Digest::of(&[call.digest.as_bytes(), request.url.as_bytes()].concat());
         Ok(call)
     }
@@ -244,9 +246,9 @@ pub enum Answer<T> {
 pub struct JournaledResponse {
     /// The status code.
     pub status: u16,
-    /// Names in lower case, and values.
+    /// Header names in lower case, with values.
     pub headers: Vec<(String, String)>,
-    /// What came.
+    /// The body.
     pub body: JournaledBody,
     /// The number of attempts, as reported to the plugin.
     pub attempts: u32,
@@ -288,20 +290,20 @@ mod in_base64 {
     }
 }
 
-/// Writes an entry, in a span that names what kind it is.
+/// Writes an entry, in a span with the kind of the entry.
 pub(super) async fn write(journal: &dyn Journal, position: usize, record: &Record) -> Result<(), JournalError> {
     let span = tracing::info_span!("journal_step", entry = record.entry.name(), position);
     journal.append(position, record).instrument(span).await
 }
 
-/// Bytes as they stand in a journal.
+/// Returns bytes in the form in which a journal stores them.
 pub(super) async fn kept_calls(
     blobs: &Arc<dyn Blobs>,
     shop: &ShopId,
     bytes: Vec<u8>,
     media_type: &str,
 ) -> JournaledBytes {
-    // An answer that cannot be kept beside the journal stands in it: too long is better than lost.
+    // A result that cannot be stored as a blob is stored inline: too long is better than lost.
     if bytes.len() > MAX_INLINE_BYTES
         && let Ok(digest) = blobs.put(shop, bytes.clone(), media_type).await
     {

@@ -23,7 +23,7 @@ type Apply = Arc<dyn Fn(&Outcome) + Send + Sync>;
 struct Contents {
     records: Vec<Record>,
     earlier_attempts: BTreeMap<Digest, u32>,
-    /// What the whole job said, by key.
+    /// Outcomes of the whole job, by key.
     outcomes: Vec<(String, Outcome)>,
 }
 
@@ -35,7 +35,7 @@ impl Contents {
 }
 
 impl MemoryJournal {
-    /// A journal that holds these entries already.
+    /// Creates a journal with these entries.
     pub fn of(records: Vec<Record>) -> Self {
         let mut contents = Contents::default();
         for record in &records {
@@ -49,26 +49,27 @@ impl MemoryJournal {
         Self { contents: Mutex::new(contents), apply: None }
     }
 
-    /// Calls this once for each outcome, before the entry stands.
+    /// Sets a function that is called once for each outcome, before its entry is stored.
     pub fn on_emit(mut self, apply: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
         self.apply = Some(Arc::new(apply));
         self
     }
 
-    /// The entries.
+    /// Returns the entries.
     pub fn records(&self) -> Vec<Record> {
         self.contents().records.clone()
     }
 
-    /// What the job said, in order, earlier journals included.
+    /// Returns the outcomes of the job in order, those of earlier journals included.
     pub fn outcomes(&self) -> Vec<Outcome> {
         self.contents().outcomes.iter().map(|(_, outcome)| outcome.clone()).collect()
     }
 
-    /// The job's next journal, after `again` or a restart: empty, and knows what was sent and said before.
+    /// Returns the job's next journal, after `again` or a restart. It is empty, but knows the earlier attempts and
+    /// outcomes.
     ///
     /// # Errors
-    /// When this journal's entries do not follow from each other.
+    /// Returns an error if the entries of this journal are inconsistent.
     pub fn next(&self) -> Result<Self, JournalError> {
         let contents = self.contents().clone();
         let loaded = Loaded { records: contents.records, earlier_attempts: contents.earlier_attempts };
@@ -77,24 +78,24 @@ impl MemoryJournal {
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
-        // Whatever panicked while it was held had only read it.
+        // Code that panicked while it held the lock had only read the contents.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Loaded {
-    /// How often each request may have reached a vendor, this journal included.
+    /// Returns how often each request may have reached a vendor, this journal included.
     ///
     /// # Errors
-    /// When the entries do not follow from each other.
+    /// Returns an error if the entries are inconsistent.
     pub fn attempts(&self) -> Result<BTreeMap<Digest, u32>, JournalError> {
         Ok(History::of(self.clone())?.into_attempts())
     }
 
-    /// What the job would risk if it began a fresh journal now instead of going on with this one.
+    /// Returns the risk of restarting the job with a fresh journal instead of continuing this one.
     ///
     /// # Errors
-    /// When the entries do not follow from each other.
+    /// Returns an error if the entries are inconsistent.
     pub fn restart_risk(&self) -> Result<RestartRisk, JournalError> {
         Ok(History::of(self.clone())?.restart_risk())
     }

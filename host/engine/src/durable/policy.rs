@@ -94,7 +94,7 @@ pub enum NextAction {
         reason: String,
     },
     /// Release the job, because another run continues it.
-    ReleasePolicy,
+    Release,
 }
 
 /// Returns the next action after a run, and the new retry counters. `seed`, such as the job's id, decides the jitter.
@@ -106,23 +106,23 @@ pub fn next_step(
     let anew = RetryCounters::default();
     match ended {
         Ok(RunEnd::Done | RunEnd::Cancelled { unanswered: None }) => (NextAction::Complete, anew),
-        // The run got past whatever had failed.
+        // The run got past the earlier failure.
         Ok(RunEnd::Again { seconds, .. }) => {
             (NextAction::StartNextRound { after: Duration::from_secs(u64::from(*seconds)) }, anew)
         }
         Ok(RunEnd::Sleep { until }) => (NextAction::SleepUntil(*until), anew),
-        // Not further yet: the answer that comes may be an outage again.
+        // No progress yet: the response may be another outage.
         Ok(RunEnd::PendingRequest(_)) => (NextAction::AwaitResponse, counters),
         Ok(RunEnd::Retry { outage }) => wait(outage, counters, seed),
         Ok(RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) }) => {
-            let reason = format!("it is not known whether this request arrived: {}", unanswered.request);
+            let reason = format!("it is unknown whether this request arrived: {}", unanswered.request);
             (NextAction::AskMerchant { reason }, counters)
         }
         Ok(RunEnd::Stopped { reason: StopReason::Failed(failure) }) => after_failure(failure, counters, seed),
         Ok(RunEnd::Stopped { reason: reason @ (StopReason::DeterminismFault(_) | StopReason::JournalFull) }) => {
             (NextAction::Stop { responsible: ResponsibleParty::PluginAuthor, reason: reason.to_string() }, counters)
         }
-        Err(RunError::Journal(JournalError::Superseded)) => (NextAction::ReleasePolicy, counters),
+        Err(RunError::Journal(JournalError::Superseded)) => (NextAction::Release, counters),
         Err(RunError::Journal(JournalError::Store(_))) => (NextAction::Retry { after: STORE_RETRY_DELAY }, counters),
         Err(error @ RunError::Journal(JournalError::Full | JournalError::Unwritable(_))) => {
             (NextAction::Stop { responsible: ResponsibleParty::PluginAuthor, reason: error.to_string() }, counters)
@@ -165,13 +165,13 @@ fn after_failure(failure: &Failure, counters: RetryCounters, seed: &[u8]) -> (Ne
 /// delay of more than a day is ignored too.
 fn wait(outage: &Outage, counters: RetryCounters, seed: &[u8]) -> (NextAction, RetryCounters) {
     let Some(scheduled) = usize::try_from(counters.outages).ok().and_then(|number| RETRY_BACKOFF.get(number)) else {
-        let reason = format!("tried {} times in about two days, and still: {}", counters.outages + 1, outage.detail);
+        let reason = format!("tried {} times in about two days; last failure: {}", counters.outages + 1, outage.detail);
         return (NextAction::Stop { responsible: ResponsibleParty::Merchant, reason }, counters);
     };
     let longest = RETRY_BACKOFF[RETRY_BACKOFF.len() - 1];
     let named = outage.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()).min(longest));
     let after = match named {
-        // Never sooner than was asked for.
+        // Never sooner than the server asked for.
         Some(named) if counters.outages == 0 || named >= *scheduled => {
             named + jitter_share(named, seed, counters.outages)
         }

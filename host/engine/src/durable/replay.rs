@@ -1,4 +1,5 @@
-//! The position of a run in its journal: the next call is answered from the journal, or made for real at its end.
+//! The position of a run in its journal. The next call gets its result from the journal, or is executed at the
+//! journal's end.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,7 +24,7 @@ use crate::durable::waiting::PendingRequest;
 use crate::log_sink::LogSink;
 use crate::sandbox::GuestClock;
 
-/// The longest state that `again` may hand on.
+/// Maximum length in bytes of the state that `again` passes on.
 const MAX_STATE_BYTES: usize = 64 << 10;
 
 /// Why a run was interrupted before the plugin returned.
@@ -92,7 +93,7 @@ impl Cursor {
         RunInterrupted.into()
     }
 
-    /// Answers an import that only returns data.
+    /// Executes an import that only returns data, or replays it.
     pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
         &mut self,
         call: Call,
@@ -122,7 +123,7 @@ impl Cursor {
         Ok(cancel_delivered)
     }
 
-    /// `outcomes.emit`.
+    /// Records an outcome (`outcomes.emit`).
     pub(crate) async fn emit(&mut self, mut outcome: Outcome) -> wasmtime::Result<()> {
         let long = take_large_document(&mut outcome);
         if self.replayed(&Call::emit(&outcome)?)?.is_none() {
@@ -141,7 +142,7 @@ impl Cursor {
         Ok(())
     }
 
-    /// `timer.sleep`. Waiting is done without an instance, so that this answers or ends the run.
+    /// Executes `timer.sleep`. A wait holds no instance, so this returns at once or ends the run.
     pub(crate) async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<Woken> {
         let call = Call::new("timer.sleep", &format!("{seconds} s"), &seconds)?;
         let cancel_delivered = self.cancel_delivered;
@@ -238,7 +239,7 @@ impl Cursor {
         serde_json::from_slice(&bytes).map_err(|error| self.unreadable(&error))
     }
 
-    /// Bytes that stand beside an entry.
+    /// Returns bytes that are stored inline or as a blob.
     pub(crate) async fn bytes(&mut self, kept: &JournaledBytes) -> wasmtime::Result<Vec<u8>> {
         let digest = match kept {
             JournaledBytes::Text(text) => return Ok(text.clone().into_bytes()),
@@ -248,21 +249,21 @@ impl Cursor {
         self.blob(digest).await
     }
 
-    /// Bytes that the journal names.
+    /// Returns a blob that the journal refers to.
     pub(crate) async fn blob(&mut self, digest: &Digest) -> wasmtime::Result<Vec<u8>> {
         let error = match self.blobs.get(&self.shop, digest).await {
             Ok(Some(bytes)) => return Ok(bytes),
-            Ok(None) => format!("the blob {digest}, which an entry names, is gone"),
+            Ok(None) => format!("the blob {digest} of an entry no longer exists"),
             Err(error) => error.to_string(),
         };
         Err(self.stop(Interruption::Journal(JournalError::Store(error))))
     }
 
     fn unreadable(&mut self, error: &serde_json::Error) -> wasmtime::Error {
-        self.stop(Interruption::Journal(JournalError::Store(format!("an answer's JSON: {error}"))))
+        self.stop(Interruption::Journal(JournalError::Store(format!("a result's JSON: {error}"))))
     }
 
-    /// What the end of the guest's call means for the job.
+    /// Converts the end of the guest's call into the end of the run.
     pub(super) async fn ended(mut self, answer: Result<Next, Failure>) -> Result<RunEnd, JournalError> {
         if self.interruption.is_none() && self.replaying() && matches!(answer, Ok(_) | Err(Failure::PluginError(_))) {
             self.fault(None);
@@ -286,7 +287,7 @@ impl Cursor {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Again(later))) if later.state.len() > MAX_STATE_BYTES => {
-                interruption(Failure::ContractViolation(format!("`again` hands on more than {MAX_STATE_BYTES} bytes")))
+                interruption(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
             }
             (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
             (None, Err(Failure::PluginError(records::Error::Unavailable(outage)))) => {
@@ -302,7 +303,7 @@ impl Cursor {
     }
 }
 
-/// Takes the bytes of a large document out of an outcome, and leaves their digest. Returns the bytes and their media
+/// Removes the bytes of a large document from an outcome and leaves their digest. Returns the bytes and their media
 /// type.
 fn take_large_document(outcome: &mut Outcome) -> Option<(Vec<u8>, String)> {
     let Outcome::Document(document) = outcome else { return None };

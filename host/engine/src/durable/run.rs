@@ -1,4 +1,4 @@
-//! Runs a job once.
+//! One run of a job.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -31,7 +31,7 @@ pub struct RunInput {
     pub clock: Arc<dyn Clock>,
     /// Why the run is started.
     pub wake: Wake,
-    /// Cancels it.
+    /// Cancels the run.
     pub cancel: Cancel,
 }
 
@@ -138,7 +138,7 @@ impl Engine {
         };
         let end = match end {
             Some(cursor) => cursor.ended(answer).await?,
-            // The call was broken off by its deadline, or had not come as far as the hook.
+            // The call reached its deadline, or ended before the hook began.
             None => match answer {
                 Ok(_) => RunEnd::Done,
                 Err(failure) => RunEnd::Stopped { reason: StopReason::Failed(failure) },

@@ -1,4 +1,5 @@
-//! `http.send` in a durable run: an intent before the request leaves, its answer after, and no instance held for a slow vendor.
+//! `http.send` in a durable run: an intent is recorded before the request leaves and the response after it, and a slow
+//! vendor holds no instance.
 
 use std::time::Duration;
 
@@ -61,14 +62,15 @@ impl Cursor {
         }
     }
 
-    /// Sends in a task of the host's, which outlives the guest.
+    /// Sends the request in a task of the host, which outlives the guest.
     fn start(&self, sending: SendOptions, request: Request, intent: Entry, attempt: u32) -> InFlightRequest {
         let (journal, clock) = (self.journal.clone(), self.clock.clone());
         let (blobs, shop) = (self.blobs.clone(), self.shop.clone());
         let position = self.history.entries;
         let sending = async move {
             let (repeat, url) = (request.repeat, request.url.clone());
-            // Before the intent: what waits for its turn has not been sent, and a crash then costs nothing.
+            // Queueing precedes the intent: a waiting request has not been sent, so a crash at this point costs
+            // nothing.
             let admitted = sending.admit(&url, &*clock).await;
             let intent = Record { at: truncate_to_millis(clock.now()), entry: intent };
             write(&*journal, position, &intent).await?;
@@ -99,7 +101,7 @@ impl Cursor {
             write(&*journal, position + 1, &record).await?;
             Ok(SendOutcome { intent, record: Some(record), answer })
         };
-        // The call's span lasts as long as the request, which may outlive the call; what it says of its time is the call's.
+        // The span lasts as long as the request, which may outlive the call; its measured duration is the call's.
         InFlightRequest(tokio::spawn(sending.in_current_span()))
     }
 

@@ -1,4 +1,4 @@
-//! A request that is out while no instance waits for it.
+//! A request in flight that holds no instance.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::durable::journal::{JournalError, Record};
 
-/// A request that is out while its run has ended. Await it, then run the job again; dropped, the request is given up.
+/// A request in flight whose run has ended. Await it, then run the job again. Dropping it abandons the request.
 #[derive(Debug)]
 pub struct PendingRequest {
     pub(super) request: String,
@@ -17,30 +17,31 @@ pub struct PendingRequest {
 }
 
 impl PendingRequest {
-    /// The request: method and address.
+    /// Returns the request: method and URL.
     pub fn request(&self) -> &str {
         &self.request
     }
 
-    /// Until what came of it stands in the journal.
+    /// Waits until the result is in the journal.
     ///
     /// # Errors
-    /// When it cannot be written there; another run does what can be done.
+    /// Returns an error if the result cannot be recorded; another run then does what can be done.
     pub async fn answered(self) -> Result<(), JournalError> {
         self.out.await.map(drop)
     }
 }
 
-/// What came of a request, when its answer is written.
+/// The result of a request, after it is recorded.
 #[derive(Debug)]
 pub(super) struct SendOutcome {
     pub(super) intent: Record,
-    /// None when it must not be sent twice and nobody knows whether it arrived: then it stays an intent without an answer.
+    /// `None` if the request must not be sent twice and may or may not have arrived; it then stays an intent without a
+    /// response.
     pub(super) record: Option<Record>,
     pub(super) answer: Result<Response, records::Error>,
 }
 
-/// A request on its way. It ends with whoever waits for it, as it would in a crash.
+/// A request in flight. It is aborted when it is dropped, as in a crash.
 #[derive(Debug)]
 pub(super) struct InFlightRequest(pub(super) JoinHandle<Result<SendOutcome, JournalError>>);
 

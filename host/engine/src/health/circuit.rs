@@ -1,4 +1,5 @@
-//! A circuit breaker: closed while a server answers, open after it did not several times in a row, half-open to find out.
+//! A circuit breaker: closed while a server responds, open after several consecutive failures, and half-open while a
+//! probe is in flight.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
@@ -24,10 +25,10 @@ pub struct CircuitRules {
 impl Default for CircuitRules {
     fn default() -> Self {
         Self {
-            // One order's bad luck opens nothing.
+            // A few failures of one order do not open the circuit.
             failures: NonZeroU32::MIN.saturating_add(4),
             open_duration: Duration::from_secs(30),
-            // An order never waits longer for a server that is back.
+            // Bounds how long an order waits for a server that is available again.
             max_open_duration: Duration::from_secs(15 * 60),
         }
     }
@@ -93,7 +94,7 @@ impl Circuit {
     /// Returns the number of failures and the end of the open state, while the circuit is open.
     pub fn refusal(&self, rules: &CircuitRules, at: SystemTime) -> Option<(u32, SystemTime)> {
         let (Self::Open { failures, until, .. } | Self::HalfOpen { failures, until, .. }) = *self else { return None };
-        // A clock that was set back must not leave it alone for as long as that.
+        // After the clock was set back, the circuit must not stay open for that long.
         let is_refused = until > at && until.duration_since(at).unwrap_or_default() <= rules.max_open_duration;
         is_refused.then_some((failures, until))
     }
@@ -117,7 +118,7 @@ impl Circuit {
             Self::HalfOpen { failures, open_duration, .. } => {
                 open(failures.saturating_add(1), open_duration.saturating_mul(2))
             }
-            // Requests that were on their way already tell nothing new.
+            // Requests that were in flight already add no information.
             Self::Open { failures, until, open_duration } => {
                 Self::Open { failures: failures.saturating_add(1), until, open_duration }
             }

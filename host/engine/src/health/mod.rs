@@ -1,12 +1,14 @@
-//! How vendors' servers are doing, and how fast they are asked: for each shop and host a circuit breaker, a rate limit and a queue.
+//! Health of vendors' servers: for each shop and host a circuit breaker, a rate limit and a queue.
 //!
-//! A server that is down is not asked by every order in turn, and one that is up is not flooded by a thousand released orders or a
-//! thousand shoppers. A request to a server that is left alone fails with `unavailable`; one that would come too soon waits for its
-//! turn, to the moment, and the turns are shared out among visitors and orders (see `queue.rs`): an order hook's request waits
-//! without a guest instance, before its intent is written. Only a person who tests a connection does not wait.
-//! All three heal by themselves: nothing here stays switched off until somebody notices. They are values that are told the time, with
-//! no thread and no clock of their own, so that a test can say when things happen and a store of several nodes could keep them. That
-//! is also why no crate is used: `governor` and the circuit breakers read a clock of this process and keep their state in it.
+//! A server that is down is not called by every order in turn, and one that is up is not flooded by a thousand
+//! released orders or a thousand shoppers. A request to a server with an open circuit fails with `unavailable`. A
+//! request above the rate limit waits in the queue, which is shared fairly among visitors and orders (see `queue.rs`);
+//! an order hook's request waits without a guest instance, before its intent is recorded. Only a connection test does
+//! not wait. All three recover by themselves: nothing stays switched off until a person notices.
+//!
+//! They are plain values that receive the time, with no thread and no clock of their own, so that a test controls the
+//! time and a store could share them among nodes. That is also why no crate is used: `governor` and the circuit
+//! breaker crates read a clock of this process and keep their state in it.
 
 mod circuit;
 mod queue;
@@ -120,10 +122,10 @@ impl Health {
         requests_per_second.map_or_else(|| self.rules.rate_limit.clone(), RateLimitRules::per_second)
     }
 
-    /// Puts a request into the queue of a server. Ask [`QueuePermit::try_acquire`] when it may be sent.
+    /// Puts a request into the queue of a server. [`QueuePermit::try_acquire`] then says when it may be sent.
     ///
     /// # Errors
-    /// [`Throttled::RateLimited`] when as many wait as may, of all or of this requester.
+    /// Returns [`Throttled::RateLimited`] if the queue is full, overall or for this requester.
     pub fn queue(
         &self,
         shop: &ShopId,
@@ -153,26 +155,27 @@ impl Health {
     }
 
     fn with<R>(&self, shop: &ShopId, host: &str, change: impl FnOnce(&mut Server) -> R) -> R {
-        // Each change is whole: nothing in it panics.
+        // Nothing in the change panics, so the map is always consistent.
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         change(servers.entry((shop.clone(), host.to_owned())).or_default())
     }
 }
 
 impl QueuePermit<'_> {
-    /// Acquires permission to send the request, and takes it out of the queue. Report its outcome with [`Health::record`].
+    /// Acquires permission to send the request, and removes it from the queue. Report its outcome with
+    /// [`Health::record`].
     ///
     /// # Errors
-    /// [`Throttled`] says when to ask again. A later request may be sent before that, but not in the place of this one.
+    /// [`Throttled`] says when to try again. A later request may be sent before that, but not in place of this one.
     pub fn try_acquire(&self, rules: &RateLimitRules, at: SystemTime) -> Result<(), Throttled> {
         let circuit_open = |(failures, until)| Throttled::CircuitOpen { host: self.host.clone(), failures, until };
         let circuit = &self.health.rules.circuit;
         self.health.with(&self.shop, &self.host, |server| {
-            // The rate limit first: it must not use up the one request that finds out whether the server is back.
+            // The rate limit is checked first, so that a request it delays does not use up the circuit's only probe.
             let ahead = server.queue.count_ahead(self.position);
             if let Err(until) = server.rate_limit.check(rules, ahead, at) {
                 return Err(match server.circuit.refusal(circuit, at) {
-                    // It would wait for nothing.
+                    // Waiting for the rate limit would be in vain.
                     Some(refusal) if refusal.1 > until => circuit_open(refusal),
                     _ => Throttled::RateLimited { host: self.host.clone(), until },
                 });

@@ -1,9 +1,10 @@
-//! The queue of a server that is asked as fast as it may be: whose request is next, and whose may not even wait.
+//! The queue of a server whose rate limit is used up: the order of its requests, and which may wait at all.
 //!
-//! Self-clocked fair queueing (Golestani, 1994). Each request gets the number at which it would end if all who wait were served in
-//! turns; the lowest is next. Who waits with one request is served before who waits with many, and orders, whose requests cost
-//! half as much, get a share that shoppers cannot take: with [`MAX_WAITING_CALLS`] shoppers' requests before them, still two of
-//! each ten. Shoppers' requests wait with a guest instance, so that few may; orders' do not.
+//! This is self-clocked fair queueing (Golestani, 1994). Each request gets the number at which it would finish if all
+//! requesters were served in turns; the lowest is next. A requester with one request is served before one with many.
+//! Orders, whose requests cost half as much, get a share that shoppers cannot take: with [`MAX_WAITING_CALLS`]
+//! requests of shoppers ahead of them, still two of every ten. Few requests of shoppers may wait, because each holds a
+//! guest instance; orders' requests hold none.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ pub enum Requester {
 /// Maximum number of calls per shop and host that may wait for their turn while holding an instance. Further calls fail with
 /// `Unavailable`, so that one shop cannot exhaust the instance pool.
 const MAX_WAITING_CALLS: usize = 8;
-/// Maximum number of these calls of one visitor. The second may wait only while half of the places are free.
+/// Maximum number of waiting calls of one visitor. The second may wait only while half of the queue is free.
 const MAX_WAITING_CALLS_PER_VISITOR: usize = 2;
 /// Cost of a request of an order: half that of a shopper's request.
 const ORDER_COST: u64 = 1;
@@ -62,7 +63,7 @@ impl Queue {
         let (last, cost) = match requester {
             Requester::Orders => (own.max(), ORDER_COST),
             Requester::Visitor(_) => (own.max(), VISITOR_COST),
-            // Each may be another shopper.
+            // Each of these may come from another shopper.
             Requester::Unknown => (None, VISITOR_COST),
         };
         let position = Position { finish: self.served_up_to.max(last.unwrap_or(0)) + cost, number: self.next_number };

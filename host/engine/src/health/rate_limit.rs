@@ -1,4 +1,4 @@
-//! A rate limit by the generic cell rate algorithm: one moment is all that is remembered.
+//! A rate limit by the generic cell rate algorithm, which stores a single time.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
@@ -19,11 +19,11 @@ pub struct RateLimitRules {
 }
 
 impl RateLimitRules {
-    /// Requests a second to each server unless the operator says otherwise. Neither vendor documents a limit; this is more than
-    /// a shop's orders need, and no server's trouble.
+    /// Default number of requests per second to each server. Neither vendor documents a limit; this is more than a
+    /// shop's orders need and harmless to a server.
     pub const DEFAULT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 
-    /// This many requests a second, and twice as many at once after a rest.
+    /// Creates rules for this many requests per second, after a burst of twice as many.
     pub fn per_second(requests: NonZeroU32) -> Self {
         let twice = NonZeroU32::MIN.saturating_add(1);
         Self { burst: requests.saturating_mul(twice), interval: Duration::from_secs(1) / requests.get() }
@@ -44,12 +44,13 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// Checks whether a request may be sent now, with this many others before it.
+    /// Checks whether a request may be sent now, with this many others ahead of it.
     ///
     /// # Errors
-    /// The moment from which on it may.
+    /// Returns the time from which it may be sent.
     pub fn check(&mut self, rules: &RateLimitRules, ahead: usize, at: SystemTime) -> Result<(), SystemTime> {
-        // No later than a whole burst makes it: else a clock that was set back would hold everything for as long.
+        // At most the duration of a whole burst; otherwise a clock that was set back would delay all requests for that
+        // long.
         let latest = at + rules.interval.saturating_mul(rules.burst.get());
         let idle_at = self.idle_at.unwrap_or(at).clamp(at, latest);
         self.idle_at = Some(idle_at);
@@ -59,7 +60,7 @@ impl RateLimit {
         if may_from > at { Err(may_from) } else { Ok(()) }
     }
 
-    /// Counts a request that [`Self::check`] let through.
+    /// Counts a request that [`Self::check`] allowed.
     pub fn take(&mut self, rules: &RateLimitRules, at: SystemTime) {
         self.idle_at = Some(self.idle_at.map_or(at, |idle_at| idle_at.max(at)) + rules.interval);
     }

@@ -1,4 +1,5 @@
-//! Vendor accounts: what a plugin asks for, what the merchant entered, what the operator grants.
+//! Operations on accounts: the settings form of a plugin, the values that the merchant entered, and the operator's
+//! grants.
 
 use axum::Json;
 use axum::extract::State;
@@ -28,26 +29,26 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(swap))
 }
 
-/// A vendor account as it runs. Secrets are never shown.
+/// An account in use. Its secrets are never returned.
 #[derive(Debug, Serialize, ToSchema)]
 struct AccountDocument {
-    /// Its id within the shop.
+    /// Id within the shop.
     id: AccountId,
-    /// The plugin.
+    /// Plugin that the account is set up with.
     plugin: PluginId,
-    /// The version that it runs, by its digest.
+    /// Digest of the plugin version that the account runs.
     component: Digest,
-    /// That version's own name.
+    /// Version name that the plugin states.
     version: String,
-    /// The versions that lines may be pinned to, the current one among them.
+    /// Digests of the plugin versions that lines may be pinned to, including the current one.
     versions: Vec<Digest>,
-    /// What the merchant entered, by field name.
+    /// Settings that the merchant entered, by field name.
     settings: Map<String, Value>,
-    /// The secrets that are set, by field name.
+    /// Names of the fields with a stored secret.
     secrets: Vec<String>,
-    /// What the operator grants it.
+    /// Permissions that the operator granted to the account.
     grants: Grants,
-    /// How often it was set or swapped.
+    /// Number of times that the account was changed or switched.
     revision: u64,
 }
 
@@ -79,7 +80,7 @@ fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSn
     Ok(found.ok_or_else(|| cartwright::SetupError::UnknownAccount(account.clone()))?)
 }
 
-/// A shop's vendor accounts.
+/// Lists the accounts of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts", tag = "accounts", operation_id = "list_accounts",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [AccountDocument]), Problems))]
 async fn list(
@@ -93,7 +94,9 @@ async fn list(
     Ok(Json(documents.collect::<Result<_, _>>()?))
 }
 
-/// A vendor account. Its ETag names what it is set to.
+/// Returns an account.
+///
+/// Its ETag identifies the account's current settings.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}", tag = "accounts", operation_id = "read_account",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path)),
     responses((status = 200, body = AccountDocument), Problems))]
@@ -105,26 +108,30 @@ async fn read(
     AccountDocument::of(&node, &snapshot(&node, &shop, &account)?)
 }
 
-/// What an account is to be.
+/// The desired state of an account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AccountBody {
-    /// The component that runs it, by its digest. Of an account that exists, the one that it runs; another version is a swap.
+    /// Digest of the component that runs the account. For an existing account it must be the current one; use the
+    /// version switch to change it.
     component: Digest,
-    /// The settings and secrets that the merchant entered, by field name: the settings whole, of the secrets only those that change.
+    /// Settings and secrets that the merchant entered, by field name. All settings must be sent; secrets only if they
+    /// change.
     #[serde(default)]
     settings: Map<String, Value>,
-    /// What the operator grants it. An admin alone changes `networks`, `plain_http` and `requests_per_second`, turns `personal_data` on, and adds `hosts`
-    /// while it is on.
+    /// Permissions of the account. Only the role `admin` may change `networks`, `plain_http` and `requests_per_second`,
+    /// turn `personal_data` on, and add `hosts` while it is on.
     #[serde(default)]
     grants: Grants,
 }
 
-/// Sets an account up, or changes it; the plugin's own check runs on the result before it is taken.
+/// Creates or changes an account.
+///
+/// The plugin's own check runs on the result before it is stored.
 #[utoipa::path(put, path = "/v1/shops/{shop}/accounts/{account}", tag = "accounts", operation_id = "set_account",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only if it does not exist.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if the account does not exist.")),
     request_body = AccountBody, responses((status = 200, body = AccountDocument), Problems))]
 async fn set(
     Integrator(caller): Integrator,
@@ -142,7 +149,7 @@ async fn set(
     AccountDocument::of(&node, &set)
 }
 
-/// The settings form of the version that the account runs.
+/// Returns the settings form of the version that the account runs.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/form", tag = "accounts", operation_id = "read_form",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path)), responses((status = 200, body = Form), Problems))]
 async fn form(
@@ -153,19 +160,19 @@ async fn form(
     Ok(Json(node.host().current_version(&shop, &account)?.metadata().form.clone()))
 }
 
-/// Which part of a list.
+/// Selects a page of a search.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Search {
-    /// A part of what is looked for.
+    /// Text to search for.
     #[serde(default)]
     search: String,
-    /// Where the page begins, as the page before said.
+    /// Cursor that the previous page returned.
     cursor: Option<String>,
 }
 
-/// The choices of a field that the vendor knows.
+/// Lists the choices of a field that the vendor provides.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/choices/{field}", tag = "accounts", operation_id = "list_choices",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path), ("field" = String, Path), Search),
     responses((status = 200, body = PageOfChoices), Problems))]
@@ -178,7 +185,7 @@ async fn choices(
     Ok(Json(node.host().choices(&shop, &account, &field, &search, cursor.as_deref()).await?))
 }
 
-/// Tries the account out at the vendor's, without changing anything there.
+/// Tests the account's connection to the vendor, without changing anything there.
 #[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/test-connection", tag = "accounts",
     operation_id = "test_connection", params(("shop" = ShopId, Path), ("account" = AccountId, Path)),
     responses((status = 200, body = [Diagnosis]), Problems))]
@@ -190,7 +197,7 @@ async fn test(
     Ok(Json(node.host().test_connection(&shop, &account).await?))
 }
 
-/// Finds products of the vendor, for linking them.
+/// Searches the vendor's products, to link them.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/products", tag = "accounts", operation_id = "search_products",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path), Search),
     responses((status = 200, body = PageOfProducts), Problems))]
@@ -203,17 +210,19 @@ async fn products(
     Ok(Json(node.host().search_products(&shop, &account, &search, cursor.as_deref()).await?))
 }
 
-/// Which version to go to.
+/// The version to switch to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SwitchVersionBody {
-    /// The component, by its digest.
+    /// Digest of the component.
     component: Digest,
 }
 
-/// Moves the account to another version of its plugin; rolling back is moving to the version before. Calls in flight end on what they
-/// began with, and lines keep going to the version that made them. A version that does not accept the settings changes nothing; nor does
-/// one that sends a kept secret to a host which it was not entered for, unless an admin swaps.
+/// Switches the account to another version of its plugin.
+///
+/// To roll back, switch to the previous version. Calls in progress finish on the version they began with, and cart
+/// lines stay pinned to the version that made them. The switch changes nothing if the version rejects the settings, or
+/// if it would send a stored secret to a host that the secret was not entered for; an admin may allow the latter.
 #[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/switch-version", tag = "accounts", operation_id = "swap_version",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path)), request_body = SwitchVersionBody,
     responses((status = 200, body = AccountDocument), Problems))]

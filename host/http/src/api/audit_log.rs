@@ -1,4 +1,4 @@
-//! The event log: who did what, when, and what it was before and after.
+//! The audit log: each change with its actor, time and subject, and the values before and after.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,44 +18,44 @@ use crate::problem::{Problem, Problems};
 
 const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
-/// What stands in the place of what is not for the caller.
-const REDACTED: &str = "(not told)";
+/// Value that replaces what the caller may not see.
+const REDACTED: &str = "(redacted)";
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(all)).routes(routes!(of_shop))
 }
 
-/// Which entries.
+/// Selects audit entries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// Those before the entry of this number.
+    /// Returns only entries before the one with this number.
     before: Option<i64>,
-    /// How many; 50 unless given.
+    /// Maximum number of entries; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// An entry of the log.
+/// An entry of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 struct AuditEntryDocument {
-    /// Its number; grows.
+    /// Number of the entry; later entries have higher numbers.
     id: i64,
-    /// When.
+    /// Time of the change.
     #[schema(format = DateTime)]
     at: String,
-    /// Who did it.
+    /// Person, key or process that made the change.
     actor: String,
-    /// What.
+    /// Kind of change.
     action: String,
-    /// In which shop.
+    /// Shop that the change belongs to; `null` for changes of the installation.
     shop: Option<ShopId>,
-    /// To what.
+    /// Object that was changed.
     subject: String,
-    /// What it was, secrets masked.
+    /// Value before the change, with secrets masked.
     before: Option<Value>,
-    /// What it is, secrets masked.
+    /// Value after the change, with secrets masked.
     after: Option<Value>,
 }
 
@@ -66,16 +66,16 @@ impl From<AuditEntry> for AuditEntryDocument {
     }
 }
 
-/// Some entries.
+/// A page of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 struct AuditPage {
-    /// The newest first.
+    /// Entries, newest first.
     entries: Vec<AuditEntryDocument>,
-    /// What `before` gives the next page; none at the end.
+    /// Value of `before` for the next page; `null` on the last page.
     before: Option<i64>,
 }
 
-/// What was done in the whole installation.
+/// Lists the changes in the whole installation.
 #[utoipa::path(get, path = "/v1/audit-log", tag = "log", operation_id = "read_log", params(Which),
     responses((status = 200, body = AuditPage), Problems))]
 async fn all(
@@ -86,7 +86,9 @@ async fn all(
     page(&node, None, which, &caller).await
 }
 
-/// What was done in a shop. What a shopper was offered is not told to an integrator.
+/// Lists the changes in a shop.
+///
+/// The offers made to shoppers are redacted for integrators.
 #[utoipa::path(get, path = "/v1/shops/{shop}/audit-log", tag = "log", operation_id = "read_shop_log",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = AuditPage), Problems))]
 async fn of_shop(
@@ -115,9 +117,10 @@ async fn page(
     Ok(Json(AuditPage { entries: entries.collect(), before }))
 }
 
-/// An entry as this caller may see it: what one shopper was offered is the merchant's affair, and not that of who sets the shop up.
+/// Removes from an entry what the caller may not see: an offer to a shopper concerns the merchant, not the integrator
+/// who sets up the shop.
 pub fn redact(caller: &Caller, mut entry: AuditEntry) -> AuditEntry {
-    if caller.is_integrator() && entry.what.ends_with("-quotation") {
+    if caller.is_integrator() && entry.what.ends_with("-quote") {
         for value in [&mut entry.before, &mut entry.after].into_iter().flatten() {
             if let Some(prices) = value.get_mut("prices").filter(|prices| !prices.is_null()) {
                 *prices = REDACTED.into();

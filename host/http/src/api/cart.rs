@@ -1,4 +1,5 @@
-//! Carts and pages. A platform keeps its cart; each request brings the lines as they are and gets back what is to change.
+//! Operations on carts and product pages. The platform stores its carts: each request sends the current lines, and its
+//! response says how to change them.
 
 use axum::Json;
 use axum::extract::State;
@@ -30,18 +31,18 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(merge))
 }
 
-/// What is to happen to the cart: all of it, or nothing.
+/// A change of the cart, to be applied completely or not at all.
 #[derive(Debug, Serialize, ToSchema)]
 struct ChangeDocument {
-    /// What to do, in this order. Empty when nothing changes.
+    /// Operations to apply, in this order; empty if nothing changes.
     operations: Vec<CartOperation>,
-    /// What the merchant should know. Not told to a storefront.
+    /// Messages for the merchant. Not sent to storefronts.
     warnings: Vec<Message>,
-    /// How it came about. Not told to a storefront.
+    /// How the change was computed, stage by stage. Not sent to storefronts.
     stages: Vec<Stage>,
 }
 
-/// As the caller may see it.
+/// Returns the change with the members that the caller may see.
 fn cart_response(caller: &Caller, change: Result<CartChange, CartError>) -> Result<Json<ChangeDocument>, Problem> {
     match change {
         Ok(CartChange { operations, .. }) if caller.is_storefront() => {
@@ -52,28 +53,29 @@ fn cart_response(caller: &Caller, change: Result<CartChange, CartError>) -> Resu
     }
 }
 
-/// A configuration that a shopper wants to buy.
+/// A configuration to add to the cart.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AddBody {
-    /// The shop's product whose page it was made on.
+    /// Product of the shop whose page the configuration was made on.
     product: String,
-    /// What the page sent, byte for byte; none for a linked product that the shop also sells unconfigured.
+    /// Configuration that the page sent, byte for byte; absent for a linked product that the shop also sells
+    /// unconfigured.
     #[serde(default)]
     configuration: Option<String>,
-    /// The variant that the shopper chose before configuring, where there was a choice.
+    /// Variant that the shopper chose before configuring, if there was a choice.
     #[serde(default)]
     variant: Option<String>,
-    /// How many.
+    /// Quantity to add.
     #[schema(minimum = 1)]
     quantity: u32,
-    /// Another strategy than the link's, for a preview. Not for a storefront.
+    /// Strategy to use instead of the product link's, for a preview. Not allowed for storefronts.
     #[serde(default)]
     strategy: Option<StrategyChoice>,
-    /// The cart as it is.
+    /// Current lines of the cart.
     #[serde(default)]
     lines: Vec<CartLine>,
-    /// Who asks.
+    /// Facts about the shopper.
     #[serde(default)]
     visitor: Visitor,
 }
@@ -84,7 +86,7 @@ impl AddBody {
             return Err(Problem::new(
                 axum::http::StatusCode::FORBIDDEN,
                 "role",
-                "a storefront does not choose the strategy; leave it out",
+                "a storefront cannot choose the strategy; leave it out",
             ));
         }
         Ok(AddToCart {
@@ -100,17 +102,19 @@ impl AddBody {
     }
 }
 
-/// What a page of a product needs.
+/// What to show on a product page.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct PageBody {
-    /// A line of the cart, to go on from its configuration.
+    /// Cart line whose configuration the shopper continues to edit.
     reopen: Option<CartLine>,
-    /// Who asks.
+    /// Facts about the shopper.
     visitor: Visitor,
 }
 
-/// What a page needs to show the configurator of a product: give it to `cartwright.js`.
+/// Returns what a page needs to show a product's configurator.
+///
+/// Pass the response to `cartwright.js`.
 #[utoipa::path(post, path = "/v1/shops/{shop}/products/{product}/embed-data", tag = "cart", operation_id = "embed_page",
     params(("shop" = ShopId, Path), ("product" = String, Path)), request_body = PageBody,
     responses((status = 200, body = EmbedData), Problems))]
@@ -124,7 +128,9 @@ async fn page(
     embed.map(Json).map_err(|error| caller.redacted(error.into()))
 }
 
-/// Puts a configuration into the cart. A line that would hold what another holds already raises that line's quantity.
+/// Adds a configuration to the cart.
+///
+/// A line that equals one in the cart raises that line's quantity instead.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/add", tag = "cart", operation_id = "add_to_cart",
     params(("shop" = ShopId, Path)), request_body = AddBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn add(
@@ -136,30 +142,32 @@ async fn add(
     cart_response(&caller, node.host().add_to_cart(&shop, body.read(&caller)?).await)
 }
 
-/// A configuration for the place of a line.
+/// A configuration that replaces a line.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditBody {
-    /// The line, or the bundle's parent. A line that changed meanwhile has another key.
+    /// Key of the line, or of the bundle's parent. A line that changed in the meantime has another key.
     key: String,
-    /// The shop's product; the line's own.
+    /// Product of the shop; the same as the line's.
     product: String,
-    /// What the page sent, byte for byte.
+    /// Configuration that the page sent, byte for byte.
     configuration: String,
-    /// The variant that the shopper chose; the line's unless given.
+    /// Variant that the shopper chose; the line's by default.
     #[serde(default)]
     variant: Option<String>,
-    /// How many; as many as before unless given.
+    /// New quantity; unchanged by default.
     #[serde(default)]
     quantity: Option<u32>,
-    /// The cart as it is.
+    /// Current lines of the cart.
     lines: Vec<CartLine>,
-    /// Who asks.
+    /// Facts about the shopper.
     #[serde(default)]
     visitor: Visitor,
 }
 
-/// Puts a configuration in the place of a line or bundle. The new line is checked whole before the old one goes.
+/// Replaces the configuration of a line or bundle.
+///
+/// The new line is checked completely before the old one is removed.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/edit", tag = "cart", operation_id = "edit_line",
     params(("shop" = ShopId, Path)), request_body = EditBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn edit(
@@ -179,8 +187,9 @@ async fn edit(
     cart_response(&caller, node.host().edit_line(&shop, &body.key, body.quantity, add).await)
 }
 
-/// Plans what a shopper asks the merchant's price for, instead of buying it. Nothing is kept yet: the platform's server hands the
-/// lines to `quotations`.
+/// Plans the lines of a quote request, instead of a purchase.
+///
+/// Nothing is stored yet: the platform's server sends the lines to `quotes`.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/quote", tag = "cart", operation_id = "request_quotation",
     params(("shop" = ShopId, Path)), request_body = AddBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn quote(
@@ -192,36 +201,36 @@ async fn quote(
     cart_response(&caller, node.host().request_quote(&shop, body.read(&caller)?).await)
 }
 
-/// A line of a cart.
+/// Selects a line of a cart.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LineBody {
-    /// Its key.
+    /// Key of the line.
     key: String,
-    /// The cart as it is.
+    /// Current lines of the cart.
     lines: Vec<CartLine>,
-    /// Who asks.
+    /// Facts about the shopper.
     #[serde(default)]
     visitor: Visitor,
 }
 
-/// A line of a cart, and how many of it are wanted.
+/// A new quantity for a line.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QuantityBody {
-    /// Its key.
+    /// Key of the line.
     key: String,
-    /// How many.
+    /// New quantity.
     #[schema(minimum = 1)]
     quantity: u32,
-    /// The cart as it is.
+    /// Current lines of the cart.
     lines: Vec<CartLine>,
-    /// Who asks.
+    /// Facts about the shopper.
     #[serde(default)]
     visitor: Visitor,
 }
 
-/// Changes how many of a line are wanted, which prices it again.
+/// Changes the quantity of a line and prices it again.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/quantity", tag = "cart", operation_id = "change_quantity",
     params(("shop" = ShopId, Path)), request_body = QuantityBody,
     responses((status = 200, body = ChangeDocument), Problems))]
@@ -234,7 +243,9 @@ async fn quantity(
     cart_response(&caller, node.host().change_quantity(&shop, &key, quantity, &lines, &caller.visitor(visitor)?).await)
 }
 
-/// Plans and prices a line again from its stored configuration. No operation when nothing changed.
+/// Plans and prices a line again from its stored configuration.
+///
+/// The response has no operations if nothing changed.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/refresh", tag = "cart", operation_id = "refresh_line",
     params(("shop" = ShopId, Path)), request_body = LineBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn refresh(
@@ -246,7 +257,9 @@ async fn refresh(
     cart_response(&caller, node.host().refresh_line(&shop, &key, &lines, &caller.visitor(visitor)?).await)
 }
 
-/// Takes a line out: a bundle with all its children, a child only where its strategy allows.
+/// Removes a line.
+///
+/// A bundle is removed with all its children; a child can be removed only if its strategy allows it.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/remove", tag = "cart", operation_id = "remove_line",
     params(("shop" = ShopId, Path)), request_body = LineBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn remove(
@@ -262,17 +275,17 @@ async fn remove(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReorderBody {
-    /// The line, as it was ordered.
+    /// Cart line as it was ordered.
     ordered_line: CartLine,
-    /// The cart as it is.
+    /// Current lines of the cart.
     #[serde(default)]
     lines: Vec<CartLine>,
-    /// Who asks.
+    /// Facts about the shopper.
     #[serde(default)]
     visitor: Visitor,
 }
 
-/// Buys again what a past order held, priced as of now.
+/// Adds a line of a past order to the cart, at current prices.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/reorder", tag = "cart", operation_id = "reorder",
     params(("shop" = ShopId, Path)), request_body = ReorderBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn reorder(
@@ -284,18 +297,20 @@ async fn reorder(
     cart_response(&caller, node.host().reorder(&shop, &ordered_line, lines, visitor).await)
 }
 
-/// A cart before it is ordered.
+/// A cart to check before ordering.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CheckBody {
-    /// The cart as it is.
+    /// Current lines of the cart.
     lines: Vec<CartLine>,
-    /// Who orders.
+    /// Facts about the shopper.
     #[serde(default)]
     visitor: Visitor,
 }
 
-/// Says of each top line of a cart whether it can be ordered. Call it before ordering: a changed price needs the shopper's consent.
+/// Checks whether each top-level line of a cart can be ordered.
+///
+/// Call it before ordering: a changed price needs the shopper's consent.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/check", tag = "cart", operation_id = "check_cart",
     params(("shop" = ShopId, Path)), request_body = CheckBody, responses((status = 200, body = [LineCheck]), Problems))]
 async fn check(
@@ -308,20 +323,22 @@ async fn check(
     checks.map(Json).map_err(|error| caller.redacted(error.into()))
 }
 
-/// Two carts.
+/// Two carts to merge.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MergeBody {
-    /// What was gathered before logging in.
+    /// Lines of the anonymous cart.
     anonymous: Vec<CartLine>,
-    /// What the customer had.
+    /// Lines of the customer's cart.
     customer: Vec<CartLine>,
-    /// Who asks.
+    /// Facts about the shopper.
     #[serde(default)]
     visitor: Visitor,
 }
 
-/// Joins a guest's cart with a customer's; the answer is what changes in the customer's.
+/// Merges an anonymous cart into a customer's cart.
+///
+/// The response contains the changes to the customer's cart.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/merge", tag = "cart", operation_id = "merge_carts",
     params(("shop" = ShopId, Path)), request_body = MergeBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn merge(

@@ -1,4 +1,4 @@
-//! The platform's catalogue, as the platform keeps it up to date here.
+//! Operations on the catalog, which the platform keeps up to date here.
 
 use axum::Json;
 use axum::extract::State;
@@ -26,7 +26,7 @@ impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Invalid(issues) => {
-                Self::unprocessable("invalid", "the catalogue cannot be like this").with_issues(issues)
+                Self::unprocessable("invalid", "the catalog has invalid variants").with_issues(issues)
             }
             error @ CatalogError::SkuConflict(_) => Self::new(StatusCode::CONFLICT, "sku-conflict", error.to_string()),
             CatalogError::Change(error) => error.into(),
@@ -35,32 +35,32 @@ impl From<CatalogError> for Problem {
     }
 }
 
-/// Which variants.
+/// Selects variants.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// A part of an id, a SKU or a title.
+    /// Part of an id, a SKU or a title to search for.
     search: Option<String>,
-    /// Those after this product…
+    /// Returns only variants after this product…
     after_product: Option<String>,
-    /// … and this variant of it.
+    /// … and after this variant of it.
     after_id: Option<String>,
-    /// How many; 100 unless given.
+    /// Maximum number of variants; 100 by default.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// Some variants.
+/// A page of variants.
 #[derive(Debug, Serialize, ToSchema)]
 struct VariantPage {
-    /// By product and id.
+    /// Variants, by product and id.
     variants: Vec<CatalogVariant>,
-    /// What `after_product` and `after_id` give the next page; none at the end.
+    /// Values of `after_product` and `after_id` for the next page; `null` on the last page.
     after: Option<VariantKey>,
 }
 
-/// What the shop sells.
+/// Lists the variants that the shop sells.
 #[utoipa::path(get, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "list_variants",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = VariantPage), Problems))]
 async fn list(
@@ -82,19 +82,21 @@ async fn list(
     Ok(Json(VariantPage { variants, after }))
 }
 
-/// Variants of the catalogue.
+/// Variants to store in the catalog.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CatalogBody {
     /// The variants.
     variants: Vec<CatalogVariant>,
-    /// Are they all that the shop sells? Everything else is taken out then.
+    /// Whether these are all variants of the shop. If so, all others are removed.
     #[serde(default)]
     replace_all: bool,
 }
 
-/// Puts variants into the catalogue, all or none. A variant takes the place of the one with its id. Two variants with one SKU are refused
-/// (409, `sku-conflict`, naming both), whether they come in one list or one after the other; variants of one list may exchange SKUs.
+/// Stores variants in the catalog, all or none.
+///
+/// A variant replaces the one with its id. Two variants with one SKU are refused (409, `sku-conflict`, naming both),
+/// whether they are sent in one list or one after the other; variants of one list may exchange SKUs.
 #[utoipa::path(put, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "put_variants",
     params(("shop" = ShopId, Path)), request_body = CatalogBody, responses((status = 204), Problems))]
 async fn put(
@@ -111,14 +113,14 @@ async fn put(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How many were taken out.
+/// The number of removed variants.
 #[derive(Debug, Serialize, ToSchema)]
 struct RemovedVariants {
-    /// Of the named variants, those that were there.
+    /// Number of named variants that existed and were removed.
     removed: u64,
 }
 
-/// Takes variants out of the catalogue.
+/// Removes variants from the catalog.
 #[utoipa::path(post, path = "/v1/shops/{shop}/catalog/remove", tag = "catalogue", operation_id = "remove_variants",
     params(("shop" = ShopId, Path)), request_body = [VariantKey], responses((status = 200, body = RemovedVariants), Problems))]
 async fn remove(
@@ -131,7 +133,9 @@ async fn remove(
     Ok(Json(RemovedVariants { removed }))
 }
 
-/// The platform's own exchange rates. Prices are never converted by any other. The ETag names what all of them are set to.
+/// Lists the platform's exchange rates.
+///
+/// Prices are converted at these rates only. The ETag identifies the current set of rates.
 #[utoipa::path(get, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "list_exchange_rates",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [ExchangeRate]), Problems))]
 async fn rates(
@@ -143,22 +147,23 @@ async fn rates(
     Ok(Tagged(rates_version(&rates), rates))
 }
 
-/// An exchange rate, or that there is none any more.
+/// An exchange rate to set or to remove.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RateBody {
-    /// A currency, ISO 4217 in capitals.
+    /// Currency to convert from, ISO 4217 in capitals.
     from: String,
-    /// Another.
+    /// Currency to convert to, ISO 4217 in capitals.
     to: String,
-    /// How many units of `to` one unit of `from` is, as exact decimal text; none = such prices are refused.
+    /// Units of `to` for one unit of `from`, as exact decimal text; `null` removes the rate, so that such prices are
+    /// refused.
     rate: Option<String>,
 }
 
-/// Sets how the platform exchanges one currency into another.
+/// Sets or removes the exchange rate between two currencies.
 #[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "set_exchange_rate",
     params(("shop" = ShopId, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read, of all rates.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read of all rates.")),
     request_body = RateBody, responses((status = 204), Problems))]
 async fn set_rate(
     Backend(caller): Backend,

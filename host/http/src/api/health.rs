@@ -1,4 +1,4 @@
-//! How guest calls went, for charts; what guests logged, for integrators.
+//! Statistics of guest calls, for charts, and plugin logs, for integrators.
 
 use axum::Json;
 use axum::extract::State;
@@ -18,21 +18,22 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(calls)).routes(routes!(lines))
 }
 
-/// Which calls.
+/// Selects guest calls.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct WhichCalls {
-    /// Of this plugin.
+    /// Returns only calls of this plugin.
     #[param(value_type = Option<String>)]
     plugin: Option<PluginId>,
-    /// For this shop; an integrator's own unless given.
+    /// Returns only calls for this shop; an integrator's own shop by default.
     #[param(value_type = Option<String>)]
     shop: Option<ShopId>,
 }
 
-/// How guest calls went in the last hour, by plugin and shop and by minute. It is what this node saw since it started: each node of
-/// an installation tells its own.
+/// Returns call statistics of the last hour, by plugin and shop and by minute.
+///
+/// Only calls that this node made since it started are counted; ask each node of an installation.
 #[utoipa::path(get, path = "/v1/plugin-calls", tag = "health", operation_id = "read_calls", params(WhichCalls),
     responses((status = 200, body = [CallSeries]), Problems))]
 async fn calls(
@@ -49,21 +50,23 @@ async fn calls(
     Ok(Json(node.observability().calls().series(plugin.as_ref(), shop.as_ref(), node.now())))
 }
 
-/// Which lines.
+/// Selects log lines.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct WhichLines {
-    /// Of this plugin.
+    /// Returns only lines of this plugin.
     #[param(value_type = Option<String>)]
     plugin: Option<PluginId>,
-    /// What matters so much or more; everything unless given.
+    /// Returns only lines of this severity or higher; all by default.
     #[param(inline)]
     level: Option<Severity>,
 }
 
-/// What plugins logged for a shop, the newest first: the last 200 lines of each plugin, for a day at most. It is what this node heard
-/// since it started: each node of an installation tells its own. What a job logged is kept with the job, too.
+/// Lists the plugin log of a shop, newest first.
+///
+/// It holds the last 200 lines of each plugin, for at most a day. Only lines that this node received since it started
+/// are included; ask each node of an installation. The lines of a job are also stored with the job.
 #[utoipa::path(get, path = "/v1/shops/{shop}/plugin-logs", tag = "health", operation_id = "read_guest_logs",
     params(("shop" = ShopId, Path), WhichLines), responses((status = 200, body = [LoggedLine]), Problems))]
 async fn lines(

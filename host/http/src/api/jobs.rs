@@ -1,4 +1,4 @@
-//! Jobs: who is told of which event, how far that has come, and what a person decides.
+//! Operations on jobs: their events, their progress, and the decisions of a person.
 
 use axum::Json;
 use axum::extract::State;
@@ -23,35 +23,35 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(replay)).routes(routes!(cancel))
 }
 
-/// Which jobs are meant.
+/// Selects jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// Of the order with this platform's id.
+    /// Returns only jobs of the order with this id of the platform.
     order: Option<String>,
-    /// Of this account.
+    /// Returns only jobs of this account.
     #[param(value_type = Option<String>)]
     account: Option<AccountId>,
-    /// In this state; "stopped" and "needs-merchant" are those that wait for a person.
+    /// Returns only jobs in this state; those in "stopped" and "needs-merchant" need attention.
     state: Option<String>,
-    /// Created after the job with this id.
+    /// Returns only jobs created after the one with this id.
     after: Option<String>,
-    /// How many; 50 unless given.
+    /// Maximum number of jobs; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// Some jobs.
+/// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
 struct JobPage {
-    /// The oldest first.
+    /// Jobs, oldest first.
     jobs: Vec<JobDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// A shop's jobs.
+/// Lists the jobs of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/jobs", tag = "jobs", operation_id = "list_jobs",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = JobPage), Problems))]
 async fn list(
@@ -73,7 +73,9 @@ async fn list(
     Ok(Json(JobPage { jobs: jobs.iter().map(JobDocument::from).collect(), after }))
 }
 
-/// A job with its journals, request by request without bodies, and what it said.
+/// Returns a job with its journals and outcomes.
+///
+/// The journals list each request without its body.
 #[utoipa::path(get, path = "/v1/shops/{shop}/jobs/{job}", tag = "jobs", operation_id = "read_job",
     params(("shop" = ShopId, Path), ("job" = String, Path)),
     responses((status = 200, body = JobDetailDocument), Problems))]
@@ -86,7 +88,7 @@ async fn read(
     Ok(Json((&detail).into()))
 }
 
-/// A job of another shop is none.
+/// Returns a job of a shop. A job of another shop is reported as not found.
 pub async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright_store::JobDetail, Problem> {
     let missing = || Problem::not_found(format!("job {job} not found"));
     let detail = node.store().jobs().get(job).await.map_err(|error| match error {
@@ -96,25 +98,26 @@ pub async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright
     if detail.summary.shop == *shop { Ok(detail) } else { Err(missing()) }
 }
 
-/// How a job is run once more.
+/// How to retry a job.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RetryBody {
-    /// From where it is, or from the beginning on the present settings.
+    /// Whether to continue from the failed step or to restart with the current settings.
     from: RetryFrom,
 }
 
-/// From where.
+/// Where a retried job begins.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum RetryFrom {
-    /// What it asked last is asked anew; a request that must not be sent twice is sent again.
+    /// At the failed step: its last request is sent again, even if it must not be sent twice.
     FailedStep,
-    /// A new journal: what it said before is not applied again, and how often each request was sent stays counted.
+    /// At the start, with a new journal: outcomes of earlier runs are not applied again, and the count of attempts of
+    /// each request is kept.
     Start,
 }
 
-/// Has a job run once more, as soon as its lane is free.
+/// Retries a job as soon as its lane is free.
 #[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/retry", tag = "jobs", operation_id = "replay_job",
     params(("shop" = ShopId, Path), ("job" = String, Path)), request_body = RetryBody,
     responses((status = 204), Problems))]
@@ -133,7 +136,9 @@ async fn replay(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Cancels a job: at once when nothing runs, else between two of its steps.
+/// Cancels a job.
+///
+/// It is cancelled at once if it does not run, otherwise between two of its steps.
 #[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/cancel", tag = "jobs", operation_id = "cancel_job",
     params(("shop" = ShopId, Path), ("job" = String, Path)), responses((status = 204), Problems))]
 async fn cancel(

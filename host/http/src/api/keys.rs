@@ -1,4 +1,4 @@
-//! Access keys.
+//! Operations on access keys.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,62 +22,62 @@ use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-/// The longest label.
+/// Maximum length of a label, in characters.
 pub const MAX_LABEL_CHARS: usize = 100;
-/// For so long at most both secrets of an exchanged key go on.
+/// Maximum time for which both secrets of a rotated key are valid, in seconds.
 const MAX_OVERLAP_SECONDS: u32 = 30 * 86_400;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke)).routes(routes!(rotate))
 }
 
-/// An access key, without what is secret of it.
+/// An access key without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 struct KeyDocument {
-    /// What it is found by.
+    /// Id of the key.
     id: String,
-    /// What it is for.
+    /// Role of the key.
     role: RoleDocument,
-    /// What people call it.
+    /// Label that people give the key.
     label: String,
-    /// Where it may be used from; empty = anywhere.
+    /// Networks that the key may be used from; empty = anywhere.
     #[schema(value_type = Vec<String>)]
     networks: Vec<IpNet>,
-    /// When it was made.
+    /// Time of creation.
     #[schema(format = DateTime)]
     created: String,
-    /// When it ends by itself.
+    /// Time at which the key expires.
     expires: Option<String>,
-    /// When it was revoked.
+    /// Time at which the key was revoked.
     revoked: Option<String>,
-    /// When it was used last, to the minute.
+    /// Time of the last use, to the minute.
     last_used: Option<String>,
-    /// Until when the secret that it had before its last exchange goes on.
+    /// Time until which the secret before the last rotation is valid.
     previous_ends: Option<String>,
 }
 
-/// What a key is for, and where.
+/// The role of a key, and its shop.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "role", rename_all = "kebab-case", deny_unknown_fields)]
 enum RoleDocument {
-    /// A shop's pages: configurators and adding to the cart. Everybody may read such a key.
+    /// A shop's pages: they show configurators and add to the cart. Such a key is public.
     Storefront {
-        /// The shop.
+        /// Shop of the key.
         shop: cartwright::ShopId,
     },
-    /// The platform's server: orders and prices.
+    /// The platform's server: it reports orders and asks for prices.
     Backend {
-        /// Its shop; none = every shop.
+        /// Shop of the key; `null` = every shop.
         #[serde(default)]
         shop: Option<cartwright::ShopId>,
     },
-    /// Who sets a shop up.
+    /// An integrator, who sets up a shop.
     Integrator {
-        /// The shop.
+        /// Shop of the key.
         shop: cartwright::ShopId,
     },
-    /// Who runs the installation.
-    // With braces: without them a shop beside it would be read over, and the key be for every shop.
+    /// The operator, who runs the installation.
+    // With braces: without them serde would ignore a `shop` beside the role, and the key would be valid for every shop.
     Admin {},
 }
 
@@ -119,16 +119,16 @@ impl From<AccessKeyInfo> for KeyDocument {
     }
 }
 
-/// Some access keys.
+/// A page of access keys.
 #[derive(Debug, Serialize, ToSchema)]
 struct KeyPage {
-    /// Those that were made first.
+    /// Keys, in the order of creation.
     keys: Vec<KeyDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// All access keys, revoked ones included.
+/// Lists all access keys, including revoked ones.
 #[utoipa::path(get, path = "/v1/access-keys", tag = "keys", operation_id = "list_keys", params(PageQuery),
     responses((status = 200, body = KeyPage), Problems))]
 async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
@@ -138,35 +138,35 @@ async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>)
     Ok(Json(KeyPage { keys: keys.into_iter().map(KeyDocument::from).collect(), after }))
 }
 
-/// A key that is to be made.
+/// An access key to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyBody {
-    /// What it is for.
+    /// Role of the key.
     role: RoleDocument,
-    /// What people call it.
+    /// Label for people.
     #[schema(min_length = 1, max_length = 100)]
     label: String,
-    /// Where it may be used from, such as "192.0.2.0/24"; empty = anywhere.
+    /// Networks that the key may be used from, such as "192.0.2.0/24"; empty = anywhere.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     networks: Vec<IpNet>,
-    /// When it ends by itself, RFC 3339.
+    /// Time at which the key expires, RFC 3339.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires: Option<Moment>,
 }
 
-/// A key that was made. It is shown now and never again.
+/// A created key. It is not shown again.
 #[derive(Debug, Serialize, ToSchema)]
 struct CreatedKey {
-    /// What it is found by.
+    /// Id of the key.
     id: String,
-    /// What to send as `Authorization: Bearer`.
+    /// Key to send as `Authorization: Bearer`.
     key: String,
 }
 
-/// Makes an access key.
+/// Creates an access key.
 #[utoipa::path(post, path = "/v1/access-keys", tag = "keys", operation_id = "make_key", request_body = KeyBody,
     responses((status = 201, body = CreatedKey), Problems))]
 async fn create(
@@ -176,11 +176,12 @@ async fn create(
 ) -> Result<Response, Problem> {
     let key = NewAccessKey { role: role.into(), label, networks, expires: expires.map(SystemTime::from) };
     let (id, key) = create_key(&node, &key, &caller.actor).await?;
-    let lost = format!("the key {id} was made, and is shown once; if that answer was lost, revoke it and make another");
+    let lost =
+        format!("the key {id} was created and is shown once; if the response was lost, revoke it and create another");
     Ok(secret_response((StatusCode::CREATED, Json(CreatedKey { id, key })), lost))
 }
 
-/// A new key: what it is found by, and itself.
+/// Creates a key and returns its id and the key itself.
 pub async fn create_key(node: &Node, key: &NewAccessKey, actor: &str) -> Result<(String, String), Problem> {
     if key.label.trim().is_empty() || key.label.chars().count() > MAX_LABEL_CHARS {
         return Err(Problem::unprocessable("label", format!("a label has 1 to {MAX_LABEL_CHARS} characters")));
@@ -189,7 +190,7 @@ pub async fn create_key(node: &Node, key: &NewAccessKey, actor: &str) -> Result<
     Ok((id, String::from_utf8_lossy(key.expose()).into_owned()))
 }
 
-/// Ends a key, and the sessions of who logged in with it.
+/// Revokes a key, and ends the sessions that were started with it.
 #[utoipa::path(delete, path = "/v1/access-keys/{key}", tag = "keys", operation_id = "revoke_key",
     params(("key" = String, Path)), responses((status = 204), Problems))]
 async fn revoke(
@@ -201,11 +202,11 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// For how long the former secret goes on.
+/// How long the previous secret stays valid.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RotateBody {
-    /// In seconds, at most 30 days.
+    /// Time in seconds, at most 30 days.
     #[serde(default)]
     #[schema(maximum = 2_592_000)]
     overlap_seconds: u32,
@@ -223,12 +224,11 @@ async fn rotate(
     if overlap_seconds > MAX_OVERLAP_SECONDS {
         return Err(Problem::unprocessable(
             "overlap_seconds",
-            format!("both secrets go on for {MAX_OVERLAP_SECONDS} seconds at most"),
+            format!("both secrets can be valid for at most {MAX_OVERLAP_SECONDS} seconds"),
         ));
     }
     let both = Duration::from_secs(overlap_seconds.into());
     let key = node.store().access().rotate_access_key(None, &id, both, &caller.actor, node.now()).await?;
-    let lost =
-        format!("the key {id} has a new secret, which is shown once; if that answer was lost, exchange it again");
+    let lost = format!("the key {id} has a new secret, which is shown once; if the response was lost, rotate it again");
     Ok(secret_response(Json(CreatedKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), lost))
 }

@@ -1,4 +1,4 @@
-//! Links between a shop's products and its vendors': one by one, many at once, as a table, and from one vendor to another.
+//! Operations on product links: one at a time, many at once, as a CSV table, and the switch from one vendor to another.
 
 use axum::Json;
 use axum::extract::State;
@@ -28,16 +28,16 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(readiness))
 }
 
-/// Some links.
+/// A page of product links.
 #[derive(Debug, Serialize, ToSchema)]
 struct ProductLinkPage {
-    /// By product.
+    /// Product links, by product.
     links: Vec<ProductLink>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// A shop's links, by product.
+/// Lists the product links of a shop, by product.
 #[utoipa::path(get, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "list_links",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = ProductLinkPage), Problems))]
 async fn list(
@@ -51,17 +51,19 @@ async fn list(
     Ok(Json(ProductLinkPage { links, after }))
 }
 
-/// What came of links that were taken.
+/// The result of storing product links.
 #[derive(Debug, Serialize, ToSchema)]
 struct LinkedProducts {
-    /// How many.
+    /// Number of stored product links.
     links: usize,
-    /// What the merchant should know of them.
+    /// Warnings for the merchant about these product links.
     warnings: Vec<ProductLinkIssues>,
 }
 
-/// Sets many links, all of them or none, of each product one. With other accounts than they had it is a vendor swap: lines that were made with the old
-/// links are still served by them.
+/// Sets many product links, all or none, at most one for each product.
+///
+/// If a link names another account than before, this is a vendor switch: lines that were made with the old link are
+/// still served by it.
 #[utoipa::path(put, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "set_links",
     params(("shop" = ShopId, Path)), request_body = [ProductLink], responses((status = 200, body = LinkedProducts), Problems))]
 async fn set_links(
@@ -80,12 +82,12 @@ async fn link(
     actor: &str,
 ) -> Result<Json<LinkedProducts>, Problem> {
     if links.is_empty() || links.len() > MAX_LINKS {
-        return Err(Problem::unprocessable("links", format!("send 1 to {MAX_LINKS} links at a time")));
+        return Err(Problem::unprocessable("links", format!("send 1 to {MAX_LINKS} product links at a time")));
     }
     if let Some((first, second)) = links_table::duplicate(&links) {
         let (first_number, second_number, product) = (first + 1, second + 1, &links[second].shop_product);
         let detail = format!(
-            "the links {first_number} and {second_number} are both of the product {product:?}; send one of them"
+            "links {first_number} and {second_number} are both for the product {product:?}; send only one of them"
         );
         return Err(Problem::unprocessable("links", detail));
     }
@@ -93,7 +95,9 @@ async fn link(
     Ok(Json(LinkedProducts { links: links.len(), warnings }))
 }
 
-/// A product's link. Its ETag names what it is set to.
+/// Returns the link of a product.
+///
+/// Its ETag identifies the link's current content.
 #[utoipa::path(get, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "read_link",
     params(("shop" = ShopId, Path), ("product" = String, Path)), responses((status = 200, body = ProductLink), Problems))]
 async fn read(
@@ -106,30 +110,30 @@ async fn read(
     Ok(Tagged(link_version(&link), link))
 }
 
-/// What a product is to be linked to.
+/// The desired link of a product.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ProductLinkBody {
-    /// The vendor account.
+    /// Account that serves the product.
     account: AccountId,
-    /// The vendor's product id.
+    /// Product id of the vendor.
     vendor_product: String,
     /// Further vendor products that a configuration may contain.
     #[serde(default)]
     other_vendor_products: Vec<String>,
-    /// A preset to start from.
+    /// Preset that the configurator starts with.
     #[serde(default)]
     preset: Option<String>,
-    /// The SKUs that a browser may choose among.
+    /// SKUs that a browser may choose from.
     #[serde(default)]
     allowed_skus: Vec<String>,
-    /// Settings that this product overrides.
+    /// Settings of the account that this product overrides.
     #[serde(default)]
     settings: Map<String, Value>,
-    /// Which strategy plans the cart.
+    /// Strategy that plans the cart.
     #[serde(default)]
     strategy: StrategyChoice,
-    /// Where that is another account's: the settings of its plugin that this product overrides.
+    /// Settings of the strategy's plugin that this product overrides, if the strategy belongs to another account.
     #[serde(default)]
     strategy_settings: Map<String, Value>,
 }
@@ -153,8 +157,8 @@ impl ProductLinkBody {
 /// Links a product, or changes its link.
 #[utoipa::path(put, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "set_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only if it is not linked.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if the product is not linked.")),
     request_body = ProductLinkBody, responses((status = 200, body = LinkedProducts), Problems))]
 async fn set(
     Integrator(caller): Integrator,
@@ -170,10 +174,12 @@ async fn set(
     Ok(Tagged(version, LinkedProducts { links: 1, warnings }))
 }
 
-/// Takes a product's link away. Lines that were made with it are still served by it.
+/// Removes the link of a product.
+///
+/// Lines that were made with it are still served by it.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "remove_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     responses((status = 204), Problems))]
 async fn remove(
     Integrator(caller): Integrator,
@@ -186,17 +192,19 @@ async fn remove(
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
-/// Links that would take the place of an account's.
+/// Product links that would replace those of an account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReadinessBody {
-    /// The account that serves the products now.
+    /// Account that serves the products now.
     from: AccountId,
-    /// What they would be linked to.
+    /// Product links to switch to.
     links: Vec<ProductLink>,
 }
 
-/// Says which products could be switched to other links, without changing anything. Send the links to `set_links` to switch.
+/// Reports which products could be switched to other links, without changing anything.
+///
+/// Send the links to `set_links` to switch.
 #[utoipa::path(post, path = "/v1/shops/{shop}/vendor-switch/readiness", tag = "links", operation_id = "read_readiness",
     params(("shop" = ShopId, Path)), request_body = ReadinessBody, responses((status = 200, body = Readiness), Problems))]
 async fn readiness(
@@ -208,24 +216,26 @@ async fn readiness(
     Ok(Json(node.host().readiness(&shop, &from, &links).await?))
 }
 
-/// A shop's links as a table (RFC 4180), one line for each product. Lists and settings are JSON: `["RING L","RING XL"]`. A text that a
-/// spreadsheet would run as a formula, or make another number or a date of, stands between apostrophes, as does one with blanks at its ends;
-/// they are taken away again when the table is sent back.
+/// Returns the product links of a shop as a CSV table (RFC 4180), one row for each product.
+///
+/// Lists and settings are JSON: `["RING L","RING XL"]`. A text that a spreadsheet would run as a formula, or convert to
+/// a number or a date, is enclosed in apostrophes, as is one with blanks at its ends; the apostrophes are removed when
+/// the table is sent back.
 #[utoipa::path(get, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "read_links_csv",
     params(("shop" = ShopId, Path)), responses((status = 200, content_type = "text/csv", body = String), Problems))]
 async fn export_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
     table_of(&node.host().snapshot(&shop)?.links, TableFor::Program)
 }
 
-/// What opens a table.
+/// The program that a table is written for.
 pub enum TableFor {
-    /// A program, which knows the character set from the media type.
+    /// A program that takes the character set from the media type.
     Program,
-    /// A spreadsheet, some of which know UTF-8 by its byte order mark alone.
+    /// A spreadsheet; some recognize UTF-8 by its byte order mark only.
     Spreadsheet,
 }
 
-/// Links as a table.
+/// Returns product links as a table.
 pub fn table_of(links: &[ProductLink], reader: TableFor) -> Result<Response, Problem> {
     let mark = match reader {
         TableFor::Program => "",
@@ -235,9 +245,11 @@ pub fn table_of(links: &[ProductLink], reader: TableFor) -> Result<Response, Pro
     Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response())
 }
 
-/// Sets the links of a table, all of them or none. Only `shop_product`, `account` and `vendor_product` are needed. Products that the
-/// table does not name keep theirs. The table is UTF-8, with or without a byte order mark, and its columns are separated by commas,
-/// semicolons or tabs, as spreadsheets write them.
+/// Sets the product links of a table, all or none.
+///
+/// Only `shop_product`, `account` and `vendor_product` are required. Products that the table does not name stay as they
+/// are. The table must be UTF-8, with or without a byte order mark, and its columns are separated by commas, semicolons
+/// or tabs, as spreadsheets write them.
 #[utoipa::path(put, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "set_links_csv",
     params(("shop" = ShopId, Path)), request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = LinkedProducts), Problems))]

@@ -1,4 +1,4 @@
-//! The HTTP API, and its description, which is made from the same code.
+//! The operations of the HTTP API, and its OpenAPI description, which is generated from the same code.
 
 mod accounts;
 pub mod audit_log;
@@ -28,18 +28,19 @@ use super::node::Node;
 use super::problem::Problem;
 
 const ABOUT: &str = "\
-A platform that is not written in Rust runs this beside itself. It keeps its own carts and orders: each request about a cart brings \
-the lines as they are, and gets back what is to change; each event of an order brings the order as it is now.
+A platform that is not written in Rust runs Cartwright as a server. The platform stores its own carts and orders: each request about a \
+cart sends the current lines, and its response says how to change them; each order event contains the current order.
 
-Send an access key as `Authorization: Bearer`. Writes take an `Idempotency-Key`: the same request with the same key is answered as \
-before, for a day, if it was done. A secret is shown once all the same: asked again, what made it is answered with 409 and the problem \
-`shown-once`, which says how to make another. What is asked about a cart writes nothing, and takes no such key. What can be changed by several people has an `ETag`, and takes `If-Match`. A cart's \
-line has its `key` instead: one that changed has another, and a key that the cart does not hold is refused. A catalogue is the \
-platform's own: what it sent last holds. Money is an \
-amount in minor units with its scale; times are RFC 3339 in UTC. What goes wrong is told as RFC 9457 says, with the media type \
+Send an access key as `Authorization: Bearer`. Writes accept an `Idempotency-Key`: within a day, a repeated request with the same key \
+gets the first response, if the request succeeded. Secrets are an exception, because each is shown once: a repeated request gets 409 \
+with the problem `shown-once`, which says how to create another. Requests about a cart write nothing and accept no such key. \
+Resources that several people can change have an `ETag` and accept `If-Match`. A cart line has its `key` instead: a line that \
+changed has another key, and a key that the cart does not contain is refused. The platform owns its catalog: the last write \
+wins. Money is an amount in minor units with its scale; times are RFC 3339 in UTC. Errors are problem details (RFC 9457) with the \
+media type \
 `application/problem+json`.";
 
-/// The operations, and the document that describes them.
+/// Returns the operations, and the OpenAPI document that describes them.
 pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
     let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
     Problem::schemas(&mut schemas);
@@ -79,7 +80,7 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
     let state = (node.clone(), idempotency::Bodies::of(writing.get_openapi()));
     let (router, mut document) = OpenApiRouter::with_openapi(document)
         .merge(writing.layer(middleware::from_fn_with_state(state, idempotency::idempotent)))
-        // What a shopper wrote is in the answers, and nothing is written for carts.
+        // The responses contain what a shopper wrote, and carts are never stored here.
         .merge(cart::routes())
         .split_for_parts();
     if let Some(components) = &mut document.components {

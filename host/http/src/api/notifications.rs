@@ -1,4 +1,5 @@
-//! Where a shop's platform is told what happens: signed requests (Standard Webhooks), at least once.
+//! Operations on a platform's notification endpoint. Notifications are signed (Standard Webhooks) and delivered at
+//! least once.
 
 use std::time::Duration;
 
@@ -21,10 +22,10 @@ use crate::idempotency::secret_response;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-/// Advice for a client that lost a secret.
+/// Help text for a client that lost the response with a new secret.
 const LOST_SECRET_HELP: &str =
-    "the endpoint has a new signing secret, which is shown once; if that answer was lost, exchange it";
-/// For so long a notification has two signatures after its secret was exchanged.
+    "the endpoint has a new signing secret, which is shown once; if the response was lost, rotate it";
+/// Time after a rotation during which a notification is signed with both secrets.
 pub const SECRET_OVERLAP: Duration = Duration::from_secs(86_400);
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
@@ -45,21 +46,22 @@ impl From<EndpointError> for Problem {
     }
 }
 
-/// Where the platform is told.
+/// The notification endpoint of a platform.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EndpointDocument {
-    /// Its address, https.
+    /// URL of the endpoint; https.
     url: String,
-    /// What may be reached beyond public addresses: `networks`, and `plain_http` without TLS.
+    /// Exceptions to public addresses and TLS: `networks` may be reached, and the hosts in `plain_http` without TLS.
     #[serde(default)]
     grants: Grants,
 }
 
-/// The endpoint, and its signing secret when it is new.
+/// The endpoint, with its signing secret if that is new.
 #[derive(Debug, Serialize, ToSchema)]
 struct SetEndpoint {
-    /// What notifications are signed with, `whsec_…`. It is shown now and never again; none when the endpoint keeps its secret.
+    /// Secret that notifications are signed with, `whsec_…`. It is not shown again; `null` if the endpoint keeps its
+    /// secret.
     secret: Option<String>,
 }
 
@@ -67,7 +69,9 @@ fn shown(secret: &Secret) -> String {
     String::from_utf8_lossy(secret.expose()).into_owned()
 }
 
-/// Where the platform is told. Its ETag names what it is set to.
+/// Returns the notification endpoint.
+///
+/// Its ETag identifies the endpoint's current content.
 #[utoipa::path(get, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
     operation_id = "read_notification_endpoint", params(("shop" = ShopId, Path)),
     responses((status = 200, body = EndpointDocument), Problems))]
@@ -83,11 +87,13 @@ async fn read(
     Ok(Tagged(version, EndpointDocument { url: endpoint.url, grants: endpoint.grants }))
 }
 
-/// Sets where the platform is told. What happens from now on is told there.
+/// Sets the notification endpoint.
+///
+/// Everything that happens from now on is notified there.
 #[utoipa::path(put, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
     operation_id = "set_notification_endpoint", params(("shop" = ShopId, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if the shop has no endpoint.")),
     request_body = EndpointDocument, responses((status = 200, body = SetEndpoint), Problems))]
 async fn set(
     Backend(caller): Backend,
@@ -106,10 +112,12 @@ async fn set(
     Ok(if made.is_some() { secret_response(set, LOST_SECRET_HELP) } else { set.into_response() })
 }
 
-/// Tells the platform nothing more. What was still to be told is dropped.
+/// Removes the notification endpoint.
+///
+/// Pending notifications are deleted.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/notification-endpoint", tag = "notifications",
     operation_id = "remove_notification_endpoint", params(("shop" = ShopId, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     responses((status = 204), Problems))]
 async fn remove(
     Backend(caller): Backend,
@@ -122,7 +130,9 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives the endpoint a new signing secret. For a day notifications have a signature by the former one too.
+/// Gives the endpoint a new signing secret.
+///
+/// For a day, notifications are signed with the previous secret too.
 #[utoipa::path(post, path = "/v1/shops/{shop}/notification-endpoint/rotate", tag = "notifications",
     operation_id = "rotate_notification_secret", params(("shop" = ShopId, Path)),
     responses((status = 200, body = SetEndpoint), Problems))]
@@ -135,34 +145,34 @@ async fn rotate(
     Ok(secret_response(Json(SetEndpoint { secret: Some(shown(&secret)) }), LOST_SECRET_HELP))
 }
 
-/// Something that the platform was not told yet.
+/// A notification that was not delivered yet.
 #[derive(Debug, Serialize, ToSchema)]
 struct NotificationDocument {
-    /// Its id on the way.
+    /// Id that the platform sees.
     id: String,
-    /// False: it is not tried again by itself.
+    /// Whether the notification is retried automatically.
     is_retrying: bool,
-    /// How often it was tried.
+    /// Number of delivery attempts.
     attempts: u32,
-    /// Why it was not told the last time.
+    /// Why the last attempt failed.
     reason: Option<String>,
-    /// When it came about.
+    /// Time of creation.
     #[schema(format = DateTime)]
     created: String,
-    /// What is told.
+    /// Body of the notification.
     body: String,
 }
 
-/// Some of what the platform was not told yet.
+/// A page of undelivered notifications.
 #[derive(Debug, Serialize, ToSchema)]
 struct NotificationPage {
-    /// The earliest first.
+    /// Notifications, oldest first.
     notifications: Vec<NotificationDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// What the platform was not told yet.
+/// Lists the notifications that were not delivered yet.
 #[utoipa::path(get, path = "/v1/shops/{shop}/notifications", tag = "notifications", operation_id = "list_notifications",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = NotificationPage), Problems))]
 async fn undelivered(
@@ -186,7 +196,7 @@ async fn undelivered(
     Ok(Json(NotificationPage { notifications: kept.into_iter().map(document).collect(), after }))
 }
 
-/// Has a notification that was given up sent again.
+/// Retries a failed notification.
 #[utoipa::path(post, path = "/v1/shops/{shop}/notifications/{id}/retry", tag = "notifications",
     operation_id = "send_notification_again", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]

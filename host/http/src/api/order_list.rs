@@ -1,4 +1,4 @@
-//! Orders in a list.
+//! The list of orders.
 
 use axum::Json;
 use axum::extract::State;
@@ -23,60 +23,60 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// Which orders are meant.
+/// Selects orders.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// Those with this in their id, and those whose number it is.
+    /// Returns only orders whose id contains this text, or whose number equals it.
     search: Option<String>,
-    /// Those first reported before the order with this id.
+    /// Returns only orders first reported before the one with this id.
     after: Option<String>,
-    /// How many; 50 unless given.
+    /// Maximum number of orders; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// An order in a list, without anybody's name or address.
+/// An order in a list, without names and addresses.
 #[derive(Debug, Serialize, ToSchema)]
 struct ListedOrderDocument {
-    /// The platform's order id.
+    /// Order id of the platform.
     id: String,
-    /// What is known of it; none when it was erased or is damaged.
+    /// Summary of the newest version; `null` if the order was erased or is damaged.
     known: Option<KnownOrderDocument>,
-    /// Is what is stored of it damaged? Restore the database from a copy.
+    /// Whether the stored order is damaged. If so, restore the database from a backup.
     is_damaged: bool,
-    /// When it was first reported.
+    /// Time of the first report.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When its newest version was reported.
+    /// Time at which the newest version was reported.
     #[schema(format = DateTime)]
     changed_at: String,
-    /// When it was closed; none = it is open.
+    /// Time at which the order was closed; `null` while it is open.
     closed_at: Option<String>,
-    /// Does an outcome wait for a person, or is a line held back although the order is released and open?
+    /// Whether an outcome needs attention, or a line is on hold although the order is released and open.
     needs_attention: bool,
 }
 
-/// An order in its newest version, in short.
+/// A summary of an order in its newest version.
 #[derive(Debug, Serialize, ToSchema)]
 struct KnownOrderDocument {
-    /// The number that people know it by.
+    /// Order number that people use.
     number: String,
-    /// Grows with every change.
+    /// Version; grows with every change.
     version: u64,
-    /// When it was placed.
+    /// Time at which the order was placed.
     #[schema(format = DateTime)]
     placed_at: String,
     /// "none", "part", "full" or "refunded".
     payment: String,
-    /// May it be produced?
+    /// Whether the order may be produced.
     released: bool,
-    /// Was it cancelled?
+    /// Whether the order was cancelled.
     cancelled: bool,
-    /// What the whole order costs.
+    /// Total price of the order.
     total: Money,
-    /// How many lines it has.
+    /// Number of lines.
     lines: usize,
 }
 
@@ -104,16 +104,16 @@ impl From<ListedOrder> for ListedOrderDocument {
     }
 }
 
-/// Some orders.
+/// A page of orders.
 #[derive(Debug, Serialize, ToSchema)]
 struct OrderPage {
-    /// Those that were reported last first.
+    /// Orders, most recently reported first.
     orders: Vec<ListedOrderDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// A shop's orders.
+/// Lists the orders of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/orders", tag = "orders", operation_id = "list_orders",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = OrderPage), Problems))]
 async fn list(

@@ -1,4 +1,4 @@
-//! Orders: what the platform reports, what the vendors said, and the files that came of it.
+//! Operations on orders: the platform's reports, the outcomes of plugins, and documents.
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-/// How long a document's link holds unless it is said, in seconds.
+/// Default validity of a document URL, in seconds.
 const LINK_SECONDS: u32 = 3600;
-/// An order's jobs are few; this is a bound, not a page.
+/// Maximum number of jobs returned with an order. An order has few jobs, so that no paging is needed.
 const MAX_JOBS: u32 = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
@@ -49,73 +49,73 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EventBody {
-    /// Unique in the shop: the same event again does nothing twice, another event under a known id is a conflict. It does not begin with
-    /// "~".
+    /// Id of the event, unique in the shop and not beginning with "~". Repeating an event has no effect; another event
+    /// with a known id is a conflict.
     #[schema(min_length = 1, max_length = 200)]
     id: String,
-    /// When, RFC 3339.
+    /// Time of the event, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
     at: Moment,
-    /// What. The order agrees with it: `cancelled` is true of one that was cancelled, and the payment of one that was paid or paid back
-    /// is not "none", unless it costs nothing. Pieces that were paid back or sent name each line of the order at most once, with 1 to as
-    /// many pieces as its cart line has.
+    /// Kind of event. The order must agree with it: `cancelled` is true for a cancellation, and `payment` is not "none"
+    /// for a payment or refund, unless the order costs nothing. A shipment or refund names each line of the order at
+    /// most once, with a quantity from 1 to that of its cart line.
     kind: EventKind,
-    /// The order as it is now, with all its lines.
+    /// Current order with all its lines.
     order: OrderBody,
 }
 
-/// An order as the platform has it.
+/// An order as the platform reports it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OrderBody {
-    /// The platform's order id. It does not begin with "~".
+    /// Order id of the platform. It does not begin with "~".
     #[schema(min_length = 1, max_length = 200)]
     id: String,
-    /// The number that people know it by, which is not blank; the id unless given.
+    /// Order number that people use, not blank; the id by default.
     #[serde(default)]
     number: Option<String>,
-    /// The language that it was placed in, BCP 47; the shop's unless given.
+    /// Language in which the order was placed, BCP 47; the shop's by default.
     #[serde(default)]
     locale: Option<String>,
-    /// Placed to try the shop out? Nothing is made or sent for it.
+    /// Whether the order is a test of the shop. Nothing is produced or sent for a test order.
     #[serde(default)]
     test: bool,
-    /// Grows with every change, to at most 2^63 - 1: other content under a version that is known is a conflict.
+    /// Version, which grows with every change, at most 2^63 - 1. Other content under a known version is a conflict.
     version: u64,
-    /// When it was placed, RFC 3339.
+    /// Time at which the order was placed, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
     placed_at: Moment,
-    /// How far it is paid.
+    /// Payment state.
     payment: Payment,
-    /// Was it cancelled?
+    /// Whether the order was cancelled.
     #[serde(default)]
     cancelled: bool,
-    /// What the whole order costs. An order that costs nothing needs no payment.
+    /// Total price of the order. An order that costs nothing needs no payment.
     total: Money,
-    /// Who is billed.
+    /// Billing address.
     #[serde(default)]
     billing: Option<Address>,
-    /// Where it is delivered.
+    /// Delivery address.
     #[serde(default)]
     delivery: Option<Address>,
-    /// The shop's own address.
+    /// Address of the shop.
     #[serde(default)]
     shop_address: Option<Address>,
-    /// All its lines that came from this host's cart: bundles with their children, each cart line once.
+    /// All lines that came from this host's cart: bundles with their children, each cart line once.
     lines: Vec<OrderLineBody>,
 }
 
-/// How far an order is paid.
+/// The payment state of an order.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Payment {
-    /// Not at all.
+    /// Nothing is paid.
     None,
-    /// In part.
+    /// The order is paid in part.
     Part,
-    /// In full. An order that costs nothing counts as paid in full, whatever is said.
+    /// The order is paid in full. An order that costs nothing always counts as paid in full.
     Full,
-    /// Paid back in full: nothing of it is produced that was not begun.
+    /// The order is refunded in full: production that has not begun does not begin.
     Refunded,
 }
 
@@ -123,22 +123,23 @@ enum Payment {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OrderLineBody {
-    /// The platform's id of the order line.
+    /// Id of the order line on the platform.
     #[schema(min_length = 1, max_length = 200)]
     id: String,
-    /// The cart line that it came from, whole, as the host gave it.
+    /// Cart line that the order line came from, complete and unchanged.
     line: CartLine,
-    /// Pieces that are to be made, at most those of the cart line: fewer when some were cancelled, 0 when all were. Those of the cart
-    /// line unless given; for a child of a bundle, as many as go with its parent's.
+    /// Quantity to produce, at most that of the cart line: less if part of it was cancelled, 0 if all was. Defaults to
+    /// the quantity of the cart line; for a child of a bundle, to its share of the parent's quantity.
     #[serde(default)]
     quantity: Option<u32>,
-    /// Did the merchant approve what was held back?
+    /// Whether the merchant approved a line that was on hold.
     #[serde(default)]
     approved: bool,
-    /// May the line be produced when the order may? No holds it back for the merchant, and its whole bundle with it.
+    /// Whether the line may be produced when the order may. `false` puts the line on hold for the merchant, with its
+    /// whole bundle.
     #[serde(default = "yes")]
     released: bool,
-    /// How far the platform knows it to be: "ordered", "shipped", "cancelled" …
+    /// Status that the platform knows: "ordered", "shipped", "cancelled" …
     #[serde(default)]
     status: Option<String>,
 }
@@ -147,12 +148,12 @@ fn yes() -> bool {
     true
 }
 
-/// What came of a report.
+/// The result of a report.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReportedEvent {
-    /// False: this very event was reported before, and nothing was done.
+    /// Whether the event is new. If not, it was reported before, and nothing was done.
     new: bool,
-    /// The jobs that handle it.
+    /// Ids of the jobs that handle the event.
     jobs: Vec<String>,
 }
 
@@ -205,10 +206,12 @@ impl OrderBody {
     }
 }
 
-/// Takes in what happened to an order, and tells the plugins that it concerns. Stored before it is answered; the same event twice
-/// does nothing twice. A conflict (409) records nothing: `event-id` when another event has the id, `same-version` when the order is known
-/// in this version with other content, `older` when it is known in a higher version. An order with a line whose configuration is no longer
-/// kept is refused (422, `configuration-gone`) unless the order is known with it: have the product configured anew.
+/// Stores an order event and starts the jobs of the plugins concerned.
+///
+/// The event is stored before the response is sent. Repeating an event has no effect. A conflict (409) records nothing:
+/// `event-id` if another event has the id, `same-version` if the order is known in this version with other content,
+/// `older` if it is known in a higher version. An order with a line whose configuration was deleted is refused (422,
+/// `configuration-gone`), unless the order is known with this line: the product must be configured anew.
 #[utoipa::path(post, path = "/v1/shops/{shop}/events", tag = "orders", operation_id = "report_event",
     params(("shop" = ShopId, Path)), request_body = EventBody, responses((status = 200, body = ReportedEvent), Problems))]
 async fn report(
@@ -230,15 +233,15 @@ async fn report(
 /// An order as the host knows it.
 #[derive(Debug, Serialize, ToSchema)]
 struct OrderDocument {
-    /// In its newest version.
+    /// Newest version of the order.
     order: Order,
-    /// The jobs that handle its events.
+    /// Jobs that handle the order's events.
     jobs: Vec<JobDocument>,
-    /// What the plugins said, in order: its timeline.
+    /// Outcomes that plugins reported, in order of time.
     outcomes: Vec<OutcomeDocument>,
 }
 
-/// An order: its lines and how far they are, its jobs, and what the vendors said.
+/// Returns an order with its lines, their status, its jobs and outcomes.
 #[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}", tag = "orders", operation_id = "read_order",
     params(("shop" = ShopId, Path), ("order" = String, Path)),
     responses((status = 200, body = OrderDocument), Problems))]
@@ -260,10 +263,13 @@ async fn read(
 }
 
 fn no_order(id: &str) -> Problem {
-    Problem::not_found(format!("the host knows no order {id} of this shop; nothing was reported of it yet"))
+    Problem::not_found(format!("order {id} not found in this shop; no event of it was reported yet"))
 }
 
-/// The platform's ids of the orders that wait for a person: an outcome does, or a line is held back although the order is released and open.
+/// Lists the ids of orders that need attention.
+///
+/// An order needs attention if one of its outcomes does, or if a line is on hold although the order is released and
+/// open. The ids are the platform's.
 #[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_held_orders",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [String]), Problems))]
 async fn needs_attention(
@@ -274,7 +280,7 @@ async fn needs_attention(
     Ok(Json(node.store().orders().held_orders(&shop).await?))
 }
 
-/// Says that a person has done what an outcome asked for.
+/// Resolves an outcome that needs attention.
 #[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "settle_outcome",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path)), responses((status = 204), Problems))]
 async fn settle(
@@ -286,7 +292,7 @@ async fn settle(
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
-/// Says that nothing more comes of an order: its vendors' webhooks about it are no longer heard.
+/// Closes an order: webhooks of its vendors about it are ignored from now on.
 #[utoipa::path(post, path = "/v1/shops/{shop}/orders/{order}/close", tag = "orders", operation_id = "close_order",
     params(("shop" = ShopId, Path), ("order" = String, Path)), responses((status = 204), Problems))]
 async fn close(
@@ -298,7 +304,7 @@ async fn close(
     Ok(axum::http::StatusCode::NO_CONTENT)
 }
 
-/// The bills of materials of an order, as its vendors confirmed them.
+/// Returns the bills of materials of an order, as its vendors confirmed them.
 #[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials", tag = "orders", operation_id = "read_materials",
     params(("shop" = ShopId, Path), ("order" = String, Path)), responses((status = 200, body = Object), Problems))]
 async fn materials(
@@ -309,7 +315,7 @@ async fn materials(
     Ok(Json(node.store().orders().order_bill_of_materials(&shop, &order).await?))
 }
 
-/// The same as a table (RFC 4180), one row for each article of each line.
+/// Returns the bills of materials of an order as a CSV table (RFC 4180), one row for each article of each line.
 #[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials.csv", tag = "orders", operation_id = "read_materials_csv",
     params(("shop" = ShopId, Path), ("order" = String, Path)),
     responses((status = 200, content_type = "text/csv", body = String), Problems))]
@@ -322,24 +328,24 @@ async fn materials_csv(
     Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
 }
 
-/// For how long.
+/// Selects the validity of a document URL.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DocumentUrlQuery {
-    /// How long the link holds, in seconds, at most a week; an hour unless given.
+    /// Validity in seconds: an hour by default, at most a week.
     #[param(minimum = 1, maximum = 604_800)]
     seconds: Option<u32>,
 }
 
-/// Where a document is.
+/// The URL of a document.
 #[derive(Debug, Serialize, ToSchema)]
 struct DocumentUrlDocument {
-    /// Its address. It is signed, ends by itself, and needs no key.
+    /// URL of the document. It is signed, expires, and needs no key.
     url: String,
 }
 
-/// Makes a link to a document that an outcome of an order named.
+/// Creates a document URL for a document that an outcome of an order names.
 #[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/document-url", tag = "orders", operation_id = "link_document",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path), DocumentUrlQuery),
     responses((status = 200, body = DocumentUrlDocument), Problems))]
@@ -351,30 +357,30 @@ async fn document_url(
 ) -> Result<Json<DocumentUrlDocument>, Problem> {
     let seconds = seconds.unwrap_or(LINK_SECONDS);
     if !(1..=604_800).contains(&seconds) {
-        return Err(Problem::unprocessable("seconds", "a link holds for 1 to 604800 seconds"));
+        return Err(Problem::unprocessable("seconds", "a document URL can be valid for 1 to 604800 seconds"));
     }
     let valid_for = Duration::from_secs(seconds.into());
     let link = node.store().documents().document_url(&shop, outcome, valid_for, node.now()).await?;
     Ok(Json(DocumentUrlDocument { url: node.public_url(&link.to_string()) }))
 }
 
-/// Everything that is kept of an order or a customer.
+/// All stored data about an order or a customer.
 #[derive(Debug, Serialize, ToSchema)]
 struct ExportDocument {
-    /// What is kept, as the contract's JSON spells it.
+    /// Stored data, in the contract's JSON form.
     document: Value,
-    /// The files that it names.
+    /// Files that the document names.
     files: Vec<ExportFileDocument>,
 }
 
 /// A file of an export.
 #[derive(Debug, Serialize, ToSchema)]
 struct ExportFileDocument {
-    /// Its name in the export.
+    /// Name of the file in the export.
     name: String,
-    /// Of its bytes.
+    /// Digest of the file's bytes.
     digest: Digest,
-    /// RFC 6838 media type.
+    /// Media type, RFC 6838.
     media_type: String,
 }
 
@@ -389,7 +395,7 @@ impl From<cartwright_store::Export> for ExportDocument {
     }
 }
 
-/// Everything that is kept of an order, in the open.
+/// Exports all stored data of an order, unencrypted.
 #[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/export", tag = "orders", operation_id = "export_order",
     params(("shop" = ShopId, Path), ("order" = String, Path)),
     responses((status = 200, body = ExportDocument), Problems))]
@@ -401,13 +407,13 @@ async fn export(
     Ok(Json(node.store().personal_data().export_order(&shop, &order).await?.into()))
 }
 
-/// What becomes of jobs that are not over.
+/// How to erase an order with unfinished jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Erasing {
-    /// Drop jobs that are not over: their vendors may not have been told to forget. Without it they keep the order from being
-    /// forgotten.
+    /// Whether to drop unfinished jobs. Their vendors may not have received the erasure request. If false, unfinished
+    /// jobs prevent the erasure.
     #[serde(default)]
     drop_jobs: bool,
 }
@@ -418,14 +424,16 @@ impl Erasing {
     }
 }
 
-/// How many orders were forgotten.
+/// The number of erased orders.
 #[derive(Debug, Serialize, ToSchema)]
 struct ErasedOrders {
-    /// The orders, without those that were forgotten before.
+    /// Number of orders, without those that were erased before.
     orders: usize,
 }
 
-/// Forgets everything of an order. Report its event `erase` before: the vendors are told by that.
+/// Erases all data of an order.
+///
+/// Report the order's `erase` event first: it informs the vendors.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/orders/{order}", tag = "orders", operation_id = "erase_order",
     params(("shop" = ShopId, Path), ("order" = String, Path), Erasing),
     responses((status = 200, body = ErasedOrders), Problems))]
@@ -444,12 +452,14 @@ async fn erase(
     Ok(Json(ErasedOrders { orders: erased.into() }))
 }
 
-/// Whom an address in a path means. Blanks are nobody's: they would mean everybody who gave no address.
+/// Parses the e-mail address in a path. A blank address is refused: it would match all orders without an address.
 fn customer(email: &str) -> Result<CustomerEmail, Problem> {
     email.parse().map_err(|error: InvalidEmail| Problem::bad_request(error.to_string()))
 }
 
-/// Everything that is kept of the orders that were billed or delivered to this e-mail address in any of their versions.
+/// Exports all stored data of a customer.
+///
+/// This covers the orders that were billed or delivered to this e-mail address in any of their versions.
 #[utoipa::path(get, path = "/v1/shops/{shop}/customers/{email}/export", tag = "orders", operation_id = "export_customer",
     params(("shop" = ShopId, Path), ("email" = String, Path)),
     responses((status = 200, body = ExportDocument), Problems))]
@@ -461,8 +471,10 @@ async fn of_customer(
     Ok(Json(node.store().personal_data().export_customer(&shop, &customer(&email)?).await?.into()))
 }
 
-/// Forgets everything of the orders that were billed or delivered to this e-mail address in any of their versions, also of those whose
-/// address the platform replaced meanwhile.
+/// Erases all data of a customer.
+///
+/// This covers the orders that were billed or delivered to this e-mail address in any of their versions, including
+/// those whose address the platform has since replaced.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/customers/{email}", tag = "orders", operation_id = "erase_customer",
     params(("shop" = ShopId, Path), ("email" = String, Path), Erasing),
     responses((status = 200, body = ErasedOrders), Problems))]

@@ -1,4 +1,4 @@
-//! Plugins: the components that are installed, and which shops run them.
+//! Operations on plugins: the installed components, and the shops that run them.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,20 +24,20 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
     sent.routes(routes!(read)).routes(routes!(revoke)).routes(routes!(swap))
 }
 
-/// One version of a plugin.
+/// A plugin version.
 #[derive(Debug, Serialize, ToSchema)]
 struct PluginVersionDocument {
-    /// The SHA-256 of the component: names this version.
+    /// SHA-256 digest of the component, which identifies the version.
     digest: Digest,
-    /// Its size in bytes.
+    /// Size of the component in bytes.
     size: usize,
-    /// The worlds of the contract that it fits.
+    /// Worlds of the contract that the component implements.
     worlds: Vec<World>,
-    /// Everything that it imports.
+    /// Imports of the component.
     imports: Vec<String>,
-    /// The functions of the contract that it has.
+    /// Functions of the contract that the component exports.
     hooks: Vec<&'static str>,
-    /// What it says about itself: its hosts, strategies, settings and webhooks.
+    /// Metadata that the plugin states: its hosts, strategies, settings and webhooks.
     about: PluginMetadata,
 }
 
@@ -54,30 +54,32 @@ impl PluginVersionDocument {
     }
 }
 
-/// All installed versions of all plugins.
+/// Lists all installed versions of all plugins.
 #[utoipa::path(get, path = "/v1/plugins", tag = "plugins", operation_id = "list_plugins",
     responses((status = 200, body = [PluginVersionDocument]), Problems))]
 async fn list(_: Reader, State(node): State<Node>) -> Json<Vec<PluginVersionDocument>> {
     Json(node.host().installed().iter().map(|plugin| PluginVersionDocument::of(plugin)).collect())
 }
 
-/// Which component it must be.
+/// The expected digest of a component.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Pinned {
-    /// The SHA-256 that the bytes must have.
+    /// SHA-256 digest that the bytes must have.
     digest: Option<Digest>,
 }
 
-/// A component's bytes.
+/// Bytes of a component.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "only its schema is used")]
 struct Component(Vec<u8>);
 
-/// Installs a component on every node. It is checked against the contract, compiled, and asked about itself in a sandbox; nothing is
-/// granted. Installing it again changes nothing.
+/// Installs a component on every node.
+///
+/// It is checked against the contract, compiled, and asked for its metadata in a sandbox; it receives no grants.
+/// Installing a component again changes nothing.
 #[utoipa::path(post, path = "/v1/plugins", tag = "plugins", operation_id = "install_plugin", params(Pinned),
     request_body(content = Component, content_type = "application/wasm"),
     responses((status = 201, body = PluginVersionDocument), Problems))]
@@ -93,7 +95,7 @@ async fn install(
     Ok((StatusCode::CREATED, Json(PluginVersionDocument::of(&plugin))).into_response())
 }
 
-/// One version.
+/// Returns a plugin version.
 #[utoipa::path(get, path = "/v1/plugins/{digest}", tag = "plugins", operation_id = "read_plugin",
     params(("digest" = Digest, Path)), responses((status = 200, body = PluginVersionDocument), Problems))]
 async fn read(
@@ -105,16 +107,16 @@ async fn read(
     Ok(Json(PluginVersionDocument::of(&plugin)))
 }
 
-/// What serves lines that are pinned to a revoked version.
+/// The replacement of a revoked version.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RevokeBody {
-    /// A version of the same plugin; none = its lines must be configured again.
+    /// Version of the same plugin that serves lines pinned to the revoked one; `null` = they must be configured again.
     #[serde(default)]
     replacement: Option<Digest>,
 }
 
-/// Takes a version out of use on every node.
+/// Revokes a plugin version on every node.
 #[utoipa::path(post, path = "/v1/plugins/{digest}/revoke", tag = "plugins", operation_id = "revoke_plugin",
     params(("digest" = Digest, Path)), request_body = RevokeBody, responses((status = 204), Problems))]
 async fn revoke(
@@ -127,31 +129,33 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Which accounts go to which version.
+/// The version to switch to, and the shops concerned.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SwitchVersionsBody {
-    /// The component, by its digest.
+    /// Digest of the component.
     component: Digest,
-    /// The shops whose accounts are moved; none = all.
+    /// Shops whose accounts are switched; `null` = all.
     #[serde(default)]
     shops: Option<Vec<ShopId>>,
 }
 
-/// What came of one account.
+/// The result of a switch for one account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SwitchResult {
-    /// The shop.
+    /// Shop of the account.
     pub shop: ShopId,
-    /// The account.
+    /// Id of the account.
     pub account: AccountId,
-    /// The version that it ran.
+    /// Digest of the version that the account ran before.
     from: Digest,
-    /// Why it goes on with that; none = it runs the new one.
+    /// Why the account stays on that version; `null` if it was switched.
     pub problem: Option<Problem>,
 }
 
-/// Moves every account that runs this plugin to one of its versions, in some shops or in all. Each account is moved or stays by itself.
+/// Switches every account that runs this plugin to one of its versions, in some shops or in all.
+///
+/// Each account is switched independently of the others.
 #[utoipa::path(post, path = "/v1/plugins/{plugin}/switch-version", tag = "plugins", operation_id = "swap_plugin",
     params(("plugin" = PluginId, Path)), request_body = SwitchVersionsBody,
     responses((status = 200, body = [SwitchResult]), Problems))]
@@ -165,8 +169,8 @@ async fn swap(
     Ok(Json(switch_accounts(&node, &plugin, component, &meant, &caller.actor).await?))
 }
 
-/// Moves every account of these shops that runs a plugin to one of its versions, one after the other. An admin's: who may install a
-/// version vouches for it.
+/// Switches every account of these shops that runs a plugin to one of its versions, one after the other. Only an admin
+/// may call it, because whoever installs a version vouches for it.
 pub async fn switch_accounts(
     node: &Node,
     plugin: &PluginId,

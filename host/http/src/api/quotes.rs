@@ -1,7 +1,7 @@
-//! Quotations: what a shopper asks the merchant's price for, what is offered, and the offer's way into a cart.
+//! Operations on quotes: a shopper's request for the merchant's price, the offer, and its acceptance into a cart.
 //!
-//! `cart/quotation` says what would be asked for, to whomever asks. The platform keeps it here, with its own id, when it knows for
-//! whom: a page's key asks the merchant for nothing.
+//! `cart/quote` plans the lines of a quote for any caller. The platform's server then stores the quote here, under its
+//! own id, when it knows the customer: a storefront's key cannot send requests to the merchant.
 
 use std::collections::BTreeMap;
 
@@ -37,22 +37,22 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(accept))
 }
 
-/// A quotation, without its lines.
+/// A quote without its lines.
 #[derive(Debug, Serialize, ToSchema)]
 struct QuoteEntry {
-    /// The platform's id.
+    /// Id of the platform.
     id: String,
-    /// How far it is.
+    /// State of the quote.
     state: QuoteState,
-    /// Grows with each change: its ETag.
+    /// Version, which grows with each change and is the ETag.
     version: u64,
-    /// When the offer ends.
+    /// Time at which the offer expires.
     #[schema(format = DateTime)]
     valid_until: Option<String>,
-    /// When it was asked for.
+    /// Time of the request.
     #[schema(format = DateTime)]
     requested_at: String,
-    /// When it was changed last.
+    /// Time of the last change.
     #[schema(format = DateTime)]
     changed_at: String,
 }
@@ -70,29 +70,29 @@ impl From<QuoteSummary> for QuoteEntry {
     }
 }
 
-/// A quotation.
+/// A quote.
 #[derive(Debug, Serialize, ToSchema)]
 struct QuoteDocument {
-    /// How far it is.
+    /// The quote without its lines.
     #[serde(flatten)]
     entry: QuoteEntry,
-    /// The platform's own name of who asks.
+    /// Platform's id of the customer.
     customer: Option<String>,
-    /// What it is kept as: `orders/{order}` shows its jobs and what vendors said of it.
+    /// Order under which the quote is stored: `orders/{order}` shows its jobs and outcomes.
     order: String,
-    /// What was asked for, at the prices of then.
+    /// Requested lines, at the prices of the time of the request.
     lines: Vec<CartLine>,
-    /// What is offered: of each top line the price of one. Empty before there is an offer.
+    /// Offered unit price of each top-level line; empty before there is an offer.
     prices: Vec<OfferedPrice>,
 }
 
-/// The price of one of a line.
+/// An offered unit price of a line.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OfferedPrice {
-    /// The line's key, or the bundle's parent's: its price is dealt out over the children.
+    /// Key of the line, or of the bundle's parent, whose price is distributed over the children.
     key: String,
-    /// What one costs, in the shop's currency and scale.
+    /// Unit price, in the shop's currency and scale.
     unit: Money,
 }
 
@@ -111,31 +111,31 @@ fn document(quote: Quote) -> Tagged<QuoteDocument> {
     )
 }
 
-/// Which quotations are meant.
+/// Selects quotes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// In this state.
+    /// Returns only quotes in this state.
     #[param(inline)]
     state: Option<QuoteState>,
-    /// Asked for after the one with this id.
+    /// Returns only quotes requested after the one with this id.
     after: Option<String>,
-    /// How many; 50 unless given.
+    /// Maximum number of quotes; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
 }
 
-/// Some quotations.
+/// A page of quotes.
 #[derive(Debug, Serialize, ToSchema)]
 struct QuotePage {
-    /// Those that were asked for first.
+    /// Quotes, in the order of their requests.
     quotes: Vec<QuoteEntry>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// A shop's quotations.
+/// Lists the quotes of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "list_quotations",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = QuotePage), Problems))]
 async fn list(
@@ -146,7 +146,7 @@ async fn list(
 ) -> Result<Json<QuotePage>, Problem> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} quotations")));
+        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} quotes")));
     }
     let found = node.store().quotes().list(&shop, state, after.as_deref(), limit, node.now()).await?;
     let full = u32::try_from(found.len()) == Ok(limit);
@@ -154,31 +154,33 @@ async fn list(
     Ok(Json(QuotePage { quotes: found.into_iter().map(QuoteEntry::from).collect(), after }))
 }
 
-/// What a shopper asks for.
+/// A quote request.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RequestQuoteBody {
-    /// The platform's id: the same id is the same quotation, and does nothing twice.
+    /// Id of the platform. Sending the same id again refers to the same quote and has no effect.
     #[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9._-]+$")]
     id: String,
-    /// The platform's own name of who asks. It is kept, and given back.
+    /// Platform's id of the customer, which is stored and returned.
     #[serde(default)]
     customer: Option<String>,
-    /// Who asks, for vendors and order hooks that are granted personal data.
+    /// Contact of the customer, for vendors and order hooks that are granted personal data.
     #[serde(default)]
     contact: Option<Address>,
-    /// The language, BCP 47; the shop's unless given.
+    /// Language, BCP 47; the shop's by default.
     #[serde(default)]
     locale: Option<String>,
-    /// What for: the lines as `cart/quotation` or the cart gave them, bundles whole.
+    /// Requested lines as `cart/quote` or the cart returned them, with complete bundles.
     #[schema(min_items = 1)]
     lines: Vec<CartLine>,
 }
 
-/// Asks the merchant for an offer, and tells the vendors whose products it is for. Every line must be as this host sealed it.
+/// Requests an offer from the merchant, and notifies the vendors of the products.
+///
+/// Every line must be sealed by this host and unchanged.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "keep_quotation",
     params(("shop" = ShopId, Path)), request_body = RequestQuoteBody,
-    responses((status = 200, body = QuoteDocument, description = "It was asked for before."),
+    responses((status = 200, body = QuoteDocument, description = "The quote was requested before."),
         (status = 201, body = QuoteDocument), Problems))]
 async fn request(
     Backend(caller): Backend,
@@ -198,7 +200,9 @@ async fn request(
     Ok(of_order((status, document(kept)), shop, order))
 }
 
-/// A quotation. Its ETag names its version.
+/// Returns a quote.
+///
+/// Its ETag is its version.
 #[utoipa::path(get, path = "/v1/shops/{shop}/quotes/{quote}", tag = "quotes", operation_id = "read_quotation",
     params(("shop" = ShopId, Path), ("quote" = String, Path)),
     responses((status = 200, body = QuoteDocument), Problems))]
@@ -210,21 +214,23 @@ async fn read(
     Ok(document(node.store().quotes().get(&shop, &quote, node.now()).await?))
 }
 
-/// What the merchant offers.
+/// The merchant's offer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct QuoteOfferBody {
-    /// Of each top line what one costs.
+    /// Unit price of each top-level line.
     prices: Vec<OfferedPrice>,
-    /// When the offer ends, RFC 3339; within a year.
+    /// Time at which the offer expires, RFC 3339; within a year.
     #[schema(value_type = String, format = DateTime)]
     valid_until: Moment,
 }
 
-/// Offers a price for every line, until the offer ends. What was not accepted may be offered anew.
+/// Offers a price for every line, until the offer expires.
+///
+/// A quote that was not accepted can be offered again.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/offer", tag = "quotes",
     operation_id = "offer_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     request_body = QuoteOfferBody, responses((status = 200, body = QuoteDocument), Problems))]
 async fn offer(
     Backend(caller): Backend,
@@ -246,10 +252,10 @@ async fn offer(
     Ok(of_order(document(offered), shop, order))
 }
 
-/// Says that nothing comes of a quotation which was not accepted: the merchant makes no offer, or the shopper wants none.
+/// Withdraws a quote that was not accepted: the merchant makes no offer, or the shopper declines it.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/withdraw", tag = "quotes",
     operation_id = "withdraw_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     responses((status = 200, body = QuoteDocument), Problems))]
 async fn withdraw(
     Backend(caller): Backend,
@@ -264,28 +270,31 @@ async fn withdraw(
     Ok(of_order(document(withdrawn), shop, order))
 }
 
-/// Whose cart it goes into.
+/// The cart that an offer is accepted into.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AcceptBody {
-    /// The cart as it is.
+    /// Current lines of the cart.
     lines: Vec<CartLine>,
 }
 
-/// What an accepted offer changes in the cart.
+/// The change of the cart that accepts an offer.
 #[derive(Debug, Serialize, ToSchema)]
 struct AcceptedDocument {
-    /// What to do, all of it or nothing: the lines at the offered prices, sealed until the offer ends. Empty when the cart holds them.
+    /// Operations to apply, completely or not at all: they add the lines at the offered prices, sealed until the offer
+    /// expires. Empty if the cart contains the lines.
     operations: Vec<CartOperation>,
-    /// The quotation as it is now.
+    /// Quote after the acceptance.
     quote: QuoteDocument,
 }
 
-/// Puts what is offered into a cart. Accepted again, before the offer ends, it gives what the cart does not hold yet: nothing is added
-/// twice.
+/// Accepts an offer into a cart.
+///
+/// Accepting it again before it expires returns only the lines that the cart does not contain yet, so that nothing is
+/// added twice.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/accept", tag = "quotes",
     operation_id = "accept_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
-        ("If-Match" = Option<String>, Header, description = "The ETag that was read: what the shopper saw.")),
+        ("If-Match" = Option<String>, Header, description = "ETag of the last read, which is the offer that the shopper saw.")),
     request_body = AcceptBody, responses((status = 200, body = AcceptedDocument), Problems))]
 async fn accept(
     Backend(caller): Backend,

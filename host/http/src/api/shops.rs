@@ -1,4 +1,4 @@
-//! Shops.
+//! Operations on shops.
 
 use std::collections::BTreeSet;
 
@@ -20,50 +20,50 @@ use crate::extract::{Body, Path, Precondition, Query, Tagged, Written};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-/// The most origins of a shop.
+/// Maximum number of origins of a shop.
 const MAX_ORIGINS: usize = 100;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set)).routes(routes!(origins, set_origins))
 }
 
-/// What a shop is like. What is left out has its usual value.
+/// The settings of a shop. Members that are left out have their default values.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ShopDocument {
-    /// Its id; that of the path.
+    /// Id of the shop; the same as in the path.
     #[serde(default)]
     id: Option<ShopId>,
-    /// The currency of its carts, ISO 4217 in capitals.
+    /// Currency of the carts, ISO 4217 in capitals.
     #[schema(pattern = "^[A-Z]{3}$")]
     currency: String,
-    /// How many decimals its prices have.
+    /// Number of decimals of prices.
     #[schema(maximum = 9)]
     scale: u8,
-    /// The language of its texts, BCP 47; English unless given.
+    /// Language of texts, BCP 47; English by default.
     #[serde(default)]
     locale: Option<String>,
-    /// Does it enter its prices with tax? No unless given.
+    /// Whether prices are entered with tax; false by default.
     #[serde(default)]
     prices_include_tax: Option<bool>,
-    /// How it rounds; half up unless given.
+    /// Rounding rule; half up by default.
     #[serde(default)]
     rounding: Option<Rounding>,
-    /// How long a sealed price holds, in seconds: at most 366 days, a day unless given.
+    /// Validity of a sealed price, in seconds: a day by default, at most 366 days.
     #[serde(default)]
     seal_seconds: Option<u32>,
-    /// For how long after its seal's end a cart's line goes to the version that it is pinned to, in seconds: at most five
-    /// years, 30 days unless given.
+    /// Time after the end of its seal during which a cart line is served by the version that it is pinned to, in
+    /// seconds: 30 days by default, at most five years.
     #[serde(default)]
     pin_seconds: Option<u32>,
-    /// May a linked product be bought without a configuration? No unless given.
+    /// Whether a linked product can be bought without a configuration; false by default.
     #[serde(default)]
     sell_unconfigured: Option<bool>,
-    /// When its orders may be produced; when they are paid in full unless given.
+    /// When orders are released for production; when they are paid in full by default.
     #[serde(default)]
     release: Option<ReleasePolicy>,
-    /// Largest body of a request with a storefront's key, in bytes; the node's own setting unless given. Configurations that hold
-    /// pictures need more than others.
+    /// Maximum size of a request body sent with a storefront's key, in bytes; the node's setting by default.
+    /// Configurations that contain images need more than others.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 16_777_216)]
     max_storefront_body_bytes: Option<u32>,
@@ -86,10 +86,13 @@ impl ShopDocument {
         }
     }
 
-    /// As the runtime has it. A shop that exists keeps its seal key, whatever this one's is.
+    /// Converts to the runtime's shop. An existing shop keeps its seal key.
     fn shop(self, id: ShopId) -> Result<Shop, Problem> {
         if let Some(other) = self.id.filter(|own| *own != id) {
-            return Err(Problem::unprocessable("body", format!("id: the path names the shop {id}, the body {other}")));
+            return Err(Problem::unprocessable(
+                "body",
+                format!("id: the path names the shop {id}, but the body names {other}"),
+            ));
         }
         let mut shop = new_shop(id, self.currency, self.scale)?;
         shop.locale = self.locale.unwrap_or(shop.locale);
@@ -104,7 +107,7 @@ impl ShopDocument {
     }
 }
 
-/// A shop with the usual values, and a key of its own that signs its prices.
+/// Returns a shop with default settings and a new seal key.
 pub fn new_shop(id: ShopId, currency: String, scale: u8) -> Result<Shop, Problem> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)
@@ -112,16 +115,16 @@ pub fn new_shop(id: ShopId, currency: String, scale: u8) -> Result<Shop, Problem
     Ok(Shop::new(id, currency, scale, Secret::new(hex::encode(random))))
 }
 
-/// Some shops.
+/// A page of shops.
 #[derive(Debug, Serialize, ToSchema)]
 struct ShopPage {
-    /// By id.
+    /// Shops, by id.
     shops: Vec<ShopDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// All shops.
+/// Lists all shops.
 #[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops", params(PageQuery),
     responses((status = 200, body = ShopPage), Problems))]
 async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<ShopPage>, Problem> {
@@ -134,7 +137,9 @@ async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>)
     Ok(Json(ShopPage { shops: shops.collect(), after }))
 }
 
-/// A shop. Its ETag names what it is set to.
+/// Returns a shop.
+///
+/// Its ETag identifies the current settings.
 #[utoipa::path(get, path = "/v1/shops/{shop}", tag = "shops", operation_id = "read_shop",
     params(("shop" = ShopId, Path)), responses((status = 200, body = ShopDocument), Problems))]
 async fn read(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Tagged<ShopDocument>, Problem> {
@@ -142,10 +147,12 @@ async fn read(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> 
     Ok(Tagged(shop_version(&shop), ShopDocument::of(&shop)))
 }
 
-/// Adds a shop, or changes what it is like. What signs its prices is made by the host and stays.
+/// Creates a shop, or changes its settings.
+///
+/// The host generates the seal key of its prices, which does not change.
 #[utoipa::path(put, path = "/v1/shops/{shop}", tag = "shops", operation_id = "set_shop",
-    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only if it does not exist.")),
+    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "ETag of the last read."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if the shop does not exist.")),
     request_body = ShopDocument, responses((status = 200, body = ShopDocument), Problems))]
 async fn set(
     Admin(caller): Admin,
@@ -159,7 +166,9 @@ async fn set(
     Ok(Tagged(shop_version(&set), ShopDocument::of(&set)))
 }
 
-/// The origins whose pages may ask this host from a browser, with a storefront's key. The ETag names what they are set to.
+/// Lists the origins whose pages may send requests from a browser, with a storefront's key.
+///
+/// The ETag identifies the current set of origins.
 #[utoipa::path(get, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "read_origins",
     params(("shop" = ShopId, Path)), responses((status = 200, body = BTreeSet<String>), Problems))]
 async fn origins(
@@ -172,9 +181,9 @@ async fn origins(
     Ok(Tagged(origins_version(&origins), origins))
 }
 
-/// Sets them, each as a browser spells it: `https://shop.example`.
+/// Sets the allowed origins, each as a browser spells it: `https://shop.example`.
 #[utoipa::path(put, path = "/v1/shops/{shop}/origins", tag = "shops", operation_id = "set_origins",
-    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "The ETag that was read.")),
+    params(("shop" = ShopId, Path), ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     request_body = BTreeSet<String>, responses((status = 204), Problems))]
 async fn set_origins(
     Integrator(caller): Integrator,
@@ -187,7 +196,7 @@ async fn set_origins(
     Ok(Written(origins_version(&origins)))
 }
 
-/// Keeps the origins whose pages may ask about a shop.
+/// Stores the origins whose pages may send requests about a shop.
 pub async fn keep_origins(
     node: &Node,
     shop: &ShopId,
@@ -203,7 +212,7 @@ pub async fn keep_origins(
         let read = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         if read.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
             let detail =
-                format!("{origin:?} is not an origin: use the scheme and the host, such as https://shop.example");
+                format!("{origin:?} is not an origin: enter the scheme and the host, such as https://shop.example");
             return Err(Problem::unprocessable("origins", detail));
         }
     }

@@ -1,4 +1,4 @@
-//! Webhooks: the addresses that vendors are given, what they pushed and waits for a person, and notices that failed.
+//! Operations on webhooks: webhook URLs, pushed settings that wait for approval, and failed webhooks.
 
 use std::time::{Duration, SystemTime};
 
@@ -42,32 +42,32 @@ impl From<PushedError> for Problem {
     }
 }
 
-/// An address that a vendor sends webhooks to. The address itself was shown once, when it was made.
+/// A webhook URL. The URL itself was shown only when it was created.
 #[derive(Debug, Serialize, ToSchema)]
 struct WebhookUrlDocument {
-    /// What it is found by.
+    /// Id of the webhook URL.
     id: String,
-    /// The account.
+    /// Account that receives the webhooks.
     account: AccountId,
-    /// The plugin's endpoint.
+    /// Webhook endpoint that the plugin declares.
     endpoint: String,
-    /// When it was made.
+    /// Time of creation.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it ends or ended, where a person said so.
+    /// Time at which the URL expires or was revoked, if it was revoked.
     expires_at: Option<String>,
 }
 
-/// Some webhook addresses.
+/// A page of webhook URLs.
 #[derive(Debug, Serialize, ToSchema)]
 struct WebhookUrlPage {
-    /// By account and endpoint.
+    /// Webhook URLs, by account and endpoint.
     addresses: Vec<WebhookUrlDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// A shop's webhook addresses, those that ended included.
+/// Lists the webhook URLs of a shop, including revoked ones.
 #[utoipa::path(get, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "list_webhook_addresses",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = WebhookUrlPage), Problems))]
 async fn list(
@@ -90,26 +90,26 @@ async fn list(
     Ok(Json(WebhookUrlPage { addresses: addresses.into_iter().map(document).collect(), after }))
 }
 
-/// Which endpoint.
+/// The endpoint of a new webhook URL.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WebhookUrlBody {
-    /// The account.
+    /// Account that receives the webhooks.
     account: AccountId,
-    /// The endpoint, as its plugin names it.
+    /// Webhook endpoint, as the plugin names it.
     endpoint: String,
 }
 
-/// An address that was made. It is shown now and never again: give it to the vendor.
+/// A created webhook URL. It is not shown again: give it to the vendor.
 #[derive(Debug, Serialize, ToSchema)]
 struct CreatedWebhookUrl {
-    /// What it is found by.
+    /// Id of the webhook URL.
     id: String,
-    /// The address.
+    /// The webhook URL.
     url: String,
 }
 
-/// Makes a new address for an endpoint, beside those that it has.
+/// Creates a further webhook URL for an endpoint.
 #[utoipa::path(post, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "make_webhook_address",
     params(("shop" = ShopId, Path)), request_body = WebhookUrlBody, responses((status = 201, body = CreatedWebhookUrl), Problems))]
 async fn create(
@@ -119,24 +119,26 @@ async fn create(
     Body(WebhookUrlBody { account, endpoint }): Body<WebhookUrlBody>,
 ) -> Result<Response, Problem> {
     let (id, url) = create_url(&node, Destination { shop, account, endpoint }, &caller.actor).await?;
-    let lost =
-        format!("the address {id} was made, and is shown once; if that answer was lost, end it and make another");
+    let lost = format!(
+        "the webhook URL {id} was created and is shown once; if the response was lost, revoke it and create another"
+    );
     Ok(secret_response((StatusCode::CREATED, Json(CreatedWebhookUrl { id, url })), lost))
 }
 
-/// A new address: what it is found by, and itself.
+/// Creates a webhook URL and returns its id and the URL itself.
 pub async fn create_url(node: &Node, to: Destination, actor: &str) -> Result<(String, String), Problem> {
     let plugin = node.host().current_version(&to.shop, &to.account)?;
     let known: Vec<&str> = plugin.metadata().endpoints.iter().map(|known| known.name.as_str()).collect();
     if !known.contains(&to.endpoint.as_str()) {
-        let detail = format!("{} has no endpoint {:?}; it has: {}", plugin.id(), to.endpoint, known.join(", "));
+        let detail =
+            format!("{} has no webhook endpoint {:?}; it declares: {}", plugin.id(), to.endpoint, known.join(", "));
         return Err(Problem::unprocessable("endpoint", detail));
     }
     let address = node.store().webhooks().create_webhook_url(&to, actor, node.now()).await?;
     Ok((address.selector().to_string(), node.public_url(&format!("webhooks/{}", *address.reveal()))))
 }
 
-/// Ends an address at once.
+/// Revokes a webhook URL at once.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/webhook-urls/{address}", tag = "webhooks",
     operation_id = "end_webhook_address", params(("shop" = ShopId, Path), ("address" = String, Path)),
     responses((status = 204), Problems))]
@@ -149,40 +151,42 @@ async fn revoke_url(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends the address that is found by this.
+/// Revokes the webhook URL with this id.
 pub async fn revoke(node: &Node, shop: &ShopId, id: &str, actor: &str) -> Result<(), Problem> {
-    let selector: Selector = id.parse().map_err(|_| Problem::not_found(format!("there is no webhook address {id}")))?;
+    let selector: Selector = id.parse().map_err(|_| Problem::not_found(format!("webhook URL {id} not found")))?;
     Ok(node.store().webhooks().revoke_webhook_url(shop, selector, node.now(), actor, node.now()).await?)
 }
 
-/// A notice that was not answered well. Its body is not shown.
+/// A failed webhook delivery. Its body is not shown.
 #[derive(Debug, Serialize, ToSchema)]
 struct FailedWebhookDocument {
-    /// Its id.
+    /// Id of the delivery.
     id: String,
-    /// The account.
+    /// Account that received the webhook.
     account: AccountId,
-    /// The plugin's endpoint.
+    /// Webhook endpoint of the plugin.
     endpoint: String,
-    /// When it came last.
+    /// Time of the last attempt.
     #[schema(format = DateTime)]
     at: String,
-    /// How often it came.
+    /// Number of attempts.
     attempts: u64,
-    /// Why it was not answered well; none while it is run.
+    /// Why the delivery failed; `null` while it runs.
     reason: Option<String>,
 }
 
-/// Some notices that were not answered well.
+/// A page of failed webhooks.
 #[derive(Debug, Serialize, ToSchema)]
 struct FailedWebhookPage {
-    /// The latest first.
+    /// Failed deliveries, latest first.
     notices: Vec<FailedWebhookDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// The notices that were not answered well. Their vendors may send them again.
+/// Lists the failed webhooks.
+///
+/// Their vendors may send them again.
 #[utoipa::path(get, path = "/v1/shops/{shop}/failed-webhooks", tag = "webhooks", operation_id = "list_failed_notices",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = FailedWebhookPage), Problems))]
 async fn failed_deliveries(
@@ -192,7 +196,8 @@ async fn failed_deliveries(
     Query(part): Query<PageQuery>,
 ) -> Result<Json<FailedWebhookPage>, Problem> {
     let limit = part.limit()?;
-    // By when it came and its id: one that came again meanwhile stands elsewhere.
+    // The cursor holds time and id, because a webhook that was sent again in the meantime has another position in the
+    // list.
     let from = part.after.as_deref().map(|after| parse_cursor(after).ok_or_else(no_cursor)).transpose()?;
     let notices = node.store().webhooks().failed_webhook_deliveries(&shop, from, limit).await?;
     let after = after(&notices, limit, |delivery| format!("{}~{}", milliseconds(delivery.at), delivery.id));
@@ -218,34 +223,36 @@ fn parse_cursor(after: &str) -> Option<(SystemTime, &str)> {
     Some((SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at.unsigned_abs()))?, id))
 }
 
-/// Something that a vendor said of an account rather than of an order.
+/// Settings or another outcome that a vendor pushed for an account rather than for an order.
 #[derive(Debug, Serialize, ToSchema)]
 struct PushedSettingsDocument {
-    /// Its id.
+    /// Id of the entry.
     id: String,
-    /// The account.
+    /// Account that the vendor pushed to.
     account: AccountId,
-    /// When it was said.
+    /// Time of the webhook.
     #[schema(format = DateTime)]
     at: String,
-    /// How far it has come: "new", "pending-approval", "applied", "superseded", "rejected" or "resolved".
+    /// State: "new", "pending-approval", "applied", "superseded", "rejected" or "resolved".
     state: &'static str,
-    /// Why it waits for a person.
+    /// Why the entry waits for approval.
     reason: Option<String>,
-    /// What was said.
+    /// Outcome that the vendor pushed.
     outcome: Outcome,
 }
 
-/// Some of what vendors pushed.
+/// A page of pushed settings.
 #[derive(Debug, Serialize, ToSchema)]
 struct PushedSettingsPage {
-    /// The earliest first.
+    /// Entries, oldest first.
     pushed: Vec<PushedSettingsDocument>,
-    /// What `after` gives the next page; none at the end.
+    /// Value of `after` for the next page; `null` on the last page.
     after: Option<String>,
 }
 
-/// What vendors pushed that waits for approval: settings that decide what runs on the shop's pages.
+/// Lists the pushed settings that wait for approval.
+///
+/// These are settings that decide what runs on the shop's pages.
 #[utoipa::path(get, path = "/v1/shops/{shop}/pushed-settings", tag = "webhooks", operation_id = "list_pushed_settings",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = PushedSettingsPage), Problems))]
 async fn pushed(
@@ -269,7 +276,7 @@ async fn pushed(
     Ok(Json(PushedSettingsPage { pushed: held.into_iter().map(document).collect(), after }))
 }
 
-/// Gives pushed settings to their account, checked as any change is.
+/// Approves pushed settings: they are checked as any change is, and stored in the account.
 #[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/approve", tag = "webhooks",
     operation_id = "approve_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]
@@ -283,7 +290,7 @@ async fn approve(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Refuses pushed settings; the account keeps what it has.
+/// Rejects pushed settings; the account stays unchanged.
 #[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/reject", tag = "webhooks",
     operation_id = "refuse_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]

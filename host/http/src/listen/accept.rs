@@ -26,18 +26,19 @@ use super::stream::{ClientStream, InProgressGuard, RequestBody, TIMEOUTS, Timeou
 use crate::body::GuardedBody;
 use crate::limits::MAX_HEAD_BYTES;
 
-/// How long a client may read nothing of a response.
+/// Maximum time for which a client may not read from a response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long to wait when the system has no room for another connection.
+/// Time to wait when the system cannot accept another connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(200);
-/// How long a client may take to read that its connection is over the limit.
+/// Time that a client has to read that its connection is over the limit.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// The response to a connection over the limit, before it is closed.
+/// Response to a connection over the limit, before it is closed.
 const REFUSAL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// Serves `router` until `stop` completes. Then it accepts no further connection, closes those without a request, and returns when the
-/// requests in progress are answered. `on_refused` is called for each connection over a limit of `connections`.
+/// Serves `router` until `stop` completes. Then it accepts no further connection, closes those without a request, and
+/// returns when the requests in progress are answered. `on_refused` is called for each connection over a limit of
+/// `connections`.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -63,7 +64,7 @@ pub(crate) async fn serve(
                 },
                 Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "no connection can be taken now");
+                    tracing::error!(%error, "cannot accept connections now");
                     sleep(ACCEPT_RETRY).await;
                 }
             },
@@ -93,7 +94,7 @@ async fn serve_client(
     serve_connection(Box::pin(stream), from, TIMEOUTS, router, stopping, place).await;
 }
 
-/// Serves the requests of one connection until it ends, `stopping` is closed, or its place is taken.
+/// Serves the requests of one connection until it ends, `stopping` is closed, or it is evicted.
 pub(super) async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     from: SocketAddr,
@@ -121,7 +122,7 @@ pub(super) async fn serve_connection(
     let stream = ClientStream::new(stream, progress.clone(), timeouts);
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        // The stream knows better when a head begins.
+        // `ClientStream` knows more exactly when a head begins.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
@@ -134,7 +135,7 @@ pub(super) async fn serve_connection(
         }
         () = place.evicted() => {
             if !progress.is_busy() {
-                tracing::debug!(%from, "a connection without a request made room for another");
+                tracing::debug!(%from, "evicted a connection without a request");
                 return;
             }
             served.as_mut().graceful_shutdown();
@@ -142,7 +143,7 @@ pub(super) async fn serve_connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, %from, "a connection broke off");
+        tracing::debug!(%error, %from, "connection error");
     }
 }
 
@@ -165,7 +166,8 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(100);
     const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Serves at most `max` connections. Returns the server's address, the limits that were exceeded, and what stops it when dropped.
+    /// Serves at most `max` connections. Returns the server's address, the limits that were exceeded, and a guard that
+    /// stops the server when dropped.
     async fn start(
         max: usize,
         max_per_address: usize,
@@ -203,7 +205,7 @@ mod tests {
                 sleep(SHORT / 20).await
             }
         };
-        timeout(TEST_TIMEOUT, requests).await.expect("there is room again");
+        timeout(TEST_TIMEOUT, requests).await.expect("a connection is accepted again");
     }
 
     #[tokio::test]
@@ -215,7 +217,7 @@ mod tests {
         open(address).await.read_to_string(&mut text).await.expect("a response");
         assert!(text.starts_with("HTTP/1.1 503") && text.contains("retry-after"), "{text}");
         assert_eq!(*refused.lock().expect("a list"), [ConnectionLimit::Address]);
-        assert!(is_answered(&mut first).await, "the others go on");
+        assert!(is_answered(&mut first).await, "the other connections continue");
         drop(first);
         is_answered_soon(address).await;
     }
@@ -283,7 +285,7 @@ mod tests {
         for _ in 0..8 {
             let mut stream = open_from(10, address).await.expect("a connection");
             let mut text = [0; 1024];
-            // A head that takes a while has its chance too.
+            // A head that takes a while is accepted too.
             stream.write_all(first_half).await.expect("written");
             sleep(SHORT * 3).await;
             stream.write_all(second_half).await.expect("written");

@@ -1,8 +1,8 @@
-//! The open connections of a node: how many there may be, and which one makes room for another.
+//! The open connections of a node: their limits, and which one is evicted for another.
 //!
-//! When the node is full, a new connection takes the place of one that has no request in progress. The network that has the most of
-//! those gives one up, so that opening many connections shuts nobody out. A network never loses one that it opened a moment ago to a
-//! network that has as many or more.
+//! When the node is full, a new connection evicts one that has no request in progress. It is taken from the network
+//! that has the most of those, so that a client that opens many connections shuts nobody out. A network never loses a
+//! connection that it opened a moment ago to a network that has as many or more.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -17,22 +17,23 @@ use tokio::time::Instant;
 use super::stream::{Phase, Progress};
 use crate::limits::network_of;
 
-/// How long a connection without a request keeps its place on a full node, unless its network has more than the newcomer's.
+/// Time for which a connection without a request cannot be evicted from a full node, unless its network has more
+/// connections than the newcomer's.
 const RECLAIM_AFTER: Duration = Duration::from_secs(1);
-/// One of this many places is reserved for proxies.
+/// One of this many connections is reserved for proxies.
 const PLACES_PER_PROXY_PLACE: usize = 4;
 
 /// The limit that a refused connection exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionLimit {
-    /// Of all connections of the node.
+    /// The limit of all connections of the node.
     Node,
-    /// Of the connections from one address.
+    /// The limit of the connections from one address.
     Address,
 }
 
 impl ConnectionLimit {
-    /// Returns its name in metrics.
+    /// Returns the name of the limit in metrics.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Node => "node",
@@ -44,9 +45,9 @@ impl ConnectionLimit {
 /// The network that a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Network {
-    /// The proxies, whose connections are many clients'.
+    /// The proxies, whose connections carry the requests of many clients.
     Proxies,
-    /// A client's.
+    /// The network of a client.
     Client(IpAddr),
 }
 
@@ -61,7 +62,7 @@ pub(crate) struct Connections {
 #[derive(Default)]
 struct Open {
     connections: HashMap<u64, Connection>,
-    /// The number of connections of each network; no entry is zero.
+    /// Number of connections of each network; no entry is zero.
     by_network: HashMap<Network, usize>,
     last_id: u64,
 }
@@ -73,7 +74,8 @@ struct Connection {
 }
 
 impl Connections {
-    /// `max_per_address` does not limit the connections of `proxies`, and a quarter of `max` is reserved for them if there are any.
+    /// Creates the list. `max_per_address` does not limit the connections of `proxies`, and a quarter of `max` is
+    /// reserved for them if there are any.
     pub(crate) fn new(max: usize, max_per_address: usize, proxies: Vec<IpNet>) -> Self {
         Self { max, max_per_address, proxies, open: Mutex::default() }
     }
@@ -88,10 +90,10 @@ impl Connections {
         self.max
     }
 
-    /// Counts a connection until its place is dropped. On a full node it may take another's place, which is told to end.
+    /// Counts a connection until its permit is dropped. On a full node this may evict another connection.
     ///
     /// # Errors
-    /// When there is no place for it.
+    /// If a limit is reached and no connection can be evicted.
     pub(super) fn take(self: &Arc<Self>, from: IpAddr) -> Result<ConnectionPermit, ConnectionLimit> {
         self.take_at(from, Instant::now())
     }
@@ -140,14 +142,14 @@ impl Open {
         self.by_network.get(&network).copied().unwrap_or_default()
     }
 
-    /// Returns the connection whose place a newcomer from a network may have: of the network with the most connections without a
-    /// request, an idle one before one with an unfinished head, and then the one that has been waiting longest.
+    /// Returns the connection to evict for a newcomer from a network: of the network with the most connections without
+    /// a request, an idle one before one with an unfinished head, and then the one that has been waiting longest.
     fn next_to_evict(&self, newcomer: Network, now: Instant) -> Option<u64> {
         let mut waiting_by_network: HashMap<Network, usize> = HashMap::new();
         let mut waiting = Vec::new();
         for (&id, Connection { network, progress, .. }) in &self.connections {
             let (phase, since) = progress.phase();
-            // A proxy's connection gives way to a proxy's only.
+            // Only a proxy's connection can evict a proxy's.
             if phase != Phase::Request && (*network != Network::Proxies || newcomer == Network::Proxies) {
                 *waiting_by_network.entry(*network).or_default() += 1;
                 waiting.push((id, *network, phase == Phase::Idle, since));
@@ -155,7 +157,7 @@ impl Open {
         }
         let waiting_of = |network: Network| waiting_by_network.get(&network).copied().unwrap_or_default();
         let may_evict = |network: Network, is_idle: bool, since: Instant| {
-            // A proxy's connections are of many clients, each of which counts as one that has no other.
+            // A proxy's connections belong to many clients, each of which counts as one without another connection.
             let newcomers = match (newcomer, network) {
                 (Network::Proxies, Network::Client(_)) => 0,
                 _ => self.of(newcomer),
@@ -190,7 +192,7 @@ impl Open {
     }
 }
 
-/// One of the connections that a node may have.
+/// The permit of one open connection.
 pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
     id: u64,
@@ -199,12 +201,12 @@ pub(super) struct ConnectionPermit {
 }
 
 impl ConnectionPermit {
-    /// Returns what the connection does.
+    /// Returns the progress of the connection.
     pub(super) fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// Waits until another connection has taken this place.
+    /// Waits until this connection is evicted.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
@@ -212,7 +214,7 @@ impl ConnectionPermit {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        // An evicted one is not there any more.
+        // An evicted connection is no longer in the list.
         self.connections.lock().remove(self.id);
     }
 }
@@ -319,7 +321,7 @@ mod tests {
         let clients: Vec<_> = (0..6).map(|_| take(&connections, "192.0.2.1")).collect();
         assert_eq!(connections.take(ip("192.0.2.1")).err(), Some(ConnectionLimit::Node));
         let mut proxies: Vec<_> = (0..2).map(|_| take(&connections, "10.0.0.1")).collect();
-        assert!(!clients.iter().any(is_evicted), "there was room for them");
+        assert!(!clients.iter().any(is_evicted), "they must not be evicted");
         proxies.push(take(&connections, "10.0.0.2"));
         assert_eq!(clients.iter().filter(|place| is_evicted(place)).count(), 1);
         let busy: Vec<_> = clients.iter().map(|place| InProgressGuard::new(place.progress().clone())).collect();

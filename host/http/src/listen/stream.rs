@@ -1,4 +1,4 @@
-//! The stream of one connection: what the connection does, how long it may wait, and how it is closed.
+//! The stream of one connection: its phase, its timeouts, and how it is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -14,17 +14,17 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::limits::MAX_BODY_BYTES;
 
-/// How long, and for how many bytes, the rest of a body is discarded after its request was answered.
+/// Limits in time and bytes for discarding the rest of a body after its request was answered.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_LINGER_BYTES: usize = MAX_BODY_BYTES;
 
-/// How long a connection may wait for a request.
+/// Timeouts of a connection that waits for a request.
 #[derive(Clone, Copy)]
 pub(super) struct Timeouts {
-    /// For the whole head of a request, from its first byte.
+    /// Time for the whole head of a request, from its first byte.
     head: Duration,
-    /// For the first byte of a request. Load balancers keep connections for 60 seconds, and a request that one sends while the node
-    /// closes the connection is lost: the node has to be the last to close it.
+    /// Time until the first byte of a request. Load balancers keep connections for 60 seconds, and a request that one
+    /// sends while the node closes the connection is lost: the node has to be the last to close it.
     idle: Duration,
 }
 
@@ -41,33 +41,34 @@ impl Timeouts {
     }
 }
 
-/// What a connection does.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It waits for the first byte of a head.
+    /// The connection waits for the first byte of a head.
     Idle,
-    /// It waits for the rest of a head.
+    /// The connection waits for the rest of a head.
     Head,
     /// A request is in progress.
     Request,
 }
 
-/// What a connection does, and since when.
+/// The phase of a connection, and since when it lasts.
 pub(super) struct Progress {
     phase: Mutex<(Phase, Instant)>,
     /// Whether a body was not read to its end.
     is_unread: AtomicBool,
-    /// The task that reads from the connection. Often it does so before its request is over, and then waits without a deadline.
+    /// Task that reads from the connection. Often it does so before its request is over, and then waits without a
+    /// deadline.
     reader: Mutex<Option<Waker>>,
 }
 
 impl Progress {
-    /// A new connection is idle.
+    /// Creates the progress of a new, idle connection.
     pub(super) fn new(now: Instant) -> Self {
         Self { phase: Mutex::new((Phase::Idle, now)), is_unread: AtomicBool::new(false), reader: Mutex::default() }
     }
 
-    /// Returns what the connection does, and since when.
+    /// Returns the phase and its beginning.
     pub(super) fn phase(&self) -> (Phase, Instant) {
         *self.lock()
     }
@@ -77,7 +78,7 @@ impl Progress {
         self.phase().0 == Phase::Request
     }
 
-    /// Bytes have arrived: unless a request is in progress, they begin the next one's head.
+    /// Records that bytes have arrived. Unless a request is in progress, they begin the head of the next one.
     pub(super) fn begin_head(&self) {
         let mut phase = self.lock();
         if phase.0 == Phase::Idle {
@@ -98,7 +99,7 @@ impl Progress {
     }
 }
 
-/// A request is in progress until this is dropped.
+/// A guard that marks a request as in progress until it is dropped.
 pub(super) struct InProgressGuard(Arc<Progress>);
 
 impl InProgressGuard {
@@ -117,10 +118,10 @@ impl Drop for InProgressGuard {
     }
 }
 
-/// A request's body, which notes whether it was read to its end.
+/// A request's body, which records whether it was read to its end.
 pub(super) struct RequestBody {
     body: Incoming,
-    /// A body without a declared length does not know its end before it is there.
+    /// Whether the end was reached. The end of a body without a declared length is known only when it arrives.
     is_read: bool,
     progress: Arc<Progress>,
 }
@@ -167,7 +168,7 @@ pub(super) struct ClientStream<S> {
     progress: Arc<Progress>,
     timeouts: Timeouts,
     deadline: Pin<Box<Sleep>>,
-    /// The number of bytes that were discarded since the connection was closed.
+    /// Number of bytes that were discarded since the connection was closed.
     lingered_bytes: Option<usize>,
 }
 
@@ -191,7 +192,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
             }
             return read;
         }
-        // Before the phase is read: a later change of it wakes this reader.
+        // Before the phase is read, so that a later change of it wakes this reader.
         *self.progress.reader() = Some(context.waker().clone());
         let Some(deadline) = self.timeouts.deadline(self.progress.phase()) else { return Poll::Pending };
         if self.deadline.deadline() != deadline {
@@ -210,8 +211,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Closes the connection. When a request was answered before its body was read, the rest of the body is discarded for a while:
-    /// closed at once, the system would reset the connection, and the client would not read the response.
+    /// Closes the connection. If a request was answered before its body was read, the rest of the body is discarded for
+    /// a while: if the connection were closed at once, the system would reset it, and the client would not read the
+    /// response.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingered_bytes.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
@@ -268,8 +270,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
     const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// A client of a server that responds at once at `/`, and after three times [`SHORT`] at `/slow`, and what stops the server when
-    /// dropped.
+    /// Creates a client of a server that responds at once at `/`, and after three times [`SHORT`] at `/slow`. Also
+    /// returns a sender that stops the server when dropped.
     fn client(timeouts: Timeouts) -> (DuplexStream, watch::Sender<()>) {
         let (client, server) = tokio::io::duplex(64 << 10);
         let (running, stopping) = watch::channel(());
@@ -338,7 +340,7 @@ mod tests {
                 if let Ok(read) = timeout(SHORT / 10, client.read(&mut some)).await {
                     break read;
                 }
-                assert!(began.elapsed() < TEST_TIMEOUT, "it reads on");
+                assert!(began.elapsed() < TEST_TIMEOUT, "the rest of the body is discarded");
             };
             assert!(!matches!(read, Ok(1..)) && began.elapsed() >= SHORT / 2, "{read:?} after {:?}", began.elapsed());
         }

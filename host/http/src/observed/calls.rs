@@ -1,4 +1,4 @@
-//! How guest calls went in the last hour, minute by minute, for charts.
+//! Statistics of guest calls in the last hour, minute by minute, for charts.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,65 +9,67 @@ use cartwright_service::documents::moment;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// So many minutes are kept.
+/// Number of minutes that are stored.
 const KEPT_MINUTES: u64 = 60;
-/// So many pairs of a plugin and a shop are kept, of about 5 kB each; then the one that was not called for longest makes room.
+/// Maximum number of stored pairs of a plugin and a shop, of about 5 kB each. Beyond it, the one with the oldest call
+/// is removed.
 const MAX_SERIES: usize = 1000;
-/// Calls are counted by how long they took at most, in milliseconds; the last also counts what took longer.
+/// Upper bounds of the duration buckets, in milliseconds; the last bucket also counts longer calls.
 const BUCKETS_MS: [u32; 14] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000];
 
-/// The calls of a node, by plugin and shop.
+/// The call statistics of a node, by plugin and shop.
 #[derive(Default)]
 pub struct Calls(Mutex<HashMap<(PluginId, ShopId), VecDeque<Minute>>>);
 
-/// A minute in which there were calls.
+/// A minute with calls.
 #[derive(Default)]
 struct Minute {
-    /// Since 1970.
+    /// Minutes since 1970.
     number: u64,
     errors: u32,
     durations: [u32; BUCKETS_MS.len()],
 }
 
-/// How the calls of a plugin for a shop went.
+/// The call statistics of a plugin for a shop.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub struct CallSeries {
-    /// The plugin.
+    /// Plugin that was called.
     pub plugin: PluginId,
-    /// The shop.
+    /// Shop that it was called for.
     pub shop: ShopId,
-    /// In the last hour altogether.
+    /// Statistics of the whole last hour.
     pub last_hour: CallStatistics,
-    /// By minute, the oldest first; minutes without calls are left out.
+    /// Statistics by minute, oldest first; minutes without calls are left out.
     pub minutes: Vec<CallMinute>,
 }
 
 /// The calls that ended in a minute.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub struct CallMinute {
-    /// When the minute began.
+    /// Begin of the minute.
     #[schema(format = DateTime)]
     pub at: String,
-    /// How they went.
+    /// Statistics of the minute.
     #[serde(flatten)]
     pub count: CallStatistics,
 }
 
-/// How many calls there were, and how they went.
+/// The number of calls, and their results.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct CallStatistics {
-    /// How many calls.
+    /// Number of calls.
     pub calls: u32,
-    /// How many of them failed in a way that is somebody's to mend: traps, limits, missing settings, a vendor that is away.
+    /// Number of calls that failed in a way that a person must fix: traps, limits, missing settings, an unavailable
+    /// vendor.
     pub errors: u32,
-    /// Half of them took at most so many milliseconds, rounded up to 1, 2, 5, 10 and so on; 20,000 also stands for more.
+    /// Median duration in milliseconds, rounded up to 1, 2, 5, 10 and so on; 20,000 also stands for more.
     pub p50_ms: u32,
-    /// And 95 of 100 at most so many.
+    /// 95th percentile of the duration in milliseconds, rounded likewise.
     pub p95_ms: u32,
 }
 
 impl Calls {
-    /// Takes a call in that ended at this time.
+    /// Counts a call that ended at this time.
     pub(crate) fn observe(
         &self,
         plugin: &PluginId,
@@ -87,7 +89,7 @@ impl Calls {
         }
         let minutes = all.entry(key).or_default();
         let latest = minutes.back().map_or(0, |minute| minute.number);
-        // A clock that was set back counts on in the minute that it had reached.
+        // If the clock was set back, counting continues in the minute that it had reached.
         let number = minute(at).max(latest);
         if minutes.is_empty() || number > latest {
             minutes.retain(|minute| is_kept(minute.number, number));
@@ -99,7 +101,7 @@ impl Calls {
         minute.errors += u32::from(is_error);
     }
 
-    /// The last hour's calls of a plugin, or of all; and of a shop, or of all; by plugin and shop.
+    /// Returns the calls of the last hour by plugin and shop, optionally of one plugin or one shop only.
     pub fn series(&self, plugin: Option<&PluginId>, shop: Option<&ShopId>, now: SystemTime) -> Vec<CallSeries> {
         let now = minute(now);
         let all = self.all();
@@ -136,7 +138,7 @@ fn is_kept(minute: u64, now: u64) -> bool {
     minute + KEPT_MINUTES > now
 }
 
-/// None where there was no call.
+/// Adds up minutes. Returns `None` without any call.
 fn count<'a>(minutes: impl IntoIterator<Item = &'a Minute>) -> Option<CallStatistics> {
     let (mut durations, mut errors) = ([0_u32; BUCKETS_MS.len()], 0);
     for minute in minutes {

@@ -1,4 +1,4 @@
-//! What guests logged, by plugin and shop: the last lines of each.
+//! The plugin log: the last lines that guests wrote, by plugin and shop.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,30 +10,32 @@ use cartwright_service::documents::moment;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// So many lines are kept of a plugin in a shop,
+/// Maximum number of lines of a plugin in a shop.
 const MAX_LINES: usize = 200;
-/// so many bytes of them,
+/// Maximum size of the lines of a plugin in a shop, in bytes.
 const MAX_LOG_BYTES: usize = 64 << 10;
-/// and so many of one line.
+/// Maximum size of one line, in bytes.
 const MAX_LOG_LINE_BYTES: usize = 4 << 10;
-/// Of so many pairs of a plugin and a shop lines are kept, 16 MB at most; then the one that was silent for longest makes room.
+/// Maximum number of pairs of a plugin and a shop, which take 16 MB together. Beyond it, the one with the oldest last
+/// line is removed.
 const MAX_LOGS: usize = 256;
-/// And for so long: a guest may have logged what a shopper wrote.
+/// Time for which lines are stored. It is short because a guest may log what a shopper wrote.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How much a line matters. What is written to stdout and stderr says nothing about that, and often is the last that a guest says.
+/// The severity of a line. Lines written to stdout and stderr have none of their own; often they are the last that a
+/// guest writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// For the plugin's author.
     Debug,
-    /// Worth knowing.
+    /// Normal progress.
     Info,
     /// Written to stdout or stderr.
     Output,
-    /// Worth looking at.
+    /// Possibly a problem.
     Warn,
-    /// Something went wrong.
+    /// An error.
     Error,
 }
 
@@ -49,11 +51,11 @@ impl Severity {
     }
 }
 
-/// The lines of a node's guests.
+/// The plugin log of a node.
 #[derive(Default)]
 pub struct Lines(Mutex<HashMap<(ShopId, PluginId), Log>>);
 
-/// The lines of a plugin in a shop, the oldest first.
+/// The lines of a plugin in a shop, oldest first.
 #[derive(Default)]
 struct Log {
     lines: VecDeque<Line>,
@@ -69,31 +71,31 @@ struct Line {
     text: String,
 }
 
-/// A line that a plugin logged.
+/// A line of the plugin log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LoggedLine {
-    /// When its call ended.
+    /// Time at which the guest call ended.
     #[schema(format = DateTime)]
     pub at: String,
-    /// The plugin.
+    /// Plugin that wrote the line.
     pub plugin: PluginId,
-    /// Its version.
+    /// Digest of the plugin version.
     pub digest: Digest,
-    /// The account that it was called for.
+    /// Account that the plugin was called for.
     pub account: Option<AccountId>,
-    /// The function that was called.
+    /// Hook that was called.
     pub hook: Hook,
-    /// How much it matters.
+    /// Severity of the line.
     pub level: Severity,
-    /// The line, cut after 4096 bytes.
+    /// Text of the line, cut after 4096 bytes.
     pub text: String,
 }
 
 impl Lines {
-    /// Keeps a line that was heard at this time.
+    /// Stores a line that was received at this time.
     pub(crate) fn keep(&self, line: &GuestLine<'_>, at: SystemTime) {
         let call = line.call;
-        // Without a shop a plugin is only asked who it is; whoever installs it is told.
+        // Without a shop, a plugin is only asked for its metadata; the operator who installs it sees the lines.
         let Some(shop) = call.shop else { return };
         let (account, level) = (call.account.cloned(), Severity::of(line.level));
         let line = Line { at, digest: call.digest, account, hook: call.hook, level, text: cut(line.text) };
@@ -108,7 +110,7 @@ impl Lines {
         all.entry(key).or_default().push(line);
     }
 
-    /// What plugins logged for a shop in the last day, the newest first: of one plugin or of all, and what matters so much or more.
+    /// Returns the lines of a shop in the last day, newest first, optionally of one plugin and from a severity upwards.
     pub fn of_shop(
         &self,
         shop: &ShopId,
@@ -122,7 +124,7 @@ impl Lines {
             .flat_map(|((_, plugin), log)| log.lines.iter().rev().map(move |line| (plugin, line)))
             .filter(|(_, line)| line.level >= least && is_kept(line, now))
             .collect();
-        // Stable: of one call the last line is the first here too.
+        // The sort is stable, so that the last line of one call stays first.
         found.sort_by_key(|(_, line)| std::cmp::Reverse(line.at));
         found
             .into_iter()
@@ -138,7 +140,7 @@ impl Lines {
             .collect()
     }
 
-    /// Forgets what was logged for a shop: nobody knows which lines are about whom.
+    /// Deletes the lines of a shop. It is unknown which of them concern which person.
     pub(crate) fn forget(&self, shop: &ShopId) {
         self.all().retain(|(of, _), _| of != shop);
     }

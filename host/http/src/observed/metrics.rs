@@ -1,7 +1,8 @@
-//! Metrics in the text form of OpenMetrics.
+//! Metrics in the OpenMetrics text format.
 //!
-//! Labels are bounded: plugins are those that an admin installed, hooks, outcomes and states are closed sets of words, routes are
-//! templates. There is no label for the shop, as there may be thousands: how calls went for each is at `/v1/plugin-calls`.
+//! Labels are bounded: plugins are those that an admin installed; hooks, outcomes and states are closed sets of words;
+//! routes are templates. There is no label for the shop, because there may be thousands: `/v1/plugin-calls` returns the
+//! statistics of each.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -24,9 +25,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::node::Node;
 
-/// How long the database may take to answer a scrape.
+/// Maximum time that the database may take during a scrape.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
-/// In seconds: from a Rust guest's call to a vendor's slowest answer.
+/// Duration buckets in seconds, from a Rust guest's call to a vendor's slowest response.
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
@@ -38,7 +39,7 @@ fn histogram<const N: usize>() -> Times<N> {
     Family::new_with_constructor(|| Histogram::new(BUCKETS))
 }
 
-/// What is counted and measured.
+/// The metrics of a node.
 pub(super) struct PrometheusMetrics {
     registry: Registry,
     calls: Counts<3>,
@@ -79,40 +80,36 @@ impl PrometheusMetrics {
             database: Gauge::default(),
         };
         let to = &mut all.registry;
-        to.register("guest_calls", "Guest calls that ended, by how", all.calls.clone());
-        let help = "How long guest calls took, with what the host did for the guest";
+        to.register("guest_calls", "Finished guest calls, by outcome", all.calls.clone());
+        let help = "Duration of guest calls, including the host's work for the guest";
         to.register_with_unit("guest_call_duration", help, Unit::Seconds, all.call_times.clone());
-        to.register_with_unit("guest_cpu", "How long guests computed", Unit::Seconds, all.guest_times.clone());
-        to.register(
-            "vendor_requests",
-            "Requests of guests to vendors, by what came of them",
-            all.vendor_requests.clone(),
-        );
+        to.register_with_unit("guest_cpu", "CPU time of guests", Unit::Seconds, all.guest_times.clone());
+        to.register("vendor_requests", "Requests of guests to vendors, by outcome", all.vendor_requests.clone());
         to.register_with_unit(
             "vendor_request_duration",
-            "How long vendors took",
+            "Response time of vendors",
             Unit::Seconds,
             all.vendor_times.clone(),
         );
-        to.register("job_runs", "Runs of jobs that ended, by how", all.job_runs.clone());
-        to.register("http_requests", "Requests that were answered", all.requests.clone());
-        let help = "How long requests took until their answer began";
+        to.register("job_runs", "Finished job runs, by end", all.job_runs.clone());
+        to.register("http_requests", "Answered HTTP requests", all.requests.clone());
+        let help = "Time from a request to the first byte of its response";
         to.register_with_unit("http_request_duration", help, Unit::Seconds, all.request_times.clone());
         to.register("http_connections", "Open connections", all.connections.clone());
-        to.register("http_connections_limit", "Open connections there can be at once", all.max_connections.clone());
-        let help = "Connections that were refused, by whose limit they were over";
+        to.register("http_connections_limit", "Maximum number of open connections", all.max_connections.clone());
+        let help = "Refused connections, by exceeded limit";
         to.register("http_rejected_connections", help, all.refused_connections.clone());
-        let help = "What the bodies of requests in progress hold";
+        let help = "Memory of the bodies of requests in progress";
         to.register_with_unit("http_request_bodies", help, Unit::Bytes, all.body_bytes.clone());
-        let help = format!("Jobs of the installation that are not over, {MAX_COUNTED_JOBS} of a state at most");
+        let help = format!("Unfinished jobs of the installation, by state, at most {MAX_COUNTED_JOBS} of each");
         to.register("jobs", help, all.jobs.clone());
-        to.register("guest_instances", "Guest instances there are now", all.instances.clone());
+        to.register("guest_instances", "Current guest instances", all.instances.clone());
         let most = Gauge::<i64, AtomicI64>::default();
         most.set(MAX_CONCURRENT_CALLS.into());
-        to.register("guest_instances_max", "Guest instances there can be at once", most);
-        to.register("database_up", "Does the database answer? 1 or 0", all.database.clone());
+        to.register("guest_instances_max", "Maximum number of guest instances", most);
+        to.register("database_up", "Whether the database responds (1 or 0)", all.database.clone());
         let build = [("version", env!("CARGO_PKG_VERSION"))];
-        to.register("build", "The release that runs", Info::new(build));
+        to.register("build", "Running release", Info::new(build));
         all
     }
 
@@ -145,12 +142,12 @@ impl PrometheusMetrics {
         self.requests.get_or_create(&[method, route, ("status", status.to_string().into())]).inc();
     }
 
-    /// Everything, with what is only known when somebody looks.
+    /// Returns all metrics as text, including those that are read at the time of the scrape.
     pub(super) async fn render(&self, node: &Node) -> String {
         let counted = tokio::time::timeout(DATABASE_TIMEOUT, node.store().jobs().count_by_state()).await;
         let counted = counted.ok().and_then(Result::ok);
         self.database.set(counted.is_some().into());
-        // What is not known now is not told, rather than told as it was.
+        // An unknown value is omitted rather than reported as it was before.
         self.jobs.clear();
         for (state, jobs) in counted.into_iter().flatten() {
             self.jobs.get_or_create(&[("state", state.name().into())]).set(jobs.into());
@@ -164,18 +161,18 @@ impl PrometheusMetrics {
         self.instances.set(i64::try_from(instances).unwrap_or(i64::MAX));
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
-            tracing::error!("the metrics cannot be written as text");
+            tracing::error!("the metrics cannot be encoded as text");
         }
         text
     }
 }
 
-/// The template of a request's address, which is the same for everybody who asks for such a thing.
+/// Returns the route template of a request, which is the same for all requests of an operation.
 pub(crate) fn route(extensions: &Extensions) -> &str {
     extensions.get::<MatchedPath>().map_or("none", MatchedPath::as_str)
 }
 
-/// Counts a request and its answer, and says in its span how it was answered.
+/// Counts a request and its response, and records the status in the request's span.
 pub(crate) async fn measure(State(node): State<Node>, request: Request, next: Next) -> Response {
     let route = route(request.extensions()).to_owned();
     let method = method(request.method());
@@ -191,7 +188,7 @@ pub(crate) async fn measure(State(node): State<Node>, request: Request, next: Ne
     response
 }
 
-/// A request's method; anybody may ask with any word.
+/// Returns the method of a request as a label. Unknown methods share one label, because a client may send any word.
 pub(crate) fn method(method: &Method) -> &'static str {
     const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     KNOWN_METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")

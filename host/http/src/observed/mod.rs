@@ -1,5 +1,5 @@
-//! What a node hears of itself: metrics, how calls went in the last hour, and what guests logged. All of it is in memory, of this
-//! node, and since it started.
+//! Observability of a node: metrics, call statistics of the last hour, and the plugin log. All of it is in memory,
+//! concerns this node only, and begins when it starts.
 
 mod calls;
 mod lines;
@@ -22,7 +22,7 @@ pub(crate) use metrics::{measure, method, route};
 
 use super::node::Node;
 
-/// Everything that this node has heard.
+/// The metrics, call statistics and plugin log of this node.
 pub struct Observability {
     clock: Arc<dyn Clock>,
     metrics: PrometheusMetrics,
@@ -31,22 +31,22 @@ pub struct Observability {
 }
 
 impl Observability {
-    /// A node that has heard nothing yet.
+    /// Creates empty statistics.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, metrics: PrometheusMetrics::new(), calls: Calls::default(), lines: Lines::default() }
     }
 
-    /// A connection was over the limit with this name.
+    /// Counts a connection that was refused because of this limit.
     pub(crate) fn connection_refused(&self, limit: &'static str) {
         self.metrics.connection_refused(limit);
     }
 
-    /// How guest calls went in the last hour.
+    /// Returns the call statistics of the last hour.
     pub fn calls(&self) -> &Calls {
         &self.calls
     }
 
-    /// What guests logged.
+    /// Returns the plugin log.
     pub fn lines(&self) -> &Lines {
         &self.lines
     }
@@ -73,7 +73,7 @@ impl Observer for Observability {
     }
 }
 
-/// What the metrics' own address serves. It asks for no key: who may reach it is the network's to say.
+/// Returns the routes of the metrics listener. They require no key: the network decides who can reach them.
 pub(crate) fn routes(node: Node) -> Router {
     Router::new().route("/metrics", get(scrape)).with_state(node)
 }

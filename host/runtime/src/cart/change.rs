@@ -1,4 +1,4 @@
-//! Changing a cart: refresh, change of quantity, removal, and joining two carts.
+//! Changes of a cart: refresh, quantity, removal and merge.
 
 use std::collections::HashSet;
 
@@ -16,11 +16,12 @@ use super::request::CartRequest;
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Plans and prices a line again from its stored configuration, by its pin. No operation when nothing changed, and for a line
-    /// whose offer holds.
+    /// Replans and reprices a line from its stored configuration, by its pin. The change is empty if nothing changed,
+    /// or if the line has the price of a valid quote.
     ///
     /// # Errors
-    /// As [`add_to_cart`](Self::add_to_cart), when the line is not as it was sealed, and when it must be configured again.
+    /// The same as [`add_to_cart`](Self::add_to_cart); also if the line was changed after it was sealed, or must be
+    /// configured again.
     pub async fn refresh_line(
         &self,
         shop: &ShopId,
@@ -36,11 +37,11 @@ impl Cartwright {
         request.plan_again(line, line.requested_quantity).await
     }
 
-    /// Changes how many of a line are wanted, which prices it again.
+    /// Changes the quantity of a line and reprices it.
     ///
     /// # Errors
-    /// As [`refresh_line`](Self::refresh_line), and for a line that was offered in its quantity; a child's quantity follows its bundle's
-    /// and is not changed by itself.
+    /// The same as [`refresh_line`](Self::refresh_line); also for a line of a quote, which has a fixed quantity, and
+    /// for a child, whose quantity follows its bundle's.
     pub async fn change_quantity(
         &self,
         shop: &ShopId,
@@ -60,14 +61,14 @@ impl Cartwright {
         request.plan_again(line, quantity).await
     }
 
-    /// Takes a line out of the cart. A parent takes its children with it; a child goes only where the strategy allows. The bundle
-    /// is then planned and priced again without it, as a line of another key that replaces the old one, and the child stays out
-    /// whenever that line is planned again. A bundle that the cart holds already so becomes more; a bundle without its last child
-    /// goes.
+    /// Removes a line from the cart. A parent is removed with its children. A child is removed only if the strategy
+    /// allows it: the bundle is replanned and repriced without it, as a line with another key that replaces the old
+    /// one, and the child stays removed whenever that line is replanned. If the cart contains the resulting bundle
+    /// already, its quantity increases; a bundle without its last child is removed.
     ///
     /// # Errors
-    /// When there is no such line, or the child belongs to its bundle, or the bundle is not as it was sealed; and as
-    /// [`refresh_line`](Self::refresh_line) when a child is taken out.
+    /// Returns an error if there is no such line, the child cannot be removed, or the bundle was changed after it was
+    /// sealed; and those of [`refresh_line`](Self::refresh_line) for a child.
     pub async fn remove_line(
         &self,
         shop: &ShopId,
@@ -84,7 +85,7 @@ impl Cartwright {
         if line.child_removal != Some(ChildRemoval::Repriced) {
             return Err(stays());
         }
-        // Of a bundle that is not whole nobody can say what is to be left of it.
+        // The rest of an incomplete bundle cannot be determined.
         check_complete(&state.shop, &request.cart.with_children(parent), &[SealError::Forged])?;
         let part = line.part.ok_or_else(stays)?;
         refuse_quoted_line(&state.shop, parent, &request.cart)?;
@@ -99,7 +100,7 @@ impl Cartwright {
         }
         match replan.lines.iter().find(|line| line.part == Some(part)) {
             None => {}
-            // Nothing else is left of it by now.
+            // Nothing else is left of the bundle.
             Some(line) if line.child_removal == Some(ChildRemoval::Repriced) => {
                 return Ok(request.without_family(&parent.key));
             }
@@ -109,12 +110,12 @@ impl Cartwright {
         Ok(replan.pipeline.finish(operations))
     }
 
-    /// Joins a guest's cart with a customer's. Lines that hold the same become one with the sum of both quantities, priced for
-    /// it; all others stand side by side. What a quotation offers is bought once: where both hold it, the customer's stays. The result is
-    /// what changes in the customer's cart.
+    /// Merges the anonymous cart into the customer's cart. Lines with equal contents become one with the sum of both
+    /// quantities, priced for the sum; all others stay separate. A line of a quote is bought once: if both carts
+    /// contain it, the customer's stays. The result is the change of the customer's cart.
     ///
     /// # Errors
-    /// As [`refresh_line`](Self::refresh_line); both carts stay as they are then.
+    /// The same as [`refresh_line`](Self::refresh_line); both carts are unchanged then.
     pub async fn merge_carts(
         &self,
         shop: &ShopId,
@@ -136,7 +137,7 @@ impl Cartwright {
             if !seen.insert(&line.key) {
                 continue;
             }
-            // As it is, a line is taken over only whole.
+            // A line is taken over unchanged only if it is complete.
             let as_it_is = || {
                 let family = guests.cart.with_children(line);
                 check_complete(&state.shop, &family, &[SealError::Forged])?;

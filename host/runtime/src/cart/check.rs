@@ -16,13 +16,15 @@ use super::request::CartRequest;
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Says of each top line of a cart whether it can be ordered, by this visitor: the country that is delivered to and the group as
-    /// the platform knows them, not as a page said. An unexpired seal over an unchanged line that was priced for the same holds
-    /// without asking the vendor; everything else is planned and priced again by the version that the line is pinned to. A configured
-    /// line that is not as it was sealed must be configured again: it could name another customer's configuration.
+    /// Checks for each top line of a cart whether this visitor can order it. The visitor's country and customer group
+    /// must come from the platform, not from a page. A valid seal over an unchanged line that was priced for the same
+    /// visitor facts is accepted without a request to the vendor. Every other line is replanned and repriced by the
+    /// version that it is pinned to. A configured line that was changed after it was sealed must be configured again,
+    /// because it could name another customer's configuration.
     ///
     /// # Errors
-    /// When the shop does not exist, and when the cart has more lines than a cart may have. What is wrong with a line is said of the line.
+    /// Returns an error if the shop does not exist, or if the cart has too many lines. The state of each line reports
+    /// its own faults.
     pub async fn check_cart(
         &self,
         shop: &ShopId,
@@ -39,9 +41,9 @@ impl Cartwright {
             let checked = match &line.parent {
                 Some(parent) if request.cart.top_lines(parent).is_some() => continue,
                 Some(_) => Some(must_reconfigure("its bundle is not in the cart")),
-                // Priced as two, it would escape a price that depends on how many are bought.
+                // Priced as two lines, it would escape a price that depends on the quantity.
                 None if request.cart.top_lines(&line.key).is_some_and(|first| !std::ptr::eq(first, line)) => {
-                    Some(must_reconfigure("the cart holds it twice; change the quantity of the first"))
+                    Some(must_reconfigure("the cart contains it twice; change the quantity of the first"))
                 }
                 None => request.check_unexpired(line).await?.map(|state| (state, Vec::new())),
             };
@@ -69,8 +71,8 @@ impl Cartwright {
         Ok(answers)
     }
 
-    /// Keeps the configurations for longer of lines that stand as they are. A line whose configuration is gone cannot be ordered:
-    /// nobody could make it.
+    /// Extends the retention of the configurations of unchanged lines. A line whose configuration is no longer stored
+    /// cannot be ordered, because it could not be produced.
     async fn require_configurations(
         &self,
         shop: &ShopId,
@@ -97,8 +99,8 @@ impl Cartwright {
         Ok(())
     }
 
-    /// Why the platform does not sell the first of these that it does not sell any more, or not in this number. What the merchant
-    /// offers is sold as it is offered, while the catalogue still holds it: the offers of the lines must be as they were sealed.
+    /// Returns why the platform does not sell the first unavailable line, or not in its quantity. A quoted line is
+    /// sold as offered while the catalog still contains it; the quotes' lines must have valid seals.
     pub(super) async fn unavailable_reason(
         &self,
         shop: &ShopId,
@@ -126,7 +128,7 @@ impl Cartwright {
 }
 
 impl<'a> CartRequest<'a> {
-    /// How a line stands whose seal and whose children's hold; `None` when it must be planned again.
+    /// Returns the state of a line if its seal and its children's are valid, or `None` if it must be replanned.
     async fn check_unexpired(&self, line: &'a CartLine) -> Result<Option<LineState>, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let now = Timestamp::now();
@@ -145,9 +147,9 @@ impl<'a> CartRequest<'a> {
         }))
     }
 
-    /// Plans lines that came from one configuration in one go, so that a cart of many costs no more than its configurations. Gives the
-    /// families by the keys of the lines that they come in place of. What cannot be planned so is left out: it is planned by itself, and
-    /// says what is wrong.
+    /// Replans lines that came from one configuration together, so that a cart of many lines costs no more than its
+    /// configurations. Returns the families by the keys of the lines that they replace. A line that cannot be planned
+    /// this way is left out; it is replanned by itself and reports its own error.
     async fn replan_stale(&self, stale: &[&'a CartLine]) -> HashMap<&'a str, Vec<CartLine>> {
         let mut planned = HashMap::new();
         let Ok(state) = self.host.shop_state(self.shop) else { return planned };
@@ -189,7 +191,7 @@ impl<'a> CartRequest<'a> {
         Ok(families)
     }
 
-    /// What a line that was planned again has become.
+    /// Returns the state of a line that was replanned.
     fn compare(
         &self,
         line: &'a CartLine,
@@ -199,19 +201,20 @@ impl<'a> CartRequest<'a> {
         let (now, family) = (Timestamp::now(), self.cart.with_children(line));
         let is_forged = |member: &&CartLine| member.check_seal(&state.shop, now) == Err(SealError::Forged);
         let is_whole = is_bundle_consistent(&family) && !family.iter().any(is_forged);
-        // Of what a line says of itself only the parts that were taken out count, and its key must agree: without them it costs what
-        // it costs for everybody.
+        // Of the line's own data only the removed parts are used, and its key must agree with them; without them it
+        // has the usual price.
         Ok(match planned {
             Ok(again) => match again.first() {
-                Some(first) if line.key_at_price(first.key_without_parts(self.shop, &line.without)?)? != line.key => {
-                    (LineState::MustReconfigure { reason: "it is not what was configured".to_owned() }, Vec::new())
-                }
-                // Parts are back in it, or its offer is over, so it has another key.
+                Some(first) if line.key_at_price(first.key_without_parts(self.shop, &line.without)?)? != line.key => (
+                    LineState::MustReconfigure { reason: "it is not the line that was configured".to_owned() },
+                    Vec::new(),
+                ),
+                // Removed parts are back or the quote has expired, so the line has another key.
                 Some(first) if first.key != line.key && self.cart.top_lines(&first.key).is_some() => {
-                    let reason = "another line of the cart holds the same now; refresh it".to_owned();
+                    let reason = "another line of the cart is now equal to it; refresh it".to_owned();
                     (LineState::MustReconfigure { reason }, Vec::new())
                 }
-                // A bundle whose price is only dealt out otherwise over its parts costs what it did.
+                // A bundle whose price is only distributed differently over its parts costs the same.
                 Some(_) if is_whole && family.len() == again.len() && match_except_shares(&family, &again) => {
                     (LineState::Ok, again)
                 }

@@ -1,5 +1,5 @@
-//! What a raw configuration says: its items, whether they may be bought here, their fingerprints, and what the vendor says they
-//! cost.
+//! The decode, products, identify and price stages: the items of a raw configuration, the check of their vendor
+//! products, their fingerprints, and the vendor's prices.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl PlanPipeline<'_> {
         let DecodeResult { decoded, log } = called.await?;
         self.log = log;
         if decoded.items.is_empty() {
-            let text = "it holds no configured product".to_owned();
+            let text = "it contains no configured product".to_owned();
             return Err(CartError::Configuration(issue("items", "items-number", text)));
         }
         let articles: usize = decoded.items.iter().map(|item| item.articles.len()).sum();
@@ -61,7 +61,8 @@ impl PlanPipeline<'_> {
         Ok(decoded)
     }
 
-    /// The root's vendor product must be the linked one; others must be listed, or linked in this shop by the same account.
+    /// Checks the vendor products. The root's must be the linked one; others must be listed in the link, or linked in
+    /// this shop by the same account.
     pub(super) fn check_products(&mut self, items: &[Item]) -> Result<(), CartError> {
         let mut others: Option<HashSet<&str>> = None;
         for (index, item) in items.iter().enumerate() {
@@ -75,7 +76,7 @@ impl PlanPipeline<'_> {
                     links.filter(|link| link.account == self.linked.link.account).map(|link| &link.vendor_product);
                 linked.chain(&self.association.other_vendor_products).map(String::as_str).collect()
             });
-            // A configuration may have several roots; the first is what the page was opened with.
+            // A configuration may have several roots; the first is the product that the page was opened with.
             if index == 0 || !may_be_with.contains(found.as_str()) {
                 return Err(CartError::NotLinked {
                     found: found.clone(),
@@ -90,7 +91,7 @@ impl PlanPipeline<'_> {
         Ok(())
     }
 
-    /// Fingerprints, and the tree of items.
+    /// Computes fingerprints and the tree of items.
     pub(super) async fn facts(&mut self, items: &mut Vec<Item>) -> Result<Vec<ItemFacts>, CartError> {
         let bytes: usize = items.iter().map(|item| item.state.len()).sum();
         let (fingerprints, below) = if bytes <= INLINE_STATE_BYTES {
@@ -100,7 +101,7 @@ impl PlanPipeline<'_> {
             let fingerprinted =
                 self.host.work().run(&self.state.shop.id, move || (fingerprint_items(&given), given)).await;
             let (fingerprinted, given) = fingerprinted
-                .ok_or_else(|| CartError::Unserializable("its fingerprint could not be made".to_owned()))?;
+                .ok_or_else(|| CartError::Unserializable("its fingerprint could not be computed".to_owned()))?;
             *items = given;
             fingerprinted?
         };
@@ -112,7 +113,7 @@ impl PlanPipeline<'_> {
         Ok(facts)
     }
 
-    /// Asks the vendor what the items cost, where it is the authority; or remembers what it said.
+    /// Returns the vendor's prices of the items if the vendor is the price source, from the cache or from the plugin.
     pub(super) async fn prices(
         &mut self,
         raw: &[u8],
@@ -156,7 +157,7 @@ impl PlanPipeline<'_> {
         Ok(in_shop)
     }
 
-    /// What a vendor's price follows from: everything that its plugin is told, but for the moment.
+    /// Returns the cache key of a vendor's price: everything that its plugin is given, except the time.
     fn price_key(&self, configuration: Option<Digest>, wanted: &[Wanted]) -> Result<Digest, CartError> {
         #[derive(Serialize)]
         struct PriceQuery<'a> {
@@ -173,13 +174,13 @@ impl PlanPipeline<'_> {
             configuration,
             wanted,
         };
-        // Of all texts alone JSON could not be made; none is left out of the key.
+        // Serializing texts alone cannot fail; all of them are part of the key.
         let text = serde_json::to_vec(&asked).map_err(|error| CartError::Platform(error.to_string()))?;
         Ok(Digest::of(&text))
     }
 
-    /// Asks the vendor. The answer may not be remembered when the plugin asked the platform's catalogue for it too: that changes
-    /// without the vendor.
+    /// Fetches prices from the vendor. They must not be cached if the plugin also queried the platform's catalog,
+    /// which changes independently of the vendor.
     async fn fetch_prices(
         &mut self,
         raw: &[u8],
@@ -195,7 +196,7 @@ impl PlanPipeline<'_> {
         let PriceItemsResult { prices, used_catalog, log } = called.await?;
         self.log = log;
         if prices.len() != decoded.items.len() {
-            let text = format!("price-items gave {} prices for {} items", prices.len(), decoded.items.len());
+            let text = format!("price-items returned {} prices for {} items", prices.len(), decoded.items.len());
             return Err(CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text)));
         }
         Ok((VendorPrices { prices, requested_at }, !used_catalog))

@@ -1,11 +1,12 @@
-//! The way from a raw configuration to checked changes of a cart.
+//! From a raw configuration to checked changes of a cart.
 //!
-//! decode → are the vendor's products the linked ones → fingerprints: prepared once for a configuration and a pin ([`prepared`]). Price
-//! from its source → plan → check every operation: for the quantities that are wanted ([`pipeline`]), and again where a line becomes
-//! more of another. Thumbnails → store → sealed price: once at the end, for what is answered. What is refused on the way leaves nothing
-//! behind. Each stage explains itself in [`CartChange::stages`](cartwright_cart::change::CartChange::stages). Adding, editing,
-//! refreshing, reordering and asking for an offer all go this one way ([`operations`]); [`quote`] puts an offer into a cart, [`check`]
-//! checks a cart before it is ordered, [`change`] changes and joins carts.
+//! A configuration is prepared once per pin: it is decoded, its vendor products are checked, and its items are
+//! fingerprinted ([`prepared`]). For each requested quantity it is priced from its price source, planned and checked
+//! ([`pipeline`]), and again if a line joins another. At the end, the lines that are returned get their thumbnails,
+//! their configuration is stored, and their prices are sealed. A refused request leaves nothing behind. Each stage
+//! explains itself in [`CartChange::stages`](cartwright_cart::change::CartChange::stages). Adding, editing,
+//! refreshing, reordering and requesting a quote all use this pipeline ([`operations`]); [`quote`] adds a quote to a
+//! cart, [`check`] checks a cart before it is ordered, and [`change`] changes and merges carts.
 
 mod change;
 mod check;

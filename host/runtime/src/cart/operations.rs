@@ -1,4 +1,4 @@
-//! What a platform asks for: add, edit, ask for an offer, buy again.
+//! The operations that use the plan pipeline: add, edit, request a quote, reorder.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,15 +18,15 @@ use super::request::CartRequest;
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Puts a configuration into the cart. A line that would hold what another holds already raises that line's quantity.
+    /// Adds a configuration to the cart. If the cart has a line with equal contents, that line's quantity increases.
     ///
     /// # Errors
-    /// Says what is wrong and whose it is to mend; nothing is changed then.
+    /// The error says what is wrong and who can fix it; nothing is changed then.
     pub async fn add_to_cart(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
         self.add(shop, add, None).await
     }
 
-    /// Adds, as a past line was where there is one.
+    /// Adds a configuration; for a reorder, in the form of the past line.
     async fn add(&self, shop: &ShopId, add: AddToCart, past: Option<&CartLine>) -> Result<CartChange, CartError> {
         let mut walk = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
         walk.chosen_variant = add.variant.clone();
@@ -36,7 +36,7 @@ impl Cartwright {
         }
         let cart = CartIndex::new(&add.lines)?;
         let prepared = walk.prepare(add.configuration).await?;
-        // One configuration may have become several lines; one of them is bought again.
+        // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
         let meant = roots(prepared.items()).into_iter().filter(is_meant);
         let wanted = meant.map(|item| Wanted { item, quantity: add.quantity }).collect();
@@ -44,7 +44,8 @@ impl Cartwright {
         let families = walk.plan(&prepared, wanted, &cart).await?;
         let below_minimum = std::mem::take(&mut walk.below_minimum);
         walk.may_join = false;
-        // What the configuration or the cart holds twice becomes more of one line, priced anew for the whole quantity.
+        // Items that the configuration or the cart contains twice become one line with a larger quantity, repriced for
+        // it.
         let mut times: BTreeMap<String, u32> = BTreeMap::new();
         families.iter().filter_map(|family| family.first()).for_each(|first| {
             *times.entry(first.key.clone()).or_default() += 1;
@@ -57,7 +58,8 @@ impl Cartwright {
                 more.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
             }
         }
-        // All at once: a configuration of many that are held asks the vendor twice, not once for each.
+        // All are planned together: a configuration of many existing items asks the vendor twice, not once for each
+        // item.
         let again = match more.is_empty() {
             true => Vec::new(),
             false => walk.plan(&prepared, more.values().cloned().collect(), &cart).await?,
@@ -81,17 +83,18 @@ impl Cartwright {
             None => CartOperation::Add { lines },
         };
         let operations = answered.into_iter().map(operation).collect();
-        // A bundle whose children are not those in the cart is replaced: an update brings no child.
+        // A bundle whose children differ from those in the cart is replaced, because an update adds no child.
         Ok(walk.finish(drop_unchanged(operations, &cart)))
     }
 
-    /// Puts a configuration in the place of a line or bundle. The quantity stays unless another is given; the new line is
-    /// checked whole before the old one goes. The key says which version of the line is meant: a line that changed meanwhile
-    /// has another. The line's own version plans, unless another strategy is chosen. What was taken out of a bundle is of the old
-    /// configuration; the new one starts whole.
+    /// Replaces a line or bundle by a new configuration. The quantity stays unless another is given, and the new line
+    /// is checked completely before the old one is removed. The key identifies the version of the line: a line that
+    /// changed meanwhile has another key. The line's pinned version plans, unless another strategy is chosen. Removed
+    /// parts belong to the old configuration; the new bundle starts complete.
     ///
     /// # Errors
-    /// As [`add_to_cart`](Self::add_to_cart), and for a line that was offered as it is; the old line stays then.
+    /// The same as [`add_to_cart`](Self::add_to_cart); also for a line that has the price of a quote. The old line
+    /// stays then.
     pub async fn edit_line(
         &self,
         shop: &ShopId,
@@ -127,10 +130,10 @@ impl Cartwright {
         Ok(walk.finish(operations))
     }
 
-    /// Asks the merchant for an offer instead of buying.
+    /// Requests a quote from the merchant instead of buying.
     ///
     /// # Errors
-    /// As [`add_to_cart`](Self::add_to_cart).
+    /// The same as [`add_to_cart`](Self::add_to_cart).
     pub async fn request_quote(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
         let mut walk = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
         walk.chosen_variant = add.variant.clone();
@@ -146,11 +149,10 @@ impl Cartwright {
         Ok(walk.finish(vec![CartOperation::RequestQuote { lines }]))
     }
 
-    /// Buys again what a past order held, priced as of now and planned by the current versions. What was taken out of a bundle
-    /// stays out.
+    /// Reorders a line of a past order, planned by the current versions at current prices. Removed parts stay removed.
     ///
     /// # Errors
-    /// As [`add_to_cart`](Self::add_to_cart), and when the line's configuration is no longer stored.
+    /// The same as [`add_to_cart`](Self::add_to_cart); also if the line's configuration is no longer stored.
     pub async fn reorder(
         &self,
         shop: &ShopId,
@@ -172,11 +174,11 @@ impl Cartwright {
         self.add(shop, add, Some(past)).await
     }
 
-    /// The raw configuration of a line, from the blob store. A line that is not as it was sealed opens none: it could name another
-    /// customer's. That the seal's time is over is no fault.
+    /// Returns the raw configuration of a line from the blob store. A line that was changed after it was sealed is
+    /// refused, because it could name another customer's configuration. An expired seal is accepted.
     ///
     /// # Errors
-    /// [`CartError::Seal`] for such a line, and when the configuration is no longer stored.
+    /// Returns [`CartError::Seal`] for a changed line, and an error if the configuration is no longer stored.
     pub(crate) async fn stored_configuration(
         &self,
         shop: &Shop,
@@ -191,10 +193,10 @@ impl Cartwright {
     }
 }
 
-/// The digest of a line's configuration, which a line that is not as it was sealed does not open.
+/// Returns the digest of a line's configuration, unless the line was changed after it was sealed.
 ///
 /// # Errors
-/// [`CartError::Seal`] for such a line.
+/// Returns [`CartError::Seal`] for a changed line.
 pub(super) fn authorized_configuration(shop: &Shop, line: &CartLine) -> Result<Option<Digest>, CartError> {
     let Some(digest) = line.configuration else { return Ok(None) };
     match line.check_seal(shop, Timestamp::now()) {

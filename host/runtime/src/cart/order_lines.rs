@@ -8,15 +8,17 @@ use cartwright_contract::records::{Money, OrderLine};
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Makes the lines of an order, for order hooks, of all its lines, in their order. `total` is what the order costs.
+    /// Creates the lines of an order for order hooks, from all its lines and in their order. `total` is the order's
+    /// total.
     ///
-    /// A bundle is released as a whole: a member that is held holds its parent and all children. A bundle that parts were taken out of is
-    /// held until it is approved: its bill of materials is without them, but a vendor that makes what the saved configuration says would
-    /// make them all the same. A line without pieces is cancelled. That a seal's time is over is no fault: an order outlives it, and
-    /// [`check_cart`](Self::check_cart) looked at the time before the order was taken.
+    /// A bundle is released as a whole: a member on hold puts its parent and all children on hold. A bundle with
+    /// removed parts is on hold until it is approved. Its bill of materials lacks those parts, but a vendor that
+    /// produces from the saved configuration would make them all the same. A line with the quantity 0 is cancelled. An
+    /// expired seal is accepted, because an order outlives it; [`check_cart`](Self::check_cart) checked the expiry
+    /// before the order was placed.
     ///
     /// # Errors
-    /// [`OrderError`] names the line and what to do.
+    /// The [`OrderError`] names the line and what to do.
     pub fn order_lines(
         &self,
         shop: &ShopId,

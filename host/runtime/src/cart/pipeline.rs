@@ -1,6 +1,6 @@
 //! The plan pipeline: from a [`Prepared`] configuration to checked, priced and sealed lines.
 //!
-//! [`prepare`](PlanPipeline::prepare) is called once, [`plan`](PlanPipeline::plan) for each quantity that turns out to be wanted, and
+//! [`prepare`](PlanPipeline::prepare) is called once, [`plan`](PlanPipeline::plan) for each requested quantity, and
 //! [`seal`](PlanPipeline::seal) once at the end.
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,12 +28,12 @@ use super::thumbnails::Thumbnails;
 use crate::host::Cartwright;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
 
-/// The setting by which a vendor's plugin lets the merchant choose among its strategies.
+/// Name of the setting by which a merchant chooses among a plugin's strategies.
 const STRATEGY_SETTING: &str = "order-type";
-/// Number of lines that are sealed before other tasks of the worker have a turn.
+/// Number of lines that are sealed before the task yields to others.
 const LINES_BETWEEN_YIELDS: usize = 256;
 
-/// What planning has taken of the budgets of one request.
+/// Budgets that the planning of one request has used.
 #[derive(Debug, Default)]
 pub(super) struct BudgetUsage {
     items: AtomicUsize,
@@ -45,14 +45,14 @@ impl BudgetUsage {
         Budget::PlannedItems.check(self.items.fetch_add(items, Ordering::Relaxed).saturating_add(items))
     }
 
-    /// Begins with another configuration. Nothing begins once a budget is spent.
+    /// Counts another configuration. Fails once a budget is used up.
     pub(super) fn begin(&self, bytes: usize) -> Result<(), OverBudget> {
         self.items(0)?;
         Budget::PlannedBytes.check(self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes))
     }
 }
 
-/// One walk along the path.
+/// One execution of the pipeline.
 pub(super) struct PlanPipeline<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) state: Arc<ShopState>,
@@ -65,38 +65,38 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) visitor: &'a Visitor,
     pub(super) context: Context,
     pub(super) association: Association,
-    /// The variant of the product that the shopper chose beforehand.
+    /// The variant of the product that the shopper chose before configuring.
     pub(super) chosen_variant: Option<String>,
-    /// Is it an offer that is asked for?
+    /// Whether a quote is requested.
     pub(super) quote: bool,
-    /// Can what is planned join other lines that hold the same? Whoever joins them refuses what is [too few](Self::below_minimum) and joins
-    /// none.
+    /// Whether planned lines may join other lines with equal contents. The caller that joins them checks
+    /// `below_minimum` for the lines that join none.
     pub(super) may_join: bool,
-    /// The lines of the last plan that hold too few pieces.
+    /// The lines of the last plan whose quantity is below the minimum.
     pub(super) below_minimum: BelowMinimum,
     pub(super) warnings: Warnings,
     pub(super) stages: Vec<Stage>,
-    /// Who is told of each stage as it ends.
+    /// Receives each stage when it ends.
     pub(super) stage_sender: Option<Sender<Stage>>,
-    /// The stage that is not over yet.
+    /// Name of the current stage.
     at: &'static str,
-    /// What a plugin logged in the stage that is not over yet.
+    /// Log lines of plugins in the current stage.
     pub(super) log: Vec<LogLine>,
     pub(super) stage_started: Instant,
     pub(super) removed_parts: RemovedParts,
     pub(super) pictures: Thumbnails,
-    /// When the vendor said what the items cost. `None` where it was not asked.
+    /// When the vendor returned the prices. `None` if it was not asked.
     pub(super) priced_at: Option<Timestamp>,
-    /// The platform's exchange rates, by the currency of a vendor's price: one rate for all plans.
+    /// The platform's exchange rates by the currency of a vendor's price, so that all plans use the same rate.
     pub(super) exchange_rates: HashMap<String, Option<String>>,
-    /// Variants of the linked product; only the chosen one, where one was. `None` before the first plan is checked.
+    /// Variants of the linked product; only the chosen one, if there is one. `None` before the first plan is checked.
     pub(super) linked_variants: Option<Arc<Vec<VariantInfo>>>,
-    /// What the request has planned so far; other walks of the request count too.
+    /// Budgets used by the request so far, shared with its other pipelines.
     pub(super) budget_usage: Arc<BudgetUsage>,
 }
 
 impl<'a> PlanPipeline<'a> {
-    /// Begins with the current versions.
+    /// Starts a pipeline with the current versions.
     pub(super) fn begin(
         host: &'a Cartwright,
         shop: &ShopId,
@@ -119,8 +119,8 @@ impl<'a> PlanPipeline<'a> {
         Self::with(host, state, linked, vendor, version, strategy_plugin, strategy_version, strategy, visitor)
     }
 
-    /// Begins with the versions that a line is pinned to. The pin of a line that was tampered with says nothing: it could choose
-    /// a strategy that the merchant did not.
+    /// Starts a pipeline with the versions that a line is pinned to. The pin of a changed line is ignored, because it
+    /// could choose a strategy that the merchant did not.
     pub(super) fn begin_pinned(
         host: &'a Cartwright,
         shop: &ShopId,
@@ -134,10 +134,11 @@ impl<'a> PlanPipeline<'a> {
         let gone = |what: String| CartError::MustReconfigure { key: line.key.clone(), reason: what };
         let linked = host
             .link_of(&state, line)
-            .ok_or_else(|| gone(format!("{:?} is linked to no vendor product any more", line.linked_product)))?;
+            .ok_or_else(|| gone(format!("{:?} is no longer linked to a vendor product", line.linked_product)))?;
         let is_pin_expired = line.is_pin_expired(state.shop.pin_seconds, Timestamp::now());
         let pinned = |account: &cartwright_contract::ids::AccountId, digest: &Digest| {
-            let account = state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} is gone")))?;
+            let account =
+                state.accounts.get(account).ok_or_else(|| gone(format!("the account {account} no longer exists")))?;
             if is_pin_expired {
                 return Ok((account.clone(), account.version().clone()));
             }
@@ -223,8 +224,9 @@ impl<'a> PlanPipeline<'a> {
         self.removed_parts.0.insert(item, parts.iter().copied().collect());
     }
 
-    /// Plans and checks what is wanted of a prepared configuration. Gives a family for each piece: its line, and a bundle's children
-    /// behind it. They have neither thumbnail nor seal: [`seal`](Self::seal) is for those that are answered.
+    /// Plans and checks line requests for a prepared configuration. Returns one family per plan entry: its line,
+    /// followed by its children if it is a bundle. The lines have neither thumbnail nor seal: [`seal`](Self::seal)
+    /// adds both to those that are returned.
     pub(super) async fn plan(
         &mut self,
         prepared: &Prepared,
@@ -238,7 +240,8 @@ impl<'a> PlanPipeline<'a> {
         planned
     }
 
-    /// Plans one product of a prepared configuration. Empty when the configuration or the plan does not hold it any more.
+    /// Plans one item of a prepared configuration. The result is empty if the configuration or the plan no longer
+    /// contains it.
     pub(super) async fn plan_item(
         &mut self,
         prepared: &Prepared,
@@ -291,11 +294,11 @@ impl<'a> PlanPipeline<'a> {
         Ok(planned)
     }
 
-    /// Gives planned families their thumbnails, stores the configuration and seals the lines. Called once, for what is answered:
-    /// nothing that was refused costs a decoded picture, or is stored.
+    /// Adds thumbnails to planned families, stores the configuration and seals the lines. It is called once, for the
+    /// lines that are returned, so that no thumbnail is decoded or stored for a refused plan.
     ///
     /// # Errors
-    /// When the configuration cannot be stored, and for a line that cannot be shown or written down.
+    /// Returns an error if the configuration cannot be stored, or if a line cannot be displayed or serialized.
     pub(super) async fn seal(&mut self, prepared: &Prepared, families: &mut [Vec<CartLine>]) -> Result<(), CartError> {
         if families.iter().all(Vec::is_empty) {
             return Ok(());
@@ -325,7 +328,7 @@ impl<'a> PlanPipeline<'a> {
         Ok(())
     }
 
-    /// Refuses a line of too few pieces that can join no other line.
+    /// Refuses a line below its minimum quantity that can join no other line.
     fn refuse_below_minimum(&self, planned: &[Vec<CartLine>], cart: &CartIndex<'_>) -> Result<(), CartError> {
         let keys = || planned.iter().filter_map(|family| Some(family.first()?.key.as_str()));
         let mut times: HashMap<&str, usize> = HashMap::with_capacity(planned.len());
@@ -334,7 +337,7 @@ impl<'a> PlanPipeline<'a> {
         keys().filter(|key| !can_join(key)).try_for_each(|key| self.below_minimum.check(key))
     }
 
-    /// A warning counts once: a line that becomes more of another is planned twice.
+    /// Duplicate warnings are dropped, because a line whose quantity increases is planned twice.
     pub(super) fn finish(mut self, operations: Vec<CartOperation>) -> CartChange {
         let mut seen = BTreeSet::new();
         let as_seen = |stage_sender: &Message| {
@@ -344,25 +347,26 @@ impl<'a> PlanPipeline<'a> {
         CartChange { operations, warnings: self.warnings, stages: self.stages }
     }
 
-    /// Goes on to the next stage.
+    /// Starts the next stage.
     pub(super) fn at(&mut self, stage: &'static str) -> &mut Self {
         self.at = stage;
         self
     }
 
-    /// Writes down what came of the stage.
+    /// Records the result of the current stage.
     pub(super) fn record_stage(&mut self, result: String) {
         let duration_micros = u64::try_from(self.stage_started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let stage = Stage { stage: self.at.to_owned(), duration_micros, result, log: std::mem::take(&mut self.log) };
         if let Some(stage_sender) = &self.stage_sender {
-            // Whoever listened may be gone.
+            // The receiver may have been dropped.
             drop(stage_sender.send(stage.clone()));
         }
         self.stages.push(stage);
         self.stage_started = Instant::now();
     }
 
-    /// The same of a stage that ends the walk. A call that broke off has its log in its error.
+    /// Records the failure of the current stage, which ends the pipeline. A failed call has its log lines in its
+    /// error.
     pub(super) fn record_failure(&mut self, error: &CartError) {
         if let CartError::Hook(error) = error
             && self.log.is_empty()

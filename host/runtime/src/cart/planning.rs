@@ -1,4 +1,4 @@
-//! What the strategy plans, and what the plan is checked against.
+//! The plan and check stages: calls the strategy, and collects the data that its plan is checked against.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl PlanPipeline<'_> {
             catalog.resolve(shop, currency, &asked).await.map_err(platform)?
         };
         if answers.len() != asked.len() {
-            return Err(CartError::Platform(format!("{} answers to {} queries", answers.len(), asked.len())));
+            return Err(CartError::Platform(format!("{} results for {} queries", answers.len(), asked.len())));
         }
         let mut answers = asked.iter().zip(answers);
         let by_query = answers.by_ref().take(planned).map(|(query, found)| (key_of(query), found)).collect();

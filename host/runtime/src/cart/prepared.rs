@@ -1,4 +1,5 @@
-//! Prepared configurations: what planning needs of a configuration whatever the quantity, made once for all plans of a request.
+//! Prepared configurations: the data that planning needs whatever the quantity, computed once for all plans of a
+//! request.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,20 +18,22 @@ use cartwright_contract::text;
 use super::pipeline::{BudgetUsage, PlanPipeline};
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState};
 
-/// Maximum number of prepared configurations that a request keeps; the oldest is dropped for another. Lines of one configuration
-/// are planned one after the other, so that few are enough, and the memory of a request does not grow with its cart.
+/// Maximum number of prepared configurations that a request keeps; a new one evicts the oldest. Lines of one
+/// configuration are planned one after the other, so a few are enough, and the memory of a request does not grow with
+/// its cart.
 const MAX_PREPARED: usize = 4;
 
-/// A configuration that was decoded, checked against the product link and fingerprinted, by one version of the vendor's plugin.
+/// A configuration that was decoded, checked against the product link and fingerprinted, by one version of the
+/// vendor's plugin.
 ///
-/// The vendor's prices are not part of it: `price-items` is told the quantities and may answer with a price for them, so that each
-/// plan asks for its own.
+/// The vendor's prices are not part of it: `price-items` receives the quantities and may return a price for them, so
+/// each plan requests its own.
 pub(super) struct Prepared {
     /// The configuration as the browser sent it. Empty for a product that is bought unconfigured.
     pub(super) raw: Vec<u8>,
-    /// The digest of `raw`. `None` for a product that is bought unconfigured.
+    /// Digest of `raw`. `None` for a product that is bought unconfigured.
     pub(super) configuration: Option<Digest>,
-    /// What the plugin decoded. The items have their states only where the vendor prices them.
+    /// The result of the plugin's `decode`. The items have their states only if the vendor prices them.
     pub(super) decoded: Decoded,
     /// The fingerprint and the descendants of each item.
     pub(super) facts: Vec<ItemFacts>,
@@ -38,7 +41,7 @@ pub(super) struct Prepared {
     linked: Arc<CheckedLink>,
     vendor: Arc<Account>,
     version: Arc<AccountVersion>,
-    /// Whether a plan has used what preparing took of the budgets.
+    /// Whether a plan has used the budget that preparing counted.
     is_planned: AtomicBool,
 }
 
@@ -47,17 +50,17 @@ impl Prepared {
         &self.decoded.items
     }
 
-    /// The items as a strategy is given them: without their states, for which it has no use.
+    /// Returns the items as a strategy receives them: without their states, which strategies do not use.
     pub(super) fn items_without_states(&self) -> Vec<Item> {
         let mut items = self.decoded.items.clone();
         items.iter_mut().for_each(|item| item.state = String::new());
         items
     }
 
-    /// Counts a plan of this configuration. Preparing counted the first one; each further plan takes the same again.
+    /// Counts a plan of this configuration. Preparing counted the first plan; each further plan counts the same again.
     ///
     /// # Errors
-    /// [`OverBudget`] when the request has planned too much.
+    /// Returns [`OverBudget`] if the request has planned too much.
     pub(super) fn count_plan(&self, budget_usage: &BudgetUsage) -> Result<(), OverBudget> {
         if self.is_planned.swap(true, Ordering::Relaxed) {
             budget_usage.begin(self.raw.len())?;
@@ -66,7 +69,7 @@ impl Prepared {
         Ok(())
     }
 
-    /// Whether a pipeline would prepare the same from the same configuration.
+    /// Returns whether a pipeline would prepare the configuration in the same way.
     fn is_for(&self, pipeline: &PlanPipeline<'_>) -> bool {
         Arc::ptr_eq(&self.state, &pipeline.state)
             && Arc::ptr_eq(&self.linked, &pipeline.linked)
@@ -75,21 +78,21 @@ impl Prepared {
     }
 }
 
-/// The last configurations that a request prepared.
+/// The most recent configurations that a request prepared.
 #[derive(Default)]
 pub(super) struct PreparedConfigurations {
     prepared: Mutex<VecDeque<Arc<Prepared>>>,
 }
 
 impl PreparedConfigurations {
-    /// The prepared configuration of this digest, by the versions of a pipeline.
+    /// Returns the prepared configuration with this digest for the versions of a pipeline.
     pub(super) fn get(&self, configuration: Digest, pipeline: &PlanPipeline<'_>) -> Option<Arc<Prepared>> {
         let is_meant =
             |prepared: &&Arc<Prepared>| prepared.configuration == Some(configuration) && prepared.is_for(pipeline);
         self.lock().iter().find(is_meant).cloned()
     }
 
-    /// Keeps a prepared configuration for the other lines of the request.
+    /// Stores a prepared configuration for the other lines of the request.
     pub(super) fn keep(&self, prepared: &Arc<Prepared>) {
         let mut kept = self.lock();
         if kept.len() == MAX_PREPARED {
@@ -107,8 +110,8 @@ impl PlanPipeline<'_> {
     /// Decodes a configuration, checks its products and fingerprints its items.
     ///
     /// # Errors
-    /// [`CartError::NeedsConfiguration`] without a configuration, unless the shop sells unconfigured; what is wrong with the
-    /// configuration otherwise.
+    /// Returns [`CartError::NeedsConfiguration`] without a configuration, unless the shop sells unconfigured;
+    /// otherwise an error that describes the fault of the configuration.
     pub(super) async fn prepare(&mut self, raw: Option<Vec<u8>>) -> Result<Arc<Prepared>, CartError> {
         let prepared = self.prepare_configuration(raw).await;
         if let Err(error) = &prepared {
@@ -117,7 +120,8 @@ impl PlanPipeline<'_> {
         prepared.map(Arc::new)
     }
 
-    /// Continues with a configuration that another pipeline of the request prepared. Its warnings are this pipeline's too.
+    /// Continues with a configuration that another pipeline of the request prepared. Its warnings become this
+    /// pipeline's as well.
     pub(super) fn reuse(&mut self, prepared: &Prepared) {
         self.warnings.extend(prepared.decoded.warnings.iter().cloned().map(text::message));
     }
@@ -150,7 +154,7 @@ impl PlanPipeline<'_> {
         })
     }
 
-    /// The digest of a raw configuration that is not too large. `None` where there is none.
+    /// Returns the digest of a raw configuration after checking its size. `None` without a configuration.
     fn digest(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
         let allowed = self.host.limits().bytes_in;
         if raw.len() > allowed {

@@ -1,4 +1,4 @@
-//! Asking about lines, and buying them as they were offered.
+//! Requests for quotes, and lines at the prices of a quote.
 
 use cartwright_cart::change::{CartChange, CartOperation, Stage};
 use cartwright_cart::check::to_owned_lines;
@@ -11,23 +11,24 @@ use cartwright_contract::ids::ShopId;
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Can these lines be asked about? Each must be as this host sealed it, whole with its children, and there once. That a seal's
-    /// time is over is no fault here: the merchant prices the lines anew.
+    /// Checks that a quote can be requested for these lines. Each must be as this host sealed it, complete with its
+    /// children, and occur once. An expired seal is accepted, because the merchant reprices the lines.
     ///
     /// # Errors
-    /// [`CartError::Seal`], also for a line in other money than the shop sells in, [`CartError::DuplicateLine`], [`CartError::UnknownLine`] for a child without its bundle, and [`CartError::QuotedLine`] for a
-    /// line that was offered before.
+    /// Returns [`CartError::Seal`] also for a line in another currency or scale than the shop's,
+    /// [`CartError::DuplicateLine`], [`CartError::UnknownLine`] for a child without its bundle, and
+    /// [`CartError::QuotedLine`] for a line that has the price of a quote already.
     pub fn check_quote_lines(&self, shop: &ShopId, lines: &[CartLine]) -> Result<(), CartError> {
         quote::check_quote_lines(&self.shop_state(shop)?.shop, lines)
     }
 
-    /// The lines of a quotation as they are offered, sealed until the offer ends. The lines are taken as they are: they were
-    /// [checked](Self::check_asked) when they were asked about.
+    /// Returns the lines of a quote at their offered prices, sealed until the offer expires. The lines are not checked
+    /// again: [`check_quote_lines`](Self::check_quote_lines) did so when the quote was requested.
     ///
     /// # Errors
-    /// [`CartError::AskedMoney`] when a line is of another currency or scale than the shop sells in, and [`CartError::OfferMoney`] when an
-    /// offered price is; [`CartError::Price`] when a top line has no price, or a negative one; [`CartError::UnknownLine`] for a price of a line
-    /// that is none.
+    /// Returns [`CartError::AskedMoney`] if a line has another currency or scale than the shop, and
+    /// [`CartError::OfferMoney`] if an offered price does; [`CartError::Price`] if a top line has no price, or a
+    /// negative one; [`CartError::UnknownLine`] for a price of a line that does not exist.
     pub fn quote_lines(
         &self,
         shop: &ShopId,
@@ -37,12 +38,12 @@ impl Cartwright {
         quote::quote_lines(&self.shop_state(shop)?.shop, lines, offer)
     }
 
-    /// Puts what was offered into a cart. What the cart holds of it already stays as it is, so that accepting twice adds nothing
-    /// twice.
+    /// Adds the lines of a quote to a cart. Lines that the cart contains already stay unchanged, so accepting twice
+    /// adds nothing twice.
     ///
     /// # Errors
-    /// As [`quote_lines`](Self::quote_lines), and when the catalogue no longer holds a line. Whether and in which numbers it is sold
-    /// otherwise says nothing about an offer.
+    /// The same as [`quote_lines`](Self::quote_lines); also if the catalog no longer contains a line. Availability and
+    /// quantity limits do not apply to a quote.
     pub async fn accept_quote(
         &self,
         shop: &ShopId,
@@ -60,7 +61,7 @@ impl Cartwright {
             }
             operations.push(CartOperation::Add { lines: to_owned_lines(&family) });
         }
-        let result = format!("{} of {} lines are added", operations.len(), offer.prices.len());
+        let result = format!("{} of {} lines added", operations.len(), offer.prices.len());
         let stage = Stage { stage: "offer".to_owned(), duration_micros: 0, result, log: Vec::new() };
         Ok(CartChange { operations, warnings: Vec::new(), stages: vec![stage] })
     }

@@ -1,4 +1,4 @@
-//! A request about a cart, and how its lines are planned again.
+//! A request about a cart, and the replanning of its lines.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use super::pipeline::{BudgetUsage, PlanPipeline};
 use super::prepared::{Prepared, PreparedConfigurations};
 use crate::host::Cartwright;
 
-/// A request about a cart: for whom, of which lines, what planning them has taken so far, and what it prepared.
+/// A request about a cart: its shop, visitor and lines, the budgets that planning has used so far, and the
+/// configurations that it prepared.
 pub(super) struct CartRequest<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) shop: &'a ShopId,
@@ -30,8 +31,11 @@ pub(super) struct CartRequest<'a> {
 }
 
 impl<'a> CartRequest<'a> {
+    /// Creates a request.
+    ///
     /// # Errors
-    /// For more lines than a cart may have, and a visitor whose country or language is not a code.
+    /// Returns an error for more lines than a cart may have, and for a visitor whose country or language is not a
+    /// code.
     pub(super) fn new(
         host: &'a Cartwright,
         shop: &'a ShopId,
@@ -52,7 +56,7 @@ impl<'a> CartRequest<'a> {
         Ok(replan.pipeline.finish(operations))
     }
 
-    /// Puts what was planned again in the place of a line.
+    /// Replaces a line by its replanned lines.
     pub(super) async fn in_place_of(
         &self,
         line: &CartLine,
@@ -62,7 +66,7 @@ impl<'a> CartRequest<'a> {
         self.merge_into(&mut replan.pipeline, &replan.prepared, vec![moved], Vec::new()).await
     }
 
-    /// Plans a line again without these parts, from its stored configuration and by its pin.
+    /// Replans a line without these parts, from its stored configuration and by its pin.
     pub(super) async fn replan_without(
         &self,
         line: &CartLine,
@@ -78,15 +82,16 @@ impl<'a> CartRequest<'a> {
         Ok(Replan { pipeline, prepared, lines })
     }
 
-    /// A line and its children in another quantity, sealed. Empty when the plan holds no such line any more.
+    /// Returns a line and its children in another quantity, sealed. The result is empty if the plan no longer contains
+    /// the line.
     pub(super) async fn replan_sealed(&self, line: &CartLine, quantity: u32) -> Result<Vec<CartLine>, CartError> {
         let mut replan = self.replan_without(line, quantity, &line.without).await?;
         replan.seal().await?;
         Ok(replan.lines)
     }
 
-    /// A line's configuration, prepared by the versions of its pin, and the pipeline that plans it. Lines of one configuration and
-    /// pin share what was prepared.
+    /// Prepares a line's configuration with the versions of its pin, and returns it with the pipeline that plans it.
+    /// Lines with the same configuration and pin share the prepared configuration.
     pub(super) async fn prepare_line(&self, line: &CartLine) -> Result<(PlanPipeline<'a>, Arc<Prepared>), CartError> {
         let state = self.host.shop_state(self.shop)?;
         let configuration = authorized_configuration(&state.shop, line)?;
@@ -102,7 +107,8 @@ impl<'a> CartRequest<'a> {
         Ok((pipeline, prepared))
     }
 
-    /// Of two lines that hold the same, the second where the first is not as it was sealed: that one opens no configuration.
+    /// Returns the second of two lines with equal contents if the first was changed after it was sealed, because a
+    /// changed line opens no configuration.
     pub(super) fn genuine_duplicate<'l>(
         &self,
         held: &'l CartLine,
@@ -116,8 +122,8 @@ impl<'a> CartRequest<'a> {
         Ok(line.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged))
     }
 
-    /// A line that a cart holds more than once, as one line. Whose children are whose cannot be told, so all is planned anew; only the
-    /// copies' quantities count, and those are sealed.
+    /// Joins the copies of a line into one. It is unknown which children belong to which copy, so everything is
+    /// replanned; only the copies' quantities are used, and those are sealed.
     pub(super) async fn joined(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let copies = self.cart.copies(key);
@@ -132,7 +138,7 @@ impl<'a> CartRequest<'a> {
         Ok(replan.pipeline.finish(vec![CartOperation::Add { lines }]))
     }
 
-    /// A cart without a line and its children.
+    /// Returns the change that removes a line and its children.
     pub(super) fn without_family(&self, key: &str) -> CartChange {
         let keys = self.cart.keys(key);
         let result = format!("{} lines", keys.len());
@@ -140,9 +146,10 @@ impl<'a> CartRequest<'a> {
         CartChange { operations: vec![CartOperation::Remove { keys }], warnings: Vec::new(), stages: vec![stage] }
     }
 
-    /// Puts families of lines into a cart that a pipeline planned of one configuration. What comes twice, or what another line of the
-    /// cart holds already, becomes more of one line: two lines of one key would each be priced for fewer than are bought. What becomes
-    /// more of nothing must not be too few. What the cart receives is sealed.
+    /// Merges families of lines that a pipeline planned from one configuration into a cart. Families that occur twice,
+    /// or that another line of the cart equals, become one line with a larger quantity: two lines with one key would
+    /// each be priced for less than is bought. Lines that join no other must reach their minimum quantity. All lines
+    /// that the cart receives are sealed.
     pub(super) async fn merge_into(
         &self,
         pipeline: &mut PlanPipeline<'a>,
@@ -154,7 +161,7 @@ impl<'a> CartRequest<'a> {
         pipeline.may_join = false;
         let leaving: HashSet<String> =
             moves.iter().filter_map(|moved| moved.replaces.clone()).chain(gone.iter().cloned()).collect();
-        // Families of one key are one, asked for as often as all of them.
+        // Families with the same key are one, with the sum of their quantities.
         let mut matched: Vec<(LineMove, u32)> = Vec::with_capacity(moves.len());
         let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
         for moved in moves {
@@ -171,17 +178,18 @@ impl<'a> CartRequest<'a> {
                 }
             }
         }
-        // For each operation the line that it replaces with its sealed twin, and the family that is to be sealed where there is no twin.
+        // For each operation, the line that it replaces with its sealed duplicate, and the family to be sealed if
+        // there is no duplicate.
         let mut placed: Vec<(Option<String>, Vec<CartLine>)> = Vec::with_capacity(matched.len());
         let mut families: Vec<Vec<CartLine>> = Vec::with_capacity(matched.len());
         for (LineMove { replaces, lines: family }, asked) in matched {
             let Some(first) = family.first() else { continue };
             let (key, item, requested_quantity) = (first.key.clone(), first.item, first.requested_quantity);
-            // A line that leaves takes nothing up.
+            // A line that is removed cannot be joined.
             if let Some(twin) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
                 let quantity = self.cart.total_quantity(&key).saturating_add(asked);
                 let (sealed, more) = match self.is_forged(twin)? {
-                    // It opens no configuration: what was planned becomes more instead.
+                    // The existing line opens no configuration, so the planned line gets the larger quantity instead.
                     true => (Vec::new(), pipeline.plan_item(prepared, Wanted { item, quantity }, &self.cart).await?),
                     false => (self.replan_sealed(twin, quantity).await?, Vec::new()),
                 };
@@ -213,16 +221,16 @@ impl<'a> CartRequest<'a> {
     }
 }
 
-/// A line that was planned again. Its lines are sealed when it is known that they are answered.
+/// A replanned line. Its lines are sealed once it is known that they are returned.
 pub(super) struct Replan<'a> {
     pub(super) pipeline: PlanPipeline<'a>,
     prepared: Arc<Prepared>,
-    /// The line and its children. Empty when the plan holds no such line any more.
+    /// The line and its children. Empty if the plan no longer contains the line.
     pub(super) lines: Vec<CartLine>,
 }
 
 impl Replan<'_> {
-    /// Seals the lines, with their thumbnails.
+    /// Seals the lines and adds their thumbnails.
     pub(super) async fn seal(&mut self) -> Result<(), CartError> {
         let mut families = [std::mem::take(&mut self.lines)];
         self.pipeline.seal(&self.prepared, &mut families).await?;

@@ -1,7 +1,8 @@
-//! The pictures of what is bought: found when the plan holds, within the budgets of one request.
+//! Thumbnails of the configured products. They are fetched and checked after the plan, within the budgets of one
+//! request.
 //!
-//! A picture that cannot be used is left out with a warning: the shopper can buy without it. A line that is planned again keeps the
-//! picture that it was sealed with.
+//! A thumbnail that cannot be used is left out with a warning, because the shopper can buy without it. A replanned
+//! line keeps the thumbnail that it was sealed with.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,15 +27,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pipeline::PlanPipeline;
 
-/// How long a shopper waits for all pictures that are fetched for one request.
+/// Maximum time for which a shopper waits for all thumbnails that one request fetches.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a shopper waits for a place to decode the pictures.
+/// Maximum time for which a shopper waits for a slot to decode thumbnails.
 const DECODE_SLOT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum number of pictures of all shops that are decoded at the same time, and of one shop: no shop takes all places.
+/// Maximum number of requests whose thumbnails are decoded at the same time. The limit per shop is lower, so that no
+/// shop takes all slots.
 const MAX_DECODES: usize = 4;
 const MAX_DECODES_PER_SHOP: usize = 2;
 
-/// Where pictures are decoded.
+/// Slots for decoding thumbnails.
 pub(crate) struct DecodeSlots {
     all: Arc<Semaphore>,
     by_shop: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
@@ -47,7 +49,8 @@ impl Default for DecodeSlots {
 }
 
 impl DecodeSlots {
-    /// Waits for a place, for as long as the permits are held. `None` never comes: the semaphores are not closed.
+    /// Waits for a slot, which is held until the permits are dropped. It never returns `None`, because the semaphores
+    /// are never closed.
     async fn take(&self, shop: &ShopId) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
         let own = {
             let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,22 +62,22 @@ impl DecodeSlots {
     }
 }
 
-/// Pictures of the lines that a pipeline seals.
+/// Thumbnails of the lines that a pipeline seals.
 #[derive(Default)]
 pub(super) struct Thumbnails {
-    /// Pictures of lines that are planned again, by their items.
+    /// Thumbnails of replanned lines, by item.
     sealed: BTreeMap<u32, Option<Digest>>,
     by_item: BTreeMap<u32, Option<Digest>>,
     new: Vec<StoredThumbnail>,
 }
 
 impl PlanPipeline<'_> {
-    /// Keeps the picture that a line was sealed with, when it is planned again from its stored configuration.
+    /// Keeps the thumbnail that a line was sealed with when the line is replanned from its stored configuration.
     pub(super) fn keep_picture(&mut self, line: &CartLine) {
         self.pictures.sealed.extend(line.item.map(|item| (item, line.thumbnail)));
     }
 
-    /// Gives lines the pictures of their configured products: of roots only.
+    /// Adds thumbnails to the lines of configured products, which are roots only.
     pub(super) async fn add_pictures(&mut self, raw: &[u8], items: &[Item], families: &mut [Vec<CartLine>]) {
         let mut wanted: BTreeMap<u32, &Thumbnail> = BTreeMap::new();
         for index in families.iter().flatten().filter_map(|line| line.item) {
@@ -97,7 +100,7 @@ impl PlanPipeline<'_> {
         }
     }
 
-    /// Stores the configuration with the pictures that were found.
+    /// Stores the configuration with the thumbnails that were found.
     pub(super) async fn store(&mut self, raw: &[u8], configuration: Option<Digest>) -> Result<(), CartError> {
         let Some(digest) = configuration else { return Ok(()) };
         let pictures = std::mem::take(&mut self.pictures.new);
@@ -109,7 +112,7 @@ impl PlanPipeline<'_> {
         Ok(())
     }
 
-    /// Looks for pictures and writes down what was found of each, and why the others are left out.
+    /// Finds thumbnails, and records each result and the reasons of those left out.
     async fn find(&mut self, raw: &[u8], wanted: BTreeMap<u32, &Thumbnail>) {
         if wanted.is_empty() {
             return;
@@ -124,7 +127,7 @@ impl PlanPipeline<'_> {
                 Thumbnail::Url(url) => match fetched.get_mut(url) {
                     Some(Ok(bytes)) => Ok(ThumbnailSource::Fetched(bytes.clone())),
                     Some(Err(reason)) => Err(reason.clone()),
-                    None => Err(format!("all pictures of a request together are given {} s", FETCH_TIMEOUT.as_secs())),
+                    None => Err(format!("all thumbnails of a request together have {} s", FETCH_TIMEOUT.as_secs())),
                 },
             };
             match picture {
@@ -135,14 +138,14 @@ impl PlanPipeline<'_> {
         let indexes: Vec<u32> = found.iter().map(|(index, _)| *index).collect();
         let place = self.host.decoding().take(&self.state.shop.id);
         let checked = match tokio::time::timeout(DECODE_SLOT_TIMEOUT, place).await {
-            // The place is kept until the decoder ends, also when nobody waits for it any more.
+            // The slot is held until the decoder ends, even if nobody waits for the result any more.
             Ok(Some(place)) => tokio::task::spawn_blocking(move || {
                 let _place = place;
                 check(found)
             })
             .await
             .map_err(|_| "the decoder failed"),
-            Ok(None) | Err(_) => Err("other pictures of the shop are decoded now"),
+            Ok(None) | Err(_) => Err("other thumbnails of the shop are being decoded"),
         };
         match checked {
             Ok(CheckedThumbnails { by_item, pictures, rejected: unusable }) => {
@@ -157,14 +160,15 @@ impl PlanPipeline<'_> {
         rejected.into_iter().for_each(|(index, reason)| by_reason.entry(reason).or_default().push(index));
         self.warnings.extend(by_reason.into_iter().map(|(reason, items)| {
             let text = match items.as_slice() {
-                [index] => format!("The picture of item {index} is left out: {reason}."),
-                items => format!("{} pictures are left out, the first of item {}: {reason}.", items.len(), items[0]),
+                [index] => format!("The thumbnail of item {index} is left out: {reason}."),
+                items => format!("{} thumbnails are left out, the first of item {}: {reason}.", items.len(), items[0]),
             };
             warning("thumbnail-unusable", text)
         }));
     }
 
-    /// Fetches each address once, two at a time, as fast as their servers may be asked. What did not come in time is missing.
+    /// Fetches each URL once, two at a time, as fast as the servers' rate limits allow. Thumbnails that do not arrive
+    /// in time are missing from the result.
     async fn fetch(&self, wanted: &BTreeMap<u32, &Thumbnail>) -> HashMap<String, Result<Vec<u8>, String>> {
         let mut urls: Vec<&String> = Vec::new();
         for source in wanted.values() {
@@ -187,7 +191,7 @@ impl PlanPipeline<'_> {
                 let picture = match bytes < MAX_PICTURE_BYTES_PER_REQUEST {
                     true => self.fetch_picture(url, ends).await,
                     false => Err(format!(
-                        "all pictures of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes"
+                        "all thumbnails of a request together may have {MAX_PICTURE_BYTES_PER_REQUEST} bytes"
                     )),
                 };
                 if let Ok(bytes) = &picture {
@@ -196,14 +200,14 @@ impl PlanPipeline<'_> {
                 fetched.lock().unwrap_or_else(lock).insert(url.clone(), picture);
             }
         };
-        // The time is up for those that are still out.
+        // The remaining thumbnails are out of time.
         let _ = tokio::time::timeout_at(ends.into(), async { tokio::join!(fetch_some(), fetch_some()) }).await;
         fetched.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches a picture from a granted host.
+    /// Fetches a thumbnail from a granted host.
     async fn fetch_picture(&self, url: &str, ends: Instant) -> Result<Vec<u8>, String> {
-        // A picture's host is the operator's to grant; the plugin need not have declared it.
+        // The operator grants a thumbnail's host; the plugin need not declare it.
         let host = url::Url::parse(url).ok().and_then(|url| host_of(&url));
         let (shop, grants, egress) = (&self.state.shop.id, &self.vendor.grants, &self.host.platform().egress);
         let url = check_url(url, host.as_slice(), grants).map_err(|refusal| refusal.to_string())?;
@@ -216,12 +220,12 @@ impl PlanPipeline<'_> {
             deadline: Some(SystemClock.now() + left()),
         };
         let admission = egress.admit(url, grants, queued, &SystemClock).await.map_err(|error| error.to_string())?;
-        // A little earlier than the time is up, so that a server that is too slow is noted as such.
+        // The request ends a little before the overall time, so that a slow server is recorded as such.
         let timeout = left().saturating_sub(Duration::from_millis(50));
         let outgoing = OutboundRequest { method: Method::GET, headers: HeaderMap::new(), body: Vec::new(), timeout };
         let answer = admission.send(outgoing).await.map_err(|error| describe(&error.error))?;
         if !answer.status.is_success() {
-            return Err(format!("its server answered {}", answer.status));
+            return Err(format!("its server responded {}", answer.status));
         }
         let limit = ("bytes of a picture", MAX_PICTURE_BYTES as u64);
         answer.body(limit).await.map_err(|error| describe(&error.error))

@@ -24,11 +24,12 @@ pub struct HandleResult {
 }
 
 impl Cartwright {
-    /// Hands an order event to an account's plugin and waits until it has returned. A crash loses the run; see
-    /// [`Cartwright::run_job`], which this drives.
+    /// Passes an order event to an account's plugin and waits until the hook returns. A crash loses the run;
+    /// [`Cartwright::run_job`], which this method drives, describes durable runs.
     ///
     /// # Errors
-    /// As the plugin says; `unavailable` is worth trying again. What it said before stands in [`HookError::said`].
+    /// Returns the plugin's error; retry after `unavailable`. [`HookError::outcomes`] contains what the hook emitted
+    /// before it failed.
     pub async fn handle_order(
         &self,
         shop: &ShopId,
@@ -40,10 +41,10 @@ impl Cartwright {
         self.handle_order_in(Arc::new(MemoryJournal::default()), shop, account, event, handed_on, clock).await
     }
 
-    /// The same in a journal of the caller's, which can look at it afterwards, whatever came of the event.
+    /// Does the same with a journal of the caller, who can inspect it afterwards, also after a failure.
     ///
     /// # Errors
-    /// As [`handle_order`](Self::handle_order).
+    /// The same as [`handle_order`](Self::handle_order).
     pub async fn handle_order_in(
         &self,
         journal: Arc<MemoryJournal>,

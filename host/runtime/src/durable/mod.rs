@@ -1,12 +1,12 @@
 //! Order hooks that survive a crash, a restart and a redeploy, by replay.
 //!
-//! `orders.handle` is straight-line code. Everything that it learns comes through imports, and each answer stands in a journal
-//! before the guest has it. After a crash the hook runs again from its beginning: it is answered from the journal until that
-//! ends, then for real. The price is that a hook must ask the same things when it is told the same things; one that does not is
-//! stopped, and told which call differed ([`DeterminismFault`]).
+//! `orders.handle` is straight-line code. All its inputs come through imports, and each result is recorded in a journal
+//! before the guest receives it. After a crash the hook runs again from its beginning: its calls get the recorded results
+//! until the journal ends, and are executed after that. The price is that a hook must make the same calls when it gets the
+//! same results. A hook that does not is stopped with the call that differed ([`DeterminismFault`]).
 //!
-//! A run that waits, for a time or for a vendor, has ended: it holds no instance, no lock and no transaction, and nothing but
-//! the journal is kept. A worker is a [`Job`], a [`Journal`] for it, and a loop that does what each [`RunEnd`] says:
+//! A run that waits, for a time or for a vendor, has ended: it holds no instance, no lock and no transaction, and only its
+//! journal is stored. A worker needs a [`Job`], a [`Journal`] for it, and a loop that does what each [`RunEnd`] says:
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -31,7 +31,7 @@
 //!             waiting.answered().await?;
 //!             continue;
 //!         }
-//!         // A person decides; `durable::retry` is called when they want it tried again.
+//!         // A person decides; call `durable::retry` when they request a retry.
 //!         RunEnd::Stopped { reason } => return Err(reason.into()),
 //!         RunEnd::NeedsMerchant { unanswered } => return Err(format!("look at {}", unanswered.request).into()),
 //!     };
@@ -40,11 +40,11 @@
 //! # }
 //! ```
 //!
-//! A real worker asks [`next_step`] what to do: it knows how long to wait for whom, what is tried once more, and what stops and
-//! who can mend it.
+//! A real worker asks [`next_step`] what to do: the function decides how long to wait, what to retry, and what stops with
+//! which responsible party.
 //!
-//! A job that is restarted on the current settings keeps its round and has the next journal: it draws the same random numbers,
-//! and what it says again is not applied again.
+//! A job that is restarted on the current settings keeps its round and has the next journal: it draws the same random
+//! numbers, and outcomes that it emits again are not applied again.
 
 mod handle;
 mod run;

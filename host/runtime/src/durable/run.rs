@@ -1,4 +1,4 @@
-//! Runs a job once.
+//! One run of a job.
 
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::error::SetupError;

@@ -1,10 +1,10 @@
-//! What a store keeps of webhooks.
+//! Storage of webhook deliveries.
 //!
-//! A vendor sends a notice again when it did not hear the answer, so a repeat must be recognized: by the id that the vendor gives the
-//! notice. Where it gives none, the same bytes are a repeat only for [`REPEAT_WINDOW`], and only while nothing newer was heard about
-//! the same orders, or about the account where the notice named no order: of "41, 42, 41" the third is news. What comes of a notice,
-//! its answer, and that it was answered are one transaction: a crash before it leaves a notice that is run again, a crash after it one
-//! that is answered as before.
+//! A vendor that does not receive the response repeats a delivery, so a repeat must be recognized by the id that the
+//! vendor assigns. Without an id, the same bytes count as a repeat only for [`REPEAT_WINDOW`], and only while no newer
+//! delivery arrived about the same orders, or about the account if the delivery named no order: of "41, 42, 41" the
+//! third is new. The outcomes of a delivery, its response, and the fact that it was answered are one transaction:
+//! after a crash before it the delivery is run again, after a crash behind it the stored response is returned.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,34 +17,35 @@ use cartwright_contract::records::{NamedJson, Outcome, WebhookRequest, WebhookRe
 
 use crate::webhook::token::Destination;
 
-/// How long a notice without an id is taken for a repeat of an earlier one with the same bytes. Longer than vendors wait before they
-/// send one again (Twikit: five minutes), and short enough that one that says the same anew is heard.
+/// How long a delivery without an id counts as a repeat of an earlier one with the same bytes. This is longer than
+/// vendors wait before they repeat one (Twikit: five minutes), and short enough that a later delivery with the same
+/// contents is processed.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(15 * 60);
 
-/// Why nothing could be kept.
+/// Why a delivery could not be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookDeliveryStoreError {
-    /// The store could not answer.
+    /// The store is unavailable.
     #[error("the store of webhooks: {0}")]
     Failed(String),
-    /// Notices that were not answered well use up the account's quota, and none of them may be forgotten. The vendor is told to send
-    /// this one again.
+    /// Failed deliveries use up the account's quota, and none of them may be deleted. The vendor is asked to send this
+    /// delivery again.
     #[error(
-        "the account's quota of webhooks is full of notices that were not answered well; see among its failed notices why, and mend \
-         that, or have the operator raise the quota"
+        "the account's quota of webhook deliveries is full of failed ones; the failed webhooks show the reasons; fix \
+         these, or ask the operator to raise the quota"
     )]
     QuotaFull {
-        /// When to send it again.
+        /// When to send the delivery again.
         retry_after: Duration,
     },
 }
 
-/// What a notice is known by, within its destination.
+/// Identity of a delivery within its destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WebhookDeliveryId {
-    /// The digest of the id that the vendor gave it.
+    /// Digest of the id that the vendor assigned.
     Event(Digest),
-    /// The digest of its query and body.
+    /// Digest of the query and the body.
     Body(Digest),
 }
 
@@ -57,67 +58,68 @@ impl fmt::Display for WebhookDeliveryId {
     }
 }
 
-/// A notice that was let in.
+/// An accepted webhook delivery.
 #[derive(Debug, Clone)]
 pub struct WebhookDelivery {
-    /// What it is for.
+    /// The account and endpoint that it is for.
     pub destination: Destination,
-    /// What it is known by.
+    /// Identity of the delivery.
     pub id: WebhookDeliveryId,
-    /// When it came.
+    /// When the delivery arrived.
     pub at: SystemTime,
-    /// It is a repeat of an earlier one with this id only if that was answered at this time or later, and nothing newer was heard
-    /// about the same orders or the account. `None` if the vendor's own id decides alone.
+    /// An earlier delivery with this id counts as the same only if it was answered at this time or later, and if no
+    /// newer one arrived about the same orders or the account. `None` if the vendor's own id decides alone.
     pub duplicate_since: Option<SystemTime>,
-    /// The request, so that a person can look at it.
+    /// The request, for people to inspect.
     pub request: WebhookRequest,
 }
 
-/// Something that a webhook hands on to `orders.handle`, as an event `message`.
+/// A message that a webhook forwards to `orders.handle`, as an event of the kind `message`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderMessage {
-    /// The event's id.
+    /// Id of the event.
     pub id: String,
-    /// When the webhook came.
+    /// When the webhook arrived.
     pub at: SystemTime,
-    /// The order's reference.
+    /// Reference of the order.
     pub order: String,
-    /// What the event's kind carries.
+    /// The message.
     pub message: NamedJson,
 }
 
-/// What comes of a webhook: applied as a whole or not at all. The host has checked that each order is the account's and each line
-/// the order's.
+/// The effects of a webhook, applied together or not at all. The host has checked that each order belongs to the
+/// account and each line to the order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Effects {
-    /// Each with the reference of the order that it is about, never of a line; none for the account.
+    /// Outcomes, each with the reference of its order (never of a line), or `None` for the account.
     pub outcomes: Vec<(Option<String>, Outcome)>,
-    /// What becomes an order event.
+    /// Messages that become order events.
     pub messages: Vec<OrderMessage>,
 }
 
 impl Effects {
-    /// Does nothing come of it?
+    /// Returns whether there are no effects.
     pub fn is_empty(&self) -> bool {
         self.outcomes.is_empty() && self.messages.is_empty()
     }
 }
 
-/// Where notices, what comes of them and their answers are kept.
+/// Stores deliveries, their effects and their responses.
 #[async_trait]
 pub trait WebhookDeliveryStore: Send + Sync {
-    /// Takes a notice in before it is run, so that none is lost and one that fails can be shown. Gives the earlier answer when it is a
-    /// repeat, see [`WebhookDelivery::duplicate_since`].
+    /// Stores a delivery before it is run, so that none is lost and a failed one can be shown. Returns the earlier
+    /// response if the delivery is a repeat, see [`WebhookDelivery::duplicate_since`].
     ///
     /// # Errors
-    /// When the store does not answer, and [`WebhookDeliveryStoreError::QuotaFull`] where it has no room for a new notice.
+    /// Returns an error if the store is unavailable, and [`WebhookDeliveryStoreError::QuotaFull`] if it has no room
+    /// for a new delivery.
     async fn begin(&self, notice: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError>;
 
-    /// In one transaction: applies what comes of a notice, queues its messages, and keeps its answer. When the same notice was
-    /// answered well meanwhile, by another call or node, nothing is applied and that answer is given.
+    /// Applies the effects of a delivery, queues its messages, and stores its response, in one transaction. If another
+    /// call or node completed the same delivery meanwhile, nothing is applied and the stored response is returned.
     ///
     /// # Errors
-    /// When the store does not answer; nothing is applied then.
+    /// Returns an error if the store is unavailable; nothing is applied then.
     async fn complete(
         &self,
         notice: &WebhookDelivery,
@@ -125,17 +127,17 @@ pub trait WebhookDeliveryStore: Send + Sync {
         response: &WebhookResponse,
     ) -> Result<WebhookResponse, WebhookDeliveryStoreError>;
 
-    /// Keeps that a notice was not answered well, and why, for the merchant. When it comes again it is run again.
+    /// Records that a delivery failed, and why, for the merchant. When it arrives again, it is run again.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// Returns an error if the store is unavailable.
     async fn fail(&self, notice: &WebhookDelivery, reason: &str) -> Result<(), WebhookDeliveryStoreError>;
 
-    /// In one transaction: applies what comes of a question that came at this time. Nothing is kept to answer it with: it is
-    /// asked anew each time.
+    /// Applies the effects of a webhook query that arrived at this time, in one transaction. Its response is not
+    /// stored, because every query is answered anew.
     ///
     /// # Errors
-    /// When the store does not answer; nothing is applied then.
+    /// Returns an error if the store is unavailable; nothing is applied then.
     async fn apply(
         &self,
         destination: &Destination,
@@ -144,7 +146,7 @@ pub trait WebhookDeliveryStore: Send + Sync {
     ) -> Result<(), WebhookDeliveryStoreError>;
 }
 
-/// Receipts in memory: for tests, and for hosts that may forget.
+/// An in-memory delivery store, for tests and for hosts that may lose deliveries.
 #[derive(Debug, Default)]
 pub struct MemoryWebhookDeliveryStore {
     contents: Mutex<Held>,
@@ -152,7 +154,7 @@ pub struct MemoryWebhookDeliveryStore {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// In the order in which they were answered.
+    /// In the order of completion.
     completed: Vec<CompletedDelivery>,
     failed: Vec<(Destination, WebhookDeliveryId, String)>,
     effects: Effects,
@@ -163,7 +165,7 @@ struct CompletedDelivery {
     destination: Destination,
     id: WebhookDeliveryId,
     at: SystemTime,
-    /// The orders that it said something of.
+    /// The orders that its outcomes concern.
     orders: BTreeSet<String>,
     response: WebhookResponse,
 }
@@ -185,7 +187,8 @@ impl Held {
         }
     }
 
-    /// Was something newer heard about the same orders, or about the account where the notice named no order?
+    /// Returns whether a newer delivery arrived about the same orders, or about the account if the delivery named no
+    /// order.
     fn is_superseded(&self, notice: &WebhookDelivery) -> bool {
         let Some(position) = self.position(notice) else { return false };
         let (known, newer) = (&self.completed[position], &self.completed[position + 1..]);
@@ -206,18 +209,18 @@ impl Held {
 }
 
 impl MemoryWebhookDeliveryStore {
-    /// All that came of webhooks so far, in order.
+    /// Returns all effects so far, in order.
     pub fn effects(&self) -> Effects {
         self.contents().effects.clone()
     }
 
-    /// The notices that were not answered well, each time, with the reason.
+    /// Returns every failure, with its delivery and reason.
     pub fn failed(&self) -> Vec<(Destination, WebhookDeliveryId, String)> {
         self.contents().failed.clone()
     }
 
     fn contents(&self) -> MutexGuard<'_, Held> {
-        // Each change is one call that does not panic in its middle.
+        // Each change is one call that does not panic midway.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

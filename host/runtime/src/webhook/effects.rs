@@ -1,5 +1,5 @@
-//! What a plugin says came of a webhook, checked. Unsigned requests reach it, so it may say only what is about orders of its own
-//! account, their lines, and the settings that its form lets a vendor push.
+//! Checks the effects that a plugin returns for a webhook. Unsigned requests reach it, so it may only emit outcomes
+//! about orders of its own account, their lines, and settings that its form allows a vendor to push.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use crate::webhook::deliveries::{Effects, OrderMessage};
 use crate::webhook::request::IncomingRequest;
 use crate::webhook::token::Destination;
 
-/// So many outcomes one request may have: each order that they name is looked up.
+/// Maximum number of outcomes of one webhook, because each order they name is looked up.
 const MAX_OUTCOMES: usize = 500;
 
-/// Why what a plugin said is not applied.
+/// Why a plugin's effects are not applied.
 pub(super) enum EffectsError {
-    /// The plugin may not say it.
+    /// The plugin may not emit this.
     Breach(String),
-    /// The order book did not answer.
+    /// The order book is unavailable.
     Uncertain(PlatformError),
 }
 
-/// Checks what a plugin says, and sorts it. `readable` are the blobs that its call was given the digest of.
+/// Checks and groups the outcomes of a plugin. `readable` lists the blobs whose digests the call received.
 pub(super) async fn effects(
     platform: &Platform,
     form: &Form,
@@ -34,7 +34,10 @@ pub(super) async fn effects(
     said: Vec<(Option<String>, Outcome)>,
 ) -> Result<Effects, EffectsError> {
     if said.len() > MAX_OUTCOMES {
-        return Err(EffectsError::Breach(format!("it gives {} outcomes, {MAX_OUTCOMES} are allowed", said.len())));
+        return Err(EffectsError::Breach(format!(
+            "it returns {} outcomes; at most {MAX_OUTCOMES} are allowed",
+            said.len()
+        )));
     }
     let (mut effects, mut orders) = (Effects::default(), BTreeMap::new());
     let arrival = new_delivery_id()?;
@@ -70,14 +73,14 @@ async fn find<'a>(
         let found =
             platform.order_book.find(&to.shop, &to.account, &reference).await.map_err(EffectsError::Uncertain)?;
         let foreign =
-            || EffectsError::Breach(format!("it names the order {reference:?}, which this account has no part in"));
+            || EffectsError::Breach(format!("it names the order {reference:?}, which does not concern this account"));
         known.insert(reference.clone(), found.ok_or_else(foreign)?);
     }
     known.get(&reference).ok_or_else(|| EffectsError::Breach(format!("it names the order {reference:?}")))
 }
 
-/// A new id for one arrival of a webhook, which the ids of its messages begin with. Drawn at random: two requests with the same bytes,
-/// even in one millisecond, are two.
+/// Returns a new id for one arrival of a webhook; the ids of its messages begin with it. It is random, because two
+/// requests with the same bytes in the same millisecond are different arrivals.
 fn new_delivery_id() -> Result<String, EffectsError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random)

@@ -1,9 +1,9 @@
-//! What vendors send: from the network to an answer.
+//! Webhooks of vendors, from the network to the response.
 //!
-//! A request is a stranger's until its endpoint's way of telling the vendor has been gone through ([`Verifier`]). Whoever is refused
-//! learns a status code and nothing else; the merchant learns what to do about it ([`Refusal`]).
+//! A request is untrusted until it has passed the authentication of its endpoint ([`Verifier`]). The sender of a refused
+//! request receives a status code and nothing else; the merchant is shown what to do about it ([`Refusal`]).
 //!
-//! A server reads the address, asks its store for what stands under its selector, and hands the request over whole:
+//! A server parses the token in the URL, looks its selector up in a store, and passes the request on unchanged:
 //!
 //! ```no_run
 //! use cartwright::types::WebhookResponse;

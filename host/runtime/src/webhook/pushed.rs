@@ -1,7 +1,8 @@
-//! Settings that a vendor pushed: which of them wait for the merchant.
+//! Settings that a vendor pushed, and which of them need the merchant's approval.
 //!
-//! Where nothing is signed, whoever learns an address may push. So what decides what runs on a page waits for a person's approval,
-//! unless its host was granted already; anything else that the form lets a vendor push takes effect at once.
+//! If nothing is signed, anybody who learns a webhook URL can push settings. Settings that decide what runs on a page
+//! therefore need a person's approval, unless their host is granted already; all others that the form allows a vendor
+//! to push take effect at once.
 
 use cartwright_contract::address::host_of;
 use cartwright_contract::error::{SetupError, invalid};
@@ -13,20 +14,20 @@ use url::Url;
 
 use crate::host::Cartwright;
 
-/// Settings that a vendor pushed, sorted. Those that the account has already are left out.
+/// Settings that a vendor pushed, grouped. Settings with unchanged values are left out.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pushed {
-    /// These take effect at once, once they are checked as any change of settings is.
+    /// Settings that take effect at once, after the checks of any change of settings.
     pub immediate: Vec<Setting>,
-    /// These decide what runs on a page, and wait for the merchant.
+    /// Settings that decide what runs on a page, and need approval.
     pub needs_approval: Vec<Setting>,
 }
 
 impl Cartwright {
-    /// Sorts what a vendor pushed into an account, by the form of the version that it runs.
+    /// Groups the settings that a vendor pushed into an account, by the form of its current version.
     ///
     /// # Errors
-    /// When the account is not there, or the form does not let a vendor push one of them.
+    /// Returns an error if there is no such account, or if the form does not allow a vendor to push one of them.
     pub fn sort_pushed(
         &self,
         shop: &ShopId,
@@ -51,8 +52,8 @@ impl Cartwright {
     }
 }
 
-/// A page is given public settings only. A number, a switch, a colour or one of the form's own choices runs nothing, nor does a
-/// plain word; any other text may be an address or a piece of code.
+/// Returns whether a value could decide what runs on a page. A page receives public settings only. A number, a switch,
+/// a color, a choice of the form or a plain word runs nothing; any other text may be a URL or code.
 fn affects_page_scripts(field: &Field, value: &SettingValue, grants: &Grants) -> bool {
     if !field.public || matches!(field.choices, ChoiceSource::Fixed(_)) {
         return false;
@@ -72,14 +73,15 @@ fn is_word(text: &str) -> bool {
     text.chars().all(|sign| sign.is_alphanumeric() || matches!(sign, '.' | '_' | '~' | '-' | ' '))
 }
 
-/// An https address on a host that the operator granted.
+/// Returns whether a text is an HTTPS URL on a granted host.
 fn is_granted(text: &str, grants: &Grants) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let plain = url.username().is_empty() && url.password().is_none();
     url.scheme() == "https" && plain && host_of(&url).is_some_and(|host| grants.hosts.contains(&host))
 }
 
-/// A value as a merchant enters it, see [`Form::read`](crate::Form::read); none for a secret, which nobody reads back.
+/// Returns a value in the form in which a merchant enters it, see [`Form::read`](crate::Form::read). `None` for a
+/// secret, which is never returned.
 pub fn form_value(value: &SettingValue) -> Option<Value> {
     Some(match value {
         SettingValue::Text(text) | SettingValue::Decimal(text) => json!(text),

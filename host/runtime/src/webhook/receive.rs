@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! The processing of a webhook, from its request to its response.
 
 use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::error::{Failure, HookError, SetupError};
@@ -23,36 +23,37 @@ use crate::webhook::signature::WEBHOOK_ID;
 use crate::webhook::token::Destination;
 use crate::webhook::verifier::Verifier;
 
-/// Headers of a plugin's answer that the sender gets. An answer goes out in the host's own origin: any other header could set cookies
-/// there, load or allow code, or lead a browser elsewhere.
+/// Response headers of a plugin that are forwarded to the sender. The response is served from the host's own origin,
+/// where other headers could set cookies, load or allow code, or redirect a browser.
 const ALLOWED_HEADERS: [&str; 2] = ["content-type", "retry-after"];
-/// Media types of a plugin's answer that the sender gets: no browser runs anything in them.
+/// Media types of a plugin's response that are forwarded to the sender: browsers execute nothing in them.
 const ALLOWED_TYPES: [&str; 3] = ["application/json", "application/problem+json", "text/plain"];
-/// The media type of every other answer: a browser saves it and does not show it.
+/// Media type of every other response: browsers download it instead of displaying it.
 const OPAQUE_TYPE: &str = "application/octet-stream";
 
-/// Why a request has no answer of the plugin's. Its text is for the merchant; [`WebhookError::response`] is for the sender.
+/// Why a webhook has no response of the plugin. The text is for the merchant; [`WebhookError::response`] is for the
+/// sender.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum WebhookError {
-    /// It was not let in.
+    /// The request was refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The shop or the account is not there.
+    /// The shop or the account does not exist.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The plugin failed.
     #[error(transparent)]
     Failed(#[from] HookError),
-    /// The plugin answered, and the host could not find out what it needed to know: a "no" may have been wrong.
+    /// The plugin responded, but the host could not determine something it asked for, so the response may be wrong.
     #[error("the response is uncertain and was not sent: {0}; the vendor was asked to retry")]
     Uncertain(String),
-    /// What came of it could not be kept, so nothing came of it.
+    /// The effects could not be stored, so none were applied.
     #[error(transparent)]
     Store(#[from] WebhookDeliveryStoreError),
 }
 
 impl WebhookError {
-    /// What the sender is told: a status, and when to send it again or how, and nothing else.
+    /// Returns the response to the sender: a status, when to retry or which methods are allowed, and nothing else.
     pub fn response(&self) -> WebhookResponse {
         let status = match self {
             Self::Refused(refusal) => refusal.status(),
@@ -65,7 +66,7 @@ impl WebhookError {
             },
         };
         let header = match self {
-            // RFC 9110 asks for it, and it is no secret.
+            // RFC 9110 requires the header, and it reveals no secret.
             _ if status == StatusCode::METHOD_NOT_ALLOWED => Some(("allow", "POST, PUT".to_owned())),
             Self::Store(WebhookDeliveryStoreError::QuotaFull { retry_after }) => {
                 Some(("retry-after", retry_after.as_secs().to_string()))
@@ -78,23 +79,24 @@ impl WebhookError {
 }
 
 impl Cartwright {
-    /// Answers a request that came to an address of an account; [`WebhookToken::find`] says whose an address is.
+    /// Processes a request to a webhook URL of an account; [`WebhookToken::resolve`] returns the account.
     ///
-    /// A question is answered from the order book at once, in a place that is kept for questions, never from an earlier answer,
-    /// and with an error while the host is not sure. A notice is taken in, run, and answered when what came of it is kept; one
-    /// that was answered well is answered as before.
+    /// A webhook query is answered at once from the order book, in a reserved slot. Its response is never reused, and
+    /// it is an error while the host is uncertain. A webhook delivery is stored, run, and answered once its effects
+    /// are stored; a completed delivery gets the same response again.
     ///
     /// # Errors
-    /// When it was not let in or has no answer that holds; give the sender [`WebhookError::response`] then. Nothing came of it.
+    /// Returns an error if the request is refused or has no valid response; send [`WebhookError::response`] then. No
+    /// effects were applied.
     ///
-    /// [`WebhookToken::find`]: crate::webhook::WebhookAddress::find
+    /// [`WebhookToken::resolve`]: crate::webhook::WebhookToken::resolve
     pub async fn receive_webhook(
         &self,
         to: &Destination,
         incoming: &IncomingRequest,
         receipts: &dyn WebhookDeliveryStore,
     ) -> Result<WebhookResponse, WebhookError> {
-        // Taken once: a swap while the request is answered changes nothing about it.
+        // The state is taken once, so a switch does not affect a request in progress.
         let state = self.shop_state(&to.shop)?;
         let account = state.account(&to.account)?;
         let endpoint = authenticate(account, to, incoming, self.limits().bytes_in).inspect_err(|error| {
@@ -123,7 +125,7 @@ impl Cartwright {
                 let reason = match &failed {
                     Ok(response) => {
                         let said = text::sanitize(&String::from_utf8_lossy(&response.body), 500).text;
-                        format!("the plugin answered with the status {}: {said}", response.status)
+                        format!("the plugin responded with the status {}: {said}", response.status)
                     }
                     Err(error) => error.to_string(),
                 };
@@ -133,7 +135,7 @@ impl Cartwright {
         }
     }
 
-    /// Calls the plugin. Of an answer that is not good nothing comes.
+    /// Calls the plugin. A response that is not successful has no effects.
     async fn run_webhook(
         &self,
         shop: &Shop,
@@ -154,7 +156,7 @@ impl Cartwright {
         if !is_success(&response) {
             return Ok((response, Effects::default()));
         }
-        // A plugin may take "the order book is away" for "there is no such order".
+        // A plugin may take an unavailable order book for a missing order.
         if let Some(reason) = uncertainty {
             return Err(WebhookError::Uncertain(reason));
         }
@@ -191,21 +193,21 @@ fn is_success(response: &WebhookResponse) -> bool {
     (200..300).contains(&response.status)
 }
 
-/// Checks that a server can send an answer, and leaves of its headers what is harmless in a browser.
+/// Checks that a server can send the response, and removes headers that could be harmful in a browser.
 fn sanitize_response(mut response: WebhookResponse) -> Result<WebhookResponse, String> {
     if !(200..600).contains(&response.status) {
-        return Err(format!("it answers with the status {}", response.status));
+        return Err(format!("it responds with the status {}", response.status));
     }
     for (name, value) in &mut response.headers {
         let valid = HeaderName::from_bytes(name.as_bytes()).is_ok() && HeaderValue::from_str(value).is_ok();
         if !valid {
-            return Err(format!("it answers with the header {name:?}, which is none"));
+            return Err(format!("it responds with the header {name:?}, which is invalid"));
         }
         name.make_ascii_lowercase();
     }
     let mut passed: Vec<(String, String)> = Vec::new();
     for (name, value) in response.headers {
-        // The first of a name: what reads the second may not be what looked at the first.
+        // Only the first header of a name is kept, because different readers may use different ones.
         if ALLOWED_HEADERS.contains(&name.as_str()) && passed.iter().all(|(known, _)| *known != name) {
             let value = if name == "content-type" { allowed_type(&value) } else { value };
             passed.push((name, value));
@@ -218,7 +220,7 @@ fn sanitize_response(mut response: WebhookResponse) -> Result<WebhookResponse, S
     Ok(response)
 }
 
-/// The media type that an answer goes out with. Of its parameters nothing is kept: a charset may make code of a text.
+/// Returns the media type of a response without its parameters, because a charset could turn a text into code.
 fn allowed_type(value: &str) -> String {
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
@@ -231,7 +233,7 @@ fn allowed_type(value: &str) -> String {
 fn new_delivery(to: &Destination, endpoint: &Endpoint, incoming: &IncomingRequest) -> WebhookDelivery {
     let header = match (&endpoint.event_id_header, &endpoint.authentication) {
         (Some(header), _) => Some(header.as_str()),
-        // That scheme has an id of its own, and it is signed.
+        // Standard Webhooks has its own id, and it is signed.
         (None, Authentication::StandardWebhooks(_)) => Some(WEBHOOK_ID),
         (None, _) => None,
     };

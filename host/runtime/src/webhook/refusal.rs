@@ -1,4 +1,4 @@
-//! Why a request is not let in: a status for the sender, a sentence for the merchant.
+//! Why a webhook is refused: a status for the sender and a sentence for the merchant.
 
 use std::net::IpAddr;
 
@@ -9,96 +9,97 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeaderFault {
-    /// It is not there.
+    /// The header is missing.
     #[error("is missing")]
     Missing,
-    /// It is there more than once, and nobody can say which one counts.
+    /// The header occurs more than once, so it is ambiguous.
     #[error("occurs more than once")]
     Repeated,
-    /// It is no text.
+    /// The header is not text.
     #[error("is not text")]
     NotText,
-    /// It does not begin as the plugin says.
-    #[error("does not begin as the plugin says it does")]
+    /// The header does not begin with the declared prefix.
+    #[error("does not begin with the prefix that the plugin declares")]
     Prefix,
-    /// What it holds is not written in the encoding that the plugin says, or has another length.
-    #[error("does not hold a signature in the encoding that the plugin says")]
+    /// The header does not contain a signature in the declared encoding, or its length is wrong.
+    #[error("does not contain a signature in the encoding that the plugin declares")]
     Encoding,
-    /// It is no time in Unix seconds.
+    /// The header is not a time in Unix seconds.
     #[error("is not a time in Unix seconds")]
     Time,
 }
 
-/// Why a request was not let in. Its text says to the merchant what to do; the sender is told [`Refusal::status`] and no more,
-/// because whoever guesses would learn from anything else.
+/// Why a request is refused. The text tells the merchant what to do. The sender receives [`Refusal::status`] only,
+/// because anything else would help an attacker who guesses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
 #[serde(tag = "refusal", content = "detail", rename_all = "kebab-case")]
 pub enum Refusal {
-    /// The address is nobody's.
+    /// No account has this webhook URL.
     #[error("no account has this webhook URL; if the vendor sent the request, give the vendor a new webhook URL")]
     UnknownAddress,
-    /// The plugin's version that runs has no such endpoint.
+    /// The current plugin version has no such endpoint.
     #[error("the plugin has no webhook endpoint {0:?}; remove its URL in the vendor's back office")]
     UnknownEndpoint(String),
-    /// The sender's address is not among those that the operator lets in.
+    /// The sender's IP address is not in the allowed networks.
     #[error("{}", source_message(.0.as_ref()))]
     Source(Option<IpAddr>),
-    /// It came with another method.
-    #[error("the request came with the method {0}; webhooks are sent with POST or PUT")]
+    /// The HTTP method is not allowed.
+    #[error("the request has the method {0}; send webhooks with POST or PUT")]
     Method(#[serde(serialize_with = "as_text")] Method),
-    /// It is too large.
+    /// The request is too large.
     #[error(
-        "the request has {bytes} bytes in its {part}, {allowed} are allowed; for larger ones raise the limit bytes_in"
+        "the request has {bytes} bytes in its {part}; at most {allowed} are allowed; raise the limit bytes_in for larger ones"
     )]
     TooLarge {
         /// "body" or "head".
         part: &'static str,
-        /// How many there were.
+        /// Size in bytes.
         bytes: usize,
-        /// How many are allowed.
+        /// The limit in bytes.
         allowed: usize,
     },
     /// The secret that signatures are checked with is not set.
     #[error("the secret setting {0:?} has no value; copy the signing secret from the vendor's pages into it")]
     NoSecret(String),
-    /// The secret's value cannot be one.
-    #[error("the secret setting {0:?} holds no signing secret: it must be \"whsec_\" and base64; copy it anew")]
+    /// The secret's value is not a signing secret.
+    #[error("the secret setting {0:?} is not a signing secret, which is \"whsec_\" and base64; copy it again")]
     InvalidSecret(String),
-    /// A header that the signature needs is not there, or not as it must be.
+    /// A header that the signature needs is missing or malformed.
     #[error("the header {header:?} {fault}; check in the vendor's back office that webhooks are signed")]
     Header {
-        /// Its name.
+        /// Name of the header.
         header: String,
         /// What is wrong.
         fault: HeaderFault,
     },
-    /// The signature is another's. What was signed may have been changed on the way, or somebody else sent it.
+    /// The signature does not match. The signed data was changed on the way, or another sender signed it.
     #[error(
-        "the signature in {header:?} is not made with the secret setting {secret:?} over this request; if the vendor sent it, \
-         copy the signing secret from the vendor's pages anew"
+        "the signature in {header:?} does not match this request and the secret setting {secret:?}; if the vendor sent it, \
+         copy the signing secret from the vendor's pages again"
     )]
     WrongSignature {
-        /// The header.
+        /// Name of the header.
         header: String,
-        /// The secret setting.
+        /// Name of the secret setting.
         secret: String,
     },
-    /// It was signed too long ago: sent again by somebody, or held up.
+    /// The request was signed too long ago: it was replayed or delayed.
     #[error("the request was signed {0} seconds ago; it was delayed or replayed, or a clock is wrong")]
     TimestampTooOld(u64),
-    /// It was signed in the future.
+    /// The request is signed for a time in the future.
     #[error("the request is signed for {0} seconds from now: the vendor's clock or this machine's is wrong")]
     TimestampInFuture(u64),
-    /// What the plugin says about the endpoint cannot be used. Such a plugin is not installed.
+    /// The endpoint's declaration is invalid. A plugin with such an endpoint is not installed.
     #[error("the plugin's webhook endpoint is invalid: {0}; report this to its author")]
     InvalidEndpoint(String),
 }
 
 impl Refusal {
-    /// All that the sender is told. Everything about signatures is one status, so that nobody can feel their way forward.
+    /// Returns the status for the sender, which is all that the sender receives. All faults of signatures have the
+    /// same status, so that an attacker learns nothing from it.
     pub fn status(&self) -> StatusCode {
         match self {
-            // An address that refuses where it is called from looks like none.
+            // A URL that refuses the sender's network looks like one that does not exist.
             Self::UnknownAddress | Self::UnknownEndpoint(_) | Self::Source(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -117,13 +118,11 @@ fn source_message(from: Option<&IpAddr>) -> String {
     match from {
         Some(from) => {
             let bits = if from.is_ipv4() { 32 } else { 128 };
-            format!("the request came from {from}; to allow it: grants.webhook_networks += \"{from}/{bits}\"")
+            format!("the request came from {from}; to allow it: grants.webhook_source_networks += \"{from}/{bits}\"")
         }
-        None => {
-            "it is not known where the request came from, and grants.webhook_networks lets only some addresses in; let \
-                 the server know the sender's address"
-                .to_owned()
-        }
+        None => "the origin of the request is unknown, and grants.webhook_source_networks allows only some networks; \
+             configure the server so that it knows the sender's address"
+            .to_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A request as the network gave it.
+//! A request as it arrived from the network.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -7,31 +7,32 @@ use bytes::Bytes;
 use cartwright_contract::records::WebhookRequest;
 use http::{HeaderMap, Method};
 
-/// A request of which nothing is believed yet.
+/// An unverified request.
 #[derive(Debug, Clone)]
 pub struct IncomingRequest {
-    /// Its method.
+    /// The HTTP method.
     pub method: Method,
-    /// Its headers, byte for byte.
+    /// The headers, byte for byte.
     pub headers: HeaderMap,
-    /// What stood behind the "?".
+    /// The query string after the "?".
     pub query: String,
-    /// Its body, byte for byte: a body that was parsed and written again has another signature.
+    /// The body, byte for byte. A body that was parsed and serialized again has another signature.
     pub body: Bytes,
-    /// The sender's address. Behind a proxy this is what the proxy says, if the server trusts it; none when nobody knows.
+    /// The sender's IP address. Behind a trusted proxy it is the one that the proxy reports; `None` if it is unknown.
     pub from: Option<IpAddr>,
-    /// When it came.
+    /// When the request arrived.
     pub at: SystemTime,
 }
 
 impl IncomingRequest {
-    /// How many bytes the headers and the query have.
+    /// Returns the number of bytes in the headers and the query.
     pub(crate) fn head_bytes(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
         headers.sum::<usize>() + self.query.len()
     }
 
-    /// As a plugin is given it. What is no UTF-8 in a header is replaced there: the contract's headers are texts.
+    /// Converts to the contract's request. Invalid UTF-8 in headers is replaced, because the contract's headers are
+    /// texts.
     pub(crate) fn request(&self) -> WebhookRequest {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         WebhookRequest {

@@ -1,4 +1,4 @@
-//! The two ways in which vendors sign: HMAC-SHA-256 in a header of their own, and Standard Webhooks
+//! The two signature schemes of vendors: HMAC-SHA-256 in a header of their own, and Standard Webhooks
 //! (<https://www.standardwebhooks.com>).
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,21 +16,21 @@ use zeroize::Zeroizing;
 use crate::webhook::refusal::{HeaderFault, Refusal};
 use crate::webhook::request::IncomingRequest;
 
-/// A signed time may be so far from ours, either way.
+/// Maximum difference between a signed time and the host's clock, in either direction.
 pub const TIME_WINDOW: Duration = Duration::from_secs(300);
 
-/// The headers of Standard Webhooks: id, time, signatures.
+/// The headers of Standard Webhooks: id, time and signatures.
 pub(crate) const WEBHOOK_ID: &str = "webhook-id";
 pub(crate) const WEBHOOK_TIMESTAMP: &str = "webhook-timestamp";
 pub(crate) const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 
-/// Vendors show secrets with and without padding; what is signed with is the same.
+/// Vendors show secrets with and without padding; both decode to the same key.
 const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Is the request signed as the plugin says?
+/// Verifies the signature of a request by the declared scheme.
 pub(crate) fn verify(
     authentication: &Authentication,
     secrets: &Secrets,
@@ -68,7 +68,8 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &IncomingRequest) -> R
     let signatures = text(incoming, WEBHOOK_SIGNATURE)?;
     let mac =
         standard_mac(&secret, id, time.text, &incoming.body).ok_or_else(|| Refusal::InvalidSecret(name.to_owned()))?;
-    // Several while a secret is being changed. Other versions than v1 are other algorithms, which we have no key for.
+    // There are several signatures while a secret is rotated. Versions other than v1 are other algorithms, for which
+    // the host has no key.
     let mut signatures = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
     let ours = |written| {
         Encoding::Base64.decode(written).is_some_and(|signature| mac.clone().verify_slice(&signature).is_ok())
@@ -79,16 +80,16 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &IncomingRequest) -> R
     time.check(incoming)
 }
 
-/// A secret that nothing can be signed with.
+/// The error of an invalid signing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signing secret must be \"whsec_\" and base64; make a new one")]
+#[error("a signing secret must be \"whsec_\" and base64; generate a new one")]
 pub struct SigningError;
 
-/// Signs a body as Standard Webhooks, at a time in Unix seconds: what stands in the header `webhook-signature`, with a signature by
-/// each secret.
+/// Signs a body as Standard Webhooks at a time in Unix seconds. Returns the value of the header `webhook-signature`,
+/// with one signature per secret.
 ///
 /// # Errors
-/// When a secret is none.
+/// Returns an error if a secret is not a signing secret.
 pub fn sign_standard(secrets: &[Secret], id: &str, seconds: u64, body: &[u8]) -> Result<String, SigningError> {
     let signatures = secrets.iter().map(|secret| {
         let mac = standard_secret(secret).and_then(|secret| standard_mac(&secret, id, &seconds.to_string(), body));
@@ -98,10 +99,10 @@ pub fn sign_standard(secrets: &[Secret], id: &str, seconds: u64, body: &[u8]) ->
     Ok(signatures.collect::<Result<Vec<_>, _>>()?.join(" "))
 }
 
-/// A new signing secret: "whsec_" and 32 random bytes in base64.
+/// Generates a signing secret: "whsec_" and 32 random bytes in base64.
 ///
 /// # Errors
-/// When the machine gives no random numbers.
+/// Returns an error if the system returns no random numbers.
 pub fn new_standard_secret() -> Result<Secret, getrandom::Error> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *bytes)?;
@@ -109,7 +110,7 @@ pub fn new_standard_secret() -> Result<Secret, getrandom::Error> {
 }
 
 fn standard_mac(secret: &[u8], id: &str, time: &str, body: &[u8]) -> Option<Hmac<Sha256>> {
-    // HMAC takes a key of any length.
+    // HMAC accepts a key of any length.
     let mut mac = Hmac::new_from_slice(secret).ok()?;
     for part in [id.as_bytes(), b".", time.as_bytes(), b".", body] {
         mac.update(part);
@@ -118,12 +119,12 @@ fn standard_mac(secret: &[u8], id: &str, time: &str, body: &[u8]) -> Option<Hmac
 }
 
 fn secret<'a>(secrets: &'a Secrets, name: &str) -> Result<&'a Secret, Refusal> {
-    // With an empty key everybody can sign.
+    // Anybody could sign with an empty key.
     let set = secrets.get(name).map(|secret| &secret.value).filter(|value| !value.expose().is_empty());
     set.ok_or_else(|| Refusal::NoSecret(name.to_owned()))
 }
 
-/// "whsec_" and base64; the prefix is a help for the eye.
+/// Decodes a secret: "whsec_" and base64. The prefix is optional; it only helps people to recognize the secret.
 fn standard_secret(secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
     let text = secret.expose().trim_ascii();
     let bytes = SECRET_BASE64.decode(text.strip_prefix(b"whsec_").unwrap_or(text)).ok()?;
@@ -131,11 +132,11 @@ fn standard_secret(secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn hmac_key(secret: &[u8], name: &str) -> Result<Hmac<Sha256>, Refusal> {
-    // HMAC takes a key of any length.
+    // HMAC accepts a key of any length.
     Hmac::new_from_slice(secret).map_err(|_| Refusal::InvalidSecret(name.to_owned()))
 }
 
-/// The header's one value.
+/// Returns the only value of a header.
 fn text<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<&'a str, Refusal> {
     let fault = |fault| Refusal::Header { header: header.to_owned(), fault };
     let mut values = incoming.headers.get_all(header).iter();
@@ -149,7 +150,7 @@ fn text<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<&'a str, Refu
 
 /// A signed time.
 struct Time<'a> {
-    /// As it was signed.
+    /// The text that was signed.
     text: &'a str,
     /// Unix seconds.
     seconds: u64,
@@ -157,7 +158,7 @@ struct Time<'a> {
 
 fn time<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<Time<'a>, Refusal> {
     let text = text(incoming, header)?;
-    // Parsing alone would take "+5".
+    // Parsing alone would accept "+5".
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse().ok().filter(|_| digits);
     let fault = || Refusal::Header { header: header.to_owned(), fault: HeaderFault::Time };
@@ -165,7 +166,8 @@ fn time<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<Time<'a>, Ref
 }
 
 impl Time<'_> {
-    /// Asked after the signature: a merchant who reads "late" knows that it was the vendor.
+    /// Checks the time. This comes after the signature, so that a merchant who reads "late" knows that the vendor sent
+    /// the request.
     fn check(&self, incoming: &IncomingRequest) -> Result<(), Refusal> {
         let now = incoming.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let window = TIME_WINDOW.as_secs();

@@ -1,8 +1,9 @@
-//! Addresses that cannot be guessed, which is all that keeps strangers from an endpoint whose vendor signs nothing.
+//! Webhook URLs that cannot be guessed, which is the only protection of an endpoint whose vendor signs nothing.
 //!
-//! An address has two random parts in one text. A store finds it by the first, its selector, which is no secret; the second is
-//! 192 bits, is kept only as its hash, and is compared in constant time. So neither a database's index nor a copy of the database
-//! gives an address away. It is shown once, when it is made; who lost it makes another.
+//! A token has two random parts in one text. A store finds it by the first, the selector, which is not secret. The
+//! second has 192 bits, is stored only as a hash, and is compared in constant time. Therefore neither an index of the
+//! database nor a copy of it reveals a URL. The URL is shown once, when it is created; a lost one is replaced by a new
+//! one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,64 +20,64 @@ use crate::webhook::refusal::Refusal;
 const SELECTOR_BYTES: usize = 8;
 const SECRET_BYTES: usize = 24;
 
-/// What a store finds an address by.
+/// The part of a token by which a store finds it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Selector([u8; SELECTOR_BYTES]);
 
-/// Whose an address is: what a request that comes there is for.
+/// The account and endpoint that a webhook URL belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Destination {
     /// The shop.
     pub shop: ShopId,
-    /// Its vendor account.
+    /// The account.
     pub account: AccountId,
-    /// The endpoint's name.
+    /// Name of the endpoint.
     pub endpoint: String,
 }
 
-/// The part of an address that stands behind the server's own: 64 hex digits. Whoever knows it is taken for the vendor where
-/// nothing is signed, so it is never printed by accident and wiped when dropped.
+/// The last segment of a webhook URL: 64 hex digits. If nothing is signed, knowing it is enough to pass as the vendor,
+/// so it is never printed by accident and is wiped when dropped.
 #[derive(Clone)]
 pub struct WebhookToken {
     selector: Selector,
     secret: Zeroizing<[u8; SECRET_BYTES]>,
 }
 
-/// What a store keeps of an address.
+/// The stored form of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredWebhookToken {
-    /// What it is found by; unique in the store.
+    /// The selector, unique in the store.
     pub selector: Selector,
-    /// The hash of its secret part.
+    /// Hash of the secret part.
     pub hash: TokenHash,
-    /// Whose it is.
+    /// The account and endpoint.
     pub destination: Destination,
-    /// When it ends because another took its place; none while none did.
+    /// When the token expires because another replaced it; `None` while it is current.
     #[serde(default)]
     pub expires_at: Option<SystemTime>,
 }
 
-/// The hash of an address's secret part. Plain SHA-256 is enough: 192 random bits cannot be tried out.
+/// Hash of a token's secret part. Plain SHA-256 is sufficient, because 192 random bits cannot be guessed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenHash([u8; 32]);
 
-/// What holds an address open, as a store knows it at this moment.
+/// What keeps a webhook URL valid, as a store knows it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WebhookUrlUse {
-    /// Is the account still set up in its shop?
+    /// Whether the account is still set up in its shop.
     pub has_account: bool,
-    /// Is there an order of the account that is not closed? A vendor that was swapped for another still reports on those.
+    /// Whether the account has an order that is not closed. A vendor that was switched away still reports on those.
     pub has_open_order: bool,
 }
 
 impl WebhookToken {
-    /// A new address. Keep [`Self::stored`], show [`Self::reveal`] once.
+    /// Generates a token. Store [`Self::stored`] and show [`Self::reveal`] once.
     ///
     /// # Errors
-    /// When the machine gives no random numbers.
+    /// Returns an error if the system returns no random numbers.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let (mut selector, mut secret) = ([0; SELECTOR_BYTES], Zeroizing::new([0; SECRET_BYTES]));
         getrandom::fill(&mut selector)?;
@@ -84,26 +85,26 @@ impl WebhookToken {
         Ok(Self { selector: Selector(selector), secret })
     }
 
-    /// The address as text, for the merchant to copy.
+    /// Returns the token as text, for the merchant to copy.
     pub fn reveal(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("{}{}", self.selector, *Zeroizing::new(hex::encode(*self.secret))))
     }
 
-    /// What a store finds it by.
+    /// Returns the selector.
     pub fn selector(&self) -> Selector {
         self.selector
     }
 
-    /// What a store keeps.
+    /// Returns the stored form.
     pub fn stored(&self, destination: Destination) -> StoredWebhookToken {
         StoredWebhookToken { selector: self.selector, hash: self.hash(), destination, expires_at: None }
     }
 
-    /// Whose this address is, from what a store has under its selector.
+    /// Returns the account and endpoint of this token, given what a store has under its selector.
     ///
     /// # Errors
-    /// [`Refusal::UnknownAddress`] when it is nobody's, ended, or neither its account nor an open order holds it open. One refusal
-    /// for all: a sender must not learn which.
+    /// Returns [`Refusal::UnknownAddress`] if the token is unknown or expired, or if neither its account nor an open
+    /// order keeps it valid. The refusal is the same in all cases, so that a sender cannot distinguish them.
     pub fn resolve(
         &self,
         stored: Option<(&StoredWebhookToken, WebhookUrlUse)>,
@@ -136,7 +137,7 @@ impl fmt::Debug for WebhookToken {
     }
 }
 
-/// Reads the last part of the address that a request came to.
+/// Parses the last path segment of a request.
 impl FromStr for WebhookToken {
     type Err = Refusal;
 
@@ -148,7 +149,7 @@ impl FromStr for WebhookToken {
     }
 }
 
-/// Lower-case hex of exactly so many bytes: an address has one spelling.
+/// Decodes lower-case hex of exactly this many bytes, so that a token has one spelling.
 fn decode_hex(text: &str, bytes: &mut [u8]) -> Option<()> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
@@ -175,7 +176,7 @@ macro_rules! as_hex {
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let mut value = Self([0; _]);
-                // Never the text itself: somebody may have put a whole address there.
+                // The text itself is never shown, because it may contain a whole webhook URL.
                 let invalid = || InvalidId { kind: $kind, value: "(not shown)".to_owned(), rule: $rule };
                 decode_hex(text, &mut value.0).ok_or_else(invalid)?;
                 Ok(value)

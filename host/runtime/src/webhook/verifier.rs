@@ -1,4 +1,4 @@
-//! The way in: everything that is checked before a plugin hears of a request.
+//! The checks of a request before a plugin sees it.
 
 use cartwright_contract::records::Authentication;
 use cartwright_contract::settings::Secrets;
@@ -9,37 +9,37 @@ use crate::webhook::refusal::Refusal;
 use crate::webhook::request::IncomingRequest;
 use crate::webhook::signature::verify;
 
-/// The most bytes that the headers and the query have together.
+/// Maximum size of the headers and the query together, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// What an endpoint asks of a request.
+/// The requirements of an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Verifier<'a> {
-    /// How the plugin tells the vendor.
+    /// The declared authentication.
     pub authentication: &'a Authentication,
     /// The account's secrets.
     pub secrets: &'a Secrets,
-    /// Where requests may come from; empty = from anywhere.
+    /// Networks that requests may come from; empty allows all.
     pub networks: &'a [IpNet],
-    /// The most bytes that a body may have.
+    /// Maximum size of a body, in bytes.
     pub max_body_bytes: usize,
 }
 
 impl Verifier<'_> {
-    /// Lets a request in, or says why not. The cheap checks come first: hashing a body is work that a stranger must not be able
-    /// to ask for in any amount.
+    /// Accepts or refuses a request. The cheap checks come first, because a stranger must not be able to make the host
+    /// hash any amount of data.
     ///
     /// # Errors
-    /// Each [`Refusal`] says which check.
+    /// The [`Refusal`] names the failed check.
     pub fn admit(&self, incoming: &IncomingRequest) -> Result<(), Refusal> {
         if !self.networks.is_empty() {
-            // A machine that listens on IPv6 sees IPv4 senders in a form of its own.
+            // A machine that listens on IPv6 sees IPv4 senders in mapped form.
             let from = incoming.from.map(|from| from.to_canonical());
             if !from.is_some_and(|from| self.networks.iter().any(|network| network.contains(&from))) {
                 return Err(Refusal::Source(from));
             }
         }
-        // A GET is what link checkers and previews send, and carries nothing that a signature covers.
+        // Link checkers and previews send GET, and it carries nothing that a signature covers.
         if !matches!(incoming.method, Method::POST | Method::PUT) {
             return Err(Refusal::Method(incoming.method.clone()));
         }

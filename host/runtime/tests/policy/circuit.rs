@@ -1,4 +1,4 @@
-//! A server that is away is left alone for a while, and asked again by itself.
+//! An unavailable server gets no requests for a while, and is probed again automatically.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn shop(id: &str) -> ShopId {
     id.parse().expect("an id")
 }
 
-/// Asks, and reports the outcome.
+/// Sends a request if permitted, and reports the outcome.
 fn ask(health: &Health, seconds: u64, outcome: RequestOutcome) -> Result<(), Throttled> {
     try_acquire(health, &shop("a"), "api.example", at(seconds))?;
     health.record(&shop("a"), "api.example", outcome, at(seconds));
@@ -118,7 +118,7 @@ fn other_shops_and_other_hosts_are_asked_on() {
 fn a_clock_that_was_set_back_does_not_hold_it_open() {
     let health = health();
     (1_000_000..1_000_003).for_each(|second| ask(&health, second, AWAY).expect("closed"));
-    // The rate limit was set back too, and needs a moment.
+    // The clock of the rate limit was set back too, and it needs a moment.
     ask(&health, 0, RequestOutcome::Responded).expect_err("a hold of the rate_limit");
     ask(&health, 1, RequestOutcome::Responded).expect("half-open");
 }

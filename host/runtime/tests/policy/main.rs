@@ -1,4 +1,4 @@
-//! When a job is run again, when a vendor's server is left alone, and whose turn it is to ask it.
+//! Retries of jobs, circuits of vendors' servers, and the order of requests to a server.
 
 mod circuit;
 mod queue;
@@ -14,7 +14,7 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
 }
 
-/// Asks once, and does not wait.
+/// Tries to acquire permission once, without waiting.
 fn try_acquire(health: &Health, shop: &ShopId, host: &str, at: SystemTime) -> Result<(), Throttled> {
     health.queue(shop, host, &Requester::Orders, at)?.try_acquire(&health.rate_limit(None), at)
 }

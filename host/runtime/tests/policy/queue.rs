@@ -1,4 +1,4 @@
-//! Who waits for a server that is asked as fast as it may be: its turns are shared out among visitors and orders.
+//! The queue of a server at its rate limit is shared fairly among visitors and orders.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use cartwright::health::{
 
 use crate::at;
 
-/// One request at once, and one each 100 ms.
+/// Allows one request at once, and one per 100 ms after that.
 fn health() -> Health {
     let rate_limit = RateLimitRules { burst: NonZeroU32::MIN, interval: Duration::from_millis(100) };
     Health::new(Rules { rate_limit, circuit: CircuitRules { failures: NonZeroU32::MIN, ..CircuitRules::default() } })
@@ -28,7 +28,7 @@ fn enter<'a>(health: &'a Health, requester: &Requester) -> Result<QueuePermit<'a
     health.queue(&shop(), "api.example", requester, at(0))
 }
 
-/// After this many turns of 100 ms.
+/// Returns the time after this many intervals of 100 ms.
 fn turn(number: u32) -> SystemTime {
     at(0) + Duration::from_millis(100) * number
 }
@@ -37,7 +37,7 @@ fn may_send(health: &Health, turn: &QueuePermit<'_>, now: SystemTime) -> bool {
     turn.try_acquire(&health.rate_limit(None), now).is_ok()
 }
 
-/// A server that was asked just now.
+/// Returns the health of a server that has just received a request.
 fn busy() -> Health {
     let health = health();
     let first = enter(&health, &Requester::Unknown).expect("a place");
@@ -46,12 +46,12 @@ fn busy() -> Health {
     health
 }
 
-/// The order in which those who wait are served, each asking at every moment.
+/// Returns the order in which waiting requests are served if all of them try at every moment.
 fn served(health: &Health, mut waiting: Vec<(&'static str, QueuePermit<'_>)>) -> Vec<&'static str> {
     let mut served = Vec::new();
     let mut number = 1;
     while !waiting.is_empty() {
-        // The last first, so that the order in which they ask decides nothing.
+        // They try in reverse order, so that the order of trying decides nothing.
         let next = waiting.iter().rposition(|(_, turn)| may_send(health, turn, self::turn(number)));
         let (name, _) = waiting.remove(next.expect("somebody's turn"));
         served.push(name);

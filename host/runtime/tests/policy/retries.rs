@@ -1,4 +1,4 @@
-//! From the end of a run to the next step.
+//! The next action after the end of a run.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn somebody_who_is_away_is_waited_for_longer_each_time_and_given_up_in_the_end()
     let (step, now) = next_step(Ok(&away(None)), counters, b"job");
     let NextAction::Stop { responsible: ResponsibleParty::Merchant, reason } = step else { panic!("{step:?}") };
     assert!(reason.contains("12 times") && reason.contains("expivi.net answered 503"), "{reason}");
-    // It stays stopped however often it is looked at.
+    // The job stays stopped however often it is looked at.
     assert_eq!(now, counters);
 }
 
@@ -137,7 +137,7 @@ fn a_breach_of_time_is_tried_once_more() {
         assert!(is_near(waited(first), RETRY_BACKOFF[0]));
         let (second, _) = next_step(Ok(&end), counters, b"job");
         assert!(matches!(second, NextAction::Stop { responsible: ResponsibleParty::Operator, .. }), "{second:?}");
-        // Outages are counted by themselves.
+        // Outages are counted separately.
         let (outage, counters) = next_step(Ok(&away(None)), counters, b"job");
         assert!(is_near(waited(outage), RETRY_BACKOFF[0]));
         assert_eq!(counters, RetryCounters { outages: 1, limit_breaches: 1 });
@@ -167,7 +167,7 @@ fn the_hosts_own_troubles_are_not_counted() {
         assert_eq!(now, counters);
     }
     let moved = RunError::Journal(JournalError::Superseded);
-    assert_eq!(next_step(Err(&moved), counters, b"job"), (NextAction::ReleasePolicy, counters));
+    assert_eq!(next_step(Err(&moved), counters, b"job"), (NextAction::Release, counters));
     let gone = RunError::Setup(SetupError::UnknownShop("gone".parse().expect("an id")));
     assert!(matches!(
         next_step(Err(&gone), counters, b"job").0,

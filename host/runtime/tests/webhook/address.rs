@@ -1,4 +1,4 @@
-//! Addresses that cannot be guessed.
+//! Webhook tokens that cannot be guessed.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ fn made() -> (WebhookToken, StoredWebhookToken) {
     (address, stored)
 }
 
-/// As a server does: from the text in the request's path.
+/// Resolves a token as a server does, from the text in the request's path.
 fn find(text: &str, stored: &StoredWebhookToken) -> Result<Destination, Refusal> {
     text.parse::<WebhookToken>()?.resolve(Some((stored, HELD)), at(NOW))
 }
@@ -62,7 +62,7 @@ fn what_is_kept_and_printed_does_not_hold_the_secret_part() {
 fn another_endpoints_address_does_not_lead_here() {
     let ((_, stored), (other, _)) = (made(), made());
     assert_eq!(find(&other.reveal(), &stored), Err(Refusal::UnknownAddress));
-    // A selector that was seen, and a secret that was guessed.
+    // A known selector with a guessed secret.
     let mixed = format!("{}{}", stored.selector, &other.reveal()[16..]);
     assert_eq!(find(&mixed, &stored), Err(Refusal::UnknownAddress));
     assert_eq!(other.resolve(None, at(NOW)), Err(Refusal::UnknownAddress));
@@ -97,7 +97,7 @@ fn a_text_that_is_no_address_is_an_unknown_one() {
     for case in cases {
         assert_eq!(find(case, &stored), Err(Refusal::UnknownAddress), "{case}");
     }
-    // One spelling.
+    // A token has one spelling.
     assert_eq!(find(&upper, &stored).is_err(), upper != *text);
 }
 

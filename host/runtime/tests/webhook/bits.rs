@@ -1,4 +1,4 @@
-//! A bit that is flipped anywhere in what was signed, or in the signature, is noticed.
+//! A flipped bit anywhere in the signed data or in the signature is detected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ fn sign(secret: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// A signed request, with the headers that count.
+/// Returns a signed request, with the relevant headers.
 fn signed(
     scheme: usize,
     secret: &[u8; 24],
@@ -49,7 +49,7 @@ fn signed(
     }
 }
 
-/// The request with one bit flipped; none when HTTP has no header of that value.
+/// Returns the request with one bit flipped, or `None` if HTTP has no header with that value.
 fn flipped(incoming: &IncomingRequest, headers: &[&'static str], bit: usize) -> Option<IncomingRequest> {
     let mut changed = incoming.clone();
     let mut bit = bit;

@@ -28,7 +28,7 @@ fn hex_of(secret: &str, message: &[u8]) -> String {
     hex::encode(mac.chain_update(message).finalize().into_bytes())
 }
 
-/// Signed at this time as [`timed`] says.
+/// Returns a request that is signed at this time, as [`timed`] declares.
 fn signed(time: &str) -> IncomingRequest {
     let message = [time.as_bytes(), b".", BODY].concat();
     post(&[("x-signature", &format!("sha256={}", hex_of(SECRET, &message))), ("x-time", time)], BODY)
@@ -88,7 +88,7 @@ fn without_a_secret_nothing_is_let_in_and_the_merchant_is_told_which_is_missing(
     let none = Secrets::new();
     let verifier = Verifier { authentication: &authentication, secrets: &none, networks: &[], max_body_bytes: 1000 };
     assert_eq!(verifier.admit(&sample()), Err(missing.clone()));
-    // Everybody can sign with an empty key.
+    // Anybody can sign with an empty key.
     let forged = post(&[("x-signature", &hex_of("", BODY))], BODY);
     let plain = WebhookHmac { header: "x-signature".to_owned(), encoding: "hex".to_owned(), ..shopify() };
     assert_eq!(admit(&Authentication::HmacSha256(plain), "", &forged), Err(missing.clone()));
@@ -155,7 +155,7 @@ fn a_time_that_was_not_signed_is_refused() {
     moved.headers.insert("x-time", HeaderValue::from(NOW));
     let refusal = told_in_time(&moved).expect_err("another time");
     assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
-    // Signed over the body alone, as without a time.
+    // Signed over the body alone, as if there were no time.
     let without = post(&[("x-signature", &format!("sha256={}", hex_of(SECRET, BODY))), ("x-time", "1614265330")], BODY);
     let refusal = told_in_time(&without).expect_err("no time");
     assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");

@@ -1,4 +1,4 @@
-//! How a request is told to be the vendor's, how every other one is refused, and where requests come to.
+//! Verification of webhooks, the refusal of all others, and the resolution of webhook URLs.
 
 mod address;
 mod bits;
@@ -45,7 +45,7 @@ fn secrets(value: &str) -> Secrets {
     Secrets::from([("signing-secret".to_owned(), secret)])
 }
 
-/// Shopify's kind of endpoint.
+/// Returns an endpoint like Shopify's.
 fn shopify() -> WebhookHmac {
     WebhookHmac {
         secret: "signing-secret".to_owned(),
@@ -56,7 +56,7 @@ fn shopify() -> WebhookHmac {
     }
 }
 
-/// An endpoint whose signature is `sha256=` and hex, over a time and the body.
+/// Returns an endpoint whose signature is `sha256=` and hex, over a time and the body.
 fn timed() -> WebhookHmac {
     WebhookHmac {
         header: "x-signature".to_owned(),

@@ -89,7 +89,7 @@ fn what_changed_after_it_was_signed_is_refused() {
     for body in [&b""[..], br#"{"test": 2432232315}"#, br#"{"test":2432232314}"#, b"{\"test\": 2432232314}\n"] {
         assert!(is_wrong(&told(&IncomingRequest { body: body.to_vec().into(), ..sample() })));
     }
-    // The dot between id and time is no place to move text over.
+    // Text must not be moved across the dot between id and time.
     let mut moved = with("webhook-id", &format!("{ID}.{NOW}"));
     moved.headers.insert("webhook-timestamp", HeaderValue::from_static("1614265330"));
     assert!(is_wrong(&told(&moved)));

@@ -1,4 +1,4 @@
-//! What is checked of every request, signed or not, and what a sender learns.
+//! The checks of every request, signed or not, and what a sender learns.
 
 use cartwright::Secrets;
 use cartwright::types::Authentication;
@@ -31,7 +31,7 @@ fn only_the_networks_that_the_operator_names_are_let_in() {
     assert_eq!(told(&networks, 10, &from(None)), Err(Refusal::Source(None)));
     assert_eq!(told(&[], 10, &from(None)), Ok(()));
     let refusal = told(&networks, 10, &from(Some("::ffff:192.0.3.7"))).expect_err("outside").to_string();
-    assert!(refusal.ends_with("to allow it: grants.webhook_networks += \"192.0.3.7/32\""), "{refusal}");
+    assert!(refusal.ends_with("to allow it: grants.webhook_source_networks += \"192.0.3.7/32\""), "{refusal}");
 }
 
 #[test]

@@ -314,7 +314,7 @@ create index webhook_urls_by_account on webhook_urls (shop, account);
 
 -- Webhook deliveries. A repeated delivery is the same row.
 --
--- Nobody knows which orders a request is about before the plugin has read it. Until then, and when the plugin fails, `body` and `details`
+-- The orders that a request concerns are unknown before the plugin has read it. Until then, and when the plugin fails, `body` and `details`
 -- are encrypted with the store's key. When the request has its response, each order that it reported something about gets a row in
 -- `webhook_delivery_orders`, and both values are encrypted with the keys of all these orders, one over another in the order of their ids:
 -- destroying any of the keys erases both, and `status` remains for a repeated delivery. The store's key decrypts nothing of a delivery

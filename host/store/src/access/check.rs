@@ -1,4 +1,4 @@
-//! Whether somebody is let in.
+//! Authentication of access keys and sessions.
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -12,53 +12,54 @@ use crate::database::milliseconds;
 use crate::error::StoreError;
 use crate::facades::AccessControl;
 
-/// Who asks.
+/// The identity behind a valid access key or session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// The key's id, which is no secret: for logs, and to end it.
+    /// Id of the key, which is not secret: for logs, and to revoke the key.
     pub key: String,
-    /// What it is for.
+    /// Role of the key.
     pub role: Role,
-    /// What people call it.
+    /// Label that people give the key.
     pub label: String,
 }
 
-/// Somebody was not let in. The reason is for the log: the caller is told [`AccessError::UNAUTHORIZED_MESSAGE`], whatever it is, because whoever
-/// guesses would learn from anything else. Only who holds the right secret gets another reason than [`AccessError::Unknown`].
+/// Why an access key or session is not valid. The reason is for the log: the caller always gets
+/// [`AccessError::UNAUTHORIZED_MESSAGE`], because anything else would help a guesser. Only a caller with the right
+/// secret causes another reason than [`AccessError::Unknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
-    /// There is no such key or session, or its secret is another.
+    /// There is no such key or session, or the secret is wrong.
     #[error("unknown access key or session")]
     Unknown,
-    /// Its time is over.
+    /// The key or session has expired.
     #[error("the access key or session {0} has expired")]
     Expired(String),
-    /// It was revoked.
+    /// The key was revoked.
     #[error("the access key {0} was revoked")]
     Revoked(String),
-    /// It may not be used from there.
-    #[error("the access key {key} was used from {}; its networks do not hold that address", from.map_or("an unknown address".to_owned(), |from| from.to_string()))]
+    /// The key may not be used from this address.
+    #[error("the access key {key} was used from {}; its networks do not contain that address", from.map_or("an unknown address".to_owned(), |from| from.to_string()))]
     Address {
-        /// The key.
+        /// Id of the key.
         key: String,
-        /// From where.
+        /// Client address, if it is known.
         from: Option<IpAddr>,
     },
-    /// Nobody logs in with it: it is a server's, or stands in a page for all to read.
-    #[error("the access key {key} is a key for a {role}; nobody logs in with one")]
+    /// The role may not log in: the key is a server's, or public in a page.
+    #[error("the access key {key} has the role {role}, which cannot log in")]
     Role {
-        /// The key.
+        /// Id of the key.
         key: String,
-        /// What it is for.
+        /// Role of the key.
         role: &'static str,
     },
-    /// It is not known: the store failed.
+    /// The store failed, so that the key could not be checked.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl AccessError {
-    /// What a caller is told, unless the store failed.
+    /// Message for the caller, unless the store failed.
     pub const UNAUTHORIZED_MESSAGE: &str = "this access key or session is not valid";
 }
 
@@ -68,7 +69,7 @@ impl From<sqlx::Error> for AccessError {
     }
 }
 
-/// A key as it stands.
+/// The stored part of a key.
 pub(super) struct StoredKey {
     pub(super) access: Access,
     networks: Vec<IpNet>,
@@ -80,7 +81,7 @@ pub(super) struct StoredKey {
 }
 
 impl StoredKey {
-    /// Is it in use, and may it be used from there?
+    /// Checks that the key is in use, and may be used from this address.
     pub(super) fn check(&self, from: Option<IpAddr>, now: i64) -> Result<(), AccessError> {
         let key = self.access.key.clone();
         if self.revoked.is_some() {
@@ -89,7 +90,7 @@ impl StoredKey {
         if self.expires.is_some_and(|expires| expires <= now) {
             return Err(AccessError::Expired(key));
         }
-        // An address of IPv4 that came over IPv6 is the same.
+        // An IPv4 address that arrived over IPv6 is the same address.
         let here = from.map(|from| from.to_canonical());
         let known =
             |networks: &[IpNet]| here.is_some_and(|here| networks.iter().any(|network| network.contains(&here)));
@@ -100,7 +101,7 @@ impl StoredKey {
     }
 
     fn matches(&self, ticket: &Ticket, now: i64) -> bool {
-        // Both are compared, whichever it is.
+        // Both hashes are always compared, to take the same time.
         let current = ticket.matches(&self.hash);
         let previous = self.previous.as_ref().is_some_and(|(hash, ends)| ticket.matches(hash) & (*ends > now));
         ticket.kind == self.access.role.name() && (current | previous)
@@ -108,10 +109,10 @@ impl StoredKey {
 }
 
 impl AccessControl<'_> {
-    /// Whose an access key is. `from` is where it is used, as far as that is known.
+    /// Authenticates an access key. `from` is the client's address, if it is known.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// Why the key is not valid.
     pub async fn access_key(self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Access, AccessError> {
         let ticket = Ticket::read(text).ok_or(AccessError::Unknown)?;
         let kept = self.stored_key(&mut *self.store.pool().acquire().await?, &ticket.id).await?;
@@ -129,10 +130,10 @@ impl AccessControl<'_> {
         Ok(kept.access)
     }
 
-    /// That something was used is worth knowing, and no reason to turn anybody away.
+    /// Records the last use. A failure is logged only: it is no reason to refuse the request.
     pub(super) async fn update_last_used(self, update: &'static str, id: &str, at: i64) {
         if let Err(error) = sqlx::query(update).bind(id).bind(at).execute(self.store.pool()).await {
-            tracing::warn!(id, %error, "when an access key or a session was used last could not be written");
+            tracing::warn!(id, %error, "cannot store the last use of an access key or a session");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Making, listing, exchanging and ending access keys.
+//! Creating, listing, rotating and revoking access keys.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,48 +16,48 @@ use crate::export::at;
 use crate::facades::AccessControl;
 use crate::shops::lock_shop;
 
-/// An access key that is to be made.
+/// An access key to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccessKey {
-    /// What it is for.
+    /// Role of the key.
     pub role: Role,
-    /// What people call it.
+    /// Label for people.
     pub label: String,
-    /// Where it may be used from; empty = anywhere.
+    /// Networks that the key may be used from; empty = anywhere.
     pub networks: Vec<IpNet>,
-    /// When it ends by itself.
+    /// Time at which the key expires.
     pub expires: Option<SystemTime>,
 }
 
-/// An access key in a list. The key itself was shown once, when it was made.
+/// An access key in a list, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessKeyInfo {
-    /// What it is found by; no secret.
+    /// Id of the key, which is not secret.
     pub id: String,
-    /// What it is for.
+    /// Role of the key.
     pub role: Role,
-    /// What people call it.
+    /// Label that people give the key.
     pub label: String,
-    /// Where it may be used from; empty = anywhere.
+    /// Networks that the key may be used from; empty = anywhere.
     pub networks: Vec<IpNet>,
-    /// When it was made.
+    /// Time of creation.
     pub created: SystemTime,
-    /// When it ends by itself.
+    /// Time at which the key expires.
     pub expires: Option<SystemTime>,
-    /// When it was revoked.
+    /// Time at which the key was revoked.
     pub revoked: Option<SystemTime>,
-    /// When it was used last, to the minute.
+    /// Time of the last use, to the minute.
     pub last_used: Option<SystemTime>,
-    /// Until when the secret that it had before its last exchange goes on.
+    /// Time until which the secret before the last rotation is valid.
     pub previous_ends: Option<SystemTime>,
 }
 
 impl AccessControl<'_> {
-    /// Makes an access key, and logs who did. Gives its id and the key, which is shown never again.
+    /// Creates an access key, with an audit entry. Returns its id and the key, which cannot be shown again.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the shop is not kept, [`StoreError::Text`] for a label that cannot be stored, and as the
-    /// database says.
+    /// [`StoreError::NotFound`] if the shop is not stored, [`StoreError::Text`] for a label that cannot be stored, or
+    /// an error of the database.
     pub async fn create_access_key(
         self,
         key: &NewAccessKey,
@@ -100,11 +100,11 @@ impl AccessControl<'_> {
         Ok((ticket.id, text))
     }
 
-    /// At most `limit` of the access keys that were made, revoked ones included, the earliest first, those after the key of this id:
-    /// a shop's, or all. Keys for every shop are no shop's.
+    /// Returns at most `limit` access keys after the one with this id, oldest first and including revoked ones: those
+    /// of a shop, or all. Keys for every shop belong to no shop.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn access_keys(
         self,
         shop: Option<&ShopId>,
@@ -142,11 +142,11 @@ impl AccessControl<'_> {
         rows.collect()
     }
 
-    /// Ends an access key and its sessions at once and for good, and logs who did. One that is revoked stays so. `shop` is the shop
-    /// whose key it must be; none = any.
+    /// Revokes an access key and ends its sessions at once, with an audit entry. Revoking a key again changes nothing.
+    /// `shop` is the shop that the key must belong to, or `None` for any key.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is no such key, and as the database says.
+    /// [`StoreError::NotFound`] if there is no such key, or an error of the database.
     pub async fn revoke_access_key(
         self,
         shop: Option<&ShopId>,
@@ -169,12 +169,13 @@ impl AccessControl<'_> {
         work.commit_audited(&entry, now).await
     }
 
-    /// Gives an access key another secret, and logs who did; the new key is shown never again. The key before goes on for as long as
-    /// `both` says, so that whoever uses it can be given the new one. Its sessions end. `shop` is the shop whose key it must be;
-    /// none = any.
+    /// Gives an access key a new secret, with an audit entry. The new key cannot be shown again. The previous one stays
+    /// valid for the time `both`, so that the new one can be distributed. Sessions of the key end. `shop` is the shop
+    /// that the key must belong to, or `None` for any key.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is no such key, [`StoreError::Conflict`] when it was revoked, and as the database says.
+    /// [`StoreError::NotFound`] if there is no such key, [`StoreError::Conflict`] if it was revoked, or an error of the
+    /// database.
     pub async fn rotate_access_key(
         self,
         shop: Option<&ShopId>,
@@ -197,7 +198,7 @@ impl AccessControl<'_> {
         .execute(&mut *work)
         .await?;
         if changed.rows_affected() == 0 {
-            return Err(StoreError::Conflict(format!("the access key {id} was revoked; make another")));
+            return Err(StoreError::Conflict(format!("the access key {id} was revoked; create another")));
         }
         end_sessions(&mut work, id).await?;
         let after = audit_value(&mut work, id).await?;
@@ -209,7 +210,7 @@ impl AccessControl<'_> {
     }
 }
 
-/// Has a key's row to itself until the transaction ends.
+/// Locks a key's row until the transaction ends.
 async fn lock(work: &mut WriteTransaction, shop: Option<&ShopId>, id: &str) -> Result<Role, StoreError> {
     let found: Option<(String, Option<String>)> = sqlx::query_as(
         "update access_keys set id = id where id = $1 and (shop = $2 or $2 is null) returning role, shop",
@@ -222,7 +223,7 @@ async fn lock(work: &mut WriteTransaction, shop: Option<&ShopId>, id: &str) -> R
     Role::of(&role, shop)
 }
 
-/// What the event log says of a key, whose row is locked: until when it and its former secret hold.
+/// Returns the audit value of a key whose row is locked: when it was revoked, and when its previous secret expires.
 async fn audit_value(work: &mut WriteTransaction, id: &str) -> Result<Value, StoreError> {
     let (label, revoked, former): (String, Option<i64>, Option<i64>) =
         sqlx::query_as("select label, revoked_at, previous_ends_at from access_keys where id = $1")

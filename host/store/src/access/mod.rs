@@ -1,4 +1,4 @@
-//! Who may ask what over HTTP: access keys, and the sessions of people who log in with one.
+//! Authentication and roles over HTTP: access keys, and the sessions of people who log in with one.
 
 mod check;
 mod key;
@@ -17,34 +17,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 
-/// When a key or a session was used is written at most so often.
+/// Minimum time between two updates of the last use of a key or session.
 const LAST_USED_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What a key is for, and where.
+/// The role of a key, with its shop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Role {
-    /// A shop's pages: what a browser may ask. Everybody can read such a key.
+    /// The pages of a shop, from which a browser sends requests. Such a key is public.
     Storefront {
-        /// The shop.
+        /// Shop of the key.
         shop: ShopId,
     },
-    /// The platform's server: orders and prices.
+    /// The platform's server: it reports orders and asks for prices.
     Backend {
-        /// Its shop; none = every shop.
+        /// Shop of the key; `None` = every shop.
         shop: Option<ShopId>,
     },
-    /// Who sets a shop up.
+    /// An integrator, who sets up a shop.
     Integrator {
-        /// The shop.
+        /// Shop of the key.
         shop: ShopId,
     },
-    /// Who runs the installation.
+    /// The operator, who runs the installation.
     Admin,
 }
 
 impl Role {
-    /// Its name, as a key's text holds it.
+    /// Returns the name of the role, as the text of a key contains it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Storefront { .. } => "storefront",
@@ -54,7 +54,7 @@ impl Role {
         }
     }
 
-    /// The shop that it is bound to; none = every shop.
+    /// Returns the shop that the key is bound to, or `None` if it is valid for every shop.
     pub fn shop(&self) -> Option<&ShopId> {
         match self {
             Self::Storefront { shop } | Self::Integrator { shop } => Some(shop),

@@ -1,6 +1,7 @@
-//! Sessions: what a browser holds in the place of an access key.
+//! Sessions: the credential of a browser after it logged in with an access key.
 //!
-//! A session ends with its key, when it was not used for [`SESSION_IDLE_TIMEOUT`], and [`MAX_SESSION_AGE`] after it began.
+//! A session ends with its key, when it was not used for [`SESSION_IDLE_TIMEOUT`], and [`MAX_SESSION_AGE`] after it
+//! began.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -18,44 +19,44 @@ use crate::error::StoreError;
 use crate::facades::AccessControl;
 use crate::vault::to_hex;
 
-/// A session that is not used for so long ends: a working day with its breaks is one session.
+/// Time after which an unused session ends. A working day with its breaks is one session.
 pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
-/// A session ends so long after it began, however much it is used.
+/// Maximum age of a session, however much it is used.
 pub const MAX_SESSION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const TOKEN_KIND: &str = "session";
 
-/// Somebody is logged in.
+/// A valid session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// As whom.
+    /// Identity of the person who logged in.
     pub access: Access,
     csrf: String,
 }
 
 impl Session {
-    /// What a form holds, so that no other site's page can send it. Of one session it is always the same, and it gives nothing of
-    /// the session away.
+    /// Returns the CSRF token that forms contain, so that no other site's page can send them. It is constant for a
+    /// session, and reveals nothing of the session's secret.
     pub fn csrf_token(&self) -> &str {
         &self.csrf
     }
 
-    /// Did a form of this session's pages hold this? Compared in constant time.
+    /// Returns whether this is the CSRF token of the session. Compared in constant time.
     pub fn is_csrf_token(&self, text: &str) -> bool {
         same(&self.csrf, text)
     }
 }
 
 impl AccessControl<'_> {
-    /// Logs somebody in who has shown the access key of this id, and logs it. Gives the session's text, for a cookie that scripts
-    /// cannot read.
+    /// Begins a session for a person who has shown the access key with this id, with an audit entry. Returns the
+    /// session's text, for a cookie that scripts cannot read.
     ///
     /// # Errors
-    /// Why it lets nobody in; [`AccessError::Role`] for a key that is neither an integrator's nor an admin's.
+    /// Why the key is not valid; [`AccessError::Role`] if its role is neither integrator nor admin.
     pub async fn begin_session(self, key: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Secret, AccessError> {
         let ticket = Ticket::new(TOKEN_KIND)?;
         let mut work = self.store.begin().await?;
-        // Nobody revokes it meanwhile.
+        // Locked, so that the key is not revoked in the meantime.
         sqlx::query("update access_keys set id = id where id = $1").bind(key).execute(&mut *work).await?;
         let kept = self.stored_key(&mut work, key).await?.ok_or(AccessError::Unknown)?;
         if !matches!(kept.access.role, Role::Integrator { .. } | Role::Admin) {
@@ -77,10 +78,10 @@ impl AccessControl<'_> {
         Ok(ticket.reveal())
     }
 
-    /// Who is logged in. `from` is where the session is used: its key's networks hold for it too.
+    /// Authenticates a session. `from` is the client's address; the networks of the key apply to it too.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// Why the session is not valid.
     pub async fn session(self, text: &str, from: Option<IpAddr>, now: SystemTime) -> Result<Session, AccessError> {
         let ticket = Ticket::read(text).filter(|ticket| ticket.kind == TOKEN_KIND).ok_or(AccessError::Unknown)?;
         let mut connection = self.store.pool().acquire().await?;
@@ -104,10 +105,10 @@ impl AccessControl<'_> {
         Ok(Session { access: kept.access, csrf: csrf(&ticket)? })
     }
 
-    /// Logs somebody out. What is no session, or one no more, is out already.
+    /// Ends a session, with an audit entry. An invalid or expired session is ignored.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn end_session(self, text: &str, now: SystemTime) -> Result<(), StoreError> {
         let Some(ticket) = Ticket::read(text).filter(|ticket| ticket.kind == TOKEN_KIND) else { return Ok(()) };
         let mut work = self.store.begin().await?;
@@ -133,13 +134,13 @@ impl AccessControl<'_> {
     }
 }
 
-/// What was used last before the first, or began before the second, has ended.
+/// Returns two limits: a session last used before the first, or begun before the second, has expired.
 fn expiry_limits(now: SystemTime) -> (i64, i64) {
     let before = |kept: Duration| milliseconds(now.checked_sub(kept).unwrap_or(SystemTime::UNIX_EPOCH));
     (before(SESSION_IDLE_TIMEOUT), before(MAX_SESSION_AGE))
 }
 
-/// Made of the session's secret, which stands nowhere: neither does this.
+/// Derives the CSRF token from the session's secret, which is not stored; so the token is not either.
 fn csrf(ticket: &Ticket) -> Result<String, StoreError> {
     let mac = Hmac::<Sha256>::new_from_slice(ticket.secret.as_bytes())
         .map_err(|error| StoreError::Unusable(format!("a session's form token: {error}")))?;

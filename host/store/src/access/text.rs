@@ -1,7 +1,7 @@
-//! Texts that let somebody in: what they are found by, which is no secret, and a secret of 192 bits, which is kept as its hash.
+//! The texts of access keys and sessions: a public id, and a secret of 192 bits, of which the hash is stored.
 //!
-//! `cw_backend_0123456789abcdef_` and 48 more hex digits: a scanner for leaked secrets finds one by the expression
-//! `cw_(storefront|backend|integrator|admin|session)_[0-9a-f]{16}_[0-9a-f]{48}`.
+//! They look like `cw_backend_0123456789abcdef_` and 48 more hex digits: a scanner for leaked secrets finds them with
+//! the expression `cw_(storefront|backend|integrator|admin|session)_[0-9a-f]{16}_[0-9a-f]{48}`.
 
 use cartwright::Secret;
 use sha2::{Digest as _, Sha256};
@@ -14,11 +14,11 @@ use crate::vault::{random, to_hex};
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 24;
 
-/// A text, read.
+/// A parsed key or session text.
 pub(super) struct Ticket {
-    /// What it is for: a role, or "session".
+    /// Role, or "session".
     pub(super) kind: String,
-    /// What it is found by.
+    /// Public id.
     pub(super) id: String,
     pub(super) secret: Zeroizing<String>,
 }
@@ -29,12 +29,12 @@ impl Ticket {
         Ok(Self { kind: kind.to_owned(), secret: fresh_secret()?, id })
     }
 
-    /// The same with another secret.
+    /// Creates a ticket with this kind and id and a new secret.
     pub(super) fn renewed(kind: &str, id: &str) -> Result<Self, StoreError> {
         Ok(Self { kind: kind.to_owned(), id: id.to_owned(), secret: fresh_secret()? })
     }
 
-    /// None for what is no such text: it has one spelling.
+    /// Parses a text. Returns `None` for any text but the one spelling of a ticket.
     pub(super) fn read(text: &str) -> Option<Self> {
         let (kind, rest) = text.strip_prefix("cw_")?.split_once('_')?;
         let (id, secret) = rest.split_once('_')?;
@@ -46,19 +46,20 @@ impl Ticket {
         fits.then(|| Self { kind: kind.to_owned(), id: id.to_owned(), secret })
     }
 
-    /// The text, to be shown once.
+    /// Returns the text, to be shown once.
     pub(super) fn reveal(&self) -> Secret {
         Secret::new(format!("cw_{}_{}_{}", self.kind, self.id, *self.secret))
     }
 
-    /// What is kept of the secret. Plain SHA-256 is enough: 192 random bits cannot be tried out. Of another kind or id it is another.
+    /// Returns the stored hash of the secret. Plain SHA-256 is enough, because 192 random bits cannot be guessed. The
+    /// hash also depends on kind and id.
     pub(super) fn hash(&self) -> String {
         let Self { kind, id, secret } = self;
         let hash = Sha256::new().chain_update(format!("cartwright {kind} {id} ")).chain_update(secret.as_bytes());
         to_hex(&hash.finalize())
     }
 
-    /// Is this the hash of its secret? Takes as long when it is not.
+    /// Returns whether this is the hash of the secret, in constant time.
     pub(super) fn matches(&self, hash: &str) -> bool {
         same(&self.hash(), hash)
     }

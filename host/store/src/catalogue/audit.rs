@@ -1,4 +1,4 @@
-//! What the event log says of a change of a catalogue: how many variants, and which prices, up to a number.
+//! Audit entries of catalog changes: the number of variants, and the changed prices, up to a limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -12,18 +12,18 @@ use crate::audit_log::NewAuditEntry;
 use crate::database::WriteTransaction;
 use crate::error::StoreError;
 
-/// So many prices that changed are named; the rest is counted.
+/// Maximum number of changed prices that an entry names; the others are counted.
 const MAX_LOGGED_PRICES: usize = 100;
 
-/// Variants by product and id, as they were. None = what stood there could not be read.
+/// Previous variants by product and id. `None` = the stored variant could not be read.
 pub(super) type PreviousVariants = BTreeMap<(String, String), Option<CatalogVariant>>;
 
-/// As they come from the database: product, id, variant.
+/// Converts rows from the database: product, id, variant.
 pub(super) fn parse_rows(rows: Vec<(String, String, String)>) -> PreviousVariants {
     rows.into_iter().map(|(product, id, text)| ((product, id), serde_json::from_str(&text).ok())).collect()
 }
 
-/// Commits a change with its entry in the audit log. A change that changes nothing has no entry.
+/// Commits a change with its audit entry. A change without any effect has no entry.
 pub(super) async fn commit(
     work: WriteTransaction,
     shop: &ShopId,
@@ -86,7 +86,7 @@ fn audit_value(before: &PreviousVariants, after: &[CatalogVariant]) -> Option<(V
     Some((json!({ "prices": old_prices }), counts))
 }
 
-/// Names a price. In quotes, because products and ids may hold blanks.
+/// Returns the name of a price. It is quoted, because products and ids may contain blanks.
 fn price_name((product, id): (&str, &str), currency: &str) -> String {
     format!("{} {} {currency}", json!(product), json!(id))
 }

@@ -1,4 +1,4 @@
-//! What a catalogue may hold: what a cart could not use is refused where it comes in.
+//! Validation of catalogs: what a cart could not use is refused here.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 
 use super::{CatalogError, CatalogVariant, MAX_VARIANTS};
 
-/// So many issues are listed.
+/// Maximum number of issues that are listed.
 const MAX_ISSUES: usize = 100;
 
 struct Issues(Vec<FieldIssue>);
@@ -46,7 +46,7 @@ pub(super) fn variants(variants: &[CatalogVariant]) -> Result<(), CatalogError> 
         let texts = [("product", product), ("id", id), ("sku", sku), ("title", title)];
         let texts = texts.into_iter().chain(tax_class.iter().map(|class| ("tax_class", class)));
         for (name, text) in texts {
-            // A title may have lines; what things are found by stands in one.
+            // A title may have several lines; ids and SKUs are a single one.
             let checked = if name == "title" { check_text(text, MAX_NAME_BYTES) } else { check_name(text) };
             if let Err(fault) = checked {
                 issues.require(false, || format!("[{at}].{name}"), "text", &format!("This cannot be stored: {fault}."));
@@ -57,15 +57,20 @@ pub(super) fn variants(variants: &[CatalogVariant]) -> Result<(), CatalogError> 
             let Money { minor, scale, currency } = price;
             let field = |name: &str| format!("[{at}].prices[{number}].{name}");
             issues.require(is_currency(currency), || field("currency"), "currency", CURRENCY);
-            issues.require(currencies.insert(currency), || field("currency"), "twice", "There are two prices in it.");
+            issues.require(
+                currencies.insert(currency),
+                || field("currency"),
+                "twice",
+                "There are two prices in this currency.",
+            );
             issues.require(*scale <= MAX_SCALE, || field("scale"), "scale", "Use 0 to 9 decimals.");
-            issues.require(*minor >= 0, || field("minor"), "negative", "A price is not negative.");
+            issues.require(*minor >= 0, || field("minor"), "negative", "A price must not be negative.");
         }
         let weighs = weight_grams.as_ref().is_none_or(|grams| decimal(grams).is_ok_and(|grams| grams >= Decimal::ZERO));
         issues.require(weighs, || format!("[{at}].weight_grams"), "decimal", "Use a decimal number such as 12.5.");
-        issues.require(*minimum >= 1, || format!("[{at}].minimum"), "range", "A line holds at least 1.");
+        issues.require(*minimum >= 1, || format!("[{at}].minimum"), "range", "The minimum must be at least 1.");
         let room = maximum.is_none_or(|maximum| maximum >= *minimum);
-        issues.require(room, || format!("[{at}].maximum"), "range", "This is less than the minimum.");
+        issues.require(room, || format!("[{at}].maximum"), "range", "The maximum must not be less than the minimum.");
     }
     issues.result()
 }

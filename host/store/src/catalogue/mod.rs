@@ -1,7 +1,8 @@
-//! The catalogue of a platform that pushes it: its variants with their prices, and its exchange rates.
+//! The catalog of a platform that pushes it: its variants with their prices, and its exchange rates.
 //!
-//! [`Store`] is a [`Catalog`](cartwright::Catalog) of what was pushed, with the meaning of
-//! [`MemoryCatalog`](cartwright::MemoryCatalog). A SKU is folded in Rust, so that both databases find the same.
+//! [`Store`] implements [`Catalog`](cartwright::Catalog) on the pushed data, with the same behavior as
+//! [`MemoryCatalog`](cartwright::MemoryCatalog). SKUs are folded to lower case in Rust, so that both databases find the
+//! same.
 
 mod audit;
 mod check;
@@ -24,45 +25,45 @@ use crate::error::StoreError;
 use crate::facades::StoredCatalog;
 use crate::installation::{ChangeError, Expected, check, version};
 
-/// Maximum number of variants that one call puts or takes out.
+/// Maximum number of variants that one call stores or removes.
 pub const MAX_VARIANTS: usize = 10_000;
-/// The longest text that is searched for, in characters; what is longer is cut.
+/// Maximum length of a search text, in characters; the rest is cut off.
 const MAX_SEARCH_CHARS: usize = 200;
-/// So many rows, or SKUs, one statement holds: SQLite takes 32766 parameters.
+/// Maximum number of rows or SKUs in one statement: SQLite accepts 32766 parameters.
 const MAX_ROWS_PER_STATEMENT: usize = 1_000;
 
-/// A variant of a platform's catalogue.
+/// A variant of a platform's catalog.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CatalogVariant {
-    /// The platform's product id.
+    /// Product id of the platform.
     pub product: String,
-    /// The platform's variant id, unique within the product.
+    /// Variant id of the platform, unique within the product.
     pub id: String,
-    /// Its SKU, unique in the shop; empty when it has none.
+    /// SKU, unique in the shop; empty if there is none.
     #[serde(default)]
     pub sku: String,
-    /// Its title.
+    /// Title of the variant.
     pub title: String,
-    /// What one costs, in each currency that it is sold in. In another it has no price: nothing is converted.
+    /// Unit price in each currency that the variant is sold in. It has no price in any other: nothing is converted.
     #[serde(default)]
     pub prices: Vec<Money>,
-    /// The platform's tax class.
+    /// Tax class of the platform.
     #[serde(default)]
     pub tax_class: Option<String>,
-    /// May it be bought now?
+    /// Whether the variant can be bought now.
     pub purchasable: bool,
-    /// How many are in stock, where the platform counts.
+    /// Quantity in stock, if the platform counts it.
     #[serde(default)]
     pub stock: Option<i64>,
-    /// What one weighs, in grams, as exact decimal text.
+    /// Weight of one piece in grams, as exact decimal text.
     #[serde(default)]
     pub weight_grams: Option<String>,
-    /// The smallest quantity of a line, 1 unless given.
+    /// Minimum quantity of a line; 1 by default.
     #[serde(default = "one")]
     pub minimum: u32,
-    /// The largest quantity of a line.
+    /// Maximum quantity of a line.
     #[serde(default)]
     pub maximum: Option<u32>,
 }
@@ -71,14 +72,14 @@ fn one() -> u32 {
     1
 }
 
-/// Names a variant of a shop.
+/// The key of a variant in a shop.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VariantKey {
-    /// The platform's product id.
+    /// Product id of the platform.
     pub product: String,
-    /// The platform's variant id.
+    /// Variant id of the platform.
     pub id: String,
 }
 
@@ -87,24 +88,24 @@ pub struct VariantKey {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeRate {
-    /// A currency, ISO 4217 in capitals.
+    /// Currency to convert from, ISO 4217 in capitals.
     pub from: String,
-    /// Another.
+    /// Currency to convert to, ISO 4217 in capitals.
     pub to: String,
-    /// How many units of `to` one unit of `from` is, as exact decimal text.
+    /// Units of `to` for one unit of `from`, as exact decimal text.
     pub rate: String,
 }
 
-/// The catalogue was not changed.
+/// Why the catalog was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// What was given cannot be a catalogue's. All that is wrong, by paths such as `[3].prices[0].currency`.
+    /// The variants or rates are invalid. Lists all issues, by paths such as `[3].prices[0].currency`.
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
-    /// Two variants of the shop would have one SKU. Each such pair, up to a number.
+    /// Two variants of the shop would have the same SKU. Lists the pairs, up to a limit.
     #[error("{}", skus::conflicts(.0))]
     SkuConflict(Vec<SkuConflict>),
-    /// It is not as the caller expected.
+    /// The catalog differs from what the caller expects.
     #[error(transparent)]
     Change(#[from] ChangeError),
     /// The store failed.
@@ -124,13 +125,14 @@ fn issues(issues: &[FieldIssue]) -> String {
 }
 
 impl StoredCatalog<'_> {
-    /// Puts variants into a shop's catalogue, all or none, and logs who did. A variant takes the place of the one of its product that
-    /// has its id. No variant takes another's SKU: carts and bundles find what they sell by it, so two with one SKU are refused, in one
-    /// list or one after the other. Variants of one list may exchange SKUs, in whatever order they stand there.
+    /// Stores variants in a shop's catalog, all or none, with an audit entry. A variant replaces the one of its product
+    /// with its id. No variant can take another's SKU, because carts and bundles find variants by SKU: two with the
+    /// same SKU are refused, in one list or one after the other. Variants of one list may exchange SKUs, in any
+    /// sequence.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`], also for more than [`MAX_VARIANTS`]; [`CatalogError::SkuConflict`] names both variants;
-    /// [`StoreError::NotFound`] when the shop is not kept.
+    /// [`CatalogError::Invalid`], also for more than [`MAX_VARIANTS`]; [`CatalogError::SkuConflict`], which names both
+    /// variants; [`StoreError::NotFound`] if the shop is not stored.
     pub async fn put_variants(
         self,
         shop: &ShopId,
@@ -153,10 +155,11 @@ impl StoredCatalog<'_> {
         Ok(())
     }
 
-    /// Takes variants out of a shop's catalogue, all or none, and logs who did; gives how many there were.
+    /// Removes variants from a shop's catalog, all or none, with an audit entry. Returns the number of variants that
+    /// existed.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`] for more than [`MAX_VARIANTS`]; [`StoreError::NotFound`] when the shop is not kept.
+    /// [`CatalogError::Invalid`] for more than [`MAX_VARIANTS`]; [`StoreError::NotFound`] if the shop is not stored.
     pub async fn remove_variants(
         self,
         shop: &ShopId,
@@ -179,10 +182,11 @@ impl StoredCatalog<'_> {
         Ok(u64::try_from(removed.len()).unwrap_or(u64::MAX))
     }
 
-    /// Puts a whole catalogue in the place of a shop's, and logs who did. Calls see the one or the other, and nothing between.
+    /// Replaces the whole catalog of a shop, with an audit entry. Concurrent calls see either the old or the new
+    /// catalog.
     ///
     /// # Errors
-    /// As [`StoredCatalog::put_variants`], without its bound.
+    /// As [`StoredCatalog::put_variants`], without its limit.
     pub async fn replace_catalog(
         self,
         shop: &ShopId,
@@ -199,15 +203,15 @@ impl StoredCatalog<'_> {
             .await?;
         insert(&mut work, shop, variants, now).await?;
         let before = audit::parse_rows(before);
-        audit::commit(work, shop, (actor, "replace-catalogue"), (&before, variants), now).await?;
+        audit::commit(work, shop, (actor, "replace-catalog"), (&before, variants), now).await?;
         Ok(())
     }
 
-    /// At most `limit` variants by product and id, those after `after`. `search` is looked for in ids, SKUs and titles, without
-    /// regard to case.
+    /// Returns at most `limit` variants after `after`, by product and id. `search` is looked for in ids, SKUs and
+    /// titles, ignoring case.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn variants_page(
         self,
         shop: &ShopId,
@@ -236,12 +240,12 @@ impl StoredCatalog<'_> {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Sets how a platform exchanges one currency into another, or takes that away: then such prices are refused. Logs who did, and
-    /// gives all rates as they are now.
+    /// Sets or removes an exchange rate of a platform, with an audit entry. Prices without a rate are refused. Returns
+    /// the resulting rates.
     ///
     /// # Errors
-    /// [`CatalogError::Invalid`]; [`CatalogError::Change`] when the rates are not as expected; [`StoreError::NotFound`] when the
-    /// shop is not kept.
+    /// [`CatalogError::Invalid`]; [`CatalogError::Change`] if the rates are not as expected; [`StoreError::NotFound`]
+    /// if the shop is not stored.
     #[allow(clippy::too_many_arguments)]
     pub async fn put_exchange_rate(
         self,
@@ -296,10 +300,10 @@ impl StoredCatalog<'_> {
         Ok(rates)
     }
 
-    /// A platform's exchange rates, by currencies.
+    /// Returns a platform's exchange rates, by currencies.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn exchange_rates(self, shop: &ShopId) -> Result<Vec<ExchangeRate>, StoreError> {
         exchange_rates(&mut *self.store.pool().acquire().await?, shop).await
     }
@@ -315,12 +319,12 @@ async fn exchange_rates(connection: &mut AnyConnection, shop: &ShopId) -> Result
     Ok(rows.into_iter().map(|(from, to, rate)| ExchangeRate { from, to, rate }).collect())
 }
 
-/// Names what a shop's exchange rates are set to.
+/// Returns the version of a shop's exchange rates.
 pub fn rates_version(rates: &[ExchangeRate]) -> String {
     version(&json!(rates))
 }
 
-/// Deletes variants, and gives what they were.
+/// Deletes variants, and returns their previous values.
 async fn delete(
     work: &mut WriteTransaction,
     shop: &ShopId,
@@ -397,14 +401,14 @@ async fn insert(
     Ok(())
 }
 
-/// Product, id, SKU, and the whole variant.
+/// Columns: product, id, SKU, and the whole variant as JSON.
 type Row = (String, String, String, String);
 
-/// A variant as it stands in the table. One that cannot be read hides no other: it cannot be bought, and its title says so.
+/// Parses a variant of the table. A damaged one does not hide the others: it cannot be bought, and its title says so.
 fn read((product, id, sku, variant): Row) -> CatalogVariant {
     serde_json::from_str(&variant).unwrap_or_else(|error| {
-        tracing::error!(product, id, %error, "a variant of the catalogue is damaged");
-        let title = "This variant is damaged: have the platform send it again".to_owned();
+        tracing::error!(product, id, %error, "a variant of the catalog is damaged");
+        let title = "This variant is damaged; the platform must send it again".to_owned();
         CatalogVariant {
             product,
             id,
@@ -421,19 +425,19 @@ fn read((product, id, sku, variant): Row) -> CatalogVariant {
     })
 }
 
-/// PostgreSQL has no place for a zero in a text, so that nothing of that name is kept.
+/// Returns whether a text can be stored: PostgreSQL rejects NUL, so that no stored name contains it.
 fn is_storable(text: &str) -> bool {
     !text.contains('\0')
 }
 
-/// `$7, $8, $9` for the row 2 of three columns from `$4` on.
+/// Returns the placeholders of a row: `$7, $8, $9` for row 2 of three columns from `$4` on.
 fn places(row: usize, columns: usize, first: usize) -> String {
     let first = first + (row - 1) * columns;
     let places: Vec<String> = (first..first + columns).map(|place| format!("${place}")).collect();
     places.join(", ")
 }
 
-/// `($1, $2), ($3, $4)` for two rows of two columns.
+/// Returns the placeholders of rows: `($1, $2), ($3, $4)` for two rows of two columns.
 fn tuples(rows: usize, columns: usize, first: usize) -> String {
     let tuples: Vec<String> = (1..=rows).map(|row| format!("({})", places(row, columns, first))).collect();
     tuples.join(", ")

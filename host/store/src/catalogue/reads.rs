@@ -1,4 +1,4 @@
-//! What plugins and the host ask a catalogue.
+//! Reads of the catalog by plugins and the host.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -66,7 +66,7 @@ fn platform_error(error: StoreError) -> PlatformError {
 }
 
 impl CatalogVariant {
-    /// As it is in one currency.
+    /// Returns the variant with its price in one currency.
     fn info(self, currency: &str) -> VariantInfo {
         VariantInfo {
             price: self.prices.into_iter().find(|price| price.currency == currency),
@@ -99,7 +99,7 @@ impl StoredCatalog<'_> {
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Every variant that has one of these SKUs but for its case, in the catalogue's order.
+    /// Returns every variant with one of these SKUs, ignoring case, in the catalog's sequence.
     async fn variants_with(self, shop: &ShopId, skus: &[&str]) -> Result<Vec<CatalogVariant>, StoreError> {
         let select = format!(
             "select product, id, sku, variant from variants where shop = $1 and sku_lowercase in ({}) order by position, product, id",

@@ -1,4 +1,5 @@
-//! One SKU, one variant: carts and bundles find what they sell by its SKU, and of two with one SKU neither can be sold.
+//! Uniqueness of SKUs: carts and bundles find variants by SKU, so that of two variants with the same SKU neither could
+//! be sold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +13,12 @@ use crate::database::WriteTransaction;
 /// Maximum number of conflicts that one error names.
 const MAX_CONFLICTS: usize = 100;
 
-/// Two variants that would have one SKU.
+/// Two variants that would have the same SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkuConflict {
     /// The SKU.
     pub sku: String,
-    /// Both variants, in order.
+    /// Both variants, sorted.
     pub variants: [VariantKey; 2],
 }
 
@@ -28,17 +29,17 @@ pub(super) fn conflicts(conflicts: &[SkuConflict]) -> String {
         format!("{one} and {other} have the SKU {:?}", conflict.sku)
     };
     let named: Vec<String> = conflicts.iter().map(named).collect();
-    format!("{}; give each its own SKU, or take one of the two out first", named.join("; "))
+    format!("{}; give each its own SKU, or remove one of the two first", named.join("; "))
 }
 
 type Key<'a> = (&'a str, &'a str);
 
-/// Checks a list by itself, as the whole catalogue of a shop.
+/// Checks a list by itself, as the whole catalog of a shop.
 pub(super) fn check_list(variants: &[CatalogVariant]) -> Result<(), CatalogError> {
     result(shared(variants.iter().map(|variant| (variant.sku.as_str(), key(variant)))))
 }
 
-/// Checks a list beside what the shop has already. A variant that stands in the list gives its old SKU up.
+/// Checks a list against the stored variants of the shop. A variant in the list gives up its old SKU.
 pub(super) async fn check(
     work: &mut WriteTransaction,
     shop: &ShopId,
@@ -68,7 +69,8 @@ fn key(variant: &CatalogVariant) -> Key<'_> {
     (&variant.product, &variant.id)
 }
 
-/// The SKUs that two variants have, each with the first two of them: the order of a list decides nothing.
+/// Returns the SKUs that two variants share, each with the first two of them; the result does not depend on the
+/// sequence of the list.
 fn shared<'a>(variants: impl Iterator<Item = (&'a str, Key<'a>)>) -> Vec<SkuConflict> {
     let mut by_sku: BTreeMap<&str, BTreeSet<Key<'_>>> = BTreeMap::new();
     for (sku, key) in variants.filter(|(sku, _)| !sku.is_empty()) {

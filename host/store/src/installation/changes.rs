@@ -1,4 +1,4 @@
-//! The changes themselves: what each one checks, what is stored of it, and what the audit log says of it.
+//! The changes of a set-up: what each checks, what it stores, and its audit entry.
 
 use std::time::SystemTime;
 
@@ -12,29 +12,29 @@ use serde_json::{Map, Value, json};
 use super::{Change, ChangeError, Expected, Installation, Unexpected, Write};
 use crate::error::StoreError;
 
-/// Maximum number of times that a change is planned, each time but the first because another was committed meanwhile.
+/// Maximum number of times that a change is planned, because another one was committed in the meantime.
 const MAX_ATTEMPTS: usize = 8;
 
-/// Names what an account is set to.
+/// Returns the version of an account's content.
 pub fn account_version(account: &AccountSnapshot) -> String {
     account.revision.to_string()
 }
 
-/// Names what a link is set to.
+/// Returns the version of a product link's content.
 pub fn link_version(link: &ProductLink) -> String {
     version(&json!(link))
 }
 
-/// Names what a shop is set to, without its accounts and links.
+/// Returns the version of a shop's settings, without its accounts and product links.
 pub fn shop_version(shop: &Shop) -> String {
     version(&audit_shop(shop))
 }
 
 impl Installation {
-    /// Adds a shop, or changes what it is like; its seal key stays.
+    /// Creates a shop, or changes its settings; its seal key stays.
     ///
     /// # Errors
-    /// When a value is wrong, or it is not as expected.
+    /// If a value is invalid, or the shop is not as expected.
     pub async fn set_shop(
         &self,
         shop: Shop,
@@ -67,10 +67,11 @@ impl Installation {
         Err(contended(&id))
     }
 
-    /// Sets up a vendor account, or changes one that runs the same version, as [`plan_account`](cartwright::Cartwright::plan_account) says.
+    /// Creates an account, or changes one that runs the same version, as
+    /// [`plan_account`](cartwright::Cartwright::plan_account) defines.
     ///
     /// # Errors
-    /// As there; and when it is not as expected.
+    /// As there; and if the account is not as expected.
     pub async fn set_account(
         &self,
         shop: &ShopId,
@@ -101,7 +102,8 @@ impl Installation {
         Err(contended(shop))
     }
 
-    /// Switches an account to another version of its plugin, as [`plan_version_switch`](cartwright::Cartwright::plan_version_switch) says.
+    /// Switches an account to another version of its plugin, as
+    /// [`plan_version_switch`](cartwright::Cartwright::plan_version_switch) defines.
     ///
     /// # Errors
     /// As there.
@@ -134,11 +136,11 @@ impl Installation {
         Err(contended(shop))
     }
 
-    /// Links products, or changes their links, all of them or none, as [`plan_links`](cartwright::Cartwright::plan_links) says. With other
-    /// accounts than they had it is a vendor switch. The plugins' warnings are returned.
+    /// Links products, or changes their links, all or none, as [`plan_links`](cartwright::Cartwright::plan_links)
+    /// defines. If a link names another account than before, this is a vendor switch. Returns the plugins' warnings.
     ///
     /// # Errors
-    /// Every issue of every link, and when one is not as expected.
+    /// All issues of all links, or that a link is not as expected.
     pub async fn link(
         &self,
         shop: &ShopId,
@@ -158,7 +160,7 @@ impl Installation {
             let products: Vec<&str> = links.iter().map(|link| link.shop_product.as_str()).collect();
             let moved = links.iter().any(|link| old(link).is_some_and(|old| old.account != link.account));
             let change = Change {
-                what: if moved { "swap-vendor" } else { "link" },
+                what: if moved { "switch-vendor" } else { "link" },
                 subject: match products.as_slice() {
                     [one] => (*one).to_owned(),
                     many => format!("{} products", many.len()),
@@ -175,10 +177,10 @@ impl Installation {
         Err(contended(shop))
     }
 
-    /// Takes a product's link away. Lines that were made with it are still served by it.
+    /// Removes the link of a product. Lines that were made with it are still served by it.
     ///
     /// # Errors
-    /// When there is none, or it is not as expected.
+    /// If there is no link, or it is not as expected.
     pub async fn unlink(
         &self,
         shop: &ShopId,
@@ -209,7 +211,7 @@ impl Installation {
 
 fn contended(shop: &ShopId) -> ChangeError {
     let reason =
-        format!("the shop {shop} is changed from elsewhere all the time, or this node cannot serve it as it is kept");
+        format!("the shop {shop} is continuously changed by others, or this node cannot serve it as it is stored");
     StoreError::Conflict(reason).into()
 }
 
@@ -221,14 +223,14 @@ pub(crate) fn check(expected: Expected<'_>, found: Option<String>, what: &str) -
     })
 }
 
-/// Names what something is set to.
+/// Returns the version of a value: its digest.
 pub(crate) fn version(value: &Value) -> String {
     let mut digest = Digest::of(value.to_string().as_bytes()).to_string();
     digest.truncate(32);
     digest
 }
 
-/// Everything of a shop but its secret.
+/// Returns the audit value of a shop, without its secret.
 fn audit_shop(shop: &Shop) -> Value {
     let Shop {
         id,
@@ -251,7 +253,8 @@ fn audit_shop(shop: &Shop) -> Value {
     })
 }
 
-/// An account as it runs: of its secrets no more than which there are, and whether one is another than before cannot be told.
+/// Returns the audit value of an account. Of its secrets, it contains only the names, so that it does not reveal
+/// whether one changed.
 fn audit_account(account: &AccountSnapshot) -> Value {
     let settings = account.versions.get(&account.current).into_iter().flatten();
     let settings: Map<String, Value> =

@@ -1,8 +1,9 @@
-//! A host and its store as one: every change of a set-up is planned by the host, committed together with its entry in the audit log, and
-//! only then published: here at once, and on every other node of the database when it looks again.
+//! A host together with its store. Every change of a set-up is planned by the host, committed with its audit entry, and
+//! only then published: here at once, and on every other node of the database when it catches up.
 //!
-//! Nodes need not know of each other. A change is planned on what this node serves and is committed only if that is still what is stored;
-//! otherwise it is planned again on what is. The price is that changes of one database go one after the other, which they can afford.
+//! Nodes need not know each other. A change is planned on what this node serves, and is committed only if that equals
+//! the stored state; otherwise it is planned again on the current state. The cost is that the changes of one database
+//! are serialized, which their rate allows.
 
 mod changes;
 
@@ -26,25 +27,25 @@ use crate::error::StoreError;
 use crate::restore::{RestoreFailure, ServedState};
 use crate::shops::{change_number, shop_change_number};
 
-/// How often a node looks for what others changed.
+/// Time between two looks for changes by other nodes.
 const CATCH_UP_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A change was not made; everything is as it was.
+/// Why a change was not made. Nothing changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// The host or a plugin refuses it.
+    /// The host or a plugin refused the change.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The component cannot be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
-    /// It was expected not to exist.
+    /// The object exists, although the caller expected that it does not.
     #[error("{0} already exists")]
     Exists(String),
-    /// It was changed since the caller read it. Read it again, then decide anew.
-    #[error("{0} was changed since you read it; read it again, then repeat your change")]
+    /// The object changed since the caller read it. Read it again, then decide anew.
+    #[error("{0} changed since you read it; read it again, then repeat your change")]
     Changed(String),
-    /// As the database says.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -55,31 +56,32 @@ impl From<sqlx::Error> for ChangeError {
     }
 }
 
-/// What a caller has read before it changes something, so that nobody's change is lost.
+/// The state that a caller expects before a change, so that no other change is overwritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected<'a> {
-    /// Whatever it is.
+    /// Any state.
     Any,
-    /// It does not exist yet.
+    /// The object does not exist yet.
     Absent,
-    /// This version of it, as [`account_version`], [`link_version`], [`shop_version`], [`origins_version`](crate::origins_version),
-    /// [`endpoint_version`](crate::endpoint_version) and [`rates_version`](crate::rates_version) name it.
+    /// The object has this version, as returned by [`account_version`], [`link_version`], [`shop_version`],
+    /// [`origins_version`](crate::origins_version), [`endpoint_version`](crate::endpoint_version) and
+    /// [`rates_version`](crate::rates_version).
     Version(&'a str),
-    /// What the preconditions of an HTTP request say (RFC 9110, section 13).
+    /// The preconditions of an HTTP request (RFC 9110, section 13).
     Preconditions {
-        /// `If-Match`: it exists and has one of these versions.
+        /// `If-Match`: the object exists and has one of these versions.
         matching: Option<&'a Versions>,
-        /// `If-None-Match`: it does not exist or has none of these versions.
+        /// `If-None-Match`: the object does not exist or has none of these versions.
         not_matching: Option<&'a Versions>,
     },
 }
 
-/// Versions that a caller names.
+/// The versions that a caller names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Versions {
     /// Every version.
     All,
-    /// These.
+    /// The listed versions.
     Listed(Vec<String>),
 }
 
@@ -94,12 +96,12 @@ impl Versions {
     }
 }
 
-/// How what was found differs from what was expected.
+/// How the current state differs from the expected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unexpected {
-    /// It exists, and must not.
+    /// The object exists, and must not.
     Exists,
-    /// It has another version, or does not exist.
+    /// The object has another version, or does not exist.
     Changed,
 }
 
@@ -121,7 +123,8 @@ impl Expected<'_> {
     }
 }
 
-/// A host whose shops and components are those of its store. Changes that are made here are stored, and served by every node.
+/// A host whose shops and components are those of its store. Changes that are made here are stored, and served by every
+/// node.
 #[derive(Debug, Clone)]
 pub struct Installation {
     inner: Arc<Inner>,
@@ -139,7 +142,7 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-/// A shop as a change of it finds it.
+/// A shop as a change reads it.
 struct ShopRead {
     /// `None` if this node serves no such shop.
     state: Option<Arc<ShopState>>,
@@ -147,7 +150,7 @@ struct ShopRead {
 }
 
 impl ShopRead {
-    /// The state that a change of the shop is planned on.
+    /// Returns the state that a change of the shop is planned on.
     fn state(&self, shop: &ShopId) -> Result<&ShopState, SetupError> {
         self.state.as_deref().ok_or_else(|| SetupError::UnknownShop(shop.clone()))
     }
@@ -161,7 +164,7 @@ impl ShopRead {
     }
 }
 
-/// A planned change: the state to publish, what is stored of it, and what the audit log says of it.
+/// A planned change: the state to publish, what to store, and the audit entry.
 struct Change {
     planned: ShopState,
     write: Write,
@@ -179,36 +182,38 @@ enum Write {
 }
 
 impl Installation {
-    /// Gives the host everything that is kept. What cannot be used is returned, and does not keep the rest from being served.
+    /// Loads everything that is stored into the host. Returns the failures; they do not prevent the rest from being
+    /// served.
     ///
     /// # Errors
-    /// As the database says; call it again.
+    /// Fails if the database does; call it again.
     pub async fn open(host: Arc<Cartwright>, store: Store) -> Result<(Self, Vec<RestoreFailure>), StoreError> {
         let mut served = ServedState::default();
         let faults = store.restore_changed(&host, &mut served, Instant::now()).await?;
         Ok((Self { inner: Arc::new(Inner { host, store, served: Mutex::new(served) }) }, faults))
     }
 
-    /// The host.
+    /// Returns the host.
     pub fn host(&self) -> &Arc<Cartwright> {
         &self.inner.host
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.inner.store
     }
 
-    /// Serves what other nodes changed since the last time.
+    /// Loads what other nodes changed since the last call.
     ///
     /// # Errors
-    /// As the database says; call it again.
+    /// Fails if the database does; call it again.
     pub async fn catch_up(&self) -> Result<Vec<RestoreFailure>, StoreError> {
         let mut served = self.inner.served.lock().await;
         self.inner.store.restore_changed(&self.inner.host, &mut served, Instant::now()).await
     }
 
-    /// Catches up four times a second, until the handle is aborted. While the database is away this node serves what it has.
+    /// Catches up four times a second, until the handle is aborted. While the database is unavailable, this node serves
+    /// what it has loaded.
     pub fn follow(&self) -> JoinHandle<()> {
         let installation = self.clone();
         tokio::spawn(async move {
@@ -217,8 +222,8 @@ impl Installation {
                 tokio::time::sleep(CATCH_UP_INTERVAL).await;
                 let found = installation.catch_up().await;
                 match &found {
-                    Err(error) if !away => tracing::warn!(%error, "what other nodes change is not seen"),
-                    Ok(_) if away => tracing::info!("what other nodes change is seen again"),
+                    Err(error) if !away => tracing::warn!(%error, "cannot load the changes of other nodes"),
+                    Ok(_) if away => tracing::info!("loading the changes of other nodes again"),
                     _ => {}
                 }
                 away = found.is_err();
@@ -226,10 +231,10 @@ impl Installation {
         })
     }
 
-    /// Installs a component on every node. The digest, when it is given, must be its own.
+    /// Installs a component on every node. The digest, if given, must match.
     ///
     /// # Errors
-    /// When it is no plugin, or not the pinned one.
+    /// If the component is not a plugin, or its digest differs.
     pub async fn install(
         &self,
         bytes: &[u8],
@@ -257,10 +262,10 @@ impl Installation {
         Ok(plugin)
     }
 
-    /// Takes a version out of use on every node; lines that are pinned to it go to the replacement.
+    /// Revokes a version on every node; lines that are pinned to it go to the replacement.
     ///
     /// # Errors
-    /// When the replacement is not installed, is revoked, or is of another plugin.
+    /// If the replacement is not installed, is revoked, or belongs to another plugin.
     pub async fn revoke(
         &self,
         digest: Digest,
@@ -289,19 +294,20 @@ impl Installation {
         Ok(())
     }
 
-    /// What this node serves of a shop, and since which change.
+    /// Returns the shop that this node serves, and its change number.
     async fn read_shop(&self, shop: &ShopId) -> Result<ShopRead, StoreError> {
         self.catch_up().await?;
         let served = self.inner.served.lock().await;
         Ok(ShopRead { state: self.host().shop_state(shop).ok(), change_number: served.shops.get(shop).copied() })
     }
 
-    /// Commits a change that was planned on what was read, and publishes it. False when that is no longer what is stored.
+    /// Commits a change that was planned on what was read, and publishes it. Returns false if the stored state has
+    /// changed since.
     async fn commit(&self, read: &ShopRead, change: Change, actor: &str, now: SystemTime) -> Result<bool, StoreError> {
         let Change { planned, write, what, subject, before, after } = change;
         let shop = planned.shop().id.clone();
         let mut work = self.store().begin().await?;
-        // Whoever has this row goes first.
+        // The lock on this row serializes changes.
         change_number(&mut work).await?;
         if shop_change_number(&mut work, &shop).await? != read.change_number {
             work.rollback().await?;
@@ -328,7 +334,7 @@ impl Installation {
         let mut served = self.inner.served.lock().await;
         match self.host().publish(read.state.as_ref(), planned) {
             Ok(()) => served.shops.extend(committed.map(|number| (shop, number))),
-            // Another change was published first: what is stored by now contains both.
+            // Another change was published first: the stored state now contains both.
             Err(OutdatedPlan) => {
                 drop(served);
                 self.catch_up().await?;

@@ -27,19 +27,21 @@ const MAX_ATTEMPTS: u32 = 8;
 /// Number of consecutive worker losses after which a job stops. A deployment loses a worker once.
 const MAX_WORKER_LOSSES: i64 = 5;
 
-/// The next job that may run at $1: of the account with the fewest runs in progress, on all nodes together; of several such accounts,
-/// the one that was claimed from longest ago; of that account, the job that is due longest.
+/// Selects the next job to run at $1: of the account with the fewest runs in progress on all nodes together; of several
+/// such accounts, the one whose last claim is oldest; of that account, the job that is due longest.
 ///
-/// A job may run when its time has come, it was cancelled, or its worker's lease ran out; and it holds its lane, or nobody does and it
-/// is the first that has not begun. One that rests after `again` lets others pass until its time comes. An account without such a job
-/// has one make way that may sleep on: of those that others wait behind, the one behind which another has waited longest.
+/// A job can run if its time has come, it was cancelled, or its worker's lease expired, and if it occupies its lane, or
+/// the lane is free and the job is the first that has not begun. A job that returned `again` lets others pass until its
+/// time comes. For an account without such a job, one that could sleep on makes way: of those that block others, the
+/// one that has blocked another for longest.
 ///
-/// Jobs that sleep for weeks are many, and so are those of one account that were reported at once: a claim that read all of either
-/// would be as slow as they are many. So of each kind the 50 that are due longest name the accounts; where there are that many, more
-/// may be due behind them, and `backlog` steps through the index from each account of that kind to the next. It does so in two
-/// searches, because with `(shop, account) > (…)` SQLite reads all jobs of the account that it steps from. Of each account an index in
-/// the order of its time then gives the first job that may run. `is not null` tells PostgreSQL that the job that makes way is found
-/// soon; otherwise it expects a long search, and takes seconds to compile the statement.
+/// There may be many jobs that sleep for weeks, and many jobs of one account that were reported together: a claim that
+/// read all of either would become slower with their number. So the 50 jobs of each kind that are due longest determine
+/// the accounts. If there are that many, more may be due behind them, and `backlog` steps through the index from each
+/// account of that kind to the next. It does so in two searches, because with `(shop, account) > (…)` SQLite reads all
+/// jobs of the account that it steps from. For each account, an index in the sequence of its time then gives the first
+/// job that can run. `is not null` tells PostgreSQL that the job that makes way is found soon; otherwise it expects a
+/// long search, and takes seconds to compile the statement.
 const NEXT_DUE_JOB: &str = "
     with recursive first_due (state, shop, account) as (
         select * from (
@@ -93,9 +95,9 @@ const NEXT_DUE_JOB: &str = "
 /// Outcome of a claim.
 enum ClaimOutcome {
     Claim(Box<Claim>),
-    /// It does not go on by itself.
+    /// The job was stopped.
     Stopped,
-    /// It has changed since it was picked.
+    /// The job changed since it was picked.
     Changed,
 }
 
@@ -122,7 +124,7 @@ async fn next_fencing_token(
     Ok(lease_lost.rows_affected() == 1)
 }
 
-/// Occupies the job's lane, unless another job has begun in it.
+/// Occupies the job's lane, unless another job occupies it.
 async fn hold_lane(work: &mut WriteTransaction, id: &str) -> Result<bool, StoreError> {
     let held = sqlx::query(
         "update job_lanes set current_job = $1
@@ -143,7 +145,7 @@ impl Jobs<'_> {
     pub async fn claim(self, worker: &str, now: SystemTime, lease: Duration) -> Result<Option<Claim>, StoreError> {
         let at = milliseconds(now);
         for _ in 0..MAX_ATTEMPTS {
-            // Outside a transaction, so that asking in vain keeps no writer waiting.
+            // Outside a transaction, so that a search without result blocks no writer.
             let Some(picked) = self.pick(at).await? else { return Ok(None) };
             let mut work = self.store.begin().await?;
             match self.claim_job(&mut work, &picked, worker, now, lease).await {
@@ -153,7 +155,7 @@ impl Jobs<'_> {
                 }
                 Ok(ClaimOutcome::Stopped) => work.commit().await?,
                 Ok(ClaimOutcome::Changed) => work.rollback().await?,
-                // One job that cannot be read must not keep the others from running.
+                // An unreadable job must not keep the others from running.
                 Err(error @ (StoreError::Corrupt(_) | StoreError::Erased(_))) => {
                     work.rollback().await?;
                     self.stop_unreadable(&picked, at, &error).await?;
@@ -168,7 +170,7 @@ impl Jobs<'_> {
         Ok(sqlx::query_as(NEXT_DUE_JOB).bind(at).fetch_optional(self.store.pool()).await?)
     }
 
-    /// Takes the job that was picked, unless it has changed since.
+    /// Claims the job that was picked, unless it has changed since.
     async fn claim_job(
         self,
         work: &mut WriteTransaction,
@@ -242,9 +244,8 @@ impl Jobs<'_> {
         row: &Row,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        let text = format!(
-            "its worker was lost {MAX_WORKER_LOSSES} times in a row; look at the worker's log before trying again"
-        );
+        let text =
+            format!("its worker was lost {MAX_WORKER_LOSSES} times in a row; check the worker's log before retrying");
         let reason =
             StateReason { text, responsible: Some(ResponsibleParty::Operator), detail: serde_json::Value::Null };
         sqlx::query("update jobs set state = 'stopped', state_reason = $2, changed_at = $3 where id = $1")
@@ -276,11 +277,12 @@ impl Jobs<'_> {
         Ok(())
     }
 
-    /// Does a job that is tried again go on about an order that has changed since its journal began, and can it begin a fresh one? It would
-    /// make what was paid back, cancelled or changed while its vendor was away.
+    /// Returns whether a retried job concerns an order that has changed since its journal began, and can begin a new
+    /// journal. With the old one it would produce what was refunded, cancelled or changed while its vendor was
+    /// unavailable.
     ///
-    /// A request that may have arrived goes on as it was, because its vendor knows that one again; but nothing is sent again for an order
-    /// that is not released any more.
+    /// A request that may have arrived is continued with the old journal, because its vendor recognizes it; but nothing
+    /// is sent again for an order that is no longer released.
     async fn is_order_newer(
         self,
         work: &mut WriteTransaction,
@@ -325,7 +327,7 @@ impl Jobs<'_> {
             .await?;
         let mut event: Event = key.decrypt_json(&aad("event", &row.shop, &row.event), &sealed)?;
         let known = self.store.orders().read_order(work, shop, &row.order_id).await?;
-        // The order as it is now, which may be newer than the event.
+        // The current order, which may be newer than the event.
         let order = known.map_or(event.order, |known| known.order);
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
         let outcomes = self.store.outcomes().outcomes_in(work, key, shop, &row.order_id, OutcomeSelection::All).await?;

@@ -1,17 +1,17 @@
-//! How many jobs there are, for those who watch them.
+//! Numbers of jobs, for monitoring.
 
 use super::{JobStateKind, small};
 use crate::error::StoreError;
 use crate::facades::Jobs;
 
-/// So many jobs of a state are counted: more are as many, and counting all would take longer the more there are.
+/// Maximum number of jobs that are counted in one state, because the time to count all grows with their number.
 pub const MAX_COUNTED_JOBS: u32 = 10_000;
 
 impl Jobs<'_> {
-    /// How many jobs there are in each state that is not over, at most [`MAX_COUNTED_JOBS`] of each.
+    /// Returns the number of jobs in each unfinished state, at most [`MAX_COUNTED_JOBS`] of each.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn count_by_state(self) -> Result<Vec<(JobStateKind, u32)>, StoreError> {
         let mut counted = Vec::new();
         let mut connection = self.store.pool().acquire().await?;

@@ -1,4 +1,4 @@
-//! What a run's end makes of its job: what [`next_step`] says, written down.
+//! Writes the result of a run: the job's state after [`next_step`].
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use crate::facades::Jobs;
 use crate::keys::aad;
 use crate::vault::Key;
 
-/// What a job becomes.
+/// The new state of a job.
 struct Next {
     state: JobStateKind,
     due: SystemTime,
@@ -22,11 +22,12 @@ struct Next {
 }
 
 impl Jobs<'_> {
-    /// Says how a run ended, and does with the job what [`durable::next_step`] says. The lease is given back, but for
-    /// [`RunEnd::Waiting`]: the worker keeps it, awaits the request, and runs the job again.
+    /// Finishes a run, and changes the job as [`durable::next_step`] decides. The lease ends, except for
+    /// [`RunEnd::Waiting`]: then the worker keeps it, awaits the request, and runs the job again.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`] when the job is somebody else's; then what this run wrote before stands, and nothing else.
+    /// [`StoreError::LeaseLost`] if another worker has the job; then what this run wrote earlier remains, and nothing
+    /// else is written.
     ///
     /// [`durable::next_step`]: cartwright::durable::next_step
     pub async fn finish(
@@ -64,10 +65,12 @@ impl Jobs<'_> {
         Ok(state)
     }
 
-    /// Gives a job back unfinished, because its worker ends: another goes on with it at once. Drop the run first.
+    /// Releases an unfinished job, because its worker ends, so that another worker continues it at once. Drop the run
+    /// first.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`], and as the database says; then another worker takes it when the lease ends.
+    /// [`StoreError::LeaseLost`], or an error of the database; then another worker claims the job when the lease
+    /// expires.
     pub async fn release(self, lease: &Lease, now: SystemTime) -> Result<(), StoreError> {
         let release = sqlx::query(
             "update jobs set state = 'queued', due_at = $3, fencing_token = fencing_token + 1, changed_at = $3
@@ -85,7 +88,7 @@ impl Jobs<'_> {
         Ok(())
     }
 
-    /// Closes a job's journal and begins the next. The old one is kept.
+    /// Closes a job's journal and begins the next. The old one stays stored.
     pub(super) async fn new_journal(
         self,
         work: &mut WriteTransaction,
@@ -131,7 +134,7 @@ async fn set(
     Ok(JobState::new(next.state, milliseconds(next.due), tries))
 }
 
-/// Goes on only when the lease still holds; nobody can take the job before this transaction ends.
+/// Fails unless the lease is valid. No other worker can claim the job before this transaction ends.
 pub(crate) async fn check_lease(work: &mut WriteTransaction, lease: &Lease) -> Result<(), StoreError> {
     let held =
         sqlx::query("update jobs set fencing_token = fencing_token where id = $1 and fencing_token = $2 and state in ('running', 'waiting')")
@@ -142,7 +145,7 @@ pub(crate) async fn check_lease(work: &mut WriteTransaction, lease: &Lease) -> R
     if held.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.job.clone())) }
 }
 
-/// Puts a job behind all others of its lane.
+/// Moves a job behind all others of its lane.
 pub(super) async fn last_turn(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> {
     let (turn,): (i64,) = sqlx::query_as(
         "update job_lanes set next_position = next_position + 1 where id = (select lane_id from jobs where id = $1) returning next_position",
@@ -159,7 +162,8 @@ pub(super) async fn free_lane(work: &mut WriteTransaction, id: &str) -> Result<(
     Ok(())
 }
 
-/// What a step makes of a job, but for [`Step::Release`]. One that was cancelled never begins another round, and does not stay where it stopped.
+/// Returns what a step makes of a job, or `None` for [`NextAction::Release`]. A cancelled job never begins
+/// another round, and does not remain stopped.
 fn next(step: NextAction, ended: Result<&RunEnd, &RunError>, cancelled: bool, now: SystemTime) -> Option<Next> {
     let after = |wait: Duration| now.checked_add(wait).unwrap_or(now);
     let (state, due, reason) = match step {
@@ -180,14 +184,14 @@ fn next(step: NextAction, ended: Result<&RunEnd, &RunError>, cancelled: bool, no
             now,
             Some((Some(responsible), reason)),
         ),
-        NextAction::ReleasePolicy => return None,
+        NextAction::Release => return None,
     };
     let reason =
         reason.map(|(actor, text)| StateReason { text, responsible: actor, detail: state_reason_detail(ended) });
     Some(Next { state, due, reason })
 }
 
-/// Why a job waits.
+/// Returns why a job waits, for people.
 fn state_reason_text(ended: Result<&RunEnd, &RunError>) -> String {
     match ended {
         Ok(RunEnd::PendingRequest(waiting)) => format!("waits for {}", waiting.request()),
@@ -207,6 +211,6 @@ fn state_reason_detail(ended: Result<&RunEnd, &RunError>) -> Value {
         Err(RunError::Setup(error)) => serde_json::to_value(error),
         _ => return Value::Null,
     };
-    // What has no JSON form is said in words.
+    // Anything without a JSON form is described in words only.
     state_reason_detail.unwrap_or_default()
 }

@@ -1,31 +1,33 @@
-//! Jobs: who is told of which event, and how far that has come.
+//! Jobs: the order events that accounts have to handle, and their progress.
 //!
-//! A **lane** is one account of one order. Its jobs run in the order of their events, one at a time; lanes run side by side, so that
-//! a vendor that is away holds up its own events and nobody else's. A job that has begun holds its lane until it is over: asleep,
-//! retried, stopped or waiting for a person, it lets no later event pass, because a plugin that learned of a cancellation before
-//! it was told of the order would make the order afterwards. One that returned `again` has ended its turn and goes to the end
-//! of the lane. A worker has a job for the time of its **lease**; each claim draws a higher **fence**, and every write asks
-//! for it, so that a worker that was thought dead and comes back writes nothing.
+//! A **lane** contains the jobs of one account and one order. They run in the sequence of their events, one at a time;
+//! lanes run side by side, so that an unavailable vendor delays its own events only. A job that has begun occupies its
+//! lane until it is over: while it sleeps, is retried, is stopped or waits for a person, no later event passes it,
+//! because a plugin that received a cancellation before the order itself would produce the order afterwards. A job that
+//! returned `again` goes to the end of the lane. A worker has a job for the time of its **lease**. Each claim
+//! increments the **fencing token**, and every write checks it, so that a worker that was considered lost and comes
+//! back writes nothing.
 //!
-//! Accounts take turns. Among those that have a job to run, the one with the fewest runs in progress on all nodes goes first, then
-//! the one that was claimed from longest ago, then the one whose job is due longest. So the backlog of one account delays no job of
-//! another by more than about one run, and an account that is alone has every worker.
+//! Accounts are served fairly. Among those with a job to run, the one with the fewest runs in progress on all nodes
+//! comes first, then the one whose last claim is oldest, then the one whose job is due longest. So the backlog of one
+//! account delays no job of another by more than about one run, and an account without competitors has every worker.
 //!
 //! # Why this is not a library
-//! These were read, in documents and source, for: an event and its jobs in one transaction, lanes, leases with heartbeats and
-//! fencing, sleeping for 90 days and waking early, nothing deleted silently, dead letters that can be listed, explained and
-//! replayed; the same on SQLite and PostgreSQL.
+//! These crates were examined, in documentation and source, for: an event and its jobs in one transaction, lanes,
+//! leases with heartbeats and fencing, sleeping for 90 days and waking early, no silent deletion, and failed jobs that
+//! can be listed, explained and retried; the same on SQLite and PostgreSQL.
 //!
 //! | crate | falls short in |
 //! |---|---|
-//! | `apalis` 1.0 with `apalis-sqlite`, `apalis-postgres` | no lanes; a lost job is found by its worker's heartbeat, without a fence of its own; a job has attempts, and no sleep that it is woken from; each database is a crate with a schema and a transaction type of its own |
-//! | `fang` 0.11 | no lanes; no leases, so that a lost worker's job stays with it; removes what is over unless told otherwise |
-//! | `effectum` 0.7 | SQLite alone, in a file of its own, so not in our transaction; no lanes |
-//! | `sqlxmq` 0.6 | PostgreSQL alone; has ordered channels; deletes a message when it is done |
-//! | `graphile_worker` 0.14 | PostgreSQL alone; has serial queues, but a job that failed lets the next pass; deletes what is done |
-//! | `underway` 0.2 | PostgreSQL alone; has heartbeats and concurrency keys; its durable steps are its own, where ours come from a guest's journal |
+//! | `apalis` 1.0 with `apalis-sqlite`, `apalis-postgres` | no lanes; a lost job is found by its worker's heartbeat, without a fencing token; a job has attempts, but cannot sleep and be woken; each database is a crate with its own schema and transaction type |
+//! | `fang` 0.11 | no lanes; no leases, so that a lost worker's job is never recovered; deletes finished jobs by default |
+//! | `effectum` 0.7 | SQLite only, in a file of its own and therefore not in our transaction; no lanes |
+//! | `sqlxmq` 0.6 | PostgreSQL only; has ordered channels; deletes finished messages |
+//! | `graphile_worker` 0.14 | PostgreSQL only; has serial queues, but a failed job lets the next pass; deletes finished jobs |
+//! | `underway` 0.2 | PostgreSQL only; has heartbeats and concurrency keys; defines its own durable steps, where ours come from a guest's journal |
 //!
-//! What is left to write beside our states is one query that picks a job and one `update` that takes it: less than an adapter.
+//! Without a library, all that remains besides our states is one query that picks a job and one `update` that claims it,
+//! which is less than an adapter.
 
 mod claim;
 mod count;
@@ -53,14 +55,14 @@ use crate::outcome::StoredOutcome;
 pub enum JobState {
     /// The job waits for its time or its lane: it is new, begins another round, or was released by a worker.
     Queued {
-        /// Not before.
+        /// Earliest time of the run.
         due: SystemTime,
     },
     /// A worker runs it.
     Running,
     /// The plugin sleeps.
     Sleeping {
-        /// Until when; sooner when another event of its lane waits.
+        /// End of the sleep; earlier if another event of its lane waits.
         until: SystemTime,
     },
     /// A request is in flight.
@@ -69,13 +71,13 @@ pub enum JobState {
     Retrying {
         /// Failures since the job last progressed; zero if only this database was unavailable.
         counters: RetryCounters,
-        /// When.
+        /// Time of the next run.
         until: SystemTime,
     },
     /// The merchant must check whether a request arrived, and then retry or cancel the job.
     NeedsMerchant,
-    /// It does not go on by itself: what it failed with does not pass, or did not within two days. [`StateReason::responsible`] can mend it;
-    /// then [`Jobs::retry`](crate::Jobs::retry) has it run again.
+    /// The job does not continue by itself: its failure is permanent, or lasted for two days.
+    /// [`StateReason::responsible`] can fix it; then [`Jobs::retry`](crate::Jobs::retry) runs it again.
     Stopped,
     /// The event is handled.
     Done,
@@ -125,7 +127,7 @@ impl JobState {
     }
 }
 
-/// State of a job without its times, as a list is filtered by it.
+/// State of a job without its times, as list filters use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobStateKind {
     /// See [`JobState::Queued`].
@@ -149,7 +151,7 @@ pub enum JobStateKind {
 }
 
 impl JobStateKind {
-    /// All states.
+    /// All states of a job.
     pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Running,
@@ -192,7 +194,7 @@ impl FromStr for JobStateKind {
     }
 }
 
-/// A text is not the name of a job's state.
+/// The error of a text that is not the name of a job's state.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not the state of a job; use {names}", names = JobStateKind::ALL.map(JobStateKind::name).join(", "))]
 pub struct UnknownJobState(String);
@@ -200,12 +202,12 @@ pub struct UnknownJobState(String);
 /// Why a job is in its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateReason {
-    /// For people.
+    /// Text for people.
     pub text: String,
-    /// Who can mend it, when it does not go on by itself.
+    /// Party that can fix the problem, if the job does not continue by itself.
     #[serde(default)]
     pub responsible: Option<ResponsibleParty>,
-    /// The same as JSON, where there is more to say: the limit, the call that differed, the request.
+    /// Details as JSON, if there are any: the limit, the call that differed, the request.
     #[serde(default)]
     pub detail: serde_json::Value,
 }
@@ -213,94 +215,94 @@ pub struct StateReason {
 /// A worker's right to change a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// The job.
+    /// Id of the job.
     pub job: String,
-    /// The worker.
+    /// Name of the worker.
     pub worker: String,
     /// Fencing token: the highest one is valid.
     pub fencing_token: u64,
-    /// Afterwards another worker may claim the job.
+    /// Time at which the lease expires, so that another worker may claim the job.
     pub until: SystemTime,
 }
 
 /// A claimed job.
 #[derive(Debug)]
 pub struct Claim {
-    /// What to run.
+    /// Job to run.
     pub job: Job,
-    /// Its journal; writes under this claim's lease.
+    /// Journal of the job; writes require this claim's lease.
     pub journal: Arc<StoreJournal>,
-    /// Why it is run now.
+    /// Reason for the run.
     pub wake: Wake,
-    /// The lease, to be returned with the result.
+    /// Lease, to be returned with the result.
     pub lease: Lease,
 }
 
 /// The result of a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The lease, extended.
+    /// The extended lease.
     pub lease: Lease,
-    /// An operator cancelled the job: pass it on to the run.
+    /// Whether the job was cancelled; the run must be notified.
     pub cancelled: bool,
 }
 
 /// Filter for jobs. The default matches all.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// Of this shop.
+    /// Returns only jobs of this shop.
     pub shop: Option<ShopId>,
-    /// Of the order with this platform's id.
+    /// Returns only jobs of the order with this id of the platform.
     pub order: Option<String>,
-    /// Of this account.
+    /// Returns only jobs of this account.
     pub account: Option<AccountId>,
-    /// In this state.
+    /// Returns only jobs in this state.
     pub state: Option<JobStateKind>,
-    /// Created after the job with this id, which ended the page before.
+    /// Returns only jobs created after the one with this id, which ended the previous page.
     pub after: Option<String>,
 }
 
 /// A job in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobSummary {
-    /// Its id.
+    /// Id of the job.
     pub id: String,
-    /// The shop.
+    /// Shop of the order.
     pub shop: ShopId,
-    /// The platform's id of the order.
+    /// Order id of the platform.
     pub order: String,
-    /// The account.
+    /// Account that handles the event.
     pub account: AccountId,
-    /// The event's id.
+    /// Id of the event.
     pub event: String,
-    /// What happened, as the contract spells it.
+    /// Kind of the event, as the contract spells it.
     pub kind: String,
-    /// The component that handles it.
+    /// Component that handles the event.
     pub plugin: Digest,
-    /// How far it has come.
+    /// State of the job.
     pub state: JobState,
     /// Whether cancellation was requested while it runs.
     pub is_cancelling: bool,
     /// The job that blocks its lane, if another one does.
     pub blocked_by: Option<String>,
-    /// The worker that has it, or had it last.
+    /// Worker that runs the job, or ran it last.
     pub worker: Option<String>,
-    /// When its event was recorded.
+    /// Time at which the event was recorded.
     pub created: SystemTime,
-    /// When it changed last.
+    /// Time of the last change.
     pub changed: SystemTime,
 }
 
-/// Everything about a job.
+/// A job with its journals and outcomes.
 #[derive(Debug, Clone)]
 pub struct JobDetail {
-    /// As in the list.
+    /// Summary, as in a list.
     pub summary: JobSummary,
-    /// Why it is in its state.
+    /// Reason for the state.
     pub reason: Option<StateReason>,
-    /// Its journals, the earliest first, by number.
+    /// Journals by number, oldest first.
     pub journals: Vec<(u32, Vec<Record>)>,
-    /// What it said, in order.
+    /// Outcomes that the job reported, in sequence.
     pub outcomes: Vec<StoredOutcome>,
 }
 

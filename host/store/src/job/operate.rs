@@ -1,4 +1,4 @@
-//! What an operator sees of jobs, and does with them.
+//! Operations on jobs for merchants and operators: list, read, cancel, retry.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ const LIST: &str = "
     and ($6 is null or (j.created_at, j.id) > (select created_at, id from jobs where id = $6))
     order by j.created_at, j.id limit $7";
 
-/// Reads a row of [`LIST`].
+/// Converts a row of [`LIST`].
 fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
     fn parsed<T: FromStr<Err: std::error::Error>>(row: &AnyRow, column: &str) -> Result<T, StoreError> {
         let text: String = row.try_get(column)?;
@@ -61,7 +61,7 @@ fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
     })
 }
 
-/// The moment at which an operator decided.
+/// A clock that shows the time of the operator's decision.
 struct FixedClock(SystemTime);
 
 #[async_trait]
@@ -73,7 +73,7 @@ impl Clock for FixedClock {
     async fn sleep(&self, _seconds: u32) {}
 }
 
-/// A journal whose new entries are written afterwards, in the operator's transaction.
+/// A journal whose new entries are written later, in the operator's transaction.
 struct BufferedJournal {
     loaded: Loaded,
     new_entries: Mutex<Vec<(usize, Record)>>,
@@ -98,15 +98,15 @@ impl Journal for BufferedJournal {
 }
 
 impl Jobs<'_> {
-    /// At most `limit` jobs that match, the oldest first.
+    /// Returns at most `limit` jobs that match, oldest first.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn list(self, filter: &JobFilter, limit: u32) -> Result<Vec<JobSummary>, StoreError> {
         self.select_jobs(None, filter, limit).await
     }
 
-    /// A damaged row is reported in the log and leaves its place in the page to the next.
+    /// Lists jobs. A damaged row is logged, and the next row takes its position in the page.
     async fn select_jobs(
         self,
         id: Option<&str>,
@@ -141,10 +141,10 @@ impl Jobs<'_> {
         }
     }
 
-    /// Everything about a job.
+    /// Returns a job with its journals and outcomes.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::Erased`], and as the database says.
+    /// [`StoreError::NotFound`], [`StoreError::Erased`], or an error of the database.
     pub async fn get(self, id: &str) -> Result<JobDetail, StoreError> {
         let missing = || StoreError::NotFound { what: "job", id: id.to_owned() };
         let summary = self.select_jobs(Some(id), &JobFilter::default(), 1).await?.pop().ok_or_else(missing)?;
@@ -165,11 +165,12 @@ impl Jobs<'_> {
         Ok(JobDetail { reason: row.reason(&key, id)?, summary, journals, outcomes })
     }
 
-    /// Cancels a job, and logs who did. One that a worker has, or that waits, is told by its next run and may tidy up; any other
-    /// is cancelled at once, which lets its lane go on. Cancelling what is over changes nothing.
+    /// Cancels a job, with an audit entry. If a worker runs it, or it waits for a response, its next run is notified
+    /// and may clean up; otherwise it is cancelled at once, which frees its lane. Cancelling a finished job changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], and as the database says.
+    /// [`StoreError::NotFound`], or an error of the database.
     pub async fn cancel(self, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
@@ -205,13 +206,14 @@ impl Jobs<'_> {
         Ok(())
     }
 
-    /// Deletes the journals of a job that is over. How often each request was sent stays counted, should it be run once more.
+    /// Deletes the journals of a finished job. The count of attempts of each request is kept, in case the job is
+    /// retried.
     pub(crate) async fn sweep_journals_of(self, id: &str) -> Result<bool, StoreError> {
         let mut work = self.store.begin().await?;
         lock(&mut work, id).await?;
         let row = match row(&mut work, id).await {
             Ok(row) if row.state().is_ok_and(JobStateKind::is_over) => row,
-            // Erased, or run once more.
+            // The job was erased, or is retried.
             Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error),
         };
@@ -220,7 +222,7 @@ impl Jobs<'_> {
             Err(error) => Err(error),
         };
         match counted {
-            // What cannot be read counts nothing.
+            // Unreadable entries contain no counts.
             Ok(()) | Err(StoreError::Corrupt(_) | StoreError::Erased(_)) => {}
             Err(error) => return Err(error),
         }
@@ -233,12 +235,13 @@ impl Jobs<'_> {
         Ok(true)
     }
 
-    /// Has a job run once more, as soon as its lane is free, and logs who wanted it.
+    /// Retries a job as soon as its lane is free, with an audit entry.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when a worker has it; when it is to go on and neither stopped, failed nor was cancelled; when it is to
-    /// be moved to a component that it runs already, that is revoked, of another plugin, or that its account has no settings for.
-    /// [`StoreError::NotFound`] when the job or the component is not kept. And as the database says.
+    /// [`StoreError::Conflict`] if a worker runs the job; if it is to be resumed, and has neither stopped, failed nor
+    /// been cancelled; if it is to restart on a component that it already runs, that is revoked, belongs to another
+    /// plugin, or that its account has no settings for. [`StoreError::NotFound`] if the job or the component is not
+    /// stored. Or an error of the database.
     pub async fn retry(self, id: &str, how: RetryMode, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let at = milliseconds(now);
         let mut work = self.store.begin().await?;
@@ -247,7 +250,7 @@ impl Jobs<'_> {
         let state = row.state()?;
         match (state, how) {
             (JobStateKind::Running | JobStateKind::Waiting, _) => {
-                return Err(StoreError::Conflict(format!("a worker has the job {id}")));
+                return Err(StoreError::Conflict(format!("a worker runs the job {id}")));
             }
             (
                 JobStateKind::Stopped | JobStateKind::NeedsMerchant | JobStateKind::Retrying | JobStateKind::Cancelled,
@@ -256,7 +259,7 @@ impl Jobs<'_> {
             | (_, RetryMode::Restart | RetryMode::RestartOn(_)) => {}
             (state, RetryMode::Resume) => {
                 let state = state.name();
-                return Err(StoreError::Conflict(format!("the job {id} is {state}: there is nothing to try again")));
+                return Err(StoreError::Conflict(format!("the job {id} is {state}: there is nothing to retry")));
             }
         }
         match how {
@@ -308,12 +311,13 @@ impl Jobs<'_> {
     }
 }
 
-/// What the audit log says of a job.
+/// The audit value of a job.
 fn audit_value(state: JobStateKind, cancelled: bool, component: &str) -> serde_json::Value {
     json!({ "state": state.name(), "cancelled": cancelled, "component": component })
 }
 
-/// Can this component go on with the job? Its account must have been swapped to it once: only then are there settings in its form.
+/// Checks that the job can run on this component. Its account must have been switched to the component once: only then
+/// are there settings in its form.
 async fn check_move(connection: &mut AnyConnection, id: &str, row: &Row, to: &Digest) -> Result<(), StoreError> {
     let refused = |reason: String| Err(StoreError::Conflict(format!("the job {id} cannot be moved: {reason}")));
     let to = to.to_string();
@@ -340,13 +344,13 @@ async fn check_move(connection: &mut AnyConnection, id: &str, row: &Row, to: &Di
     if !known.is_some_and(|known| known.contains_key(&to)) {
         let account = &row.account;
         return refused(format!(
-            "the account {account} has no settings for the component {to}; swap the account to it once"
+            "the account {account} has no settings for the component {to}; switch the account to it once"
         ));
     }
     Ok(())
 }
 
-/// Of which plugin a component is, and whether it is revoked.
+/// Returns the plugin of a component, and whether it is revoked.
 async fn component(connection: &mut AnyConnection, digest: &str) -> Result<(String, bool), StoreError> {
     let found: Option<(String, i64)> = sqlx::query_as(
         "select plugin, case when revoked_at is null then 0 else 1 end from components where digest = $1",

@@ -1,4 +1,4 @@
-//! A job's row.
+//! The row of a job.
 
 use cartwright::ShopId;
 use cartwright::durable::RetryCounters;
@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::keys::aad;
 use crate::vault::Key;
 
-/// A job's row, as far as a run needs it.
+/// The columns of a job's row that a run needs.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) shop: String,
@@ -82,7 +82,7 @@ impl Row {
     }
 }
 
-/// Nobody else changes the job before this transaction ends.
+/// Locks the job until this transaction ends.
 pub(super) async fn lock(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> {
     sqlx::query("update jobs set fencing_token = fencing_token where id = $1").bind(id).execute(&mut **work).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Taking what is to be told, and what came of it.
+//! Claims notifications that are due, and records their results.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,22 +13,22 @@ use crate::database::{WriteTransaction, milliseconds, moment};
 use crate::error::StoreError;
 use crate::facades::Notifications;
 
-/// A sender that was lost lets another send again after so long; longer than a request may take.
+/// Lease of a sender; after it, another may send again. It is longer than a request may take.
 const LEASE: Duration = Duration::from_secs(60);
-/// A platform that is away is asked again so often, whatever waits for it.
+/// Time between two requests to an unavailable platform, however many notifications are pending.
 const UNAVAILABLE_RETRY_DELAY: Duration = RETRY_BACKOFF[0];
-/// However long it says that it will be away: those who say a day are back sooner.
+/// Maximum delay that a platform can request. Those that ask for a day are often available sooner.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30 * 60);
 
-/// The shops that something may be sent for at $1, those that wait longest first: their platform is not away, and nothing else is
-/// out to it.
+/// Selects the shops with a notification that can be sent at $1, the longest-waiting first: the platform is not marked
+/// as unavailable, and no other request to it is in progress.
 const SHOPS: &str = "
     select e.shop, e.fencing_token from notification_endpoints e
     where e.retry_after <= $1 and e.lease_expires_at <= $1
     and exists (select 1 from notifications n where n.shop = e.shop and n.state = 'waiting' and n.due_at <= $1)
     order by (select min(n.due_at) from notifications n where n.shop = e.shop and n.state = 'waiting')";
 
-/// The next of a shop: nothing of the same subject waits before it.
+/// Selects the next notification of a shop: no earlier one of the same subject is pending.
 const NEXT: &str = "
     select n.id, n.message, n.body, n.attempt from notifications n
     where n.shop = $2 and n.state = 'waiting' and n.due_at <= $1
@@ -36,15 +36,15 @@ const NEXT: &str = "
         where b.shop = n.shop and b.subject = n.subject and b.state = 'waiting' and b.id < n.id)
     order by n.due_at, n.id limit 1";
 
-/// How far a notification has come.
+/// The state of a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotificationState {
-    /// It is sent at this time, or when what is before it was told.
+    /// The notification is sent at this time, or when an earlier one of its subject was delivered.
     Waiting {
-        /// Not before.
+        /// Earliest time of the next attempt.
         due: SystemTime,
     },
-    /// It was tried for two days and given up.
+    /// Delivery failed for two days and was given up.
     Failed,
 }
 
@@ -66,32 +66,32 @@ impl NotificationState {
     }
 }
 
-/// A notification that the platform has not taken yet.
+/// A notification that the platform has not received yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNotification {
-    /// Grows: a list goes on after it, whether it was told meanwhile or not.
+    /// Increasing number, by which a list continues even if the notification was delivered in the meantime.
     pub number: i64,
-    /// Its id: what the platform sees in `webhook-id`.
+    /// Id that the platform receives as `webhook-id`.
     pub id: String,
-    /// The shop.
+    /// Shop of the notification.
     pub shop: ShopId,
-    /// What is sent: JSON.
+    /// Body, as JSON.
     pub body: String,
-    /// How far it has come.
+    /// State of the notification.
     pub state: NotificationState,
-    /// How often it was tried since it was written, or since it was sent again.
+    /// Number of attempts since it was created or retried.
     pub attempt: u32,
-    /// Why it was not told the last time.
+    /// Why the last attempt failed.
     pub reason: Option<String>,
-    /// When it was written.
+    /// Time of creation.
     pub created: SystemTime,
 }
 
-/// A notification that a sender has for a while.
+/// A notification that a sender has claimed.
 pub(super) struct Claimed {
     pub(super) message: String,
     pub(super) body: String,
-    /// Where to; an error when the endpoint cannot be read.
+    /// Target of the notification, or an error if the endpoint cannot be read.
     pub(super) receiver: Result<NotificationTarget, NotificationError>,
     id: i64,
     fencing_token: i64,
@@ -104,7 +104,7 @@ impl Notifications<'_> {
         let shops: Vec<(String, i64)> =
             sqlx::query_as(SHOPS).bind(milliseconds(now)).fetch_all(self.store.pool()).await?;
         for (shop, fencing_token) in shops {
-            // Nobody has claimed it since the fence was read, if the next statement finds that fence.
+            // If the next statement finds the same fencing token, no other sender has claimed the endpoint since.
             let next: Option<(i64, String, String, i64)> =
                 sqlx::query_as(NEXT).bind(milliseconds(now)).bind(&shop).fetch_optional(self.store.pool()).await?;
             let Some((id, message, body, attempt)) = next else { continue };
@@ -123,7 +123,7 @@ impl Notifications<'_> {
             let of = shop.parse().map_err(|error| StoreError::corrupt(&message, error))?;
             let receiver = match self.receiver(&mut work, &of, now).await {
                 Ok(receiver) => Ok(receiver),
-                // One shop's endpoint must not keep the others from being told.
+                // The endpoint of one shop must not block notifications of others.
                 Err(error @ StoreError::Corrupt(_)) => Err(NotificationError::Refused(error.to_string())),
                 Err(error) => return Err(error),
             };
@@ -134,7 +134,8 @@ impl Notifications<'_> {
         Ok(None)
     }
 
-    /// Gives a shop's lease back; false when it was lost, and somebody else may be sending the same.
+    /// Releases a shop's lease. Returns false if it was lost, so that another sender may be sending the same
+    /// notification.
     async fn release_lease(self, work: &mut WriteTransaction, claimed: &Claimed) -> Result<bool, StoreError> {
         let held = sqlx::query(
             "update notification_endpoints set lease_expires_at = 0 where shop = $1 and fencing_token = $2",
@@ -146,7 +147,7 @@ impl Notifications<'_> {
         Ok(held.rows_affected() == 1)
     }
 
-    /// It was told. When the platform was away it is back: nothing of it waits longer.
+    /// Records a delivery. If the platform was unavailable, its other notifications are now due at once.
     pub(super) async fn notification_delivered(self, claimed: &Claimed, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         self.release_lease(&mut work, claimed).await?;
@@ -166,7 +167,7 @@ impl Notifications<'_> {
         Ok(())
     }
 
-    /// It was not told: it is tried again on the schedule of order hooks, then given up.
+    /// Records a failure: the notification is retried on the schedule of order hooks, and finally fails.
     pub(super) async fn notification_failed(
         self,
         claimed: &Claimed,
@@ -211,11 +212,11 @@ impl Notifications<'_> {
         Ok(())
     }
 
-    /// At most `limit` notifications that a shop's platform has not taken yet, the oldest first, those after this number: all, or those
-    /// that were given up.
+    /// Returns at most `limit` undelivered notifications of a shop after this number, oldest first: all, or only the
+    /// failed ones.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn list(
         self,
         shop: &ShopId,
@@ -249,11 +250,11 @@ impl Notifications<'_> {
         rows.collect()
     }
 
-    /// Has a notification that was given up sent again from now on, and logs who wanted it. Later ones of its order may have been
-    /// told meanwhile.
+    /// Retries a failed notification from now on, with an audit entry. Later notifications of its order may already
+    /// have been delivered.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when none of this id was given up, and as the database says.
+    /// [`StoreError::NotFound`] if no failed notification has this id, or an error of the database.
     pub async fn retry(self, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         let revived: Option<(i64,)> = sqlx::query_as(
@@ -264,7 +265,7 @@ impl Notifications<'_> {
         .bind(id)
         .fetch_optional(&mut *work)
         .await?;
-        let missing = || StoreError::NotFound { what: "notification that was given up", id: id.to_owned() };
+        let missing = || StoreError::NotFound { what: "failed notification", id: id.to_owned() };
         let (attempts,) = revived.ok_or_else(missing)?;
         sqlx::query("update notifications set attempt = 0, due_at = $2 where message = $1")
             .bind(id)

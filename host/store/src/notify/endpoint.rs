@@ -1,4 +1,4 @@
-//! Where a platform is told, and what is signed with.
+//! The notification endpoint of a platform, and its signing secret.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,24 +17,24 @@ use crate::facades::Notifications;
 use crate::installation::{ChangeError, Expected, check, version};
 use crate::keys::aad;
 
-/// Where a shop's platform is told what happens.
+/// The notification endpoint of a shop's platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotificationEndpoint {
-    /// An https address.
+    /// URL of the endpoint; https.
     pub url: String,
-    /// `plain_http` and `networks` allow what is refused otherwise.
+    /// Exceptions: `plain_http` and `networks` allow what is otherwise refused.
     #[serde(default)]
     pub grants: Grants,
 }
 
-/// An endpoint could not be set.
+/// Why an endpoint could not be set.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
-    /// Its address cannot be used; the text says why, or which setting would allow it.
+    /// The URL cannot be used; the text says why, or which setting would allow it.
     #[error(transparent)]
     Address(NotificationError),
-    /// It is not as the caller expected.
+    /// The endpoint is not as the caller expected.
     #[error(transparent)]
     Change(#[from] ChangeError),
     /// The store failed.
@@ -42,12 +42,12 @@ pub enum EndpointError {
     Store(#[from] StoreError),
 }
 
-/// As it is sealed.
+/// The encrypted value of the table.
 #[derive(Serialize, Deserialize)]
 struct StoredEndpoint {
     endpoint: NotificationEndpoint,
     secret: String,
-    /// The former secret, and until when it signs too, in milliseconds.
+    /// Previous secret, and the time until which it signs too, in milliseconds.
     #[serde(default)]
     previous: Option<(String, i64)>,
 }
@@ -62,12 +62,12 @@ impl StoredEndpoint {
     }
 }
 
-/// Names what an endpoint is set to.
+/// Returns the version of an endpoint's content.
 pub fn endpoint_version(endpoint: &NotificationEndpoint) -> String {
     version(&json!(endpoint))
 }
 
-/// How an error calls it.
+/// Name of the endpoint in errors.
 const ENDPOINT_KIND: &str = "the notification endpoint";
 
 fn endpoint_aad(shop: &ShopId) -> String {
@@ -75,12 +75,13 @@ fn endpoint_aad(shop: &ShopId) -> String {
 }
 
 impl Notifications<'_> {
-    /// Sets where a shop's platform is told, and logs who did. What happens from now on is told there. A new endpoint's signing
-    /// secret is given, and shown never again; one that is moved keeps its secret.
+    /// Sets the notification endpoint of a shop's platform, with an audit entry. Everything that happens from now on is
+    /// notified there. Returns the signing secret of a new endpoint, which cannot be shown again; a changed endpoint
+    /// keeps its secret.
     ///
     /// # Errors
-    /// [`EndpointError::Address`], [`EndpointError::Change`] when it is not as expected, [`StoreError::NotFound`] when the shop is not
-    /// kept.
+    /// [`EndpointError::Address`], [`EndpointError::Change`] if the endpoint is not as expected,
+    /// [`StoreError::NotFound`] if the shop is not stored.
     pub async fn set_endpoint(
         self,
         shop: &ShopId,
@@ -109,11 +110,11 @@ impl Notifications<'_> {
         Ok(made)
     }
 
-    /// Gives an endpoint a new signing secret, and logs who did. For as long as `both` says, notifications have a signature by the
-    /// former one too, so that the platform can be given the new one meanwhile.
+    /// Gives an endpoint a new signing secret, with an audit entry. For the time `both`, notifications are signed with
+    /// the previous secret too, so that the new one can be distributed.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the shop has no endpoint, and as the database says.
+    /// [`StoreError::NotFound`] if the shop has no endpoint, or an error of the database.
     pub async fn rotate_secret(
         self,
         shop: &ShopId,
@@ -132,20 +133,20 @@ impl Notifications<'_> {
         Ok(secret)
     }
 
-    /// Where a shop's platform is told.
+    /// Returns the notification endpoint of a shop's platform.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn endpoint(self, shop: &ShopId) -> Result<Option<NotificationEndpoint>, StoreError> {
         let kept = self.stored_endpoint(&mut *self.store.pool().acquire().await?, shop).await?;
         Ok(kept.map(|kept| kept.endpoint))
     }
 
-    /// Tells a shop's platform nothing more, and logs who said so. What was still to be told is dropped.
+    /// Removes a notification endpoint, with an audit entry. Pending notifications are deleted.
     ///
     /// # Errors
-    /// [`ChangeError::Changed`] when it is not as expected, [`StoreError::NotFound`] when the shop has no endpoint, and as the database
-    /// says.
+    /// [`ChangeError::Changed`] if the endpoint is not as expected, [`StoreError::NotFound`] if the shop has none, or
+    /// an error of the database.
     pub async fn remove_endpoint(
         self,
         shop: &ShopId,
@@ -155,7 +156,7 @@ impl Notifications<'_> {
     ) -> Result<(), ChangeError> {
         let mut work = self.store.begin_shop(shop).await?;
         let kept = match self.stored_endpoint(&mut work, shop).await {
-            // What cannot be read can be removed.
+            // An unreadable endpoint can be removed.
             Err(StoreError::Corrupt(_)) => None,
             kept => Some(kept?.ok_or_else(|| no_endpoint(shop))?),
         };
@@ -172,7 +173,7 @@ impl Notifications<'_> {
         Ok(())
     }
 
-    /// What a notification is sent with at this time.
+    /// Returns the target and secrets of a notification at this time.
     pub(super) async fn receiver(
         self,
         connection: &mut AnyConnection,
@@ -222,15 +223,15 @@ impl Notifications<'_> {
     }
 }
 
-/// What the event log says of an endpoint: nothing of its secrets but when the former one ends.
+/// Returns the audit value of an endpoint. Of its secrets, it contains only when the previous one expires.
 fn audit_value(kept: &StoredEndpoint) -> Value {
-    // What stands behind the "?" may be a password.
+    // The query may contain a password.
     let url = kept.endpoint.url.split('?').next().unwrap_or_default();
     let former = kept.previous.as_ref().map(|(_, until)| at(moment(*until)));
     json!({ "url": url, "grants": kept.endpoint.grants, "former secret ends": former })
 }
 
-/// Commits a change of an endpoint with its entry in the audit log.
+/// Commits a change of an endpoint with its audit entry.
 async fn commit(
     work: WriteTransaction,
     shop: &ShopId,

@@ -1,4 +1,4 @@
-//! Writing what is to be told, in the transaction of what it tells of.
+//! Writes notifications, in the transaction of their cause.
 
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
@@ -9,10 +9,10 @@ use crate::job::JobStateKind;
 use crate::outcome::timestamp;
 use crate::vault::{random, to_hex};
 
-/// What a plugin says to itself concerns no platform.
+/// Outcomes that a plugin addresses to itself, which do not concern the platform.
 const INTERNAL_KINDS: [&str; 2] = ["hand-on", "remember"];
 
-/// What a notification is about: of one subject they arrive in order.
+/// The subject of a notification. Those of one subject arrive in sequence.
 pub(crate) enum Subject<'a> {
     /// An order, by the platform's id.
     Order(&'a str),
@@ -21,7 +21,7 @@ pub(crate) enum Subject<'a> {
 }
 
 impl Notifications<'_> {
-    /// Has the shop's platform told, where it wants to be: `what` happened, by ids.
+    /// Creates a notification that `what` happened, if the shop has an endpoint. It contains ids only.
     pub(crate) async fn notify_in(
         self,
         work: &mut AnyConnection,
@@ -52,7 +52,7 @@ impl Notifications<'_> {
         Ok(())
     }
 
-    /// Has the platform told of a job's new state, where that is one that somebody waits for.
+    /// Creates a notification of a job's new state, if it is one that a person or the platform waits for.
     pub(crate) async fn notify_job(
         self,
         work: &mut AnyConnection,

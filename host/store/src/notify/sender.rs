@@ -1,4 +1,4 @@
-//! Sending what is due.
+//! Sends notifications that are due.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use super::claim::Claimed;
 use crate::database::{Store, in_time};
 use crate::error::StoreError;
 
-/// So many requests are out at once, each of another shop: a few platforms that are slow hold up no others.
+/// Maximum number of concurrent requests, each to another shop's platform, so that a few slow platforms do not delay
+/// others.
 const MAX_CONCURRENT_SENDS: usize = 16;
 
-/// Sends notifications. Any number may run beside each other, on any number of nodes.
+/// A sender of notifications. Any number may run concurrently, on any number of nodes.
 #[derive(Clone)]
 pub struct Notifier {
     store: Store,
@@ -23,16 +24,16 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// For this store, by this clock.
+    /// Creates a sender for this store.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, sender: Arc::default() }
     }
 
-    /// Sends everything that is due, and what falls due meanwhile; returns how many were told. It sleeps nowhere: a
-    /// [`Worker`](crate::Worker) does this as long as it works, a process without one calls it again and again.
+    /// Sends all notifications that are due or become due in the meantime; returns the number of deliveries. It does
+    /// not sleep: a [`Worker`](crate::Worker) calls it repeatedly, and a process without a worker must do so itself.
     ///
     /// # Errors
-    /// As the database says. What was out is sent again later.
+    /// Fails if the database does. Requests in progress are sent again later.
     pub async fn send_due(&self) -> Result<usize, StoreError> {
         let (mut told, mut out) = (0, JoinSet::new());
         loop {
@@ -42,7 +43,7 @@ impl Notifier {
         }
     }
 
-    /// Sends what is due, as far as there is room beside what is out.
+    /// Sends notifications that are due, up to the limit of concurrent requests.
     pub(crate) async fn send_some(&self, out: &mut JoinSet<Result<bool, StoreError>>) -> Result<(), StoreError> {
         while out.len() < MAX_CONCURRENT_SENDS
             && let Some(claimed) = in_time(self.store.notifications().claim_notification(self.clock.now())).await?
@@ -53,11 +54,11 @@ impl Notifier {
         Ok(())
     }
 
-    /// Was it told?
+    /// Returns whether a notification was delivered.
     pub(crate) fn was_sent(sent: Result<Result<bool, StoreError>, JoinError>) -> Result<bool, StoreError> {
         sent.unwrap_or_else(|error| {
-            // A request that panicked is sent again when its lease is over.
-            tracing::error!(%error, "a notification was not sent");
+            // The request is sent again when its lease has expired.
+            tracing::error!(%error, "sending a notification panicked");
             Ok(false)
         })
     }
@@ -73,7 +74,7 @@ impl Notifier {
                 .await
                 .map(|()| true),
             Err(reason) => {
-                tracing::info!(id, %reason, "a platform was not told");
+                tracing::info!(id, %reason, "a notification was not delivered");
                 in_time(self.store.notifications().notification_failed(&claimed, &reason, self.clock.now()))
                     .await
                     .map(|()| false)

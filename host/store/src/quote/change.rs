@@ -1,4 +1,4 @@
-//! What happens to a quotation.
+//! Changes of a quote: request, offer, acceptance, withdrawal.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -20,16 +20,16 @@ use crate::installation::Expected;
 use crate::report::{ReportError, SoldLine, SoldLines, recipients};
 use crate::vault::Key;
 
-/// The longest time that an offer may hold: what it is kept as is open no longer without news.
+/// Maximum validity of an offer, because the order under which it is stored stays open no longer without activity.
 const MAX_OFFER_AGE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 impl Quotes<'_> {
-    /// Keeps what a shopper asks for, and tells the vendors of it, in one transaction. The same id with the same content does nothing
-    /// twice; then the second is false.
+    /// Stores a quote request and the event for the vendors, in one transaction. Repeating it with the same id and
+    /// content has no effect; then the second value is false.
     ///
     /// # Errors
-    /// [`QuoteError::AlreadyExists`], [`QuoteError::Cart`] when a line is not as the host sealed it, [`QuoteError::Report`], and as
-    /// the database says. Nothing is kept then.
+    /// [`QuoteError::Exists`], [`QuoteError::Cart`] if a line is not as the host sealed it,
+    /// [`QuoteError::Report`], or an error of the database. Nothing is stored then.
     pub async fn request(
         self,
         host: &Cartwright,
@@ -64,7 +64,7 @@ impl Quotes<'_> {
             return self.existing_quote(work, shop, asked, now).await;
         }
         let key = self.store.orders().store_order(&mut work, shop, &event.order, milliseconds(now)).await?;
-        // A platform may call who asks by an e-mail address, and give no other.
+        // The platform's id of a customer may be an e-mail address, and the only one.
         if let Some(Ok(email)) = asked.customer.as_ref().map(|customer| customer.parse()) {
             self.store.personal_data().index_email(&mut work, shop, &event.order.id, &email).await?;
         }
@@ -93,7 +93,8 @@ impl Quotes<'_> {
         Ok((self.get(shop, &asked.id, now).await?, true))
     }
 
-    /// Another was quicker; or it was kept and is past its time, or the platform has an order of this name.
+    /// A concurrent request stored the quote; or it was stored and has been deleted, or the platform has an order with
+    /// this id.
     async fn existing_quote(
         self,
         work: WriteTransaction,
@@ -120,7 +121,8 @@ impl Quotes<'_> {
         }
     }
 
-    /// Offers what one of each top line costs, until the offer ends. An offer that was not accepted, or has ended, may be made anew.
+    /// Offers the unit price of each top-level line, until the offer expires. A quote whose offer was not accepted, or
+    /// has expired, can be offered again.
     ///
     /// # Errors
     /// [`QuoteError`] says what to do; nothing is changed then.
@@ -146,7 +148,7 @@ impl Quotes<'_> {
         }
         host.quote_lines(shop, &found.0.request.lines, offer)?;
         self.set_state(&mut work, shop, &found, QuoteState::Offered, Some((&offer.prices, offer.until)), now).await?;
-        // An offer that had ended had closed it.
+        // An expired offer had closed the order.
         set_closed(&mut work, shop, &found.0.order, None).await?;
         let after = audit_value(QuoteState::Offered, Some(offer));
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
@@ -154,7 +156,7 @@ impl Quotes<'_> {
         Ok(self.get(shop, id, now).await?)
     }
 
-    /// Says that nothing comes of a quotation that was not accepted. What is withdrawn stays so.
+    /// Withdraws a quote that was not accepted, permanently.
     ///
     /// # Errors
     /// [`QuoteError`] says what to do; nothing is changed then.
@@ -183,11 +185,11 @@ impl Quotes<'_> {
         Ok(self.get(shop, id, now).await?)
     }
 
-    /// Puts what is offered into a cart: gives what changes in it. Accepting again, before the offer ends, gives what the cart does not
-    /// hold yet, so that a lost answer is no loss.
+    /// Accepts an offer into a cart, and returns the changes of the cart. Accepting it again before it expires returns
+    /// what the cart does not contain yet, so that a lost response does no harm.
     ///
     /// # Errors
-    /// [`QuoteError::Expired`], and what else [`QuoteError`] says; nothing is changed then.
+    /// [`QuoteError::Expired`], and the other cases of [`QuoteError`]; nothing is changed then.
     #[allow(clippy::too_many_arguments)]
     pub async fn accept(
         self,
@@ -199,7 +201,7 @@ impl Quotes<'_> {
         actor: &str,
         now: SystemTime,
     ) -> Result<(Quote, CartChange), QuoteError> {
-        // The catalogue is asked, so that no transaction is held.
+        // The catalog is queried here, so that no transaction waits for it.
         let seen = self.get(shop, id, now).await?;
         let offer = acceptable_offer(&seen, now)?;
         check(&seen, expected)?;
@@ -223,7 +225,7 @@ impl Quotes<'_> {
         Ok((self.get(shop, id, now).await?, change))
     }
 
-    /// A quotation that nobody else changes before this transaction ends.
+    /// Locks a quote until this transaction ends, and returns it.
     async fn lock_quote(
         self,
         work: &mut WriteTransaction,
@@ -232,7 +234,7 @@ impl Quotes<'_> {
         expected: Expected<'_>,
         now: SystemTime,
     ) -> Result<(Quote, Key), QuoteError> {
-        // The order before its quotation, as everywhere.
+        // The order before its quote, as everywhere.
         let locked = self.store.orders().lock_order(work, shop, &order_id_of_quote(id)).await;
         let key = locked.map_err(|error| match error {
             StoreError::NotFound { .. } => StoreError::NotFound { what: "quote", id: id.to_owned() },
@@ -270,7 +272,7 @@ impl Quotes<'_> {
     }
 }
 
-/// The id of the order that a quotation is kept as: one that no platform's order has.
+/// Returns the id of the order under which a quote is stored, which no platform's order can have.
 fn order_id_of_quote(id: &str) -> String {
     format!("{RESERVED_ID_PREFIX}quotation-{id}")
 }
@@ -280,7 +282,7 @@ fn check(quote: &Quote, expected: Expected<'_>) -> Result<(), QuoteError> {
     expected.check(Some(&version)).map_err(|_| QuoteError::Changed(quote.summary.id.clone()))
 }
 
-/// What can be accepted now.
+/// Returns the offer, if it can be accepted now.
 fn acceptable_offer(quote: &Quote, now: SystemTime) -> Result<QuoteOffer, QuoteError> {
     let (id, state) = (quote.summary.id.clone(), quote.summary.state);
     match (&quote.offer, state) {
@@ -295,7 +297,7 @@ fn acceptable_offer(quote: &Quote, now: SystemTime) -> Result<QuoteOffer, QuoteE
     }
 }
 
-/// What a quotation is kept as, for the vendors to see.
+/// Returns the order under which a quote is stored, for the vendors to see.
 fn to_order(
     host: &Cartwright,
     shop: &ShopId,
@@ -314,10 +316,10 @@ fn to_order(
     let ordered: Vec<OrderedLine<'_>> =
         numbered.map(|(number, line)| OrderedLine { released: false, ..OrderedLine::new(number, line) }).collect();
     let lines = host.order_lines(shop, &id, &nothing, &ordered)?;
-    let unsummed = |reason: &str| OrderError::Money { field: "the quotation's total", reason: reason.to_owned() };
+    let unsummed = |reason: &str| OrderError::Money { field: "the quote's total", reason: reason.to_owned() };
     let total = totals.into_iter().try_fold(nothing, |sum, price| {
         if price.scale != sum.scale {
-            return Err(unsummed("its lines have other decimals than the shop; price them anew in the cart"));
+            return Err(unsummed("its lines have another number of decimals than the shop; refresh them in the cart"));
         }
         let minor = sum.minor.checked_add(price.minor).ok_or_else(|| unsummed("it is too large"))?;
         Ok(Money { minor, ..sum })
@@ -361,12 +363,12 @@ async fn set_closed(
     Ok(())
 }
 
-/// What the event log says of a quotation: its lines and buyer are sealed, and stay so.
+/// Returns the audit value of a quote, without its lines and contact, which are encrypted.
 fn audit_value(state: QuoteState, offer: Option<&QuoteOffer>) -> Value {
     json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| at(offer.until)) })
 }
 
-/// Commits a change of a quote with its entry in the audit log.
+/// Commits a change of a quote with its audit entry.
 async fn commit(
     work: WriteTransaction,
     shop: &ShopId,

@@ -1,8 +1,8 @@
-//! Quotations: what a shopper asks the merchant's price for, what the merchant offers, and what becomes of the offer.
+//! Quotes: a shopper's request for the merchant's price, the merchant's offer, and what becomes of it.
 //!
-//! A quotation is kept as an order is, under the id `~quotation-<id>`: its lines and buyer are sealed with a key of its own, the vendors
-//! whose products it holds are told of it by the event `quotation-requested`, and it is exported and erased as orders are. An order
-//! that comes of it is another order.
+//! A quote is stored like an order, under the id `~quotation-<id>`: its lines and contact are encrypted with a key of
+//! its own, the vendors of its products receive the event `quotation-requested`, and it is exported and erased as
+//! orders are. An order that results from it is a separate order.
 
 mod change;
 
@@ -22,41 +22,41 @@ use crate::order_list::skip_damaged;
 use crate::report::ReportError;
 use crate::vault::Key;
 
-/// What a platform asks for on behalf of a shopper.
+/// A quote request that a platform sends on behalf of a shopper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewQuote {
-    /// The platform's id: up to 100 letters, digits, ".", "_" and "-". The same id is the same quotation.
+    /// Id of the platform: up to 100 letters, digits, ".", "_" and "-". The same id is the same quote.
     pub id: String,
-    /// The platform's own name of who asks; nobody else reads it.
+    /// Platform's id of the customer, which the host does not interpret.
     pub customer: Option<String>,
-    /// Who asks, for the vendors and order hooks that may see personal data. By its e-mail address a customer's quotations are found
-    /// when they are to be exported or erased.
+    /// Contact of the customer, for vendors and order hooks that may see personal data. Its e-mail address identifies a
+    /// customer's quotes for export and erasure.
     pub contact: Option<Address>,
-    /// The language, BCP 47.
+    /// Language, BCP 47.
     pub locale: String,
-    /// What for, as the host gave the lines.
+    /// Requested lines, as the host returned them.
     pub lines: Vec<CartLine>,
 }
 
-/// How far a quotation is.
+/// The state of a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum QuoteState {
-    /// The merchant is asked.
+    /// The merchant has not made an offer yet.
     Requested,
-    /// The merchant offers a price, which holds.
+    /// The merchant's offer can be accepted.
     Offered,
-    /// The offer was put into a cart. It goes on until it ends.
+    /// The offer was accepted into a cart, and can be accepted again until it expires.
     Accepted,
-    /// Nothing comes of it: the merchant or the shopper said so.
+    /// The merchant or the shopper withdrew the quote.
     Withdrawn,
-    /// The offer ended before it was accepted.
+    /// The offer expired before it was accepted.
     Expired,
 }
 
 impl QuoteState {
-    /// Its name.
+    /// Returns the name of the state.
     pub fn name(self) -> &'static str {
         match self {
             Self::Requested => "requested",
@@ -67,7 +67,7 @@ impl QuoteState {
         }
     }
 
-    /// The state of this name; `is_over` says whether the offer has ended. What has expired is stored as it was offered.
+    /// Parses the name of a state; `is_over` says whether the offer has expired. An expired quote is stored as offered.
     fn of(name: &str, is_over: bool) -> Result<Self, StoreError> {
         match name {
             "requested" => Ok(Self::Requested),
@@ -75,81 +75,81 @@ impl QuoteState {
             "offered" => Ok(Self::Offered),
             "accepted" => Ok(Self::Accepted),
             "withdrawn" => Ok(Self::Withdrawn),
-            other => Err(StoreError::corrupt("a quotation's state", other)),
+            other => Err(StoreError::corrupt("a quote's state", other)),
         }
     }
 }
 
-/// A quotation without what it holds.
+/// A quote without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuoteSummary {
-    /// The platform's id.
+    /// Id of the platform.
     pub id: String,
-    /// How far it is.
+    /// State of the quote.
     pub state: QuoteState,
-    /// Grows with each change.
+    /// Version, which grows with each change.
     pub version: u64,
-    /// When the offer ends.
+    /// Time at which the offer expires.
     pub valid_until: Option<SystemTime>,
-    /// When it was asked for.
+    /// Time of the request.
     pub requested_at: SystemTime,
-    /// When it was changed last.
+    /// Time of the last change.
     pub changed: SystemTime,
 }
 
-/// A quotation.
+/// A quote.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quote {
-    /// How far it is.
+    /// Quote without its content.
     pub summary: QuoteSummary,
-    /// The order that it is kept as: its jobs and what vendors said are there.
+    /// Order under which the quote is stored, with its jobs and outcomes.
     pub order: String,
-    /// What was asked for.
+    /// Request of the shopper.
     pub request: NewQuote,
-    /// What is offered; none before.
+    /// Offer of the merchant; `None` before there is one.
     pub offer: Option<QuoteOffer>,
 }
 
-/// A quotation was not changed.
+/// Why a quote was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum QuoteError {
-    /// The id cannot be one.
-    #[error("{0:?} cannot be the id of a quotation: use 1 to 100 letters, digits, \".\", \"_\" and \"-\"")]
+    /// The id is invalid.
+    #[error("{0:?} is not a valid quote id: use 1 to 100 letters, digits, \".\", \"_\" and \"-\"")]
     Id(String),
-    /// Another quotation was asked for with this id.
+    /// Another quote was requested with this id.
     #[error("the quote {0} was requested with other lines or for another customer; use a new id")]
     Exists(String),
-    /// It was changed since the caller read it. Read it again, then decide anew.
-    #[error("the quote {0} was changed since you read it; read it again, then repeat your change")]
+    /// The quote changed since the caller read it. Read it again, then decide anew.
+    #[error("the quote {0} changed since you read it; read it again, then repeat your change")]
     Changed(String),
-    /// It is over, or not so far.
-    #[error("the quotation {id} is {}; it cannot be {action}", .state.name())]
+    /// The state of the quote does not allow the action.
+    #[error("the quote {id} is {}; it cannot be {action}", .state.name())]
     State {
-        /// The quotation.
+        /// Id of the quote.
         id: String,
-        /// How far it is.
+        /// State of the quote.
         state: QuoteState,
-        /// What was wanted of it.
+        /// Action, as a participle.
         action: &'static str,
     },
-    /// The offer's time is over. Ask for another, or offer anew.
+    /// The offer has expired. The merchant can make a new one.
     #[error("the offer of the quote {id} expired at {ended_at}; ask the merchant for a new offer")]
     Expired {
-        /// The quotation.
+        /// Id of the quote.
         id: String,
-        /// When, RFC 3339.
+        /// Time of the expiry, RFC 3339.
         ended_at: String,
     },
-    /// An offer must end, and not before it begins.
+    /// The expiry of the offer is in the past or too far in the future.
     #[error("an offer must expire in the future and within a year")]
     End,
     /// The lines or prices cannot be used.
     #[error(transparent)]
     Cart(#[from] CartError),
-    /// The lines cannot be an order's.
+    /// The lines cannot form an order.
     #[error(transparent)]
     Order(#[from] OrderError),
-    /// It could not be reported.
+    /// The event could not be reported.
     #[error(transparent)]
     Report(#[from] ReportError),
     /// The store failed.
@@ -163,14 +163,14 @@ impl From<sqlx::Error> for QuoteError {
     }
 }
 
-/// What is sealed of a quotation.
+/// The encrypted content of a quote.
 #[derive(Serialize, Deserialize)]
 struct QuoteContent {
     request: NewQuote,
     prices: Option<BTreeMap<String, Money>>,
 }
 
-/// Id, state, version, expires at, requested at, changed at.
+/// Columns: id, state, version, expiry, time of the request, time of the last change.
 type Row = (String, String, i64, Option<i64>, i64, i64);
 
 const COLUMNS: &str = "id, state, version, expires_at, requested_at, changed_at";
@@ -190,20 +190,20 @@ fn summary(
 }
 
 impl Quotes<'_> {
-    /// A quotation as it is at this moment.
+    /// Returns a quote in its state at this time.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also when it was erased, and as the database says.
+    /// [`StoreError::NotFound`], also if it was erased, or an error of the database.
     pub async fn get(self, shop: &ShopId, id: &str, now: SystemTime) -> Result<Quote, StoreError> {
         let mut connection = self.store.pool().acquire().await?;
         self.read_quote(&mut connection, shop, id, milliseconds(now)).await
     }
 
-    /// A shop's quotations, those that were asked for first before the others: at most `limit` of this state, after the one with the id
-    /// `after`.
+    /// Returns at most `limit` quotes of a shop in this state after the one with the id `after`, in the sequence of
+    /// their requests.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn list(
         self,
         shop: &ShopId,
@@ -261,9 +261,9 @@ impl Quotes<'_> {
         .bind(i64::try_from(summary.version).unwrap_or(i64::MAX))
         .fetch_optional(&mut *connection)
         .await?;
-        // It was changed or erased between the two.
+        // The quote was changed or erased between the two queries.
         let Some((content, order, order_key)) = sealed else {
-            return Err(StoreError::Conflict(format!("the quotation {id} is being changed; read it again")));
+            return Err(StoreError::Conflict(format!("the quote {id} is being changed; read it again")));
         };
         let key = self.store.orders().order_key(shop, &order, order_key)?;
         let QuoteContent { request: requested_at, prices } = key.decrypt_json(&content_aad(shop, id), &content)?;
@@ -275,7 +275,7 @@ impl Quotes<'_> {
         Ok(Quote { summary, order, request: requested_at, offer })
     }
 
-    /// What is kept of the quotation that an order is kept for, for its export.
+    /// Returns the content of the quote that an order stores, for its export.
     pub(crate) async fn quote_of_order(
         self,
         connection: &mut AnyConnection,
@@ -292,7 +292,7 @@ impl Quotes<'_> {
         row.map(|(id, content)| key.decrypt_json(&content_aad(shop, &id), &content)).transpose()
     }
 
-    /// Closes what quotations are kept as when their offers have ended, and deletes those that nobody touched since `before`.
+    /// Closes the orders of quotes whose offers have expired, and deletes those that were not changed since `before`.
     pub(crate) async fn sweep_quotes(self, before: i64, now: i64) -> Result<u64, StoreError> {
         let mut work = self.store.begin().await?;
         sqlx::query(
@@ -313,7 +313,7 @@ impl Quotes<'_> {
     }
 }
 
-/// PostgreSQL has no place for every character, and an id stands in paths.
+/// Returns whether a text is a valid quote id. PostgreSQL cannot store every character, and ids appear in paths.
 fn is_id(id: &str) -> bool {
     let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=100).contains(&id.len()) && id.bytes().all(may_stand)

@@ -1,4 +1,4 @@
-//! What was said of an account rather than of an order.
+//! Outcomes that webhooks reported for an account rather than for an order.
 
 use std::time::SystemTime;
 
@@ -17,20 +17,20 @@ use crate::notify::Subject;
 use crate::outcome::outcome_key_of;
 use crate::vault::{random, to_hex};
 
-/// How far something that was said of an account has come.
+/// The state of an account outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountOutcomeState {
-    /// Settings were pushed, and the host has not looked at them yet.
+    /// Settings were pushed, and the host has not processed them yet.
     New,
-    /// It waits for a person.
+    /// The settings wait for approval.
     PendingApproval,
-    /// The settings are the account's.
+    /// The settings were applied to the account.
     Applied,
-    /// A later push of the same settings took its place while it waited.
+    /// A later push of the same settings replaced this one while it waited.
     Superseded,
-    /// A person refused it.
+    /// A person rejected the settings.
     Rejected,
-    /// There is nothing to do about it, or somebody has seen to it.
+    /// There is nothing to do, or a person resolved it.
     Resolved,
 }
 
@@ -51,34 +51,34 @@ impl AccountOutcomeState {
         let all = [Self::New, Self::PendingApproval, Self::Applied, Self::Superseded, Self::Rejected, Self::Resolved];
         all.into_iter()
             .find(|state| state.name() == name)
-            .ok_or_else(|| StoreError::Corrupt(format!("nothing said of an account has the state {name:?}")))
+            .ok_or_else(|| StoreError::Corrupt(format!("{name:?} is not a state of an account outcome")))
     }
 }
 
-/// Something that was said of an account.
+/// An outcome that was reported for an account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccountOutcome {
-    /// Its id.
+    /// Id of the outcome.
     pub id: String,
-    /// The shop.
+    /// Shop of the account.
     pub shop: ShopId,
-    /// The account.
+    /// Account that it concerns.
     pub account: AccountId,
-    /// What was said.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How far it has come.
+    /// State of the outcome.
     pub state: AccountOutcomeState,
-    /// Why it waits.
+    /// Why the outcome waits.
     pub reason: Option<String>,
-    /// When it was said.
+    /// Time of the report.
     pub at: SystemTime,
-    /// When it was settled.
+    /// Time at which it was resolved.
     pub settled_at: Option<SystemTime>,
 }
 
 type Row = (String, String, String, Vec<u8>, String, i64, Option<i64>);
 
-/// As it is sealed.
+/// The encrypted value of the table.
 #[derive(Serialize, Deserialize)]
 struct AccountOutcomeContent {
     outcome: Outcome,
@@ -87,11 +87,11 @@ struct AccountOutcomeContent {
 }
 
 impl Webhooks<'_> {
-    /// At most `limit` of what was said of a shop's accounts, in the order in which it was said, what came after the one of this id: all
-    /// of it, or what is in one state. What cannot be read is in it as a note that says so.
+    /// Returns at most `limit` outcomes of a shop's accounts after the one with this id, in the sequence of their
+    /// reports: all, or those in one state. An unreadable one is replaced by a note that says so.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn account_outcomes(
         self,
         shop: &ShopId,
@@ -114,7 +114,8 @@ impl Webhooks<'_> {
         rows.into_iter().map(|row| self.readable_account_outcome(row)).collect()
     }
 
-    /// Of a shop or of all, one or all, in this state; in the order in which it was said. Each that cannot be read is an error of its own.
+    /// Reads the outcomes of a shop or of all, one or all, in this state, in the sequence of their reports. Each
+    /// unreadable one is an error of its own.
     pub(super) async fn read_account_outcomes(
         self,
         connection: &mut AnyConnection,
@@ -133,8 +134,8 @@ impl Webhooks<'_> {
         Ok(rows.into_iter().map(|row| self.account_outcome(row)).collect())
     }
 
-    /// At most `limit` pushes of any shop that the host has not looked at, in the order in which they came: those after this number, each
-    /// with its own. Each that cannot be read is an error of its own.
+    /// Reads at most `limit` unprocessed pushes of any shop after this number, in the sequence of their arrival, each
+    /// with its number. Each unreadable one is an error of its own.
     pub(super) async fn pending_pushes(
         self,
         after: i64,
@@ -163,7 +164,7 @@ impl Webhooks<'_> {
                 return Err(error);
             }
             tracing::error!(outcome = id, %error, "an outcome of an account cannot be read");
-            let text = "This entry is damaged and cannot be read; restore the database from a copy.".to_owned();
+            let text = "This entry is damaged and cannot be read; restore the database from a backup.".to_owned();
             Ok(AccountOutcome {
                 id: id.clone(),
                 shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
@@ -197,10 +198,10 @@ impl Webhooks<'_> {
         })
     }
 
-    /// Says that a person has seen to something that was said of an account, and logs who. Settings are approved or refused.
+    /// Resolves an account outcome, with an audit entry. Settings are approved or rejected instead.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when it does not wait for that, and as the database says.
+    /// [`StoreError::NotFound`] if it does not wait for that, or an error of the database.
     pub async fn resolve_account_outcome(
         self,
         shop: &ShopId,
@@ -245,7 +246,7 @@ impl Webhooks<'_> {
         work.commit_audited(&entry, now).await
     }
 
-    /// Takes something from the state that it was read in to another.
+    /// Changes the state of an account outcome that was read.
     pub(super) async fn move_account_outcome(
         self,
         work: &mut WriteTransaction,
@@ -275,8 +276,7 @@ impl Webhooks<'_> {
         self.notify_account(work, (&from.shop, &from.account), &from.id, (kind, state), milliseconds(now)).await
     }
 
-    /// Keeps what was said of an account. Settings that were pushed are looked at by the host later, because their plugin has to
-    /// be asked.
+    /// Stores an account outcome. Pushed settings are processed later, because that requires a call of the plugin.
     pub(crate) async fn add_account_outcome(
         self,
         work: &mut WriteTransaction,
@@ -334,5 +334,5 @@ impl Webhooks<'_> {
 }
 
 fn not_pending(id: &str) -> StoreError {
-    StoreError::NotFound { what: "held outcome of an account", id: id.to_owned() }
+    StoreError::NotFound { what: "account outcome that needs attention", id: id.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! A notice's row: what is kept of it, and how it is sealed.
+//! The row of a webhook delivery: its stored values, and their encryption.
 
 use std::time::SystemTime;
 
@@ -15,29 +15,29 @@ use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::vault::Key;
 
-/// Maximum bytes that are kept of the body of a notice that was answered: it is only shown. One that was not answered well is kept
+/// Maximum size of the stored body of a successful delivery, in bytes: it is only shown. That of a failed one is stored
 /// whole.
 const MAX_ANSWERED_BODY_BYTES: usize = 64 << 10;
 
-/// A notice that was not answered well.
+/// A failed webhook delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailedWebhookDelivery {
-    /// Its id within its shop.
+    /// Id within the shop.
     pub id: String,
-    /// What it was for.
+    /// Account and endpoint that received it.
     pub destination: Destination,
-    /// When it came last.
+    /// Time of the last attempt.
     pub at: SystemTime,
-    /// How often it came.
+    /// Number of attempts.
     pub attempts: u64,
-    /// The request as it came last.
+    /// Request of the last attempt.
     pub request: WebhookRequest,
-    /// Why it was not answered well; none while it is run, and when the host was lost in the middle of that. The vendor may send
-    /// it again.
+    /// Why the delivery failed; `None` while it runs, and if the host was lost during that. The vendor may send it
+    /// again.
     pub reason: Option<String>,
 }
 
-/// What is kept of a request beside its body, and of what came of it.
+/// The stored details of a request besides its body, and its result.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct DeliveryDetails {
     pub(super) method: String,
@@ -47,7 +47,7 @@ pub(super) struct DeliveryDetails {
     pub(super) response: Option<WebhookResponse>,
     #[serde(default)]
     pub(super) reason: Option<String>,
-    /// The body as it came, once it was answered and may be cut.
+    /// The whole body's length and digest, if the stored one may be cut.
     #[serde(default)]
     pub(super) whole_body: Option<WholeBody>,
 }
@@ -59,14 +59,14 @@ impl DeliveryDetails {
         Self { method, headers, query, ..Self::default() }
     }
 
-    /// What is kept of a request that was answered.
+    /// Returns the details of a successful delivery.
     pub(super) fn answered(request: &WebhookRequest, response: &WebhookResponse) -> Self {
         let (response, whole_body) = (Some(response.clone()), Some(WholeBody::of(&request.body)));
         Self { response, whole_body, ..Self::of(request) }
     }
 }
 
-/// Names a body of which only the beginning is kept, or nothing.
+/// Identifies a body of which only the beginning, or nothing, is stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WholeBody {
     pub(super) bytes: usize,
@@ -79,15 +79,15 @@ impl WholeBody {
     }
 }
 
-/// What a receipt's two texts are sealed with.
+/// The keys that encrypt a delivery's body and details.
 pub(super) enum EncryptionKeys<'a> {
-    /// Nobody knows which order it is about.
+    /// The store's key, while it is unknown which orders the delivery concerns.
     Store,
-    /// The keys of the orders that it is about, in the order of their ids.
+    /// The keys of the orders that it concerns, sorted by order id.
     Orders(&'a [Key]),
 }
 
-/// A notice's id within its shop. Neither an account's nor an endpoint's name holds a colon.
+/// Returns the id of a delivery within its shop. The names of accounts and endpoints contain no colon.
 pub(super) fn delivery_id(notice: &WebhookDelivery) -> String {
     let Destination { account, endpoint, .. } = &notice.destination;
     format!("{account}:{endpoint}:{}", notice.id)
@@ -101,14 +101,14 @@ pub(super) fn details_aad(shop: &ShopId, id: &str) -> String {
     aad("webhook", shop.as_str(), id)
 }
 
-/// How far a webhook delivery is.
+/// The state of a webhook delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeliveryState {
-    /// It is to be run, or runs.
+    /// The delivery is to be run, or runs.
     Received,
-    /// It has a successful response.
+    /// The delivery has a successful response.
     Answered,
-    /// It has none.
+    /// The delivery failed.
     Failed,
 }
 
@@ -160,7 +160,7 @@ impl Webhooks<'_> {
         }
     }
 
-    /// The keys of the orders that a receipt is about; none when one of them was erased.
+    /// Returns the keys of the orders that a delivery concerns, or `None` if one of them was erased.
     pub(super) async fn delivery_keys(
         self,
         connection: &mut AnyConnection,
@@ -178,13 +178,13 @@ impl Webhooks<'_> {
         if orders.iter().any(|(_, key)| key.is_none()) {
             return Ok(None);
         }
-        // Sorted here: each database sorts texts in its own way.
+        // Sorted here, because each database sorts texts in its own way.
         let orders: std::collections::BTreeMap<_, _> = orders.into_iter().collect();
         let keys = orders.into_iter().map(|(order, key)| self.store.orders().order_key(shop, &order, key));
         keys.collect::<Result<_, _>>().map(Some)
     }
 
-    /// Writes what is known of a request anew.
+    /// Replaces the stored values of a request.
     pub(super) async fn write_delivery(
         self,
         work: &mut WriteTransaction,
@@ -224,7 +224,7 @@ impl Webhooks<'_> {
         Ok(())
     }
 
-    /// The answer that was given, when it was kept: what an erased order's notice was told beyond its status is forgotten.
+    /// Returns the stored response. For a delivery of an erased order, only the status remains.
     pub(super) async fn completed_response(
         self,
         work: &mut WriteTransaction,
@@ -245,11 +245,10 @@ impl Webhooks<'_> {
         Ok(told.response.unwrap_or(bare))
     }
 
-    /// At most `limit` notices of a shop that were not answered well, the latest first, those after the one that came at this time
-    /// with this id: for the merchant.
+    /// Returns at most `limit` failed deliveries of a shop after the one with this time and id, latest first.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn failed_webhook_deliveries(
         self,
         shop: &ShopId,
@@ -273,12 +272,12 @@ impl Webhooks<'_> {
             let account = account.parse().map_err(|error| StoreError::corrupt(&what, error))?;
             let (request, reason) = match self.failed_webhook_delivery(shop, &id, body, told) {
                 Ok(opened) => opened,
-                // One that is damaged hides no other.
+                // A damaged delivery does not hide others.
                 Err(error @ StoreError::Corrupt(_)) => {
-                    tracing::error!(notice = id, %error, "a notice cannot be read");
+                    tracing::error!(notice = id, %error, "a webhook delivery cannot be read");
                     let (method, query) = (String::new(), String::new());
                     let request = WebhookRequest { method, headers: Vec::new(), query, body: Vec::new() };
-                    (request, Some(format!("what is kept of it cannot be read: {error}")))
+                    (request, Some(format!("its stored data cannot be read: {error}")))
                 }
                 Err(error) => return Err(error),
             };
@@ -294,7 +293,7 @@ impl Webhooks<'_> {
         rows.collect()
     }
 
-    /// The request of a notice under the store's key, and why it was not answered well.
+    /// Returns the request of a delivery under the store's key, and why it failed.
     fn failed_webhook_delivery(
         self,
         shop: &ShopId,

@@ -1,4 +1,4 @@
-//! Notices taken in and answered, and what comes of them and of questions.
+//! Storage of webhook deliveries and responses, and of the effects of deliveries and queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -19,16 +19,16 @@ use crate::facades::Webhooks;
 use crate::outcome::{self, OutcomeSource};
 use crate::vault::Key;
 
-/// The orders that something is said of, by id, each with its key.
+/// The orders that a webhook reports about, by id, each with its key.
 type OrderKeys = BTreeMap<String, Key>;
 
-/// What becomes of a notice that came.
+/// What to do with a delivery that was received.
 enum TakeIn {
-    /// It is to be run.
+    /// Run it.
     Run,
-    /// It is a repeat, and was answered so.
+    /// Repeat this response, because the delivery is a repeated one.
     Repeat(WebhookResponse),
-    /// It is refused: nothing is kept of it.
+    /// Refuse it, without storing anything.
     QuotaFull,
 }
 
@@ -91,7 +91,7 @@ impl Webhooks<'_> {
             work.rollback().await?;
             return Ok(TakeIn::QuotaFull);
         }
-        // What was known of it is of another time: a body that says the same anew.
+        // The orders it concerned belong to an earlier time: the same body is reported anew.
         self.untie(&mut work, notice).await?;
         self.write_delivery(
             &mut work,
@@ -139,7 +139,7 @@ impl Webhooks<'_> {
 
     async fn fail_delivery(self, notice: &WebhookDelivery, reason: &str) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
-        // Another call may have answered it well meanwhile: then it did not fail.
+        // A concurrent call may have completed it: then it did not fail.
         if self.lock_delivery(&mut work, notice, 0).await?.is_none() {
             self.untie(&mut work, notice).await?;
             let details = DeliveryDetails { reason: Some(reason.to_owned()), ..DeliveryDetails::of(&notice.request) };
@@ -149,8 +149,8 @@ impl Webhooks<'_> {
         Ok(())
     }
 
-    /// Has this notice's row to itself until the transaction ends, and gives the answer when there is one that holds. `more` is how
-    /// often it came.
+    /// Locks the row of a delivery until the transaction ends, and returns its response if there is one. `more` is
+    /// added to the number of attempts.
     async fn lock_delivery(
         self,
         work: &mut WriteTransaction,
@@ -190,8 +190,8 @@ impl Webhooks<'_> {
         Ok(())
     }
 
-    /// Applies what comes of a webhook. `source` names the webhook, another for each time that it comes. Gives the orders that it
-    /// is about.
+    /// Applies the effects of a webhook. `source` identifies the webhook and its attempt. Returns the orders that it
+    /// concerns.
     async fn apply_effects(
         self,
         work: &mut WriteTransaction,
@@ -242,8 +242,8 @@ impl Webhooks<'_> {
         Ok(orders)
     }
 
-    /// The orders of these references, by reference and by id. Nobody forgets them before this transaction ends; they are locked in
-    /// the order of their ids, so that two webhooks about the same orders do not wait for each other.
+    /// Returns the orders of these references, by reference and by id. They are locked until the transaction ends,
+    /// sorted by their ids, so that two webhooks about the same orders do not wait for each other.
     async fn orders_named(
         self,
         work: &mut WriteTransaction,
@@ -267,8 +267,8 @@ impl Webhooks<'_> {
     }
 }
 
-/// Was something newer heard about the same orders as this notice was, or about the account where it named no order? Then the same
-/// bytes are news: they say what holds again.
+/// Returns whether a later webhook reported about the same orders as this delivery did, or about the account if it
+/// concerned no order. Then the same bytes are not a repetition: they report the earlier state again.
 async fn is_superseded(work: &mut WriteTransaction, notice: &WebhookDelivery) -> Result<bool, StoreError> {
     let found: Option<(i64,)> = sqlx::query_as(
         "select 1 from webhook_deliveries content join webhook_deliveries newer
@@ -289,7 +289,8 @@ async fn is_superseded(work: &mut WriteTransaction, notice: &WebhookDelivery) ->
     Ok(found.is_some())
 }
 
-/// Who is told what a webhook hands on: the component that was told of the order last, else the one that the account runs.
+/// Returns the component that receives a forwarded text: the one that last handled an event of the order, or else the
+/// account's current one.
 async fn message_recipient(
     work: &mut WriteTransaction,
     shop: &ShopId,

@@ -1,7 +1,8 @@
-//! What is left of webhooks when an order is forgotten, and what is given out of them.
+//! Erasing webhooks together with an order, and exporting them.
 //!
-//! What was said of an order is sealed with its key and goes with it. What nobody could tie to an order, such as a request that its
-//! plugin refused, is looked through for the names by which the order and its buyer are known.
+//! A webhook about an order is encrypted with its key and erased with it. Webhooks that could not be attributed to an
+//! order, such as a request that its plugin refused, are searched for the names by which the order and its customer are
+//! known.
 
 use cartwright::ShopId;
 use cartwright::types::Outcome;
@@ -18,17 +19,17 @@ use crate::keys::aad;
 use crate::order::StoredOrder;
 use crate::outcome::OutcomeSelection;
 
-/// So many are looked through at once.
+/// Number of rows that are searched at once.
 const PAGE: i64 = 100;
-/// A vendor's id that is shorter is found everywhere, and names nobody.
+/// Minimum length of a name to search for, in bytes: a shorter vendor reference would be found everywhere.
 const MIN_NAME_BYTES: usize = 5;
 
-/// A request under the store's key: its id, its state, its body and the rest.
+/// A delivery under the store's key: its id, its state, its body and its details.
 type UnlinkedDelivery = (String, String, Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Webhooks<'_> {
-    /// The names by which an order may stand in what vendors sent: its references and its lines', the vendors' own, and every e-mail
-    /// address that it was billed or delivered to in any of its versions.
+    /// Returns the names under which webhooks may mention an order: its references and those of its lines, the vendors'
+    /// own, and every e-mail address that it was billed or delivered to in any of its versions.
     pub(crate) async fn names_of_order(
         self,
         connection: &mut AnyConnection,
@@ -42,7 +43,7 @@ impl Webhooks<'_> {
                 .fetch_all(&mut *connection)
                 .await?;
         let mut names: Vec<String> = references.into_iter().map(|(reference,)| reference).collect();
-        // What cannot be read names nothing.
+        // Unreadable data names nothing.
         let known = match self.store.orders().read_order(connection, shop, id).await {
             Ok(known) => known,
             Err(StoreError::Corrupt(_)) => None,
@@ -63,8 +64,8 @@ impl Webhooks<'_> {
         Ok(names)
     }
 
-    /// Forgets the requests, and what was said of accounts, in which one of these names stands; gives how many. A request that was
-    /// answered keeps its status, so that it is answered again.
+    /// Erases the deliveries and account outcomes that contain one of these names; returns their number. A successful
+    /// delivery keeps its status, so that a repeated one gets the same response.
     pub(crate) async fn delete_by_name(
         self,
         work: &mut WriteTransaction,
@@ -99,7 +100,7 @@ impl Webhooks<'_> {
                 let is_named =
                     |aad: &str, sealed: Option<Vec<u8>>| match sealed.map(|it| self.store.keys().decrypt(aad, &it)) {
                         Some(Ok(plain)) => Ok(contains_name(&plain, names)),
-                        // What cannot be read may name anybody, and nobody can read it.
+                        // Unreadable data may contain any name, but nobody can read it.
                         Some(Err(StoreError::Corrupt(_))) | None => Ok(false),
                         Some(Err(error)) => Err(error),
                     };
@@ -147,7 +148,7 @@ impl Webhooks<'_> {
         }
     }
 
-    /// The requests that were about this order and no other, in the open.
+    /// Returns the decrypted requests that concern this order and no other.
     pub(crate) async fn requests_of_order(
         self,
         connection: &mut AnyConnection,
@@ -179,7 +180,7 @@ impl Webhooks<'_> {
                 serde_json::from_slice(&told).map_err(|error| StoreError::corrupt(&what, error))?;
             let whole = told.whole_body.as_ref();
             let is_cut = whole.is_some_and(|whole| body.as_ref().map_or(0, |body| body.len()) < whole.bytes);
-            // As text: people read it, and vendors send JSON.
+            // As text, because people read it, and vendors send JSON.
             let answer = told.response.map(|answer| {
                 json!({
                     "status": answer.status, "headers": answer.headers, "body": String::from_utf8_lossy(&answer.body),
@@ -197,8 +198,8 @@ impl Webhooks<'_> {
     }
 }
 
-/// Does one of the names stand there, and not as the beginning or end of another? In any case, and as the query of an address, a form
-/// or JSON may spell it.
+/// Returns whether the text contains one of the names, and not as the beginning or end of another. It ignores case, and
+/// also finds spellings of URL queries, forms and JSON.
 fn contains_name(text: &[u8], names: &[String]) -> bool {
     let plain = String::from_utf8_lossy(text);
     let decoded = decoded(&plain);
@@ -215,7 +216,7 @@ fn is_whole_word(text: &str, at: usize, length: usize) -> bool {
     !is_letter(at.checked_sub(1).and_then(|before| bytes.get(before))) && !is_letter(bytes.get(at + length))
 }
 
-/// A text with its percent-encoded bytes decoded.
+/// Decodes percent-encoded bytes.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,8 +1,7 @@
-//! What vendors send, as far as it is kept: the addresses that they send it to, the notices that came, and what was said of an
-//! account.
+//! Storage of webhooks: webhook URLs, deliveries, and outcomes for accounts.
 //!
-//! [`Store`](crate::Store) is the [`WebhookDeliveryStore`](cartwright::webhook::WebhookDeliveryStore) of a host: what comes of a notice, the jobs of its
-//! messages, its answer and that it was answered are one transaction.
+//! [`Store`](crate::Store) implements a host's [`WebhookDeliveryStore`](cartwright::webhook::WebhookDeliveryStore): the
+//! effects of a delivery, the jobs of its messages, and its response are stored in one transaction.
 
 mod account;
 mod delivery;

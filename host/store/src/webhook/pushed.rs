@@ -1,7 +1,7 @@
-//! Settings that vendors pushed: taken, held, approved, refused.
+//! Settings that vendors push: applying, holding, approving and rejecting them.
 //!
-//! The webhook that brought them was answered when they were kept. They are looked at afterwards, because the plugin has to be
-//! asked whether they are good, and no transaction is held while a plugin runs.
+//! The webhook was answered when the settings were stored. They are processed afterwards, because the plugin must
+//! validate them, and no transaction may stay open while a plugin runs.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -17,43 +17,43 @@ use crate::database::{WriteTransaction, in_time, milliseconds};
 use crate::error::StoreError;
 use crate::facades::Webhooks;
 
-/// So many pushes are read at once.
+/// Number of pushes that are read at once.
 const BATCH: u32 = 100;
-/// So often a change is made anew when somebody else changed the account meanwhile.
+/// Maximum number of times that a change is made again because another changed the account in the meantime.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Pushed settings could not be settled. They are as they were.
+/// Why pushed settings could not be approved or rejected. They are unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum PushedError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The account does not take them, or products' links do not go with them: read what is wrong, then change those links, refuse the
-    /// settings, or have the vendor push others.
+    /// The settings are invalid for the account or its product links. Change those links, reject the settings, or have
+    /// the vendor push others.
     #[error(transparent)]
     Setup(#[from] SetupError),
 }
 
-/// What a push does to an account.
+/// The effect of a push on an account.
 struct PushedChange<'a> {
     pushed: &'a AccountOutcome,
     settings: Vec<Setting>,
-    /// What is held of the same push.
+    /// Settings of the same push that wait for approval.
     pending: Vec<Setting>,
-    /// The names of the settings that older pushes no longer decide: approving those later would bring older values back.
+    /// Names of the settings that older pushes must no longer change: approving those later would restore older values.
     superseded_settings: BTreeSet<String>,
     actor: &'a str,
     what: &'static str,
 }
 
 impl Webhooks<'_> {
-    /// Looks at what vendors pushed since the last time: takes what may take effect at once and is valid, into the store and the
-    /// host, and holds the rest with the reason. A [`Worker`](crate::Worker) calls it when it starts and after each webhook. Returns
-    /// how many pushes could not be looked at now, because the host does not run their account or its plugin was too busy: call it
-    /// again.
+    /// Processes new pushes: applies those that may take effect at once and are valid, to the store and the host, and
+    /// holds the others for approval, with the reason. A [`Worker`](crate::Worker) calls it when it starts and after
+    /// each webhook. Returns the number of pushes that cannot be processed now, because the host does not run their
+    /// account or its plugin was too busy: call it again.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn process_pushed_settings(self, host: &Cartwright, now: SystemTime) -> Result<usize, StoreError> {
         let (mut left, mut later, mut last) = (0, BTreeSet::new(), i64::MIN);
         loop {
@@ -65,7 +65,7 @@ impl Webhooks<'_> {
                 last = number;
                 let Some(pushed) = readable(pushed)? else { continue };
                 let account = (pushed.shop.clone(), pushed.account.clone());
-                // The second push before the first would be undone by the first.
+                // If the second push were processed before the first, the first would overwrite it.
                 if later.contains(&account) || !self.is_settled(host, &pushed, now).await? {
                     left += 1;
                     later.insert(account);
@@ -74,7 +74,7 @@ impl Webhooks<'_> {
         }
     }
 
-    /// False when the push cannot be looked at now.
+    /// Returns false if the push cannot be processed now.
     async fn is_settled(self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<bool, StoreError> {
         match self.process(host, pushed, now).await {
             // Or another node was quicker.
@@ -88,11 +88,12 @@ impl Webhooks<'_> {
         }
     }
 
-    /// Gives held settings to their account: checked by its form, its plugin and with its links as any change is, logged with what
-    /// they were before.
+    /// Approves pushed settings and applies them to their account. They are validated by its form, its plugin and its
+    /// product links as any change is, with an audit entry that contains the previous values.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when they are not held, [`PushedError::Setup`] when they are not valid or links do not go with them.
+    /// [`StoreError::NotFound`] if they do not wait for approval, [`PushedError::Setup`] if they are invalid for the
+    /// account or its links.
     pub async fn approve_pushed_settings(
         self,
         host: &Cartwright,
@@ -115,10 +116,10 @@ impl Webhooks<'_> {
         .await
     }
 
-    /// Refuses held settings, and logs who did. The account keeps what it has.
+    /// Rejects pushed settings, with an audit entry. The account stays unchanged.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when they are not held, and as the database says.
+    /// [`StoreError::NotFound`] if they do not wait for approval, or an error of the database.
     pub async fn reject_pushed_settings(
         self,
         shop: &ShopId,
@@ -134,7 +135,7 @@ impl Webhooks<'_> {
 
     async fn process(self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<(), PushedError> {
         let Outcome::PushSettings(settings) = pushed.outcome.clone() else { return Err(no_push(&pushed.id).into()) };
-        // Also those that the account has already: of "41, 42, 41" nothing is left to be approved.
+        // This includes values that the account already has: after "41, 42, 41" nothing is left to approve.
         let superseded_settings = names(&settings);
         let Pushed { immediate: at_once, needs_approval: pending } =
             host.sort_pushed(&pushed.shop, &pushed.account, settings)?;
@@ -182,13 +183,13 @@ impl Webhooks<'_> {
         if let Some(planned) = planned
             && host.publish(Some(&served), planned).is_err()
         {
-            // Another change of the shop was published first, so that it is served as it is stored by now.
+            // Another change of the shop was published first, so that the shop is now served as it is stored.
             self.store.restore_shop(host, shop).await??;
         }
         Ok(())
     }
 
-    /// Writes a change down, with the account's settings `before` and `after` it.
+    /// Stores a change, with the account's settings `before` and `after` it.
     async fn apply_change(
         self,
         change: &PushedChange<'_>,
@@ -199,7 +200,7 @@ impl Webhooks<'_> {
         let PushedChange { pushed, settings, pending, superseded_settings, .. } = change;
         let (shop, id) = (&pushed.shop, &pushed.account);
         let mut work = self.store.begin().await?;
-        // The rest of the push is taken from this row, which then says what took effect.
+        // The rest of the push is removed from this row, which then contains what took effect.
         let outcome = Outcome::PushSettings(settings.clone());
         self.move_account_outcome(&mut work, pushed, (outcome, None), State::Applied, now).await?;
         self.supersede_pending(&mut work, pushed, superseded_settings, now).await?;
@@ -230,7 +231,7 @@ impl Webhooks<'_> {
         found.ok_or_else(|| StoreError::NotFound { what: "account", id: id.to_string() })
     }
 
-    /// Holds a whole push.
+    /// Holds a whole push for approval.
     async fn hold_for_approval(self, pushed: &AccountOutcome, reason: &str, now: SystemTime) -> Result<(), StoreError> {
         let held = async {
             let mut work = self.store.begin().await?;
@@ -244,7 +245,7 @@ impl Webhooks<'_> {
         in_time(held).await
     }
 
-    /// What waits for approval and is pushed anew waits no longer: approving it later would bring the older values back.
+    /// Supersedes pending settings that are pushed again: approving them later would restore older values.
     async fn supersede_pending(
         self,
         work: &mut WriteTransaction,
@@ -272,11 +273,11 @@ impl Webhooks<'_> {
     }
 }
 
-/// One that is damaged holds up no other; it is logged.
+/// Skips a damaged push, which is logged, so that it does not block others.
 fn readable(found: Result<AccountOutcome, StoreError>) -> Result<Option<AccountOutcome>, StoreError> {
     match found {
         Err(error @ StoreError::Corrupt(_)) => {
-            tracing::error!(%error, "a push of settings cannot be read");
+            tracing::error!(%error, "pushed settings cannot be read");
             Ok(None)
         }
         found => found.map(Some),
@@ -291,7 +292,7 @@ fn no_push(id: &str) -> StoreError {
     StoreError::NotFound { what: "push of settings", id: id.to_owned() }
 }
 
-/// Is it this host's state that is in the way, and not the settings?
+/// Returns whether the error is caused by this host's state, and not by the settings.
 fn is_of_this_host(error: &SetupError) -> bool {
     match error {
         SetupError::Invalid(_) | SetupError::Links(_) => false,
@@ -307,8 +308,8 @@ fn as_entered(settings: &[Setting]) -> Map<String, Value> {
 fn approval_reason(pending: &[Setting]) -> String {
     let names: Vec<&str> = pending.iter().map(|setting| setting.name.as_str()).collect();
     format!(
-        "{} decides what runs on the shop's pages: compare it with what the vendor's pages say, then approve or refuse it; \
-         addresses on hosts in grants.hosts need no approval",
+        "{} decides what runs on the shop's pages: compare it with the vendor's own pages, then approve or reject it; \
+         URLs on hosts in grants.hosts need no approval",
         names.join(", ")
     )
 }

@@ -1,12 +1,12 @@
-//! How much webhooks may leave in the database: a quota for each account over the bytes that are kept of the notices that it was sent.
+//! The quota of webhooks: how many bytes of its deliveries each account may store.
 //!
-//! When an account's quota is full, notices that were answered give room, the oldest first: their bodies, and where that is not enough
-//! their headers and answers, too. The row stays, so that a repeat is still recognized; without its answer it is answered with the
-//! same status and nothing else, as after its order was erased. A notice that was not answered well is kept whole. Where only such are
-//! left, a new notice is refused, and its vendor sends it again. One that is known is run again all the same: it takes no more room,
-//! and it gives room once it is answered.
+//! When an account's quota is full, successful deliveries are reduced, oldest first: their bodies are deleted, and if
+//! that is not enough, their headers and responses too. The row stays, so that a repeated delivery is still recognized;
+//! without its response it gets the same status and nothing else, as after its order was erased. A failed delivery is
+//! stored whole. If only such are left, a new delivery is refused, and its vendor sends it again. A known one is run
+//! again all the same: it takes no more space, and frees space once it succeeds.
 //!
-//! What is written is counted as for carts, see `quota.rs`. The rows themselves are not counted.
+//! Writes are counted as for carts, see `quota.rs`. The rows themselves are not counted.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,14 +22,14 @@ use crate::error::StoreError;
 use crate::facades::Webhooks;
 use crate::quota::Quota;
 
-/// Bytes of each account that are kept of webhooks, unless [`Webhooks::set_webhook_quota`] says otherwise: 256 MiB.
+/// Default quota of each account for webhooks: 256 MiB. Change it with [`Webhooks::set_webhook_quota`].
 pub const DEFAULT_WEBHOOK_QUOTA_BYTES: u64 = 256 << 20;
-/// When a notice that was refused is to be sent again. For as long the database is not asked whether there is room.
+/// Time after which a refused delivery should be sent again, and for which the database is not queried for space.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(60);
-/// Maximum number of receipts that give room in one transaction: others write in between.
+/// Maximum number of deliveries that one transaction reduces, so that others can write in between.
 const RECEIPTS_PER_STEP: i64 = 50;
 
-/// What gives room, in this order: which receipts have it, the oldest first, each with its size; and how it goes.
+/// The steps of a reduction: which deliveries qualify, oldest first with their sizes, and how they are reduced.
 const GIVEN_UP: [(&str, &str); 2] = [
     (
         "select id, cast(length(body) as bigint) from webhook_deliveries
@@ -48,11 +48,11 @@ const GIVEN_UP: [(&str, &str); 2] = [
 
 type AccountKey = (ShopId, AccountId);
 
-/// The quota of each account, and which are full.
+/// The quota of each account, and the accounts that have reached it.
 #[derive(Debug)]
 pub(crate) struct ReceiptQuota {
     quota: Quota<AccountKey>,
-    /// Accounts that notices which were not answered fill, each until the database is asked again.
+    /// Accounts whose quota is full of failed deliveries, each until the database is queried again.
     full: Mutex<HashMap<AccountKey, Instant>>,
 }
 
@@ -63,12 +63,12 @@ impl Default for ReceiptQuota {
 }
 
 impl ReceiptQuota {
-    /// Counts what was written.
+    /// Counts written bytes.
     pub(super) fn add(&self, to: &Destination, bytes: usize) {
         self.quota.add(&account_of(to), as_u64(bytes));
     }
 
-    /// Has the database asked again: a notice of the account was answered and can give room.
+    /// Marks an account as no longer full, because one of its deliveries succeeded and can be reduced.
     pub(super) fn clear_full(&self, to: &Destination) {
         self.full().remove(&account_of(to));
     }
@@ -77,7 +77,7 @@ impl ReceiptQuota {
         self.full().insert(account, Instant::now() + RETRY_AFTER);
     }
 
-    /// Whether so many bytes more have room, where it is known without the database.
+    /// Returns whether so many more bytes fit, if that is known without the database.
     fn has_room(&self, account: &AccountKey, bytes: u64) -> Option<bool> {
         if self.full().get(account).is_some_and(|until| Instant::now() < *until) {
             return Some(false);
@@ -91,13 +91,13 @@ impl ReceiptQuota {
 }
 
 impl Webhooks<'_> {
-    /// Sets how many bytes are kept of the webhooks of each account. When they are more, those that were answered give room, the
-    /// oldest first; where that is not enough, new ones are refused and are to be sent again.
+    /// Sets the quota of each account for webhooks, in bytes. Beyond it, successful deliveries are reduced, oldest
+    /// first; if that is not enough, new ones are refused and must be sent again.
     pub fn set_webhook_quota(self, bytes: u64) {
         self.store.receipt_quota().quota.set_bytes(bytes);
     }
 
-    /// Is there room for a notice in its account's quota? Makes it where notices that were answered can give it.
+    /// Returns whether a delivery fits in its account's quota, after reducing successful ones if necessary.
     pub(super) async fn has_room_for(self, notice: &WebhookDelivery) -> Result<bool, StoreError> {
         let (account, bytes) = (account_of(&notice.destination), request_bytes(&notice.request));
         let receipts = self.store.receipt_quota();
@@ -105,7 +105,7 @@ impl Webhooks<'_> {
             return Ok(has_room);
         }
         let _making_room = receipts.quota.making_room.lock().await;
-        // Somebody may have made room meanwhile, or found none.
+        // Another task may have freed space in the meantime, or found none.
         if let Some(has_room) = receipts.has_room(&account, bytes) {
             return Ok(has_room);
         }
@@ -119,15 +119,15 @@ impl Webhooks<'_> {
         if !has_room {
             tracing::error!(
                 shop = %account.0, account = %account.1, quota, used,
-                "the quota of webhooks is full of notices that were not answered well; new ones are refused with 503: see among the \
-                 account's failed notices why, and mend that, or raise --webhook-quota-mib"
+                "the quota of webhooks is full of failed deliveries; new ones are refused with 503: fix what the account's failed \
+                 webhooks report, or raise --webhook-quota-mib"
             );
             receipts.set_full(account);
         }
         Ok(has_room)
     }
 
-    /// Is a notice kept already with a body of this size, so that it takes no more room than it has?
+    /// Returns whether the delivery is already stored with a body of this size, so that it takes no more space.
     pub(super) async fn takes_no_more_room(
         self,
         work: &mut WriteTransaction,
@@ -154,7 +154,7 @@ impl Webhooks<'_> {
         Ok(used.unsigned_abs())
     }
 
-    /// Gives up what is kept of notices that were answered, until no more than `target` is used. Returns what is used then.
+    /// Reduces successful deliveries until at most `target` bytes are used. Returns the used bytes.
     async fn give_up_answered(self, account: &AccountKey, used: u64, target: u64) -> Result<u64, StoreError> {
         let mut left = used;
         for what in GIVEN_UP {
@@ -164,13 +164,13 @@ impl Webhooks<'_> {
             let (shop, account) = account;
             tracing::info!(
                 %shop, %account, used, left,
-                "the quota of webhooks was full; bodies of the oldest notices that were answered are gone"
+                "the quota of webhooks was full; bodies of the oldest successful deliveries were deleted"
             );
         }
         Ok(left)
     }
 
-    /// Gives up one part of what is kept, of the oldest first, until this many bytes are free. Returns how many are.
+    /// Performs one step of a reduction, oldest first, until this many bytes are free. Returns the freed bytes.
     async fn give_up(
         self,
         (shop, account): &AccountKey,
@@ -194,7 +194,7 @@ impl Webhooks<'_> {
                     break;
                 }
                 let given_up = sqlx::query(update).bind(shop.as_str()).bind(id).execute(&mut *work).await?;
-                // Another node may have been quicker, or it came again.
+                // Another node may have been quicker, or the delivery was received again.
                 if given_up.rows_affected() > 0 {
                     freed += size.unsigned_abs();
                 }
@@ -209,7 +209,7 @@ fn account_of(Destination { shop, account, .. }: &Destination) -> AccountKey {
     (shop.clone(), account.clone())
 }
 
-/// Bytes of a request, as it is kept.
+/// Returns the stored size of a request, in bytes.
 fn request_bytes(WebhookRequest { method, headers, query, body }: &WebhookRequest) -> u64 {
     let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     as_u64(method.len() + headers + query.len() + body.len())

@@ -1,4 +1,4 @@
-//! Addresses that vendors send their webhooks to.
+//! Webhook URLs of accounts.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,8 @@ use crate::export::at;
 use crate::facades::Webhooks;
 use crate::shops::require_account;
 
-/// An account is set up while one of its links is present, and while it has none yet: after a vendor swap all of them are past.
+/// Selects webhook URLs with their use. An account is in use while one of its product links is current, and while it
+/// has none yet: after a vendor switch all of them are replaced ones.
 const SELECT_URLS: &str = "
     select a.selector, a.hash, a.shop, a.account, a.endpoint, a.created_at, a.expires_at,
         case when exists (select 1 from product_links k where k.shop = a.shop and k.account = a.account and k.is_current = 1)
@@ -29,23 +30,23 @@ const SELECT_URLS: &str = "
 
 type Row = (String, String, String, String, String, i64, Option<i64>, i64, i64);
 
-/// An address in a list. The address itself was shown once, when it was made.
+/// A webhook URL in a list. The URL itself was shown only when it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookUrlInfo {
-    /// What is kept of it.
+    /// Stored token of the URL.
     pub stored: StoredWebhookToken,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: SystemTime,
-    /// What holds it open. It lives while something does and it has not ended.
+    /// Reasons for which the URL is accepted. It is valid while there is one and it has not expired.
     pub use_state: WebhookUrlUse,
 }
 
 impl Webhooks<'_> {
-    /// Makes a new address for an endpoint, beside those that it has, and logs who did. [`WebhookToken::reveal`] shows it, and
-    /// nothing does later.
+    /// Creates a further webhook URL for an endpoint, with an audit entry. [`WebhookToken::reveal`] shows it; it cannot
+    /// be shown again.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the account is not kept, and as the database says.
+    /// [`StoreError::NotFound`] if the account is not stored, or an error of the database.
     pub async fn create_webhook_url(
         self,
         to: &Destination,
@@ -83,10 +84,10 @@ impl Webhooks<'_> {
         Ok(address)
     }
 
-    /// What stands under a selector: what [`WebhookToken::find`] asks for.
+    /// Returns the stored token with a selector, for [`WebhookToken::find`].
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn webhook_url(
         self,
         selector: Selector,
@@ -96,11 +97,11 @@ impl Webhooks<'_> {
         Ok(found.map(|found| (found.stored, found.use_state)))
     }
 
-    /// At most `limit` of a shop's addresses, by account and endpoint, those after this one; those that ended included. A damaged row is
-    /// reported in the log and hides no other.
+    /// Returns at most `limit` webhook URLs of a shop after this one, by account and endpoint, including expired ones.
+    /// A damaged row is logged, and does not hide others.
     ///
     /// # Errors
-    /// As the database says.
+    /// Fails if the database does.
     pub async fn webhook_urls(
         self,
         shop: &ShopId,
@@ -117,7 +118,7 @@ impl Webhooks<'_> {
             for row in rows {
                 match info(row) {
                     Ok(address) => addresses.push(address),
-                    Err(error) => tracing::error!(%shop, %error, "a webhook address cannot be read"),
+                    Err(error) => tracing::error!(%shop, %error, "a webhook URL cannot be read"),
                 }
             }
         }
@@ -140,11 +141,11 @@ impl Webhooks<'_> {
             .await?)
     }
 
-    /// Ends an address at a time, now or when the vendor will have been given another, and logs who did. One that ends sooner
-    /// stays so.
+    /// Revokes a webhook URL at a time: now, or when the vendor will have received another. An earlier expiry stays.
+    /// Adds an audit entry.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the shop has no such address, and as the database says.
+    /// [`StoreError::NotFound`] if the shop has no such URL, or an error of the database.
     pub async fn revoke_webhook_url(
         self,
         shop: &ShopId,
@@ -155,7 +156,7 @@ impl Webhooks<'_> {
     ) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         let selector = selector.to_string();
-        // Nobody else changes it before this transaction ends.
+        // Locks the row until this transaction ends.
         let found: Option<(Option<i64>,)> = sqlx::query_as(
             "update webhook_urls set selector = selector where shop = $1 and selector = $2 returning expires_at",
         )
@@ -163,7 +164,7 @@ impl Webhooks<'_> {
         .bind(&selector)
         .fetch_optional(&mut *work)
         .await?;
-        let (before,) = found.ok_or_else(|| StoreError::NotFound { what: "webhook address", id: selector.clone() })?;
+        let (before,) = found.ok_or_else(|| StoreError::NotFound { what: "webhook URL", id: selector.clone() })?;
         let after = before.map_or(milliseconds(ends), |before| before.min(milliseconds(ends)));
         sqlx::query("update webhook_urls set expires_at = $2 where selector = $1")
             .bind(&selector)
@@ -187,7 +188,7 @@ impl Webhooks<'_> {
 
 fn info(row: Row) -> Result<WebhookUrlInfo, StoreError> {
     let (selector, hash, shop, account, endpoint, created_at, ends, has_account, has_open_order) = row;
-    let what = format!("the webhook address {selector}");
+    let what = format!("the webhook URL {selector}");
     let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt(&what, error);
     let destination = Destination {
         shop: shop.parse().map_err(|error| damaged(&error))?,

@@ -47,14 +47,14 @@ impl WorkerState {
                     Ok(RunOutcome::Finished) | Err(_) => {}
                 }
             }
-            // Nothing of it is given back: it is left when the time is over.
+            // Nothing is released here: unfinished jobs are left when the time is over.
             tokio::select! {
                 biased;
                 () = async { while house.join_next().await.is_some() {} } => {}
                 () = reached(&mut phase, Phase::GivingBack) => {}
             }
         };
-        // What still runs keeps its lease.
+        // A run that has not ended keeps its lease.
         tokio::select! {
             () = self.heartbeat_loop() => {}
             () = ending => {}
@@ -67,17 +67,18 @@ impl WorkerState {
         loop {
             tokio::time::sleep(self.settings.lease / HEARTBEATS_PER_LEASE).await;
             while let Err(error) = self.send_heartbeats().await {
-                tracing::warn!(worker = self.settings.name, %error, "leases cannot be kept now");
+                tracing::warn!(worker = self.settings.name, %error, "cannot renew leases now");
                 tokio::time::sleep(self.settings.poll).await;
             }
         }
     }
 
-    /// Claims jobs until the worker is drained. A claim is never aborted, because nobody would know of the job.
+    /// Claims jobs until the worker is drained. A claim is never aborted, because the claimed job would be lost until
+    /// its lease expires.
     async fn claim(self: &Arc<Self>, jobs: &mut JoinSet<RunOutcome>, phase: &mut watch::Receiver<Phase>) {
         let mut nudged = self.store.nudged();
         while let Some(slot) = unless_drained(phase, self.run_slot()).await.flatten() {
-            // What has panicked is found when its lease ends.
+            // A panicked job is recovered when its lease expires.
             while jobs.try_join_next().is_some() {}
             nudged.mark_unchanged();
             match self.next().await {
@@ -92,14 +93,14 @@ impl WorkerState {
                 }
                 Err(error) => {
                     drop(slot);
-                    tracing::warn!(worker = self.settings.name, %error, "no job can be claimed now");
+                    tracing::warn!(worker = self.settings.name, %error, "cannot claim jobs now");
                     unless_drained(phase, self.recover()).await;
                 }
             }
         }
     }
 
-    /// `None` never: the semaphores are not closed.
+    /// Never returns `None`, because the semaphores are not closed.
     async fn run_slot(&self) -> Option<RunSlot> {
         let job = self.jobs.clone().acquire_owned().await.ok()?;
         Some(RunSlot { run: self.run_slots.clone().acquire_owned().await.ok()?, job })
@@ -109,8 +110,9 @@ impl WorkerState {
         in_time(self.store.jobs().claim(&self.settings.name, self.clock.now(), self.settings.lease)).await
     }
 
-    /// Waits until the database is available again. Leases may have expired meanwhile: they are renewed before anything
-    /// is claimed, so that this worker does not claim its own jobs, and other workers get time to do the same.
+    /// Waits until the database is available again. Leases may have expired in the meantime: they are renewed before
+    /// anything is claimed, so that this worker does not claim its own jobs, and other workers have time to do the
+    /// same.
     async fn recover(&self) {
         loop {
             tokio::time::sleep(self.settings.poll).await;

@@ -38,27 +38,27 @@ impl WorkerState {
         loop {
             doing.spawn(what(self.clone(), phase.clone()));
             let Some(Err(error)) = doing.join_next().await else { return };
-            tracing::error!(worker = self.settings.name, %error, "housekeeping was broken off; it is begun anew");
+            tracing::error!(worker = self.settings.name, %error, "a housekeeping task panicked; restarting it");
             if unless_drained(&mut phase, tokio::time::sleep(RESTART_DELAY)).await.is_none() {
                 return;
             }
         }
     }
 
-    /// Sends notifications as they become due. A platform that does not answer holds up no others.
+    /// Sends notifications as they become due. A platform that does not respond does not delay others.
     async fn notification_loop(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
         let notifier = Notifier::new(self.store.clone(), self.clock.clone());
         let (mut nudged, mut out) = (self.store.nudged(), JoinSet::new());
         loop {
             nudged.mark_unchanged();
             if let Err(error) = notifier.send_some(&mut out).await {
-                tracing::warn!(worker = self.settings.name, %error, "what platforms are to be told cannot be read now");
+                tracing::warn!(worker = self.settings.name, %error, "cannot read pending notifications now");
             }
             let wait = async {
                 tokio::select! {
-                    // When one has ended, the next of its shop is sent.
+                    // The next notification of the same shop is sent.
                     Some(sent) = out.join_next() => drop(Notifier::was_sent(sent).inspect_err(|error| {
-                        tracing::warn!(worker = self.settings.name, %error, "what came of a notification cannot be written now");
+                        tracing::warn!(worker = self.settings.name, %error, "cannot store the result of a notification now");
                     })),
                     _ = nudged.changed() => {}
                     () = tokio::time::sleep(self.settings.poll) => {}
@@ -68,11 +68,11 @@ impl WorkerState {
                 break;
             }
         }
-        // What is out is answered, or sent again when its lease is over.
+        // Requests in progress finish, or are sent again when their lease has expired.
         while out.join_next().await.is_some() {}
     }
 
-    /// Looks at what vendors pushed, at the start and after each nudge.
+    /// Processes pushed settings, at the start and after each nudge.
     async fn pushed_settings_loop(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
         let mut nudged = self.store.nudged();
         loop {
@@ -80,13 +80,13 @@ impl WorkerState {
             match self.store.webhooks().process_pushed_settings(&self.host, self.clock.now()).await {
                 Ok(0) => {}
                 Ok(left) => {
-                    tracing::info!(worker = self.settings.name, left, "some pushed settings cannot be looked at now");
+                    tracing::info!(worker = self.settings.name, left, "some pushed settings cannot be processed now");
                 }
                 Err(error) => {
-                    tracing::warn!(worker = self.settings.name, %error, "pushed settings cannot be looked at now");
+                    tracing::warn!(worker = self.settings.name, %error, "cannot process pushed settings now");
                 }
             }
-            // Another node that took a push in may have been lost before it looked at it.
+            // Another node that stored a push may have been lost before it processed it.
             let wait = tokio::time::timeout(RESTART_DELAY, nudged.changed());
             if unless_drained(&mut phase, wait).await.is_none() {
                 return;
@@ -94,18 +94,18 @@ impl WorkerState {
         }
     }
 
-    /// Deletes what is past its time. It is broken off when the worker is drained: what is left is another's, or the next start's.
+    /// Sweeps. It is aborted when the worker is drained: another node, or the next start, continues.
     async fn sweep_loop(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
         let mut wait = FIRST_SWEEP_DELAY;
         while unless_drained(&mut phase, tokio::time::sleep(wait)).await.is_some() {
             let sweep = self.store.sweep(&self.settings.retention, self.clock.now());
             wait = match unless_drained(&mut phase, sweep).await {
                 Some(Ok(swept)) => {
-                    tracing::debug!(worker = self.settings.name, ?swept, "what is past its time is deleted");
+                    tracing::debug!(worker = self.settings.name, ?swept, "swept");
                     SWEEP_INTERVAL
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(worker = self.settings.name, %error, "what is past its time cannot be deleted now");
+                    tracing::warn!(worker = self.settings.name, %error, "cannot sweep now");
                     RESTART_DELAY
                 }
                 None => return,

@@ -1,15 +1,15 @@
-//! The worker: claims jobs and runs them side by side, for as long as the process lives.
+//! The worker: claims jobs and runs them concurrently, for as long as the process lives.
 //!
-//! Beside them it keeps house: notifications are sent as they become due ([`Notifier`](crate::Notifier)), settings that vendors
-//! pushed are looked at ([`Webhooks::process_pushed_settings`](crate::Webhooks::process_pushed_settings)), and what is past its time is deleted ([`Store::sweep`], soon after the start
-//! and every hour).
+//! It also performs housekeeping: it sends notifications as they become due ([`Notifier`](crate::Notifier)), processes
+//! pushed settings ([`Webhooks::process_pushed_settings`](crate::Webhooks::process_pushed_settings)), and sweeps
+//! ([`Store::sweep`], soon after the start and every hour).
 //!
-//! What becomes of a job after each run is not decided here: [`next_step`](cartwright::durable::next_step) decides,
-//! [`Jobs::finish`](crate::Jobs::finish) writes it down. A worker survives everything that a job, a plugin or the database does to it: a run that panics
-//! is a lost one, and while the database is away it waits.
+//! The worker does not decide what happens to a job after a run: [`next_step`](cartwright::durable::next_step) decides,
+//! and [`Jobs::finish`](crate::Jobs::finish) writes it. A worker survives all failures of jobs, plugins and the
+//! database: a run that panics counts as lost, and while the database is unavailable the worker waits.
 //!
-//! Time comes from two clocks. What is due and until when a lease holds follows the [`Clock`] that the runs are given, so that a
-//! test can wind a year forward; how often the database is asked follows real time, as nothing waits for that in a simulated year.
+//! There are two clocks. Due times and leases follow the [`Clock`] that the runs are given, so that a test can advance
+//! it by a year; the polling interval follows real time, because nothing waits for it in a simulated year.
 
 mod claim_loop;
 mod housekeeping;
@@ -44,12 +44,12 @@ pub struct WorkerSettings {
     /// How often the database is polled for due jobs and notifications, and how soon it is retried after an outage.
     /// Jobs that are recorded in this process start at once. Default: one second.
     pub poll: Duration,
-    /// How long each kind of thing is kept. [`Retention::default`] unless changed.
+    /// Retention of each kind of data. Default: [`Retention::default`].
     pub retention: Retention,
 }
 
 impl WorkerSettings {
-    /// The usual settings, for a worker of this name.
+    /// Creates default settings for a worker of this name.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -124,7 +124,7 @@ enum Phase {
 
 /// Waits until the worker reaches a phase.
 async fn reached(phase: &mut watch::Receiver<Phase>, least: Phase) {
-    // Without its `Worker` it is being aborted.
+    // An error means that the `Worker` was dropped and the task is being aborted.
     let _ = phase.wait_for(|now| *now >= least).await;
 }
 
@@ -143,9 +143,9 @@ struct WorkerState {
     store: Store,
     clock: Arc<dyn Clock>,
     settings: WorkerSettings,
-    /// One for each run.
+    /// One permit for each run.
     run_slots: Arc<Semaphore>,
-    /// One for each job that is held, running or awaiting its request.
+    /// One permit for each claimed job, running or awaiting its request.
     jobs: Arc<Semaphore>,
     running_jobs: Mutex<HashMap<String, RunningJob>>,
 }
@@ -160,7 +160,7 @@ struct RunningJob {
 
 impl WorkerState {
     fn running_jobs(&self) -> MutexGuard<'_, HashMap<String, RunningJob>> {
-        // Nothing that is done while it is held panics.
+        // No code panics while it holds the lock.
         self.running_jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -171,7 +171,7 @@ impl WorkerState {
         for lease in leases {
             let heartbeat = in_time(self.store.jobs().heartbeat(&lease, self.clock.now(), self.settings.lease)).await;
             let running_jobs = self.running_jobs();
-            // It may have ended, and been claimed again, while it was asked for.
+            // The job may have ended, and been claimed again, while the request was in progress.
             let Some(running_jobs) = running_jobs
                 .get(&lease.job)
                 .filter(|running_jobs| running_jobs.lease.fencing_token == lease.fencing_token)

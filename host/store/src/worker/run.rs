@@ -13,11 +13,11 @@ use crate::job::{Claim, Lease};
 
 /// How a job ended in this worker.
 pub(super) enum RunOutcome {
-    /// It ended, or its lease was lost.
+    /// The run ended, or its lease was lost.
     Finished,
-    /// It was released.
+    /// The job was released.
     Released(String),
-    /// It could not be released.
+    /// The job could not be released.
     Unreleased(String),
 }
 
@@ -37,7 +37,7 @@ impl Drop for RunningJobGuard<'_> {
 }
 
 impl WorkerState {
-    /// Works on a job for as long as it is this worker's.
+    /// Runs a job for as long as this worker has its lease.
     pub(super) async fn job(
         self: Arc<Self>,
         claim: Claim,
@@ -50,11 +50,11 @@ impl WorkerState {
         let held = RunningJob { lease: claim.lease.clone(), cancel: cancel.clone(), lease_lost };
         self.running_jobs().insert(claim.lease.job.clone(), held);
         let _listed = RunningJobGuard { state: &self, lease: claim.lease.clone() };
-        // A run that is dropped has crashed: it does no harm.
+        // Dropping a run is equivalent to a crash, and therefore safe.
         tokio::select! {
             biased;
             _ = told.wait_for(|lease_lost| *lease_lost) => {
-                tracing::warn!(job = claim.lease.job, "the job is somebody else's by now; its run is dropped");
+                tracing::warn!(job = claim.lease.job, "another worker has claimed the job; its run is dropped");
                 return RunOutcome::Finished;
             }
             () = self.runs(&claim, &cancel, run) => return RunOutcome::Finished,
@@ -65,13 +65,13 @@ impl WorkerState {
             Ok(()) => RunOutcome::Released(id),
             Err(StoreError::LeaseLost(_)) => RunOutcome::Finished,
             Err(error) => {
-                tracing::warn!(job = id, %error, "the job cannot be given back; it goes on when its lease ends");
+                tracing::warn!(job = id, %error, "cannot release the job; it continues when its lease expires");
                 RunOutcome::Unreleased(id)
             }
         }
     }
 
-    /// Runs a job until its lease is given back. While a request is out, the place for a run is free.
+    /// Runs a job until its lease is returned. While a request is in flight, the run slot is free.
     async fn runs(&self, claim: &Claim, cancel: &Cancel, slot: OwnedSemaphorePermit) {
         let mut slot = Some(slot);
         loop {
@@ -87,7 +87,7 @@ impl WorkerState {
                 self.write_run_end(&claim.lease, Err(&RunError::Journal(error))).await;
                 return;
             }
-            // Closed never.
+            // The semaphore is never closed.
             slot = self.run_slots.clone().acquire_owned().await.ok();
         }
     }
@@ -99,12 +99,12 @@ impl WorkerState {
             match in_time(self.store.jobs().finish(lease, ended, self.clock.now())).await {
                 Ok(_) => return true,
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Full(_))) => {
-                    tracing::warn!(job = lease.job, %error, "how the run ended cannot be written now");
+                    tracing::warn!(job = lease.job, %error, "cannot store the end of the run now");
                     tokio::time::sleep(self.settings.poll).await;
                 }
-                // Whoever claims it next finds out what to do with it.
+                // The worker that claims the job next decides how to continue.
                 Err(error) => {
-                    tracing::warn!(job = lease.job, %error, "the run's end is not written");
+                    tracing::warn!(job = lease.job, %error, "cannot store the end of the run");
                     return false;
                 }
             }

@@ -111,7 +111,7 @@ async fn a_key_is_exchanged_while_both_let_in(database: Database) {
         assert!(used(&store, &old, at(seconds)).await.is_ok() && used(&store, &new, at(seconds)).await.is_ok());
     }
     assert!(matches!(used(&store, &old, at(70)).await, Err(AccessError::Unknown)));
-    // At once, and only the last but one goes on.
+    // The secret ends at once, and only the previous one stays valid.
     let newest = text(&store.access().rotate_access_key(None, &id, Duration::ZERO, "ann", at(80)).await.unwrap());
     assert!(matches!(used(&store, &new, at(80)).await, Err(AccessError::Unknown)));
     assert!(used(&store, &newest, at(80)).await.is_ok());
@@ -167,7 +167,7 @@ async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Data
         ]
     );
     assert!(entries.iter().all(|entry| entry.subject == id));
-    // What stands in a file can be looked through.
+    // A file can be searched for stored secrets.
     let Some(path) = database.url.strip_prefix("sqlite:") else { return };
     store.close().await;
     let bytes = std::fs::read(path).unwrap();
@@ -194,7 +194,7 @@ async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
     assert!(asked(&session, 7 * 24 * HOUR - 1).await.is_ok());
     assert!(matches!(asked(&session, 7 * 24 * HOUR).await, Err(AccessError::Expired(_))));
     assert!(matches!(asked(&idle, 25 * HOUR).await, Err(AccessError::Expired(_))));
-    // Nobody asks for it any more, and it is not a key.
+    // The key is unknown, so that it is not valid.
     assert!(matches!(used(&store, &session, at(1)).await, Err(AccessError::Unknown)));
     assert_eq!(store.sweep(&Retention::default(), at(25 * HOUR)).await.unwrap().sessions, 1);
     assert_eq!(store.sweep(&Retention::default(), at(7 * 24 * HOUR)).await.unwrap().sessions, 1);

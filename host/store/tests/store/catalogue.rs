@@ -1,4 +1,4 @@
-//! The catalogue that a platform pushes.
+//! Tests of the catalog that a platform pushes.
 
 use cartwright::types::{Money, SkuQuery};
 use cartwright::{Catalog, MemoryCatalog};
@@ -68,7 +68,7 @@ fn key(product: &str, id: &str) -> VariantKey {
 async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
     let store = opened(&database).await;
     let unpriced = CatalogVariant { prices: Vec::new(), ..variant("b", "4", "ring-l") };
-    // Letters that ASCII alone does not fold.
+    // Letters that ASCII case folding does not cover.
     let pushed = [
         variant("b", "9", "RING-L"),
         variant("a", "1", "Ring-l"),
@@ -118,13 +118,13 @@ async fn a_variant_takes_the_place_of_the_one_with_its_id(database: Database) {
         .put_variants(&shop(), &[variant("ring", "1", "A2"), variant("chain", "2", "")], "ann", at(1))
         .await
         .unwrap();
-    // Without a SKU there may be many.
+    // Several variants may have no SKU.
     store.catalog().put_variants(&shop(), &[variant("chain", "3", "")], "ann", at(1)).await.unwrap();
     assert_eq!(ids(&store).await, ["chain/1:C", "chain/2:", "chain/3:", "ring/1:A2", "ring/2:B"]);
     let gone = [key("ring", "1"), key("chain", "2"), key("chain", "3"), key("ring", "7"), key("\0", "1")];
     assert_eq!(store.catalog().remove_variants(&shop(), &gone, "ann", at(9)).await.unwrap(), 3);
     assert_eq!(ids(&store).await, ["chain/1:C", "ring/2:B"]);
-    // A SKU that is given up is free.
+    // A SKU that was given up is free.
     store.catalog().put_variants(&shop(), &[variant("ring", "3", "A2")], "ann", at(9)).await.unwrap();
     store.catalog().put_variants(&shop(), &[], "ann", at(3)).await.unwrap();
     assert_eq!(store.catalog().remove_variants(&shop(), &[], "ann", at(9)).await.unwrap(), 0);
@@ -137,7 +137,8 @@ async fn two_variants_never_have_one_sku(database: Database) {
     store.catalog().put_variants(&shop(), &[blue.clone(), screw.clone()], "ann", at(0)).await.unwrap();
     let other = |variant: &CatalogVariant, product: &str| CatalogVariant { product: product.into(), ..variant.clone() };
     let free = variant("shirt", "green", "SHIRT-G");
-    // One after the other, in one list, in another order, of another product, whole: the same answer, and nothing changes.
+    // One after the other, in one list, in another sequence, of another product, as a whole: the same error, and
+    // nothing changes.
     for (given, whole) in [
         (vec![red.clone()], false),
         (vec![free.clone(), red.clone()], false),
@@ -157,7 +158,7 @@ async fn two_variants_never_have_one_sku(database: Database) {
     assert_eq!(
         taken.to_string(),
         "the variant \"1\" of \"nail\" and the variant \"1\" of \"screw\" have the SKU \"SCREW-4\"; give each its own SKU, \
-         or take one of the two out first"
+         or remove one of the two first"
     );
     assert_eq!(ids(&store).await, ["screw/1:SCREW-4", "shirt/blue:SHIRT-M"]);
     assert_eq!(store.audit().entries(Some(&shop()), None, 10).await.unwrap().len(), 1);
@@ -196,7 +197,7 @@ async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Databas
     let found = store.resolve(&shop(), "EUR", &[query("B", None, false), query("C", None, false)]).await.unwrap();
     assert_eq!((found[0][0].purchasable, found[1][0].purchasable), (false, true));
     assert_eq!(store.variants(&shop(), "EUR", "ring").await.unwrap().len(), 3);
-    // It is sent again.
+    // The platform sends it again.
     store.catalog().put_variants(&shop(), &given, "ann", at(1)).await.unwrap();
     assert_eq!(store.catalog().variants_page(&shop(), None, None, 9).await.unwrap(), given);
 }
@@ -356,7 +357,7 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
         (&before["prices"][r#""ring" "1" CHF"#], &after["prices"][r#""ring" "2" EUR"#]),
         (&json!(null), &json!(null))
     );
-    // Products and ids with blanks are no others.
+    // Products and ids with blanks are distinct.
     let blanks = [variant("a b", "c", ""), variant("a", "b c", "")];
     store.catalog().put_variants(&shop(), &blanks, "ann", at(1)).await.unwrap();
     assert_eq!(newest().await.2["prices"].as_object().unwrap().len(), 4);
@@ -370,7 +371,7 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     let many: Vec<CatalogVariant> = (0..300).map(|id| variant("chain", &id.to_string(), "")).collect();
     store.catalog().replace_catalog(&shop(), &many, "ann", at(3)).await.unwrap();
     let (what, before, after) = newest().await;
-    assert_eq!((what.as_str(), &after["added"], &after["removed"]), ("replace-catalogue", &json!(300), &json!(2)));
+    assert_eq!((what.as_str(), &after["added"], &after["removed"]), ("replace-catalog", &json!(300), &json!(2)));
     let named = before["prices"].as_object().unwrap().len() + after["prices"].as_object().unwrap().len();
     assert_eq!((named, &after["prices_not_named"]), (100, &json!(504)));
     store.catalog().remove_variants(&shop(), &[key("chain", "1"), key("chain", "2")], "ann", at(4)).await.unwrap();

@@ -1,6 +1,6 @@
 //! The databases under test.
 //!
-//! Every test is written once, for a [`Database`]. SQLite runs always, in a folder of its own. PostgreSQL runs where it is
+//! Every test is written once, for a [`Database`]. SQLite always runs, in a folder of its own. PostgreSQL runs if it is
 //! installed, on a server that the tests start.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 pub const KEY: [u8; 32] = [7; 32];
 
-/// An empty database, gone at the end of its test.
+/// An empty database, which is deleted at the end of its test.
 pub struct Database {
     pub url: String,
     _folder: Option<TempDir>,
@@ -32,7 +32,7 @@ impl Database {
         Some(Self { url: server.create_database(), _folder: None })
     }
 
-    /// One on a server that the test has for itself.
+    /// Returns a database on a server that belongs to the test.
     pub fn at(url: String) -> Self {
         Self { url, _folder: None }
     }
@@ -41,7 +41,7 @@ impl Database {
         Store::open(&self.url, Keyring::new(KEY)).await.expect("a store")
     }
 
-    /// Past the store, as somebody with the database's own shell could.
+    /// Changes the database without the store, as its own shell could.
     pub async fn tamper(&self, sql: &str) {
         self.try_tamper(sql).await.expect("done");
     }
@@ -54,7 +54,7 @@ impl Database {
     }
 }
 
-/// Runs tests, each on each database.
+/// Runs tests on each database.
 macro_rules! on_each_database {
     ($($test:ident),+ $(,)?) => {
         mod sqlite {
@@ -77,7 +77,7 @@ macro_rules! on_each_database {
 }
 pub(crate) use on_each_database;
 
-/// So many seconds after the tests' beginning.
+/// Returns a time so many seconds after the tests' beginning.
 pub fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
 }
@@ -88,7 +88,7 @@ pub fn shop() -> ShopId {
     "shop".parse().expect("an id")
 }
 
-/// Stores a configuration with pictures, as a cart does, for a client.
+/// Stores a configuration with thumbnails for a client, as a cart does.
 pub async fn configured(store: &Store, client: Option<&str>, bytes: &[u8], pictures: &[&[u8]]) -> Digest {
     let picture =
         |bytes: &&[u8]| StoredThumbnail { digest: Digest::of(bytes), bytes: bytes.to_vec(), media_type: "image/png" };
@@ -102,7 +102,7 @@ pub fn account(id: &str) -> AccountId {
     id.parse().expect("an id")
 }
 
-/// An order with a line of "expivi" and one of "twikit".
+/// Returns an order with a line of "expivi" and one of "twikit".
 pub fn order(id: &str, version: u64) -> Order {
     let line = |number: u32, account: &str| {
         json!({
@@ -145,7 +145,7 @@ pub fn job(id: &str) -> NewJob {
     NewJob { account: account(id), plugin: Digest::of(id.as_bytes()), lines: Lines::Own }
 }
 
-/// Records an event for the account "expivi"; gives the job's id.
+/// Records an event for the account "expivi", and returns the job's id.
 pub async fn record(store: &Store, id: &str, order_id: &str, seconds: u64) -> String {
     match store
         .orders()

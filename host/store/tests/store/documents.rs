@@ -1,4 +1,4 @@
-//! Links to documents, and exports of bills of materials.
+//! Tests of document URLs, and of exports of bills of materials.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn say(store: &Store, outcomes: Vec<Outcome>, seconds: u64) {
     store.apply(&to, at(seconds), Effects { outcomes, messages: Vec::new() }).await.unwrap();
 }
 
-/// A shop with an order that has a document; gives the document's outcome.
+/// Stores an order with a document, and returns the document's outcome.
 async fn with_document(store: &Store) -> i64 {
     with_account(store).await;
     record(store, "e1", "1", 0).await;
@@ -63,7 +63,7 @@ async fn a_document_is_fetched_through_its_link_until_that_ends(database: Databa
     assert_eq!(file.bytes, b"<svg/>");
     assert_eq!((file.media_type.as_str(), file.file_name.as_str()), ("image/svg+xml", "ring.svg"));
     assert!(matches!(store.documents().document(&link, at(3600)).await, Err(DocumentUrlError::Expired)));
-    // Only documents are linked.
+    // Only documents have URLs.
     let other = store.documents().document_url(&shop(), outcome - 1, HOUR, at(0)).await;
     assert!(matches!(other, Err(StoreError::NotFound { what: "document", .. })), "{other:?}");
 }
@@ -100,7 +100,7 @@ async fn a_link_of_another_shop_gives_nothing(database: Database) {
     let key = Secret::new("another key of the tests, 32 bytes long");
     let other: ShopId = "other".parse().unwrap();
     store.shops().save_shop(&Shop { id: other.clone(), seal_key: key, ..rings() }, at(0)).await.unwrap();
-    // The other shop's own links name no document of this one.
+    // The URLs of the other shop name no document of this one.
     let foreign = store.documents().document_url(&other, outcome, HOUR, at(0)).await;
     assert!(matches!(foreign, Err(StoreError::NotFound { .. })), "{foreign:?}");
     let link = link(&store, outcome).await.to_string().replace("documents/shop/", "documents/other/");
@@ -169,7 +169,7 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
             content: BytesSource::Inline(bytes.as_bytes().to_vec()),
         })
     };
-    // The second time that a line's file comes it is the same file; under another name, or with other bytes, it is another.
+    // A file of a line that is sent twice is the same document; under another name, or with other bytes, it is another.
     let told = [file("1", "ring.zip", "same"), file("2", "ring.zip", "same"), file("1", "ring.zip", "same")];
     say(&store, told.into_iter().chain([file("1", "b.zip", "same"), file("1", "ring.zip", "new")]).collect(), 1).await;
     let is_current = store.outcomes().present(&shop(), "1").await.unwrap();
@@ -185,7 +185,7 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
         let link = link(&store, said.id).await;
         assert_eq!(store.documents().document(&link, at(1)).await.unwrap().bytes, bytes.as_bytes());
     }
-    // An export names the bytes by each of their names.
+    // An export lists the bytes under each of their names.
     let files = store.personal_data().export_order(&shop(), "1").await.unwrap().files;
     let mut ends: Vec<_> = files.iter().map(|file| file.name.rsplit_once('-').unwrap().1).collect();
     ends.sort_unstable();
@@ -210,7 +210,7 @@ async fn parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last(databas
     let told = [
         parcel(Some("a"), Some("2026-02-02T10:00:00Z"), "A2"),
         parcel(Some("b"), None, "A2"),
-        // Told late: the parcel as it was before, by another clock's zone.
+        // A late report: the parcel as it was before, in another time zone.
         parcel(Some("a"), Some("2026-02-02T10:00:00+01:00"), "A1"),
         parcel(None, None, "C"),
         parcel(None, None, "C"),

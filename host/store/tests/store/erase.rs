@@ -1,4 +1,4 @@
-//! Forgetting orders.
+//! Tests of erasing orders.
 
 use cartwright::durable::{Journal, JournalError, RunEnd};
 use cartwright::types::{Address, EventKind, WebhookRequest};
@@ -45,7 +45,7 @@ async fn an_erased_order_is_gone_and_the_others_stand(database: Database) {
     let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
     assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "erase-order", "1"));
     assert_eq!(entry.before.unwrap()["journal_entries"], 2);
-    // Once more changes nothing, and is not logged.
+    // Erasing again changes nothing, and is not logged.
     assert!(!erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap());
     assert_eq!(store.audit().entries(None, None, 10).await.unwrap().len(), 1);
     assert!(matches!(erase(&store, "3", UnfinishedJobs::Refuse).await, Err(StoreError::NotFound { .. })));
@@ -102,7 +102,7 @@ async fn a_configuration_is_forgotten_in_carts_and_not_in_other_orders(database:
     assert_eq!(store.get(&shop, &picture).await.unwrap(), None);
     assert_eq!(store.get(&shop, &same).await.unwrap().unwrap(), b"the same");
     assert_eq!(store.get(&shop, &in_cart).await.unwrap().unwrap(), b"in a cart");
-    // A picture that another configuration shows as well is still that one's.
+    // A thumbnail that another configuration shows as well remains stored for that one.
     assert_eq!(store.get(&shop, &usual).await.unwrap().unwrap(), b"the usual");
     erase(&store, "2", UnfinishedJobs::Refuse).await.unwrap();
     assert_eq!(store.get(&shop, &same).await.unwrap(), None);
@@ -168,7 +168,7 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
     };
     let first = event_of("e1", EventKind::Paid, version(1, "eva@example.com", "ZOE\u{308}@example.com"));
     store.orders().record_event(&shop(), &first, &[job("expivi")], at(0)).await.unwrap();
-    // What the plugin refused names the old address only.
+    // The request that the plugin refused names the old address only.
     let notice = WebhookDelivery {
         destination: Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() },
         id: WebhookDeliveryId::Event(Digest::of(b"1")),
@@ -185,7 +185,7 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
     store.fail(&notice, "no such order").await.unwrap();
     let gone = event_of("e2", EventKind::Changed, version(2, "deleted@site.invalid", " "));
     store.orders().record_event(&shop(), &gone, &[], at(2)).await.unwrap();
-    // A version that comes late counts too.
+    // An older version that arrives late counts too.
     let late = event_of("e0", EventKind::Changed, version(1, "typing-error@example.com", ""));
     store.orders().record_event(&shop(), &late, &[], at(3)).await.unwrap();
     for known in ["EVA@example.com", "zoë@example.com", "deleted@site.invalid", "typing-error@example.com"] {

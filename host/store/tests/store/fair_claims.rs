@@ -1,4 +1,4 @@
-//! Accounts take turns.
+//! Tests that accounts are served fairly.
 
 use cartwright::durable::{RunEnd, Wake};
 use cartwright::types::Outage;
@@ -19,10 +19,10 @@ on_each_database!(
     an_account_whose_jobs_wait_for_a_person_holds_up_nobody,
 );
 
-/// More than a claim reads before it steps from account to account.
+/// More jobs than a claim reads before it steps from account to account.
 const BACKLOG: u64 = 60;
 
-/// Records an event for an account; gives the job's id.
+/// Records an event for an account, and returns the job's id.
 async fn record_for(store: &Store, (shop, account): (&str, &str), id: &str, order: &str, seconds: u64) -> String {
     let shop: ShopId = shop.parse().unwrap();
     match store.orders().record_event(&shop, &event(id, order), &[job(account)], at(seconds)).await.unwrap() {
@@ -31,14 +31,14 @@ async fn record_for(store: &Store, (shop, account): (&str, &str), id: &str, orde
     }
 }
 
-/// As many jobs of the account "expivi" as a busy shop reports at once, each of an order of its own.
+/// Records as many jobs of the account "expivi" as a busy shop reports at once, each of an order of its own.
 async fn backlog(store: &Store) {
     for number in 0..BACKLOG {
         record(store, &format!("backlog-{number:02}"), &format!("backlog-{number:02}"), 0).await;
     }
 }
 
-/// The shop and the account whose turn it was.
+/// Returns the shop and the account of a claim.
 fn turn(claim: &Claim) -> (&str, &str) {
     (claim.job.shop.as_str(), claim.job.account.as_str())
 }
@@ -60,7 +60,7 @@ async fn a_backlog_of_one_account_delays_no_other_by_more_than_one_claim(databas
     for other in others {
         assert_eq!(turn(&claimed(&store, 9).await), other);
     }
-    // Each has one in progress and nothing more that is due.
+    // Each has one run in progress and nothing more that is due.
     assert_eq!(turn(&claimed(&store, 9).await), ("shop", "expivi"));
 }
 
@@ -121,7 +121,7 @@ async fn runs_of_all_workers_are_counted_together(database: Database) {
     for (store, worker) in [(&two, "two"), (&one, "one"), (&two, "two")] {
         assert_eq!(next(store, worker, 3).await, "twikit");
     }
-    // Three runs each: the one that was claimed from longer ago.
+    // Three runs each: the account whose last claim is older.
     assert_eq!(next(&two, "two", 4).await, "expivi");
     assert_eq!(next(&two, "two", 5).await, "twikit");
 }
@@ -161,7 +161,7 @@ async fn a_run_whose_worker_is_lost_is_not_in_progress(database: Database) {
         record_for(&store, ("shop", "twikit"), number, number, 1).await;
     }
     assert_eq!(turn(&claimed(&store, 30).await), ("shop", "twikit"));
-    // The leases of "expivi" end now: it has no run in progress, "twikit" has one.
+    // The leases of "expivi" expire now: it has no run in progress, "twikit" has one.
     assert_eq!(turn(&claimed(&store, 60).await), ("shop", "expivi"));
 }
 

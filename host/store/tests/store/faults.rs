@@ -1,4 +1,5 @@
-//! The disk is full, the database is locked, the database is gone: clear errors, nothing half written, and it goes on by itself.
+//! Tests of a full disk, a locked database and a lost database: clear errors, no partial writes, and recovery without
+//! intervention.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,8 +19,8 @@ use crate::journals::{began, record_of};
 const SMALL: &str = "CARTWRIGHT_TEST_SMALL_FOLDER";
 const LOCK: &str = "CARTWRIGHT_TEST_LOCK";
 
-/// Runs a test once more, in a process with a folder that has little room, which an ordinary user can have in a namespace of their
-/// own. That process is given the folder; the one that started it has nothing more to do.
+/// Runs a test again in a process with a small file system, which an ordinary user can mount in a namespace of their
+/// own. Returns its folder to that process, and `None` to the one that started it.
 fn small_folder(test: &str, size: &str) -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os(SMALL) {
         return Some(folder.into());
@@ -50,7 +51,7 @@ async fn jobs(store: &Store) -> usize {
     store.jobs().list(&JobFilter::default(), 10_000).await.unwrap().len()
 }
 
-/// Records events until there is no room left; gives how many there are, and the error.
+/// Records events until the disk is full; returns their number, and the error.
 async fn fill(store: &Store) -> (usize, StoreError) {
     for number in 1..10_000 {
         let event = event(&format!("fill-{number}"), &number.to_string());
@@ -61,7 +62,7 @@ async fn fill(store: &Store) -> (usize, StoreError) {
     panic!("there is room for everything");
 }
 
-/// A database on a disk that fills up, and `ballast` on the same disk.
+/// Fills the disk of a database, on which `ballast` is a file.
 async fn a_disk_fills_up(store: &Store, ballast: &Path) {
     record(store, "e0", "0", 0).await;
     let run = claimed(store, 0).await;
@@ -69,7 +70,7 @@ async fn a_disk_fills_up(store: &Store, ballast: &Path) {
     let (events, error) = fill(store).await;
     assert!(matches!(error, StoreError::Full(_)), "{error:?}");
     assert!(error.to_string().contains("free space, then try again") && !error.is_retryable(), "{error}");
-    // Nothing is half written, and what stands is read.
+    // Nothing is partially written, and stored data can be read.
     assert_eq!(jobs(store).await, events);
     assert!(matches!(store.orders().get(&shop(), &events.to_string()).await, Ok(None)));
     assert!(store.orders().get(&shop(), "1").await.unwrap().is_some());
@@ -111,7 +112,7 @@ async fn postgres_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
     a_disk_fills_up(&small.open().await, &ballast).await;
 }
 
-/// A server that a test may stop.
+/// Returns a server that a test may stop.
 async fn a_server() -> Option<Server> {
     let started = tokio::task::spawn_blocking(|| Server::start("")).await.unwrap().expect("PostgreSQL starts");
     if started.is_none() {
@@ -120,7 +121,7 @@ async fn a_server() -> Option<Server> {
     started
 }
 
-/// The other process of the test below.
+/// Locks the database from the other process of the test below.
 async fn hold_lock(url: &str) {
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(url).await.unwrap();
@@ -153,7 +154,7 @@ async fn a_database_that_another_process_keeps_locked_is_worth_another_try() {
     assert!(matches!(error, StoreError::Unavailable(_)) && error.is_retryable(), "{error:?}");
     assert!(error.to_string().contains("try again"), "{error}");
     assert!(began_at.elapsed() >= Duration::from_secs(5), "another writer is waited for");
-    // Reading goes on meanwhile.
+    // Reads continue in the meantime.
     assert_eq!(store.orders().get(&shop(), "1").await.unwrap(), None);
     assert!(matches!(run.journal.append(0, &began(at(0))).await, Err(JournalError::Store(_))));
     drop(other.stdin.take());
@@ -161,7 +162,7 @@ async fn a_database_that_another_process_keeps_locked_is_worth_another_try() {
     goes_on(&store, &run, 0).await;
 }
 
-/// What failed is done, once.
+/// Checks that the failed work is done, once.
 async fn goes_on(store: &Store, run: &Claim, position: usize) {
     assert_eq!(jobs(store).await, 1);
     store.orders().record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
@@ -218,7 +219,7 @@ async fn a_server_that_goes_away_under_writers_loses_and_doubles_nothing() {
             let mut tries = 0;
             for number in 0..100 {
                 let event = event(&format!("e{writer}-{number}"), &format!("{writer}-{}", number % 5));
-                // The same event twice does nothing twice, so that whoever is not sure says it again.
+                // Recording the same event twice has no further effect, so that an uncertain caller records it again.
                 while let Err(error) = store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await {
                     assert!(error.is_retryable(), "{error:?}");
                     tries += 1;
@@ -249,7 +250,7 @@ async fn a_server_that_goes_away_under_writers_loses_and_doubles_nothing() {
     eprintln!("400 events recorded with {tries} more tries, over two crashes of the server");
 }
 
-/// A server, a network before it, and a store that reaches it over the network on several connections.
+/// Returns a server, a network in front of it, and a store that reaches it over the network on several connections.
 async fn over_a_network() -> Option<(Arc<Server>, Forwarder, Store)> {
     let server = Arc::new(a_server().await?);
     let network = Forwarder::start(&server).unwrap();
@@ -276,7 +277,7 @@ async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
     let following = primary.clone();
     let standby = blocking(move || following.start_standby().unwrap()).await;
     store.check().await.unwrap();
-    // The primary is taken out of service. Connections to it stand, and can be read from.
+    // The primary is taken out of service. Connections to it stay open, and can be read from.
     let replaced = primary.clone();
     blocking(move || replaced.set_read_only(true)).await;
     let unready = loop {
@@ -285,12 +286,9 @@ async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
             Err(error) => break error,
         }
     };
-    assert!(
-        matches!(unready, StoreError::Unavailable(_)) && unready.to_string().contains("takes no writes"),
-        "{unready}"
-    );
+    assert!(matches!(unready, StoreError::Unavailable(_)) && unready.to_string().contains("is read-only"), "{unready}");
     assert!(unready.to_string().contains("primary"), "{unready}");
-    // Who writes now waits for a server that takes it.
+    // A writer now waits for a server that accepts the write.
     let writing = tokio::spawn({
         let store = store.clone();
         async move { store.orders().record_event(&shop(), &event("e1", "1"), &[job("expivi")], at(0)).await }
@@ -305,7 +303,7 @@ async fn after_a_failover_no_connection_stays_on_the_server_that_only_reads() {
     writing.await.unwrap().unwrap();
     store.check().await.unwrap();
     assert!(moved.elapsed() < Duration::from_secs(5), "{:?}", moved.elapsed());
-    // Every connection is to the new primary, which holds what the old one held.
+    // Every connection is to the new primary, which has the data of the old one.
     for number in 0..20 {
         record(&store, &format!("after-{number}"), &format!("after-{number}"), 0).await;
     }
@@ -326,7 +324,8 @@ async fn connections_that_fall_silent_are_replaced_within_seconds() {
 async fn a_garbled_answer_is_an_error_of_the_connection_and_of_nothing_else() {
     let Some((_server, network, store)) = over_a_network().await else { return };
     let mut failed = 0;
-    // Whichever answer it is: of the check of a connection, of a statement, of a transaction's beginning or its end.
+    // Whichever response is lost: of the check of a connection, of a statement, of a transaction's beginning or its
+    // end.
     for answers in 0..12 {
         network.garble_after(answers);
         let (event, order) = (format!("g{answers}"), format!("g{answers}"));
@@ -348,7 +347,7 @@ async fn a_garbled_answer_is_an_error_of_the_connection_and_of_nothing_else() {
     assert_eq!(jobs(&store).await, 18);
 }
 
-/// Records an event, unless it was.
+/// Records an event, unless it is already recorded.
 async fn recorded(store: &Store, id: &str, order: &str) -> Result<RecordOutcome, StoreError> {
     store.orders().record_event(&shop(), &event(id, order), &[job("expivi")], at(0)).await
 }

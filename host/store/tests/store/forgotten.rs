@@ -1,7 +1,7 @@
-//! Nothing of an erased order is found: not in any table, file or log.
+//! Tests that nothing of an erased order is found: not in any table, file or log.
 //!
-//! Every text that can hold something of a person holds [`MARK`], which is then looked for: as it is, in hexadecimal, and in base64
-//! at each of its three places.
+//! Every text that can contain something about a person contains [`MARK`], which is then searched for: as it is, in
+//! hexadecimal, and in base64 at each of its three offsets.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -28,19 +28,19 @@ use crate::database::{Database, MINUTE, account, at, claimed, configured, event_
 use crate::journals::began;
 use crate::setup::rings;
 
-/// In lower case, because an e-mail address may be brought there.
+/// In lower case, because e-mail addresses may be folded.
 const MARK: &str = "vorlon7431";
-/// Another person's.
+/// Mark of another person.
 const OTHER: &str = "bystander";
 const ORDER: &str = "order-of-somebody";
 
-/// Every way in which a text may stand somewhere.
+/// Returns every spelling in which a text may be stored.
 fn spellings(text: &str) -> Vec<String> {
     let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
     let in_base64 = (0..3).map(|aad| {
         let before = [vec![b'-'; aad], text.as_bytes().to_vec(), vec![b'-'; 3]].concat();
         let encoded = STANDARD.encode(before);
-        // Only what the text alone decides.
+        // Only the characters that the text alone determines.
         encoded[(aad * 8).div_ceil(6)..(aad + text.len()) * 8 / 6].to_owned()
     });
     [text.to_owned(), hex.to_uppercase(), hex].into_iter().chain(in_base64).collect()
@@ -51,7 +51,7 @@ fn is_in(bytes: &[u8], text: &str) -> bool {
     spellings(text).iter().any(|spelling| bytes.contains(spelling))
 }
 
-/// Everything that is logged while the tests run, from here on.
+/// Collects everything that is logged from here on while the tests run.
 fn log() -> Arc<Mutex<Vec<u8>>> {
     struct Into(Arc<Mutex<Vec<u8>>>);
     impl std::io::Write for Into {
@@ -74,7 +74,7 @@ fn log() -> Arc<Mutex<Vec<u8>>> {
     log.clone()
 }
 
-/// An event whose every text names the person.
+/// Returns an event whose every text names the person.
 fn event_about(person: &str, id: &str, order_id: &str, kind: EventKind, configuration: &Digest) -> Event {
     let named = |what: &str| format!("{what} of {person}");
     let address = json!({
@@ -108,7 +108,7 @@ fn message(person: &str) -> Message {
     Message { key: "note".into(), parameters, text: format!("A note about {person}.") }
 }
 
-/// What a vendor sends about an order: something that its plugin understood, and something that it did not.
+/// Sends webhooks about an order: one that its plugin understood, and one that it did not.
 async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
     let reference = format!("test:shop:{order_id}");
     let notice = |endpoint: &str| WebhookDelivery {
@@ -136,7 +136,7 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
     store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap();
 }
 
-/// What a platform that asked over HTTP was answered about an order.
+/// Stores a response about an order for an HTTP request of the platform.
 async fn answer_of(store: &Store, person: &str, order_id: &str) {
     let (key, asked) = (format!("place the order of {person}"), Digest::of(person.as_bytes()));
     let BeginOutcome::New(token) = store.idempotency().begin_request("backend", &key, &asked, at(1)).await.unwrap()
@@ -153,10 +153,10 @@ async fn answer_of(store: &Store, person: &str, order_id: &str) {
     );
 }
 
-/// An order, and everything that may come of it.
+/// Creates an order with all data that can belong to it.
 async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.shops().save_shop(&rings(), at(0)).await.unwrap();
-    // Nobody is there: what it is told stays.
+    // The platform does not respond, so that notifications stay stored.
     let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
     store.notifications().set_endpoint(&shop(), &platform, Expected::Any, "ann", at(0)).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
@@ -216,7 +216,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     for (number, entry) in asked.into_iter().chain(said).enumerate() {
         run.journal.append(number + 1, &Record { at: at(1), entry }).await.unwrap();
     }
-    // What was handed on is done first; then it is away, put back, and stays so.
+    // The forwarded text is handled first; then the vendor is unavailable, and stays so.
     store
         .jobs()
         .finish(&run.lease, Ok(&RunEnd::Again { seconds: 0, state: format!("state of {person}") }), at(2))
@@ -237,7 +237,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.outcomes().resolve(&shop(), held.id, "ann", at(12)).await.unwrap();
 }
 
-/// Every row of every table as text, bytes in hexadecimal; with the table's name.
+/// Returns every row of every table as text, bytes in hexadecimal, with the table's name.
 async fn dump(database: &Database) -> Vec<(String, String)> {
     let mut connection = AnyConnection::connect(&database.url).await.unwrap();
     let is_sqlite = database.url.starts_with("sqlite:");
@@ -265,7 +265,7 @@ async fn dump(database: &Database) -> Vec<(String, String)> {
     rows
 }
 
-/// The files under a folder that hold a text.
+/// Returns the files under a folder that contain a text.
 fn files_with(folder: &Path, text: &[u8], found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -283,7 +283,7 @@ fn files_with(folder: &Path, text: &[u8], found: &mut Vec<String>) {
     }
 }
 
-/// An export as one text, files included.
+/// Returns an export as one text, including its files.
 async fn text_of(store: &Store, export: &Export) -> String {
     let mut text = serde_json::to_string_pretty(&export.document).unwrap();
     for file in &export.files {
@@ -351,7 +351,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
 
     for (table, row) in dump(database).await {
         assert!(!is_in(row.as_bytes(), MARK), "{table}: {row}");
-        // Nothing but that there was an order, and who did what with it.
+        // Only that the order existed, and the actors of its changes.
         assert!(!row.contains(ORDER) || ["orders", "audit_log"].contains(&table.as_str()), "{table}: {row}");
     }
     let mut found = Vec::new();
@@ -375,7 +375,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     assert!(claimed(&store, 1000).await.job.id.contains("another-order"));
 }
 
-/// The order's key, as it stands in the database.
+/// Returns the order's key as it is stored in the database.
 async fn sealed_key(database: &Database) -> Vec<u8> {
     let mut connection = AnyConnection::connect(&database.url).await.unwrap();
     let (key,): (Vec<u8>,) = sqlx::query_as("select order_key from orders where id = $1")
@@ -410,7 +410,7 @@ async fn the_key_of_an_erased_order_is_overwritten_in_sqlites_files() {
 
 #[tokio::test]
 async fn nothing_of_an_erased_order_is_found_with_postgres() {
-    // A server of its own: all its files are searched.
+    // A separate server, because all its files are searched.
     let server = tokio::task::spawn_blocking(|| cartwright_test_postgres::Server::start("")).await.unwrap().unwrap();
     let Some(server) = server else { return drop(Database::postgres().await) };
     let database = Database::at(server.create_database());

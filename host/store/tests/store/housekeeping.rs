@@ -1,4 +1,4 @@
-//! What a worker does beside the jobs.
+//! Tests of the background tasks of a worker.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -25,17 +25,17 @@ on_each_database!(
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A desk whose order's job another worker has, so that its platform is told of nothing but what the test says.
+/// Opens a worker whose order's job another worker has, so that its platform is notified only of what the test causes.
 async fn open(database: &Database) -> WorkerState {
     let state = WorkerState::open(database).await;
     state.store.jobs().claim("another", state.clock.now(), DAY).await.unwrap().unwrap();
     state
 }
 
-/// A worker of a host without shops.
+/// Starts a worker of a host without shops.
 fn work(store: &Store, clock: Arc<dyn Clock>, change: impl FnOnce(&mut WorkerSettings)) -> Worker {
     let host = Cartwright::builder().start().expect("a host");
-    // What is not polled for in a test is told by a nudge.
+    // A nudge starts what is not polled for in a test.
     let mut settings = WorkerSettings { poll: HOUR, ..WorkerSettings::new("node") };
     change(&mut settings);
     Worker::start(Arc::new(host), store.clone(), clock, settings)
@@ -101,14 +101,14 @@ async fn a_platform_that_hangs_does_not_keep_a_worker_from_ending(database: Data
     let begun = Instant::now();
     assert_eq!(worker.drain(Duration::from_millis(100)).await, DrainReport::default());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    // Another sender tells it, when the lease of this one is over.
+    // Another sender delivers it when the lease of this one has expired.
     state.platform.answers(204);
     state.clock.sleep(61).await;
     let _another = work(&state.store, state.clock.clone(), |_| {});
     until("told", async || state.waiting().await == 0).await;
 }
 
-/// What is logged on this thread.
+/// Collects what is logged on this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -156,7 +156,7 @@ async fn what_is_past_its_time_goes_soon_after_the_start(database: Database) {
     };
     let retention = Retention { log: 10 * DAY, ..Retention::default() };
     let worker = work(&state.store, state.clock.clone(), |settings| settings.retention = retention);
-    // A start is not slowed.
+    // A start is not slowed down.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(logged().await.len(), 2);
     until("swept", async || logged().await == ["new"]).await;

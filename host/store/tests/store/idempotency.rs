@@ -1,4 +1,4 @@
-//! Requests that are answered once.
+//! Tests of idempotency keys.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn a_request_is_done_once_and_answered_as_before(database: Database) {
         assert_eq!(given, answer("done"));
     }
     assert!(!answered(&store, &token, &[], 4).await, "an answer stands");
-    // Another asker's, and another name; the two are not run together.
+    // Another caller, and another key; the two are not concatenated.
     for (scope, key) in [("other", "name"), ("key", "other"), ("keyn", "ame")] {
         let begun = store.idempotency().begin_request(scope, key, &asked("a"), at(5)).await.unwrap();
         assert!(matches!(begun, BeginOutcome::New(_)), "{scope} {key}");
@@ -101,7 +101,7 @@ async fn an_answer_is_known_for_a_day(database: Database) {
     answered(&store, &token, &[(shop(), "1".into())], 1).await;
     assert!(matches!(begun(&store, DAY - 1).await, BeginOutcome::Answered(_)));
     assert_eq!(store.sweep(&Retention::default(), at(DAY)).await.unwrap().requests, 0);
-    // Before anybody swept, and as another request too.
+    // Before a sweep, and as another request too.
     let anew = store.idempotency().begin_request("key", "name", &asked("b"), at(DAY)).await.unwrap();
     assert!(matches!(anew, BeginOutcome::New(_)));
     assert_eq!(store.sweep(&Retention::default(), at(2 * DAY + 1)).await.unwrap().requests, 1);
@@ -151,7 +151,7 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
         let begun = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(11)).await.unwrap();
         assert_eq!(matches!(begun, BeginOutcome::Answered(_)), is_left, "{number}: {begun:?}");
     }
-    // One that was still being done says nothing of the order either.
+    // A request that was in progress stores nothing about the order either.
     assert!(!answered(&store, &late, &[(shop(), "2".into()), (shop(), "1".into())], 12).await);
     new(&store, 13).await;
     assert!(matches!(store.personal_data().export_order(&shop(), "1").await, Err(StoreError::Erased(_))));
@@ -173,7 +173,7 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
             ),
             "{both:?}"
         );
-        // Of two who find it given up, too.
+        // Two concurrent callers that find it abandoned, too.
         let later = at(0) + Duration::from_secs(500);
         let again = |store: Store| {
             let name = name.clone();

@@ -1,4 +1,4 @@
-//! Events, lanes, leases, and what an operator does.
+//! Tests of events, lanes, leases, and operations on jobs.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn the_same_event_twice_does_nothing_twice(database: Database) {
         RecordOutcome::AlreadyRecorded
     );
     assert_eq!(store.jobs().list(&JobFilter::default(), 10).await.unwrap().len(), 1);
-    // Another shop's event is another event.
+    // An event of another shop is another event.
     let other: ShopId = "other".parse().unwrap();
     assert_ne!(
         store.orders().record_event(&other, &event("e1", "1"), &jobs, at(1)).await.unwrap(),
@@ -136,7 +136,7 @@ async fn a_lease_that_ran_out_passes_the_job_on_and_fences_the_old_worker(databa
     assert!(matches!(store.jobs().release(&old.lease, at(61)).await, Err(StoreError::LeaseLost(_))));
     new.journal.append(1, &record_of("in time", at(62))).await.unwrap();
     store.jobs().finish(&new.lease, Ok(&RunEnd::Done), at(63)).await.unwrap();
-    // It is over, for the new worker too.
+    // The lease has ended, for the new worker too.
     assert_eq!(new.journal.append(2, &record_of("after", at(64))).await, Err(JournalError::Superseded));
     assert!(store.outcomes().list(&shop(), "1").await.unwrap().iter().all(|said| said.at == at(62)));
 }
@@ -278,7 +278,7 @@ async fn a_running_job_learns_from_its_heartbeat_that_it_is_cancelled(database: 
     store.jobs().cancel(&id, "ann", at(1)).await.unwrap();
     let heartbeat = store.jobs().heartbeat(&run.lease, at(2), MINUTE).await.unwrap();
     assert!(heartbeat.cancelled);
-    // It stopped before it could be told.
+    // It stopped before it could be notified.
     store.jobs().finish(&heartbeat.lease, Ok(&trapped()), at(3)).await.unwrap();
     assert_eq!(state(&store, &id).await, JobState::Cancelled);
 }
@@ -303,7 +303,7 @@ async fn a_job_that_is_done_can_be_restarted_and_keeps_its_journals(database: Da
         detail.journals.iter().map(|(number, records)| (*number, records.len())).collect::<Vec<_>>(),
         [(0, 2), (1, 2)]
     );
-    // Said twice, applied once.
+    // Reported twice, applied once.
     assert_eq!(detail.outcomes.len(), 1);
 }
 
@@ -394,7 +394,7 @@ async fn an_old_worker_that_ends_in_time_is_not_overtaken(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
     let slow = claimed(&store, 0).await;
-    // Its lease ran out, and nobody had claimed the job.
+    // Its lease has expired, but no other worker claimed the job.
     assert_eq!(store.jobs().finish(&slow.lease, Ok(&RunEnd::Done), at(100)).await.unwrap(), JobState::Done);
     assert!(claim(&store, 101).await.is_none());
 }

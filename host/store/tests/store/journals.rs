@@ -1,4 +1,4 @@
-//! A claimed job's journal, and what it applies.
+//! Tests of a claimed job's journal, and of the outcomes that it applies.
 
 use std::time::SystemTime;
 
@@ -60,7 +60,7 @@ fn named(line: Option<&str>, reference: &str) -> Outcome {
     Outcome::VendorReference(VendorReference { line: line.map(Into::into), reference: reference.into() })
 }
 
-/// Says something in a job of the order "1".
+/// Reports outcomes in a job of the order "1".
 async fn say(store: &Store, outcomes: impl IntoIterator<Item = Outcome>) -> cartwright_store::Claim {
     record(store, "e1", "1", 0).await;
     let run = claimed(store, 0).await;
@@ -167,7 +167,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     assert_eq!(is_current, counts);
     assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 9);
     assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
-    // The next event is told.
+    // The next event is handled.
     store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     record(&store, "e2", "1", 3).await;
     let told = claimed(&store, 3).await.job.event;
@@ -194,7 +194,7 @@ async fn a_document_stands_among_the_blobs(database: Database) {
         panic!()
     };
     assert_eq!(kept.content, BytesSource::Stored(digest.to_string()));
-    // A replay is told what the plugin said.
+    // A replay receives the plugin's outcomes.
     assert_eq!(run.journal.load().await.unwrap().records[1], said("0", document, at(1)));
 }
 
@@ -205,7 +205,7 @@ async fn bytes_of_a_run_are_sealed_with_its_orders_key(database: Database) {
     assert_eq!(store.get(&shop(), &digest).await.unwrap().unwrap(), b"a long answer");
     database.tamper("update orders set order_key = null").await;
     assert!(store.get(&shop(), &digest).await.is_err());
-    // Nothing can be added to what was forgotten.
+    // Nothing can be added to an erased order.
     assert!(run.journal.blobs().unwrap().put(&shop(), b"more".to_vec(), "text/plain").await.is_err());
 }
 
@@ -229,7 +229,7 @@ async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
     store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
     assert!(store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
     assert!(store.orders().held_orders(&shop()).await.unwrap().is_empty());
-    // Settings wait with the account that they are of.
+    // Settings wait in the account that they concern.
     let pushed = store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
     assert_eq!(pushed.iter().map(|said| &said.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);
 }

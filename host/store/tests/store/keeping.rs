@@ -1,4 +1,4 @@
-//! Blobs and the event log.
+//! Tests of blobs and of the audit log.
 
 use cartwright::types::EventKind;
 use cartwright::{Blobs, Digest, ShopId};
@@ -42,7 +42,7 @@ async fn a_blob_that_was_changed_is_not_given_out(database: Database) {
     assert!(store.get(&shop(), &digest).await.is_err());
 }
 
-/// An order whose first line has this configuration.
+/// Stores an order whose first line has this configuration.
 async fn ordered(store: &Store, id: &str, configuration: &Digest) {
     let mut order = order(id, 1);
     order.lines[0].configuration = Some(configuration.to_string());
@@ -55,7 +55,7 @@ async fn an_order_has_its_own_copy_of_its_configuration_and_pictures(database: D
     let configuration = configured(&store, None, b"a configuration", &[b"a picture"]).await;
     let picture = Digest::of(b"a picture");
     ordered(&store, "1", &configuration).await;
-    // The cart's copies are gone.
+    // The cart's copies are deleted.
     database.tamper("delete from blobs where order_id = ''").await;
     assert_eq!(store.get(&shop(), &configuration).await.unwrap().unwrap(), b"a configuration");
     assert_eq!(store.get(&shop(), &picture).await.unwrap().unwrap(), b"a picture");

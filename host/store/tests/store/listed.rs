@@ -1,4 +1,4 @@
-//! Orders as people look for them, and what the host was told of one.
+//! Tests of the order list, and of the reports about one order.
 
 use cartwright::Digest;
 use cartwright::durable::{Entry, Journal, Record};
@@ -25,17 +25,17 @@ async fn listed(store: &Store, search: Option<&str>, after: Option<&str>, limit:
 
 async fn orders_are_listed_by_pages_the_newest_first(database: Database) {
     let store = database.open().await;
-    // Two came at one moment.
+    // Two were reported at the same time.
     for (id, seconds) in [("a", 0), ("b", 1), ("c", 1), ("d", 2), ("e", 3)] {
         record(&store, id, id, seconds).await;
     }
-    // What changes later stays where it is, so that pages neither repeat nor leave out.
+    // A later change keeps its position, so that pages neither repeat nor omit an order.
     let change = event_of("a2", EventKind::Changed, order("a", 2));
     store.orders().record_event(&shop(), &change, &[job("expivi")], at(9)).await.unwrap();
     assert_eq!(listed(&store, None, None, 2).await, ["e", "d"]);
     assert_eq!(listed(&store, None, Some("d"), 2).await, ["c", "b"]);
     assert_eq!(listed(&store, None, Some("b"), 2).await, ["a"]);
-    // What a quotation is kept as is no order.
+    // The order under which a quote is stored is not listed.
     record(&store, "q", "~quotation-q", 9).await;
     assert_eq!(listed(&store, None, None, 1).await, ["e"]);
     assert!(store.orders().listed_order(&shop(), "~quotation-q").await.unwrap().is_some());
@@ -56,11 +56,11 @@ async fn an_order_is_found_by_a_part_of_its_id_or_by_its_number(database: Databa
     for number in ["#web/77", " WEB/77 "] {
         assert_eq!(listed(&store, Some(number), None, 9).await, ["gid-1002"], "{number}");
     }
-    // A former number, a part of one.
+    // A former number, and a part of one.
     for nothing in ["#gid-1002", "Web/7"] {
         assert_eq!(listed(&store, Some(nothing), None, 9).await, [""; 0], "{nothing}");
     }
-    // No sign stands for another.
+    // No character is a wildcard.
     assert_eq!(listed(&store, Some("0%"), None, 9).await, ["100%"]);
     assert_eq!(listed(&store, Some("1_"), None, 9).await, ["1_0"]);
     for invalid in ["!", "\0"] {
@@ -86,12 +86,12 @@ async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
     assert_eq!((all[1].created, all[1].closed), (at(0), Some(at(4))));
     assert_eq!(store.orders().listed_order(&shop(), "1").await.unwrap().as_ref(), all.last());
     assert_eq!(store.orders().listed_order(&shop(), "3").await.unwrap(), None);
-    // What is erased has no number any more.
+    // An erased order has no number any more.
     assert_eq!(listed(&store, Some("#2"), None, 9).await, [""; 0]);
     assert_eq!(listed(&store, Some("#1"), None, 9).await, ["1"]);
 }
 
-/// Records a version of the order "1" whose second line is held back unless this changes it.
+/// Records a version of the order "1" whose second line is on hold, unless `change` changes it.
 async fn held_back(store: &Store, version: u64, change: fn(&mut Order)) {
     let mut order = order("1", version);
     order.lines[1].released = false;
@@ -109,7 +109,7 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
         assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), held);
         !held.is_empty()
     };
-    // What is not paid waits for that.
+    // An unpaid order waits for its payment.
     held_back(&store, 1, |order| order.released = false).await;
     assert!(!waits().await);
     held_back(&store, 2, |_| {}).await;
@@ -171,7 +171,7 @@ async fn a_damaged_row_hides_no_other(database: Database) {
     let all = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
     let seen: Vec<_> = all.iter().map(|listed| (listed.id.as_str(), listed.order.is_some(), listed.damaged)).collect();
     assert_eq!(seen, [("3", true, false), ("2", false, true), ("1", true, false)]);
-    // A page is full without it.
+    // A damaged row does not shorten a page.
     database.tamper("update jobs set plugin = 'none' where event = '2'").await;
     let jobs = store.jobs().list(&JobFilter::default(), 2).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.event.as_str()).collect::<Vec<_>>(), ["1", "3"]);

@@ -1,6 +1,6 @@
-//! The store through its public API, each test once for each database.
+//! Tests of the store through its public API, each once for each database.
 
-// A test's body stands outside its `#[test]`, where clippy does not know it for one.
+// A test's body is outside its `#[test]`, so that clippy does not recognize it as a test.
 #![allow(clippy::unwrap_used)]
 
 mod access;

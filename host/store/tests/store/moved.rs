@@ -1,4 +1,4 @@
-//! A job goes on with another version of its plugin because an operator says so.
+//! Tests of a job that an operator restarts on another version of its plugin.
 
 use cartwright::Digest;
 use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
@@ -23,7 +23,7 @@ fn new() -> Digest {
     Digest::of(b"1")
 }
 
-/// A job of the old version; its account was swapped to the new one. Gives the job's id.
+/// Creates a job of the old version whose account was switched to the new one. Returns the job's id.
 async fn pinned(store: &Store) -> String {
     with_account(store).await;
     for (plugin, bytes) in [("expivi", "0"), ("expivi", "1"), ("expivi", "2"), ("expivi", "3"), ("twikit", "4")] {

@@ -1,4 +1,4 @@
-//! What platforms are told.
+//! Tests of notifications to platforms.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ on_each_database!(
     a_removed_endpoint_is_told_nothing,
 );
 
-/// A clock that is told the time.
+/// A clock that the test sets.
 pub struct Told(Mutex<SystemTime>);
 
 #[async_trait]
@@ -52,14 +52,14 @@ impl Clock for Told {
     }
 }
 
-/// A platform that writes down what it is told.
+/// A platform that records its notifications.
 pub struct Platform {
     url: String,
     answer: Arc<AtomicU16>,
     told: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
 }
 
-/// The answer of a platform that hangs.
+/// The status of a platform that hangs.
 pub const HANGS: u16 = 0;
 
 type Shared = (Arc<AtomicU16>, Arc<Mutex<Vec<(HeaderMap, Bytes)>>>);
@@ -103,7 +103,7 @@ impl Platform {
         self.told().iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect()
     }
 
-    /// The orders and outcomes that it was told of, in order.
+    /// Returns the orders and outcomes that it was notified of, in sequence.
     fn outcomes(&self) -> Vec<(String, i64)> {
         let data = self.bodies().into_iter().map(|body| body["data"].clone());
         data.map(|data| (data["order"].as_str().unwrap().to_owned(), data["outcome"].as_i64().unwrap())).collect()
@@ -119,7 +119,7 @@ pub struct WorkerState {
 }
 
 impl WorkerState {
-    /// A shop whose platform wants to be told, and an order.
+    /// Opens a shop with a notification endpoint, and an order.
     pub async fn open(database: &Database) -> Self {
         let store = database.open().await;
         store.shops().save_shop(&rings(), at(0)).await.unwrap();
@@ -152,7 +152,7 @@ impl WorkerState {
     }
 }
 
-/// A webhook says something of an order.
+/// Reports a line status of an order by a webhook.
 async fn say(store: &Store, of: &ShopId, order: &str, status: &str) {
     let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
     let to = Destination { shop: of.clone(), account: account("expivi"), endpoint: "ask".into() };
@@ -175,7 +175,7 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
     run.journal.append(0, &began(at(0))).await.unwrap();
     let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "for Zoë".into() });
     run.journal.append(1, &said("0", status.clone(), at(1))).await.unwrap();
-    // Said before: nothing new.
+    // Reported before: nothing new.
     run.journal.append(2, &said("0", status, at(1))).await.unwrap();
     let to_itself = Outcome::HandOn(NamedJson { name: "later".into(), json: "{}".into() });
     run.journal.append(3, &said("1", to_itself, at(1))).await.unwrap();
@@ -227,7 +227,7 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
     state.platform.answers(503);
     for asked in 1..4 {
         assert_eq!(state.send().await, 0);
-        // One question a minute, whatever waits.
+        // One request a minute, however many are pending.
         assert_eq!(state.platform.told().len(), asked);
         state.clock.sleep(59).await;
         assert_eq!(state.send().await, 0);
@@ -239,7 +239,7 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
     assert!(shown[0].attempt > 0 && matches!(shown[0].state, NotificationState::Waiting { .. }));
     state.platform.answers(200);
     state.platform.told.lock().unwrap().clear();
-    // Whatever was asked for last may wait for longer than a minute; when one is told, all are.
+    // The last requested delay may be longer than a minute; once one is delivered, all are.
     state.clock.sleep(300).await;
     assert_eq!(state.send().await, 6);
     let told = state.platform.outcomes();
@@ -279,7 +279,7 @@ async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_want
     state.say("1", "first").await;
     state.say("1", "second").await;
     state.platform.answers(400);
-    // As often as an order hook is tried, with waits of a day and a tenth at most.
+    // As often as an order hook is retried, with delays of at most a day and a tenth.
     for _ in 0..RETRY_BACKOFF.len() {
         state.send().await;
         assert!(state.dead().await.is_empty());
@@ -291,7 +291,7 @@ async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_want
     let [given_up] = &dead[..] else { panic!("{dead:?}") };
     assert_eq!((&given_up.state, given_up.attempt), (&NotificationState::Failed, 12));
     assert!(given_up.reason.as_ref().is_some_and(|reason| reason.contains("responded 400")), "{given_up:?}");
-    // It lets the next one of its order pass.
+    // The next one of its order can then be sent.
     state.platform.answers(204);
     state.platform.told.lock().unwrap().clear();
     state.clock.sleep(27 * 3600).await;
@@ -333,7 +333,7 @@ async fn many_senders_tell_each_once_and_in_order(database: Database) {
         senders.spawn(async move { notifier.send_due().await.unwrap() });
     }
     let told: usize = senders.join_all().await.into_iter().sum();
-    // A sender ends when others have all that is due.
+    // A sender ends when others have all notifications that are due.
     assert_eq!(told + state.send().await, 30);
     let outcomes = state.platform.outcomes();
     assert_eq!(outcomes.len(), 30);
@@ -345,7 +345,7 @@ async fn many_senders_tell_each_once_and_in_order(database: Database) {
 
 async fn while_secrets_are_exchanged_both_sign(database: Database) {
     let state = WorkerState::open(&database).await;
-    // One that is moved keeps its secret.
+    // An endpoint whose URL changes keeps its secret.
     let moved = state
         .store
         .notifications()
@@ -372,7 +372,7 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
     store.close().await;
     let store = Store::open(&database.url, Keyring::new([9; 32])).await.unwrap();
     assert_eq!(store.notifications().endpoint(&shop()).await.unwrap(), Some(state.platform.endpoint()));
-    // Neither secret stands in the log, nor what may be a password.
+    // The log contains neither secret, nor what may be a password.
     let url = format!("{}?token=s3cret", state.platform.url);
     let secret = NotificationEndpoint { url, ..state.platform.endpoint() };
     store.notifications().set_endpoint(&shop(), &secret, Expected::Any, "ann", at(0)).await.unwrap();
@@ -396,7 +396,7 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
         let Err(EndpointError::Address(reason)) = refused else { panic!("{url}: {refused:?}") };
         assert!(reason.to_string().contains(grant), "{url}: {reason}");
     }
-    // A name that leads inside is found out when it is looked up.
+    // A name that resolves to a private address is refused at the lookup.
     let url = "https://localhost/told".to_owned();
     let endpoint = NotificationEndpoint { url, grants: Grants::default() };
     store.notifications().set_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await.unwrap();

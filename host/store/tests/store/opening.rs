@@ -1,4 +1,4 @@
-//! Opening a database.
+//! Tests of opening a database.
 
 use cartwright_store::{Keyring, Store, StoreError};
 
@@ -36,7 +36,7 @@ async fn another_key_is_refused(database: Database) {
     database.open().await.close().await;
     let error = Store::open(&database.url, Keyring::new([8; 32])).await.unwrap_err();
     assert!(matches!(error, StoreError::WrongKey { .. }), "{error}");
-    // The key that was refused left nothing behind.
+    // The refused key left nothing behind.
     database.open().await;
 }
 

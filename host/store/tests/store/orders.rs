@@ -1,4 +1,4 @@
-//! Orders as the host knows them.
+//! Tests of orders as the host knows them.
 
 use cartwright::OrderBook;
 use cartwright::durable::{Entry, Journal, Record};
@@ -68,7 +68,7 @@ async fn other_content_under_a_known_version_is_refused(database: Database) {
         assert!(error.to_string().contains("report it with a higher version"), "{error}");
     }
     assert_eq!(store.orders().events(&shop(), "1").await.unwrap().len(), 1, "nothing of it stands");
-    // The same content may come to several events.
+    // Several events may have the same content.
     store.orders().record_event(&shop(), &event_of("e1", EventKind::Paid, first.clone()), &[], at(1)).await.unwrap();
     first.version = 6;
     first.delivery = Some(address("Nieuwe Straat 2"));
@@ -80,7 +80,7 @@ async fn other_content_under_a_known_version_is_refused(database: Database) {
 async fn of_two_contents_of_one_version_one_is_taken(database: Database) {
     let store = database.open().await;
     for version in [1, 2] {
-        // The second pair comes to an order that is known.
+        // The second pair concerns a known order.
         let event = |id: &str, minor| {
             let mut order = order("1", version);
             order.total.minor = minor;
@@ -113,7 +113,7 @@ async fn an_event_id_names_one_event(database: Database) {
         assert!(matches!(&error, StoreError::EventIdTaken { order, .. } if order == "1"), "{error}");
     }
     assert_eq!(store.orders().get(&shop(), "2").await.unwrap(), None);
-    // Also when the order is newer by now.
+    // This also holds after the order has a newer version.
     store.orders().record_event(&shop(), &event_of("e2", EventKind::Changed, order("1", 2)), &[], at(1)).await.unwrap();
     assert_eq!(recorded(&first).await.unwrap(), RecordOutcome::AlreadyRecorded);
 }
@@ -133,7 +133,7 @@ async fn what_is_paid_back_or_cancelled_is_no_longer_released(database: Database
         end(&mut over);
         report(&store, &format!("{id} is over"), over).await;
         assert_eq!(find().await, (false, false));
-        // What was paid before is no news.
+        // An earlier payment changes nothing.
         report(&store, &format!("{id} was paid"), order(&id, 1)).await;
         assert_eq!(find().await, (false, false));
         report(&store, &format!("{id} is paid again"), order(&id, 3)).await;
@@ -178,11 +178,11 @@ async fn a_reference_belongs_to_one_order(database: Database) {
     let event = event_of("e2", EventKind::Paid, other);
     let error = store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap_err();
     assert!(matches!(error, StoreError::Conflict(_)), "{error}");
-    // Nothing of it stands.
+    // Nothing of it is stored.
     assert_eq!(store.orders().get(&shop(), "2").await.unwrap(), None);
 }
 
-/// What became of orders, the latest last.
+/// Returns the audit entries of orders, latest last.
 async fn logged(store: &Store) -> Vec<String> {
     let mut entries = store.audit().entries(Some(&shop()), None, 100).await.unwrap();
     entries.reverse();
@@ -218,7 +218,7 @@ async fn an_order_is_closed_when_the_platform_says_that_it_is_over(database: Dat
             end(&mut over);
             report(&store, &format!("{id} is over in {version}"), over).await;
         }
-        // An old version is no news.
+        // An old version changes nothing.
         report(&store, &format!("{id} was placed"), order(&id, 1)).await;
         report(&store, &format!("{id} goes on"), order(&id, 4)).await;
         let expected = [format!("host close-order {id}"), format!("host open-order {id}")];
@@ -236,14 +236,14 @@ async fn an_order_is_closed_when_its_last_line_is_shipped(database: Database) {
     assert!(logged(&store).await.is_empty());
     set_status(&run, 3, "2", "shipped").await;
     assert_eq!(logged(&store).await, ["host close-order 1"]);
-    // A platform that keeps no statuses says nothing new of them.
+    // A platform without statuses reports nothing new about them.
     report(&store, "e2", order("1", 2)).await;
     assert_eq!(logged(&store).await.len(), 1);
     let mut back = order("1", 3);
     back.lines[0].status = "in-production".into();
     report(&store, "e3", back).await;
     assert_eq!(logged(&store).await, ["host close-order 1", "host open-order 1"]);
-    // It is shipped once more.
+    // It is shipped again.
     set_status(&run, 4, "1", "shipped").await;
     assert_eq!(logged(&store).await.last().unwrap(), "host close-order 1");
 }

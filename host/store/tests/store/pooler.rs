@@ -1,11 +1,11 @@
-//! PgBouncer before PostgreSQL.
+//! Tests of PgBouncer in front of PostgreSQL.
 
 use cartwright_store::{Keyring, Store, StoreError};
 use cartwright_test_postgres::Server;
 
 use crate::database::{Database, KEY, claimed, record};
 
-/// The address of an empty database behind PgBouncer. `None` when that, or PostgreSQL, is not installed.
+/// Returns the URL of an empty database behind PgBouncer, or `None` if that or PostgreSQL is not installed.
 async fn pooled(mode: &'static str, ignored: &'static str) -> Option<String> {
     let server = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.unwrap()?;
     tokio::task::spawn_blocking(move || Server::pool(server, &server.create_database(), mode, ignored)).await.unwrap()
@@ -29,7 +29,7 @@ async fn a_pooler_that_gives_sessions_away_is_refused_before_anything_is_written
 #[tokio::test]
 async fn a_pooler_in_transaction_mode_is_refused_beside_others_that_use_it() {
     let Some(url) = pooled("transaction", "extra_float_digits").await else { return };
-    // Others begin and end transactions meanwhile, so that sessions go from one to another.
+    // Others begin and end transactions in the meantime, so that sessions move from one connection to another.
     let others: Vec<_> = (0..3)
         .map(|_| {
             let database = Database::at(url.clone());

@@ -1,4 +1,4 @@
-//! What carts leave behind is bounded: a quota for each shop, shared out among its visitors.
+//! Tests that the data of carts is bounded: a quota for each shop, shared among its visitors.
 
 use cartwright::types::EventKind;
 use cartwright::{Blobs, Digest, NewConfiguration, ShopId, StoredThumbnail};
@@ -20,12 +20,12 @@ on_each_database!(
 
 const KIB: usize = 1024;
 
-/// A configuration of 10 KiB.
+/// Returns a configuration of 10 KiB.
 fn bytes(number: usize) -> Vec<u8> {
     format!("{number:>10240}").into_bytes()
 }
 
-/// A store whose quota has room for ten of them.
+/// Opens a store whose quota has room for ten of them.
 async fn small(database: &Database) -> Store {
     let store = database.open().await;
     store.blobs().set_cart_quota(100 * KIB as u64);
@@ -36,7 +36,7 @@ async fn store_for(store: &Store, client: &str, numbers: impl IntoIterator<Item 
     let mut digests = Vec::new();
     for number in numbers {
         digests.push(configured(store, Some(client), &bytes(number), &[]).await);
-        // Of one moment none is the oldest.
+        // Of several with the same time, none is the oldest.
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     digests
@@ -134,7 +134,7 @@ async fn equal_bytes_are_stored_once(database: Database) {
         store_for(&store, "b", [1]).await;
     }
     assert_eq!(are_stored(&store, &first).await, [true]);
-    // A picture that came later is stored beside what is there.
+    // A thumbnail that is stored later is added to the configuration.
     let picture = StoredThumbnail { digest: Digest::of(b"late"), bytes: b"late".to_vec(), media_type: "image/png" };
     let (bytes, pictures) = (bytes(0), [picture]);
     let again = NewConfiguration { digest: first[0], bytes: &bytes, pictures: &pictures, client: Some("c") };

@@ -1,4 +1,4 @@
-//! A job that failed in a way that passes: how often and when it is tried again.
+//! Tests of jobs that fail temporarily: how often and when they are retried.
 
 use cartwright::durable::{
     self, Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, RETRY_BACKOFF,
@@ -26,7 +26,8 @@ fn outage(retry_after_seconds: Option<u32>) -> RunEnd {
     RunEnd::Retry { outage: Outage { retry_after_seconds, detail: "the vendor is away".into() } }
 }
 
-/// Finishes with an outage, as long as the job is retried; says how often it was, and at which second it stopped.
+/// Finishes with an outage, as long as the job is retried; returns the number of attempts, and the second at which it
+/// stopped.
 async fn retried(store: &Store, mut now: u64) -> (u32, u64) {
     for outages in 1.. {
         let run = claimed(store, now).await;
@@ -54,7 +55,7 @@ async fn an_outage_is_retried_for_two_days_and_then_shown(database: Database) {
     assert_eq!(reason.responsible, Some(ResponsibleParty::Merchant));
     // The later event of the order does not pass it.
     assert!(claim(&store, now + 1_000_000).await.is_none());
-    // Whoever has it go on gives it two days more.
+    // A manual retry gives it two more days.
     store.jobs().retry(&id, RetryMode::Resume, "ann", at(now)).await.unwrap();
     assert_eq!(retried(&store, now).await.0 as usize, RETRY_BACKOFF.len());
 }
@@ -120,7 +121,8 @@ fn lost() -> Entry {
     Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: true }
 }
 
-/// A job whose run wrote these entries and then found its vendor away; and its next run, after the order has changed.
+/// Creates a job whose run wrote these entries and then found its vendor unavailable; returns it, and its next run
+/// after the order has changed.
 async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&mut Order)) -> (Claim, Claim) {
     record(store, &format!("{id} is paid"), id, 0).await;
     let first = claimed(store, 0).await;
@@ -151,7 +153,7 @@ async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
     let fewer: fn(&mut Order) = |order| order.lines[0].cart_line.quantity = 0;
     let (_, next) = retried_after(&store, "2", &entries, fewer).await;
     assert_eq!(next.job.event.order.lines[0].cart_line.quantity, 0);
-    // What cannot have left counts as nothing.
+    // A request that cannot have been sent does not count.
     let mut unsent = entries;
     unsent[1] = match lost() {
         Entry::Responded { answer, .. } => Entry::Responded { answer, may_have_arrived: false },

@@ -1,7 +1,8 @@
-//! The migrations of SQLite and of PostgreSQL create the same tables.
+//! Tests that the migrations of SQLite and of PostgreSQL create the same tables.
 //!
-//! Compared are columns with their order, types and defaults, primary, unique and foreign keys, indexes, checks, and triggers by name.
-//! Types differ by [`TYPES`] alone. The function that a trigger of PostgreSQL calls has no counterpart, and is not compared.
+//! They compare columns with their sequence, types and defaults, primary, unique and foreign keys, indexes, checks, and
+//! triggers by name. Only the types in [`TYPES`] differ. The function that a trigger of PostgreSQL calls has no
+//! counterpart, and is not compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,16 +11,16 @@ use sqlx::{AnyConnection, Connection};
 
 use crate::database::Database;
 
-/// The column types of SQLite and of PostgreSQL that hold the same values, and what a difference calls them. `sqlx::Any` reads no
-/// others.
+/// The column types of SQLite and of PostgreSQL for the same values, and their name in a difference. `sqlx::Any`
+/// supports no others.
 const TYPES: [(&str, &str, &str); 3] =
     [("integer", "bigint", "64-bit integer"), ("text", "text", "text"), ("blob", "bytea", "bytes")];
 
-/// The part of a table that lists its columns.
+/// The entry of a table that lists its columns.
 const COLUMN_ORDER: &str = "order of columns";
 
-/// Table, column, type, and the rest of the definition, in the order of the columns. Of a `strict` table, which holds values of the
-/// declared types alone, the columns of the primary key are never null.
+/// Table, column, type, and the rest of the definition, in the sequence of the columns. In a `strict` table, which
+/// contains only values of the declared types, the columns of the primary key are never null.
 const SQLITE_COLUMNS: &str = r#"
     select t.name, c.name, lower(c.type) || case when l.strict then '' else ' in a table that is not strict' end,
            case when c."notnull" or c.pk > 0 then 'not null' else 'nullable' end
@@ -41,8 +42,8 @@ const POSTGRES_COLUMNS: &str = "
     where t.relnamespace = 'public'::regnamespace and t.relkind = 'r' and t.relname <> '_sqlx_migrations'
     order by t.relname, c.attnum";
 
-/// Table, another part of it, and the definition of that part, which is empty where the part's name says everything. SQLite gives
-/// checks only within the statement that created the table: see [`checks`].
+/// Table, another part of it, and the definition of that part, which is empty if the part's name is sufficient. SQLite
+/// stores checks only within the statement that created the table: see [`checks`].
 const SQLITE_PARTS: &str = r#"
     with tables as (
         select name from sqlite_master
@@ -134,7 +135,7 @@ async fn read_tables(database: &Database) -> BTreeMap<String, Table> {
     tables
 }
 
-/// The checks of a `create table` statement of SQLite.
+/// Returns the checks of a `create table` statement of SQLite.
 fn checks(statement: &str) -> Vec<String> {
     let without_comments = |line: &str| line.split("--").next().unwrap_or_default().to_owned();
     let statement = statement.lines().map(without_comments).collect::<Vec<String>>().join("\n");
@@ -154,7 +155,7 @@ fn checks(statement: &str) -> Vec<String> {
     statement.match_indices("check (").map(check).collect()
 }
 
-/// An expression without what only one of the databases writes: PostgreSQL adds parentheses and casts, and spells `in` as `= any`.
+/// Normalizes an expression: PostgreSQL adds parentheses and casts, and spells `in` as `= any`.
 fn in_one_spelling(expression: &str) -> String {
     let plain =
         expression.to_lowercase().replace("::text", "").replace("::bigint", "").replace(['(', ')', '[', ']'], " ");
@@ -162,7 +163,7 @@ fn in_one_spelling(expression: &str) -> String {
     words.replace("= any array", "in").replace(" ,", ",")
 }
 
-/// What the tables of the two databases do not share, with the migration to change.
+/// Returns the differences between the tables of the two databases, with the migration to change.
 fn differences(sqlite: &BTreeMap<String, Table>, postgres: &BTreeMap<String, Table>) -> Vec<String> {
     let missing = |table: &str, part: &str, lacks: &str, has: &str| {
         let migration = migration_of(has, table, part);
@@ -206,8 +207,8 @@ fn column_names(order: &str) -> BTreeSet<&str> {
     order.split(", ").collect()
 }
 
-/// The newest migration of a database that names a part of a table, or else its newest: the other database's migration has the same
-/// name.
+/// Returns the newest migration of a database that names a part of a table, or else its newest: the other database's
+/// migration has the same name.
 fn migration_of(database: &str, table: &str, part: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(database);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -221,7 +222,7 @@ fn migration_of(database: &str, table: &str, part: &str) -> String {
     file.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// Both databases with their tables. `None` where PostgreSQL is not installed.
+/// Returns both databases with their tables, or `None` if PostgreSQL is not installed.
 async fn both() -> Option<(Database, Database)> {
     let (sqlite, postgres) = (Database::sqlite().await?, Database::postgres().await?);
     for database in [&sqlite, &postgres] {

@@ -1,4 +1,4 @@
-//! Shops, accounts, links, components, and their secrets.
+//! Tests of shops, accounts, product links, components, and their secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,7 +113,7 @@ async fn a_vendor_swap_keeps_the_links_that_it_replaces(database: Database) {
     };
     store.shops().save_links(&shop, &[link("chain", "expivi"), link("ring", "expivi")], at(0)).await.unwrap();
     store.shops().save_links(&shop, &[link("ring", "twikit")], at(1)).await.unwrap();
-    // The second of these names an account that is not kept: none is taken.
+    // The second link names an account that is not stored: neither is accepted.
     let error =
         store.shops().save_links(&shop, &[link("chain", "twikit"), link("ring", "nobody")], at(2)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { what: "account", .. }), "{error}");
@@ -148,7 +148,7 @@ async fn components_are_kept_with_their_bytes(database: Database) {
 }
 
 async fn nothing_secret_or_personal_stands_in_the_open(database: Database) {
-    // What stands in a file can be looked through.
+    // A file can be searched for stored secrets.
     let Some(path) = database.url.strip_prefix("sqlite:") else { return };
     let store = database.open().await;
     with_account(&store).await;
@@ -171,12 +171,12 @@ async fn keys_are_exchanged_while_both_are_at_hand(database: Database) {
     store.close().await;
     let both = || Keyring::new(NEW_KEY).with_previous(KEY);
     let store = Store::open(&database.url, both()).await.unwrap();
-    // Half-way, both are needed.
+    // Halfway, both keys are needed.
     record(&store, "e9", "9", 0).await;
     for one in [KEY, NEW_KEY] {
         assert!(matches!(Store::open(&database.url, Keyring::new(one)).await, Err(StoreError::WrongKey { .. })));
     }
-    // The account's secret, four orders' keys, and what orders' numbers are found by.
+    // The account's secret, four orders' keys, and the key that hashes order numbers.
     assert_eq!(store.rotate_keys().await.unwrap(), 6);
     assert_eq!(store.rotate_keys().await.unwrap(), 0);
     store.close().await;

@@ -1,4 +1,4 @@
-//! What is past its time goes, and nothing that is needed.
+//! Tests that a sweep deletes what has exceeded its retention, and nothing that is needed.
 
 use std::time::{Duration, SystemTime};
 
@@ -79,7 +79,7 @@ async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database
     let now = SystemTime::now();
     store.orders().record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], now).await.unwrap();
     assert_eq!(sweep(&store, SystemTime::now() + days(29)).await, SweepReport::default());
-    // What no cart brought back goes first.
+    // Configurations that no cart needed again are deleted first.
     let swept = sweep(&store, SystemTime::now() + days(31)).await;
     assert_eq!(swept, SweepReport { configurations: 2, pictures: 1, ..SweepReport::default() });
     assert_eq!(sweep(&store, SystemTime::now() + days(89)).await, SweepReport::default());
@@ -142,7 +142,7 @@ async fn journals_go_when_their_job_has_long_been_over(database: Database) {
     let swept = sweep(&store, at(2) + days(90)).await;
     assert_eq!(swept, SweepReport { journals: 1, answers: 1, ..SweepReport::default() });
     assert_eq!(store.get(&shop(), &answer).await.unwrap(), None);
-    // What came of it stays, and so does that it was done.
+    // The result of the job stays, and so does its completion.
     assert_eq!(store.get(&shop(), &Digest::of(b"<svg/>")).await.unwrap().unwrap(), b"<svg/>");
     let detail = store.jobs().get(&run.job.id).await.unwrap();
     assert_eq!((detail.outcomes.len(), detail.summary.state.name()), (1, "done"));
@@ -262,7 +262,7 @@ async fn an_order_is_forgotten_when_the_vendors_were_told(database: Database) {
     assert_eq!(sweep(&store, at(1)).await.erased, 0);
     for told in 0..3 {
         let run = claimed(&store, 1).await;
-        // They are told with the addresses, once more.
+        // Vendors receive the addresses once more.
         assert!(run.job.event.order.id == "2" || run.job.event.kind == EventKind::Erase);
         assert_eq!(sweep(&store, at(2)).await.erased, 0, "{told} are told");
         store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();

@@ -1,4 +1,4 @@
-//! TLS towards PostgreSQL.
+//! Tests of TLS towards PostgreSQL.
 
 use cartwright_store::{Keyring, Store, StoreError};
 use cartwright_test_postgres::Server;
@@ -21,7 +21,7 @@ async fn a_server_is_reached_over_tls_and_its_certificate_is_checked_as_asked() 
     let store = open(server.over_network(&address, "localhost", &known)).await.expect("a store");
     record(&store, "e1", "1", 0).await;
     store.close().await;
-    // Without a wish it is encrypted too: this server takes nothing else.
+    // Without any option it is encrypted too: this server accepts nothing else.
     open(server.over_network(&address, "localhost", "sslmode=require")).await.expect("a store");
     let right_name_asked = known.replace("verify-full", "verify-ca");
     open(server.over_network(&address, "127.0.0.1", &right_name_asked)).await.expect("a store");

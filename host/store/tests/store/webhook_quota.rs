@@ -1,4 +1,4 @@
-//! What webhooks leave behind is bounded: cut bodies, and a quota for each account.
+//! Tests that the data of webhooks is bounded: cut bodies, and a quota for each account.
 
 use cartwright::Digest;
 use cartwright::types::{LineStatus, Outcome, WebhookRequest, WebhookResponse};
@@ -34,7 +34,7 @@ fn answer() -> WebhookResponse {
     WebhookResponse { status: 202, headers: Vec::new(), body: b"heard".to_vec() }
 }
 
-/// A store whose quota has room for nine notices of 10 KiB, and which knows the order 1.
+/// Opens a store whose quota has room for nine deliveries of 10 KiB, and which has the order 1.
 async fn small(database: &Database) -> Store {
     let store = database.open().await;
     store.webhooks().set_webhook_quota(100 * KIB as u64);
@@ -42,7 +42,7 @@ async fn small(database: &Database) -> Store {
     store
 }
 
-/// Takes a notice in and answers it, saying something of the order 1.
+/// Stores and completes a delivery that reports about the order 1.
 async fn answered(store: &Store, notice: &WebhookDelivery) {
     assert_eq!(store.begin(notice).await.unwrap(), None);
     let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
@@ -121,7 +121,7 @@ async fn what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_a
     let open = store.webhooks().failed_webhook_deliveries(&shop(), None, 100).await.unwrap();
     assert_eq!(open.len(), 9, "nothing is kept of what was refused");
     assert!(open.iter().all(|notice| notice.request.body.len() == 10 * KIB), "they are whole");
-    // One that is known is run again, and gives room once it is answered.
+    // A known delivery is run again, and frees space once it succeeds.
     failed(&store, &notice(4, 10 * KIB)).await;
     store.begin(&notice(9, 10 * KIB)).await.unwrap_err();
     answered(&store, &notice(4, 10 * KIB)).await;

@@ -1,4 +1,4 @@
-//! Notices, what comes of them, and the addresses that they come to.
+//! Tests of webhook deliveries, their effects, and webhook URLs.
 
 use std::time::SystemTime;
 
@@ -106,7 +106,7 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
     let answers = nodes.join_all().await;
     assert!(answers.iter().all(|given| *given == answers[0]), "{answers:?}");
     assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 1);
-    // One that fails in its middle while another answers has not failed.
+    // A delivery that fails while a concurrent attempt completes has not failed.
     store.fail(&by_event(9), "too late").await.unwrap();
     assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
     assert_eq!(store.begin(&by_event(9)).await.unwrap().as_ref(), answers.first());
@@ -124,7 +124,7 @@ async fn a_body_that_comes_again_much_later_is_run_again(database: Database) {
     assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 2);
 }
 
-/// A notice that is known by these bytes, at one of the account's endpoints.
+/// Returns a delivery that is identified by these bytes, at one of the account's endpoints.
 fn saying(body: &str, endpoint: &str, seconds: u64) -> WebhookDelivery {
     let request = WebhookRequest { body: body.as_bytes().to_vec(), ..request() };
     WebhookDelivery {
@@ -135,7 +135,7 @@ fn saying(body: &str, endpoint: &str, seconds: u64) -> WebhookDelivery {
     }
 }
 
-/// Takes a notice in, runs it if it is news, and says whether it was.
+/// Stores a delivery, runs it if it is new, and returns whether it was.
 async fn is_news(store: &Store, notice: &WebhookDelivery, effects: Effects) -> bool {
     match store.begin(notice).await.unwrap() {
         Some(before) => {
@@ -155,11 +155,11 @@ async fn a_body_that_comes_again_after_something_newer_of_its_order_is_news(data
         record(&store, &format!("e{order}"), order, 0).await;
     }
     assert!(is_news(&store, &saying("hold 1", "done", 1), ready("1")).await);
-    // A repeat, at once and after another order was spoken of.
+    // A repeated delivery, at once and after a webhook about another order.
     assert!(!is_news(&store, &saying("hold 1", "done", 2), ready("1")).await);
     assert!(is_news(&store, &saying("hold 2", "done", 3), ready("2")).await);
     assert!(!is_news(&store, &saying("hold 1", "done", 4), ready("1")).await);
-    // The same is news after something else was said of the order, at whichever endpoint.
+    // The same bytes are new after another report about the order, at any endpoint.
     assert!(is_news(&store, &saying("go on with 1", "other", 5), ready("1")).await);
     assert!(is_news(&store, &saying("hold 1", "done", 6), ready("1")).await);
     assert!(!is_news(&store, &saying("hold 1", "done", 7), ready("1")).await);
@@ -177,7 +177,7 @@ async fn a_body_that_names_no_order_is_news_after_another_of_the_account(databas
     for (seconds, script, expected) in [(1, "41", true), (2, "42", true), (3, "41", true), (4, "41", false)] {
         assert_eq!(is_news(&store, &saying(script, "published", seconds), push(script)).await, expected, "{seconds}");
     }
-    // What is said of an order is no newer word on the account.
+    // A report about an order does not supersede one about the account.
     assert!(is_news(&store, &saying("hold 1", "done", 5), ready("1")).await);
     assert!(!is_news(&store, &saying("41", "published", 6), push("41")).await);
     let pushed = store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap();
@@ -216,7 +216,7 @@ async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(dat
     assert_eq!((told.job.account, told.job.plugin), (first.job.account, first.job.plugin));
     let EventKind::Message(message) = &told.job.event.kind else { panic!("{:?}", told.job.event.kind) };
     assert_eq!((told.job.event.id.as_str(), message.name.as_str()), ("~message:webhook:webhook-1", "produced"));
-    // What the webhook said is there already.
+    // The webhook's outcome is already stored.
     assert_eq!((told.job.event.earlier.len(), told.job.event.order.lines[0].status.as_str()), (1, "ready"));
 }
 
@@ -227,7 +227,7 @@ async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
     store.begin(&by_event(1)).await.unwrap();
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap_err();
     assert!(store.outcomes().list(&shop(), "1").await.unwrap().is_empty());
-    // It is run again when it comes again.
+    // It is run again when it is received again.
     assert_eq!(store.begin(&by_event(2)).await.unwrap(), None);
 }
 
@@ -318,7 +318,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     else {
         panic!("nothing waits");
     };
-    // The host has looked at it.
+    // The host has processed it.
     database.tamper("update account_outcomes set state = 'pending-approval' where state = 'new'").await;
     let all =
         store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::PendingApproval), None, 10).await.unwrap();
@@ -352,7 +352,7 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
         let (stored, held) = store.webhooks().webhook_url(address.selector()).await.unwrap().unwrap();
         address.resolve(Some((&stored, held)), at(9)).ok()
     };
-    // Before anything is linked the merchant gives the vendor its addresses.
+    // Before anything is linked, the merchant gives the webhook URLs to the vendor.
     assert_eq!(is_open().await, Some(to("done")));
     let link = |account: &str| -> ProductLink {
         serde_json::from_value(json!({ "shop_product": "ring", "account": account, "vendor_product": "1" })).unwrap()
@@ -366,7 +366,7 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     store.shops().save_links(&shop(), &[link("expivi")], at(1)).await.unwrap();
     record(&store, "e1", "1", 1).await;
     assert_eq!(held(&store).await, WebhookUrlUse { has_account: true, has_open_order: true });
-    // The vendor is swapped for another: its order still comes to its end.
+    // The account is replaced by a vendor switch, but its order continues to its end.
     store.shops().save_links(&shop(), &[link("twikit")], at(2)).await.unwrap();
     assert_eq!(held(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
     store.orders().close_order(&shop(), "1", "ann", at(3)).await.unwrap();
@@ -375,7 +375,7 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(4)).await.unwrap();
     assert_eq!(held(&store).await, WebhookUrlUse::default());
     assert_eq!(is_open().await, None);
-    // It is heard of again.
+    // The order is reported again.
     let event = event_of("e2", EventKind::Changed, order("1", 2));
     store.orders().record_event(&shop(), &event, &[job("twikit")], at(5)).await.unwrap();
     assert_eq!(is_open().await, Some(to("done")));
@@ -402,14 +402,14 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     let what: Vec<_> = logged.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(what, ["revoke-webhook-url", "revoke-webhook-url", "create-webhook-url"]);
     assert_eq!(logged[1].before, Some(json!({ "ends": null })));
-    // One that ends sooner stays so.
+    // An earlier expiry stays.
     assert!(logged[0].before == logged[0].after && logged[0].before == logged[1].after, "{logged:#?}");
 }
 
 async fn what_failed_and_what_waits_is_listed_part_by_part(database: Database) {
     let store = database.open().await;
     for number in 0..5_u64 {
-        // Some of them at once.
+        // Some of them at the same time.
         let notice =
             WebhookDelivery { id: WebhookDeliveryId::Event(Digest::of(&number.to_be_bytes())), ..by_event(number / 2) };
         store.begin(&notice).await.unwrap();

@@ -39,7 +39,7 @@ async fn the_stage_that_failed_is_the_last_and_holds_what_the_plugin_logged() {
 async fn a_traps_last_words_hold_what_was_thrown_and_where_it_ended() {
     let (error, _) = failed("long-trace").await;
     let text = error.to_string();
-    assert!(text.contains("its last words: Exception while calling plan: TypeError: item is undefined"), "{text}");
+    assert!(text.contains("last output: Exception while calling plan: TypeError: item is undefined"), "{text}");
     assert!(text.contains("at step 39 of a long way"), "{text}");
     assert!(!text.contains("at step 20") && !text.contains("planning"), "{text}");
     let (error, _) = failed("panic").await;
@@ -50,10 +50,10 @@ async fn a_traps_last_words_hold_what_was_thrown_and_where_it_ended() {
 #[tokio::test]
 async fn what_is_wrong_with_a_plan_is_said_of_the_line_that_it_is_about() {
     for (misdeed, says) in [
-        ("quantity-overflow", "4294967295 pieces of RING cannot be bought"),
-        ("child-quantity-zero", "0 pieces of \"Part\" of the bundle RING cannot be bought"),
+        ("quantity-overflow", "the quantity 4294967295 of RING is not allowed"),
+        ("child-quantity-zero", "the quantity 0 of \"Part\" of the bundle RING is not allowed"),
         ("reduction", "RING: it adjusts a price; to allow it: grants.adjust_prices = true"),
-        ("text-parent", "\"For nothing\": it has a bundle without children"),
+        ("text-parent", "\"For nothing\": it contains a bundle without children"),
     ] {
         let (error, _) = failed(misdeed).await;
         assert!(error.to_string().contains(says), "{misdeed}: {error}");

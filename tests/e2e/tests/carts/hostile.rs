@@ -87,17 +87,17 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("wrong-scale", "grants.adjust_prices"),
         ("scale-too-large", "grants.adjust_prices"),
         ("other-price-source", "grants.choose_price_source"),
-        ("no-item", "which is not wanted"),
-        ("item-out-of-range", "the item 4294967295, which is not wanted"),
-        ("text-line", "must buy something"),
+        ("no-item", "which was not requested"),
+        ("item-out-of-range", "the item 4294967295, which was not requested"),
+        ("text-line", "must buy a product"),
         ("text-parent", "bundle without children"),
         ("unknown-variant", "was not returned by the catalog"),
         ("unknown-sku", "NO-SUCH-SKU"),
-        ("quantity-zero", "0 pieces"),
-        ("quantity-largest", "4294967295 pieces"),
-        ("child-quantity-zero", "0 pieces"),
-        ("quantity-overflow", "4294967295 pieces"),
-        ("more-than-asked", "two pieces of the item 0"),
+        ("quantity-zero", "the quantity 0 of"),
+        ("quantity-largest", "the quantity 4294967295 of"),
+        ("child-quantity-zero", "the quantity 0 of"),
+        ("quantity-overflow", "the quantity 4294967295 of"),
+        ("more-than-asked", "two plan entries for the item 0"),
         ("unknown-piece", "hostile.give-away"),
     ] {
         match misdeed(&world, &account, name).await {
@@ -114,14 +114,14 @@ async fn whoever_calls_what_it_may_not_is_denied() {
     for name in ["another-host", "this-machine", "undeclared-secret", "order-book", "blob", "emit"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
         let Failure::PluginError(Error::Denied(reason)) = &failure else { panic!("{name}: {failure}") };
-        assert!(reason.contains("does not answer in cart.plan"), "{name}: {reason}");
+        assert!(reason.contains("is not available in cart.plan"), "{name}: {reason}");
     }
     for name in ["files", "environment", "socket"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
         assert!(matches!(failure, Failure::PluginError(Error::Denied(_))), "{name}: {failure}");
     }
     let failure = failure(misdeed(&world, &account, "sleep").await, "sleep");
-    assert!(failure.to_string().contains("timer does not answer in cart.plan"), "{failure}");
+    assert!(failure.to_string().contains("timer is not available in cart.plan"), "{failure}");
 }
 
 #[tokio::test]
@@ -161,10 +161,10 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
         ("half a component", whole[..whole.len() / 2].to_vec(), "malformed"),
         ("an empty component", wat("empty"), "exports nothing"),
         ("another world", wat("wrong-world"), "example:other/thing"),
-        ("an unknown import", wat("wrong-import"), "no Cartwright plugin"),
+        ("an unknown import", wat("wrong-import"), "not a Cartwright plugin"),
         ("a later contract", wat("later-contract"), "0.1.x"),
         ("sixteen memories", wat("many-memories"), "linear memories"),
-        ("a loop at its start", wat("endless-start"), "no Cartwright plugin"),
+        ("a loop at its start", wat("endless-start"), "not a Cartwright plugin"),
         ("a huge table", wat("big-table"), "table"),
     ] {
         let error = world.host.install(&bytes, None).await.err().unwrap_or_else(|| panic!("{what} was installed"));

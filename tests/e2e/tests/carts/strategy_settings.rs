@@ -56,13 +56,13 @@ async fn what_the_strategys_own_form_does_not_let_a_product_override_is_refused(
             json!({ "name": "variation" }),
             json!({ "sku-prefix": "A" }),
             "strategy_settings",
-            "another account's strategy",
+            "the strategy of another account",
         ),
         (
             json!({ "account": "expivi" }),
             json!({ "sku-prefix": "A" }),
             "strategy_settings",
-            "another account's strategy",
+            "the strategy of another account",
         ),
     ] {
         match link(&world, strategy, settings).await {

@@ -41,7 +41,7 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
     let end = erp.run(&started, &journal).await;
     let RunEnd::Stopped { reason } = end else { panic!("{end:?}") };
     let url = &erp.url;
-    let text = format!("its call number 1 was http.send POST {url}, now it is timer.sleep 60 s");
+    let text = format!("call number 1 was http.send POST {url}, now it is timer.sleep 60 s");
     assert!(reason.to_string().contains(&text), "{reason}");
 
     let nothing = erp.event("1", EventKind::Placed);
@@ -195,7 +195,7 @@ async fn an_answer_whose_bytes_are_gone_ends_the_run_and_nothing_else() {
     let spoilt = Arc::new(MemoryJournal::of(records.clone()));
     let lost = erp.try_run(&job, &spoilt, Wake::Due).await;
     assert!(
-        matches!(&lost, Err(RunError::Journal(JournalError::Store(reason))) if reason.contains("is gone")),
+        matches!(&lost, Err(RunError::Journal(JournalError::Store(reason))) if reason.contains("no longer exists")),
         "{lost:?}"
     );
     assert_eq!(spoilt.records(), records);

@@ -410,7 +410,7 @@ async fn a_line_whose_configuration_is_gone_is_refused_unless_the_order_had_it(d
     for (id, version, gone) in [("2", 1, "1"), ("1", 2, "2")] {
         let refused = placed(id, version).await.expect_err("a refusal");
         assert!(matches!(&refused, ReportError::ConfigurationGone { line } if line == gone), "{refused}");
-        assert!(refused.to_string().contains("added to the cart anew"), "{refused}");
+        assert!(refused.to_string().contains("added to the cart again"), "{refused}");
     }
     assert_eq!(platform.store.orders().get(&platform.world.shop, "2").await.expect("an answer"), None);
     let known = Order { lines: platform.order(3).lines[..1].to_vec(), ..platform.order(3) };

@@ -25,7 +25,7 @@ async fn what_would_change_something_at_the_vendors_is_denied_and_says_why_in_ev
         let RunEnd::Stopped { reason: StopReason::Failed(Failure::PluginError(Error::Denied(reason))) } = end else {
             panic!("{end:?}")
         };
-        assert!(reason.contains("test:shop:1") && reason.contains("only tries the shop out"), "{reason}");
+        assert!(reason.contains("test:shop:1") && reason.contains("is a test order"), "{reason}");
         retry(&*journal, &*erp.clock).await.expect("written");
     }
     assert!(erp.state().posted.is_empty());

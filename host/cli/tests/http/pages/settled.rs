@@ -96,7 +96,7 @@ async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_address
         [("id", "second"), ("component", component), ("personal_data", "true"), ("setting.api-url", "https://x")];
     let refused = integrator.post(&at(&shop, "/accounts"), &fields).await;
     assert_eq!(refused.status, 403, "{refused:?}");
-    says(&text(&refused), &["to turn on: it shows names and addresses", "value=\"second\""]);
+    says(&text(&refused), &["turn on grants.personal_data: it reveals names and addresses", "value=\"second\""]);
     // An admin has granted it here: the integrator can remove it, and cannot add a further host.
     let account = at(&shop, "/accounts/twikit");
     let page = integrator.page(&account).await;
@@ -106,7 +106,7 @@ async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_address
         [("version", version.expect("a version")), ("personal_data", "true"), ("further_hosts", "mine.example")];
     let refused = integrator.post(&account, &fields).await;
     assert_eq!(refused.status, 403, "{refused:?}");
-    says(&text(&refused), &["further grants.hosts are an admin"]);
+    says(&text(&refused), &["further grants.hosts are reserved for the role admin"]);
     let read = shop.integrator.get(&shop.at("/accounts/twikit")).await.ok();
     assert!(!read.to_string().contains("mine.example"), "{read:#}");
 }

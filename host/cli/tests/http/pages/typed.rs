@@ -30,7 +30,7 @@ async fn an_offer_is_taken_when_its_amount_can_mean_one_thing_only() {
     for typed in ["1.500", "2.450", "1,500", "1,50", "1.234,56", "1'000", "1 000", "20.000"] {
         let refused = offer(typed).await;
         assert_eq!(refused.status, 422, "{typed}: {}", text(&refused));
-        says(&text(&refused), &["write it as 1234.50", "no sign for thousands"]);
+        says(&text(&refused), &["write it as 1234.50", "without a thousands separator"]);
         assert_eq!(shop.backend.get(&shop.at("/quotations/q1")).await.ok()["prices"], json!([]), "{typed}");
     }
     assert_eq!(offer("20.5").await.status, 303);

@@ -71,7 +71,7 @@ async fn a_picture_by_address_is_fetched_once_and_not_again() {
     // The vendor does not have these pictures, which does not prevent a sale.
     let warnings: Vec<&str> = change.warnings.iter().map(|warning| warning.text.as_str()).collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("5 pictures are left out") && warnings[0].contains("404"), "{warnings:?}");
+    assert!(warnings[0].contains("5 thumbnails are left out") && warnings[0].contains("404"), "{warnings:?}");
     let key = cart[0].key.clone();
     world.host.change_quantity(&world.shop, &key, 3, &cart, &Visitor::default()).await.expect("changed");
     assert_eq!(fetched(&world) - before, 2);

@@ -84,11 +84,23 @@ async fn a_line_that_claims_to_be_something_else_must_be_configured_again() {
 async fn a_line_of_another_configuration_or_product_must_be_configured_again() {
     let shopping = CartTest::new().await;
     let forgeries: [(&str, Forge, &str); 5] = [
-        ("a cheaper product's page", |cart| cart[RING].linked_product = "shirt".to_owned(), "not as it was sealed"),
-        ("a product without a vendor", |cart| cart[RING].linked_product = "table".to_owned(), "not as it was sealed"),
-        ("another configuration", |cart| cart[OAK].configuration = cart[ASH].configuration, "not as it was sealed"),
+        (
+            "a cheaper product's page",
+            |cart| cart[RING].linked_product = "shirt".to_owned(),
+            "changed after it was sealed",
+        ),
+        (
+            "a product without a vendor",
+            |cart| cart[RING].linked_product = "table".to_owned(),
+            "changed after it was sealed",
+        ),
+        (
+            "another configuration",
+            |cart| cart[OAK].configuration = cart[ASH].configuration,
+            "changed after it was sealed",
+        ),
         ("no configuration", |cart| cart[RING].configuration = None, "needs a configuration"),
-        ("another item", |cart| cart[RING].item = Some(7), "not as it was sealed"),
+        ("another item", |cart| cart[RING].item = Some(7), "changed after it was sealed"),
     ];
     for (what, forge, reason) in forgeries {
         let checks = shopping.check(&shopping.forged(forge)).await;
@@ -206,7 +218,7 @@ async fn a_line_that_hides_below_a_bundle_is_not_had_for_nothing() {
 #[tokio::test]
 async fn a_line_that_stands_twice_is_ordered_once() {
     let shopping = CartTest::new().await;
-    let twice = "configure again: the cart holds it twice; change the quantity of the first";
+    let twice = "configure again: the cart contains it twice; change the quantity of the first";
     let forged = shopping.forged(|cart| cart.push(cart[RING].clone()));
     let checks = shopping.check(&forged).await;
     assert_eq!(check_texts(&checks), ["ok", "ok", "ok", twice]);

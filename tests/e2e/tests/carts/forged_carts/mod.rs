@@ -25,7 +25,7 @@ const RINGS: i64 = 2 * 19_900;
 const OAKS: i64 = 2 * (3 * 2_450 + 4 * 320 + 4 * 15);
 
 /// The result for a line that differs from its seal.
-const FORGED: &str = "configure again: the line is not as it was sealed";
+const FORGED: &str = "configure again: the line was changed after it was sealed";
 
 /// Changes a cart in a way that the host never does.
 type Forge = fn(&mut Vec<CartLine>);

@@ -61,7 +61,7 @@ async fn only_the_networks_that_the_operator_names_are_heard() {
     desk.send("tell", &from("192.0.2.9")).await.expect("an answer");
     let error = desk.send("tell", &from("198.51.100.9")).await.expect_err("another network");
     assert_eq!(error.response().status, 404);
-    assert!(error.to_string().contains("grants.webhook_networks += \"198.51.100.9/32\""), "{error}");
+    assert!(error.to_string().contains("grants.webhook_source_networks += \"198.51.100.9/32\""), "{error}");
 }
 
 #[tokio::test]
