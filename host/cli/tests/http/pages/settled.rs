@@ -97,7 +97,7 @@ async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_address
     let refused = integrator.post(&at(&shop, "/accounts"), &fields).await;
     assert_eq!(refused.status, 403, "{refused:?}");
     says(&text(&refused), &["turn on grants.personal_data: it reveals names and addresses", "value=\"second\""]);
-    // An admin has granted it here: the integrator can remove it, and cannot add a further host.
+    // An admin has granted it here: it can be given up, and goes to no further host.
     let account = at(&shop, "/accounts/twikit");
     let page = integrator.page(&account).await;
     says(&page, &["name=\"personal_data\"", "only an admin can add hosts"]);
