@@ -81,7 +81,7 @@ pub enum Lookup<'a> {
 pub struct PriceRequest<'a> {
     memory: &'a PriceCache,
     key: Digest,
-    /// The channel to those who wait. `None` for a request that nobody waits for.
+    /// The channel to the waiting calls. `None` for a request without any.
     waiting: Option<watch::Sender<Option<Arc<VendorPrices>>>>,
 }
 

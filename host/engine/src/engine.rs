@@ -58,7 +58,7 @@ pub struct EngineOptions {
     pub secret: Option<Secret>,
     /// Rules for the requests to vendors' servers.
     pub health: Rules,
-    /// Who is told of calls, log lines and requests.
+    /// The observer of calls, log lines and requests.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
@@ -144,7 +144,7 @@ impl Engine {
     }
 
     /// Returns the number of guest instances at this moment: one for each call in a guest, none for what waits. `None` if the
-    /// pool could not be reserved, because nobody counts then.
+    /// pool could not be reserved, because they are not counted then.
     pub fn instances(&self) -> Option<u64> {
         self.wasmtime.pooling_allocator_metrics().map(|pool| pool.component_instances())
     }

@@ -159,7 +159,7 @@ labels! {
 }
 
 impl CallOutcome {
-    /// Returns whether somebody has to fix something.
+    /// Returns whether a person has to fix something.
     pub fn is_error(self) -> bool {
         !matches!(self, Self::Answered | Self::Refused | Self::Paused | Self::Abandoned)
     }
@@ -211,7 +211,7 @@ labels! {
 }
 
 impl VendorOutcome {
-    /// Returns whether somebody has to fix something. A 404 is a valid response to a query, so it does not count.
+    /// Returns whether a person has to fix something. A 404 is a valid response to a query, so it does not count.
     pub fn is_error(self) -> bool {
         !matches!(self, Self::Success | Self::Redirect | Self::ClientError)
     }

@@ -78,14 +78,14 @@
   const vendorScripts = new Set();
 
   /**
-   * Makes a property look absent to vendors' scripts, and to nobody else: a script runs as `document.currentScript`, and those of the
+   * Makes a property look absent to vendors' scripts only: a script runs as `document.currentScript`, and those of the
    * page run meanwhile, and may set it. Gives what undoes it.
    */
   const hide = (owner, name) => {
     const found = Object.getOwnPropertyDescriptor(owner, name);
     if (found ? !found.configurable : !Object.isExtensible(owner)) {
       if (!found || !found.writable) return () => {};
-      // A `var` of the page's: who reads it cannot be told, so it is absent for all until the vendors' scripts have run.
+      // A `var` of the page's: its reader is unknown, so it is absent for all until the vendors' scripts have run.
       owner[name] = undefined;
       return () => {
         if (owner[name] === undefined) owner[name] = found.value;

@@ -51,7 +51,7 @@ impl Caller {
     }
 
     /// Returns the visitor that the request describes, as far as this caller may describe one. A storefront's key is
-    /// public, so anybody can send any visitor with it.
+    /// public, so any client can send any visitor with it.
     pub(crate) fn visitor(&self, visitor: Visitor) -> Result<Visitor, Problem> {
         if visitor.customer_group.is_some() && self.is_storefront() {
             let detail = "a storefront cannot vouch for a customer group; leave visitor.customer_group out, or send the \
@@ -156,7 +156,7 @@ pub(crate) async fn identify(State(node): State<Node>, mut request: Request, nex
                 }
                 _ => {
                     body::mark_trusted(request.extensions());
-                    // Storefront keys are public, so anybody could send a trace context with one.
+                    // Storefront keys are public, so any client could send a trace context with one.
                     trace_context::adopt_trace_context(request.headers());
                 }
             }

@@ -86,7 +86,7 @@ pub struct ServeOptions {
     pub pages: fn(&Node) -> Router<Node>,
 }
 
-/// Serves an installation and runs its jobs until it is told to stop, and then closes its store.
+/// Serves an installation and runs its jobs until it gets a stop signal, and then closes its store.
 pub async fn serve(
     installation: Installation,
     ServeOptions {

@@ -1,6 +1,6 @@
 //! Limits at the HTTP edge. Each node counts by itself, so that the nodes of an installation allow a multiple.
 //!
-//! Requests that anybody can send are limited by client address as well as by access key: a storefront's key is public,
+//! Requests that any client can send are limited by client address as well as by access key: a storefront's key is public,
 //! so that one client could exhaust the key's limit for all others. Requests that exceed the client's limit do not
 //! count against the key.
 //!
@@ -36,7 +36,7 @@ pub(crate) const MAX_BODY_BYTES: usize = 16 << 20;
 pub const MAX_COMPONENT_BYTES: usize = 128 << 20;
 /// Maximum size of a webhook's body, in bytes; those of vendors are a few kilobytes.
 pub(crate) const MAX_WEBHOOK_BYTES: usize = 4 << 20;
-/// Maximum size of the sign-in form, in bytes. Anybody may send it; it holds a key and the page to return to.
+/// Maximum size of the sign-in form, in bytes. Any client may send it; it holds a key and the page to return to.
 pub const MAX_SIGN_IN_BYTES: usize = 8 << 10;
 /// Maximum size of a request's head, in bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 << 10;

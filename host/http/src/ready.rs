@@ -1,4 +1,4 @@
-//! Readiness of a node: it is starting, it is draining, its database is unavailable, or it is ready. Anybody may ask,
+//! Readiness of a node: it is starting, it is draining, its database is unavailable, or it is ready. Any client may ask,
 //! at any rate: the database is queried once for all requests within a second.
 
 use std::io;

@@ -170,7 +170,7 @@ impl Cartwright {
             let sold = self.platform().catalog.variants(shop, &state.shop.currency, &link.shop_product).await;
             if !sold.is_ok_and(|variants| !variants.is_empty()) {
                 readiness.ready = false;
-                readiness.issues.push(issue("The catalogue does not know this product.".to_owned()));
+                readiness.issues.push(issue("The catalog does not know this product.".to_owned()));
             }
             products.push(readiness);
         }

@@ -33,7 +33,7 @@ impl BlockingWork {
         let shop_permit = self.shop_semaphore(shop).acquire_owned().await.ok()?;
         let place = self.permits.clone().acquire_owned().await.ok()?;
         let work = move || {
-            // The slots are held until the work ends, even if nobody waits for the result any more.
+            // The slots are held until the work ends, even if no call waits for the result any more.
             let _places = (shop_permit, place);
             work()
         };

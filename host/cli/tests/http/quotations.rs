@@ -14,7 +14,7 @@ use crate::shop::{Shop, paid};
 async fn asked(shop: &Shop, product: &str, saved: &str, quantity: u32) -> Vec<CartLine> {
     let body = json!({ "product": product, "configuration": saved, "quantity": quantity });
     let change = shop.storefront.post(&shop.at("/cart/quote"), &body).await.ok();
-    assert_eq!(change["operations"][0]["operation"], "request-quote", "{change:#}");
+    assert_eq!(change["operations"][0]["operation"], "request-quotation", "{change:#}");
     serde_json::from_value(change["operations"][0]["lines"].clone()).expect("lines")
 }
 

@@ -42,7 +42,7 @@ impl Form {
     }
 
     /// Authorizes secrets for the hosts that the form itself declares. The caller vouches for the plugin version;
-    /// hosts from settings are not authorized, because nobody has checked them.
+    /// hosts from settings are not authorized, because they are unchecked.
     pub fn authorize_new_hosts(&self, settings: &Settings, secrets: &mut Secrets) {
         for field in self.0.iter().filter(|field| field.kind == "secret") {
             if let Some(secret) = secrets.get_mut(&field.name) {

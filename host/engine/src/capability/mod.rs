@@ -38,7 +38,7 @@ pub struct Platform {
     /// Sends the host's requests.
     pub egress: Egress,
     pub(crate) tokens: token_cache::Tokens,
-    /// Who is told of calls, log lines and requests.
+    /// The observer of calls, log lines and requests.
     pub observer: Option<Arc<dyn Observer>>,
 }
 

@@ -170,7 +170,7 @@ async fn swap(
 }
 
 /// Switches every account of these shops that runs a plugin to one of its versions, one after the other. Only an admin
-/// may call it, because whoever installs a version vouches for it.
+/// may call it, because the person who installs a version vouches for it.
 pub async fn switch_accounts(
     node: &Node,
     plugin: &PluginId,

@@ -1,7 +1,7 @@
 //! The open connections of a node: their limits, and which one is evicted for another.
 //!
 //! When the node is full, a new connection evicts one that has no request in progress. It is taken from the network
-//! that has the most of those, so that a client that opens many connections shuts nobody out. A network never loses a
+//! that has the most of those, so that a client that opens many connections shuts no other client out. A network never loses a
 //! connection that it opened a moment ago to a network that has as many or more.
 
 use std::cmp::Reverse;

@@ -138,7 +138,7 @@ impl PlanPipeline<'_> {
         let indexes: Vec<u32> = found.iter().map(|(index, _)| *index).collect();
         let place = self.host.decoding().take(&self.state.shop.id);
         let checked = match tokio::time::timeout(DECODE_SLOT_TIMEOUT, place).await {
-            // The slot is held until the decoder ends, even if nobody waits for the result any more.
+            // The slot is held until the decoder ends, even if no call waits for the result any more.
             Ok(Some(place)) => tokio::task::spawn_blocking(move || {
                 let _place = place;
                 check(found)

@@ -1,6 +1,6 @@
 //! Settings that a vendor pushed, and which of them need the merchant's approval.
 //!
-//! If nothing is signed, anybody who learns a webhook URL can push settings. Settings that decide what runs on a page
+//! If nothing is signed, any person who learns a webhook URL can push settings. Settings that decide what runs on a page
 //! therefore need a person's approval, unless their host is granted already; all others that the form allows a vendor
 //! to push take effect at once.
 

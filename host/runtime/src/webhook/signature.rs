@@ -119,7 +119,7 @@ fn standard_mac(secret: &[u8], id: &str, time: &str, body: &[u8]) -> Option<Hmac
 }
 
 fn secret<'a>(secrets: &'a Secrets, name: &str) -> Result<&'a Secret, Refusal> {
-    // Anybody could sign with an empty key.
+    // An empty key would let any sender sign.
     let set = secrets.get(name).map(|secret| &secret.value).filter(|value| !value.expose().is_empty());
     set.ok_or_else(|| Refusal::NoSecret(name.to_owned()))
 }

@@ -53,7 +53,7 @@ fn served(health: &Health, mut waiting: Vec<(&'static str, QueuePermit<'_>)>) ->
     while !waiting.is_empty() {
         // They try in reverse order, so that the order of trying decides nothing.
         let next = waiting.iter().rposition(|(_, turn)| may_send(health, turn, self::turn(number)));
-        let (name, _) = waiting.remove(next.expect("somebody's turn"));
+        let (name, _) = waiting.remove(next.expect("a turn"));
         served.push(name);
         number += 1;
     }

@@ -88,7 +88,7 @@ fn without_a_secret_nothing_is_let_in_and_the_merchant_is_told_which_is_missing(
     let none = Secrets::new();
     let verifier = Verifier { authentication: &authentication, secrets: &none, networks: &[], max_body_bytes: 1000 };
     assert_eq!(verifier.admit(&sample()), Err(missing.clone()));
-    // Anybody can sign with an empty key.
+    // An empty key would let any sender sign.
     let forged = post(&[("x-signature", &hex_of("", BODY))], BODY);
     let plain = WebhookHmac { header: "x-signature".to_owned(), encoding: "hex".to_owned(), ..shopify() };
     assert_eq!(admit(&Authentication::HmacSha256(plain), "", &forged), Err(missing.clone()));

@@ -100,7 +100,7 @@ impl Webhooks<'_> {
                 let is_named =
                     |aad: &str, sealed: Option<Vec<u8>>| match sealed.map(|it| self.store.keys().decrypt(aad, &it)) {
                         Some(Ok(plain)) => Ok(contains_name(&plain, names)),
-                        // Unreadable data may contain any name, but nobody can read it.
+                        // Unreadable data may contain any name, but it cannot be read.
                         Some(Err(StoreError::Corrupt(_))) | None => Ok(false),
                         Some(Err(error)) => Err(error),
                     };

@@ -77,7 +77,7 @@ impl ReceiptQuota {
         self.full().insert(account, Instant::now() + RETRY_AFTER);
     }
 
-    /// Returns whether so many more bytes fit, if that is known without the database.
+    /// Returns whether this number of additional bytes fits, if that is known without the database.
     fn has_room(&self, account: &AccountKey, bytes: u64) -> Option<bool> {
         if self.full().get(account).is_some_and(|until| Instant::now() < *until) {
             return Some(false);

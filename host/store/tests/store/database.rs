@@ -77,7 +77,7 @@ macro_rules! on_each_database {
 }
 pub(crate) use on_each_database;
 
-/// Returns a time so many seconds after the tests' beginning.
+/// Returns a time this number of seconds after the tests' beginning.
 pub fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
 }

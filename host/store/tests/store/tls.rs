@@ -26,7 +26,7 @@ async fn a_server_is_reached_over_tls_and_its_certificate_is_checked_as_asked() 
     let right_name_asked = known.replace("verify-full", "verify-ca");
     open(server.over_network(&address, "127.0.0.1", &right_name_asked)).await.expect("a store");
     for (host, parameters, wrong) in [
-        ("localhost", "sslmode=verify-full", "an authority that nobody knows"),
+        ("localhost", "sslmode=verify-full", "an unknown authority"),
         ("127.0.0.1", known.as_str(), "another name"),
         ("localhost", "sslmode=disable", "no TLS"),
     ] {
