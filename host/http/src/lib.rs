@@ -7,7 +7,7 @@
 //! [API](api).
 
 pub mod access;
-pub mod api;
+mod api;
 pub mod base_url;
 pub mod body;
 mod cors;
