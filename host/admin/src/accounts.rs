@@ -14,9 +14,10 @@ use cartwright::webhook::form_value;
 use cartwright::{
     AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginId, PluginVersion, SetupError, ShopId, World,
 };
-use cartwright_http::access::{Caller, Integrator};
+use cartwright_http::access::Integrator;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
+use cartwright_service::accounts;
 use cartwright_store::{Expected, account_version};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -40,12 +41,6 @@ pub(super) fn routes() -> Router<Node> {
 
 fn path(shop: &ShopId, account: &AccountId) -> String {
     shop_path(shop, &format!("/accounts/{}", segment(account.as_str())))
-}
-
-/// Returns the current snapshot of a shop's account.
-pub(super) fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSnapshot, Problem> {
-    let found = node.host().snapshot(shop)?.accounts.into_iter().find(|found| found.id == *account);
-    Ok(found.ok_or_else(|| SetupError::UnknownAccount(account.clone()))?)
 }
 
 /// Returns an installed plugin version.
@@ -247,8 +242,9 @@ async fn add(
         (Some(id), Ok(())) => {
             let settings = entered.values.clone();
             let setup = AccountSetup { id: id.clone(), settings, grants: entered.grants.clone() };
-            let nothing = (&Grants::default(), Expected::Absent);
-            save(&node, &caller, &shop, plugin.digest(), setup, nothing).await.map(|()| id)
+            let (installation, digest, actor) = (node.installation(), plugin.digest(), caller.as_actor());
+            let set = accounts::set(installation, &shop, digest, setup, Expected::Absent, actor, node.now()).await;
+            set.map(|_| id).map_err(Problem::from)
         }
         (_, ended) => ended.and_then(|()| sent.read("id")),
     };
@@ -260,20 +256,6 @@ async fn add(
             Ok((status(&problem), page).into_response())
         }
     }
-}
-
-/// Stores an account if it is unchanged since it was read and the caller may give its grants.
-async fn save(
-    node: &Node,
-    caller: &Caller,
-    shop: &ShopId,
-    component: Digest,
-    setup: AccountSetup,
-    (granted, expected): (&Grants, Expected<'_>),
-) -> Result<(), Problem> {
-    caller.check_grant(granted, &setup.grants)?;
-    let set = node.installation().set_account(shop, component, setup, expected, &caller.actor, node.now()).await;
-    Ok(set.map(drop)?)
 }
 
 /// Returns the status of a page that shows its form again with the problem.
@@ -290,7 +272,7 @@ async fn read(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, AccountId)>,
 ) -> Result<Markup, Problem> {
-    let account = snapshot(&node, &shop, &id)?;
+    let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
     account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &Said::default()).await
 }
 
@@ -401,14 +383,18 @@ async fn change(
     Path((shop, id)): Path<(ShopId, AccountId)>,
     sent: FormData,
 ) -> Result<Response, Problem> {
-    let account = snapshot(&node, &shop, &id)?;
+    let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
     let plugin = plugin(&node, account.current)?;
     let mut issues = Issues::default();
     let mut entered = AccountForm::sent(&visitor, &plugin, &sent, Some(&account), &mut issues);
     let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
-    let read = (&account.grants, Expected::Version(sent.text("version")));
+    let expected = Expected::Version(sent.text("version"));
     let kept = match issues.end() {
-        Ok(()) => save(&node, &caller, &shop, account.current, setup, read).await,
+        Ok(()) => {
+            let (installation, digest, actor) = (node.installation(), account.current, caller.as_actor());
+            let set = accounts::set(installation, &shop, digest, setup, expected, actor, node.now()).await;
+            set.map(drop).map_err(Problem::from)
+        }
         Err(problem) => Err(problem),
     };
     match kept {
@@ -429,7 +415,7 @@ async fn test(
     Path((shop, id)): Path<(ShopId, AccountId)>,
     _: FormData,
 ) -> Result<Markup, Problem> {
-    let account = snapshot(&node, &shop, &id)?;
+    let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
     let test_result = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
     let content = Said { test_result: Some(test_result), ..Said::default() };
     account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &content).await
@@ -443,13 +429,13 @@ async fn swap(
     sent: FormData,
 ) -> Result<Response, Problem> {
     let component = sent.read("component")?;
-    let (installation, hosts) = (node.installation(), caller.new_hosts());
-    let swapped = installation.switch_version(&shop, &id, component, hosts, &caller.actor, node.now()).await;
-    match swapped.map_err(Problem::from) {
+    let (installation, actor) = (node.installation(), caller.as_actor());
+    let switched = accounts::switch_version(installation, &shop, &id, component, actor, node.now()).await;
+    match switched.map_err(Problem::from) {
         Ok(_) => Ok(redirect_with_notice(&path(&shop, &id), Done::VersionSwitch).into_response()),
         // A setting that the new version rejects can be corrected on this page.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
-            let account = snapshot(&node, &shop, &id)?;
+            let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
             let content = Said { entry: Entry::refused_without(&problem), ..Said::default() };
             let entered = AccountForm { issues: problem.issues().to_vec(), ..AccountForm::of(&account) };
             Ok(again(&problem, account_page(&visitor, &node, &shop, &account, entered, &content).await?))

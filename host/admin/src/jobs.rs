@@ -6,9 +6,9 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright_http::access::{Backend, Integrator};
-use cartwright_http::api::jobs::of_shop;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
+use cartwright_service::jobs;
 use cartwright_service::words::{describe_entry, responsible_text};
 use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
 use maud::{Markup, html};
@@ -120,7 +120,7 @@ async fn read(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
-    let detail = of_shop(&node, &shop, &id).await?;
+    let detail = jobs::get(node.store(), &shop, &id).await?;
     let job = &detail.summary;
     let plugin = node.host().plugin(&job.plugin);
     Ok(page(
@@ -226,13 +226,12 @@ async fn retry(
     Path((shop, id)): Path<(ShopId, String)>,
     sent: FormData,
 ) -> Result<Redirect, Problem> {
-    of_shop(&node, &shop, &id).await?;
-    let how = match sent.text("from") {
+    let mode = match sent.text("from") {
         "here" => RetryMode::Resume,
         "beginning" => RetryMode::Restart,
         _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
     };
-    node.store().jobs().retry(&id, how, &caller.actor, node.now()).await?;
+    jobs::retry(node.store(), &shop, &id, mode, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &id), Done::Replayed))
 }
 
@@ -242,7 +241,6 @@ async fn cancel(
     Path((shop, id)): Path<(ShopId, String)>,
     _: FormData,
 ) -> Result<Redirect, Problem> {
-    of_shop(&node, &shop, &id).await?;
-    node.store().jobs().cancel(&id, &caller.actor, node.now()).await?;
+    jobs::cancel(node.store(), &shop, &id, &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&path(&shop, &id), Done::Cancelled))
 }

@@ -6,11 +6,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use cartwright::ShopId;
+use cartwright::{Secret, ShopId};
 use cartwright_http::access::{Admin, Caller};
-use cartwright_http::api::keys::{MAX_LABEL_CHARS, create_key};
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
+use cartwright_service::access_keys::{self, MAX_LABEL_CHARS};
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -207,7 +207,7 @@ async fn create(
     }
 }
 
-async fn make_key(node: &Node, caller: &Caller, sent: &FormData) -> Result<(Role, String), Problem> {
+async fn make_key(node: &Node, caller: &Caller, sent: &FormData) -> Result<(Role, Secret), Problem> {
     let mut issues = Issues::default();
     let (role, networks) = (issues.take(role(sent)), issues.take(networks(sent, "networks")));
     let expires = issues.take(sent.day("expires").and_then(|day| day.map(midnight).transpose()));
@@ -215,7 +215,8 @@ async fn make_key(node: &Node, caller: &Caller, sent: &FormData) -> Result<(Role
         return Err(issues.into_problem());
     };
     let key = NewAccessKey { role, label: sent.text("label").to_owned(), networks, expires };
-    let (_, text) = create_key(node, &key, &caller.actor).await.map_err(of_field("label"))?;
+    let created = access_keys::create(node.store(), &key, &caller.actor, node.now()).await;
+    let (_, text) = created.map_err(Problem::from).map_err(of_field("label"))?;
     Ok((key.role, text))
 }
 
@@ -225,7 +226,8 @@ fn midnight(day: Date) -> Result<SystemTime, Problem> {
     Ok(SystemTime::from(at.timestamp()))
 }
 
-fn secret_response(visitor: &AdminUser, key: &str, role: Option<&Role>) -> Markup {
+fn secret_response(visitor: &AdminUser, key: &Secret, role: Option<&Role>) -> Markup {
+    let key = String::from_utf8_lossy(key.expose());
     page(
         visitor,
         "Access key",
@@ -253,13 +255,13 @@ async fn rotate(
     Path(key): Path<String>,
     sent: FormData,
 ) -> Result<Markup, Problem> {
-    let both: u32 = sent.read("overlap_seconds")?;
-    if OVERLAPS.iter().all(|(seconds, _)| *seconds != both) {
+    let overlap: u32 = sent.read("overlap_seconds")?;
+    if OVERLAPS.iter().all(|(seconds, _)| *seconds != overlap) {
         return Err(Problem::unprocessable("body", "Choose when the old secret expires."));
     }
-    let both = Duration::from_secs(both.into());
-    let made = node.store().access().rotate_access_key(None, &key, both, &caller.actor, node.now()).await?;
-    Ok(secret_response(&visitor, &String::from_utf8_lossy(made.expose()), None))
+    let overlap = Duration::from_secs(overlap.into());
+    let secret = access_keys::rotate(node.store(), &key, overlap, &caller.actor, node.now()).await?;
+    Ok(secret_response(&visitor, &secret, None))
 }
 
 async fn revoke(

@@ -2,15 +2,14 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, HeaderValue};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::{AccountId, AccountSnapshot, ProductLink, ShopId, ShopSnapshot, StrategyChoice};
 use cartwright_http::access::{Caller, Integrator};
-use cartwright_http::api::links::{TableFor, table_of};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
-use cartwright_service::links_table;
+use cartwright_service::links_table::{self, TableFor};
 use cartwright_store::{Expected, link_version};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -188,7 +187,8 @@ async fn remove(
 }
 
 async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
-    let mut response = table_of(&node.host().snapshot(&shop)?.links, TableFor::Spreadsheet)?;
+    let table = links_table::write(&node.host().snapshot(&shop)?.links, TableFor::Spreadsheet)?;
+    let mut response = ([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response();
     let name = HeaderValue::try_from(format!("attachment; filename=\"links-{shop}.csv\""));
     if let Ok(name) = name {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);

@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::routing::get;
 use cartwright::ShopId;
 use cartwright_http::access::{Admin, Integrator};
-use cartwright_http::api::audit_log::redact;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
+use cartwright_service::audit_log::redact;
 use cartwright_store::AuditEntry;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -48,7 +48,7 @@ async fn of_shop(
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
     let entries = node.store().audit().entries(Some(&shop), before(&shown)?, PAGE).await?;
-    let entries: Vec<_> = entries.into_iter().map(|entry| redact(&caller, entry)).collect();
+    let entries: Vec<_> = entries.into_iter().map(|entry| redact(caller.as_actor().role, entry)).collect();
     Ok(page(&visitor, "Audit log", list(&entries, &shop_path(&shop, "/log"), false, &shown)))
 }
 

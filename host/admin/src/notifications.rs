@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::{Secret, ShopId};
 use cartwright_http::access::Backend;
-use cartwright_http::api::notifications::SECRET_OVERLAP;
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
-use cartwright_store::{Expected, NotificationEndpoint, NotificationState, StoredNotification};
+use cartwright_service::notifications::{SECRET_OVERLAP, set_endpoint};
+use cartwright_store::{Expected, NotificationState, StoredNotification};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -152,14 +152,11 @@ async fn set(
     sent: FormData,
 ) -> Result<Response, Problem> {
     node.host().shop(&shop)?;
-    // The networks that an operator granted to the endpoint are kept.
-    let grants = node.store().notifications().endpoint(&shop).await?.map(|old| old.grants).unwrap_or_default();
-    let endpoint = NotificationEndpoint { url: sent.text("url").to_owned(), grants };
-    let made =
-        node.store().notifications().set_endpoint(&shop, &endpoint, Expected::Any, &caller.actor, node.now()).await;
-    Ok(match made.map_err(Problem::from).map_err(of_field("url")) {
-        Ok(Some(secret)) => secret_page(&visitor, &shop, &secret).into_response(),
-        Ok(None) => redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Saved).into_response(),
+    let (installation, url, actor) = (node.installation(), sent.text("url").to_owned(), caller.as_actor());
+    let set = set_endpoint(installation, &shop, url, None, Expected::Any, actor, node.now()).await;
+    Ok(match set.map_err(Problem::from).map_err(of_field("url")) {
+        Ok((_, Some(secret))) => secret_page(&visitor, &shop, &secret).into_response(),
+        Ok((_, None)) => redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Saved).into_response(),
         Err(problem) => {
             let page = endpoint_page(&visitor, &node, &shop, &Entry::refused(&sent, &problem)).await?;
             again(&problem, page)

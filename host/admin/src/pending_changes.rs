@@ -11,6 +11,7 @@ use cartwright::{AccountId, AccountSnapshot, PluginVersion, ShopId};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
+use cartwright_service::webhooks;
 use cartwright_store::{AccountOutcome, AccountOutcomeState};
 use maud::{Markup, html};
 
@@ -121,11 +122,7 @@ async fn approve(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Redirect, Problem> {
-    node.host().shop(&shop)?;
-    node.store()
-        .webhooks()
-        .approve_pushed_settings(node.host(), &shop, sent.text("id"), &caller.actor, node.now())
-        .await?;
+    webhooks::approve_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Approved))
 }
 
@@ -135,7 +132,7 @@ async fn refuse(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Redirect, Problem> {
-    node.store().webhooks().reject_pushed_settings(&shop, sent.text("id"), &caller.actor, node.now()).await?;
+    webhooks::reject_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Refused))
 }
 

@@ -10,11 +10,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::{AccountId, Digest, PluginId, PluginVersion, ShopId};
 use cartwright_http::access::Admin;
-use cartwright_http::api::plugins::{SwitchResult, switch_accounts};
 use cartwright_http::body;
 use cartwright_http::extract::Path;
 use cartwright_http::limits::MAX_COMPONENT_BYTES;
 use cartwright_http::{Node, Problem};
+use cartwright_service::accounts::switch_all_versions;
 use maud::{Markup, html};
 
 use super::accounts::plugin;
@@ -255,15 +255,18 @@ async fn swap(
         let problem = wrong("shop", "Select the shops to switch.");
         return Ok(again(&problem, versions_page(&visitor, &node, &id, &Entry::refused(&sent, &problem))?));
     }
-    let results = switch_accounts(&node, &id, to.digest(), &shops, &caller.actor).await?;
-    if results.iter().all(|result| result.problem.is_none()) {
+    let (installation, actor) = (node.installation(), caller.as_actor());
+    let switches = switch_all_versions(installation, &id, to.digest(), &shops, actor, node.now()).await?;
+    let accounts = switches.len();
+    let failed: Vec<_> =
+        switches.into_iter().filter_map(|switch| Some((switch.shop, switch.account, switch.error?))).collect();
+    if failed.is_empty() {
         return Ok(redirect_with_notice(&path(&id), Done::VersionSwitch).into_response());
     }
-    let moved = results.iter().filter(|result| result.problem.is_none()).count();
     Ok(page(&visitor, "Some shops could not be switched", html! {
-        p { (moved) " of " (results.len()) " connections now use version " (to.metadata().identity.version) ". The others keep their version:" }
-        @for SwitchResult { shop, account, problem, .. } in &results {
-            @if let Some(problem) = problem { section.card { h2 { (shop) ", " (account) } (problem_details(problem)) } }
+        p { (accounts - failed.len()) " of " (accounts) " connections now use version " (to.metadata().identity.version) ". The others keep their version:" }
+        @for (shop, account, error) in failed {
+            section.card { h2 { (shop) ", " (account) } (problem_details(&error.into())) }
         }
         p { a href=(path(&id)) { "Back to versions" } }
     })

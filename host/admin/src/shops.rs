@@ -10,9 +10,9 @@ use axum::routing::get;
 use cartwright::types::Rounding;
 use cartwright::{AccountSnapshot, ReleasePolicy, Shop, ShopId, ShopSnapshot};
 use cartwright_http::access::{Admin, Caller, Integrator};
-use cartwright_http::api::shops::{keep_origins, new_shop};
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
+use cartwright_service::shops;
 use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
@@ -112,7 +112,7 @@ async fn create(node: &Node, caller: &Caller, sent: &FormData) -> Result<ShopId,
     let id = issues.take(sent.read::<ShopId>("id"));
     let scale = issues.take(sent.whole("scale"));
     let (Some(id), Some(scale)) = (id, scale) else { return Err(issues.into_problem()) };
-    let shop = new_shop(id.clone(), sent.text("currency").to_owned(), scale)?;
+    let shop = shops::new_shop(id.clone(), sent.text("currency").to_owned(), scale)?;
     node.installation().set_shop(shop, Expected::Absent, &caller.actor, node.now()).await?;
     Ok(id)
 }
@@ -405,8 +405,8 @@ async fn set_origins(
     sent: FormData,
 ) -> Result<Response, Problem> {
     let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
-    let kept = keep_origins(&node, &id, &origins, Expected::Any, &caller.actor).await;
-    Ok(match kept.map_err(of_field("origins")) {
+    let set = shops::set_origins(node.installation(), &id, &origins, Expected::Any, &caller.actor, node.now()).await;
+    Ok(match set.map_err(Problem::from).map_err(of_field("origins")) {
         Ok(()) => redirect_with_notice(&shop_path(&id, "/origins"), Done::Saved).into_response(),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             again(&problem, origins_page(&visitor, &node, &id, &Entry::refused(&sent, &problem)).await?)

@@ -10,9 +10,9 @@ use cartwright::types::{Authentication, Endpoint};
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
 use cartwright_http::access::Integrator;
-use cartwright_http::api::webhooks::{create_url, revoke};
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
+use cartwright_service::webhooks;
 use cartwright_store::{FailedWebhookDelivery, WebhookUrlInfo};
 use maud::{Markup, html};
 
@@ -175,7 +175,8 @@ async fn create(
         .iter()
         .find(|known| known.name == to.endpoint)
         .map(|known| known.title.clone());
-    let (_, url) = create_url(&node, to, &caller.actor).await?;
+    let token = webhooks::create_url(node.installation(), &to, &caller.actor, node.now()).await?;
+    let url = node.webhook_url(&token);
     Ok(page(
         &visitor,
         "New webhook URL",
@@ -203,6 +204,6 @@ async fn revoke_url(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Redirect, Problem> {
-    revoke(&node, &shop, sent.text("address"), &caller.actor).await?;
+    webhooks::revoke_url(node.store(), &shop, sent.text("address"), &caller.actor, node.now()).await?;
     Ok(redirect_with_notice(&shop_path(&shop, "/webhooks"), Done::Ended))
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::{anyhow, bail};
 use cartwright::ShopId;
+use cartwright_service::access_keys::{self, AccessKeyError};
 use cartwright_service::documents::moment;
 use cartwright_store::{NewAccessKey, Role, StoreError};
 use clap::ValueEnum;
@@ -97,9 +98,9 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
             // The first key of an installation is created before the first node starts, so the database may not exist
             // yet.
             let store = database.open_or_create().await?;
-            let made = store.access().create_access_key(&key, &actor.name(), now).await;
-            let (_, text) = made.map_err(|error| match error {
-                StoreError::NotFound { what: "shop", id } => anyhow!(
+            let created = access_keys::create(&store, &key, &actor.name(), now).await;
+            let (_, text) = created.map_err(|error| match error {
+                AccessKeyError::Store(StoreError::NotFound { what: "shop", id }) => anyhow!(
                     "shop {id} not found; create it first, on the pages of `cartwright serve` or with PUT /v1/shops/{id}"
                 ),
                 error => error.into(),

@@ -9,7 +9,8 @@ use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use cartwright::{Grants, NewHostPolicy, ShopId, Visitor};
+use cartwright::{ShopId, Visitor};
+use cartwright_service::actor::Actor;
 use cartwright_store::{Access, AccessError, Role};
 use ipnet::IpNet;
 
@@ -44,10 +45,9 @@ impl Caller {
         matches!(self.role, Role::Storefront { .. })
     }
 
-    /// Returns whether a version switch by this caller may send stored secrets to further hosts. Only a caller who may
-    /// install components may do so, because they vouch for them.
-    pub fn new_hosts(&self) -> NewHostPolicy {
-        if self.is_admin() { NewHostPolicy::Approved } else { NewHostPolicy::Reject }
+    /// Returns the caller as the use cases of the server know it.
+    pub fn as_actor(&self) -> Actor<'_> {
+        Actor { name: &self.actor, role: &self.role }
     }
 
     /// Returns the visitor that the request describes, as far as this caller may describe one. A storefront's key is
@@ -72,44 +72,9 @@ impl Caller {
         matches!(self.role, Role::Admin)
     }
 
-    /// Returns whether the caller sets up one shop.
-    pub fn is_integrator(&self) -> bool {
-        matches!(self.role, Role::Integrator { .. })
-    }
-
     /// Returns the shop that the key is bound to, or `None` if it is valid for every shop.
     pub fn shop(&self) -> Option<&ShopId> {
         self.role.shop()
-    }
-
-    /// Checks that the caller may change the current grants to the new ones. Only an operator may allow private
-    /// networks, requests without TLS, a higher request rate, or personal data: an integrator sends what is granted, or
-    /// less.
-    pub fn check_grant(&self, granted: &Grants, requested: &Grants) -> Result<(), Problem> {
-        let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "grants", detail));
-        if self.is_admin() {
-            return Ok(());
-        }
-        if granted.networks != requested.networks || granted.plain_http != requested.plain_http {
-            return refused(
-                "grants.networks and grants.plain_http are reserved for the role admin; send them unchanged",
-            );
-        }
-        if granted.requests_per_second != requested.requests_per_second {
-            return refused("grants.requests_per_second is reserved for the role admin; send it unchanged");
-        }
-        if requested.personal_data && !granted.personal_data {
-            return refused(
-                "only the role admin can turn on grants.personal_data: it reveals names and addresses of orders",
-            );
-        }
-        if requested.personal_data && !requested.hosts.is_subset(&granted.hosts) {
-            return refused(
-                "while grants.personal_data is on, further grants.hosts are reserved for the role admin: names and addresses may \
-                 be sent there; leave the hosts as they are, or turn grants.personal_data off",
-            );
-        }
-        Ok(())
     }
 
     /// Removes from a problem what this caller may not see.

@@ -3,11 +3,11 @@
 //!
 //! [`serve`] serves an installation according to its [`ServeOptions`]. A [`Node`] is the state that every request
 //! shares, and a [`Problem`] is the response to a request that failed. The admin pages, in a crate above this one, are
-//! routes of the same node: they use its [extractors](extract), its [roles](access) and the use cases of its
-//! [API](api).
+//! routes of the same node, with its [extractors](extract) and [roles](access). The use cases of both stand in
+//! `cartwright_service`.
 
 pub mod access;
-pub mod api;
+mod api;
 pub mod base_url;
 pub mod body;
 mod cors;

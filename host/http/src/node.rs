@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use cartwright::webhook::WebhookToken;
 use cartwright::{Cartwright, Clock};
 use cartwright_store::{Installation, Store};
 use ipnet::IpNet;
@@ -106,6 +107,11 @@ impl Node {
     /// Returns the absolute URL of one of the host's own paths, for vendors and platforms.
     pub fn public_url(&self, path: &str) -> String {
         self.0.public_url.absolute(path)
+    }
+
+    /// Returns the URL that a vendor sends webhooks to. It cannot be read again.
+    pub fn webhook_url(&self, token: &WebhookToken) -> String {
+        self.public_url(&format!("webhooks/{}", *token.reveal()))
     }
 
     /// Returns the public URL of the admin pages.

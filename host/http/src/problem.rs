@@ -9,8 +9,14 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICAT
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{self, FieldIssue, Message};
 use cartwright::{CartError, Failure, HookError, InstallError, OrderError, ProductLinkIssues, SetupError, abridge};
+use cartwright_service::access_keys::AccessKeyError;
+use cartwright_service::accounts::SetAccountError;
+use cartwright_service::actor::GrantRefused;
 use cartwright_service::grants;
 use cartwright_service::links_table::TableError;
+use cartwright_service::notifications::SetEndpointError;
+use cartwright_service::shops::OriginsError;
+use cartwright_service::webhooks::WebhookUrlError;
 use cartwright_store::{ChangeError, QuoteError, ReportError, StoreError};
 use serde::Serialize;
 use serde_json::Value;
@@ -393,6 +399,70 @@ impl From<QuoteError> for Problem {
             QuoteError::Expired { .. } => (StatusCode::CONFLICT, "offer-expired"),
         };
         Self::new(status, kind, error.to_string())
+    }
+}
+
+impl From<GrantRefused> for Problem {
+    fn from(error: GrantRefused) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "grants", error.to_string())
+    }
+}
+
+impl From<SetAccountError> for Problem {
+    fn from(error: SetAccountError) -> Self {
+        match error {
+            SetAccountError::Grants(error) => error.into(),
+            SetAccountError::Change(error) => error.into(),
+        }
+    }
+}
+
+impl From<SetEndpointError> for Problem {
+    fn from(error: SetEndpointError) -> Self {
+        match error {
+            SetEndpointError::Setup(error) => error.into(),
+            SetEndpointError::Grants(error) => error.into(),
+            SetEndpointError::Endpoint(error) => error.into(),
+            SetEndpointError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccessKeyError> for Problem {
+    fn from(error: AccessKeyError) -> Self {
+        let kind = match error {
+            AccessKeyError::Store(error) => return error.into(),
+            AccessKeyError::Label => "label",
+            AccessKeyError::Overlap => "overlap_seconds",
+        };
+        Self::unprocessable(kind, error.to_string())
+    }
+}
+
+impl From<WebhookUrlError> for Problem {
+    fn from(error: WebhookUrlError) -> Self {
+        match error {
+            WebhookUrlError::Setup(error) => error.into(),
+            WebhookUrlError::Store(error) => error.into(),
+            WebhookUrlError::UnknownEndpoint { .. } => Self::unprocessable("endpoint", error.to_string()),
+            WebhookUrlError::UnknownUrl(_) => Self::not_found(error.to_string()),
+        }
+    }
+}
+
+impl From<OriginsError> for Problem {
+    fn from(error: OriginsError) -> Self {
+        match error {
+            OriginsError::Setup(error) => error.into(),
+            OriginsError::Change(error) => error.into(),
+            OriginsError::TooMany | OriginsError::Invalid(_) => Self::unprocessable("origins", error.to_string()),
+        }
+    }
+}
+
+impl From<getrandom::Error> for Problem {
+    fn from(error: getrandom::Error) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string())
     }
 }
 

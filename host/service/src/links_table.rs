@@ -142,12 +142,25 @@ fn list_in(column: &str, cell: &str) -> Result<Vec<String>, String> {
     })
 }
 
-/// Writes product links as a table, without a byte order mark.
+/// The program that a table is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableFor {
+    /// A program that takes the character set from the media type.
+    Program,
+    /// A spreadsheet; some recognize UTF-8 by its byte order mark only.
+    Spreadsheet,
+}
+
+/// Writes product links as a table.
 ///
 /// # Errors
 /// If a link cannot be written.
-pub fn write(links: &[ProductLink]) -> Result<Vec<u8>, TableError> {
-    let mut table = csv::Writer::from_writer(Vec::new());
+pub fn write(links: &[ProductLink], reader: TableFor) -> Result<Vec<u8>, TableError> {
+    let mark = match reader {
+        TableFor::Program => "",
+        TableFor::Spreadsheet => "\u{feff}",
+    };
+    let mut table = csv::Writer::from_writer(mark.as_bytes().to_vec());
     for link in links {
         table.serialize(Row::of(link)).map_err(|error| TableError::Write(error.to_string()))?;
     }

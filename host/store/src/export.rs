@@ -121,7 +121,8 @@ async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key)
     Ok(json!({
         "id": job.id, "account": job.account.as_str(), "event": job.event, "kind": job.kind,
         "plugin": job.plugin.to_string(), "state": job.state.name(), "created": at(job.created), "changed": at(job.changed),
-        "told": open("told", event_sent)?, "handed_on": open("handed on", again_state)?, "reason": open("reason", reason)?,
+        "event_sent": open("event_sent", event_sent)?, "again_state": open("again_state", again_state)?,
+        "reason": open("state_reason", reason)?,
         "journals": journals,
     }))
 }

@@ -18,7 +18,7 @@ use cartwright::webhook::{IncomingRequest, Verifier};
 use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
-use cartwright_service::links_table;
+use cartwright_service::links_table::{self, TableFor};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
 use sha2::Sha256;
@@ -94,7 +94,7 @@ fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
 /// Reads a table of product links: writing and reading it again yields the same.
 pub fn links_csv(data: &[u8]) {
     let Ok(links) = links_table::read(data) else { return };
-    let table = links_table::write(&links).expect("links can be written");
+    let table = links_table::write(&links, TableFor::Program).expect("links can be written");
     let again = links_table::read(&table).expect("its own table can be read");
     let json = |links: &[ProductLink]| serde_json::to_value(links).expect("links can be written");
     assert_eq!(json(&again), json(&links));

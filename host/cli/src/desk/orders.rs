@@ -6,14 +6,12 @@ use anyhow::Context as _;
 use cartwright::ShopId;
 use cartwright::types::Order;
 use cartwright_service::documents::{JobDocument, OutcomeDocument};
-use cartwright_store::{JobFilter, JobSummary, StoredOutcome};
+use cartwright_service::orders::{self, OrderOverview};
+use cartwright_store::{JobSummary, StoredOutcome};
 use serde_json::json;
 
 use super::database::Database;
 use super::{jobs, outcomes};
-
-/// A bound rather than a page size: an order has few jobs.
-const MAX_JOBS: u32 = 1000;
 
 /// Inspect stored orders.
 #[derive(clap::Args)]
@@ -51,11 +49,9 @@ pub(crate) async fn run(arguments: Orders) -> anyhow::Result<ExitCode> {
     let Command::Show(Show { order: id, shop, database, json }) = arguments.command;
     let store = database.open().await?;
     let missing = || format!("order {id} of the shop {shop} not found; its platform has not reported it yet");
-    let order = store.orders().get(&shop, &id).await?.with_context(missing)?;
+    let overview = orders::overview(&store, &shop, &id).await?.with_context(missing)?;
+    let OrderOverview { order, jobs, outcomes } = overview;
     let order = Order { billing: None, delivery: None, shop_address: None, ..order };
-    let outcomes = store.outcomes().list(&shop, &id).await?;
-    let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
-    let jobs = store.jobs().list(&filter, MAX_JOBS).await?;
     if json {
         let jobs: Vec<_> = jobs.iter().map(JobDocument::from).collect();
         let outcomes: Vec<_> = outcomes.iter().map(OutcomeDocument::from).collect();

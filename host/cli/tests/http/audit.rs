@@ -294,7 +294,7 @@ async fn webhooks(audit: &mut Audit) {
     audit.did("settle_outcome", settled, "resolve-outcome", CHANGED).await;
     let pushed = audit.shop.at("/pushed-settings");
     for (number, decision, operation, what) in [
-        (1, "refuse", "refuse_pushed_settings", "reject-settings"),
+        (1, "reject", "refuse_pushed_settings", "reject-settings"),
         (2, "approve", "approve_pushed_settings", "approve-settings"),
     ] {
         let script = format!("https://elsewhere.example/{number}.js");

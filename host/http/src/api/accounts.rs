@@ -6,6 +6,7 @@ use axum::extract::State;
 use cartwright::types::{Diagnosis, PageOfChoices, PageOfProducts};
 use cartwright::webhook::form_value;
 use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Form, Grants, PluginId, ShopId};
+use cartwright_service::accounts;
 use cartwright_store::account_version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -74,12 +75,6 @@ impl AccountDocument {
     }
 }
 
-fn snapshot(node: &Node, shop: &ShopId, account: &AccountId) -> Result<AccountSnapshot, Problem> {
-    let accounts = node.host().snapshot(shop)?.accounts;
-    let found = accounts.into_iter().find(|found| found.id == *account);
-    Ok(found.ok_or_else(|| cartwright::SetupError::UnknownAccount(account.clone()))?)
-}
-
 /// Lists the accounts of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts", tag = "accounts", operation_id = "list_accounts",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [AccountDocument]), Problems))]
@@ -105,7 +100,7 @@ async fn read(
     State(node): State<Node>,
     Path((shop, account)): Path<(ShopId, AccountId)>,
 ) -> Result<Tagged<AccountDocument>, Problem> {
-    AccountDocument::of(&node, &snapshot(&node, &shop, &account)?)
+    AccountDocument::of(&node, &node.host().shop_state(&shop)?.account_snapshot(&account)?)
 }
 
 /// The desired state of an account.
@@ -140,12 +135,9 @@ async fn set(
     precondition: Precondition,
     Body(AccountBody { component, settings, grants }): Body<AccountBody>,
 ) -> Result<Tagged<AccountDocument>, Problem> {
-    let old = node.host().snapshot(&shop)?.accounts.into_iter().find(|old| old.id == id);
-    caller.check_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
     let setup = AccountSetup { id, settings, grants };
-    let installation = node.installation();
-    let expected = precondition.expected();
-    let set = installation.set_account(&shop, component, setup, expected, &caller.actor, node.now()).await?;
+    let (installation, expected, actor) = (node.installation(), precondition.expected(), caller.as_actor());
+    let set = accounts::set(installation, &shop, component, setup, expected, actor, node.now()).await?;
     AccountDocument::of(&node, &set)
 }
 
@@ -232,7 +224,7 @@ async fn swap(
     Path((shop, account)): Path<(ShopId, AccountId)>,
     Body(SwitchVersionBody { component }): Body<SwitchVersionBody>,
 ) -> Result<Tagged<AccountDocument>, Problem> {
-    let (installation, hosts) = (node.installation(), caller.new_hosts());
-    let swapped = installation.switch_version(&shop, &account, component, hosts, &caller.actor, node.now()).await?;
-    AccountDocument::of(&node, &swapped)
+    let (installation, actor) = (node.installation(), caller.as_actor());
+    let switched = accounts::switch_version(installation, &shop, &account, component, actor, node.now()).await?;
+    AccountDocument::of(&node, &switched)
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use cartwright::ShopId;
+use cartwright_service::audit_log::redact;
 use cartwright_service::documents::moment;
 use cartwright_store::AuditEntry;
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,6 @@ use crate::problem::{Problem, Problems};
 
 const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
-/// Value that replaces what the caller may not see.
-const REDACTED: &str = "(redacted)";
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(all)).routes(routes!(of_shop))
@@ -113,19 +112,6 @@ async fn page(
     let entries = node.store().audit().entries(shop, before, limit).await?;
     let full = u32::try_from(entries.len()) == Ok(limit);
     let before = entries.last().filter(|_| full).map(|last| last.id);
-    let entries = entries.into_iter().map(|entry| redact(caller, entry).into());
+    let entries = entries.into_iter().map(|entry| redact(caller.as_actor().role, entry).into());
     Ok(Json(AuditPage { entries: entries.collect(), before }))
-}
-
-/// Removes from an entry what the caller may not see: an offer to a shopper concerns the merchant, not the integrator
-/// who sets up the shop.
-pub fn redact(caller: &Caller, mut entry: AuditEntry) -> AuditEntry {
-    if caller.is_integrator() && entry.what.ends_with("-quote") {
-        for value in [&mut entry.before, &mut entry.after].into_iter().flatten() {
-            if let Some(prices) = value.get_mut("prices").filter(|prices| !prices.is_null()) {
-                *prices = REDACTED.into();
-            }
-        }
-    }
-    entry
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::{AccountId, ShopId};
 use cartwright_service::documents::{JobDetailDocument, JobDocument};
+use cartwright_service::jobs;
 use cartwright_store::{JobFilter, JobStateKind, RetryMode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -84,18 +85,7 @@ async fn read(
     State(node): State<Node>,
     Path((shop, job)): Path<(ShopId, String)>,
 ) -> Result<Json<JobDetailDocument>, Problem> {
-    let detail = of_shop(&node, &shop, &job).await?;
-    Ok(Json((&detail).into()))
-}
-
-/// Returns a job of a shop. A job of another shop is reported as not found.
-pub async fn of_shop(node: &Node, shop: &ShopId, job: &str) -> Result<cartwright_store::JobDetail, Problem> {
-    let missing = || Problem::not_found(format!("job {job} not found"));
-    let detail = node.store().jobs().get(job).await.map_err(|error| match error {
-        cartwright_store::StoreError::NotFound { .. } => missing(),
-        error => error.into(),
-    })?;
-    if detail.summary.shop == *shop { Ok(detail) } else { Err(missing()) }
+    Ok(Json((&jobs::get(node.store(), &shop, &job).await?).into()))
 }
 
 /// How to retry a job.
@@ -127,12 +117,11 @@ async fn replay(
     Path((shop, job)): Path<(ShopId, String)>,
     Body(RetryBody { from }): Body<RetryBody>,
 ) -> Result<StatusCode, Problem> {
-    of_shop(&node, &shop, &job).await?;
-    let how = match from {
+    let mode = match from {
         RetryFrom::FailedStep => RetryMode::Resume,
         RetryFrom::Start => RetryMode::Restart,
     };
-    node.store().jobs().retry(&job, how, &caller.actor, node.now()).await?;
+    jobs::retry(node.store(), &shop, &job, mode, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -146,7 +135,6 @@ async fn cancel(
     State(node): State<Node>,
     Path((shop, job)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    of_shop(&node, &shop, &job).await?;
-    node.store().jobs().cancel(&job, &caller.actor, node.now()).await?;
+    jobs::cancel(node.store(), &shop, &job, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

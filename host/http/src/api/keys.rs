@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use cartwright::Secret;
+use cartwright_service::access_keys;
 use cartwright_service::documents::moment;
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use ipnet::IpNet;
@@ -21,11 +23,6 @@ use crate::idempotency::secret_response;
 use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-
-/// Maximum length of a label, in characters.
-pub const MAX_LABEL_CHARS: usize = 100;
-/// Maximum time for which both secrets of a rotated key are valid, in seconds.
-const MAX_OVERLAP_SECONDS: u32 = 30 * 86_400;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke)).routes(routes!(rotate))
@@ -166,6 +163,12 @@ struct CreatedKey {
     key: String,
 }
 
+impl CreatedKey {
+    fn of(id: String, key: &Secret) -> Self {
+        Self { id, key: String::from_utf8_lossy(key.expose()).into_owned() }
+    }
+}
+
 /// Creates an access key.
 #[utoipa::path(post, path = "/v1/access-keys", tag = "keys", operation_id = "make_key", request_body = KeyBody,
     responses((status = 201, body = CreatedKey), Problems))]
@@ -175,19 +178,10 @@ async fn create(
     Body(KeyBody { role, label, networks, expires }): Body<KeyBody>,
 ) -> Result<Response, Problem> {
     let key = NewAccessKey { role: role.into(), label, networks, expires: expires.map(SystemTime::from) };
-    let (id, key) = create_key(&node, &key, &caller.actor).await?;
-    let help =
+    let (id, key) = access_keys::create(node.store(), &key, &caller.actor, node.now()).await?;
+    let lost =
         format!("the key {id} was created and is shown once; if the response was lost, revoke it and create another");
-    Ok(secret_response((StatusCode::CREATED, Json(CreatedKey { id, key })), help))
-}
-
-/// Creates a key and returns its id and the key itself.
-pub async fn create_key(node: &Node, key: &NewAccessKey, actor: &str) -> Result<(String, String), Problem> {
-    if key.label.trim().is_empty() || key.label.chars().count() > MAX_LABEL_CHARS {
-        return Err(Problem::unprocessable("label", format!("a label has 1 to {MAX_LABEL_CHARS} characters")));
-    }
-    let (id, key) = node.store().access().create_access_key(key, actor, node.now()).await?;
-    Ok((id, String::from_utf8_lossy(key.expose()).into_owned()))
+    Ok(secret_response((StatusCode::CREATED, Json(CreatedKey::of(id, &key))), lost))
 }
 
 /// Revokes a key, and ends the sessions that were started with it.
@@ -221,14 +215,8 @@ async fn rotate(
     Path(id): Path<String>,
     Body(RotateBody { overlap_seconds }): Body<RotateBody>,
 ) -> Result<Response, Problem> {
-    if overlap_seconds > MAX_OVERLAP_SECONDS {
-        return Err(Problem::unprocessable(
-            "overlap_seconds",
-            format!("both secrets can be valid for at most {MAX_OVERLAP_SECONDS} seconds"),
-        ));
-    }
     let overlap = Duration::from_secs(overlap_seconds.into());
-    let key = node.store().access().rotate_access_key(None, &id, overlap, &caller.actor, node.now()).await?;
-    let help = format!("the key {id} has a new secret, which is shown once; if the response was lost, rotate it again");
-    Ok(secret_response(Json(CreatedKey { id, key: String::from_utf8_lossy(key.expose()).into_owned() }), help))
+    let key = access_keys::rotate(node.store(), &id, overlap, &caller.actor, node.now()).await?;
+    let lost = format!("the key {id} has a new secret, which is shown once; if the response was lost, rotate it again");
+    Ok(secret_response(Json(CreatedKey::of(id, &key)), lost))
 }

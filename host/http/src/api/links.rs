@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::{AccountId, ProductLink, ProductLinkIssues, Readiness, SetupError, ShopId, StrategyChoice};
-use cartwright_service::links_table::{self, MAX_LINKS};
+use cartwright_service::links_table::{self, MAX_LINKS, TableFor};
 use cartwright_store::{Expected, link_version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -224,25 +224,8 @@ async fn readiness(
 #[utoipa::path(get, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "read_links_csv",
     params(("shop" = ShopId, Path)), responses((status = 200, content_type = "text/csv", body = String), Problems))]
 async fn export_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
-    table_of(&node.host().snapshot(&shop)?.links, TableFor::Program)
-}
-
-/// The program that a table is written for.
-pub enum TableFor {
-    /// A program that takes the character set from the media type.
-    Program,
-    /// A spreadsheet; some recognize UTF-8 by its byte order mark only.
-    Spreadsheet,
-}
-
-/// Returns product links as a table.
-pub fn table_of(links: &[ProductLink], reader: TableFor) -> Result<Response, Problem> {
-    let mark = match reader {
-        TableFor::Program => "",
-        TableFor::Spreadsheet => "\u{feff}",
-    };
-    let bytes = [mark.as_bytes(), &links_table::write(links)?].concat();
-    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response())
+    let table = links_table::write(&node.host().snapshot(&shop)?.links, TableFor::Program)?;
+    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
 }
 
 /// Sets the product links of a table, all or none.

@@ -1,21 +1,21 @@
 //! The operations of the HTTP API, and its OpenAPI description, which is generated from the same code.
 
 mod accounts;
-pub mod audit_log;
+mod audit_log;
 mod cart;
 mod catalog;
 mod health;
-pub mod jobs;
-pub mod keys;
-pub mod links;
-pub mod notifications;
+mod jobs;
+mod keys;
+mod links;
+mod notifications;
 mod order_list;
 mod orders;
 mod page;
-pub mod plugins;
+mod plugins;
 mod quotes;
-pub mod shops;
-pub mod webhooks;
+mod shops;
+mod webhooks;
 
 use axum::middleware;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};

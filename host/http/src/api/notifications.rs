@@ -1,15 +1,14 @@
 //! Operations on a platform's notification endpoint. Notifications are signed (Standard Webhooks) and delivered at
 //! least once.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use cartwright::{Grants, Secret, ShopId};
 use cartwright_service::documents::moment;
-use cartwright_store::{EndpointError, NotificationEndpoint, NotificationState, StoredNotification, endpoint_version};
+use cartwright_service::notifications::{self, SECRET_OVERLAP};
+use cartwright_store::{EndpointError, NotificationState, StoredNotification, endpoint_version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -25,8 +24,6 @@ use crate::problem::{Problem, Problems};
 /// Help text for a client that lost the response with a new secret.
 const LOST_SECRET_HELP: &str =
     "the endpoint has a new signing secret, which is shown once; if the response was lost, rotate it";
-/// Time after a rotation during which a notification is signed with both secrets.
-pub const SECRET_OVERLAP: Duration = Duration::from_secs(86_400);
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
@@ -102,14 +99,11 @@ async fn set(
     precondition: Precondition,
     Body(EndpointDocument { url, grants }): Body<EndpointDocument>,
 ) -> Result<Response, Problem> {
-    node.host().shop(&shop)?;
-    let old = node.store().notifications().endpoint(&shop).await?;
-    caller.check_grant(&old.map(|old| old.grants).unwrap_or_default(), &grants)?;
-    let endpoint = NotificationEndpoint { url, grants };
-    let (store, expected) = (node.store(), precondition.expected());
-    let made = store.notifications().set_endpoint(&shop, &endpoint, expected, &caller.actor, node.now()).await?;
-    let set = Tagged(endpoint_version(&endpoint), SetEndpoint { secret: made.as_ref().map(shown) });
-    Ok(if made.is_some() { secret_response(set, LOST_SECRET_HELP) } else { set.into_response() })
+    let (installation, expected, actor) = (node.installation(), precondition.expected(), caller.as_actor());
+    let (endpoint, secret) =
+        notifications::set_endpoint(installation, &shop, url, Some(grants), expected, actor, node.now()).await?;
+    let set = Tagged(endpoint_version(&endpoint), SetEndpoint { secret: secret.as_ref().map(shown) });
+    Ok(if secret.is_some() { secret_response(set, LOST_SECRET_HELP) } else { set.into_response() })
 }
 
 /// Removes the notification endpoint.

@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
 use cartwright::{CartLine, Digest, OrderedLine, ShopId};
 use cartwright_service::documents::{JobDocument, OutcomeDocument};
+use cartwright_service::orders::{self, OrderOverview};
 use cartwright_store::{
-    CustomerEmail, InvalidEmail, JobFilter, OrderBillOfMaterials, RecordOutcome, SoldLine, SoldLines, UnfinishedJobs,
+    CustomerEmail, InvalidEmail, OrderBillOfMaterials, RecordOutcome, SoldLine, SoldLines, UnfinishedJobs,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,8 +27,6 @@ use crate::problem::{Problem, Problems};
 
 /// Default validity of a document URL, in seconds.
 const LINK_SECONDS: u32 = 3600;
-/// Maximum number of jobs returned with an order. An order has few jobs, so that no paging is needed.
-const MAX_JOBS: u32 = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
@@ -250,11 +249,8 @@ async fn read(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<Json<OrderDocument>, Problem> {
-    let store = node.store();
-    let order = store.orders().get(&shop, &id).await?.ok_or_else(|| no_order(&id))?;
-    let outcomes = store.outcomes().list(&shop, &id).await?;
-    let filter = JobFilter { shop: Some(shop), order: Some(id), ..JobFilter::default() };
-    let jobs = store.jobs().list(&filter, MAX_JOBS).await?;
+    let overview = orders::overview(node.store(), &shop, &id).await?;
+    let OrderOverview { order, jobs, outcomes } = overview.ok_or_else(|| no_order(&id))?;
     Ok(Json(OrderDocument {
         order,
         jobs: jobs.iter().map(JobDocument::from).collect(),

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use cartwright::{AccountId, Digest, NewHostPolicy, PluginId, PluginMetadata, PluginVersion, ShopId, World};
+use cartwright::{AccountId, Digest, PluginId, PluginMetadata, PluginVersion, ShopId, World};
+use cartwright_service::accounts::{self, AccountSwitch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -142,15 +143,21 @@ struct SwitchVersionsBody {
 
 /// The result of a switch for one account.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SwitchResult {
+struct SwitchResult {
     /// Shop of the account.
-    pub shop: ShopId,
+    shop: ShopId,
     /// Id of the account.
-    pub account: AccountId,
+    account: AccountId,
     /// Digest of the version that the account ran before.
     from: Digest,
     /// Why the account stays on that version; `null` if it was switched.
-    pub problem: Option<Problem>,
+    problem: Option<Problem>,
+}
+
+impl From<AccountSwitch> for SwitchResult {
+    fn from(AccountSwitch { shop, account, from, error }: AccountSwitch) -> Self {
+        Self { shop, account, from, problem: error.map(Problem::from) }
+    }
 }
 
 /// Switches every account that runs this plugin to one of its versions, in some shops or in all.
@@ -165,36 +172,8 @@ async fn swap(
     Path(plugin): Path<PluginId>,
     Body(SwitchVersionsBody { component, shops }): Body<SwitchVersionsBody>,
 ) -> Result<Json<Vec<SwitchResult>>, Problem> {
-    let meant = shops.unwrap_or_else(|| node.host().shop_ids());
-    Ok(Json(switch_accounts(&node, &plugin, component, &meant, &caller.actor).await?))
-}
-
-/// Switches every account of these shops that runs a plugin to one of its versions, one after the other. Only an admin
-/// may call it, because the person who installs a version vouches for it.
-pub async fn switch_accounts(
-    node: &Node,
-    plugin: &PluginId,
-    component: Digest,
-    shops: &[ShopId],
-    actor: &str,
-) -> Result<Vec<SwitchResult>, Problem> {
-    let host = node.host();
-    let mut results = Vec::new();
-    for shop in shops {
-        for account in host.snapshot(shop)?.accounts {
-            let is_current = host.plugin(&account.current).is_some_and(|version| version.id() == plugin);
-            if !is_current || account.current == component {
-                continue;
-            }
-            let (installation, hosts) = (node.installation(), NewHostPolicy::Approved);
-            let swapped = installation.switch_version(shop, &account.id, component, hosts, actor, node.now()).await;
-            results.push(SwitchResult {
-                shop: shop.clone(),
-                account: account.id,
-                from: account.current,
-                problem: swapped.err().map(Problem::from),
-            });
-        }
-    }
-    Ok(results)
+    let shops = shops.unwrap_or_else(|| node.host().shop_ids());
+    let (installation, actor) = (node.installation(), caller.as_actor());
+    let switches = accounts::switch_all_versions(installation, &plugin, component, &shops, actor, node.now()).await?;
+    Ok(Json(switches.into_iter().map(SwitchResult::from).collect()))
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use cartwright::types::Rounding;
-use cartwright::{ReleasePolicy, Secret, Shop, ShopId};
-use cartwright_store::{Expected, origins_version, shop_version};
+use cartwright::{ReleasePolicy, Shop, ShopId};
+use cartwright_service::shops;
+use cartwright_store::{origins_version, shop_version};
 use serde::{Deserialize, Serialize};
-use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,9 +18,6 @@ use crate::access::{Admin, Integrator, Reader};
 use crate::extract::{Body, Path, Precondition, Query, Tagged, Written};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-
-/// Maximum number of origins of a shop.
-const MAX_ORIGINS: usize = 100;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set)).routes(routes!(origins, set_origins))
@@ -94,7 +90,7 @@ impl ShopDocument {
                 format!("id: the path names the shop {id}, but the body names {other}"),
             ));
         }
-        let mut shop = new_shop(id, self.currency, self.scale)?;
+        let mut shop = shops::new_shop(id, self.currency, self.scale)?;
         shop.locale = self.locale.unwrap_or(shop.locale);
         shop.prices_include_tax = self.prices_include_tax.unwrap_or(shop.prices_include_tax);
         shop.rounding = self.rounding.unwrap_or(shop.rounding);
@@ -105,14 +101,6 @@ impl ShopDocument {
         shop.max_storefront_body_bytes = self.max_storefront_body_bytes;
         Ok(shop)
     }
-}
-
-/// Returns a shop with default settings and a new seal key.
-pub fn new_shop(id: ShopId, currency: String, scale: u8) -> Result<Shop, Problem> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "random", error.to_string()))?;
-    Ok(Shop::new(id, currency, scale, Secret::new(hex::encode(random))))
 }
 
 /// A page of shops.
@@ -192,30 +180,7 @@ async fn set_origins(
     precondition: Precondition,
     Body(origins): Body<BTreeSet<String>>,
 ) -> Result<Written, Problem> {
-    keep_origins(&node, &shop, &origins, precondition.expected(), &caller.actor).await?;
+    let (installation, expected) = (node.installation(), precondition.expected());
+    shops::set_origins(installation, &shop, &origins, expected, &caller.actor, node.now()).await?;
     Ok(Written(origins_version(&origins)))
-}
-
-/// Stores the origins whose pages may send requests about a shop.
-pub async fn keep_origins(
-    node: &Node,
-    shop: &ShopId,
-    origins: &BTreeSet<String>,
-    expected: Expected<'_>,
-    actor: &str,
-) -> Result<(), Problem> {
-    node.host().shop(shop)?;
-    if origins.len() > MAX_ORIGINS {
-        return Err(Problem::unprocessable("origins", format!("a shop has at most {MAX_ORIGINS} origins")));
-    }
-    for origin in origins {
-        let read = Url::parse(origin).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        if read.is_none_or(|url| url.origin().ascii_serialization() != *origin) {
-            let detail =
-                format!("{origin:?} is not an origin: enter the scheme and the host, such as https://shop.example");
-            return Err(Problem::unprocessable("origins", detail));
-        }
-    }
-    node.store().shops().set_origins(shop, origins, expected, actor, node.now()).await?;
-    Ok(())
 }

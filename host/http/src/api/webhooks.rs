@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::types::Outcome;
-use cartwright::webhook::{Destination, Selector};
-use cartwright::{AccountId, SetupError, ShopId};
+use cartwright::webhook::Destination;
+use cartwright::{AccountId, ShopId};
 use cartwright_service::documents::moment;
+use cartwright_service::webhooks;
 use cartwright_store::{AccountOutcomeState, PushedError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -118,24 +119,13 @@ async fn create(
     Path(shop): Path<ShopId>,
     Body(WebhookUrlBody { account, endpoint }): Body<WebhookUrlBody>,
 ) -> Result<Response, Problem> {
-    let (id, url) = create_url(&node, Destination { shop, account, endpoint }, &caller.actor).await?;
+    let destination = Destination { shop, account, endpoint };
+    let token = webhooks::create_url(node.installation(), &destination, &caller.actor, node.now()).await?;
+    let (id, url) = (token.selector().to_string(), node.webhook_url(&token));
     let help = format!(
         "the webhook URL {id} was created and is shown once; if the response was lost, revoke it and create another"
     );
     Ok(secret_response((StatusCode::CREATED, Json(CreatedWebhookUrl { id, url })), help))
-}
-
-/// Creates a webhook URL and returns its id and the URL itself.
-pub async fn create_url(node: &Node, to: Destination, actor: &str) -> Result<(String, String), Problem> {
-    let plugin = node.host().current_version(&to.shop, &to.account)?;
-    let declared: Vec<&str> = plugin.metadata().endpoints.iter().map(|declared| declared.name.as_str()).collect();
-    if !declared.contains(&to.endpoint.as_str()) {
-        let detail =
-            format!("{} has no webhook endpoint {:?}; it declares: {}", plugin.id(), to.endpoint, declared.join(", "));
-        return Err(Problem::unprocessable("endpoint", detail));
-    }
-    let address = node.store().webhooks().create_webhook_url(&to, actor, node.now()).await?;
-    Ok((address.selector().to_string(), node.public_url(&format!("webhooks/{}", *address.reveal()))))
 }
 
 /// Revokes a webhook URL at once.
@@ -147,14 +137,8 @@ async fn revoke_url(
     State(node): State<Node>,
     Path((shop, address)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    revoke(&node, &shop, &address, &caller.actor).await?;
+    webhooks::revoke_url(node.store(), &shop, &address, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Revokes the webhook URL with this id.
-pub async fn revoke(node: &Node, shop: &ShopId, id: &str, actor: &str) -> Result<(), Problem> {
-    let selector: Selector = id.parse().map_err(|_| Problem::not_found(format!("webhook URL {id} not found")))?;
-    Ok(node.store().webhooks().revoke_webhook_url(shop, selector, node.now(), actor, node.now()).await?)
 }
 
 /// A failed webhook delivery. Its body is not shown.
@@ -286,8 +270,7 @@ async fn approve(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    check_shop(&node, &shop)?;
-    node.store().webhooks().approve_pushed_settings(node.host(), &shop, &id, &caller.actor, node.now()).await?;
+    webhooks::approve_settings(node.installation(), &shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -300,11 +283,6 @@ async fn refuse(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<StatusCode, Problem> {
-    check_shop(&node, &shop)?;
-    node.store().webhooks().reject_pushed_settings(&shop, &id, &caller.actor, node.now()).await?;
+    webhooks::reject_settings(node.installation(), &shop, &id, &caller.actor, node.now()).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn check_shop(node: &Node, shop: &ShopId) -> Result<(), SetupError> {
-    node.host().shop(shop).map(drop)
 }

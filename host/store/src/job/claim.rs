@@ -213,7 +213,7 @@ impl Jobs<'_> {
         }
         let event = self.event_sent(work, id, &shop, &row, &key).await?;
         let again_state = match &row.again_state {
-            Some(encrypted) => Some(key.decrypt_json(&aad("handed on", "", id), encrypted)?),
+            Some(encrypted) => Some(key.decrypt_json(&aad("again_state", "", id), encrypted)?),
             None => None,
         };
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;

@@ -48,7 +48,7 @@ impl Jobs<'_> {
             self.new_journal(&mut work, id, &row, &key).await?;
             sqlx::query("update jobs set round = round + 1, again_state = $2 where id = $1")
                 .bind(id)
-                .bind(key.encrypt_json(&aad("handed on", "", id), state)?)
+                .bind(key.encrypt_json(&aad("again_state", "", id), state)?)
                 .execute(&mut *work)
                 .await?;
             last_turn(&mut work, id).await?;

@@ -54,7 +54,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
     let made =
         shop.admin.post("/v1/access-keys", &json!({ "role": { "role": "admin" }, "label": "kept" })).await.with(201);
     let (key, key_id) = (made["key"].as_str().expect("a key"), made["id"].as_str().expect("an id"));
-    let before = shop.admin.get(&shop.at("/log")).await.ok();
+    let before = shop.admin.get(&shop.at("/audit-log")).await.ok();
     for path in POSTS.iter().chain(&POSTS_OF_KEY) {
         let path = path.replace("{shop}", &shop.id).replace("{account}", "twikit").replace("{key}", key_id);
         let path = path.replace("{order}", "1").replace("{job}", "1").replace("{quotation}", "1");
@@ -83,7 +83,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
         // A file that is not a table or not a component is rejected for its content.
         assert_eq!(mine.upload(&path, &mine.csrf, b"\xff").await.status, 422, "{path}");
     }
-    assert_eq!(shop.admin.get(&shop.at("/log")).await.ok(), before, "nothing was done");
+    assert_eq!(shop.admin.get(&shop.at("/audit-log")).await.ok(), before, "nothing was done");
     shop.server.node.client(key).get("/v1/shops").await.with(200);
     mine.page("/admin/shops").await;
     another.page("/admin/shops").await;

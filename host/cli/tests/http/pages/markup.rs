@@ -191,9 +191,9 @@ async fn what_becomes_of_a_configuration_is_text() {
     shows(&lines, &["decode-warning", "plan-warning", "decode-log", "configuration"]);
 
     let body = json!({ "product": "ring", "configuration": "ring", "quantity": 2 });
-    let quote = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let quote = shop.backend.post(&shop.at("/cart/quote"), &body).await.ok();
     let lines = &quote["operations"][0]["lines"];
-    shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
+    shop.backend.post(&shop.at("/quotes"), &json!({ "id": "q1", "lines": lines })).await.with(201);
     shows(&browser.page(&at(&shop, "/quotations")).await, &[]);
     shows(&browser.page(&at(&shop, "/quotations/q1")).await, &["line-title"]);
 }
@@ -257,7 +257,7 @@ async fn what_comes_of_orders_and_webhooks_is_text() {
     }
 
     let body = json!({ "account": "markup", "endpoint": "tell" });
-    let made: Value = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+    let made: Value = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
     let address = made["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("an address");
     assert_eq!(shop.server.node.nobody().ask("POST", address, &[], "told").await.status, 200);
     let approvals = until(&browser, &at(&shop, "/approvals"), &shown("pushed-value")).await;

@@ -207,7 +207,7 @@ async fn shipped(tracking: &[&str]) -> (Shop, FakeTwikit, &'static str) {
     let (shop, fake) = Shop::with_twikit().await;
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made = shop.integrator.post(&shop.at("/webhook-addresses"), &body).await.with(201);
+        let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
         made["url"].as_str().map(str::to_owned)
     };
     fake.set_webhooks(Webhooks {

@@ -86,7 +86,7 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
         ("setting.extras", "c"),
     ];
     browser.done(&at(&shop, "/links/edit"), &chosen).await;
-    let kept = shop.integrator.get(&shop.at("/links/ring")).await.ok();
+    let kept = shop.integrator.get(&shop.at("/product-links/ring")).await.ok();
     assert_eq!(kept["settings"], json!({ "finish": "s", "colour": "c999", "extras": ["b", "c"] }), "{kept:#}");
     let page = browser.page(&link).await;
     says(&page, &["<option value=\"s\" selected>Satin</option>", "value=\"c999\"", "value=\"c\" checked> Card"]);

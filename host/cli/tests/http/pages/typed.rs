@@ -14,15 +14,15 @@ use crate::shop::Shop;
 async fn an_offer_is_taken_when_its_amount_can_mean_one_thing_only() {
     let (shop, _fake) = Shop::with_expivi().await;
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
-    let quote = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let quote = shop.backend.post(&shop.at("/cart/quote"), &body).await.ok();
     let lines = &quote["operations"][0]["lines"];
-    shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
+    shop.backend.post(&shop.at("/quotes"), &json!({ "id": "q1", "lines": lines })).await.with(201);
     let browser = Browser::sign_in(&shop.admin).await;
     let path = at(&shop, "/quotations/q1");
     let price = format!("price.{}", lines[0]["key"].as_str().expect("a key"));
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(7 * 24)).strftime("%Y-%m-%d").to_string();
     let offer = async |typed: &str| {
-        let read = shop.backend.get(&shop.at("/quotations/q1")).await;
+        let read = shop.backend.get(&shop.at("/quotes/q1")).await;
         let version = read.header("etag").expect("a version").trim_matches('"').to_owned();
         let fields = [("version", version.as_str()), ("until", until.as_str()), (price.as_str(), typed)];
         browser.post(&format!("{path}/offer"), &fields).await
@@ -31,10 +31,10 @@ async fn an_offer_is_taken_when_its_amount_can_mean_one_thing_only() {
         let refused = offer(typed).await;
         assert_eq!(refused.status, 422, "{typed}: {}", text(&refused));
         says(&text(&refused), &["write it as 1234.50", "without a thousands separator"]);
-        assert_eq!(shop.backend.get(&shop.at("/quotations/q1")).await.ok()["prices"], json!([]), "{typed}");
+        assert_eq!(shop.backend.get(&shop.at("/quotes/q1")).await.ok()["prices"], json!([]), "{typed}");
     }
     assert_eq!(offer("20.5").await.status, 303);
-    let offered = shop.backend.get(&shop.at("/quotations/q1")).await.ok();
+    let offered = shop.backend.get(&shop.at("/quotes/q1")).await.ok();
     assert_eq!(offered["prices"][0]["unit"]["minor"], 2_050, "{offered:#}");
 }
 
@@ -48,10 +48,10 @@ async fn a_quotation_shows_what_each_line_costs_also_where_one_piece_has_no_pric
     });
     shop.backend.put(&shop.at("/catalog"), &json!({ "variants": [shirt] })).await.ok();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": [] });
-    let quote = shop.backend.post(&shop.at("/cart/quotation"), &body).await.ok();
+    let quote = shop.backend.post(&shop.at("/cart/quote"), &body).await.ok();
     let lines = &quote["operations"][0]["lines"];
     assert!(lines[0]["price"]["unit"].is_null(), "{lines:#}");
-    shop.backend.post(&shop.at("/quotations"), &json!({ "id": "q1", "lines": lines })).await.with(201);
+    shop.backend.post(&shop.at("/quotes"), &json!({ "id": "q1", "lines": lines })).await.with(201);
     let page = Browser::sign_in(&shop.admin).await.page(&at(&shop, "/quotations/q1")).await;
     says(&page, &["List total", "16.65 EUR"]);
 }
@@ -100,7 +100,7 @@ fn lines_of(page: &str, id: &str) -> String {
 #[tokio::test]
 async fn a_list_that_is_saved_as_it_was_shown_stays_as_it_was() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let path = shop.at("/links/shirt");
+    let path = shop.at("/product-links/shirt");
     let mut link = shop.integrator.get(&path).await.ok();
     link.as_object_mut().expect("a link").remove("shop_product");
     link["allowed_skus"] = json!(["RING L", " edge ", "\\n", "\"quoted\"", "a,b", "=1", "é"]);

@@ -1,0 +1,106 @@
+//! Vendor accounts: set within what the actor may grant, and switched to other versions of their plugin.
+
+use std::time::SystemTime;
+
+use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginId, SetupError, ShopId};
+use cartwright_store::{ChangeError, Expected, Installation};
+
+use crate::actor::{Actor, GrantRefused};
+
+/// Why an account was not set. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetAccountError {
+    /// The actor may not grant this.
+    #[error(transparent)]
+    Grants(#[from] GrantRefused),
+    /// The host or a plugin refuses it, or it is not as expected.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+/// Sets an account up, or changes one that runs the same version.
+///
+/// # Errors
+/// When the actor may not grant what the account is to be granted, and as [`Installation::set_account`] says.
+pub async fn set(
+    installation: &Installation,
+    shop: &ShopId,
+    component: Digest,
+    setup: AccountSetup,
+    expected: Expected<'_>,
+    actor: Actor<'_>,
+    now: SystemTime,
+) -> Result<AccountSnapshot, SetAccountError> {
+    let granted = match expected {
+        // It is set only if there is no such account, to which nothing is granted.
+        Expected::Absent => Grants::default(),
+        _ => {
+            let state = installation.host().shop_state(shop).map_err(ChangeError::from)?;
+            state.account_snapshot(&setup.id).map(|account| account.grants).unwrap_or_default()
+        }
+    };
+    actor.check_grants(&granted, &setup.grants)?;
+    Ok(installation.set_account(shop, component, setup, expected, actor.name, now).await?)
+}
+
+/// Switches an account to another version of its plugin.
+///
+/// # Errors
+/// When the version would send stored secrets to further hosts and the actor is not an admin, and as
+/// [`Installation::switch_version`] says.
+pub async fn switch_version(
+    installation: &Installation,
+    shop: &ShopId,
+    account: &AccountId,
+    component: Digest,
+    actor: Actor<'_>,
+    now: SystemTime,
+) -> Result<AccountSnapshot, ChangeError> {
+    installation.switch_version(shop, account, component, actor.new_hosts(), actor.name, now).await
+}
+
+/// Outcome of a version switch for one account.
+#[derive(Debug)]
+pub struct AccountSwitch {
+    /// The shop.
+    pub shop: ShopId,
+    /// The account.
+    pub account: AccountId,
+    /// The version that it ran before.
+    pub from: Digest,
+    /// Why it still runs that version; `None` if it runs the new one.
+    pub error: Option<ChangeError>,
+}
+
+/// Switches every account of these shops that runs another version of a plugin, one after the other. An account that
+/// cannot be switched keeps its version, and the others are switched.
+///
+/// # Errors
+/// [`SetupError::UnknownShop`] for the first shop that does not exist; accounts of the shops before it are switched.
+pub async fn switch_all_versions(
+    installation: &Installation,
+    plugin: &PluginId,
+    component: Digest,
+    shops: &[ShopId],
+    actor: Actor<'_>,
+    now: SystemTime,
+) -> Result<Vec<AccountSwitch>, SetupError> {
+    let host = installation.host();
+    let mut switches = Vec::new();
+    for shop in shops {
+        for account in host.snapshot(shop)?.accounts {
+            let is_of_plugin = host.plugin(&account.current).is_some_and(|version| version.id() == plugin);
+            if !is_of_plugin || account.current == component {
+                continue;
+            }
+            let switched = switch_version(installation, shop, &account.id, component, actor, now).await;
+            switches.push(AccountSwitch {
+                shop: shop.clone(),
+                account: account.id,
+                from: account.current,
+                error: switched.err(),
+            });
+        }
+    }
+    Ok(switches)
+}

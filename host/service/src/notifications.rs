@@ -1,0 +1,52 @@
+//! The endpoint that receives a shop's notifications.
+
+use std::time::{Duration, SystemTime};
+
+use cartwright::{Grants, Secret, SetupError, ShopId};
+use cartwright_store::{EndpointError, Expected, Installation, NotificationEndpoint, StoreError};
+
+use crate::actor::{Actor, GrantRefused};
+
+/// Time for which notifications are signed with the old secret too after a rotation.
+pub const SECRET_OVERLAP: Duration = Duration::from_secs(86_400);
+
+/// Why an endpoint was not set. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetEndpointError {
+    /// There is no such shop.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The actor may not grant this.
+    #[error(transparent)]
+    Grants(#[from] GrantRefused),
+    /// The URL cannot be used, or the endpoint is not as expected.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Sets the endpoint of a shop. `grants` of `None` keeps what was granted before. Returns the endpoint, and the signing
+/// secret if it is new; it cannot be read again.
+///
+/// # Errors
+/// When the actor may not grant what the endpoint is to be granted, and as
+/// [`Notifications::set_endpoint`](cartwright_store::Notifications::set_endpoint) says.
+pub async fn set_endpoint(
+    installation: &Installation,
+    shop: &ShopId,
+    url: String,
+    grants: Option<Grants>,
+    expected: Expected<'_>,
+    actor: Actor<'_>,
+    now: SystemTime,
+) -> Result<(NotificationEndpoint, Option<Secret>), SetEndpointError> {
+    installation.host().shop(shop)?;
+    let notifications = installation.store().notifications();
+    let granted = notifications.endpoint(shop).await?.map(|endpoint| endpoint.grants).unwrap_or_default();
+    let endpoint = NotificationEndpoint { url, grants: grants.unwrap_or_else(|| granted.clone()) };
+    actor.check_grants(&granted, &endpoint.grants)?;
+    let secret = notifications.set_endpoint(shop, &endpoint, expected, actor.name, now).await?;
+    Ok((endpoint, secret))
+}

@@ -1,0 +1,102 @@
+//! Webhook URLs that vendors are given, and settings that vendors pushed.
+
+use std::time::SystemTime;
+
+use cartwright::webhook::{Destination, Selector, WebhookToken};
+use cartwright::{PluginId, SetupError, ShopId};
+use cartwright_store::{Installation, PushedError, Store, StoreError};
+
+/// Why a webhook URL was not created or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookUrlError {
+    /// The account's plugin has no such endpoint.
+    #[error("{plugin} has no webhook endpoint {endpoint:?}; it declares: {known}")]
+    UnknownEndpoint {
+        /// The plugin.
+        plugin: PluginId,
+        /// The endpoint.
+        endpoint: String,
+        /// The endpoints that the plugin has.
+        known: String,
+    },
+    /// No URL has such an id.
+    #[error("webhook URL {0} not found")]
+    UnknownUrl(String),
+    /// There is no such shop or account.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The store failed, or knows no such account or URL.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Creates a further webhook URL for an endpoint of an account. [`WebhookToken::reveal`] shows the last segment of the
+/// URL, which cannot be read again.
+///
+/// # Errors
+/// When the account's plugin has no such endpoint, or there is no such account.
+pub async fn create_url(
+    installation: &Installation,
+    destination: &Destination,
+    actor: &str,
+    now: SystemTime,
+) -> Result<WebhookToken, WebhookUrlError> {
+    let plugin = installation.host().current_version(&destination.shop, &destination.account)?;
+    let known: Vec<&str> = plugin.metadata().endpoints.iter().map(|known| known.name.as_str()).collect();
+    if !known.contains(&destination.endpoint.as_str()) {
+        return Err(WebhookUrlError::UnknownEndpoint {
+            plugin: plugin.id().clone(),
+            endpoint: destination.endpoint.clone(),
+            known: known.join(", "),
+        });
+    }
+    Ok(installation.store().webhooks().create_webhook_url(destination, actor, now).await?)
+}
+
+/// Revokes a webhook URL of a shop at once.
+///
+/// # Errors
+/// When the shop has no URL of this id.
+pub async fn revoke_url(
+    store: &Store,
+    shop: &ShopId,
+    id: &str,
+    actor: &str,
+    now: SystemTime,
+) -> Result<(), WebhookUrlError> {
+    let selector: Selector = id.parse().map_err(|_| WebhookUrlError::UnknownUrl(id.to_owned()))?;
+    Ok(store.webhooks().revoke_webhook_url(shop, selector, now, actor, now).await?)
+}
+
+/// Gives settings that a vendor pushed to their account, checked as any change is.
+///
+/// # Errors
+/// When there is no such shop, and as
+/// [`Webhooks::approve_pushed_settings`](cartwright_store::Webhooks::approve_pushed_settings) says.
+pub async fn approve_settings(
+    installation: &Installation,
+    shop: &ShopId,
+    id: &str,
+    actor: &str,
+    now: SystemTime,
+) -> Result<(), PushedError> {
+    let host = installation.host();
+    host.shop(shop)?;
+    installation.store().webhooks().approve_pushed_settings(host, shop, id, actor, now).await
+}
+
+/// Rejects settings that a vendor pushed; the account keeps what it has.
+///
+/// # Errors
+/// When there is no such shop, and as
+/// [`Webhooks::reject_pushed_settings`](cartwright_store::Webhooks::reject_pushed_settings) says.
+pub async fn reject_settings(
+    installation: &Installation,
+    shop: &ShopId,
+    id: &str,
+    actor: &str,
+    now: SystemTime,
+) -> Result<(), PushedError> {
+    installation.host().shop(shop)?;
+    Ok(installation.store().webhooks().reject_pushed_settings(shop, id, actor, now).await?)
+}
