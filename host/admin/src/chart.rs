@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use cartwright_http::observed::{CallMinute, CallStatistics};
+use cartwright_http::observability::{CallMinute, CallStatistics};
 use maud::{Markup, html};
 
 use super::text::time_of_text;

@@ -6,7 +6,7 @@ use axum::routing::get;
 use cartwright::ShopId;
 use cartwright_http::access::{Admin, Integrator};
 use cartwright_http::extract::{Path, Query};
-use cartwright_http::observed::{CallStatistics, LoggedLine, Severity};
+use cartwright_http::observability::{CallStatistics, LoggedLine, Severity};
 use cartwright_http::{Node, Problem};
 use maud::{Markup, html};
 use serde::Deserialize;

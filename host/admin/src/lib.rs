@@ -24,7 +24,7 @@ mod orders;
 mod pending_changes;
 mod plugins;
 mod preview;
-mod quotations;
+mod quotes;
 mod session;
 mod shops;
 mod sign_in;
@@ -62,7 +62,7 @@ pub fn routes(node: &Node) -> Router<Node> {
         .merge(preview::routes())
         .merge(switch_vendor::routes())
         .merge(plugins::routes())
-        .merge(quotations::routes())
+        .merge(quotes::routes())
         .merge(pending_changes::routes())
         .merge(webhooks::routes())
         .merge(orders::routes())

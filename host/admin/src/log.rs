@@ -73,7 +73,7 @@ fn list(entries: &[AuditEntry], here: &str, shops: bool, shown: &PageOf) -> Mark
                                 td { (time(entry.at)) }
                                 td { (entry.actor) }
                                 @if shops { td { @if let Some(shop) = &entry.shop { a href=(shop_path(shop, "/log")) { (shop) } } } }
-                                th scope="row" { (entry.what.replace('-', " ")) " " span.mark { (entry.subject) } }
+                                th scope="row" { (entry.action.replace('-', " ")) " " span.mark { (entry.subject) } }
                                 td.long { (difference(entry.before.as_ref(), entry.after.as_ref())) }
                             }
                         }

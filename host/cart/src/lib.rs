@@ -24,7 +24,7 @@ mod parts;
 pub mod placement;
 pub mod plan;
 pub mod planning;
-pub mod price_memory;
+pub mod price_cache;
 pub mod pricing;
 pub mod quote;
 pub mod shop;

@@ -17,7 +17,7 @@ pub mod limits;
 mod listen;
 mod moment;
 mod node;
-pub mod observed;
+pub mod observability;
 mod problem;
 pub mod public;
 mod ready;
@@ -49,7 +49,7 @@ use utoipa::openapi::Server;
 use base_url::BaseUrl;
 use limits::Limits;
 pub use node::Node;
-pub use observed::Observability;
+pub use observability::Observability;
 pub use problem::Problem;
 pub use ready::Starting;
 use static_file::StaticFile;
@@ -113,7 +113,7 @@ pub async fn serve(
         Node::new(installation, clock, public_url.clone(), admin_url.clone(), proxies, observability.clone(), limits);
     if let Some(listener) = metrics_listener {
         // Metrics are served to the end, because the drain itself is worth observing.
-        tokio::spawn(axum::serve(listener, observed::routes(node.clone())).into_future());
+        tokio::spawn(axum::serve(listener, observability::routes(node.clone())).into_future());
     }
     let (stop_sender, stop_receiver) = watch::channel(());
     // The channel changes or closes when the node must stop.
@@ -211,7 +211,7 @@ fn finish(routes: Router<Node>, node: &Node, base: BaseUrl) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
         .layer(SetResponseHeaderLayer::if_not_present(CONTENT_SECURITY_POLICY, SANDBOX))
-        .layer(middleware::from_fn_with_state(node.clone(), observed::measure))
+        .layer(middleware::from_fn_with_state(node.clone(), observability::measure))
         .layer(PropagateRequestIdLayer::new(id.clone()))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(SetRequestIdLayer::new(id, RandomRequestId))
@@ -268,7 +268,7 @@ impl MakeRequestId for RandomRequestId {
 /// webhook's secret or a customer's name. Its level is error, so that each line that is logged has the request's id.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let (method, route) = (observed::method(request.method()), observed::route(request.extensions()));
+    let (method, route) = (observability::method(request.method()), observability::route(request.extensions()));
     tracing::error_span!(
         "request",
         otel.name = format!("{method} {route}"),

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::base_url::BaseUrl;
 use super::limits::Limits;
-use super::observed::Observability;
+use super::observability::Observability;
 use super::ready::Readiness;
 
 /// A node of an installation. Cloning it is cheap.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
-use cartwright_cart::price_memory::PriceCache;
+use cartwright_cart::price_cache::PriceCache;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::{Blobs, Catalog, OrderBook};
 use cartwright_contract::settings::Secret;

@@ -8,7 +8,7 @@ const REDACTED: &str = "(redacted)";
 /// Removes from an entry what a role may not read: an offer to a shopper concerns the merchant, not the integrator who
 /// sets up the shop.
 pub fn redact(role: &Role, mut entry: AuditEntry) -> AuditEntry {
-    if matches!(role, Role::Integrator { .. }) && entry.what.ends_with("-quote") {
+    if matches!(role, Role::Integrator { .. }) && entry.action.ends_with("-quote") {
         for value in [&mut entry.before, &mut entry.after].into_iter().flatten() {
             if let Some(prices) = value.get_mut("prices").filter(|prices| !prices.is_null()) {
                 *prices = REDACTED.into();
@@ -32,7 +32,7 @@ mod tests {
             id: 1,
             at: SystemTime::UNIX_EPOCH,
             actor: "merchant".to_owned(),
-            what: what.to_owned(),
+            action: what.to_owned(),
             shop: None,
             subject: "q1".to_owned(),
             before: Some(json!({ "state": "requested", "prices": null })),

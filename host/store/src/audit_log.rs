@@ -22,7 +22,7 @@ pub struct NewAuditEntry<'a> {
     /// Person, process or plugin that made the change: a person's name, "host", a plugin's id.
     pub actor: &'a str,
     /// Kind of change: "set-account", "cancel-job".
-    pub what: &'a str,
+    pub action: &'a str,
     /// Shop that was changed; `None` = the installation.
     pub shop: Option<&'a ShopId>,
     /// Id of the account, job or order that was changed.
@@ -45,7 +45,7 @@ pub struct AuditEntry {
     /// Actor of the change.
     pub actor: String,
     /// Kind of change.
-    pub what: String,
+    pub action: String,
     /// Shop that was changed; `None` = the installation.
     pub shop: Option<ShopId>,
     /// Id of what was changed.
@@ -81,7 +81,7 @@ impl AuditLog<'_> {
         loop {
             let wanted = i64::from(limit) - i64::try_from(entries.len()).unwrap_or(i64::MAX);
             let rows: Vec<Row> = sqlx::query_as(
-                "select id, at, who, what, shop, subject, before, after from audit_log
+                "select id, at, actor, action, shop, subject, before, after from audit_log
                  where (shop = $1 or $1 is null) and id < $2 order by id desc limit $3",
             )
             .bind(shop.map(ShopId::as_str))
@@ -103,14 +103,14 @@ impl AuditLog<'_> {
 /// Columns: id, time, actor, kind, shop, subject, before, after.
 type Row = (i64, i64, String, String, Option<String>, String, Option<String>, Option<String>);
 
-fn entry((id, at, actor, what, shop, subject, before, after): Row) -> Result<AuditEntry, StoreError> {
+fn entry((id, at, actor, action, shop, subject, before, after): Row) -> Result<AuditEntry, StoreError> {
     let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt(&format!("audit entry {id}"), error);
     let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text)).transpose();
     Ok(AuditEntry {
         id,
         at: moment(at),
         actor,
-        what,
+        action,
         shop: shop.map(|shop| shop.parse()).transpose().map_err(|error| damaged(&error))?,
         subject,
         before: json(before).map_err(|error| damaged(&error))?,
@@ -135,12 +135,12 @@ pub(crate) async fn append_audit_entry(
 ) -> Result<i64, StoreError> {
     let text = |value: Option<&Value>| value.map(|value| mask(value, entry.secrets).to_string());
     let (id,): (i64,) = sqlx::query_as(
-        "insert into audit_log (at, who, what, shop, subject, before, after) values ($1, $2, $3, $4, $5, $6, $7)
+        "insert into audit_log (at, actor, action, shop, subject, before, after) values ($1, $2, $3, $4, $5, $6, $7)
          returning id",
     )
     .bind(now)
     .bind(entry.actor)
-    .bind(entry.what)
+    .bind(entry.action)
     .bind(entry.shop.map(ShopId::as_str))
     .bind(entry.subject)
     .bind(text(entry.before))

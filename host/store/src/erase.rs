@@ -156,7 +156,7 @@ impl PersonalData<'_> {
         let (before, after) = (json!(counts), json!({ "erased": true }));
         let entry = NewAuditEntry {
             actor,
-            what: "erase-order",
+            action: "erase-order",
             shop: Some(shop),
             subject: order,
             before: Some(&before),

@@ -61,7 +61,7 @@ mod access;
 mod audit_log;
 mod bill_of_materials;
 mod blobs;
-mod catalogue;
+mod catalog;
 mod component;
 mod customer;
 mod database;
@@ -100,7 +100,7 @@ pub use access::{
 pub use audit_log::{AuditEntry, NewAuditEntry};
 pub use bill_of_materials::{LineBillOfMaterials, OrderBillOfMaterials};
 pub use blobs::BlobInfo;
-pub use catalogue::{CatalogError, CatalogVariant, ExchangeRate, MAX_VARIANTS, SkuConflict, VariantKey, rates_version};
+pub use catalog::{CatalogError, CatalogVariant, ExchangeRate, MAX_VARIANTS, SkuConflict, VariantKey, rates_version};
 pub use component::StoredComponent;
 pub use customer::{CustomerEmail, InvalidEmail};
 pub use database::Store;

@@ -72,7 +72,7 @@ impl Orders<'_> {
         let (before, after) = (audit_value(before), audit_value(Some(after)));
         let entry = NewAuditEntry {
             actor,
-            what: "close-order",
+            action: "close-order",
             shop: Some(shop),
             subject: id,
             before: Some(&before),
@@ -449,7 +449,8 @@ async fn audit_by_host(
     order: &str,
     now: i64,
 ) -> Result<(), StoreError> {
-    let entry = NewAuditEntry { actor: "host", what, shop: Some(shop), subject: order, ..NewAuditEntry::default() };
+    let entry =
+        NewAuditEntry { actor: "host", action: what, shop: Some(shop), subject: order, ..NewAuditEntry::default() };
     append_audit_entry(connection, &entry, now).await?;
     Ok(())
 }

@@ -52,7 +52,7 @@ impl Shops<'_> {
         let after = json!(origins);
         let entry = NewAuditEntry {
             actor,
-            what: "set-origins",
+            action: "set-origins",
             shop: Some(shop),
             subject: shop.as_str(),
             before: Some(&before),

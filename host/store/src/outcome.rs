@@ -103,7 +103,7 @@ impl Outcomes<'_> {
         let (before, after) = (logged(true), logged(false));
         let entry = NewAuditEntry {
             actor,
-            what: "resolve-outcome",
+            action: "resolve-outcome",
             shop: Some(shop),
             subject: &id,
             before: Some(&before),

@@ -209,7 +209,7 @@ impl Orders<'_> {
             let after = audit_value(&event.order, Some(&event));
             let entry = NewAuditEntry {
                 actor,
-                what: "report-event",
+                action: "report-event",
                 shop: Some(shop),
                 subject: &event.order.id,
                 before: before.as_ref(),

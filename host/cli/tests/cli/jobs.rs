@@ -274,7 +274,7 @@ async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
     assert_eq!(host.json(&["jobs", "show", JOB])["journals"].as_array().map(Vec::len), Some(2));
     assert_eq!(host.run(&["jobs", "cancel", JOB, "--actor", "bob"]).succeeded(), "rings:expivi:e1 is cancelled\n");
     let log = host.store.audit().entries(None, None, 10).await.expect("the log");
-    let log: Vec<_> = log.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
+    let log: Vec<_> = log.iter().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
     assert_eq!((log[0], log[2]), (("bob", "cancel-job"), ("ann", "retry-job")));
 }
 

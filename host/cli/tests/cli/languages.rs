@@ -96,7 +96,7 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
     // The plugin's own check gets the settings that the link overrides.
     let settings = desk.write("strategy.json", &json!({ "separator": "- " }).to_string());
     let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
-    assert_eq!(error["detail"]["detail"][0]["field"], "strategy_settings.separator", "{error:#}");
+    assert_eq!(error["detail"]["detail"][0]["issues"][0]["field"], "strategy_settings.separator", "{error:#}");
     // The link can contain them itself.
     let settings = json!({ "prefix": "SHIRT" });
     let link = json!({ "shop_product": "shirt", "vendor_product": "1002", "strategy_settings": settings });

@@ -3,11 +3,11 @@
 
 mod demo;
 mod desk;
+mod handle;
 mod inspect;
 mod jobs;
 mod keys;
 mod languages;
-mod order;
 mod plan;
 mod plan_mistakes;
 

@@ -17,7 +17,7 @@ mod nodes;
 mod observed;
 mod orders;
 mod pages;
-mod quotations;
+mod quotes;
 mod seals;
 mod server;
 mod shop;

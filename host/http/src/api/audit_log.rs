@@ -60,7 +60,7 @@ struct AuditEntryDocument {
 
 impl From<AuditEntry> for AuditEntryDocument {
     fn from(entry: AuditEntry) -> Self {
-        let AuditEntry { id, at, actor, what: action, shop, subject, before, after } = entry;
+        let AuditEntry { id, at, actor, action, shop, subject, before, after } = entry;
         Self { id, at: moment(at), actor, action, shop, subject, before, after }
     }
 }

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::access::Integrator;
 use crate::extract::{Path, Query};
 use crate::node::Node;
-use crate::observed::{CallSeries, LoggedLine, Severity};
+use crate::observability::{CallSeries, LoggedLine, Severity};
 use crate::problem::{Problem, Problems};
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {

@@ -34,7 +34,7 @@ impl Cartwright {
         if quoted_line(&self.shop_state(shop)?.shop, line, &request.cart).is_some() {
             return Ok(CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() });
         }
-        request.plan_again(line, line.requested_quantity).await
+        request.replan(line, line.requested_quantity).await
     }
 
     /// Changes the quantity of a line and reprices it.
@@ -58,7 +58,7 @@ impl Cartwright {
             });
         };
         refuse_quoted_line(&self.shop_state(shop)?.shop, line, &request.cart)?;
-        request.plan_again(line, quantity).await
+        request.replan(line, quantity).await
     }
 
     /// Removes a line from the cart. A parent is removed with its children. A child is removed only if the strategy
@@ -79,7 +79,7 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let request = CartRequest::new(self, shop, lines, visitor)?;
         let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
-        let Some(parent) = &line.parent else { return Ok(request.without_family(key)) };
+        let Some(parent) = &line.parent else { return Ok(request.remove_with_children(key)) };
         let parent = request.cart.top_lines(parent).ok_or_else(|| CartError::UnknownLine(parent.clone()))?;
         let stays = || CartError::BundleChild(key.to_owned());
         if line.child_removal != Some(ChildRemoval::Repriced) {
@@ -90,7 +90,7 @@ impl Cartwright {
         let part = line.part.ok_or_else(stays)?;
         refuse_quoted_line(&state.shop, parent, &request.cart)?;
         if parent.children.len() == 1 {
-            return Ok(request.without_family(&parent.key));
+            return Ok(request.remove_with_children(&parent.key));
         }
         let without = [&parent.without[..], &[part]].concat();
         let quantity = parent.requested_quantity;
@@ -102,11 +102,11 @@ impl Cartwright {
             None => {}
             // Nothing else is left of the bundle.
             Some(line) if line.child_removal == Some(ChildRemoval::Repriced) => {
-                return Ok(request.without_family(&parent.key));
+                return Ok(request.remove_with_children(&parent.key));
             }
             Some(_) => return Err(stays()),
         }
-        let operations = request.in_place_of(parent, &mut replan).await?;
+        let operations = request.replace_line(parent, &mut replan).await?;
         Ok(replan.pipeline.finish(operations))
     }
 
@@ -150,10 +150,10 @@ impl Cartwright {
                 Some(_) if line.price.offer.is_some() => continue,
                 Some(existing) => {
                     let quantity = customer_request.cart.total_quantity(&line.key).saturating_add(wanted);
-                    customer_request.plan_again(customer_request.genuine_duplicate(existing, line)?, quantity).await?
+                    customer_request.replan(customer_request.genuine_duplicate(existing, line)?, quantity).await?
                 }
                 None if line.price.offer.is_some() || wanted == line.requested_quantity => as_it_is()?,
-                None => guests.joined(&line.key, wanted).await?,
+                None => guests.join_duplicates(&line.key, wanted).await?,
             };
             merged.operations.extend(change.operations);
             merged.warnings.extend(change.warnings);

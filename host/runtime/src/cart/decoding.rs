@@ -9,7 +9,7 @@ use cartwright_cart::budget::{Budget, INLINE_STATE_BYTES};
 use cartwright_cart::decoding::{check_names, fingerprint_items};
 use cartwright_cart::error::{CartError, issue};
 use cartwright_cart::plan::ItemFacts;
-use cartwright_cart::price_memory::{Lookup, VendorPrices};
+use cartwright_cart::price_cache::{Lookup, VendorPrices};
 use cartwright_cart::pricing::{VendorPrice, convert};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Hook;

@@ -28,22 +28,22 @@ impl Cartwright {
 
     /// Adds a configuration; for a reorder, in the form of the past line.
     async fn add(&self, shop: &ShopId, add: AddToCart, past: Option<&CartLine>) -> Result<CartChange, CartError> {
-        let mut walk = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
-        walk.chosen_variant = add.variant.clone();
-        walk.stage_sender = add.stages.clone();
+        let mut pipeline = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
+        pipeline.chosen_variant = add.variant.clone();
+        pipeline.stage_sender = add.stages.clone();
         if let Some(past) = past {
-            walk.leave_out(past.item, &past.without);
+            pipeline.leave_out(past.item, &past.without);
         }
         let cart = CartIndex::new(&add.lines)?;
-        let prepared = walk.prepare(add.configuration).await?;
+        let prepared = pipeline.prepare(add.configuration).await?;
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
         let meant = roots(prepared.items()).into_iter().filter(is_meant);
         let wanted = meant.map(|item| Wanted { item, quantity: add.quantity }).collect();
-        walk.may_join = true;
-        let families = walk.plan(&prepared, wanted, &cart).await?;
-        let below_minimum = std::mem::take(&mut walk.below_minimum);
-        walk.may_join = false;
+        pipeline.may_join = true;
+        let families = pipeline.plan(&prepared, wanted, &cart).await?;
+        let below_minimum = std::mem::take(&mut pipeline.below_minimum);
+        pipeline.may_join = false;
         // Items that the configuration or the cart contains twice become one line with a larger quantity, repriced for
         // it.
         let mut times: BTreeMap<String, u32> = BTreeMap::new();
@@ -62,7 +62,7 @@ impl Cartwright {
         // item.
         let replanned = match increased.is_empty() {
             true => Vec::new(),
-            false => walk.plan(&prepared, increased.values().cloned().collect(), &cart).await?,
+            false => pipeline.plan(&prepared, increased.values().cloned().collect(), &cart).await?,
         };
         let by_key = |family: Vec<CartLine>| family.first().map(|first| first.key.clone()).map(|key| (key, family));
         let mut replanned: HashMap<String, Vec<CartLine>> = replanned.into_iter().filter_map(by_key).collect();
@@ -77,14 +77,14 @@ impl Cartwright {
                 None => below_minimum.check(&key).map(|()| family)?,
             });
         }
-        walk.seal(&prepared, &mut answered).await?;
+        pipeline.seal(&prepared, &mut answered).await?;
         let operation = |lines: Vec<CartLine>| match lines.first().and_then(|first| cart.top_lines(&first.key)) {
             Some(held) => CartOperation::Replace { key: held.key.clone(), lines },
             None => CartOperation::Add { lines },
         };
         let operations = answered.into_iter().map(operation).collect();
         // A bundle whose children differ from those in the cart is replaced, because an update adds no child.
-        Ok(walk.finish(drop_unchanged(operations, &cart)))
+        Ok(pipeline.finish(drop_unchanged(operations, &cart)))
     }
 
     /// Replaces a line or bundle by a new configuration. The quantity stays unless another is given, and the new line
@@ -113,21 +113,21 @@ impl Cartwright {
         }
         refuse_quoted_line(&self.shop_state(shop)?.shop, old, &request.cart)?;
         let quantity = quantity.unwrap_or(old.requested_quantity);
-        let mut walk = match add.strategy.clone() {
+        let mut pipeline = match add.strategy.clone() {
             Some(choice) => PlanPipeline::begin(self, shop, &add.product, Some(choice), &add.visitor)?,
             None => PlanPipeline::begin_pinned(self, shop, old, &add.visitor)?,
         };
-        walk.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
-        walk.stage_sender = add.stages.clone();
-        walk.budget_usage = request.budget_usage.clone();
-        walk.may_join = true;
-        let prepared = walk.prepare(add.configuration).await?;
+        pipeline.chosen_variant = add.variant.clone().or_else(|| old.chosen_variant.clone());
+        pipeline.stage_sender = add.stages.clone();
+        pipeline.budget_usage = request.budget_usage.clone();
+        pipeline.may_join = true;
+        let prepared = pipeline.prepare(add.configuration).await?;
         request.prepared.keep(&prepared);
         let places = Placement::of(old, quantity, prepared.items(), request.cart.lines());
-        let families = walk.plan(&prepared, places.wanted.clone(), &request.cart).await?;
+        let families = pipeline.plan(&prepared, places.wanted.clone(), &request.cart).await?;
         let (moves, gone) = places.moves(families);
-        let operations = request.merge_into(&mut walk, &prepared, moves, gone).await?;
-        Ok(walk.finish(operations))
+        let operations = request.merge_into(&mut pipeline, &prepared, moves, gone).await?;
+        Ok(pipeline.finish(operations))
     }
 
     /// Requests a quote from the merchant instead of buying.
@@ -135,18 +135,18 @@ impl Cartwright {
     /// # Errors
     /// The same as [`add_to_cart`](Self::add_to_cart).
     pub async fn request_quote(&self, shop: &ShopId, add: AddToCart) -> Result<CartChange, CartError> {
-        let mut walk = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
-        walk.chosen_variant = add.variant.clone();
-        walk.stage_sender = add.stages.clone();
-        walk.quote = true;
+        let mut pipeline = PlanPipeline::begin(self, shop, &add.product, add.strategy.clone(), &add.visitor)?;
+        pipeline.chosen_variant = add.variant.clone();
+        pipeline.stage_sender = add.stages.clone();
+        pipeline.quote = true;
         let cart = CartIndex::new(&add.lines)?;
-        let prepared = walk.prepare(add.configuration).await?;
+        let prepared = pipeline.prepare(add.configuration).await?;
         let roots = roots(prepared.items()).into_iter();
         let wanted = roots.map(|item| Wanted { item, quantity: add.quantity }).collect();
-        let mut families = walk.plan(&prepared, wanted, &cart).await?;
-        walk.seal(&prepared, &mut families).await?;
+        let mut families = pipeline.plan(&prepared, wanted, &cart).await?;
+        pipeline.seal(&prepared, &mut families).await?;
         let lines = families.into_iter().flatten().collect();
-        Ok(walk.finish(vec![CartOperation::RequestQuote { lines }]))
+        Ok(pipeline.finish(vec![CartOperation::RequestQuote { lines }]))
     }
 
     /// Reorders a line of a past order, planned by the current versions at current prices. Removed parts stay removed.

@@ -151,9 +151,9 @@ impl<'a> PlanPipeline<'a> {
         let (vendor, version) = pinned(&line.pin.account, &line.pin.digest)?;
         let (strategy_plugin, strategy_version) = pinned(&line.pin.strategy_account, &line.pin.strategy_digest)?;
         let strategy = Some(line.pin.strategy.clone());
-        let walk =
+        let pipeline =
             Self::with(host, state, linked, vendor, version, strategy_plugin, strategy_version, strategy, visitor)?;
-        Ok(Self { chosen_variant: line.chosen_variant.clone(), ..walk })
+        Ok(Self { chosen_variant: line.chosen_variant.clone(), ..pipeline })
     }
 
     #[allow(clippy::too_many_arguments)]

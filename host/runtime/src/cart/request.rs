@@ -47,17 +47,17 @@ impl<'a> CartRequest<'a> {
         Ok(Self { host, shop, visitor, cart, budget_usage: Arc::default(), prepared: Arc::default() })
     }
 
-    pub(super) async fn plan_again(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
+    pub(super) async fn replan(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
         let mut replan = self.replan_without(line, quantity, &line.without).await?;
         let operations = match replan.lines.is_empty() {
             true => Vec::new(),
-            false => self.in_place_of(line, &mut replan).await?,
+            false => self.replace_line(line, &mut replan).await?,
         };
         Ok(replan.pipeline.finish(operations))
     }
 
     /// Replaces a line by its replanned lines.
-    pub(super) async fn in_place_of(
+    pub(super) async fn replace_line(
         &self,
         line: &CartLine,
         replan: &mut Replan<'a>,
@@ -124,7 +124,7 @@ impl<'a> CartRequest<'a> {
 
     /// Joins the copies of a line into one. It is unknown which children belong to which copy, so everything is
     /// replanned; only the copies' quantities are used, and those are sealed.
-    pub(super) async fn joined(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
+    pub(super) async fn join_duplicates(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let copies = self.cart.copies(key);
         check_seals(&state.shop, copies, &[SealError::Forged])?;
@@ -139,7 +139,7 @@ impl<'a> CartRequest<'a> {
     }
 
     /// Returns the change that removes a line and its children.
-    pub(super) fn without_family(&self, key: &str) -> CartChange {
+    pub(super) fn remove_with_children(&self, key: &str) -> CartChange {
         let keys = self.cart.keys(key);
         let result = format!("{} lines", keys.len());
         let stage = Stage { stage: "remove".into(), duration_micros: 0, result, log: Vec::new() };

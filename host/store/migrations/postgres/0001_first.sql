@@ -418,8 +418,8 @@ create index idempotency_key_orders_by_order on idempotency_key_orders (shop, or
 create table audit_log (
     id bigint generated always as identity primary key,
     at bigint not null,
-    who text not null,
-    what text not null,
+    actor text not null,
+    action text not null,
     shop text,
     subject text not null,
     before text,
@@ -430,7 +430,7 @@ create index audit_log_by_age on audit_log (at);
 
 create function audit_log_is_append_only() returns trigger language plpgsql as $$
 begin
-    raise exception 'the event log is append-only';
+    raise exception 'the audit log is append-only';
 end
 $$;
 create trigger audit_log_is_append_only before update on audit_log

@@ -418,8 +418,8 @@ create index idempotency_key_orders_by_order on idempotency_key_orders (shop, or
 create table audit_log (
     id integer primary key autoincrement,
     at integer not null,
-    who text not null,
-    what text not null,
+    actor text not null,
+    action text not null,
     shop text,
     subject text not null,
     before text,
@@ -430,5 +430,5 @@ create index audit_log_by_age on audit_log (at);
 
 create trigger audit_log_is_append_only before update on audit_log
 begin
-    select raise(abort, 'the event log is append-only');
+    select raise(abort, 'the audit log is append-only');
 end;

@@ -89,7 +89,7 @@ impl AccessControl<'_> {
         let after = json!({ "role": role.name(), "label": label, "networks": networks, "expires": ends });
         let entry = NewAuditEntry {
             actor,
-            what: "create-access-key",
+            action: "create-access-key",
             shop: role.shop(),
             subject: &ticket.id,
             after: Some(&after),
@@ -165,7 +165,8 @@ impl AccessControl<'_> {
         end_sessions(&mut work, id).await?;
         let (shop, after) = (of.shop(), audit_value(&mut work, id).await?);
         let (before, after) = (Some(&before), Some(&after));
-        let entry = NewAuditEntry { actor, what: "revoke-access-key", shop, subject: id, before, after, secrets: &[] };
+        let entry =
+            NewAuditEntry { actor, action: "revoke-access-key", shop, subject: id, before, after, secrets: &[] };
         work.commit_audited(&entry, now).await
     }
 
@@ -203,8 +204,15 @@ impl AccessControl<'_> {
         end_sessions(&mut work, id).await?;
         let after = audit_value(&mut work, id).await?;
         let (what, shop) = ("rotate-access-key", role.shop());
-        let entry =
-            NewAuditEntry { actor, what, shop, subject: id, before: Some(&before), after: Some(&after), secrets: &[] };
+        let entry = NewAuditEntry {
+            actor,
+            action: what,
+            shop,
+            subject: id,
+            before: Some(&before),
+            after: Some(&after),
+            secrets: &[],
+        };
         work.commit_audited(&entry, now).await?;
         Ok(ticket.reveal())
     }

@@ -73,7 +73,7 @@ impl AccessControl<'_> {
         .execute(&mut *work)
         .await?;
         let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
-        let entry = NewAuditEntry { actor, what: "begin-session", shop, subject: key, ..NewAuditEntry::default() };
+        let entry = NewAuditEntry { actor, action: "begin-session", shop, subject: key, ..NewAuditEntry::default() };
         work.commit_audited(&entry, now).await?;
         Ok(ticket.reveal())
     }
@@ -122,7 +122,7 @@ impl AccessControl<'_> {
         let kept = self.stored_key(&mut work, &key).await?;
         let kept = kept.ok_or_else(|| StoreError::NotFound { what: "access key", id: key.clone() })?;
         let (actor, shop) = (kept.access.label.as_str(), kept.access.role.shop());
-        let entry = NewAuditEntry { actor, what: "end-session", shop, subject: &key, ..NewAuditEntry::default() };
+        let entry = NewAuditEntry { actor, action: "end-session", shop, subject: &key, ..NewAuditEntry::default() };
         work.commit_audited(&entry, now).await
     }
 

@@ -251,7 +251,7 @@ impl Installation {
             let after = json!({ "plugin": about.id, "version": version });
             let entry = NewAuditEntry {
                 actor,
-                what: "install",
+                action: "install",
                 subject: &digest.to_string(),
                 after: Some(&after),
                 ..NewAuditEntry::default()
@@ -283,7 +283,7 @@ impl Installation {
         let after = audit_value(true, replacement);
         let entry = NewAuditEntry {
             actor,
-            what: "revoke",
+            action: "revoke",
             subject: &digest.to_string(),
             before: Some(&before),
             after: Some(&after),
@@ -322,7 +322,7 @@ impl Installation {
         }
         let entry = NewAuditEntry {
             actor,
-            what,
+            action: what,
             shop: Some(&shop),
             subject: &subject,
             before: before.as_ref(),

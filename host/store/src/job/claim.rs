@@ -269,7 +269,7 @@ impl Jobs<'_> {
             hold_lane(&mut work, id).await?;
             let after = serde_json::json!({ "error": error.to_string() });
             let entry =
-                NewAuditEntry { actor: "host", what: "job-unreadable", subject: id, ..NewAuditEntry::default() };
+                NewAuditEntry { actor: "host", action: "job-unreadable", subject: id, ..NewAuditEntry::default() };
             append_audit_entry(&mut work, &NewAuditEntry { after: Some(&after), ..entry }, at).await?;
             self.store.notifications().notify_job(&mut work, id, JobStateKind::Stopped, at).await?;
         }

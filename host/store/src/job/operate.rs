@@ -194,7 +194,7 @@ impl Jobs<'_> {
         let (before, after) = (audit_value(old, row.cancel == 1, &row.plugin), audit_value(state, true, &row.plugin));
         let entry = NewAuditEntry {
             actor,
-            what: "cancel-job",
+            action: "cancel-job",
             shop: Some(&shop),
             subject: id,
             before: Some(&before),
@@ -304,7 +304,7 @@ impl Jobs<'_> {
         let before = audit_value(state, row.cancel == 1, &row.plugin);
         let after = audit_value(JobStateKind::Queued, false, &component);
         let (before, after) = (Some(&before), Some(&after));
-        let entry = NewAuditEntry { actor, what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
+        let entry = NewAuditEntry { actor, action: what, shop: Some(&shop), subject: id, before, after, secrets: &[] };
         work.commit_audited(&entry, now).await?;
         self.store.nudge();
         Ok(())

@@ -279,7 +279,7 @@ impl Notifications<'_> {
         let after = logged(NotificationState::Waiting { due: now }, 0);
         let entry = NewAuditEntry {
             actor,
-            what: "retry-notification",
+            action: "retry-notification",
             shop: Some(shop),
             subject: id,
             before: Some(&before),

@@ -240,7 +240,7 @@ async fn commit(
     now: SystemTime,
 ) -> Result<(), StoreError> {
     let (subject, before, after) = (shop.as_str(), before.as_ref(), after.as_ref());
-    let entry = NewAuditEntry { actor, what, shop: Some(shop), subject, before, after, secrets: &[] };
+    let entry = NewAuditEntry { actor, action: what, shop: Some(shop), subject, before, after, secrets: &[] };
     work.commit_audited(&entry, now).await
 }
 

@@ -380,6 +380,7 @@ async fn commit(
     now: SystemTime,
 ) -> Result<(), StoreError> {
     let (before, after) = (before.as_ref(), after.as_ref());
-    let entry = NewAuditEntry { actor, what, shop: Some(shop), subject: id, before, after, ..NewAuditEntry::default() };
+    let entry =
+        NewAuditEntry { actor, action: what, shop: Some(shop), subject: id, before, after, ..NewAuditEntry::default() };
     work.commit_audited(&entry, now).await
 }

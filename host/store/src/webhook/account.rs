@@ -238,7 +238,7 @@ impl Webhooks<'_> {
         let (before, after) = (audit_value(pending.state), audit_value(state));
         let entry = NewAuditEntry {
             actor,
-            what,
+            action: what,
             shop: Some(&pending.shop),
             subject: pending.account.as_str(),
             before: Some(&before),

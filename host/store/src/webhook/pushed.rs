@@ -214,7 +214,7 @@ impl Webhooks<'_> {
             let (before, after) = (Value::Object(before), Value::Object(after));
             let entry = NewAuditEntry {
                 actor: change.actor,
-                what: change.what,
+                action: change.what,
                 shop: Some(shop),
                 subject: id.as_str(),
                 before: Some(&before),

@@ -74,7 +74,7 @@ impl Webhooks<'_> {
             (stored.selector.to_string(), serde_json::json!({ "account": to.account, "endpoint": to.endpoint }));
         let entry = NewAuditEntry {
             actor,
-            what: "create-webhook-url",
+            action: "create-webhook-url",
             shop: Some(&to.shop),
             subject: &subject,
             after: Some(&after),
@@ -175,7 +175,7 @@ impl Webhooks<'_> {
         let (before, after) = (audit_value(before), audit_value(Some(after)));
         let entry = NewAuditEntry {
             actor,
-            what: "revoke-webhook-url",
+            action: "revoke-webhook-url",
             shop: Some(shop),
             subject: &selector,
             before: Some(&before),

@@ -155,7 +155,7 @@ async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Data
     store.access().end_session(&session, at(3)).await.unwrap();
     store.access().revoke_access_key(Some(&shop()), &id, "cid", at(4)).await.unwrap();
     let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
-    let actions: Vec<_> = entries.iter().rev().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
+    let actions: Vec<_> = entries.iter().rev().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
     assert_eq!(
         actions,
         [

@@ -43,7 +43,7 @@ async fn an_erased_order_is_gone_and_the_others_stand(database: Database) {
     assert_eq!(store.orders().get(&shop(), "2").await.unwrap().unwrap().version, 1);
     assert_eq!(store.outcomes().list(&shop(), "2").await.unwrap().len(), 1);
     let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
-    assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "erase-order", "1"));
+    assert_eq!((entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str()), ("ann", "erase-order", "1"));
     assert_eq!(entry.before.unwrap()["journal_entries"], 2);
     // Erasing again changes nothing, and is not logged.
     assert!(!erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap());

@@ -147,12 +147,12 @@ async fn what_vendors_pushed_is_looked_at_at_the_start_and_when_more_comes(datab
 async fn what_is_past_its_time_goes_soon_after_the_start(database: Database) {
     let state = open(&database).await;
     for (what, age) in [("old", 20), ("new", 5)] {
-        let entry = NewAuditEntry { actor: "ann", what, subject: "expivi", ..NewAuditEntry::default() };
+        let entry = NewAuditEntry { actor: "ann", action: what, subject: "expivi", ..NewAuditEntry::default() };
         state.store.audit().log(&entry, state.clock.now() - age * DAY).await.unwrap();
     }
     let actions = async || {
         let entries = state.store.audit().entries(None, None, 10).await.unwrap();
-        entries.into_iter().map(|entry| entry.what).filter(|what| what == "old" || what == "new").collect::<Vec<_>>()
+        entries.into_iter().map(|entry| entry.action).filter(|what| what == "old" || what == "new").collect::<Vec<_>>()
     };
     let retention = Retention { log: 10 * DAY, ..Retention::default() };
     let worker = work(&state.store, state.clock.clone(), |settings| settings.retention = retention);

@@ -251,7 +251,10 @@ async fn an_unanswered_request_waits_for_the_merchant_and_can_be_gone_on_with(da
     let records = run.journal.load().await.unwrap().records;
     assert!(matches!(records.last().unwrap().entry, Entry::Retried { .. }), "{records:?}");
     let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().pop().unwrap();
-    assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("ann", "retry-job", id.as_str()));
+    assert_eq!(
+        (entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str()),
+        ("ann", "retry-job", id.as_str())
+    );
 }
 
 async fn a_cancelled_job_is_told_when_it_waits_and_ends_at_once_when_it_does_not(database: Database) {
@@ -386,7 +389,7 @@ async fn one_job_that_cannot_be_read_does_not_hold_up_the_others(database: Datab
     let stopped = JobFilter { state: Some(JobStateKind::Stopped), ..JobFilter::default() };
     assert_eq!(store.jobs().list(&stopped, 10).await.unwrap()[0].id, forgotten);
     let entry = store.audit().entries(None, None, 1).await.unwrap().pop().unwrap();
-    assert_eq!((entry.what.as_str(), entry.subject.as_str()), ("job-unreadable", forgotten.as_str()));
+    assert_eq!((entry.action.as_str(), entry.subject.as_str()), ("job-unreadable", forgotten.as_str()));
     assert!(matches!(store.orders().get(&shop(), "1").await, Err(StoreError::Erased(_))));
 }
 

@@ -96,7 +96,7 @@ async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
         let subject = number.to_string();
         let entry = NewAuditEntry {
             actor: "ann",
-            what: "set-account",
+            action: "set-account",
             shop: (number != 2).then_some(&shop),
             subject: &subject,
             before: Some(&before),
@@ -117,7 +117,7 @@ async fn the_log_is_read_in_pages_with_secrets_masked(database: Database) {
 
 async fn the_log_is_never_changed(database: Database) {
     let store = database.open().await;
-    let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
+    let entry = NewAuditEntry { actor: "ann", action: "set-account", subject: "expivi", ..NewAuditEntry::default() };
     store.audit().log(&entry, at(0)).await.unwrap();
     let error = database.try_tamper("update audit_log set who = 'nobody'").await.unwrap_err();
     assert!(error.to_string().contains("append-only"), "{error}");

@@ -178,7 +178,7 @@ async fn a_damaged_row_hides_no_other(database: Database) {
     assert_eq!(jobs.iter().map(|job| job.event.as_str()).collect::<Vec<_>>(), ["1", "3"]);
     let damaged = store.jobs().get("shop:expivi:2").await.unwrap_err();
     assert!(matches!(damaged, StoreError::Corrupt(_)), "{damaged}");
-    let damaged = "insert into audit_log (at, who, what, shop, subject, after) values (9, 'ann', 'close-order', 'shop', '4', '{')";
+    let damaged = "insert into audit_log (at, actor, action, shop, subject, after) values (9, 'ann', 'close-order', 'shop', '4', '{')";
     database.tamper(damaged).await;
     let entries = store.audit().entries(Some(&shop()), None, 2).await.unwrap();
     assert_eq!(entries.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["3", "2"]);

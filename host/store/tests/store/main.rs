@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
-mod catalogue;
+mod catalog;
 mod database;
 mod documents;
 mod erase;

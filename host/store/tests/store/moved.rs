@@ -58,7 +58,7 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     let detail = store.jobs().get(&id).await.unwrap();
     assert_eq!((detail.journals.len(), detail.outcomes.len()), (2, 1));
     let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
-    assert_eq!((entry.actor.as_str(), entry.what.as_str(), &entry.subject), ("ann", "move-job", &id));
+    assert_eq!((entry.actor.as_str(), entry.action.as_str(), &entry.subject), ("ann", "move-job", &id));
     let of = |state: &str, component| json!({ "state": state, "cancelled": false, "component": component });
     assert_eq!((entry.before, entry.after), (Some(of("sleeping", old())), Some(of("queued", new()))));
 }

@@ -186,7 +186,7 @@ async fn a_reference_belongs_to_one_order(database: Database) {
 async fn logged(store: &Store) -> Vec<String> {
     let mut entries = store.audit().entries(Some(&shop()), None, 100).await.unwrap();
     entries.reverse();
-    entries.into_iter().map(|entry| format!("{} {} {}", entry.actor, entry.what, entry.subject)).collect()
+    entries.into_iter().map(|entry| format!("{} {} {}", entry.actor, entry.action, entry.subject)).collect()
 }
 
 async fn report(store: &Store, event: &str, order: Order) {

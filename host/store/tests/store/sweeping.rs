@@ -224,14 +224,15 @@ async fn an_order_that_nobody_speaks_of_any_more_is_not_open(database: Database)
     let swept = sweep(&store, at(0) + days(1066)).await;
     assert_eq!((swept.closed, swept.documents), (1, 1));
     let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
-    assert_eq!((entry.actor.as_str(), entry.what.as_str(), entry.subject.as_str()), ("host", "close-order", "1"));
+    assert_eq!((entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str()), ("host", "close-order", "1"));
     assert_eq!(sweep(&store, at(0) + days(1067)).await.closed, 0);
 }
 
 async fn the_log_goes_at_its_time(database: Database) {
     let store = database.open().await;
     for day in [0, 10] {
-        let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
+        let entry =
+            NewAuditEntry { actor: "ann", action: "set-account", subject: "expivi", ..NewAuditEntry::default() };
         store.audit().log(&entry, at(0) + days(day)).await.unwrap();
     }
     assert_eq!(sweep(&store, at(0) + days(735)).await.log, 1);
@@ -240,11 +241,11 @@ async fn the_log_goes_at_its_time(database: Database) {
 
 async fn many_things_go_in_one_sweep(database: Database) {
     let store = database.open().await;
-    let entry = NewAuditEntry { actor: "ann", what: "set-account", subject: "expivi", ..NewAuditEntry::default() };
+    let entry = NewAuditEntry { actor: "ann", action: "set-account", subject: "expivi", ..NewAuditEntry::default() };
     store.audit().log(&entry, at(0)).await.unwrap();
     for _ in 0..9 {
         database
-            .tamper("insert into audit_log (at, who, what, subject) select at, who, what, subject from audit_log")
+            .tamper("insert into audit_log (at, actor, action, subject) select at, actor, action, subject from audit_log")
             .await;
     }
     assert_eq!(sweep(&store, at(0) + days(735)).await.log, 512);

@@ -336,7 +336,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
         [(&pushed.id, Some(at(3)))]
     );
     let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
-    let outcome: Vec<_> = entries.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
+    let outcome: Vec<_> = entries.iter().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
     assert_eq!(outcome, [("bob", "reject-settings"), ("ann", "resolve-outcome")]);
     let settings = json!({ "script-url": "https://scripts.example/2.js" });
     let of = |state: &str| Some(json!({ "id": pushed.id, "state": state, "settings": settings }));
@@ -402,7 +402,7 @@ async fn an_address_that_ended_is_nobodys(database: Database) {
     let other = "other".parse().unwrap();
     store.webhooks().revoke_webhook_url(&other, address.selector(), at(0), "eve", at(1)).await.unwrap_err();
     let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
-    let what: Vec<_> = entries.iter().map(|entry| entry.what.as_str()).collect();
+    let what: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(what, ["revoke-webhook-url", "revoke-webhook-url", "create-webhook-url"]);
     assert_eq!(entries[1].before, Some(json!({ "ends": null })));
     // An earlier expiry stays.

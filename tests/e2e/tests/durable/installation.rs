@@ -204,7 +204,7 @@ async fn each_change_stands_in_the_event_log_without_its_secrets() {
     first.switch_version(&world.shop, &world.account, newer, NewHostPolicy::Reject, WHO, now()).await.expect("swapped");
     first.unlink(&world.shop, "ring", Expected::Any, WHO, now()).await.expect("unlinked");
     let log = first.store().audit().entries(None, None, 100).await.expect("a log");
-    let what: Vec<&str> = log.iter().rev().map(|entry| entry.what.as_str()).collect();
+    let what: Vec<&str> = log.iter().rev().map(|entry| entry.action.as_str()).collect();
     assert_eq!(what, ["install", "add-shop", "add-account", "link", "install", "switch-version", "unlink"]);
     assert!(log.iter().all(|entry| entry.actor == WHO));
     let text = format!("{log:?}");

@@ -99,7 +99,7 @@ async fn product_keys_take_effect_at_once_and_a_script_when_it_is_approved() {
     let account = stored.store.shops().accounts(&stored.shop).await.expect("a store").remove(0);
     assert!(account.secrets.contains_key("payload-secret") && account.revision == 3);
     let logged = stored.store.audit().entries(Some(&stored.shop), None, 2).await.expect("a log");
-    let seen: Vec<_> = logged.iter().map(|entry| (entry.actor.as_str(), entry.what.as_str())).collect();
+    let seen: Vec<_> = logged.iter().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
     assert_eq!(seen, [("ann", "approve-settings"), ("twikit", "push-settings")]);
     assert_eq!(
         (&logged[0].before, &logged[0].after),

@@ -286,7 +286,7 @@ impl StoredCatalog<'_> {
         if before != after {
             let entry = NewAuditEntry {
                 actor,
-                what: "set-exchange-rate",
+                action: "set-exchange-rate",
                 shop: Some(shop),
                 subject: &format!("{from} to {to}"),
                 before: before.as_ref(),

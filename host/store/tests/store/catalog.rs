@@ -339,7 +339,7 @@ async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
     let newest = async || {
         let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
         assert_eq!(entry.actor, "ann");
-        (entry.what, entry.before.unwrap_or_default(), entry.after.unwrap_or_default())
+        (entry.action, entry.before.unwrap_or_default(), entry.after.unwrap_or_default())
     };
     let first = [variant("ring", "1", "A"), variant("ring", "2", "B")];
     store.catalog().put_variants(&shop(), &first, "ann", at(0)).await.unwrap();

@@ -34,7 +34,7 @@ pub(super) async fn commit(
     let Some((before, after)) = audit_value(before, after) else { return work.commit().await };
     let entry = NewAuditEntry {
         actor,
-        what,
+        action: what,
         shop: Some(shop),
         subject: shop.as_str(),
         before: Some(&before),
