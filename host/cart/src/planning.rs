@@ -31,14 +31,18 @@ pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) 
 ///
 /// # Errors
 /// Returns an error if the expiry is out of the calendar's range.
-pub fn expiry(priced_at: Option<Timestamp>, seconds: u32, prices: &[Option<Price>]) -> Result<String, CartError> {
+pub fn expiry<'a>(
+    priced_at: Option<Timestamp>,
+    seconds: u32,
+    prices: impl IntoIterator<Item = &'a Price>,
+) -> Result<String, CartError> {
     let unrounded_expiry =
         priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
     let unrounded_expiry = unrounded_expiry
         .and_then(|unrounded_expiry| unrounded_expiry.round(Unit::Second))
         .map_err(|error| CartError::Unserializable(error.to_string()))?;
     let vendor_expiry =
-        prices.iter().flatten().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
+        prices.into_iter().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
     Ok(vendor_expiry.map_or(unrounded_expiry, |vendor_expiry| vendor_expiry.min(unrounded_expiry)).to_string())
 }
 
@@ -51,16 +55,16 @@ mod tests {
     #[test]
     fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
         let requested_at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        assert_eq!(expiry(Some(requested_at), 3600, &[]).unwrap(), "2026-01-01T13:00:00Z");
+        assert_eq!(expiry(Some(requested_at), 3600, []).unwrap(), "2026-01-01T13:00:00Z");
         let price = |until: &str| {
             let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
             let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
-            Some(Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) })
+            Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) }
         };
-        let until = |until: &str| expiry(Some(requested_at), 3600, &[None, price(until)]).unwrap();
+        let until = |until: &str| expiry(Some(requested_at), 3600, [&price(until)]).unwrap();
         assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");
         assert_eq!(until("2026-01-02T12:30:00Z"), "2026-01-01T13:00:00Z");
-        let now = expiry(None, 3600, &[]).unwrap().parse::<Timestamp>().unwrap();
+        let now = expiry(None, 3600, []).unwrap().parse::<Timestamp>().unwrap();
         assert!(now > Timestamp::now());
     }
 }

@@ -16,11 +16,3 @@ pub mod platform;
 pub mod records;
 pub mod settings;
 pub mod text;
-
-/// The interfaces of the contract as wasmtime binds them: exports that the host calls, and imports that it implements.
-pub mod interfaces {
-    pub use crate::records::generated::cartwright::plugin::{
-        blobs, catalog, http, log, order_book, outcomes, secrets, timer,
-    };
-    pub use crate::records::generated::exports::cartwright::plugin as exports;
-}

@@ -71,24 +71,6 @@ fn bound_object(object: &mut Object) {
     object.maximum.get_or_insert(most);
 }
 
-/// Returns the schema name of a type of the contract. It is the name in [`records`](crate::records) if two interfaces
-/// use the same name.
-pub fn contract_name(module: &'static str, name: &'static str) -> Cow<'static, str> {
-    let interface = module.rsplit("::").next().unwrap_or_default();
-    Cow::Borrowed(match (interface, name) {
-        ("cart", "Request") => "PlanRequest",
-        ("http", "Request") => "HttpRequest",
-        ("http", "Response") => "HttpResponse",
-        ("orders", "Kind") => "EventKind",
-        ("page", "Call") => "PageCall",
-        ("page", "Event") => "PageEvent",
-        ("webhooks", "Hmac") => "WebhookHmac",
-        ("webhooks", "Request") => "WebhookRequest",
-        ("webhooks", "Response") => "WebhookResponse",
-        _ => name,
-    })
-}
-
 /// Adds to a derived schema the descriptions of the contract, and the rule that a case has no further members.
 pub fn contract_schema(name: &str, mut schema: RefOr<Schema>) -> RefOr<Schema> {
     match &mut schema {

@@ -1,37 +1,13 @@
-//! The contract's records in Rust, generated from `wit/`. All use of wasmtime's `bindgen!`, which changes with every
-//! release, is in this file.
+//! The contract's records in Rust: plain types with the comments of the WIT files, generated from `wit/` by `build.rs`.
+//! In JSON, members are in snake_case, and cases in kebab-case as in WIT.
 
-#[allow(missing_docs, clippy::all)]
-pub(crate) mod generated {
-    wasmtime::component::bindgen!({
-        path: "../../wit",
-        world: "everything",
-        imports: {
-            "cartwright:plugin/log.write": trappable,
-            default: async | trappable,
-        },
-        exports: { default: async },
-        additional_derives: [PartialEq, cartwright_json::Json],
-    });
+// The comments are not Markdown: they contain brackets that are no links.
+#[allow(clippy::all, rustdoc::all)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/records.rs"));
 }
 
-pub use generated::cartwright::plugin::catalog::VariantInfo;
-pub use generated::cartwright::plugin::http::{Repeat, StoredBody};
-pub use generated::cartwright::plugin::timer::Woken;
-pub use generated::cartwright::plugin::types::*;
-pub use generated::exports::cartwright::plugin::account::{Diagnosis, PageOfChoices};
-pub use generated::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
-pub use generated::exports::cartwright::plugin::configuration::Decoded;
-pub use generated::exports::cartwright::plugin::feed::Fetched;
-pub use generated::exports::cartwright::plugin::orders::{Event, Kind as EventKind, Later, Next};
-pub use generated::exports::cartwright::plugin::page::EmbedData;
-pub use generated::exports::cartwright::plugin::plugin::{Identity, Strategy};
-pub use generated::exports::cartwright::plugin::products::{PageOfProducts, Product};
-pub use generated::exports::cartwright::plugin::settings::{Choice, ChoiceSource, Condition, Field};
-pub use generated::exports::cartwright::plugin::webhooks::{
-    Authentication, Endpoint, Hmac as WebhookHmac, Purpose, Received, Request as WebhookRequest,
-    Response as WebhookResponse,
-};
+pub use generated::*;
 
 #[cfg(test)]
 mod tests {

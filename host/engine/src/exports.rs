@@ -9,6 +9,7 @@ use cartwright_contract::records::{
     WebhookResponse,
 };
 
+use crate::bindings::{self, convert_list, from_guest, types};
 use crate::call::plugin_error;
 use crate::engine::Engine;
 use crate::options::CallOptions;
@@ -69,8 +70,10 @@ impl Engine {
         options: CallOptions,
         context: &Context,
     ) -> Result<Vec<FieldIssue>, HookError> {
+        let context = types::Context::from(context.clone());
         let called = self.call(Hook::ValidateSettings, plugin, options, async |store, instance| {
-            plugin.interfaces().settings(store, instance)?.call_validate(store, context).await
+            let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
+            Ok(convert_list::<_, FieldIssue>(issues))
         });
         Ok(called.await?.0)
     }
@@ -86,8 +89,10 @@ impl Engine {
         from: &str,
         values: &[Setting],
     ) -> Result<Vec<Setting>, HookError> {
+        let values = convert_list::<_, types::Setting>(values.to_vec());
         let called = self.call(Hook::Migrate, plugin, options, async |store, instance| {
-            plugin.interfaces().settings(store, instance)?.call_migrate(store, from, values).await
+            let migrated = plugin.interfaces().settings(store, instance)?.call_migrate(store, from, &values).await?;
+            Ok(from_guest(migrated, convert_list::<_, Setting>))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Migrate, error))
     }
@@ -105,8 +110,11 @@ impl Engine {
         search: &str,
         cursor: Option<&str>,
     ) -> Result<PageOfChoices, HookError> {
+        let context = types::Context::from(context.clone());
         let called = self.call(Hook::Choices, plugin, options, async |store, instance| {
-            plugin.interfaces().account(store, instance)?.call_choices(store, context, field, search, cursor).await
+            let account = plugin.interfaces().account(store, instance)?;
+            let page = account.call_choices(store, &context, field, search, cursor).await?;
+            Ok(from_guest(page, PageOfChoices::from))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Choices, error))
     }
@@ -121,8 +129,10 @@ impl Engine {
         options: CallOptions,
         context: &Context,
     ) -> Result<Vec<Diagnosis>, HookError> {
+        let context = types::Context::from(context.clone());
         let called = self.call(Hook::TestConnection, plugin, options, async |store, instance| {
-            plugin.interfaces().account(store, instance)?.call_test_connection(store, context).await
+            let account = plugin.interfaces().account(store, instance)?;
+            Ok(from_guest(account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::TestConnection, error))
     }
@@ -139,8 +149,10 @@ impl Engine {
         text: &str,
         cursor: Option<&str>,
     ) -> Result<PageOfProducts, HookError> {
+        let context = types::Context::from(context.clone());
         let called = self.call(Hook::SearchProducts, plugin, options, async |store, instance| {
-            plugin.interfaces().products(store, instance)?.call_search(store, context, text, cursor).await
+            let products = plugin.interfaces().products(store, instance)?;
+            Ok(from_guest(products.call_search(store, &context, text, cursor).await?, PageOfProducts::from))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
     }
@@ -156,8 +168,12 @@ impl Engine {
         context: &Context,
         association: &Association,
     ) -> Result<Vec<FieldIssue>, HookError> {
+        let context = types::Context::from(context.clone());
+        let association = types::Association::from(association.clone());
         let called = self.call(Hook::ValidateAssociation, plugin, options, async |store, instance| {
-            plugin.interfaces().products(store, instance)?.call_validate(store, context, association).await
+            let products = plugin.interfaces().products(store, instance)?;
+            let issues = products.call_validate(store, &context, &association).await?;
+            Ok(from_guest(issues, convert_list::<_, FieldIssue>))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateAssociation, error))
     }
@@ -174,8 +190,11 @@ impl Engine {
         association: &Association,
         reopen: Option<&[u8]>,
     ) -> Result<EmbedData, HookError> {
+        let context = types::Context::from(context.clone());
+        let association = types::Association::from(association.clone());
         let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
-            plugin.interfaces().page(store, instance)?.call_embed(store, context, association, reopen).await
+            let page = plugin.interfaces().page(store, instance)?;
+            Ok(from_guest(page.call_embed(store, &context, &association, reopen).await?, EmbedData::from))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
     }
@@ -192,9 +211,11 @@ impl Engine {
         association: &Association,
         raw: &[u8],
     ) -> Result<DecodeResult, HookError> {
+        let context = types::Context::from(context.clone());
+        let association = types::Association::from(association.clone());
         let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
             let configuration = plugin.interfaces().configuration(store, instance)?;
-            configuration.call_decode(store, context, association, raw).await
+            Ok(from_guest(configuration.call_decode(store, &context, &association, raw).await?, Decoded::from))
         });
         match called.await? {
             (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
@@ -217,9 +238,16 @@ impl Engine {
         items: &[Item],
         wanted: &[Wanted],
     ) -> Result<PriceItemsResult, HookError> {
+        let context = types::Context::from(context.clone());
+        let association = types::Association::from(association.clone());
+        let items = convert_list::<_, types::Item>(items.to_vec());
+        let wanted = convert_list::<_, types::Wanted>(wanted.to_vec());
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
             let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
-            let prices = configuration.call_price_items(&mut *store, context, association, raw, items, wanted).await?;
+            let prices =
+                configuration.call_price_items(&mut *store, &context, &association, raw, &items, &wanted).await?;
+            let prices =
+                from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
             Ok((prices, !store.data().catalog.is_empty()))
         });
         match called.await? {
@@ -237,12 +265,14 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        request: &PlanRequest,
+        request: PlanRequest,
     ) -> Result<PlanResult, HookError> {
+        let context = types::Context::from(context.clone());
+        let request = bindings::exports::cart::Request::from(request);
         let called = self.call(Hook::Plan, plugin, options, async |store, instance| {
             let cart = plugin.interfaces().cart(store, instance)?;
-            let planned = cart.call_plan(&mut *store, context, request).await?;
-            Ok((planned, std::mem::take(&mut store.data_mut().catalog)))
+            let planned = cart.call_plan(&mut *store, &context, &request).await?;
+            Ok((from_guest(planned, Planned::from), std::mem::take(&mut store.data_mut().catalog)))
         });
         match called.await? {
             ((Ok(planned), catalog), log) => {
@@ -262,12 +292,14 @@ impl Engine {
         options: CallOptions,
         context: &Context,
         endpoint: &str,
-        request: &WebhookRequest,
+        request: WebhookRequest,
     ) -> Result<ReceiveResult, HookError> {
+        let context = types::Context::from(context.clone());
+        let request = bindings::exports::webhooks::Request::from(request);
         let called = self.call(Hook::ReceiveWebhook, plugin, options, async |store, instance| {
             let webhooks = plugin.interfaces().webhooks(store, instance)?;
-            let received = webhooks.call_receive(&mut *store, context, endpoint, request).await?;
-            let state = store.data_mut();
+            let received = webhooks.call_receive(&mut *store, &context, endpoint, &request).await?;
+            let (received, state) = (from_guest(received, Received::from), store.data_mut());
             Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         });
         let ((received, uncertainty, readable), _) = called.await?;
@@ -287,8 +319,10 @@ impl Engine {
         context: &Context,
         cursor: Option<&str>,
     ) -> Result<Fetched, HookError> {
+        let context = types::Context::from(context.clone());
         let called = self.call(Hook::Poll, plugin, options, async |store, instance| {
-            plugin.interfaces().feed(store, instance)?.call_poll(store, context, cursor).await
+            let feed = plugin.interfaces().feed(store, instance)?;
+            Ok(from_guest(feed.call_poll(store, &context, cursor).await?, Fetched::from))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
     }

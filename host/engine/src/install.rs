@@ -7,10 +7,11 @@ use cap_std::fs::Dir;
 use cartwright_contract::endpoint::{check_endpoints, check_identity};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records;
+use cartwright_contract::records::{self, Endpoint, Field, Identity};
 use cartwright_contract::settings::Form;
 use wasmtime::component::Component;
 
+use crate::bindings::convert_list;
 use crate::engine::Engine;
 use crate::observe::Answer;
 use crate::options::CallOptions;
@@ -59,7 +60,7 @@ impl<'a> ComponentBytes<'a> {
 }
 
 /// `plugin.describe`: the export errors of a component are reported elsewhere.
-impl Answer for Result<records::Identity, InstallError> {
+impl Answer for Result<Identity, InstallError> {
     fn error(&self) -> Option<&records::Error> {
         None
     }
@@ -129,7 +130,8 @@ impl Engine {
                 Ok(webhooks) => webhooks.call_endpoints(&mut *store).await?,
                 Err(_) => Vec::new(),
             };
-            Ok((Ok(identity), fields, endpoints))
+            let (fields, endpoints) = (convert_list::<_, Field>(fields), convert_list::<_, Endpoint>(endpoints));
+            Ok((Ok(Identity::from(identity)), fields, endpoints))
         });
         let ((identity, fields, endpoints), _) = called.await.map_err(InstallError::Describe)?;
         let identity = identity?;

@@ -1,5 +1,5 @@
 //! Runs plugins: compiles their components, calls the functions that they export within limits, and answers what they import. All of
-//! the host that knows wasmtime's engine is here, and nothing here knows how a shop is set up or what a cart is.
+//! the host that knows wasmtime is here, and nothing here knows how a shop is set up or what a cart is.
 //!
 //! Three types matter:
 //! - [`Engine`], which installs a component and has a method for each function that the contract exports;

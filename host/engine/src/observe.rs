@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use cartwright_contract::error::{Failure, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
-use cartwright_contract::interfaces::http;
-use cartwright_contract::records::{self, FieldIssue};
+use cartwright_contract::records::{self, FieldIssue, HttpResponse};
 
 use crate::log_sink::{LogSink, OUTPUT_LEVEL};
 
@@ -216,7 +215,7 @@ impl VendorOutcome {
         !matches!(self, Self::Success | Self::Redirect | Self::ClientError)
     }
 
-    pub(crate) fn of(sent: &Result<http::Response, records::Error>) -> Self {
+    pub(crate) fn of(sent: &Result<HttpResponse, records::Error>) -> Self {
         match sent {
             Ok(response) => match response.status {
                 ..300 => Self::Success,

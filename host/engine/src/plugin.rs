@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use cartwright_contract::error::{Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{Digest, InvalidId, PluginId};
-use cartwright_contract::interfaces::exports;
 use cartwright_contract::records::{Endpoint, Identity};
 use cartwright_contract::settings::Form;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 
+use crate::bindings::exports;
 use crate::state::GuestState;
 
 /// The version of the contract that this host implements.

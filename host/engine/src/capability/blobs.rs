@@ -1,14 +1,23 @@
 //! `blobs`: stored bytes whose digests the call received.
 
+use std::convert::identity;
+
 use cartwright_contract::hook::Capability;
-use cartwright_contract::interfaces::blobs::Host;
 use cartwright_contract::records::{Digest, Error, FieldIssue, Message, Outage};
 
+use crate::bindings::blobs::Host;
+use crate::bindings::{to_guest, types};
 use crate::durable::Call;
 use crate::state::GuestState;
 
 impl Host for GuestState {
-    async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
+        Ok(to_guest(self.read_blob(digest).await?, identity))
+    }
+}
+
+impl GuestState {
+    async fn read_blob(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let scope = match self.permit(Capability::Blobs)? {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),

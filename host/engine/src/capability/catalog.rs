@@ -1,9 +1,10 @@
 //! `catalog`: the platform's catalog. Its results stay the same within one call.
 
 use cartwright_contract::hook::Capability;
-use cartwright_contract::interfaces::catalog::Host;
 use cartwright_contract::records::{Error, Outage, SkuQuery, VariantInfo};
 
+use crate::bindings::catalog::Host;
+use crate::bindings::{catalog, convert_list, to_guest, types};
 use crate::durable::Call;
 use crate::state::GuestState;
 
@@ -14,7 +15,17 @@ fn key(query: &SkuQuery) -> Key {
 }
 
 impl Host for GuestState {
-    async fn resolve(&mut self, queries: Vec<SkuQuery>) -> wasmtime::Result<Result<Vec<Vec<VariantInfo>>, Error>> {
+    async fn resolve(
+        &mut self,
+        queries: Vec<types::SkuQuery>,
+    ) -> wasmtime::Result<Result<Vec<Vec<catalog::VariantInfo>>, types::Error>> {
+        let answers = self.resolve_skus(convert_list(queries)).await?;
+        Ok(to_guest(answers, |answers| answers.into_iter().map(convert_list).collect()))
+    }
+}
+
+impl GuestState {
+    async fn resolve_skus(&mut self, queries: Vec<SkuQuery>) -> wasmtime::Result<Result<Vec<Vec<VariantInfo>>, Error>> {
         let scope = match self.permit(Capability::Catalog)? {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),

@@ -10,14 +10,17 @@ use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::{Capability, Hook};
-use cartwright_contract::interfaces::http::{Auth, Body, Host, Repeat, Request, Response, StoredBody};
-use cartwright_contract::records::{BytesSource, Digest, Error, FieldIssue, Message, Outage};
+use cartwright_contract::records::{
+    Auth, Body, BytesSource, Digest, Error, FieldIssue, HttpRequest, HttpResponse, Message, Outage, Repeat, StoredBody,
+};
 use cartwright_contract::settings::Secret;
 use memchr::memmem;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::bindings::http::{Host, Request, Response};
+use crate::bindings::{to_guest, types};
 use crate::capability::Scope;
 use crate::capability::secrets::secret;
 use crate::egress::{OutboundRequest, QueueEntry, RequestPermit, RequestPermitError, SendError, check_url};
@@ -30,7 +33,13 @@ const RESERVED_HEADERS: [&str; 6] =
     ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
 
 impl Host for GuestState {
-    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
+    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, types::Error>> {
+        Ok(to_guest(self.send_request(request.into()).await?, Response::from))
+    }
+}
+
+impl GuestState {
+    async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, Error>> {
         let scope = match self.permit(Capability::Http)? {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
@@ -82,7 +91,7 @@ impl Host for GuestState {
                 result
             }
         };
-        if let Ok(Response { body: Body::Stored(stores_body), .. }) = &result {
+        if let Ok(HttpResponse { body: Body::Stored(stores_body), .. }) = &result {
             self.readable.push(stores_body.digest.clone());
         }
         Ok(result)
@@ -113,7 +122,7 @@ impl SendOptions {
 
     /// Returns whether the request may have arrived but has no conclusive response. A response that is too large
     /// counts as conclusive.
-    pub(crate) fn is_response_lost(&self, sent: &Result<Response, Error>) -> bool {
+    pub(crate) fn is_response_lost(&self, sent: &Result<HttpResponse, Error>) -> bool {
         self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
     }
 
@@ -146,10 +155,10 @@ impl SendOptions {
     /// Sends the request and reads the response.
     pub(super) async fn exchange(
         &self,
-        request: Request,
+        request: HttpRequest,
         mut admission: RequestPermit<'_>,
         clock: &dyn Clock,
-    ) -> Result<Response, Error> {
+    ) -> Result<HttpResponse, Error> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
             return Err(Error::Denied(format!(
                 "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
@@ -194,7 +203,7 @@ impl SendOptions {
         } else {
             Body::Inline(bytes)
         };
-        Ok(Response { status: status.as_u16(), headers, body, attempts: 1 })
+        Ok(HttpResponse { status: status.as_u16(), headers, body, attempts: 1 })
     }
 
     fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> Error {

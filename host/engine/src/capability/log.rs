@@ -1,7 +1,6 @@
 //! `log`: writing to the plugin's log, as stdout and stderr do (see `log_sink.rs`).
 
-use cartwright_contract::interfaces::log::{Host, Level};
-
+use crate::bindings::log::{Host, Level};
 use crate::state::GuestState;
 
 impl Host for GuestState {

@@ -1,14 +1,21 @@
 //! `order-book`: orders as the platform knows them, cut to what the account may see.
 
 use cartwright_contract::hook::{Capability, Hook};
-use cartwright_contract::interfaces::order_book::Host;
 use cartwright_contract::records::{Error, Order, Outage};
 
+use crate::bindings::order_book::Host;
+use crate::bindings::{to_guest, types};
 use crate::durable::Call;
 use crate::state::GuestState;
 
 impl Host for GuestState {
-    async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, Error>> {
+    async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<types::Order>, types::Error>> {
+        Ok(to_guest(self.find_order(reference).await?, |order| order.map(Into::into)))
+    }
+}
+
+impl GuestState {
+    async fn find_order(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, Error>> {
         let scope = match self.permit(Capability::OrderBook)? {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),

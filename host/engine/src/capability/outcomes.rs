@@ -1,15 +1,24 @@
 //! `outcomes`: outcomes that an order hook emits while it runs.
 
+use std::convert::identity;
+
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Capability;
-use cartwright_contract::interfaces::outcomes::Host;
 use cartwright_contract::outcome;
 use cartwright_contract::records::{Error, Outcome};
 
+use crate::bindings::outcomes::Host;
+use crate::bindings::{to_guest, types};
 use crate::state::GuestState;
 
 impl Host for GuestState {
-    async fn emit(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), Error>> {
+    async fn emit(&mut self, outcome: types::Outcome) -> wasmtime::Result<Result<(), types::Error>> {
+        Ok(to_guest(self.emit_outcome(outcome.into()).await?, identity))
+    }
+}
+
+impl GuestState {
+    async fn emit_outcome(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), Error>> {
         if let Err(denied) = self.permit(Capability::Outcomes)? {
             return Ok(Err(denied));
         }

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cartwright_contract::clock::Clock;
-use cartwright_contract::interfaces::http::{Request, Response};
-use cartwright_contract::records::Error;
+use cartwright_contract::records::{Error, HttpRequest, HttpResponse};
 use tracing::Instrument as _;
 
 use crate::capability::Scope;
@@ -17,10 +16,10 @@ impl SendOptions {
     /// data.
     pub(crate) async fn send(
         &self,
-        request: Request,
+        request: HttpRequest,
         admission: RequestPermit<'_>,
         clock: &dyn Clock,
-    ) -> Result<Response, Error> {
+    ) -> Result<HttpResponse, Error> {
         let host = admission.host().to_owned();
         let span = tracing::info_span!(
             "vendor_request",

@@ -1,13 +1,16 @@
 //! `secrets`: digests over secrets that never enter the guest.
 
+use std::convert::identity;
+
 use cartwright_contract::hook::Capability;
-use cartwright_contract::interfaces::secrets::Host;
 use cartwright_contract::records::{Error, FieldIssue, Message};
 use hmac::{Hmac, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::bindings::secrets::Host;
+use crate::bindings::{to_guest, types};
 use crate::capability::{GrantedSecret, Scope};
 use crate::durable::Call;
 use crate::state::GuestState;
@@ -47,6 +50,17 @@ fn digest(algorithm: &str, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> {
 
 impl Host for GuestState {
     async fn digest(
+        &mut self,
+        name: String,
+        algorithm: String,
+        message: Vec<u8>,
+    ) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
+        Ok(to_guest(self.digest_with_secret(name, algorithm, message).await?, identity))
+    }
+}
+
+impl GuestState {
+    async fn digest_with_secret(
         &mut self,
         name: String,
         algorithm: String,

@@ -1,8 +1,8 @@
 //! `timer`: waits of an order hook.
 
 use cartwright_contract::hook::Capability;
-use cartwright_contract::interfaces::timer::{Host, Woken};
 
+use crate::bindings::timer::{Host, Woken};
 use crate::state::GuestState;
 
 /// Maximum wait in seconds: 90 days. The contract specifies that a longer wait is shortened.
@@ -13,7 +13,7 @@ impl Host for GuestState {
         self.permit(Capability::Timer)?
             .map_err(|denied| wasmtime::Error::msg(cartwright_contract::error::describe(&denied)))?;
         match &mut self.durable {
-            Some(cursor) => cursor.sleep(seconds.min(MAX_SLEEP_SECONDS)).await,
+            Some(cursor) => Ok(cursor.sleep(seconds.min(MAX_SLEEP_SECONDS)).await?.into()),
             // Every hook with this capability is durable.
             None => Ok(Woken::Elapsed),
         }

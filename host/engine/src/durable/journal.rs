@@ -6,9 +6,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::interfaces::http::Request;
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{BytesSource, Context, Error, Outcome, Repeat, StoredBody, Woken};
+use cartwright_contract::records::{BytesSource, Context, Error, HttpRequest, Outcome, Repeat, StoredBody, Woken};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
@@ -189,7 +188,7 @@ impl Call {
         Ok(Self { import: import.to_owned(), label, digest })
     }
 
-    pub(crate) fn http(request: &Request) -> Result<Self, JournalError> {
+    pub(crate) fn http(request: &HttpRequest) -> Result<Self, JournalError> {
         // The body is represented by its digest, because it would be four times as long in JSON.
         let body = match &request.body {
             BytesSource::Inline(bytes) => hex::encode(Sha256::digest(bytes)),

@@ -7,10 +7,11 @@ use cartwright_contract::clock::Clock;
 use cartwright_contract::error::{Failure, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{Context, Event};
+use cartwright_contract::records::{Context, Event, Next};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::bindings::{self, from_guest, types};
 use crate::capability::Scope;
 use crate::durable::end::{RunEnd, StopReason};
 use crate::durable::history::{History, append};
@@ -98,7 +99,7 @@ impl Engine {
         run: OpenRun,
         job: &Job,
         context: &Context,
-        event: &Event,
+        event: Event,
     ) -> Result<RunReport, JournalError> {
         let OpenRun { input: RunInput { journal, clock, wake, cancel }, history } = run;
         let log = LogSink::new(self.limits().log_bytes);
@@ -123,14 +124,16 @@ impl Engine {
         let mut options = CallOptions::new(scope).seed(self.seed_of(job)).lines(event.order.lines.len());
         options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
         options.durable = Some(Box::new(cursor));
+        let context = types::Context::from(context.clone());
+        let event = bindings::exports::orders::Event::from(event);
         let mut end = None;
         let called = self.call(Hook::HandleOrder, plugin, options, async |store, instance| {
             let answer = match plugin.interfaces().orders(store, instance) {
-                Ok(orders) => orders.call_handle(&mut *store, context, event, job.state.as_deref()).await,
+                Ok(orders) => orders.call_handle(&mut *store, &context, &event, job.state.as_deref()).await,
                 Err(error) => Err(error),
             };
             end = store.data_mut().durable.take();
-            answer
+            Ok(from_guest(answer?, Next::from))
         });
         let (answer, log) = match called.await {
             Ok((answer, log)) => (answer.map_err(Failure::PluginError), log),

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use cartwright_contract::interfaces::http::{Body, Request, Response};
-use cartwright_contract::records::{self, Repeat};
+use cartwright_contract::records::{self, Body, HttpRequest, HttpResponse, Repeat};
 use tracing::Instrument as _;
 
 use crate::capability::http::SendOptions;
@@ -20,9 +19,9 @@ impl Cursor {
     pub(crate) async fn send(
         &mut self,
         sending: SendOptions,
-        request: Request,
+        request: HttpRequest,
         hold: Duration,
-    ) -> wasmtime::Result<Result<Response, records::Error>> {
+    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
         let call = Call::http(&request)?;
         let unanswered = UnansweredRequest {
             request: format!("{} {}", request.method, request.url),
@@ -63,7 +62,7 @@ impl Cursor {
     }
 
     /// Sends the request in a task of the host, which outlives the guest.
-    fn start(&self, sending: SendOptions, request: Request, intent: Entry, attempt: u32) -> InFlightRequest {
+    fn start(&self, sending: SendOptions, request: HttpRequest, intent: Entry, attempt: u32) -> InFlightRequest {
         let (journal, clock) = (self.journal.clone(), self.clock.clone());
         let (blobs, shop) = (self.blobs.clone(), self.shop.clone());
         let position = self.history.entries;
@@ -108,7 +107,7 @@ impl Cursor {
     async fn response(
         &mut self,
         answer: Answer<JournaledResponse>,
-    ) -> wasmtime::Result<Result<Response, records::Error>> {
+    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
         let JournaledResponse { status, headers, body, attempts } = match answer {
             Answer::Returned(response) => response,
             Answer::Failed(error) => return Ok(Err(error)),
@@ -117,6 +116,6 @@ impl Cursor {
             JournaledBody::Stored(stored) => Body::Stored(stored),
             JournaledBody::Inline(kept) => Body::Inline(self.bytes(&kept).await?),
         };
-        Ok(Ok(Response { status, headers, body, attempts }))
+        Ok(Ok(HttpResponse { status, headers, body, attempts }))
     }
 }

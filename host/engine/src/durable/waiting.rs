@@ -3,8 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use cartwright_contract::interfaces::http::Response;
-use cartwright_contract::records;
+use cartwright_contract::records::{self, HttpResponse};
 use tokio::task::JoinHandle;
 
 use crate::durable::journal::{JournalError, Record};
@@ -38,7 +37,7 @@ pub(super) struct SendOutcome {
     /// `None` if the request must not be sent twice and may or may not have arrived; it then stays an intent without a
     /// response.
     pub(super) record: Option<Record>,
-    pub(super) answer: Result<Response, records::Error>,
+    pub(super) answer: Result<HttpResponse, records::Error>,
 }
 
 /// A request in flight. It is aborted when it is dropped, as in a crash.

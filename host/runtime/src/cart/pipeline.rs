@@ -274,23 +274,23 @@ impl<'a> PlanPipeline<'a> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let Prepared { raw, configuration, decoded, facts, .. } = prepared;
+        let Prepared { raw, configuration, decoded, .. } = prepared;
         let prices = self.at("price").prices(raw, *configuration, decoded, &wanted).await?;
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
             association: self.association.clone(),
             items: prepared.items_without_states(),
-            wanted,
+            wanted: wanted.clone(),
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
             price_from: decoded.price_from,
             chosen_variant: self.chosen_variant.clone(),
             lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
         };
-        let (planned, by_id) = self.at("plan").call_strategy(&request).await?;
+        let (planned, by_id) = self.at("plan").call_strategy(request).await?;
         self.warnings.extend(planned.warnings.into_iter().map(text::message));
-        let checked = self.at("check").check(&request, &planned.pieces, facts, &prices, *configuration, &by_id).await;
+        let checked = self.at("check").check(prepared, &wanted, &planned.pieces, &prices, &by_id).await;
         let planned = checked?;
         self.refuse_below_minimum(&planned, cart)?;
         self.record_stage("every piece holds".to_owned());

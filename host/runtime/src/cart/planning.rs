@@ -5,21 +5,22 @@ use std::sync::Arc;
 
 use cartwright_cart::error::CartError;
 use cartwright_cart::line::CartLine;
-use cartwright_cart::plan::{ItemFacts, PlanCheck, key_of, queries};
+use cartwright_cart::plan::{PlanCheck, key_of, queries};
 use cartwright_cart::planning::{component_queries, expiry};
 use cartwright_cart::pricing::{Pricing, VendorPrice};
 use cartwright_contract::error::Failure;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo};
+use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo, Wanted};
 use cartwright_engine::{CallOptions, PlanResult};
 
 use super::pipeline::PlanPipeline;
+use super::prepared::Prepared;
 use crate::shop::context;
 
 impl PlanPipeline<'_> {
     pub(super) async fn call_strategy(
         &mut self,
-        request: &PlanRequest,
+        request: PlanRequest,
     ) -> Result<(Planned, HashMap<String, VariantInfo>), CartError> {
         let plugin = self.strategy_version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.strategy_plugin, &plugin);
@@ -52,13 +53,13 @@ impl PlanPipeline<'_> {
 
     pub(super) async fn check(
         &mut self,
-        request: &PlanRequest,
+        prepared: &Prepared,
+        wanted: &[Wanted],
         pieces: &[Piece],
-        facts: &[ItemFacts],
         prices: &[Option<VendorPrice>],
-        configuration: Option<Digest>,
         by_id: &HashMap<String, VariantInfo>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
+        let Prepared { configuration, decoded, facts, .. } = prepared;
         let catalog = &self.host.platform().catalog;
         let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
         let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
@@ -78,7 +79,7 @@ impl PlanPipeline<'_> {
         };
         let mut catalog_queries = queries(pieces);
         let plan_query_count = catalog_queries.len();
-        catalog_queries.extend(component_queries(&request.items, facts, pieces));
+        catalog_queries.extend(component_queries(&decoded.items, facts, pieces));
         let answers = if catalog_queries.is_empty() {
             Vec::new()
         } else {
@@ -94,23 +95,24 @@ impl PlanPipeline<'_> {
         let mut answers = catalog_queries.iter().zip(answers);
         let by_query = answers.by_ref().take(plan_query_count).map(|(query, found)| (key_of(query), found)).collect();
         let components = answers.map(|(query, found)| ((query.sku.as_str(), query.ignore_case), found)).collect();
-        let wanted = request.wanted.iter().map(|wanted| (wanted.item, wanted.quantity)).collect();
+        let wanted = wanted.iter().map(|wanted| (wanted.item, wanted.quantity)).collect();
         let linked_by_id = linked.iter().map(|variant| (variant.id.as_str(), variant)).collect();
         let pin = self.pin();
-        let expires = expiry(self.priced_at, self.state.shop.seal_seconds, &request.prices)?;
+        let expires =
+            expiry(self.priced_at, self.state.shop.seal_seconds, prices.iter().flatten().map(|price| &price.price))?;
         let checking = PlanCheck {
             shop,
             linked_product: &self.association.shop_product,
-            configuration,
+            configuration: *configuration,
             facts,
             pricing: Pricing {
                 context: &self.context,
-                items: &request.items,
+                items: &decoded.items,
                 vendor: prices,
                 components: &components,
                 wanted: &wanted,
             },
-            price_from: request.price_from,
+            price_from: decoded.price_from,
             quote: self.quote,
             grants: &self.strategy_plugin.grants,
             pin: &pin,

@@ -53,6 +53,6 @@ impl Cartwright {
         let blobs = run.blobs().unwrap_or_else(|| self.platform().blobs.clone());
         let settings = &began.context.settings;
         let scope = self.scope_of(&state.shop, account, &plugin, settings, personal_data, blobs);
-        Ok(self.engine().handle(&plugin, scope, run, job, &began.context, &event).await?)
+        Ok(self.engine().handle(&plugin, scope, run, job, &began.context, event).await?)
     }
 }

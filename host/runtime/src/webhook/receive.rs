@@ -150,7 +150,7 @@ impl Cartwright {
         let mut context = context(shop, account, version, None, &Visitor::default());
         context.at = timestamp(incoming.at);
         let options = CallOptions::new(self.scope(shop, account, plugin)).slot_kind(slot_kind);
-        let called = self.engine().receive(plugin, options, &context, &to.endpoint, &incoming.request()).await?;
+        let called = self.engine().receive(plugin, options, &context, &to.endpoint, incoming.request()).await?;
         let ReceiveResult { response, outcomes, uncertainty, readable } = called;
         let response = sanitize_response(response).map_err(broke)?;
         if !is_success(&response) {

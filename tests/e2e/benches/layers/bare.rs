@@ -1,10 +1,19 @@
 //! The same guest on wasmtime alone: the pool and WASI with the host's settings, without limits, epochs and
 //! capabilities.
 
-use cartwright::types::{Association, Context, Decoded, Error, Item, PlanRequest, Planned, Wanted};
+pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
+use bindings::cartwright::plugin::types::{Error, Item, Money, Setting, SettingValue, Wanted};
+use bindings::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
+use bindings::exports::cartwright::plugin::configuration::Decoded;
+use cartwright::types;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+#[allow(dead_code, missing_docs, clippy::all)]
+mod bindings {
+    wasmtime::component::bindgen!({ path: "../../wit", world: "everything", exports: { default: async } });
+}
 
 pub struct State {
     wasi: WasiCtx,
@@ -99,6 +108,23 @@ impl Bare {
         let (planned,) = plan.call_async(&mut *store, (&self.context, request)).await.expect("an answer");
         planned.expect("a plan")
     }
+}
+
+/// Converts a setting of the host into a type of wasmtime's bindings.
+pub fn setting(name: &str, value: types::SettingValue) -> Setting {
+    let value = match value {
+        types::SettingValue::Text(text) => SettingValue::Text(text),
+        types::SettingValue::Integer(number) => SettingValue::Integer(number),
+        types::SettingValue::Decimal(decimal) => SettingValue::Decimal(decimal),
+        types::SettingValue::YesNo(on) => SettingValue::YesNo(on),
+        types::SettingValue::Money(types::Money { minor, scale, currency }) => {
+            SettingValue::Money(Money { minor, scale, currency })
+        }
+        types::SettingValue::Texts(texts) => SettingValue::Texts(texts),
+        types::SettingValue::Pairs(pairs) => SettingValue::Pairs(pairs),
+        types::SettingValue::SecretIsSet => SettingValue::SecretIsSet,
+    };
+    Setting { name: name.to_owned(), value }
 }
 
 fn wanted(items: &[Item]) -> Vec<Wanted> {

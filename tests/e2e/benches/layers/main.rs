@@ -8,7 +8,6 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use cartwright::CartChange;
-use cartwright::types::{Association, Context, Rounding, Setting};
 use cartwright_e2e::{World, variant};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
@@ -134,16 +133,16 @@ async fn layers(world: &World, bare: &bare::Bare, count: usize) {
 }
 
 /// Returns the context of the host, with every setting that the form fills in, so that both layers pass the same.
-fn same_context(world: &World) -> Context {
+fn same_context(world: &World) -> bare::Context {
     let plugin = world.host.plugin(&world.digest).expect("the plugin");
     let settings = plugin
         .metadata()
         .form
         .0
         .iter()
-        .filter_map(|field| Some(Setting { name: field.name.clone(), value: field.default.clone()? }))
+        .filter_map(|field| Some(bare::setting(&field.name, field.default.clone()?)))
         .collect();
-    Context {
+    bare::Context {
         shop: "shop".to_owned(),
         account: "expivi".to_owned(),
         locale: "en".to_owned(),
@@ -152,7 +151,7 @@ fn same_context(world: &World) -> Context {
         country: None,
         customer_group: None,
         prices_include_tax: true,
-        rounding: Rounding::HalfUp,
+        rounding: bare::Rounding::HalfUp,
         at: "2026-01-01T00:00:00Z".to_owned(),
         settings,
         settings_revision: 1,
@@ -161,8 +160,8 @@ fn same_context(world: &World) -> Context {
     }
 }
 
-fn same_association() -> Association {
-    Association {
+fn same_association() -> bare::Association {
+    bare::Association {
         shop_product: "any".to_owned(),
         vendor_product: "1010".to_owned(),
         other_vendor_products: Vec::new(),
