@@ -94,15 +94,15 @@ for (const button of document.querySelectorAll("button[data-ask]")) {
 // A preview follows what is entered.
 for (const form of document.querySelectorAll("form[data-live]")) {
   let waiting;
-  let asked = 0;
+  let latest = 0;
   form.addEventListener("input", () => {
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
-      const number = ++asked;
+      const number = ++latest;
       const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const found = page.getElementById(form.dataset.live);
-      if (number !== asked || !found) return;
+      if (number !== latest || !found) return;
       localize(found);
       document.getElementById(form.dataset.live).replaceChildren(...found.childNodes);
     }, 400);

@@ -273,12 +273,12 @@ async fn read(
     Path((shop, id)): Path<(ShopId, AccountId)>,
 ) -> Result<Markup, Problem> {
     let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
-    account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &Said::default()).await
+    account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &PageContent::default()).await
 }
 
 /// The variable content of an account's page.
 #[derive(Default)]
-struct Said<'a> {
+struct PageContent<'a> {
     entry: Entry<'a>,
     /// The result of the connection test.
     test_result: Option<Result<Vec<Diagnosis>, Problem>>,
@@ -290,7 +290,7 @@ async fn account_page(
     shop: &ShopId,
     account: &AccountSnapshot,
     mut entered: AccountForm,
-    content: &Said<'_>,
+    content: &PageContent<'_>,
 ) -> Result<Markup, Problem> {
     let plugin = plugin(node, account.current)?;
     let identity = &plugin.metadata().identity;
@@ -401,7 +401,7 @@ async fn change(
         Ok(()) => Ok(redirect_with_notice(&path(&shop, &id), Done::Saved).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
-            let content = Said { entry: Entry::refused(&sent, &problem), ..Said::default() };
+            let content = PageContent { entry: Entry::refused(&sent, &problem), ..PageContent::default() };
             let page = account_page(&visitor, &node, &shop, &account, entered, &content).await?;
             Ok((status(&problem), page).into_response())
         }
@@ -417,7 +417,7 @@ async fn test(
 ) -> Result<Markup, Problem> {
     let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
     let test_result = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
-    let content = Said { test_result: Some(test_result), ..Said::default() };
+    let content = PageContent { test_result: Some(test_result), ..PageContent::default() };
     account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &content).await
 }
 
@@ -436,7 +436,7 @@ async fn swap(
         // A setting that the new version rejects can be corrected on this page.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
-            let content = Said { entry: Entry::refused_without(&problem), ..Said::default() };
+            let content = PageContent { entry: Entry::refused_without(&problem), ..PageContent::default() };
             let entered = AccountForm { issues: problem.issues().to_vec(), ..AccountForm::of(&account) };
             Ok(again(&problem, account_page(&visitor, &node, &shop, &account, entered, &content).await?))
         }

@@ -53,14 +53,14 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The request that the loops send.
 #[derive(Clone)]
-struct Asked {
+struct BenchRequest {
     address: String,
     path: String,
     authorization: String,
     body: Bytes,
 }
 
-impl Asked {
+impl BenchRequest {
     fn new(shop: &Shop, address: &str, body: &Value) -> Arc<Self> {
         Arc::new(Self {
             address: address.to_owned(),
@@ -129,7 +129,7 @@ async fn gathered(mut shoppers: JoinSet<(Vec<Duration>, usize)>, began: Instant)
     course
 }
 
-async fn closed(target: &Arc<Asked>, shoppers: usize, lasts: Duration) -> Course {
+async fn closed(target: &Arc<BenchRequest>, shoppers: usize, lasts: Duration) -> Course {
     let began = Instant::now();
     let mut all = JoinSet::new();
     for _ in 0..shoppers {
@@ -147,7 +147,7 @@ async fn closed(target: &Arc<Asked>, shoppers: usize, lasts: Duration) -> Course
     gathered(all, began).await
 }
 
-async fn open(target: &Arc<Asked>, rate: f64) -> Course {
+async fn open(target: &Arc<BenchRequest>, rate: f64) -> Course {
     let next = Arc::new(AtomicU32::new(0));
     let mut senders = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -204,7 +204,7 @@ async fn floor(shop: &Shop, response: Value) -> String {
 }
 
 /// Runs a closed loop with a version switch each second, and returns its result with the number of switches.
-async fn swapped(shop: &Arc<Shop>, target: &Arc<Asked>, components: [Value; 2]) -> (Course, usize) {
+async fn swapped(shop: &Arc<Shop>, target: &Arc<BenchRequest>, components: [Value; 2]) -> (Course, usize) {
     let swaps = Arc::new(AtomicUsize::new(0));
     let (shop, count) = (shop.clone(), swaps.clone());
     let swapping = tokio::spawn(async move {
@@ -237,8 +237,8 @@ async fn main() {
     let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
     let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
     let response = shop.backend.post(&shop.at("/cart/add"), &add).await.ok();
-    let floor = Asked::new(&shop, &floor(&shop, response).await, &add);
-    let add = Asked::new(&shop, shop.server.node.address(), &add);
+    let floor = BenchRequest::new(&shop, &floor(&shop, response).await, &add);
+    let add = BenchRequest::new(&shop, shop.server.node.address(), &add);
     for warm in [&add, &floor] {
         closed(warm, 8, Duration::from_secs(1)).await;
     }

@@ -60,8 +60,8 @@ fn reads<T: ToSchema + DeserializeOwned>(samples: &[Value]) {
         assert!(validator.is_valid(sample), "{}: {:?}\n{sample:#}", T::name(), validator.validate(sample));
         read(sample).unwrap();
         for changed in changes(sample) {
-            let (said, read) = (validator.validate(&changed).map(drop), read(&changed));
-            assert_eq!(said.is_ok(), read.is_ok(), "{}: {said:?}, {read:?}\n{changed:#}", T::name());
+            let (emitted, read) = (validator.validate(&changed).map(drop), read(&changed));
+            assert_eq!(emitted.is_ok(), read.is_ok(), "{}: {emitted:?}, {read:?}\n{changed:#}", T::name());
         }
     }
 }
@@ -184,8 +184,8 @@ fn order() -> Value {
 fn hook_error(failure: Failure) -> HookError {
     let log = vec![LogLine { level: "info".into(), text: "hello".to_owned() }];
     let outcomes: Vec<Outcome> = outcomes().into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
-    let said = Box::new(EmittedOutcomes { outcomes, log });
-    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, outcomes: said }
+    let emitted = Box::new(EmittedOutcomes { outcomes, log });
+    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, outcomes: emitted }
 }
 
 fn outcomes() -> Vec<Value> {

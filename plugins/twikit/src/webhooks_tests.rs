@@ -24,7 +24,7 @@ fn call(endpoint: &str, body: &Value, order: Order) -> Received {
     receive(&context(), endpoint, &post(&body.to_string()), &book(order)).unwrap()
 }
 
-fn said(received: &Received) -> (u16, Value) {
+fn response(received: &Received) -> (u16, Value) {
     (received.response.status, serde_json::from_slice(&received.response.body).unwrap())
 }
 
@@ -41,7 +41,7 @@ fn pending() -> Order {
 }
 
 fn verify(ids: Value, order: Order) -> (u16, Value) {
-    said(&call(PAYMENT_VERIFICATION, &json!({ "configurationIds": ids, "identifier": ORDER }), order))
+    response(&call(PAYMENT_VERIFICATION, &json!({ "configurationIds": ids, "identifier": ORDER }), order))
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_released_order_with_the_same_configurations_is_valid() {
     let question =
         json!({ "identifier": ORDER, "configurationIds": [8, 7, 7], "data": { "reference": ORDER }, "more": 1 });
     let received = call(PAYMENT_VERIFICATION, &question, pending());
-    assert_eq!(said(&received), (200, json!({ "error": "", "success": true })));
+    assert_eq!(response(&received), (200, json!({ "error": "", "success": true })));
     assert_eq!(received.response.headers, [("content-type".to_owned(), "application/json".to_owned())]);
     assert!(matches!(outcomes(&received)[..], [Outcome::Remember(memory)] if memory.name == "verified:inst:shop:1001"));
 }
@@ -91,8 +91,12 @@ fn a_later_part_is_found_by_its_first_line() {
     let identifier = format!("{ORDER}:d{LATER_PART_SUFFIX}");
     order.lines[3].vendor_reference = Some(identifier.clone());
     let ask = |ids: Value| {
-        said(&call(PAYMENT_VERIFICATION, &json!({ "identifier": identifier, "configurationIds": ids }), order.clone()))
-            .1
+        response(&call(
+            PAYMENT_VERIFICATION,
+            &json!({ "identifier": identifier, "configurationIds": ids }),
+            order.clone(),
+        ))
+        .1
     };
     assert_eq!(ask(json!([9]))["success"], true);
     assert_eq!(ask(json!([7, 7, 8]))["success"], false);
@@ -102,7 +106,7 @@ fn a_later_part_is_found_by_its_first_line() {
 fn a_question_about_a_file_is_answered_for_its_line() {
     for data in [json!({ "reference": "inst:shop:1001:c" }), json!("{\"reference\":\"inst:shop:1001:c\"}")] {
         let question = json!({ "configurationIds": [8], "identifier": null, "data": data });
-        assert_eq!(said(&call(PAYMENT_VERIFICATION, &question, pending())).1["success"], true);
+        assert_eq!(response(&call(PAYMENT_VERIFICATION, &question, pending())).1["success"], true);
     }
 }
 
@@ -112,7 +116,7 @@ fn an_order_book_that_does_not_answer_is_an_error_and_never_a_no() {
     let question = json!({ "configurationIds": [7], "identifier": ORDER });
     let received = receive(&context(), PAYMENT_VERIFICATION, &post(&question.to_string()), &fails).unwrap();
     assert_eq!(received.response.status, 503);
-    assert_ne!(said(&received).1["error"], "");
+    assert_ne!(response(&received).1["error"], "");
     let notice = json!({ "identifier": ORDER, "success": true });
     let received = receive(&context(), PRODUCTION_COMPLETION, &post(&notice.to_string()), &fails).unwrap();
     assert_eq!((received.response.status, received.outcomes), (503, Vec::new()));
@@ -123,7 +127,7 @@ fn production_that_is_done_says_so() {
     let notice = json!({ "identifier": ORDER, "url": "https://track.example/1", "success": true, "error": "" });
     let order = order(vec![line("a", 7, 1)]);
     let received = call(PRODUCTION_COMPLETION, &notice, order);
-    assert_eq!(said(&received), (200, json!({ "error": "" })));
+    assert_eq!(response(&received), (200, json!({ "error": "" })));
     let [Outcome::Production(production)] = outcomes(&received)[..] else { panic!("{received:?}") };
     assert_eq!((production.state.as_str(), production.detail.as_deref()), ("done", Some("https://track.example/1")));
     assert_eq!(production.line, None);
@@ -149,7 +153,7 @@ fn an_unknown_order_is_an_error_and_changes_nothing() {
         (ORDER_COMPLETION, json!({ "identifier": "elsewhere", "lineItems": [] })),
     ] {
         let received = call(endpoint, &body, pending());
-        assert_ne!(said(&received).1["error"], "");
+        assert_ne!(response(&received).1["error"], "");
         assert!(received.outcomes.is_empty());
     }
 }
@@ -169,7 +173,7 @@ fn item(id: &str, configuration: u64, product: &str) -> Value {
 fn a_completed_order_is_shipped_line_by_line() {
     let notice = completion(json!([item("a", 7, "diamond-letter-jewel"), item("c", 8, "diamond-letter-jewel")]));
     let received = call(ORDER_COMPLETION, &notice, pending());
-    assert_eq!(said(&received), (200, json!({ "error": "" })));
+    assert_eq!(response(&received), (200, json!({ "error": "" })));
     let outcomes = outcomes(&received);
     let Outcome::Shipment(shipment) = outcomes[0] else { panic!("{outcomes:?}") };
     let sent: Vec<_> = shipment.lines.iter().map(|pieces| pieces.line.as_str()).collect();
@@ -311,7 +315,7 @@ fn another_product_than_was_sold_is_told_to_the_merchant() {
 fn a_publication_pushes_the_script_and_the_products() {
     let notice = json!({ "scriptUrl": "https://cdn.twikit.example/42.js", "products": [{ "key": "b", "x": 1 }, { "key": "a" }, { "key": "b" }] });
     let received = call(WEBSITE_PUBLICATION, &notice, pending());
-    assert_eq!(said(&received), (200, json!({ "error": "" })));
+    assert_eq!(response(&received), (200, json!({ "error": "" })));
     let [(None, Outcome::PushSettings(settings))] = &received.outcomes[..] else { panic!("{received:?}") };
     assert_eq!(settings[0], setting("script-url", "https://cdn.twikit.example/42.js"));
     assert_eq!(settings[1].value, SettingValue::Texts(vec!["b".into(), "a".into()]));
@@ -321,7 +325,7 @@ fn a_publication_pushes_the_script_and_the_products() {
 fn a_published_script_that_is_not_https_is_refused() {
     for url in ["http://cdn.example/a.js", "javascript:alert(1)", "//cdn.example/a.js", "https://u@cdn.example/a.js"] {
         let received = call(WEBSITE_PUBLICATION, &json!({ "scriptUrl": url, "products": [] }), pending());
-        assert_ne!(said(&received).1["error"], "", "{url}");
+        assert_ne!(response(&received).1["error"], "", "{url}");
         assert!(received.outcomes.is_empty() && received.response.status != 200);
     }
 }
@@ -343,7 +347,7 @@ fn what_cannot_be_read_is_a_bad_request_that_names_the_path() {
     ];
     for (endpoint, body) in bodies {
         let received = receive(&context(), endpoint, &post(body), &book(pending())).unwrap();
-        let (status, reply) = said(&received);
+        let (status, reply) = response(&received);
         assert_eq!(status, 400, "{body}");
         assert!(!reply["error"].as_str().unwrap().is_empty() && received.outcomes.is_empty(), "{body}");
     }

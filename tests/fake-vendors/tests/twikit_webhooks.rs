@@ -39,7 +39,7 @@ async fn a_confirmed_verification_creates_the_order() {
     let reply = post_order(&twikit, &order("o-1", &[81_201, 81_201])).await;
 
     assert_eq!(verdict(&reply), (200, 1));
-    assert_eq!(shop.asked(), [json!({ "configurationIds": [81_201, 81_201], "identifier": "o-1" })]);
+    assert_eq!(shop.requests(), [json!({ "configurationIds": [81_201, 81_201], "identifier": "o-1" })]);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_faulty_verification_creates_an_unhealthy_order_with_status_200() {
         assert!(matches!(twikit.order("o-1").unwrap().state, OrderState::Unhealthy(_)));
         assert_eq!(verdict(&post_order(&twikit, &order("o-1", &[81_201])).await), (400, 9));
         // A verification is never repeated.
-        assert_eq!(shop.asked().len(), 1);
+        assert_eq!(shop.requests().len(), 1);
     }
 }
 
@@ -131,7 +131,7 @@ async fn the_verification_sends_the_data_back_where_that_reading_is_chosen() {
 
     post_order(&twikit, &payload).await;
 
-    assert_eq!(shop.asked()[0]["data"], json!({ "shop": 4 }));
+    assert_eq!(shop.requests()[0]["data"], json!({ "shop": 4 }));
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn order_completion_lists_the_lines_as_documented() {
     let expected = json!({
         "identifier": "o-1", "trackingUrl": "https://track.example/1", "trackingId": "T1", "lineItems": [line],
     });
-    assert_eq!(shop.asked(), [expected]);
+    assert_eq!(shop.requests(), [expected]);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_faulty_completion_is_repeated_once_after_the_wait_with_the_same_body(
     let Delivery::Accepted(attempts) = delivery else { panic!("{delivery:?}") };
     assert_eq!(attempts[0].verdict, Err(FaultyResponse::Status(500)));
     let expected = json!({ "identifier": "o-1", "url": "https://track.example/1", "success": true, "error": "" });
-    assert_eq!(shop.asked(), [expected.clone(), expected]);
+    assert_eq!(shop.requests(), [expected.clone(), expected]);
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_website_publication_is_sent_once_however_it_is_answered() {
     assert!(matches!(&delivery, Delivery::Faulty(attempts) if attempts.len() == 1), "{delivery:?}");
     let products = json!([{ "key": "diamond-letter-jewel" }]);
     let expected = json!({ "scriptUrl": "https://cdn.twikit.example/7.js", "products": products });
-    assert_eq!(shop.asked(), [expected]);
+    assert_eq!(shop.requests(), [expected]);
 }
 
 #[tokio::test]

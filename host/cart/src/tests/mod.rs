@@ -159,9 +159,9 @@ impl Counter {
         let all: HashMap<&str, &VariantInfo> =
             self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
         let pieces = [piece];
-        let asked = queries(&pieces);
+        let requested = queries(&pieces);
         let found = |sku: &str| all.get(sku).map(|variant| vec![(*variant).clone()]).unwrap_or_default();
-        let by_query = asked.iter().map(|query| (key_of(query), found(&query.sku))).collect();
+        let by_query = requested.iter().map(|query| (key_of(query), found(&query.sku))).collect();
         let articles =
             self.items.iter().flat_map(|item| &item.articles).filter_map(|article| article.price_sku.as_deref());
         let components = articles.map(|sku| ((sku, false), found(sku))).collect();

@@ -128,7 +128,7 @@ fn a_demo_that_is_interrupted_ends_its_node() {
 }
 
 /// Returns the response of a URL: status line, headers and body.
-fn asked(method: &str, url: &str, headers: &str) -> String {
+fn raw_request(method: &str, url: &str, headers: &str) -> String {
     let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("an http address");
     let mut to = TcpStream::connect(host).expect("a listener");
     write!(to, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n").expect("written");
@@ -154,7 +154,7 @@ fn opened() -> (DemoProcess, impl Fn(&str) -> String) {
 fn a_demo_to_browse_says_where_everything_is_and_leaves_nothing() {
     let (demo, url) = opened();
     for (of, shows) in [("Lumen", "Engraved ring"), ("Gems", "Letter jewel"), ("HTTP API", "\"openapi\":\"3.1.0\"")] {
-        let answer = asked("GET", &url(of), "");
+        let answer = raw_request("GET", &url(of), "");
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(shows), "{of}: {answer}");
     }
     demo.signal("INT");
@@ -166,7 +166,7 @@ fn a_page_of_another_site_does_nothing_in_the_demos_shops() {
     let (demo, url) = opened();
     for site in ["cross-site", "same-site"] {
         let headers = format!("sec-fetch-site: {site}\r\ncontent-length: 0\r\n");
-        let answer = asked("POST", &format!("{}cart/remove", url("Lumen")), &headers);
+        let answer = raw_request("POST", &format!("{}cart/remove", url("Lumen")), &headers);
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
     demo.signal("TERM");

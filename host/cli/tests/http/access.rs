@@ -282,13 +282,13 @@ async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
         "' or 1=1 --".to_owned(),
         "x".repeat(10_000),
     ];
-    let mut told = Vec::new();
+    let mut problems = Vec::new();
     for wrong in wrong {
         let reply = server.node.client(&wrong).get("/v1/shops").await;
-        told.push(reply.problem(401, "access").to_string());
+        problems.push(reply.problem(401, "access").to_string());
     }
-    told.dedup();
-    assert_eq!(told.len(), 1, "{told:#?}");
+    problems.dedup();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
     for header in ["Basic YTpi", key, "Bearer", ""] {
         server.node.nobody().ask("GET", "/v1/shops", &[("authorization", header)], "").await.problem(401, "access");
     }

@@ -88,7 +88,7 @@ async fn one() -> Option<(Arc<Postgres>, Server)> {
     Some((Arc::new(postgres), server))
 }
 
-async fn told(postgres: &Arc<Postgres>, what: impl FnOnce(&Postgres) + Send + 'static) {
+async fn run_on(postgres: &Arc<Postgres>, what: impl FnOnce(&Postgres) + Send + 'static) {
     let postgres = postgres.clone();
     tokio::task::spawn_blocking(move || what(&postgres)).await.expect("done");
 }
@@ -109,7 +109,7 @@ async fn until_ready(server: &Server, ready: bool) -> Reply {
 #[tokio::test]
 async fn a_node_whose_database_is_away_says_so_and_goes_on_by_itself() {
     let Some((postgres, server)) = one().await else { return };
-    told(&postgres, Postgres::stop).await;
+    run_on(&postgres, Postgres::stop).await;
     let unready = until_ready(&server, false).await;
     assert_eq!(unready.header("retry-after"), Some("1"), "{unready:?}");
     unready.problem(503, "database");
@@ -118,7 +118,7 @@ async fn a_node_whose_database_is_away_says_so_and_goes_on_by_itself() {
     let refused = server.admin.put("/v1/shops/rings", &shop).await;
     assert_eq!(refused.header("retry-after"), Some("5"), "{refused:?}");
     refused.problem(503, "database");
-    told(&postgres, Postgres::start_again).await;
+    run_on(&postgres, Postgres::start_again).await;
     until_ready(&server, true).await;
     server.admin.put("/v1/shops/rings", &shop).await.ok();
 }
@@ -126,7 +126,7 @@ async fn a_node_whose_database_is_away_says_so_and_goes_on_by_itself() {
 #[tokio::test]
 async fn a_node_whose_database_takes_no_writes_is_not_ready_and_writes_when_it_does() {
     let Some((postgres, server)) = one().await else { return };
-    told(&postgres, |postgres| postgres.set_read_only(true)).await;
+    run_on(&postgres, |postgres| postgres.set_read_only(true)).await;
     let unready = until_ready(&server, false).await;
     assert!(unready.json()["detail"].as_str().is_some_and(|reason| reason.contains("is read-only")), "{unready:?}");
     unready.problem(503, "database");
@@ -134,7 +134,7 @@ async fn a_node_whose_database_takes_no_writes_is_not_ready_and_writes_when_it_d
     let admin = server.admin.clone();
     let writing =
         tokio::spawn(async move { admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await });
-    told(&postgres, |postgres| postgres.set_read_only(false)).await;
+    run_on(&postgres, |postgres| postgres.set_read_only(false)).await;
     writing.await.expect("an answer").ok();
     until_ready(&server, true).await;
 }

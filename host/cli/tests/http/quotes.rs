@@ -11,7 +11,7 @@ use crate::Answer as _;
 use crate::shop::{Shop, paid};
 
 /// Returns the lines that a page requests a quote for.
-async fn asked(shop: &Shop, product: &str, saved: &str, quantity: u32) -> Vec<CartLine> {
+async fn request_lines(shop: &Shop, product: &str, saved: &str, quantity: u32) -> Vec<CartLine> {
     let body = json!({ "product": product, "configuration": saved, "quantity": quantity });
     let change = shop.storefront.post(&shop.at("/cart/quote"), &body).await.ok();
     assert_eq!(change["operations"][0]["operation"], "request-quotation", "{change:#}");
@@ -41,7 +41,7 @@ fn offer(lines: &[CartLine], cents: i64, until: &str) -> Value {
 
 /// Requests, stores and offers a quote, and returns its lines.
 async fn offered(shop: &Shop, id: &str, product: &str, saved: &str, cents: i64, seconds: i64) -> Vec<CartLine> {
-    let lines = asked(shop, product, saved, 50).await;
+    let lines = request_lines(shop, product, saved, 50).await;
     shop.backend.post(&shop.at("/quotes"), &body(id, &lines)).await.with(201);
     let offer = offer(&lines, cents, &seconds_from_now(seconds));
     shop.backend.post(&shop.at(&format!("/quotes/{id}/offer")), &offer).await.ok();
@@ -65,7 +65,7 @@ async fn states(shop: &Shop, cart: &[CartLine]) -> Vec<Value> {
 async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     let (shop, _fake) = Shop::with_expivi().await;
     let (shirt, quotes) = (samples::EXPIVI_VARIATION, shop.at("/quotes"));
-    let lines = asked(&shop, "shirt", shirt, 50).await;
+    let lines = request_lines(&shop, "shirt", shirt, 50).await;
     let kept = shop.backend.post(&quotes, &body("q1", &lines)).await;
     assert_eq!((kept.status, kept.header("etag")), (201, Some("\"1\"")), "{kept:?}");
     let kept = kept.json();
@@ -73,7 +73,7 @@ async fn an_offer_is_asked_for_made_accepted_and_ordered() {
     // The same request again, because the response was lost; another one under the same id.
     let again = shop.backend.post(&quotes, &body("q1", &lines)).await.with(200);
     assert_eq!(again, kept);
-    let fewer = asked(&shop, "shirt", shirt, 20).await;
+    let fewer = request_lines(&shop, "shirt", shirt, 20).await;
     shop.backend.post(&quotes, &body("q1", &fewer)).await.problem(409, "exists");
     // The vendor got one event.
     let order = shop.handled("~quotation-q1").await;
@@ -212,7 +212,7 @@ async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_cost
 async fn nobody_brings_a_price_of_his_own() {
     let ((shop, _fake), (other, _other_fake)) = (Shop::with_expivi().await, Shop::with_expivi().await);
     let (shirt, quotes) = (samples::EXPIVI_VARIATION, shop.at("/quotes"));
-    let lines = asked(&shop, "shirt", shirt, 50).await;
+    let lines = request_lines(&shop, "shirt", shirt, 50).await;
     let mut cheap = lines.clone();
     cheap[0].price.total.minor = 1;
     shop.backend.post(&quotes, &body("cheap", &cheap)).await.problem(422, "seal");
@@ -222,7 +222,7 @@ async fn nobody_brings_a_price_of_his_own() {
     other.backend.post(&other.at("/quotes"), &body("theirs", &lines)).await.problem(422, "seal");
     let twice = [lines.clone(), lines.clone()].concat();
     shop.backend.post(&quotes, &body("twice", &twice)).await.problem(422, "twice");
-    let bundle = asked(&shop, "wardrobe", samples::EXPIVI_BUNDLE, 1).await;
+    let bundle = request_lines(&shop, "wardrobe", samples::EXPIVI_BUNDLE, 1).await;
     shop.backend.post(&quotes, &body("torn", &bundle[..3])).await.problem(422, "seal");
     shop.backend.post(&quotes, &body("orphan", &bundle[1..])).await.problem(422, "no-line");
     shop.backend.post(&quotes, &body("empty", &[])).await.problem(422, "order");
@@ -305,7 +305,7 @@ async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
 #[tokio::test]
 async fn quotations_come_page_by_page() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let lines = asked(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
+    let lines = request_lines(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
     for id in ["c", "a", "b"] {
         shop.backend.post(&shop.at("/quotes"), &body(id, &lines)).await.with(201);
     }
@@ -324,7 +324,7 @@ async fn quotations_come_page_by_page() {
 #[tokio::test]
 async fn a_quotations_write_that_is_sent_again_is_answered_as_before_until_it_is_forgotten() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let lines = asked(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
+    let lines = request_lines(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
     shop.backend.post(&shop.at("/quotes"), &body("q1", &lines)).await.with(201);
     let path = shop.at("/quotes/q1/offer");
     let body = offer(&lines, 1_999, &seconds_from_now(3600));

@@ -173,8 +173,8 @@ impl<'a> CartRequest<'a> {
                 }
                 None => {
                     places.insert(first.key.clone(), matched.len());
-                    let asked = first.requested_quantity;
-                    matched.push((moved, asked));
+                    let wanted = first.requested_quantity;
+                    matched.push((moved, wanted));
                 }
             }
         }
@@ -182,12 +182,12 @@ impl<'a> CartRequest<'a> {
         // there is no duplicate.
         let mut placed: Vec<(Option<String>, Vec<CartLine>)> = Vec::with_capacity(matched.len());
         let mut families: Vec<Vec<CartLine>> = Vec::with_capacity(matched.len());
-        for (LineMove { replaces, lines: family }, asked) in matched {
+        for (LineMove { replaces, lines: family }, wanted) in matched {
             let Some(first) = family.first() else { continue };
             let (key, item, requested_quantity) = (first.key.clone(), first.item, first.requested_quantity);
             // A line that is removed cannot be joined.
             if let Some(twin) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
-                let quantity = self.cart.total_quantity(&key).saturating_add(asked);
+                let quantity = self.cart.total_quantity(&key).saturating_add(wanted);
                 let (sealed, more) = match self.is_forged(twin)? {
                     // The existing line opens no configuration, so the planned line gets the larger quantity instead.
                     true => (Vec::new(), pipeline.plan_item(prepared, Wanted { item, quantity }, &self.cart).await?),
@@ -200,9 +200,9 @@ impl<'a> CartRequest<'a> {
                     continue;
                 }
             }
-            families.push(match asked == requested_quantity {
+            families.push(match wanted == requested_quantity {
                 true => below_minimum.check(&key).map(|()| family)?,
-                false => pipeline.plan_item(prepared, Wanted { item, quantity: asked }, &self.cart).await?,
+                false => pipeline.plan_item(prepared, Wanted { item, quantity: wanted }, &self.cart).await?,
             });
             placed.push((replaces, Vec::new()));
         }

@@ -149,11 +149,11 @@ pub trait WebhookDeliveryStore: Send + Sync {
 /// An in-memory delivery store, for tests and for hosts that may lose deliveries.
 #[derive(Debug, Default)]
 pub struct MemoryWebhookDeliveryStore {
-    contents: Mutex<Held>,
+    contents: Mutex<MemoryDelivery>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct MemoryDelivery {
     /// In the order of completion.
     completed: Vec<CompletedDelivery>,
     failed: Vec<(Destination, WebhookDeliveryId, String)>,
@@ -170,7 +170,7 @@ struct CompletedDelivery {
     response: WebhookResponse,
 }
 
-impl Held {
+impl MemoryDelivery {
     fn position(&self, notice: &WebhookDelivery) -> Option<usize> {
         let is_same_delivery =
             |known: &CompletedDelivery| known.destination == notice.destination && known.id == notice.id;
@@ -220,7 +220,7 @@ impl MemoryWebhookDeliveryStore {
         self.contents().failed.clone()
     }
 
-    fn contents(&self) -> MutexGuard<'_, Held> {
+    fn contents(&self) -> MutexGuard<'_, MemoryDelivery> {
         // Each change is one call that does not panic midway.
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -247,8 +247,8 @@ impl WebhookDeliveryStore for MemoryWebhookDeliveryStore {
             return Ok(before);
         }
         contents.forget(notice);
-        let said = effects.outcomes.iter().filter_map(|(order, _)| order.clone());
-        let orders = said.chain(effects.messages.iter().map(|message| message.order.clone())).collect();
+        let references = effects.outcomes.iter().filter_map(|(order, _)| order.clone());
+        let orders = references.chain(effects.messages.iter().map(|message| message.order.clone())).collect();
         contents.apply(effects);
         contents.completed.push(CompletedDelivery {
             destination: notice.destination.clone(),

@@ -24,8 +24,8 @@ fn ask(rate_limit: &mut RateLimit, rules: &RateLimitRules, seconds: u64) -> bool
 #[test]
 fn a_burst_is_let_through_and_then_one_each_so_often() {
     let (mut rate_limit, rules) = (RateLimit::default(), rules(3, 10));
-    let asked: Vec<bool> = [0, 0, 0, 0, 9, 10, 10, 19, 20].map(|second| ask(&mut rate_limit, &rules, second)).into();
-    assert_eq!(asked, [true, true, true, false, false, true, false, false, true]);
+    let admitted: Vec<bool> = [0, 0, 0, 0, 9, 10, 10, 19, 20].map(|second| ask(&mut rate_limit, &rules, second)).into();
+    assert_eq!(admitted, [true, true, true, false, false, true, false, false, true]);
     // After an idle period a whole burst is allowed again, and no more.
     let rested: Vec<bool> = [1000; 4].map(|second| ask(&mut rate_limit, &rules, second)).into();
     assert_eq!(rested, [true, true, true, false]);

@@ -168,9 +168,9 @@ fn the_hosts_own_troubles_are_not_counted() {
     }
     let moved = RunError::Journal(JournalError::Superseded);
     assert_eq!(next_step(Err(&moved), counters, b"job"), (NextAction::Release, counters));
-    let gone = RunError::Setup(SetupError::UnknownShop("gone".parse().expect("an id")));
+    let unknown_shop = RunError::Setup(SetupError::UnknownShop("gone".parse().expect("an id")));
     assert!(matches!(
-        next_step(Err(&gone), counters, b"job").0,
+        next_step(Err(&unknown_shop), counters, b"job").0,
         NextAction::Stop { responsible: ResponsibleParty::Operator, .. }
     ));
 }

@@ -19,7 +19,7 @@ fn sample() -> IncomingRequest {
     post(&[("x-shopify-hmac-sha256", SIGNATURE)], BODY)
 }
 
-fn told(incoming: &IncomingRequest) -> Result<(), Refusal> {
+fn verify(incoming: &IncomingRequest) -> Result<(), Refusal> {
     admit(&Authentication::HmacSha256(shopify()), SECRET, incoming)
 }
 
@@ -40,7 +40,7 @@ fn told_in_time(incoming: &IncomingRequest) -> Result<(), Refusal> {
 
 #[test]
 fn shopifys_sample_is_let_in() {
-    assert_eq!(told(&sample()), Ok(()));
+    assert_eq!(verify(&sample()), Ok(()));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_body_that_changed_by_one_byte_is_refused() {
     let bodies: [&[u8]; 5] =
         [br#"{"foo": "baz"}"#, br#"{"foo":"bar"}"#, br#"{"foo": "bar"} "#, br#"{"foo": "bar""#, b""];
     for body in bodies {
-        let refusal = told(&IncomingRequest { body: body.to_vec().into(), ..sample() }).expect_err("another body");
+        let refusal = verify(&IncomingRequest { body: body.to_vec().into(), ..sample() }).expect_err("another body");
         assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
     }
 }
@@ -114,7 +114,7 @@ fn a_header_that_is_not_as_it_must_be_is_refused() {
     for (all, fault) in cases {
         let header = "X-Shopify-Hmac-Sha256".to_owned();
         let refusal = Refusal::Header { header, fault };
-        assert_eq!(told(&IncomingRequest { headers: headers(all), ..sample() }), Err(refusal), "{all:?}");
+        assert_eq!(verify(&IncomingRequest { headers: headers(all), ..sample() }), Err(refusal), "{all:?}");
     }
 }
 

@@ -23,7 +23,7 @@ fn with(header: &'static str, value: &str) -> IncomingRequest {
     incoming
 }
 
-fn told(incoming: &IncomingRequest) -> Result<(), Refusal> {
+fn verify(incoming: &IncomingRequest) -> Result<(), Refusal> {
     told_with(SECRET, incoming)
 }
 
@@ -51,7 +51,7 @@ fn what_the_host_signs_is_the_documented_sample() {
 
 #[test]
 fn the_documented_sample_is_let_in() {
-    assert_eq!(told(&sample()), Ok(()));
+    assert_eq!(verify(&sample()), Ok(()));
     assert_eq!(told_with("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &sample()), Ok(()));
     assert_eq!(told_with(&format!(" {SECRET}\n"), &sample()), Ok(()));
 }
@@ -62,46 +62,46 @@ fn one_good_signature_among_several_is_enough() {
     for several in
         [format!("{other} {SIGNATURE}"), format!("{SIGNATURE} {other}"), format!("v1a,abc  {SIGNATURE} v2,x")]
     {
-        assert_eq!(told(&with("webhook-signature", &several)), Ok(()), "{several}");
+        assert_eq!(verify(&with("webhook-signature", &several)), Ok(()), "{several}");
     }
-    assert!(is_wrong(&told(&with("webhook-signature", &format!("{other} {other}")))));
+    assert!(is_wrong(&verify(&with("webhook-signature", &format!("{other} {other}")))));
 }
 
 #[test]
 fn only_version_one_counts() {
     let bare = SIGNATURE.trim_start_matches("v1,");
     for signature in ["v1a,", "v2,", "V1,", "v1", "v1, ", "", "v1=", "v11,"].map(|version| format!("{version}{bare}")) {
-        assert!(is_wrong(&told(&with("webhook-signature", &signature))), "{signature}");
+        assert!(is_wrong(&verify(&with("webhook-signature", &signature))), "{signature}");
     }
 }
 
 #[test]
 fn a_signature_that_was_cut_short_is_refused() {
     for length in 1..SIGNATURE.len() {
-        assert!(is_wrong(&told(&with("webhook-signature", &SIGNATURE[..length]))), "{length}");
+        assert!(is_wrong(&verify(&with("webhook-signature", &SIGNATURE[..length]))), "{length}");
     }
 }
 
 #[test]
 fn what_changed_after_it_was_signed_is_refused() {
-    assert!(is_wrong(&told(&with("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJel"))));
-    assert!(is_wrong(&told(&with("webhook-timestamp", "1614265331"))));
+    assert!(is_wrong(&verify(&with("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJel"))));
+    assert!(is_wrong(&verify(&with("webhook-timestamp", "1614265331"))));
     for body in [&b""[..], br#"{"test": 2432232315}"#, br#"{"test":2432232314}"#, b"{\"test\": 2432232314}\n"] {
-        assert!(is_wrong(&told(&IncomingRequest { body: body.to_vec().into(), ..sample() })));
+        assert!(is_wrong(&verify(&IncomingRequest { body: body.to_vec().into(), ..sample() })));
     }
     // Text must not be moved across the dot between id and time.
     let mut moved = with("webhook-id", &format!("{ID}.{NOW}"));
     moved.headers.insert("webhook-timestamp", HeaderValue::from_static("1614265330"));
-    assert!(is_wrong(&told(&moved)));
+    assert!(is_wrong(&verify(&moved)));
 }
 
 #[test]
 fn a_request_that_is_more_than_five_minutes_off_is_refused() {
     for second in [NOW - 300, NOW + 300] {
-        assert_eq!(told(&IncomingRequest { at: at(second), ..sample() }), Ok(()));
+        assert_eq!(verify(&IncomingRequest { at: at(second), ..sample() }), Ok(()));
     }
-    assert_eq!(told(&IncomingRequest { at: at(NOW + 301), ..sample() }), Err(Refusal::TimestampTooOld(301)));
-    assert_eq!(told(&IncomingRequest { at: at(NOW - 301), ..sample() }), Err(Refusal::TimestampInFuture(301)));
+    assert_eq!(verify(&IncomingRequest { at: at(NOW + 301), ..sample() }), Err(Refusal::TimestampTooOld(301)));
+    assert_eq!(verify(&IncomingRequest { at: at(NOW - 301), ..sample() }), Err(Refusal::TimestampInFuture(301)));
 }
 
 #[test]
@@ -110,12 +110,12 @@ fn a_missing_or_repeated_header_is_refused() {
         let fault = |fault| Err(Refusal::Header { header: header.to_owned(), fault });
         let (mut missing, mut replayed, mut strange) = (sample(), sample(), sample());
         missing.headers.remove(header);
-        assert_eq!(told(&missing), fault(HeaderFault::Missing));
+        assert_eq!(verify(&missing), fault(HeaderFault::Missing));
         let value = replayed.headers[header].clone();
         replayed.headers.append(header, value);
-        assert_eq!(told(&replayed), fault(HeaderFault::Repeated));
+        assert_eq!(verify(&replayed), fault(HeaderFault::Repeated));
         strange.headers.insert(header, HeaderValue::from_bytes(b"\xe9\xff").expect("a header's value"));
-        assert_eq!(told(&strange), fault(HeaderFault::NotText));
+        assert_eq!(verify(&strange), fault(HeaderFault::NotText));
     }
 }
 

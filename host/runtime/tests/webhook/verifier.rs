@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 
 use crate::post;
 
-fn told(networks: &[&str], max_body_bytes: usize, incoming: &IncomingRequest) -> Result<(), Refusal> {
+fn check(networks: &[&str], max_body_bytes: usize, incoming: &IncomingRequest) -> Result<(), Refusal> {
     let networks: Vec<_> = networks.iter().map(|network| network.parse().expect("a network")).collect();
     let secrets = Secrets::new();
     let authentication = Authentication::AddressOnly;
@@ -22,26 +22,26 @@ fn only_the_networks_that_the_operator_names_are_let_in() {
     };
     let networks = ["192.0.2.0/24", "2001:db8::/32"];
     for inside in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1"] {
-        assert_eq!(told(&networks, 10, &from(Some(inside))), Ok(()), "{inside}");
+        assert_eq!(check(&networks, 10, &from(Some(inside))), Ok(()), "{inside}");
     }
     for outside in ["192.0.3.7", "::ffff:192.0.3.7", "2001:db9::1", "::1"] {
-        let refusal = told(&networks, 10, &from(Some(outside))).expect_err(outside);
+        let refusal = check(&networks, 10, &from(Some(outside))).expect_err(outside);
         assert!(matches!(refusal, Refusal::Source(Some(_))), "{refusal}");
     }
-    assert_eq!(told(&networks, 10, &from(None)), Err(Refusal::Source(None)));
-    assert_eq!(told(&[], 10, &from(None)), Ok(()));
-    let refusal = told(&networks, 10, &from(Some("::ffff:192.0.3.7"))).expect_err("outside").to_string();
+    assert_eq!(check(&networks, 10, &from(None)), Err(Refusal::Source(None)));
+    assert_eq!(check(&[], 10, &from(None)), Ok(()));
+    let refusal = check(&networks, 10, &from(Some("::ffff:192.0.3.7"))).expect_err("outside").to_string();
     assert!(refusal.ends_with("to allow it: grants.webhook_source_networks += \"192.0.3.7/32\""), "{refusal}");
 }
 
 #[test]
 fn what_is_too_large_is_refused() {
-    assert_eq!(told(&[], 10, &post(&[], &[b'x'; 10])), Ok(()));
+    assert_eq!(check(&[], 10, &post(&[], &[b'x'; 10])), Ok(()));
     let refusal = Refusal::TooLarge { part: "body", bytes: 11, allowed: 10 };
-    assert_eq!(told(&[], 10, &post(&[], &[b'x'; 11])), Err(refusal));
+    assert_eq!(check(&[], 10, &post(&[], &[b'x'; 11])), Err(refusal));
     let long = "x".repeat(64 << 10);
     for head in [post(&[("x-long", &long)], b""), IncomingRequest { query: format!("{long}x"), ..post(&[], b"") }] {
-        let refusal = told(&[], 10, &head).expect_err("too large");
+        let refusal = check(&[], 10, &head).expect_err("too large");
         assert!(matches!(refusal, Refusal::TooLarge { part: "head", .. }), "{refusal}");
     }
 }
@@ -49,10 +49,10 @@ fn what_is_too_large_is_refused() {
 #[test]
 fn only_methods_that_carry_a_body_are_let_in() {
     for method in [Method::POST, Method::PUT] {
-        assert_eq!(told(&[], 10, &IncomingRequest { method, ..post(&[], b"") }), Ok(()));
+        assert_eq!(check(&[], 10, &IncomingRequest { method, ..post(&[], b"") }), Ok(()));
     }
     for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE, Method::TRACE] {
-        let refusal = told(&[], 10, &IncomingRequest { method: method.clone(), ..post(&[], b"") });
+        let refusal = check(&[], 10, &IncomingRequest { method: method.clone(), ..post(&[], b"") });
         assert_eq!(refusal, Err(Refusal::Method(method)));
     }
 }

@@ -46,14 +46,14 @@ impl WorkerState {
     ) -> RunOutcome {
         let RunSlot { run, job: _job } = room;
         let (cancel, lease_lost) = (Cancel::default(), watch::Sender::new(false));
-        let mut told = lease_lost.subscribe();
+        let mut lease_state = lease_lost.subscribe();
         let held = RunningJob { lease: claim.lease.clone(), cancel: cancel.clone(), lease_lost };
         self.running_jobs().insert(claim.lease.job.clone(), held);
         let _listed = RunningJobGuard { state: &self, lease: claim.lease.clone() };
         // Dropping a run is equivalent to a crash, and therefore safe.
         tokio::select! {
             biased;
-            _ = told.wait_for(|lease_lost| *lease_lost) => {
+            _ = lease_state.wait_for(|lease_lost| *lease_lost) => {
                 tracing::warn!(job = claim.lease.job, "another worker has claimed the job; its run is dropped");
                 return RunOutcome::Finished;
             }

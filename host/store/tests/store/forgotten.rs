@@ -199,7 +199,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
         }),
         Outcome::HandOn(NamedJson { name: "webhook".into(), json: json!({ "buyer": person }).to_string() }),
     ];
-    let asked = [
+    let entries = [
         Entry::Intent { call: call("http.send"), repeat: Repeat::Keyed, attempt: 1 },
         Entry::Responded { answer: Answer::Returned(response(JournaledBytes::Blob(body))), may_have_arrived: true },
         Entry::Returned {
@@ -211,10 +211,10 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
             answer: Answer::Returned(JournaledBytes::Bytes([person.as_bytes(), &[255]].concat())),
         },
     ];
-    let said =
+    let outcomes =
         outcomes.into_iter().enumerate().map(|(number, outcome)| Entry::Emitted { key: number.to_string(), outcome });
     run.journal.append(0, &began(at(0))).await.unwrap();
-    for (number, entry) in asked.into_iter().chain(said).enumerate() {
+    for (number, entry) in entries.into_iter().chain(outcomes).enumerate() {
         run.journal.append(number + 1, &Record { at: at(1), entry }).await.unwrap();
     }
     // The forwarded text is handled first; then the vendor is unavailable, and stays so.
@@ -233,8 +233,14 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.jobs().release(&later.lease, at(10)).await.unwrap();
     let cancelled = store.jobs().list(&cartwright_store::JobFilter::default(), 100).await.unwrap();
     store.jobs().cancel(&cancelled[0].id, "ann", at(11)).await.unwrap();
-    let pending =
-        store.outcomes().list(&shop(), order_id).await.unwrap().into_iter().find(|said| said.needs_attention).unwrap();
+    let pending = store
+        .outcomes()
+        .list(&shop(), order_id)
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|outcomes| outcomes.needs_attention)
+        .unwrap();
     store.outcomes().resolve(&shop(), pending.id, "ann", at(12)).await.unwrap();
 }
 

@@ -58,12 +58,12 @@ async fn a_platform_is_told_at_once(database: Database) {
     let worker = work(&state.store, state.clock.clone(), |_| {});
     for (number, status) in ["in-production", "shipped"].into_iter().enumerate() {
         state.say("1", status).await;
-        until(status, async || state.platform.told().len() == number + 1 && state.waiting().await == 0).await;
+        until(status, async || state.platform.received().len() == number + 1 && state.waiting().await == 0).await;
     }
     assert_eq!(worker.drain(MINUTE).await, DrainReport::default());
     state.say("1", "cancelled").await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!((state.platform.told().len(), state.waiting().await), (2, 1));
+    assert_eq!((state.platform.received().len(), state.waiting().await), (2, 1));
 }
 
 async fn a_platform_that_was_away_is_told_when_it_is_time(database: Database) {
@@ -71,13 +71,13 @@ async fn a_platform_that_was_away_is_told_when_it_is_time(database: Database) {
     state.platform.answers(503);
     state.say("1", "shipped").await;
     let _worker = work(&state.store, state.clock.clone(), often);
-    until("asked", async || state.platform.told().len() == 1).await;
+    until("asked", async || state.platform.received().len() == 1).await;
     state.platform.answers(204);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(state.platform.told().len(), 1);
+    assert_eq!(state.platform.received().len(), 1);
     state.clock.sleep(120).await;
     until("told", async || state.waiting().await == 0).await;
-    assert_eq!(state.platform.told().len(), 2);
+    assert_eq!(state.platform.received().len(), 2);
 }
 
 async fn what_cannot_be_done_now_is_done_later(database: Database) {
@@ -86,9 +86,9 @@ async fn what_cannot_be_done_now_is_done_later(database: Database) {
     database.tamper("alter table notifications rename to away").await;
     let worker = work(&state.store, state.clock.clone(), often);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(state.platform.told().len(), 0);
+    assert_eq!(state.platform.received().len(), 0);
     database.tamper("alter table away rename to notifications").await;
-    until("told", async || state.platform.told().len() == 1).await;
+    until("told", async || state.platform.received().len() == 1).await;
     assert_eq!(worker.drain(MINUTE).await, DrainReport::default());
 }
 
@@ -97,7 +97,7 @@ async fn a_platform_that_hangs_does_not_keep_a_worker_from_ending(database: Data
     state.platform.answers(HANGS);
     state.say("1", "shipped").await;
     let worker = work(&state.store, state.clock.clone(), |_| {});
-    until("asked", async || state.platform.told().len() == 1).await;
+    until("asked", async || state.platform.received().len() == 1).await;
     let started_at = Instant::now();
     assert_eq!(worker.drain(Duration::from_millis(100)).await, DrainReport::default());
     assert!(started_at.elapsed() < Duration::from_secs(5), "{:?}", started_at.elapsed());

@@ -22,7 +22,7 @@ on_each_database!(
 
 const DAY: u64 = 24 * 3600;
 
-fn asked(what: &str) -> Digest {
+fn request_digest(what: &str) -> Digest {
     Digest::of(what.as_bytes())
 }
 
@@ -32,7 +32,7 @@ fn answer(body: &str) -> StoredResponse {
 }
 
 async fn begun(store: &Store, seconds: u64) -> BeginOutcome {
-    store.idempotency().begin_request("key", "name", &asked("a"), at(seconds)).await.unwrap()
+    store.idempotency().begin_request("key", "name", &request_digest("a"), at(seconds)).await.unwrap()
 }
 
 async fn new(store: &Store, seconds: u64) -> RequestToken {
@@ -58,14 +58,14 @@ async fn a_request_is_done_once_and_answered_as_before(database: Database) {
     assert!(!answered(&store, &token, &[], 4).await, "an answer stands");
     // Another caller, and another key; the two are not concatenated.
     for (scope, key) in [("other", "name"), ("key", "other"), ("keyn", "ame")] {
-        let outcome = store.idempotency().begin_request(scope, key, &asked("a"), at(5)).await.unwrap();
+        let outcome = store.idempotency().begin_request(scope, key, &request_digest("a"), at(5)).await.unwrap();
         assert!(matches!(outcome, BeginOutcome::New(_)), "{scope} {key}");
     }
 }
 
 async fn another_request_under_the_same_name_is_told_apart(database: Database) {
     let store = database.open().await;
-    let other = async || store.idempotency().begin_request("key", "name", &asked("b"), at(1)).await.unwrap();
+    let other = async || store.idempotency().begin_request("key", "name", &request_digest("b"), at(1)).await.unwrap();
     let token = new(&store, 0).await;
     assert!(matches!(other().await, BeginOutcome::Conflict));
     assert!(answered(&store, &token, &[], 2).await);
@@ -102,7 +102,7 @@ async fn an_answer_is_known_for_a_day(database: Database) {
     assert!(matches!(begun(&store, DAY - 1).await, BeginOutcome::Answered(_)));
     assert_eq!(store.sweep(&Retention::default(), at(DAY)).await.unwrap().requests, 0);
     // Before a sweep, and as another request too.
-    let anew = store.idempotency().begin_request("key", "name", &asked("b"), at(DAY)).await.unwrap();
+    let anew = store.idempotency().begin_request("key", "name", &request_digest("b"), at(DAY)).await.unwrap();
     assert!(matches!(anew, BeginOutcome::New(_)));
     assert_eq!(store.sweep(&Retention::default(), at(2 * DAY + 1)).await.unwrap().requests, 1);
     new(&store, 2 * DAY + 1).await;
@@ -116,7 +116,7 @@ async fn an_answer_is_sealed_and_its_key_is_exchanged(database: Database) {
     if let Some(path) = database.url.strip_prefix("sqlite:") {
         let bytes = std::fs::read(path).unwrap();
         let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        assert!(holds(&asked("a").to_string()) && !holds("done\n") && !holds("application/json"));
+        assert!(holds(&request_digest("a").to_string()) && !holds("done\n") && !holds("application/json"));
     }
     let store = Store::open(&database.url, Keyring::new([9; 32]).with_previous(KEY)).await.unwrap();
     assert_eq!(store.rotate_keys().await.unwrap(), 1);
@@ -134,7 +134,8 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
                 record(&store, &format!("e{order}"), order, 0).await;
             }
         }
-        let outcome = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(0)).await.unwrap();
+        let outcome =
+            store.idempotency().begin_request("key", &number.to_string(), &request_digest("a"), at(0)).await.unwrap();
         let BeginOutcome::New(token) = outcome else { panic!("{outcome:?}") };
         let orders: Vec<_> = orders.iter().map(|order| (shop(), (*order).to_owned())).collect();
         let answer = answer(&format!("answer {number}"));
@@ -148,7 +149,8 @@ async fn an_answer_is_given_out_and_forgotten_with_its_order(database: Database)
     let late = new(&store, 10).await;
     store.personal_data().erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(10)).await.unwrap();
     for (number, is_left) in [false, false, true, true, true].into_iter().enumerate() {
-        let outcome = store.idempotency().begin_request("key", &number.to_string(), &asked("a"), at(11)).await.unwrap();
+        let outcome =
+            store.idempotency().begin_request("key", &number.to_string(), &request_digest("a"), at(11)).await.unwrap();
         assert_eq!(matches!(outcome, BeginOutcome::Answered(_)), is_left, "{number}: {outcome:?}");
     }
     // A request that was in progress stores nothing about the order either.
@@ -163,7 +165,7 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
         let name = round.to_string();
         let begin = |store: Store| {
             let name = name.clone();
-            async move { store.idempotency().begin_request("key", &name, &asked("a"), at(0)).await.unwrap() }
+            async move { store.idempotency().begin_request("key", &name, &request_digest("a"), at(0)).await.unwrap() }
         };
         let outcomes = tokio::join!(begin(one.clone()), begin(other.clone()));
         assert!(
@@ -177,7 +179,7 @@ async fn of_two_who_begin_a_request_one_does_it(database: Database) {
         let later = at(0) + Duration::from_secs(500);
         let again = |store: Store| {
             let name = name.clone();
-            async move { store.idempotency().begin_request("key", &name, &asked("a"), later).await.unwrap() }
+            async move { store.idempotency().begin_request("key", &name, &request_digest("a"), later).await.unwrap() }
         };
         let outcomes = tokio::join!(again(one.clone()), again(other.clone()));
         assert!(

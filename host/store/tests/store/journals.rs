@@ -49,10 +49,10 @@ pub fn began(at: SystemTime) -> Record {
 
 pub fn record_of(key: &str, at: SystemTime) -> Record {
     let message = Message { key: key.into(), parameters: vec![], text: String::new() };
-    said(key, Outcome::Note(message), at)
+    outcome_record(key, Outcome::Note(message), at)
 }
 
-pub fn said(key: &str, outcome: Outcome, at: SystemTime) -> Record {
+pub fn outcome_record(key: &str, outcome: Outcome, at: SystemTime) -> Record {
     Record { at, entry: Entry::Emitted { key: key.into(), outcome } }
 }
 
@@ -66,7 +66,7 @@ async fn say(store: &Store, outcomes: impl IntoIterator<Item = Outcome>) -> cart
     let run = claimed(store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     for (number, outcome) in outcomes.into_iter().enumerate() {
-        run.journal.append(number + 1, &said(&number.to_string(), outcome, at(1))).await.unwrap();
+        run.journal.append(number + 1, &outcome_record(&number.to_string(), outcome, at(1))).await.unwrap();
     }
     run
 }
@@ -75,7 +75,7 @@ async fn a_journal_gives_back_what_was_appended(database: Database) {
     let store = database.open().await;
     let run = say(&store, [named(None, "V-1")]).await;
     let loaded = run.journal.load().await.unwrap();
-    assert_eq!(loaded.records, [began(at(0)), said("0", named(None, "V-1"), at(1))]);
+    assert_eq!(loaded.records, [began(at(0)), outcome_record("0", named(None, "V-1"), at(1))]);
     assert!(loaded.earlier_attempts.is_empty());
 }
 
@@ -107,9 +107,9 @@ async fn a_journal_holds_no_more_than_it_may(database: Database) {
 async fn an_outcome_is_applied_once_for_each_key(database: Database) {
     let store = database.open().await;
     let run = say(&store, []).await;
-    run.journal.append(1, &said("0:a:0", named(None, "V-1"), at(1))).await.unwrap();
-    run.journal.append(2, &said("0:a:0", named(None, "V-1"), at(2))).await.unwrap();
-    run.journal.append(3, &said("0:a:1", named(None, "V-1"), at(3))).await.unwrap();
+    run.journal.append(1, &outcome_record("0:a:0", named(None, "V-1"), at(1))).await.unwrap();
+    run.journal.append(2, &outcome_record("0:a:0", named(None, "V-1"), at(2))).await.unwrap();
+    run.journal.append(3, &outcome_record("0:a:1", named(None, "V-1"), at(3))).await.unwrap();
     let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|outcome| outcome.at).collect::<Vec<_>>(), [at(1), at(3)]);
     assert_eq!(run.journal.load().await.unwrap().records.len(), 4);
@@ -196,7 +196,7 @@ async fn a_document_stands_among_the_blobs(database: Database) {
     };
     assert_eq!(kept.content, BytesSource::Stored(digest.to_string()));
     // A replay receives the plugin's outcomes.
-    assert_eq!(run.journal.load().await.unwrap().records[1], said("0", document, at(1)));
+    assert_eq!(run.journal.load().await.unwrap().records[1], outcome_record("0", document, at(1)));
 }
 
 async fn bytes_of_a_run_are_sealed_with_its_orders_key(database: Database) {

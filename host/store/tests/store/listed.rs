@@ -127,11 +127,11 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
     assert!(needs_attention().await);
     store.personal_data().erase_order(&shop(), "1", UnfinishedJobs::Cancel, "ann", at(8)).await.unwrap();
     assert!(!needs_attention().await);
-    let mut asked = order("~quotation-q", 1);
-    asked.lines[0].released = false;
+    let mut quote_order = order("~quotation-q", 1);
+    quote_order.lines[0].released = false;
     store
         .orders()
-        .record_event(&shop(), &event_of("q", EventKind::QuotationRequested, asked), &[], at(9))
+        .record_event(&shop(), &event_of("q", EventKind::QuotationRequested, quote_order), &[], at(9))
         .await
         .unwrap();
     assert!(!needs_attention().await);
@@ -150,8 +150,8 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
     let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
     let notice = WebhookDelivery { destination, id, at: at(7), duplicate_since: None, request };
-    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
-    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), said)], messages: Vec::new() };
+    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), status)], messages: Vec::new() };
     let response = WebhookResponse { status: 202, headers: vec![], body: vec![] };
     store.begin(&notice).await.unwrap();
     store.complete(&notice, effects, &response).await.unwrap();

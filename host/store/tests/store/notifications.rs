@@ -22,7 +22,7 @@ use cartwright_store::{
 use serde_json::{Value, json};
 
 use crate::database::{Database, KEY, MINUTE, account, at, claimed, event, job, on_each_database, record, shop};
-use crate::journals::{began, said};
+use crate::journals::{began, outcome_record};
 use crate::setup::rings;
 
 on_each_database!(
@@ -39,10 +39,10 @@ on_each_database!(
 );
 
 /// A clock that the test sets.
-pub struct Told(Mutex<SystemTime>);
+pub struct TestClock(Mutex<SystemTime>);
 
 #[async_trait]
-impl Clock for Told {
+impl Clock for TestClock {
     fn now(&self) -> SystemTime {
         *self.0.lock().unwrap()
     }
@@ -56,7 +56,7 @@ impl Clock for Told {
 pub struct Platform {
     url: String,
     answer: Arc<AtomicU16>,
-    told: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    received: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
 }
 
 /// The status of a platform that hangs.
@@ -64,8 +64,8 @@ pub const HANGS: u16 = 0;
 
 type Shared = (Arc<AtomicU16>, Arc<Mutex<Vec<(HeaderMap, Bytes)>>>);
 
-async fn hear(State((answer, told)): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    told.lock().unwrap().push((headers, body));
+async fn hear(State((answer, received)): State<Shared>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    received.lock().unwrap().push((headers, body));
     let answer = answer.load(Ordering::Relaxed);
     if answer == HANGS {
         tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -75,13 +75,13 @@ async fn hear(State((answer, told)): State<Shared>, headers: HeaderMap, body: By
 
 impl Platform {
     async fn start() -> Self {
-        let (answer, told) = Shared::default();
+        let (answer, received) = Shared::default();
         answer.store(204, Ordering::Relaxed);
-        let router = Router::new().route("/told", post(hear)).with_state((answer.clone(), told.clone()));
+        let router = Router::new().route("/told", post(hear)).with_state((answer.clone(), received.clone()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url: format!("http://{address}/told"), answer, told }
+        Self { url: format!("http://{address}/told"), answer, received }
     }
 
     fn endpoint(&self) -> NotificationEndpoint {
@@ -95,12 +95,12 @@ impl Platform {
         self.answer.store(status, Ordering::Relaxed);
     }
 
-    pub fn told(&self) -> Vec<(HeaderMap, Bytes)> {
-        self.told.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<(HeaderMap, Bytes)> {
+        self.received.lock().unwrap().clone()
     }
 
     fn bodies(&self) -> Vec<Value> {
-        self.told().iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect()
+        self.received().iter().map(|(_, body)| serde_json::from_slice(body).unwrap()).collect()
     }
 
     /// Returns the orders and outcomes that it was notified of, in sequence.
@@ -112,7 +112,7 @@ impl Platform {
 
 pub struct WorkerState {
     pub store: Store,
-    pub clock: Arc<Told>,
+    pub clock: Arc<TestClock>,
     notifier: Notifier,
     pub platform: Platform,
     secret: Secret,
@@ -129,7 +129,7 @@ impl WorkerState {
             .set_endpoint(&shop(), &platform.endpoint(), Expected::Any, "ann", at(0))
             .await
             .unwrap();
-        let clock = Arc::new(Told(Mutex::new(at(1000))));
+        let clock = Arc::new(TestClock(Mutex::new(at(1000))));
         let notifier = Notifier::new(store.clone(), clock.clone());
         record(&store, "e1", "1", 0).await;
         Self { store, clock, notifier, platform, secret: secret.unwrap() }
@@ -174,11 +174,11 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
     let run = claimed(&state.store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
     let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "for Zoë".into() });
-    run.journal.append(1, &said("0", status.clone(), at(1))).await.unwrap();
+    run.journal.append(1, &outcome_record("0", status.clone(), at(1))).await.unwrap();
     // Reported before: nothing new.
-    run.journal.append(2, &said("0", status, at(1))).await.unwrap();
+    run.journal.append(2, &outcome_record("0", status, at(1))).await.unwrap();
     let to_itself = Outcome::HandOn(NamedJson { name: "later".into(), json: "{}".into() });
-    run.journal.append(3, &said("1", to_itself, at(1))).await.unwrap();
+    run.journal.append(3, &outcome_record("1", to_itself, at(1))).await.unwrap();
     state.store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     let outcome = state.store.outcomes().list(&shop(), "1").await.unwrap()[0].id;
     assert_eq!(state.send().await, 2);
@@ -195,10 +195,10 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
             json!({ "type": "job.done", "timestamp": "2026-01-01T12:00:02Z", "data": with("event", json!("e1")) }),
         ]
     );
-    for told in state.platform.told() {
-        assert_eq!(is_signed_with(&state.secret, &told, state.clock.now()), Ok(()));
+    for received in state.platform.received() {
+        assert_eq!(is_signed_with(&state.secret, &received, state.clock.now()), Ok(()));
         let other = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-        assert!(matches!(is_signed_with(&other, &told, state.clock.now()), Err(Refusal::WrongSignature { .. })));
+        assert!(matches!(is_signed_with(&other, &received, state.clock.now()), Err(Refusal::WrongSignature { .. })));
     }
     assert_eq!((state.send().await, state.waiting().await), (0, 0));
 }
@@ -228,17 +228,17 @@ async fn a_platform_that_was_away_is_told_everything_in_order_when_it_is_back(da
     for asked in 1..4 {
         assert_eq!(state.send().await, 0);
         // One request a minute, however many are pending.
-        assert_eq!(state.platform.told().len(), asked);
+        assert_eq!(state.platform.received().len(), asked);
         state.clock.sleep(59).await;
         assert_eq!(state.send().await, 0);
-        assert_eq!(state.platform.told().len(), asked);
+        assert_eq!(state.platform.received().len(), asked);
         state.clock.sleep(1).await;
     }
     let pending = state.store.notifications().list(&shop(), false, None, 10).await.unwrap();
     assert!(pending[0].reason.as_ref().is_some_and(|reason| reason.contains("503")), "{:?}", pending[0]);
     assert!(pending[0].attempt > 0 && matches!(pending[0].state, NotificationState::Waiting { .. }));
     state.platform.answers(200);
-    state.platform.told.lock().unwrap().clear();
+    state.platform.received.lock().unwrap().clear();
     // The last requested delay may be longer than a minute; once one is delivered, all are.
     state.clock.sleep(300).await;
     assert_eq!(state.send().await, 6);
@@ -265,13 +265,13 @@ async fn one_shops_platform_that_hangs_holds_up_no_other(database: Database) {
     let notifier = state.notifier.clone();
     let sending = tokio::spawn(async move { notifier.send_due().await });
     tokio::time::timeout(Duration::from_secs(5), async {
-        while beside.told().len() < 5 {
+        while beside.received().len() < 5 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await
     .unwrap();
-    assert!(!sending.is_finished() && state.platform.told().len() == 1);
+    assert!(!sending.is_finished() && state.platform.received().len() == 1);
     sending.abort();
 }
 
@@ -286,7 +286,7 @@ async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_want
         assert!(state.dead().await.is_empty());
         state.clock.sleep(27 * 3600).await;
     }
-    assert_eq!(state.platform.told().len(), RETRY_BACKOFF.len());
+    assert_eq!(state.platform.received().len(), RETRY_BACKOFF.len());
     state.send().await;
     let dead = state.dead().await;
     let [given_up] = &dead[..] else { panic!("{dead:?}") };
@@ -294,14 +294,14 @@ async fn what_is_never_taken_is_given_up_shown_and_sent_again_when_somebody_want
     assert!(given_up.reason.as_ref().is_some_and(|reason| reason.contains("responded 400")), "{given_up:?}");
     // The next one of its order can then be sent.
     state.platform.answers(204);
-    state.platform.told.lock().unwrap().clear();
+    state.platform.received.lock().unwrap().clear();
     state.clock.sleep(27 * 3600).await;
     assert_eq!(state.send().await, 1);
     let other = "other".parse().unwrap();
     state.store.notifications().retry(&other, &given_up.id, "eve", state.clock.now()).await.unwrap_err();
     state.store.notifications().retry(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap();
     assert_eq!((state.send().await, state.waiting().await), (1, 0));
-    assert_eq!(state.platform.told()[1].0["webhook-id"], given_up.id.as_str());
+    assert_eq!(state.platform.received()[1].0["webhook-id"], given_up.id.as_str());
     let error = state.store.notifications().retry(&shop(), &given_up.id, "ann", state.clock.now()).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
 }
@@ -311,13 +311,13 @@ async fn what_a_lost_sender_had_is_sent_again_under_the_same_id(database: Databa
     state.say("1", "ready").await;
     state.platform.answers(HANGS);
     let aborted = tokio::time::timeout(Duration::from_millis(500), state.notifier.send_due()).await;
-    assert!(aborted.is_err() && state.platform.told().len() == 1);
+    assert!(aborted.is_err() && state.platform.received().len() == 1);
     state.platform.answers(204);
     state.clock.sleep(59).await;
     assert_eq!(state.send().await, 0);
     state.clock.sleep(1).await;
     assert_eq!(state.send().await, 1);
-    let ids: Vec<_> = state.platform.told().iter().map(|(headers, _)| headers["webhook-id"].clone()).collect();
+    let ids: Vec<_> = state.platform.received().iter().map(|(headers, _)| headers["webhook-id"].clone()).collect();
     assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
 }
 
@@ -362,7 +362,7 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
     state.clock.sleep(60).await;
     state.say("1", "two").await;
     state.send().await;
-    let received = state.platform.told();
+    let received = state.platform.received();
     assert_eq!(is_signed_with(&state.secret, &received[0], now), Ok(()));
     assert_eq!(is_signed_with(&new, &received[0], now), Ok(()));
     assert_eq!(is_signed_with(&new, &received[1], state.clock.now()), Ok(()));
@@ -404,7 +404,7 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
     store.notifications().set_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await.unwrap();
     record(&store, "e1", "1", 0).await;
     say(&store, &shop(), "1", "ready").await;
-    let notifier = Notifier::new(store.clone(), Arc::new(Told(Mutex::new(at(1000)))));
+    let notifier = Notifier::new(store.clone(), Arc::new(TestClock(Mutex::new(at(1000)))));
     assert_eq!(notifier.send_due().await.unwrap(), 0);
     let reason = store.notifications().list(&shop(), false, None, 1).await.unwrap().remove(0).reason.unwrap();
     assert!(reason.contains("grants.networks +="), "{reason}");
@@ -417,5 +417,5 @@ async fn a_removed_endpoint_is_told_nothing(database: Database) {
     state.store.notifications().remove_endpoint(&shop(), Expected::Any, "ann", at(1)).await.unwrap_err();
     state.say("1", "shipped").await;
     assert_eq!((state.send().await, state.waiting().await), (0, 0));
-    assert!(state.platform.told().is_empty());
+    assert!(state.platform.received().is_empty());
 }

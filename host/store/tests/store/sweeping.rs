@@ -245,7 +245,9 @@ async fn many_things_go_in_one_sweep(database: Database) {
     store.audit().log(&entry, at(0)).await.unwrap();
     for _ in 0..9 {
         database
-            .tamper("insert into audit_log (at, actor, action, subject) select at, actor, action, subject from audit_log")
+            .tamper(
+                "insert into audit_log (at, actor, action, subject) select at, actor, action, subject from audit_log",
+            )
             .await;
     }
     assert_eq!(sweep(&store, at(0) + days(735)).await.log, 512);

@@ -45,8 +45,8 @@ async fn small(database: &Database) -> Store {
 /// Stores and completes a delivery that reports about the order 1.
 async fn answered(store: &Store, notice: &WebhookDelivery) {
     assert_eq!(store.begin(notice).await.unwrap(), None);
-    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
-    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), said)], messages: Vec::new() };
+    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), status)], messages: Vec::new() };
     assert_eq!(store.complete(notice, effects, &answer()).await.unwrap(), answer());
 }
 

@@ -66,8 +66,8 @@ fn answer(text: &str) -> WebhookResponse {
 }
 
 fn ready(order: &str) -> Effects {
-    let said = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
-    Effects { outcomes: vec![(Some(format!("test:shop:{order}")), said)], messages: Vec::new() }
+    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    Effects { outcomes: vec![(Some(format!("test:shop:{order}")), status)], messages: Vec::new() }
 }
 
 fn message(order: &str, id: &str, at: SystemTime) -> OrderMessage {

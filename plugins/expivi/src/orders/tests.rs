@@ -108,7 +108,7 @@ fn host(raw: &str, answer: impl Fn(&Request) -> Result<Response, Error> + 'stati
 }
 
 /// Returns the recorded outcomes in short form, without memos.
-fn told(host: &FakeHost) -> Vec<String> {
+fn outcome_texts(host: &FakeHost) -> Vec<String> {
     host.outcomes
         .iter()
         .filter(|outcome| !matches!(outcome, Outcome::Remember(_)))
@@ -140,7 +140,7 @@ fn without_a_server_token_nothing_is_sent_and_that_is_said_once() {
     let mut host = host(MULTI, |_| panic!("sent"));
     let lines = vec![line("1", table()), line("2", table())];
     run(&mut host, &context(&[]), &event(Kind::Released, lines)).unwrap();
-    assert_eq!(told(&host), ["note upload-off", "materials 1", "materials 2"]);
+    assert_eq!(outcome_texts(&host), ["note upload-off", "materials 1", "materials 2"]);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_released_order_is_uploaded_once_for_each_configuration() {
     let chair = Some(Item { id: Some(CHAIR.to_owned()), ..item("1005") });
     let lines = vec![line("1", table()), line("2", chair)];
     run(&mut host, &with_token(&[]), &event(Kind::Released, lines)).unwrap();
-    assert_eq!(told(&host), ["materials 1", "reference 70001", "materials 2", "reference 70002"]);
+    assert_eq!(outcome_texts(&host), ["materials 1", "reference 70001", "materials 2", "reference 70002"]);
     assert_eq!(host.calls(), ["POST https://expivi.net/api/configured_product/bundle"]);
     assert_eq!(host.requests[0].repeat, Repeat::Safe);
     let sent = host.sent_body(0);
@@ -171,7 +171,7 @@ fn print_files_are_asked_for_awaited_and_kept() {
     run(&mut host, &printing(), &event(Kind::Released, vec![line("1", table())])).unwrap();
     // Table and chair; the chair's replica would have the chair's file.
     let files = ["print-file front.pdf", "print-file 2.pdf", "print-file front.pdf", "print-file 2.pdf"];
-    assert_eq!(told(&host), [&["materials 1", "reference 70001"][..], &files[..]].concat());
+    assert_eq!(outcome_texts(&host), [&["materials 1", "reference 70001"][..], &files[..]].concat());
     assert_eq!(host.sleeps, [5]);
     let sent = host.sent_body(1);
     assert_eq!(
@@ -190,7 +190,7 @@ fn waiting_grows_and_ends_with_a_person() {
     });
     run(&mut host, &printing(), &event(Kind::Released, vec![line("1", table())])).unwrap();
     assert_eq!(host.sleeps[..7], [5, 10, 20, 40, 80, 160, 300]);
-    assert_eq!(told(&host)[2..], ["merchant print-file-failed", "merchant print-file-failed"]);
+    assert_eq!(outcome_texts(&host)[2..], ["merchant print-file-failed", "merchant print-file-failed"]);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn failed_conversions_and_unknown_files_go_to_the_merchant() {
             false => expivi(request),
         });
         run(&mut host, &printing(), &event(Kind::Released, vec![line("1", table())])).unwrap();
-        assert_eq!(told(&host)[2..], [said, said], "{check}");
+        assert_eq!(outcome_texts(&host)[2..], [said, said], "{check}");
     }
 }
 
@@ -229,7 +229,7 @@ fn a_line_that_fails_does_not_stop_the_others_and_an_outage_stops_all() {
     let lines = || vec![line("1", table()), line("2", table())];
     let mut host = host(MULTI, refuse(422));
     run(&mut host, &with_token(&[]), &event(Kind::Released, lines())).unwrap();
-    assert_eq!(told(&host), ["materials 1", "merchant line-failed", "materials 2", "merchant line-failed"]);
+    assert_eq!(outcome_texts(&host), ["materials 1", "merchant line-failed", "materials 2", "merchant line-failed"]);
 
     let mut host = self::host(MULTI, refuse(503));
     assert!(matches!(run(&mut host, &with_token(&[]), &event(Kind::Released, lines())), Err(Error::Unavailable(_))));
@@ -241,7 +241,7 @@ fn a_line_that_fails_does_not_stop_the_others_and_an_outage_stops_all() {
 fn a_configuration_without_uuid_cannot_be_uploaded_and_says_so() {
     let mut host = host(SIMPLE, |_| panic!("sent"));
     run(&mut host, &with_token(&[]), &event(Kind::Released, vec![line("1", Some(item("1001")))])).unwrap();
-    assert_eq!(told(&host), ["materials 1", "note uuid-missing"]);
+    assert_eq!(outcome_texts(&host), ["materials 1", "note uuid-missing"]);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_line_that_could_stand_for_several_products_is_not_guessed() {
     let raw = r#"[{"catalogue_id":1,"uuid":"a"},{"catalogue_id":1,"uuid":"b"}]"#;
     let mut host = host(raw, |_| panic!("sent"));
     run(&mut host, &with_token(&[]), &event(Kind::Released, vec![line("1", Some(item("1")))])).unwrap();
-    assert_eq!(told(&host), ["materials 1", "merchant line-ambiguous"]);
+    assert_eq!(outcome_texts(&host), ["materials 1", "merchant line-ambiguous"]);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn what_was_done_at_an_earlier_event_is_not_done_again() {
     again.order.lines[0].vendor_reference = Some("70001".to_owned());
     let mut second = host(MULTI, |_| panic!("sent"));
     run(&mut second, &printing(), &again).unwrap();
-    assert_eq!(told(&second), Vec::<String>::new());
+    assert_eq!(outcome_texts(&second), Vec::<String>::new());
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn print_files_that_an_earlier_event_still_waits_for_are_not_asked_for_again() {
         expivi(request)
     });
     run(&mut second, &printing(), &again).unwrap();
-    assert_eq!(told(&second).iter().filter(|outcome_text| outcome_text.starts_with("print-file")).count(), 4);
+    assert_eq!(outcome_texts(&second).iter().filter(|outcome_text| outcome_text.starts_with("print-file")).count(), 4);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn lines_that_are_held_cancelled_or_children_are_left_alone() {
     child.cart_line.parent_key = Some("key-1".to_owned());
     let mut host = host(MULTI, |_| panic!("sent"));
     run(&mut host, &with_token(&[]), &event(Kind::Released, vec![held, cancelled, child])).unwrap();
-    assert_eq!(told(&host), Vec::<String>::new());
+    assert_eq!(outcome_texts(&host), Vec::<String>::new());
 }
 
 #[test]
@@ -330,11 +330,11 @@ fn an_order_that_was_cancelled_or_paid_back_is_neither_sent_nor_waited_for() {
         host.woken = Woken::EventWaiting;
         host.order = Some(off.clone());
         assert_eq!(run(&mut host, &printing(), &event).unwrap(), 1);
-        assert_eq!(told(&host)[2..], ["note print-files-abandoned"]);
+        assert_eq!(outcome_texts(&host)[2..], ["note print-files-abandoned"]);
         event.order = off;
         let mut host = super::tests::host(MULTI, |_| panic!("sent"));
         run(&mut host, &printing(), &event).unwrap();
-        assert_eq!(told(&host), ["note no-longer-released"]);
+        assert_eq!(outcome_texts(&host), ["note no-longer-released"]);
     }
 }
 
@@ -345,7 +345,7 @@ fn another_event_that_waits_does_not_stop_the_looking() {
     host.woken = Woken::EventWaiting;
     host.order = Some(event.order.clone());
     assert_eq!(run(&mut host, &printing(), &event).unwrap(), 2);
-    assert_eq!(told(&host).len(), 6);
+    assert_eq!(outcome_texts(&host).len(), 6);
 }
 
 #[test]
@@ -363,6 +363,6 @@ fn other_events_ask_nothing_of_expivi() {
         let mut host = host(MULTI, |_| panic!("sent"));
         let uploaded = OrderLine { vendor_reference: Some("70001".to_owned()), ..line("1", table()) };
         run(&mut host, &with_token(&[("price-authority", text("platform"))]), &event(kind, vec![uploaded])).unwrap();
-        assert_eq!(told(&host), said);
+        assert_eq!(outcome_texts(&host), said);
     }
 }

@@ -301,13 +301,13 @@ async fn an_order_is_released_again_after_it_was_paid_back(database: Database) {
     let amount = Some(platform.order(1).total);
     let back = EventKind::Refunded(Refund { lines: Vec::new(), amount });
     platform.report("e2", back, paid(2, "refunded")).await;
-    let mut told = Vec::new();
+    let mut recipients = Vec::new();
     for _ in 0..3 {
         let event = platform.next().await.job.event;
-        told.push((event.id, event.order.released));
+        recipients.push((event.id, event.order.released));
     }
     let expected = [("e1", false), ("~released:e1", false), ("e2", false)];
-    assert_eq!(told, expected.map(|(id, released)| (id.to_owned(), released)), "as the order is when they begin");
+    assert_eq!(recipients, expected.map(|(id, released)| (id.to_owned(), released)), "as the order is when they begin");
     let jobs = platform.report("e3", EventKind::Paid, paid(3, "full")).await;
     assert_eq!(jobs, ["shop:expivi:e3", "shop:expivi:~released:e3"]);
     assert!(platform.next().await.job.event.order.released);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub struct Shop {
     pub url: String,
     answers: Arc<Mutex<Vec<(u16, String)>>>,
-    asked: Arc<Mutex<Vec<Value>>>,
+    requests: Arc<Mutex<Vec<Value>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -33,11 +33,11 @@ impl Shop {
         };
         let router = Router::new().fallback(answer);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, answers, asked: requests, task }
+        Self { url, answers, requests, task }
     }
 
-    pub fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
+    pub fn requests(&self) -> Vec<Value> {
+        self.requests.lock().unwrap().clone()
     }
 }
 

@@ -130,7 +130,7 @@ async fn a_webhook_address_is_shown_once_and_ended() {
     let browser = Browser::sign_in(&shop.integrator).await;
     let here = at(&shop, "/webhooks");
     says(&browser.page(&here).await, &["Payment Verification", "Create URL"]);
-    let page = browser.told(&here, &[("account", "twikit"), ("endpoint", "order-completion")]).await;
+    let page = browser.post_text(&here, &[("account", "twikit"), ("endpoint", "order-completion")]).await;
     says(&page, &["Copy this now. You won't see it again."]);
     let address = field(&page, "address").to_owned();
     let path = address.strip_prefix(&shop.server.node.base).expect("an address of this server");

@@ -126,12 +126,12 @@ async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
 
     // Its results, and its error if it has none.
     let test = format!("{account}/test");
-    let tried = browser.told(&test, &[]).await;
+    let tried = browser.post_text(&test, &[]).await;
     shows(&tried, &["check-passed", "detail-passed", "check-failed", "detail-failed"]);
     let now = version().await;
     let typed = [("version", now.as_str()), ("setting.mood", "refuse"), ("setting.long", &typed_long)];
     shows(&browser.done(&account, &typed).await, &["typed-long"]);
-    shows(&browser.told(&test, &[]).await, &["test-error"]);
+    shows(&browser.post_text(&test, &[]).await, &["test-error"]);
     let health = browser.page(&at(&shop, "/health?level=debug")).await;
     shows(&health, &["log-line", "standard-error"]);
     shows(&browser.page(&at(&shop, "/log")).await, &["typed-long"]);
@@ -153,7 +153,7 @@ async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() 
     let sent = |vendor_product| [("product", "ring"), ("account", "markup"), ("vendor_product", vendor_product)];
     let page = refused(&browser.post(&edit, &sent("refuse")).await);
     shows(&page, &["link-refused", "link-field", "link-elsewhere"]);
-    shows(&browser.told(&edit, &sent("warn")).await, &["link-warning", "preset-warning"]);
+    shows(&browser.post_text(&edit, &sent("warn")).await, &["link-warning", "preset-warning"]);
     shows(&browser.page(&format!("{edit}?product=ring")).await, &found);
 
     // Another account to switch to.
@@ -167,8 +167,8 @@ async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() 
     let way = |product| [("from", "markup"), ("to", "other"), ("product.ring", product), ("do", "check")];
     let page = refused(&browser.post(&swap, &way("refuse")).await);
     shows(&page, &["link-refused", "link-field", "link-elsewhere"]);
-    shows(&browser.told(&swap, &way("warn")).await, &["link-warning", "preset-warning"]);
-    shows(&browser.told(&swap, &way(&typed)).await, &["typed"]);
+    shows(&browser.post_text(&swap, &way("warn")).await, &["link-warning", "preset-warning"]);
+    shows(&browser.post_text(&swap, &way(&typed)).await, &["typed"]);
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn what_becomes_of_a_configuration_is_text() {
     let try_out = async |configuration: &str| {
         let tried =
             [("product", "ring"), ("quantity", "1"), ("strategy", "as-linked"), ("configuration", configuration)];
-        browser.told(&preview, &tried).await
+        browser.post_text(&preview, &tried).await
     };
     shows(&try_out("refuse").await, &["decode-rejected", "decode-log"]);
     shows(&try_out("invalid").await, &["decode-invalid"]);

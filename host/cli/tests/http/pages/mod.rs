@@ -93,7 +93,7 @@ impl Browser {
     }
 
     /// Sends a form whose response is a page with a one-time secret.
-    async fn told(&self, path: &str, fields: &[(&str, &str)]) -> String {
+    async fn post_text(&self, path: &str, fields: &[(&str, &str)]) -> String {
         let reply = self.post(path, fields).await;
         assert_eq!(reply.status, 200, "{path}: {}", text(&reply));
         text(&reply)

@@ -31,7 +31,7 @@ async fn a_key_is_made_exchanged_and_revoked_on_its_page() {
     let id = key.split('_').nth(2).expect("an id");
     says(&list, &[id, "127.0.0.1/32", "2999-01-01"]);
     assert_eq!(browser.post(&format!("/admin/keys/{id}/rotate"), &[("overlap_seconds", "1")]).await.status, 422);
-    let page = browser.told(&format!("/admin/keys/{id}/rotate"), &[("overlap_seconds", "0")]).await;
+    let page = browser.post_text(&format!("/admin/keys/{id}/rotate"), &[("overlap_seconds", "0")]).await;
     let new = shop.server.node.client(field(&page, "key"));
     owner.get(&shop.at("")).await.problem(401, "access");
     new.get(&shop.at("")).await.with(200);
@@ -46,14 +46,14 @@ async fn a_platform_is_told_at_an_address_whose_secret_is_shown_once() {
     let browser = Browser::sign_in(&shop.admin).await;
     let here = at(&shop, "/notifications");
     assert_eq!(browser.post(&here, &[("url", "http://127.0.0.1/inside")]).await.status, 422);
-    let page = browser.told(&here, &[("url", "https://shop.example/told")]).await;
+    let page = browser.post_text(&here, &[("url", "https://shop.example/told")]).await;
     let secret = field(&page, "secret").to_owned();
     assert!(secret.starts_with("whsec_"), "{secret}");
     // An endpoint with a new URL keeps its secret.
     let page = browser.done(&here, &[("url", "https://shop.example/elsewhere")]).await;
     says(&page, &["https://shop.example/elsewhere", "All notifications delivered"]);
     assert!(!page.contains(&secret));
-    let page = browser.told(&at(&shop, "/notifications/rotate"), &[]).await;
+    let page = browser.post_text(&at(&shop, "/notifications/rotate"), &[]).await;
     assert_ne!(field(&page, "secret"), secret);
     let page = browser.done(&at(&shop, "/notifications/remove"), &[]).await;
     assert!(!page.contains("https://shop.example/elsewhere"), "{page}");
