@@ -1,5 +1,12 @@
 //! Generates the conversions between the contract's records and the types of wasmtime's bindings, both ways.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a build script that cannot go on fails by a panic"
+)]
+
 #[path = "../contract/wit_types.rs"]
 mod wit_types;
 

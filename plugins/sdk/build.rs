@@ -1,6 +1,13 @@
 //! Encodes all worlds of the contract, so that one set of bindings serves them all. An export macro adds the encoded
 //! world that the plugin targets, and the linker makes a component of that world alone.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a build script that cannot go on fails by a panic"
+)]
+
 use std::path::PathBuf;
 
 use wit_component::{StringEncoding, metadata};

@@ -1,5 +1,12 @@
 //! Builds the guests that the tests use.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a build script that cannot go on fails by a panic"
+)]
+
 #[path = "../../plugins/bundled/build_guests.rs"]
 mod build_guests;
 

@@ -8,6 +8,13 @@
 //! a stored response. It has none of the server's limits, request ids, traces and metrics, which are part of the
 //! measurement, and it runs in the shoppers' process.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 // This benchmark uses only some of the tests' helpers.
 #[allow(dead_code)]
 #[path = "../tests/http/answer.rs"]

@@ -124,7 +124,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FORMAT", env = "CARTWRIGHT_LOG_FORMAT")]
     log_format: Option<LogFormat>,
     /// The collector that receives traces by OTLP over HTTP, such as http://localhost:4318. OpenTelemetry's own
-    /// variables set its headers and the sampling (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER). Default: traces
+    /// variables set its headers and the sampling (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`). Default: traces
     /// are not sent.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_OTLP_ENDPOINT")]
     otlp_endpoint: Option<Url>,

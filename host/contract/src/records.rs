@@ -1,5 +1,5 @@
 //! The contract's records in Rust: plain types with the comments of the WIT files, generated from `wit/` by `build.rs`.
-//! In JSON, members are in snake_case, and cases in kebab-case as in WIT.
+//! In JSON, members are in `snake_case`, and cases in kebab-case as in WIT.
 
 // The comments are not Markdown: they contain brackets that are no links.
 #[allow(clippy::all, rustdoc::all)]

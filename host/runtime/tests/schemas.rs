@@ -1,4 +1,11 @@
 //! The schemas describe exactly the JSON that serde writes and reads.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
 #![cfg(feature = "openapi")]
 // The samples are created outside of test functions, where clippy does not recognize them as tests.
 #![allow(clippy::unwrap_used)]

@@ -163,7 +163,7 @@ fn explain<'a, T: Deserialize<'a>>(text: &'a str) -> Option<Problem> {
     Some(Problem { path, reason })
 }
 
-/// Returns serde_json's sentence without line and column: the path says more, and inside a part they would be wrong.
+/// Returns `serde_json`'s sentence without line and column: the path says more, and inside a part they would be wrong.
 fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -172,7 +172,7 @@ fn plain(error: &serde_json::Error) -> String {
     }
 }
 
-/// Checks the depth before anything is parsed, because serde_json limits recursion for neither skipped nor raw parts.
+/// Checks the depth before anything is parsed, because `serde_json` limits recursion for neither skipped nor raw parts.
 fn check_depth(text: &str) -> Result<(), Problem> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0usize, 0);

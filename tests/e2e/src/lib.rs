@@ -1,5 +1,12 @@
 //! Helpers of the tests: the guests' bytes, a shop on each vendor, and a catalog.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 pub mod load;
 pub mod orders;
 pub mod stored;

@@ -1,4 +1,11 @@
 //! Expivi's calls are as strict as its known behavior.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
 #![allow(clippy::unwrap_used)]
 
 use cartwright_fake_vendors::client::{self, Reply};

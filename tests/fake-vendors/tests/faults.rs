@@ -1,4 +1,11 @@
 //! The switches imitate a failing vendor, and the record is correct.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,4 +1,11 @@
 //! The samples have the content that their README describes.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,11 @@
 //! Twikit's order and export calls are as strict as the document.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,4 +1,11 @@
 //! Twikit's webhooks, and its handling of the responses.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
 #![allow(clippy::unwrap_used)]
 
 mod common;

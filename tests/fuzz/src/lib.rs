@@ -8,6 +8,13 @@
 //! cargo fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none decode_expivi tests/fuzz/corpus/decode_expivi
 //! ```
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 

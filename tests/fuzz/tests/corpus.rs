@@ -1,5 +1,12 @@
 //! Replays the corpus of every fuzz target, so that what a fuzzer once found stays fixed.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 use std::path::Path;
 
 #[test]

@@ -1,5 +1,12 @@
 //! The guests of the tests, as the bytes of their components.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 /// The smallest strategy.
 pub const ONE_LINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-one-line.wasm"));
 /// An order hook.

@@ -3,6 +3,13 @@
 //! The server runs as an ordinary user (PostgreSQL rejects the superuser, so root becomes `nobody`), listens on a
 //! socket in its own folder, and is stopped and removed when the test's process ends in any way.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod forwarder;
 
 pub use forwarder::Forwarder;

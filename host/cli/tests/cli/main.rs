@@ -1,6 +1,13 @@
 //! The command line as an integrator uses it: the built command, real files, and its exit codes. One file for each
 //! command.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod demo;
 mod desk;
 mod handle;

@@ -3,6 +3,13 @@
 //!
 //! The fake vendors' client sends the requests: it sends paths, headers and bodies exactly as a test writes them.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod access;
 mod answer;
 mod attacks;

@@ -1,5 +1,12 @@
 //! Retries of jobs, circuits of vendors' servers, and the order of requests to a server.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod circuit;
 mod queue;
 mod rate_limit;

@@ -1,5 +1,11 @@
 //! Tests of the store through its public API, each once for each database.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
 // A test's body is outside its `#[test]`, so that clippy does not recognize it as a test.
 #![allow(clippy::unwrap_used)]
 

@@ -4,6 +4,13 @@
 //! host and guest. On SQLite, in a file, and on PostgreSQL if its programs are installed; both write through to the
 //! disk. Then ten thousand waiting orders, in a separate process.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 use std::process::Command;
 use std::time::Instant;
 

@@ -4,6 +4,13 @@
 //! and plan; a warm bare wasmtime instance; a fresh one for each call; our `plan` call; our complete add-to-cart. Then
 //! 1, 10 and 100 configurations in one cart, the start of a cold process, and a version switch under full load.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 use std::hint::black_box;
 use std::time::Instant;
 

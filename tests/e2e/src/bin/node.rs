@@ -5,6 +5,13 @@
 //! that no test waits for a polling interval; several nodes need a common clock, and `now` selects this machine's. At
 //! the point of that number, before or after a commit, the process aborts without a shutdown.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

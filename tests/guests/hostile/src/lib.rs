@@ -2,6 +2,13 @@
 //! the host's reaction. `honest` behaves, so that a test can check the plugin after a misdeed. The locale selects an
 //! invalid settings form: form.rs.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod exhaust;
 mod lie;
 mod reach;

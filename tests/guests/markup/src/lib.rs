@@ -2,6 +2,13 @@
 //! the texts on a page and check that all are escaped. Otherwise the setting `mood`, the link and the raw configuration
 //! control it; each may be "refuse" or "warn".
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod form;
 mod outcomes;
 

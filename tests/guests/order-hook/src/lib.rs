@@ -3,6 +3,13 @@
 //! It is straight-line code. The host journals the result of each import, so a run that was interrupted by a restart or
 //! an outage continues where it stopped.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod form;
 mod wire;
 

@@ -2,6 +2,13 @@
 //! such as `line <order> <line>`. The host's tests check what it makes of that. Three of its settings have dynamic
 //! choices.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails by a panic"
+)]
+
 mod rest;
 
 use cartwright_plugin::exports::webhooks::{
