@@ -81,6 +81,8 @@ wasmtime-patch:
 bench:
     cargo bench -p cartwright-e2e -p cartwright-cli --bench layers --bench durable --bench load
 
-# Fuzzes a target of tests/fuzz for ten minutes (needs `cargo install cargo-fuzz`).
+# Fuzzes a target of tests/fuzz with libFuzzer, for ten minutes.
 fuzz target seconds="600":
-    cargo fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none {{ target }} tests/fuzz/corpus/{{ target }} -- -max_total_time={{ seconds }}
+    RUSTC_WORKSPACE_WRAPPER=tests/fuzz/instrument cargo build --release --locked --target-dir target/fuzz \
+        --package cartwright-fuzz --features libfuzzer --bin {{ target }}
+    target/fuzz/release/{{ target }} -max_total_time={{ seconds }} tests/fuzz/corpus/{{ target }}

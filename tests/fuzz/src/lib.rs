@@ -2,11 +2,7 @@
 //!
 //! Each function accepts any bytes and panics if a promise is broken: if the reader panics, reads one input in two
 //! ways, or accepts what it must reject. `fuzz_targets/` makes a libFuzzer program of each; `tests/corpus.rs` replays
-//! `corpus/` in every test run. To fuzz one (needs `cargo install cargo-fuzz`):
-//!
-//! ```text
-//! cargo fuzz run --fuzz-dir tests/fuzz --features libfuzzer --sanitizer none decode_expivi tests/fuzz/corpus/decode_expivi
-//! ```
+//! `corpus/` in every test run. `just fuzz TARGET` fuzzes one.
 
 #![allow(
     clippy::expect_used,

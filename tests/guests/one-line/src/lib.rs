@@ -1,12 +1,5 @@
 //! The smallest cart strategy: sells every configuration as one line of the linked product.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that cannot go on fails by a panic"
-)]
-
 use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
 
 struct OneLine;
