@@ -83,6 +83,6 @@ bench:
 
 # Fuzzes a target of tests/fuzz with libFuzzer, for ten minutes.
 fuzz target seconds="600":
-    RUSTC_WORKSPACE_WRAPPER=tests/fuzz/instrument cargo build --release --locked --target-dir target/fuzz \
+    RUSTC_WORKSPACE_WRAPPER="$PWD/tests/fuzz/instrument" cargo build --release --locked --target-dir target/fuzz \
         --package cartwright-fuzz --features libfuzzer --bin {{ target }}
     target/fuzz/release/{{ target }} -max_total_time={{ seconds }} tests/fuzz/corpus/{{ target }}
