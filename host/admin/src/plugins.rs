@@ -73,6 +73,7 @@ async fn list(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Markup 
     list_page(&visitor, &node, &Entry::default())
 }
 
+#[allow(clippy::indexing_slicing, reason = "an installed plugin has at least one version")]
 fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Markup {
     let (plugins, running) = (installed(node), running(node));
     page(
@@ -148,6 +149,7 @@ async fn versions(
     versions_page(&visitor, &node, &id, &Entry::default())
 }
 
+#[allow(clippy::indexing_slicing, reason = "an installed plugin has at least one version")]
 fn versions_page(visitor: &AdminUser, node: &Node, id: &PluginId, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let (versions, running) = (of_plugin(node, id)?, running(node));
     let name = &versions[0].metadata().identity.name;

@@ -152,7 +152,7 @@ async fn render(visitor: &AdminUser, node: &Node, of: &ShopSnapshot, mapped: &Pr
                 form.card method="get" action=(shop_path(shop, "/vendor-swap")) {
                     div.row {
                         (choice("from", "From", from))
-                        (choice("to", "To", to.or_else(|| of.accounts.iter().map(|account| &account.id).find(|id| Some(*id) != from && of.accounts[0].id != **id))))
+                        (choice("to", "To", to.or_else(|| of.accounts.iter().skip(1).map(|account| &account.id).find(|id| Some(*id) != from))))
                         button.quiet { "Choose" }
                     }
                 }

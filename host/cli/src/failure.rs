@@ -33,6 +33,7 @@ impl From<anyhow::Error> for Failure {
 
 impl Failure {
     /// Returns the typed error with its message. For a missing grant it also suggests the flag that adds it.
+    #[allow(clippy::indexing_slicing, reason = "an error is serialized as a JSON object")]
     pub(crate) fn typed(&self) -> serde_json::Result<Value> {
         let mut typed = match self {
             Self::Cart(error) => {

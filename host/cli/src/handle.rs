@@ -108,6 +108,7 @@ struct HandleRun {
     log: Vec<LogLine>,
 }
 
+#[allow(clippy::indexing_slicing, reason = "`Failure::typed` returns a JSON object")]
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut run = HandleRun::default();
     let result = handle(&arguments, &mut run).await;

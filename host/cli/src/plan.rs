@@ -96,6 +96,7 @@ enum ExistingCart {
     Plan(CartChange),
 }
 
+#[allow(clippy::indexing_slicing, reason = "`Failure::typed` returns a JSON object")]
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (stage_sender, stages) = channel();
     let result = change(&arguments, stage_sender).await;

@@ -235,14 +235,14 @@ fn entity_tags(text: &[u8]) -> Option<Vec<&[u8]>> {
             return Some(tags);
         }
         let opaque = rest.strip_prefix(b"W/").unwrap_or(rest).strip_prefix(b"\"")?;
-        let end = opaque.iter().position(|byte| *byte == b'"')?;
-        let (tag, after) = opaque.split_at(end);
+        let mut parts = opaque.splitn(2, |byte| *byte == b'"');
+        let (tag, after) = (parts.next()?, parts.next()?);
         if tag.iter().any(|byte| matches!(byte, 0..=b' ' | 0x7f)) {
             return None;
         }
         tags.push(tag);
-        rest = after[1..].trim_ascii_start();
-        if !rest.is_empty() && rest[0] != b',' {
+        rest = after.trim_ascii_start();
+        if rest.first().is_some_and(|byte| *byte != b',') {
             return None;
         }
     }

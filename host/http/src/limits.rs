@@ -87,22 +87,19 @@ pub fn client_default(requests_per_second: NonZeroU32) -> NonZeroU32 {
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        const fn number(number: u32) -> NonZeroU32 {
-            NonZeroU32::new(number).expect("not zero")
-        }
         Self {
             requests_per_second: REQUESTS_PER_SECOND,
             client_requests_per_second: client_default(REQUESTS_PER_SECOND),
             // A vendor that ships a day's orders at once sends some hundred webhooks.
-            webhook_requests_per_second: const { number(50) },
+            webhook_requests_per_second: const { NonZeroU32::new(50).expect("not zero") },
             // Enough for some typing errors of an operator, and for a server with an outdated key that retries.
-            failed_keys_per_minute: const { number(20) },
+            failed_keys_per_minute: const { NonZeroU32::new(20).expect("not zero") },
             // With files and database connections, this fits the 1024 descriptors that a process may usually open.
-            max_connections: const { number(768) },
+            max_connections: const { NonZeroU32::new(768).expect("not zero") },
             // A browser opens six.
-            max_connections_per_address: const { number(128) },
-            max_storefront_body_bytes: const { number(2 << 20) },
-            max_body_bytes_in_flight: const { number(256 << 20) },
+            max_connections_per_address: const { NonZeroU32::new(128).expect("not zero") },
+            max_storefront_body_bytes: const { NonZeroU32::new(2 << 20).expect("not zero") },
+            max_body_bytes_in_flight: const { NonZeroU32::new(256 << 20).expect("not zero") },
         }
     }
 }

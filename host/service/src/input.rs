@@ -76,12 +76,12 @@ fn json_string(text: &str) -> Option<String> {
 /// Returns whether a text of this JSON contains a NUL, which is only possible by its escape. PostgreSQL rejects NUL.
 pub fn contains_nul(json: &[u8]) -> bool {
     let mut rest = json;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
-        if rest[at..].starts_with(b"\\u0000") {
+    while let Some(escape) = rest.iter().position(|byte| *byte == b'\\').and_then(|at| rest.get(at..)) {
+        if escape.starts_with(b"\\u0000") {
             return true;
         }
         // What follows a backslash begins no escape.
-        rest = rest.get(at + 2..).unwrap_or_default();
+        rest = escape.get(2..).unwrap_or_default();
     }
     false
 }

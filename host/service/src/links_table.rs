@@ -171,6 +171,10 @@ pub fn write(links: &[ProductLink], reader: TableFor) -> Result<Vec<u8>, TableEr
 ///
 /// # Errors
 /// The problem and its line.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "`duplicate` returns positions in `links`, and each link has its line in `lines`"
+)]
 pub fn read(table: &[u8]) -> Result<Vec<ProductLink>, TableError> {
     let refused = TableError::Read;
     // Spreadsheets also write UTF-16, in which every other byte of a letter is NUL.

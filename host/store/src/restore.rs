@@ -47,6 +47,7 @@ struct FailedRestore {
 }
 
 impl FailedRestore {
+    #[allow(clippy::indexing_slicing, reason = "the index is at most that of the last wait")]
     fn new(before: Option<&Self>, reason: String, is_permanent: bool, now: Instant) -> Self {
         let failures = before.map_or(0, |before| before.failures) + 1;
         let wait = RETRY_BACKOFF[(failures - 1).min(RETRY_BACKOFF.len() - 1)];

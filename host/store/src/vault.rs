@@ -93,6 +93,7 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
+    #[allow(clippy::indexing_slicing, reason = "a SHA-256 digest has 32 bytes, more than a key id")]
     fn of(bytes: [u8; 32]) -> Self {
         let bytes = Zeroizing::new(bytes);
         let digest = Sha256::new().chain_update(b"cartwright key id").chain_update(*bytes).finalize();
@@ -106,6 +107,7 @@ impl Key {
     }
 
     /// Returns a short hash of a text, which cannot be reversed by trying texts without the key.
+    #[allow(clippy::indexing_slicing, reason = "a SHA-256 digest has 32 bytes, more than a key id")]
     pub(crate) fn keyed_hash(&self, text: &str) -> Result<String, StoreError> {
         let mac = Hmac::<Sha256>::new_from_slice(&*self.bytes);
         let mac = mac.map_err(|error| StoreError::Unusable(format!("the store's key: {error}")))?;
@@ -129,10 +131,10 @@ impl Key {
     pub(crate) fn decrypt(&self, aad: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let damaged = |what: &str| StoreError::Corrupt(format!("{aad} {what}"));
         let (head, text) = sealed.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is truncated"))?;
-        if head[0] != FORMAT || head[1..=KEY_ID_BYTES] != self.id {
-            return Err(damaged("was encrypted with another key or in another format"));
-        }
-        let nonce = <[u8; NONCE_BYTES]>::try_from(&head[1 + KEY_ID_BYTES..]).map_err(|_| damaged("is truncated"))?;
+        let nonce = head
+            .strip_prefix(self.header().as_slice())
+            .ok_or_else(|| damaged("was encrypted with another key or in another format"))?;
+        let nonce = <[u8; NONCE_BYTES]>::try_from(nonce).map_err(|_| damaged("is truncated"))?;
         XChaCha20Poly1305::new(&(*self.bytes).into())
             .decrypt(&XNonce::from(nonce), Payload { msg: text, aad: aad.as_bytes() })
             .map(Zeroizing::new)

@@ -125,6 +125,7 @@ pub(super) async fn remove(visit: ShopVisit, Form(Which { key }): Form<Which>) -
     change(visit, "remove", json!({ "key": key })).await
 }
 
+#[allow(clippy::indexing_slicing, reason = "every caller sends a JSON object")]
 async fn change(visit: ShopVisit, what: &str, mut body: Value) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;

@@ -119,6 +119,7 @@ struct ShopVisit {
 }
 
 impl ShopVisit {
+    #[allow(clippy::indexing_slicing, reason = "the position was found in this list, which never changes")]
     fn shop(&self) -> &Shop {
         &self.platform.0.shops[self.at]
     }

@@ -112,6 +112,7 @@ enum Action {
 }
 
 /// Adds a configuration to the cart, replaces a line with it, or requests a quote, and returns the next page.
+#[allow(clippy::indexing_slicing, reason = "the body is a JSON object")]
 pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Json<ConfiguredProduct>) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;

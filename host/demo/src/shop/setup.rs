@@ -86,6 +86,7 @@ pub(crate) async fn open(
     Ok((Platform::new(opened), urls))
 }
 
+#[allow(clippy::indexing_slicing, reason = "a JSON value without the member is indexed as null")]
 async fn set_up(admin: &Host, plan: Plan, at: SocketAddr) -> anyhow::Result<Shop> {
     let Plan { id, title, vendor, about, products, parts, account, links } = plan;
     let path = |rest: &str| format!("/v1/shops/{id}{rest}");
@@ -140,7 +141,7 @@ fn cheapest(product: &str) -> Money {
 async fn make_key(admin: &Host, role: &str, shop: &str) -> anyhow::Result<String> {
     let body = json!({ "role": { "role": role, "shop": shop }, "label": format!("demo, {role} of {shop}") });
     let made: Value = admin.post("/v1/access-keys", &body).await?;
-    Ok(made["key"].as_str().context("no key was made")?.to_owned())
+    Ok(made.get("key").and_then(Value::as_str).context("no key was made")?.to_owned())
 }
 
 /// Creates the webhook URLs for Twikit.
@@ -148,7 +149,7 @@ async fn webhooks(admin: &Host) -> anyhow::Result<Webhooks> {
     let made = async |endpoint: &str| -> anyhow::Result<Option<String>> {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
         let made: Value = admin.post("/v1/shops/gems/webhook-urls", &body).await?;
-        Ok(made["url"].as_str().map(str::to_owned))
+        Ok(made.get("url").and_then(Value::as_str).map(str::to_owned))
     };
     Ok(Webhooks {
         payment_verification: made("payment-verification").await?,

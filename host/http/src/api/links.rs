@@ -75,6 +75,7 @@ async fn set_links(
     link(&node, &shop, links, &caller.actor).await
 }
 
+#[allow(clippy::indexing_slicing, reason = "`duplicate` returns positions in the list that it was given")]
 async fn link(
     node: &Node,
     shop: &ShopId,

@@ -70,6 +70,7 @@ pub struct CallStatistics {
 
 impl Calls {
     /// Counts a call that ended at this time.
+    #[allow(clippy::indexing_slicing, reason = "the index is at most that of the last bucket")]
     pub(crate) fn observe(
         &self,
         plugin: &PluginId,

@@ -221,12 +221,14 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let encoded = after.get(..2).filter(|_| *first == b'%');
-        let digits = encoded.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
+        let encoded = after.split_at_checked(2).filter(|_| *first == b'%').and_then(|(digits, after)| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            Some((u8::from_str_radix(digits, 16).ok()?, after))
+        });
+        match encoded {
+            Some((byte, after)) => {
                 bytes.push(byte);
-                rest = &after[2..];
+                rest = after;
             }
             None => {
                 bytes.push(*first);

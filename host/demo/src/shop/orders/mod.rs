@@ -83,6 +83,7 @@ impl Order {
     }
 
     /// Reports an order event to the host, with the order's current state.
+    #[allow(clippy::indexing_slicing, reason = "an address is serialized as a JSON object")]
     pub(super) async fn report(&self, shop: &Shop, what: &str, kind: Value) -> Result<(), HostError> {
         let mut address = json!(self.address);
         for name in ["line2", "region", "company", "vat", "phone"] {
@@ -139,6 +140,7 @@ fn find<'a>(book: &'a mut ShopperData, id: &str) -> Option<&'a mut Order> {
 }
 
 /// Performs the next step of an order, as the shop's staff would.
+#[allow(clippy::indexing_slicing, reason = "the positions are those of the order's lines")]
 pub(super) async fn advance(visit: ShopVisit, Path(path): Named) -> Response {
     let shop = visit.shop();
     let mut book = visit.book().await;
