@@ -34,8 +34,7 @@ impl PlanCheck<'_> {
             remove(&mut parent, parts.iter().filter(|part| removed.contains(&part.name)));
             parent.key = parent.key_without_parts(self.shop, &parent.without)?;
         }
-        let mut lines = vec![parent];
-        let key = lines[0].key.clone();
+        let mut children = Vec::with_capacity(shares.len());
         for (part, share) in parts.into_iter().zip(shares).filter(|(part, _)| !removed.contains(&part.name)) {
             let mut line = self.build_line(Draft {
                 variant: part.variant,
@@ -44,20 +43,20 @@ impl PlanCheck<'_> {
                 shown: part.child.shown.or_else(|| Some(Vec::new())),
                 quantity: part.pieces,
                 source: bundle.parent.price.source,
-                priced: Priced::new(share, part.pieces, lines[0].price.tax, lines[0].price.state.clone()),
+                priced: Priced::new(share, part.pieces, parent.price.tax, parent.price.state.clone()),
                 item: None,
                 requested_quantity: self.pricing.requested_quantity(bundle.parent.item),
                 facts: ItemFacts::default(),
-                parent: Some(&key),
+                parent: Some(&parent.key),
             })?;
             line.part = Some(part.name);
             line.child_removal = Some(part.child.removal);
             line.per_bundle = Some(part.child.quantity);
             line.price.included_in_parent = true;
-            lines[0].children.push(line.key.clone());
-            lines.push(line);
+            parent.children.push(line.key.clone());
+            children.push(line);
         }
-        Ok(lines)
+        Ok(std::iter::once(parent).chain(children).collect())
     }
 
     /// Distributes the price of a bundle over its children; children on top add their own price. The shares are those

@@ -5,6 +5,11 @@
 //! decimal digits, and an unpaired surrogate stays an escape. `serde_json` reads neither, so this module has its own
 //! reader. The work is linear in the length of the text.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "the position passes the end of the text only on an error; each range was just read or written"
+)]
+
 use std::ops::Range;
 
 /// Below this, a double represents every integer exactly (IEEE 754, as quoted in RFC 8785).

@@ -46,6 +46,7 @@ type ArticleInput<'a> = (&'a str, String, Option<&'a str>, Option<&'a str>, Vec<
 ///
 /// # Errors
 /// Returns the index of an item whose state has no canonical form, and the reason.
+#[allow(clippy::indexing_slicing, reason = "the tree was built from these items")]
 pub(crate) fn fingerprints(items: &[Item], tree: &ItemTree) -> Result<Vec<Digest>, (usize, NotCanonical)> {
     let mut fingerprints: Vec<Option<Digest>> = vec![None; items.len()];
     // Children are hashed before their parents.

@@ -157,6 +157,10 @@ pub fn unrounded(value: Decimal, currency: &str, scale: u8) -> Result<Money, Mon
 ///
 /// # Errors
 /// Returns [`MoneyError::TooLarge`].
+#[allow(
+    clippy::indexing_slicing,
+    reason = "the indexes are positions of `amounts`, and each has an entry in `rounded`"
+)]
 pub(crate) fn round_together(total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, MoneyError> {
     let scale = amounts.iter().map(|amount| amount.scale).max().unwrap_or(0).max(total.scale.into());
     let unit = BigInt::from(10u8).pow(scale - u32::from(total.scale));
@@ -184,6 +188,7 @@ pub(crate) fn round_together(total: &Money, amounts: &[Amount]) -> Result<Vec<i6
 /// Distributes an amount by weights, so that the shares sum to it exactly. Each share is rounded down; the remainder
 /// goes one unit each to the largest fractions, and among equal fractions to the first. If all weights are zero, the
 /// shares are equal. A negative weight counts as zero.
+#[allow(clippy::indexing_slicing, reason = "the indexes are positions of `weights`, and each has an entry in `shares`")]
 pub(crate) fn allot(minor: i64, weights: &[Amount]) -> Vec<i64> {
     let scale = weights.iter().map(|weight| weight.scale).max().unwrap_or(0);
     let weigh = |weight: &Amount| match weight.digits.sign() {

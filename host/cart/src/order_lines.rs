@@ -67,6 +67,7 @@ pub fn check_money(amount: &Money) -> Result<(), MoneyFault> {
 ///
 /// # Errors
 /// The [`OrderError`] names the line and what to do.
+#[allow(clippy::indexing_slicing, reason = "the indexes are positions of `lines`")]
 pub fn order_lines(
     shop: &Shop,
     reference: impl Fn(&str) -> String,
@@ -139,6 +140,7 @@ fn is_on_hold(ordered: &OrderedLine<'_>) -> bool {
 }
 
 /// Returns the index of each top line with the indexes of its children, and checks that every bundle is complete.
+#[allow(clippy::indexing_slicing, reason = "the indexes are positions of `lines`")]
 fn families(
     lines: &[OrderedLine<'_>],
     keys: &BTreeMap<&str, usize>,
@@ -161,6 +163,7 @@ fn families(
 }
 
 /// Returns the quantity to produce of each member of a family. The parent comes first.
+#[allow(clippy::indexing_slicing, reason = "a family consists of positions of `lines`")]
 fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, OrderError> {
     let mut bundles = 0;
     let mut pieces = Vec::with_capacity(family.len());

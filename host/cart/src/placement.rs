@@ -35,6 +35,7 @@ pub struct LineMove {
 
 impl Placement {
     /// Computes the placement from the edited line, the items of the new configuration, and the cart.
+    #[allow(clippy::indexing_slicing, reason = "`replaces` has an entry for each root")]
     pub fn of(edited: &CartLine, quantity: u32, items: &[Item], lines: &[CartLine]) -> Self {
         let mut siblings = Siblings::of(edited, lines);
         let roots = roots(items);
@@ -72,6 +73,10 @@ impl Placement {
     /// Returns the replacement of each planned family, and the lines that are removed. A family that the cart contains
     /// already replaces its own line: if two items swapped their positions, a platform that applies operations one by
     /// one could not tell which of two lines with one key is meant.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "the indexes are positions of `wanted`, `moves` and `removed`, which do not shrink"
+    )]
     pub fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<LineMove>, Vec<String>) {
         let mut place_of: HashMap<Option<u32>, usize> = HashMap::with_capacity(self.wanted.len());
         for (place, wanted) in self.wanted.iter().enumerate() {
@@ -155,6 +160,7 @@ impl<'l> Siblings<'l> {
     }
 
     /// Takes the line that a root replaces, see [`is_root_of`].
+    #[allow(clippy::indexing_slicing, reason = "the maps contain positions of `lines`, which does not shrink")]
     fn take(&mut self, items: &[Item], root: Option<u32>) -> Option<&'l CartLine> {
         let id = root.and_then(|root| items.get(root as usize)).and_then(|item| item.id.as_deref());
         let Some(id) = id else { return self.lines[*self.by_item.get(&root)?].take() };

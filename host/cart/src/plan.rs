@@ -263,6 +263,7 @@ impl PlanCheck<'_> {
     }
 
     /// Returns the bill of materials of an item with everything below it. Equal articles are added up.
+    #[allow(clippy::indexing_slicing, reason = "each place is the position of an article in `all`")]
     fn materials(&self, descendants: &[usize]) -> Vec<Article> {
         // A plugin has added up the articles of one item already.
         if let [only] = descendants {

@@ -21,6 +21,10 @@ pub(crate) struct ItemTree {
 ///
 /// # Errors
 /// Returns an error if two items have the same id, a parent does not exist, or parents form a cycle.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "every index is a position of `items`, and every list has an entry for each item"
+)]
 pub(crate) fn item_tree(items: &[Item]) -> Result<ItemTree, CartError> {
     let wrong = |index: usize, key: &str, text: String| {
         Err(CartError::Configuration(issue(&format!("[{index}].parent"), key, text)))

@@ -148,7 +148,7 @@ fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
     let lines = log.lines();
     // Output before the last log line belongs to something else.
     let logged = lines.iter().rposition(|line| line.level != OUTPUT_LEVEL).map_or(0, |last| last + 1);
-    let last = if logged == lines.len() { &lines[..] } else { &lines[logged..] };
+    let last = lines.get(logged..).filter(|last| !last.is_empty()).unwrap_or(&lines);
     let written: String = last.iter().map(|line| line.text.as_str()).collect();
     let words: Vec<&str> =
         written.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("note: run with")).collect();

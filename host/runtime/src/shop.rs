@@ -104,6 +104,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
+    #[allow(clippy::indexing_slicing, reason = "an account always contains the version that it runs")]
     pub(crate) fn version(&self) -> &Arc<AccountVersion> {
         &self.versions[&self.current]
     }

@@ -70,6 +70,10 @@ impl Decoder<'_> {
         Ok(items)
     }
 
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "the tree was built from these products, and a place is a position of one"
+    )]
     fn item(&mut self, place: usize, unconfirmed: &Option<Unverified>) -> Item {
         let saved = self.saved;
         let product = &saved.products[place];

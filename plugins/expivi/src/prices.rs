@@ -25,6 +25,7 @@ const MAX_SCALE: u8 = 9;
 const FLOAT_DIGITS: u32 = 15;
 
 /// Returns Expivi's price of each item.
+#[allow(clippy::indexing_slicing, reason = "the tree and both lists of products are of the same payload")]
 pub(crate) fn price_items<H: Host>(
     host: &mut H,
     context: &Context,

@@ -19,6 +19,7 @@ pub(crate) struct ProductTree {
 
 /// Builds the tree. Roots of the product that the page was opened with (`linked`) come first, then other roots, then
 /// children, generation by generation, each in saved order.
+#[allow(clippy::indexing_slicing, reason = "every index is a position of the products")]
 pub(crate) fn link(saved: &Saved<'_>, linked: Option<u64>) -> Result<ProductTree, Error> {
     let products = &saved.products;
     let mut by_uuid: BTreeMap<&str, usize> = BTreeMap::new();
@@ -74,6 +75,7 @@ pub(crate) struct ChainEnd {
 ///
 /// # Errors
 /// An index whose links form a cycle.
+#[allow(clippy::indexing_slicing, reason = "every link is an index of `next`, and `known` has the same length")]
 pub(crate) fn follow_links(next: &[Option<usize>]) -> Result<Vec<ChainEnd>, usize> {
     let mut known: Vec<Option<ChainEnd>> = vec![None; next.len()];
     for start in 0..next.len() {

@@ -195,7 +195,7 @@ fn check_depth(text: &str) -> Result<(), Problem> {
 fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
         at += found;
-        if bytes[at] == b'"' {
+        if bytes.get(at) == Some(&b'"') {
             return at + 1;
         }
         at += 2;

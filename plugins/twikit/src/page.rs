@@ -12,6 +12,7 @@ use crate::fields::*;
 use crate::settings::Settings;
 
 /// Returns the embed data of a linked product.
+#[allow(clippy::indexing_slicing, reason = "a JSON object inserts a member that it lacks")]
 pub fn embed(context: &Context, association: &Association, reopen: bool) -> Result<EmbedData, Error> {
     if reopen {
         // No call accepts a configuration id, so an edit starts a new configuration.
@@ -42,8 +43,8 @@ pub fn embed(context: &Context, association: &Association, reopen: bool) -> Resu
         "previewUrl": { "$result": "previewUrl" },
         "variation": { "$event": "variation-changed" },
     });
-    let mut csp_origins = vec![origin];
-    csp_origins.extend(settings.preview_origin().filter(|preview| *preview != csp_origins[0]));
+    let preview = settings.preview_origin().filter(|preview| *preview != origin);
+    let csp_origins = std::iter::once(origin).chain(preview).collect();
     let fallback =
         "This product is configured in 3D, which this browser cannot show. Please try another browser, or contact us.";
     Ok(EmbedData {

@@ -97,8 +97,8 @@ impl History {
             CallResult::Emitted | CallResult::Sleep { .. } => false,
         };
         let last = self.steps.iter().rposition(may_change).unwrap_or(0);
-        let before = &self.steps[..last];
-        before.iter().rposition(|step| step.call.import != ORDER_BOOK_FIND).map_or(0, |place| place + 1)
+        let mut before = self.steps.iter().take(last);
+        before.rposition(|step| step.call.import != ORDER_BOOK_FIND).map_or(0, |place| place + 1)
     }
 
     /// Returns what a fresh journal in place of this one could repeat.

@@ -168,7 +168,7 @@ fn wait(outage: &Outage, counters: RetryCounters, seed: &[u8]) -> (NextAction, R
         let reason = format!("tried {} times in about two days; last failure: {}", counters.outages + 1, outage.detail);
         return (NextAction::Stop { responsible: ResponsibleParty::Merchant, reason }, counters);
     };
-    let longest = RETRY_BACKOFF[RETRY_BACKOFF.len() - 1];
+    let [.., longest] = RETRY_BACKOFF;
     let requested_delay = outage.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()).min(longest));
     let after = match requested_delay {
         // Never sooner than the server asked for.
@@ -188,6 +188,7 @@ fn jittered(wait: Duration, seed: &[u8], number: u32) -> Duration {
 /// Returns between zero and [`JITTER_PERCENT`] of the delay, in a thousand steps.
 fn jitter_share(wait: Duration, seed: &[u8], number: u32) -> Duration {
     let hash = Sha256::new().chain_update(number.to_be_bytes()).chain_update(seed).finalize();
-    let thousandths = u32::from(u16::from_be_bytes([hash[0], hash[1]])) % 1001;
+    let [first, second, ..] = <[u8; 32]>::from(hash);
+    let thousandths = u32::from(u16::from_be_bytes([first, second])) % 1001;
     wait / 100 * JITTER_PERCENT * thousandths / 1000
 }

@@ -150,6 +150,7 @@ impl PlanPipeline<'_> {
                 self.exchange_rates.insert(from.clone(), rate);
             }
             let rate = self.exchange_rates.get(&from).and_then(Option::as_deref);
+            #[allow(clippy::indexing_slicing, reason = "there is one price for each item, see `fetch_prices`")]
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
             in_shop.push(Some(convert(price, &what, rate, &self.context)?));
         }

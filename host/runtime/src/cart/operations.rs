@@ -52,6 +52,7 @@ impl Cartwright {
         });
         let mut increased: BTreeMap<String, Wanted> = BTreeMap::new();
         for first in families.iter().filter_map(|family| family.first()) {
+            #[allow(clippy::indexing_slicing, reason = "the key of every family was counted")]
             let times = times[&first.key];
             if times > 1 || cart.top_lines(&first.key).is_some() {
                 let quantity = cart.total_quantity(&first.key).saturating_add(add.quantity.saturating_mul(times));

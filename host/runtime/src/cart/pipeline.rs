@@ -336,7 +336,8 @@ impl<'a> PlanPipeline<'a> {
         let keys = || planned.iter().filter_map(|family| Some(family.first()?.key.as_str()));
         let mut times: HashMap<&str, usize> = HashMap::with_capacity(planned.len());
         keys().for_each(|key| *times.entry(key).or_default() += 1);
-        let can_join = |key: &str| self.may_join && (times[key] > 1 || cart.top_lines(key).is_some());
+        let is_repeated = |key: &str| times.get(key).is_some_and(|times| *times > 1);
+        let can_join = |key: &str| self.may_join && (is_repeated(key) || cart.top_lines(key).is_some());
         keys().filter(|key| !can_join(key)).try_for_each(|key| self.below_minimum.check(key))
     }
 

@@ -166,9 +166,9 @@ impl<'a> CartRequest<'a> {
         let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
         for moved in moves {
             let Some(first) = moved.lines.first() else { continue };
-            match places.get(&first.key) {
-                Some(place) => {
-                    matched[*place].1 = matched[*place].1.saturating_add(first.requested_quantity);
+            match places.get(&first.key).and_then(|place| matched.get_mut(*place)) {
+                Some((_, wanted)) => {
+                    *wanted = wanted.saturating_add(first.requested_quantity);
                     gone.extend(moved.replaces);
                 }
                 None => {

@@ -158,12 +158,15 @@ impl PlanPipeline<'_> {
         self.pictures.by_item.extend(rejected.iter().map(|(index, _)| (*index, None)));
         let mut by_reason: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         rejected.into_iter().for_each(|(index, reason)| by_reason.entry(reason).or_default().push(index));
-        self.warnings.extend(by_reason.into_iter().map(|(reason, items)| {
+        self.warnings.extend(by_reason.into_iter().filter_map(|(reason, items)| {
             let text = match items.as_slice() {
                 [index] => format!("The thumbnail of item {index} is left out: {reason}."),
-                items => format!("{} thumbnails are left out, the first of item {}: {reason}.", items.len(), items[0]),
+                [first, ..] => {
+                    format!("{} thumbnails are left out, the first of item {first}: {reason}.", items.len())
+                }
+                [] => return None,
             };
-            warning("thumbnail-unusable", text)
+            Some(warning("thumbnail-unusable", text))
         }));
     }
 

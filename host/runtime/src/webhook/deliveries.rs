@@ -191,8 +191,8 @@ impl MemoryDelivery {
     /// Returns whether a newer delivery arrived about the same orders, or about the account if the delivery named no
     /// order.
     fn is_superseded(&self, notice: &WebhookDelivery) -> bool {
-        let Some(position) = self.position(notice) else { return false };
-        let (known, newer) = (&self.completed[position], &self.completed[position + 1..]);
+        let from_notice = self.position(notice).and_then(|position| self.completed.get(position..));
+        let Some([known, newer @ ..]) = from_notice else { return false };
         newer.iter().any(|newer| {
             let (own, other) = (&known.destination, &newer.destination);
             let same_subject = match known.orders.is_empty() {

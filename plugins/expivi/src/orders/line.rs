@@ -28,6 +28,7 @@ macro_rules! or_merchant {
 
 impl<H: Host> Run<'_, H> {
     /// Does all work for a line that needs no waiting.
+    #[allow(clippy::indexing_slicing, reason = "the root and its descendants are positions of the products")]
     pub(super) fn prepare(
         &mut self,
         line: &OrderLine,
@@ -91,7 +92,7 @@ impl<H: Host> Run<'_, H> {
             requested += 1;
             self.request_files(line, id, media, pending)?;
         }
-        let hashes: Vec<&str> = pending[before..].iter().map(|conversion| conversion.hash.as_str()).collect();
+        let hashes: Vec<&str> = pending.iter().skip(before).map(|conversion| conversion.hash.as_str()).collect();
         if !hashes.is_empty() {
             self.remember_requested_conversions(&line.id, &hashes.join(" "))?;
         }
@@ -166,6 +167,7 @@ fn conversions_of(line: &str) -> String {
 }
 
 /// Returns a root and its descendants without replicas, whose files would equal those of their originals.
+#[allow(clippy::indexing_slicing, reason = "the root and the children are positions of the products")]
 fn descendants(saved: &Saved<'_>, root: usize) -> Vec<usize> {
     let products = &saved.products;
     let mut children: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

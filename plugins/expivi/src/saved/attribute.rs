@@ -31,6 +31,7 @@ pub(crate) struct Attribute<'a> {
 impl Attribute<'_> {
     /// Parses the members that depend on settings: the shopper's text, and the KEY from the first of these fields that
     /// has one.
+    #[allow(clippy::indexing_slicing, reason = "`found` and `seen` have an entry for each of `key_fields`")]
     pub(super) fn resolve(&mut self, key_fields: &[&str]) -> Result<(), Problem> {
         if let Some(value) = self.value {
             self.display_value = DisplayValue::read(value).map_err(|problem| problem.within("attribute_value"))?;

@@ -86,6 +86,7 @@ struct Part<'a> {
 }
 
 /// Returns the parts in order of first occurrence, with equal SKUs added up exactly.
+#[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
 fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, Error> {
     let by_model = context.text("bundle-sku") == Some("models-sku");
     let sku_of = |article: &'a Article| {

@@ -14,6 +14,7 @@ pub(super) fn line(request: &Request, line_request: &Wanted, root: &Root) -> New
 
 /// Returns the visible choices of the root and its descendants; the host's own list contains only the root's. Choices
 /// that several parts share appear once.
+#[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
 pub(super) fn shown(request: &Request, root: &Root) -> Option<Vec<LinePart>> {
     if root.descendants.is_empty() {
         return None;

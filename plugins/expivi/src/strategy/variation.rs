@@ -59,6 +59,7 @@ impl<'a> KeyRules<'a> {
 }
 
 /// Returns the line of one root.
+#[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
 pub(super) fn line(
     context: &Context,
     rules: &KeyRules<'_>,
