@@ -35,7 +35,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "ADDRESS", env = "CARTWRIGHT_LISTEN")]
     listen: Option<SocketAddr>,
     /// The public URL of this host: vendors' webhook URLs, document URLs and the admin pages begin with it. It may have
-    /// a path, such as https://shop.example/configurator: everything is then served below that path, whether a proxy
+    /// a path, such as `https://shop.example/configurator`: everything is then served below that path, whether a proxy
     /// strips the path or passes it on.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_PUBLIC_URL")]
     public_url: Option<BaseUrl>,
@@ -123,7 +123,7 @@ pub(crate) struct Options {
     /// The format of log lines on standard error. `CARTWRIGHT_LOG` selects what is logged. Default: text.
     #[arg(long, value_name = "FORMAT", env = "CARTWRIGHT_LOG_FORMAT")]
     log_format: Option<LogFormat>,
-    /// The collector that receives traces by OTLP over HTTP, such as http://localhost:4318. OpenTelemetry's own
+    /// The collector that receives traces by OTLP over HTTP, such as `http://localhost:4318`. OpenTelemetry's own
     /// variables set its headers and the sampling (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`). Default: traces
     /// are not sent.
     #[arg(long, value_name = "URL", env = "CARTWRIGHT_OTLP_ENDPOINT")]
@@ -299,7 +299,7 @@ mod tests {
     fn a_quota_has_room_for_some_of_the_largest() {
         assert_eq!("2048".parse::<CartQuota>().map(CartQuota::bytes), Ok(2 << 30));
         let refused = "1".parse::<CartQuota>().expect_err("too small");
-        assert!(refused.contains("128 or more"), "{refused}");
+        assert!(refused.contains("the minimum is 128"), "{refused}");
         assert!(toml::from_str::<Options>("cart-quota-mib = 1").is_err());
         assert!(toml::from_str::<Options>("cart-quota-mib = 128").is_ok());
         assert!(toml::from_str::<Options>("webhook-quota-mib = 15").is_err());

@@ -2,7 +2,7 @@
 //! In JSON, members are in `snake_case`, and cases in kebab-case as in WIT.
 
 // The comments are not Markdown: they contain brackets that are no links.
-#[allow(clippy::all, rustdoc::all)]
+#[allow(clippy::all, clippy::doc_markdown, rustdoc::all, reason = "the texts are those of wit/")]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/records.rs"));
 }

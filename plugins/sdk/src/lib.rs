@@ -63,7 +63,7 @@ pub use text::{normalize_url, truncate};
 
 /// The generated bindings. Use them through [`exports`] and [`types`].
 #[doc(hidden)]
-#[allow(missing_docs, clippy::all)]
+#[allow(missing_docs, clippy::all, clippy::doc_markdown, clippy::indexing_slicing)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",
