@@ -71,7 +71,7 @@ contract:
 
 # Runs all tests, or those that are called like `filter`.
 test *filter:
-    cargo test --workspace --locked {{ filter }}
+    cargo test --workspace --locked --no-fail-fast {{ filter }}
 
 # Says whether wasmtime has a newer patch release of our line.
 wasmtime-patch:

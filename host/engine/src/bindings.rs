@@ -10,7 +10,15 @@ pub(crate) use self::generated::cartwright::plugin::{
 pub(crate) use self::generated::exports::cartwright::plugin as exports;
 use crate::state::GuestState;
 
-#[allow(dead_code, missing_docs, clippy::all, clippy::doc_markdown, clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
+#[allow(
+    dead_code,
+    missing_docs,
+    clippy::all,
+    clippy::doc_markdown,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic
+)]
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit",
