@@ -169,6 +169,8 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
     let shop = Shop::on(server.clone()).await;
     let other = Node::start(&server.folder, &[]);
     let _fake = shop.expivi().await;
+    let neighbor = Shop::on(server.clone()).await;
+    let _neighbors_fake = neighbor.expivi().await;
     let first = shop.component("expivi").await;
     // The same component with an added note: the same code with another digest.
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
@@ -191,6 +193,11 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
     let swapped = there.post("/v1/plugins/expivi/switch-version", &json!({ "component": second })).await.ok();
     assert_eq!(swapped[0]["from"], first, "{swapped:#}");
     assert_eq!(swapped[0]["problem"], json!(null));
+    // Or those of the shops that are named.
+    let named = json!({ "component": first, "shops": [neighbor.id] });
+    let swapped = there.post("/v1/plugins/expivi/switch-version", &named).await.ok();
+    assert_eq!((swapped.as_array().map(Vec::len), &swapped[0]["shop"]), (Some(1), &json!(neighbor.id)), "{swapped:#}");
+    assert_eq!(there.get(&shop.at("/accounts/expivi")).await.json()["component"], second);
     let nowhere = json!({ "component": second, "shops": ["nowhere"] });
     there.post("/v1/plugins/expivi/switch-version", &nowhere).await.problem(404, "not-found");
     // Concurrent changes on two nodes are not lost.
