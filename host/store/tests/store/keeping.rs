@@ -119,6 +119,6 @@ async fn the_log_is_never_changed(database: Database) {
     let store = database.open().await;
     let entry = NewAuditEntry { actor: "ann", action: "set-account", subject: "expivi", ..NewAuditEntry::default() };
     store.audit().log(&entry, at(0)).await.unwrap();
-    let error = database.try_tamper("update audit_log set who = 'nobody'").await.unwrap_err();
+    let error = database.try_tamper("update audit_log set actor = 'nobody'").await.unwrap_err();
     assert!(error.to_string().contains("append-only"), "{error}");
 }
