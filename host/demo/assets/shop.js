@@ -83,7 +83,7 @@
       if (by('offer')) {
         by('add').hidden = only;
         by('offer').disabled = false;
-        by('offer').addEventListener('click', () => send(configurator, 'offer'));
+        by('offer').addEventListener('click', () => send(configurator, 'quote'));
       }
       by('add').disabled = false;
       by('add').addEventListener('click', () => send(configurator, 'cart'));

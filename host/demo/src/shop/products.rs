@@ -108,7 +108,7 @@ pub(super) struct ConfiguredProduct {
 #[serde(rename_all = "kebab-case")]
 enum Action {
     Cart,
-    QuoteOffer,
+    Quote,
 }
 
 /// Adds a configuration to the cart, replaces a line with it, or requests a quote, and returns the next page.
@@ -121,7 +121,7 @@ pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Js
         "lines": book.cart,
     });
     let (what, next) = match (&chosen.wish, chosen.line) {
-        (Action::QuoteOffer, _) => ("quote", "offers"),
+        (Action::Quote, _) => ("quote", "offers"),
         (Action::Cart, None) => ("add", "cart"),
         (Action::Cart, Some(key)) => {
             body["key"] = json!(key);
