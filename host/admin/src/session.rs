@@ -236,7 +236,7 @@ impl FormData {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, text)| text.trim())
     }
 
-    /// Reads a list with one value per line, as [`typed::lines`] writes it.
+    /// Reads a list with one value per line, as [`input::lines`] writes it.
     pub(super) fn values(&self, name: &str) -> Vec<String> {
         self.lines(name).map(input::value).collect()
     }

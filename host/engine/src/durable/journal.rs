@@ -180,7 +180,7 @@ impl Call {
     /// Creates the record of a call.
     ///
     /// # Errors
-    /// Returns [`JournalError::Unserializable`].
+    /// Returns [`JournalError::Unwritable`].
     pub(crate) fn new(import: &str, label: &str, arguments: &impl Serialize) -> Result<Self, JournalError> {
         let arguments = serde_json::to_vec(arguments).map_err(|error| JournalError::Unwritable(error.to_string()))?;
         let label: String = label.chars().take(MAX_LABEL_CHARS).collect();

@@ -1,6 +1,6 @@
 //! The catalog of a platform that pushes it: its variants with their prices, and its exchange rates.
 //!
-//! [`Store`] implements [`Catalog`](cartwright::Catalog) on the pushed data, with the same behavior as
+//! [`Store`](crate::Store) implements [`Catalog`](cartwright::Catalog) on the pushed data, with the same behavior as
 //! [`MemoryCatalog`](cartwright::MemoryCatalog). SKUs are folded to lower case in Rust, so that both databases find the
 //! same.
 

@@ -23,7 +23,7 @@ struct Next {
 
 impl Jobs<'_> {
     /// Finishes a run, and changes the job as [`durable::next_step`] decides. The lease ends, except for
-    /// [`RunEnd::Waiting`]: then the worker keeps it, awaits the request, and runs the job again.
+    /// [`RunEnd::PendingRequest`]: then the worker keeps it, awaits the request, and runs the job again.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`] if another worker has the job; then what this run wrote earlier remains, and nothing

@@ -84,7 +84,7 @@ impl Webhooks<'_> {
         Ok(address)
     }
 
-    /// Returns the stored token with a selector, for [`WebhookToken::find`].
+    /// Returns the stored token with a selector, for [`WebhookToken::resolve`].
     ///
     /// # Errors
     /// Fails if the database does.
