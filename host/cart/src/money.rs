@@ -1,7 +1,8 @@
 //! Amounts of money: exact decimals from the first price to a line's total, which is rounded once.
 //!
-//! `Amount::round` is the only place that rounds. `rust_decimal` reads and writes decimal text, but silently rounds a
-//! product of more than 28 digits, so arithmetic uses integers of any length.
+//! `Amount::round` alone rounds by the shop's rule; `round_together` and `allot` distribute what was rounded.
+//! `rust_decimal` reads and writes decimal text, but silently rounds a product of more than 28 digits, so arithmetic
+//! uses integers of any length.
 
 use cartwright_contract::records::{Money, Rounding};
 use num_bigint::{BigInt, BigUint, Sign};
@@ -65,7 +66,7 @@ impl Amount {
         Self { digits: &self.digits * count, scale: self.scale }
     }
 
-    /// Rounds the amount to whole minor units of the shop. This is the only place that rounds.
+    /// Rounds the amount to whole minor units of the shop. This is the only rounding by the shop's rule.
     ///
     /// # Errors
     /// Returns [`MoneyError::TooLarge`].

@@ -132,7 +132,7 @@ create table orders (
     id text not null,
     reference text not null,
     version integer not null,
-    released integer not null check (released in (0, 1)), -- production is allowed; never set back to 0
+    released integer not null check (released in (0, 1)), -- production is allowed; set back to 0 only by a newer version that is cancelled or refunded
     order_key blob, -- encrypted with the store's key; null = the order is erased, and only this row is left of it
     content blob not null, -- the newest version of the order, encrypted with the order's key; empty when the order is erased
     changed_at integer not null,

@@ -213,7 +213,10 @@ async fn a_jewel_is_made_by_twikit_once_the_shop_approved_it() {
     shopper.is_accessible().await;
     // A rejected reopening is not an error of the page, but the browser logs every rejected request.
     let written = browser.console().await;
-    assert!(written.iter().all(|line| line.contains("/products/jewel/embed-data") && line.contains("422")), "{written:#?}");
+    assert!(
+        written.iter().all(|line| line.contains("/products/jewel/embed-data") && line.contains("422")),
+        "{written:#?}"
+    );
     shopper.browser.close().await;
 }
 
