@@ -85,4 +85,5 @@ bench:
 fuzz target seconds="600":
     RUSTC_WORKSPACE_WRAPPER="$PWD/tests/fuzz/instrument" cargo build --release --locked --target-dir target/fuzz \
         --package cartwright-fuzz --features libfuzzer --bin {{ target }}
-    target/fuzz/release/{{ target }} -max_total_time={{ seconds }} tests/fuzz/corpus/{{ target }}
+    mkdir -p target/fuzz/corpus/{{ target }}
+    target/fuzz/release/{{ target }} -max_total_time={{ seconds }} target/fuzz/corpus/{{ target }} tests/fuzz/corpus/{{ target }}
