@@ -266,7 +266,7 @@ impl<'a> PlanPipeline<'a> {
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         prepared.count_plan(&self.budget_usage)?;
         self.stage_started = Instant::now();
-        self.at("quantity");
+        self.begin_stage("quantity");
         if let Some(out_of_range) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
             let (what, quantity) = (self.association.shop_product.clone(), out_of_range.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
@@ -275,7 +275,7 @@ impl<'a> PlanPipeline<'a> {
             return Ok(Vec::new());
         }
         let Prepared { raw, configuration, decoded, .. } = prepared;
-        let prices = self.at("price").prices(raw, *configuration, decoded, &wanted).await?;
+        let prices = self.begin_stage("price").prices(raw, *configuration, decoded, &wanted).await?;
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
@@ -288,9 +288,9 @@ impl<'a> PlanPipeline<'a> {
             lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
         };
-        let (planned, by_id) = self.at("plan").call_strategy(request).await?;
+        let (planned, by_id) = self.begin_stage("plan").call_strategy(request).await?;
         self.warnings.extend(planned.warnings.into_iter().map(text::message));
-        let checked = self.at("check").check(prepared, &wanted, &planned.pieces, &prices, &by_id).await;
+        let checked = self.begin_stage("check").check(prepared, &wanted, &planned.pieces, &prices, &by_id).await;
         let planned = checked?;
         self.refuse_below_minimum(&planned, cart)?;
         self.record_stage("every piece holds".to_owned());
@@ -315,9 +315,9 @@ impl<'a> PlanPipeline<'a> {
 
     async fn seal_lines(&mut self, prepared: &Prepared, families: &mut [Vec<CartLine>]) -> Result<(), CartError> {
         self.stage_started = Instant::now();
-        self.at("pictures").add_pictures(&prepared.raw, prepared.items(), families).await;
-        self.at("store").store(&prepared.raw, prepared.configuration).await?;
-        self.at("seal");
+        self.begin_stage("pictures").add_pictures(&prepared.raw, prepared.items(), families).await;
+        self.begin_stage("store").store(&prepared.raw, prepared.configuration).await?;
+        self.begin_stage("seal");
         for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);
             line.price.customer_group.clone_from(&self.visitor.customer_group);
@@ -352,7 +352,7 @@ impl<'a> PlanPipeline<'a> {
     }
 
     /// Starts the next stage.
-    pub(super) fn at(&mut self, stage: &'static str) -> &mut Self {
+    pub(super) fn begin_stage(&mut self, stage: &'static str) -> &mut Self {
         self.at = stage;
         self
     }

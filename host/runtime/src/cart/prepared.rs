@@ -134,10 +134,10 @@ impl PlanPipeline<'_> {
         };
         self.budget_usage.begin(raw.len())?;
         self.stage_started = Instant::now();
-        let configuration = self.at("decode").digest(&raw)?;
+        let configuration = self.begin_stage("decode").digest(&raw)?;
         let mut decoded = self.decode(&raw, configuration).await?;
-        self.at("products").check_products(&decoded.items)?;
-        let facts = self.at("identify").facts(&mut decoded.items).await?;
+        self.begin_stage("products").check_products(&decoded.items)?;
+        let facts = self.begin_stage("identify").facts(&mut decoded.items).await?;
         if decoded.price_from != PriceSource::Vendor {
             decoded.items.iter_mut().for_each(|item| item.state = String::new());
         }

@@ -17,7 +17,7 @@ fn destination(endpoint: &str) -> Destination {
     }
 }
 
-fn made() -> (WebhookToken, StoredWebhookToken) {
+fn new_url() -> (WebhookToken, StoredWebhookToken) {
     let address = WebhookToken::generate().expect("random numbers");
     let stored = address.stored(destination("payment-verification"));
     (address, stored)
@@ -30,21 +30,21 @@ fn find(text: &str, stored: &StoredWebhookToken) -> Result<Destination, Refusal>
 
 #[test]
 fn an_address_leads_to_its_shop_account_and_endpoint() {
-    let (address, stored) = made();
+    let (address, stored) = new_url();
     assert_eq!(find(&address.reveal(), &stored), Ok(destination("payment-verification")));
     assert_eq!(address.reveal().parse::<WebhookToken>().expect("an address").selector(), stored.selector);
 }
 
 #[test]
 fn no_two_addresses_are_alike() {
-    let all: HashSet<String> = (0..1000).map(|_| made().0.reveal().to_string()).collect();
+    let all: HashSet<String> = (0..1000).map(|_| new_url().0.reveal().to_string()).collect();
     assert_eq!(all.len(), 1000);
     assert!(all.iter().all(|text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())));
 }
 
 #[test]
 fn what_is_kept_and_printed_does_not_hold_the_secret_part() {
-    let (address, stored) = made();
+    let (address, stored) = new_url();
     let text = address.reveal();
     let secret = &text[16..];
     let kept = serde_json::to_string(&stored).expect("JSON");
@@ -60,7 +60,7 @@ fn what_is_kept_and_printed_does_not_hold_the_secret_part() {
 
 #[test]
 fn another_endpoints_address_does_not_lead_here() {
-    let ((_, stored), (other, _)) = (made(), made());
+    let ((_, stored), (other, _)) = (new_url(), new_url());
     assert_eq!(find(&other.reveal(), &stored), Err(Refusal::UnknownAddress));
     // A known selector with a guessed secret.
     let mixed = format!("{}{}", stored.selector, &other.reveal()[16..]);
@@ -70,7 +70,7 @@ fn another_endpoints_address_does_not_lead_here() {
 
 #[test]
 fn an_address_lives_while_its_account_or_an_open_order_does() {
-    let (address, stored) = made();
+    let (address, stored) = new_url();
     for (has_account, has_open_order) in [(true, false), (false, true), (true, true), (false, false)] {
         let found = address.resolve(Some((&stored, WebhookUrlUse { has_account, has_open_order })), at(NOW));
         assert_eq!(found.is_ok(), has_account || has_open_order);
@@ -79,7 +79,7 @@ fn an_address_lives_while_its_account_or_an_open_order_does() {
 
 #[test]
 fn an_address_that_another_took_the_place_of_ends_when_it_was_said_to() {
-    let (address, stored) = made();
+    let (address, stored) = new_url();
     let ending = StoredWebhookToken { expires_at: Some(at(NOW)), ..stored };
     assert!(address.resolve(Some((&ending, HELD)), at(NOW - 1)).is_ok());
     for later in [NOW, NOW + 1] {
@@ -89,7 +89,7 @@ fn an_address_that_another_took_the_place_of_ends_when_it_was_said_to() {
 
 #[test]
 fn a_text_that_is_no_address_is_an_unknown_one() {
-    let (address, stored) = made();
+    let (address, stored) = new_url();
     let text = address.reveal();
     let upper = text.to_uppercase();
     let cases =
@@ -104,7 +104,7 @@ fn a_text_that_is_no_address_is_an_unknown_one() {
 proptest! {
     #[test]
     fn a_flipped_bit_anywhere_leads_nowhere(place in 0..256_usize) {
-        let (address, stored) = made();
+        let (address, stored) = new_url();
         let mut bytes = hex::decode(&*address.reveal()).expect("hex");
         bytes[place / 8] ^= 1 << (place % 8);
         prop_assert_eq!(find(&hex::encode(bytes), &stored), Err(Refusal::UnknownAddress));

@@ -42,7 +42,7 @@ fn text(secret: &Secret) -> String {
     String::from_utf8(secret.expose().to_vec()).unwrap()
 }
 
-async fn made(store: &Store, key: &NewAccessKey) -> (String, String) {
+async fn create_key(store: &Store, key: &NewAccessKey) -> (String, String) {
     let (id, secret) = store.access().create_access_key(key, "ann", at(0)).await.unwrap();
     (id, text(&secret))
 }
@@ -61,13 +61,13 @@ async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Dat
         Role::Admin,
     ];
     for role in roles {
-        let (id, key) = made(&store, &new_key(role.clone())).await;
+        let (id, key) = create_key(&store, &new_key(role.clone())).await;
         let access = used(&store, &key, at(1)).await.unwrap();
         assert_eq!(access, Access { key: id.clone(), role: role.clone(), label: "Ann's key".into() });
         let parts: Vec<&str> = key.split('_').collect();
         assert_eq!((parts[0], parts[1], parts[2], parts[3].len()), ("cw", role.name(), id.as_str(), 48));
         let changed = key.replacen(parts[1], if role == Role::Admin { "backend" } else { "admin" }, 1);
-        let (_, other) = made(&store, &new_key(role)).await;
+        let (_, other) = create_key(&store, &new_key(role)).await;
         let swapped = format!("cw_{}_{}_{}", parts[1], parts[2], other.split('_').nth(3).unwrap());
         let session = key.replacen(parts[1], "session", 1);
         for wrong in
@@ -84,7 +84,7 @@ async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Dat
 async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Database) {
     let store = opened(&database).await;
     let networks = vec!["10.0.0.0/8".parse().unwrap()];
-    let (id, key) = made(&store, &NewAccessKey { networks, expires: Some(at(100)), ..backend() }).await;
+    let (id, key) = create_key(&store, &NewAccessKey { networks, expires: Some(at(100)), ..backend() }).await;
     let from = |text: &str| Some(text.parse::<IpAddr>().unwrap());
     let wrong = format!("{}{}", &key[..key.len() - 48], "0".repeat(48));
     let authenticate =
@@ -104,7 +104,7 @@ async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Dat
 
 async fn a_key_is_exchanged_while_both_let_in(database: Database) {
     let store = opened(&database).await;
-    let (id, old) = made(&store, &backend()).await;
+    let (id, old) = create_key(&store, &backend()).await;
     let new = text(&store.access().rotate_access_key(None, &id, MINUTE, "ann", at(10)).await.unwrap());
     assert!(new.contains(&id) && new != old);
     for seconds in [10, 69] {
@@ -124,8 +124,8 @@ async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
     let store = opened(&database).await;
     let other = cartwright::Shop { id: "other".parse().unwrap(), ..rings() };
     store.shops().save_shop(&other, at(0)).await.unwrap();
-    let (id, key) = made(&store, &backend()).await;
-    made(&store, &new_key(Role::Admin)).await;
+    let (id, key) = create_key(&store, &backend()).await;
+    create_key(&store, &new_key(Role::Admin)).await;
     assert_eq!(store.access().access_keys(Some(&shop()), None, 100).await.unwrap().len(), 1);
     assert!(store.access().access_keys(Some(&other.id), None, 100).await.unwrap().is_empty());
     assert_eq!(store.access().access_keys(None, None, 100).await.unwrap().len(), 2);
@@ -138,7 +138,7 @@ async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
 
 async fn when_a_key_was_used_is_written_once_a_minute(database: Database) {
     let store = opened(&database).await;
-    let (_, key) = made(&store, &backend()).await;
+    let (_, key) = create_key(&store, &backend()).await;
     let last = async || store.access().access_keys(None, None, 100).await.unwrap()[0].last_used;
     assert_eq!(last().await, None);
     for (seconds, noted) in [(10, 10), (69, 10), (70, 70), (200, 200)] {
@@ -149,7 +149,7 @@ async fn when_a_key_was_used_is_written_once_a_minute(database: Database) {
 
 async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Database) {
     let store = opened(&database).await;
-    let (id, key) = made(&store, &new_key(Role::Integrator { shop: shop() })).await;
+    let (id, key) = create_key(&store, &new_key(Role::Integrator { shop: shop() })).await;
     let new = text(&store.access().rotate_access_key(Some(&shop()), &id, MINUTE, "bob", at(1)).await.unwrap());
     let session = text(&store.access().begin_session(&id, None, at(2)).await.unwrap());
     store.access().end_session(&session, at(3)).await.unwrap();
@@ -180,7 +180,7 @@ async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Data
 
 async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
     let store = opened(&database).await;
-    let (id, _) = made(&store, &new_key(Role::Admin)).await;
+    let (id, _) = create_key(&store, &new_key(Role::Admin)).await;
     let session = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
     let idle = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
     let authenticate = async |session: &str, seconds: u64| store.access().session(session, None, at(seconds)).await;
@@ -205,7 +205,7 @@ async fn a_session_ends_with_its_key(database: Database) {
     let store = opened(&database).await;
     let networks = vec!["10.0.0.0/8".parse().unwrap()];
     let limited = NewAccessKey { networks, expires: Some(at(100)), ..new_key(Role::Admin) };
-    let (id, _) = made(&store, &limited).await;
+    let (id, _) = create_key(&store, &limited).await;
     let here = Some("10.0.0.1".parse().unwrap());
     let begin = async |seconds: u64| text(&store.access().begin_session(&id, here, at(seconds)).await.unwrap());
     let authenticate =
@@ -231,16 +231,16 @@ async fn a_session_ends_with_its_key(database: Database) {
 async fn nobody_logs_in_with_a_servers_key_or_a_pages(database: Database) {
     let store = opened(&database).await;
     for role in [Role::Storefront { shop: shop() }, Role::Backend { shop: None }] {
-        let (id, _) = made(&store, &new_key(role)).await;
+        let (id, _) = create_key(&store, &new_key(role)).await;
         assert!(matches!(store.access().begin_session(&id, None, at(1)).await, Err(AccessError::Role { .. })));
     }
-    let (id, _) = made(&store, &new_key(Role::Integrator { shop: shop() })).await;
+    let (id, _) = create_key(&store, &new_key(Role::Integrator { shop: shop() })).await;
     assert!(store.access().begin_session(&id, None, at(1)).await.is_ok());
 }
 
 async fn a_forms_token_is_of_one_session(database: Database) {
     let store = opened(&database).await;
-    let (id, _) = made(&store, &new_key(Role::Admin)).await;
+    let (id, _) = create_key(&store, &new_key(Role::Admin)).await;
     let (one, other) = (
         store.access().begin_session(&id, None, at(0)).await.unwrap(),
         store.access().begin_session(&id, None, at(0)).await.unwrap(),

@@ -343,7 +343,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     assert_eq!((&entries[0].before, &entries[0].after), (&of("pending-approval"), &of("rejected")));
 }
 
-async fn held(store: &Store) -> WebhookUrlUse {
+async fn url_use(store: &Store) -> WebhookUrlUse {
     store.webhooks().webhook_urls(&shop(), None, 100).await.unwrap().remove(0).use_state
 }
 
@@ -368,15 +368,15 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     store.shops().save_account(&shop(), &twikit, at(1)).await.unwrap();
     store.shops().save_links(&shop(), &[link("expivi")], at(1)).await.unwrap();
     record(&store, "e1", "1", 1).await;
-    assert_eq!(held(&store).await, WebhookUrlUse { has_account: true, has_open_order: true });
+    assert_eq!(url_use(&store).await, WebhookUrlUse { has_account: true, has_open_order: true });
     // The account is replaced by a vendor switch, but its order continues to its end.
     store.shops().save_links(&shop(), &[link("twikit")], at(2)).await.unwrap();
-    assert_eq!(held(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
+    assert_eq!(url_use(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
     store.orders().close_order(&shop(), "1", "ann", at(3)).await.unwrap();
-    assert_eq!(held(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
+    assert_eq!(url_use(&store).await, WebhookUrlUse { has_account: false, has_open_order: true });
     let run = claimed(&store, 3).await;
     store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(4)).await.unwrap();
-    assert_eq!(held(&store).await, WebhookUrlUse::default());
+    assert_eq!(url_use(&store).await, WebhookUrlUse::default());
     assert_eq!(is_open().await, None);
     // The order is reported again.
     let event = event_of("e2", EventKind::Changed, order("1", 2));
