@@ -30,9 +30,9 @@ impl Contract {
     /// # Errors
     /// If the WIT files are not well formed.
     pub fn read() -> Result<Self, Box<dyn Error>> {
-        println!("cargo::rerun-if-changed=../../wit");
+        println!("cargo::rerun-if-changed=../../wit/0.1");
         let mut resolve = Resolve::default();
-        resolve.push_path("../../wit")?;
+        resolve.push_path("../../wit/0.1")?;
         Ok(Self { resolve })
     }
 

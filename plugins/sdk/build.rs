@@ -14,10 +14,10 @@ use wit_component::{StringEncoding, metadata};
 use wit_parser::Resolve;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("cargo::rerun-if-changed=../../wit");
+    println!("cargo::rerun-if-changed=../../wit/0.1");
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path("../../wit")?;
+    let (package, _) = resolve.push_path("../../wit/0.1")?;
     for name in ["vendor", "cart-strategy", "order-hook", "everything"] {
         let world = resolve.select_world(&[package], Some(name))?;
         std::fs::write(out.join(name), metadata::encode(&resolve, world, StringEncoding::UTF8, None)?)?;

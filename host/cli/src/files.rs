@@ -36,7 +36,7 @@ pub(crate) fn parse_strict<T: DeserializeOwned + Serialize>(text: &str) -> anyho
     unknown_members(&serde_json::from_str(text)?, &serde_json::to_value(&taken)?, "", &mut unknown);
     match unknown.is_empty() {
         true => Ok(taken),
-        false => bail!("unknown member {}: see wit/types.wit; member names are in snake_case", unknown.join(", ")),
+        false => bail!("unknown member {}: see wit/0.1/types.wit; member names are in snake_case", unknown.join(", ")),
     }
 }
 

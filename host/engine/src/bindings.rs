@@ -21,7 +21,7 @@ use crate::state::GuestState;
 )]
 mod generated {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "../../wit/0.1",
         world: "everything",
         imports: {
             "cartwright:plugin/log.write": trappable,

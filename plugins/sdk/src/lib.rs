@@ -66,7 +66,7 @@ pub use text::{normalize_url, truncate};
 #[allow(missing_docs, clippy::all, clippy::doc_markdown, clippy::indexing_slicing)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../wit/0.1",
         world: "everything",
         pub_export_macro: true,
         default_bindings_module: "cartwright_plugin::bindings",

@@ -12,7 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 #[allow(dead_code, missing_docs, clippy::all)]
 mod bindings {
-    wasmtime::component::bindgen!({ path: "../../wit", world: "everything", exports: { default: async } });
+    wasmtime::component::bindgen!({ path: "../../wit/0.1", world: "everything", exports: { default: async } });
 }
 
 pub struct State {
