@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 
-use crate::database::{SQLITE_CONNECTIONS, WORK_TIMEOUT};
 use crate::error::StoreError;
+use crate::limits::{MAX_CONNECTIONS, WORK_TIMEOUT};
 
 /// Time for a connection to show that it works.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ pub(crate) async fn check(url: &str, first: &mut AnyConnection) -> Result<(), St
     match tokio::time::timeout(SECOND_CONNECTION_TIMEOUT, second).await {
         Ok(checked) => checked,
         Err(_) => Err(StoreError::Unavailable(format!(
-            "its server, or the pooler in front of it, allows no second connection; {SQLITE_CONNECTIONS} are needed at the same time"
+            "its server, or the pooler in front of it, allows no second connection; {MAX_CONNECTIONS} are needed at the same time"
         ))),
     }
 }
@@ -109,27 +109,4 @@ async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection)
 async fn mark_of(connection: &mut AnyConnection) -> sqlx::Result<String> {
     let row = sqlx::raw_sql("select coalesce(current_setting('cartwright.session', true), '')").fetch_one(connection);
     row.await?.try_get(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::{Keyring, Store};
-
-    #[tokio::test]
-    async fn every_statement_of_the_pool_has_a_limit() {
-        let shared = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer");
-        // Without PostgreSQL there is nothing to test.
-        let Some(server) = shared else { return };
-        let store = Store::open(&server.create_database(), Keyring::new([7; 32])).await.expect("a store");
-        let mut connections = Vec::new();
-        for _ in 0..2 {
-            let mut connection = store.pool().acquire().await.expect("a connection");
-            let (limit,): (String,) = sqlx::query_as("select current_setting('statement_timeout')")
-                .fetch_one(&mut *connection)
-                .await
-                .expect("a row");
-            assert_eq!(limit, "30s");
-            connections.push(connection);
-        }
-    }
 }

@@ -204,7 +204,7 @@ impl Webhooks<'_> {
         let body = self.encrypt_delivery(seals, &body_aad(shop, &id), body)?;
         let details = self.encrypt_delivery(seals, &details_aad(shop, &id), &Zeroizing::new(json))?;
         let size = body.len().saturating_add(details.len());
-        self.store.receipt_quota().add(&notice.destination, size);
+        self.store.webhook_quota().add(&notice.destination, size);
         sqlx::query(
             "update webhook_deliveries set state = $3, received_at = $4, responded_at = $5, status = $6, body = $7, details = $8,
                  size = $9

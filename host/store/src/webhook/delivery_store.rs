@@ -132,7 +132,7 @@ impl Webhooks<'_> {
         let details = DeliveryDetails::answered(&notice.request, response);
         self.write_delivery(&mut work, notice, DeliveryState::Answered, &details, &seals).await?;
         work.commit().await?;
-        self.store.receipt_quota().clear_full(to);
+        self.store.webhook_quota().clear_full(to);
         self.store.nudge();
         Ok(response.clone())
     }
