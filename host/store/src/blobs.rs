@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use cartwright::{Blobs, Digest, NewConfiguration, PlatformError, ShopId, StoredThumbnail};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, in_time, milliseconds, moment};
+use crate::database::{Store, in_time, milliseconds, system_time};
 use crate::document::safe_media_type;
 use crate::error::StoreError;
 use crate::facades::StoredBlobs;
@@ -102,7 +102,7 @@ impl StoredBlobs<'_> {
         Ok(found.map(|(media_type, size, stored_at, pictures)| BlobInfo {
             media_type,
             size: u64::try_from(size).unwrap_or(0),
-            stored_at: moment(stored_at),
+            stored_at: system_time(stored_at),
             is_thumbnail: pictures == 1,
         }))
     }

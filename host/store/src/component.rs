@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use cartwright::{Digest, PluginId};
 use sqlx::AnyConnection;
 
-use crate::database::{milliseconds, moment};
+use crate::database::{milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Components;
 use crate::restore::{RestoreFailure, restore_failure};
@@ -99,8 +99,8 @@ impl Components<'_> {
             Ok::<_, StoreError>(StoredComponent {
                 plugin: plugin.parse().map_err(|error| StoreError::corrupt(&digest, error))?,
                 version,
-                installed: moment(installed),
-                revoked: revoked.map(moment),
+                installed: system_time(installed),
+                revoked: revoked.map(system_time),
                 replacement: replacement
                     .map(|replacement| replacement.parse())
                     .transpose()

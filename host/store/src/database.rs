@@ -375,7 +375,7 @@ pub(crate) fn milliseconds(at: SystemTime) -> i64 {
 }
 
 /// Converts the tables' milliseconds to a time.
-pub(crate) fn moment(milliseconds: i64) -> SystemTime {
+pub(crate) fn system_time(milliseconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }
 

@@ -85,7 +85,7 @@ impl DocumentUrl {
 impl fmt::Display for DocumentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { shop, outcome, expires, signature } = self;
-        write!(f, "{PATH}{shop}/{outcome}?expires={expires}&signature={}", crate::vault::to_hex(signature))
+        write!(f, "{PATH}{shop}/{outcome}?expires={expires}&signature={}", hex::encode(signature))
     }
 }
 

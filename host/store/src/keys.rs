@@ -6,7 +6,6 @@ use zeroize::Zeroizing;
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::vault::to_hex;
 
 /// Maximum number of values that one transaction re-encrypts, so that others can write in between.
 const BATCH: i64 = 200;
@@ -124,7 +123,7 @@ impl Store {
                 .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
             // Another node may have been quicker.
             sqlx::query("insert into host_secret (id, secret) values (1, $1) on conflict (id) do nothing")
-                .bind(self.keys().encrypt(&aad, to_hex(random.as_slice()).as_bytes())?)
+                .bind(self.keys().encrypt(&aad, hex::encode(random.as_slice()).as_bytes())?)
                 .execute(&mut *connection)
                 .await?;
             found = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;

@@ -8,15 +8,14 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright::types::{Order, OrderLine, Outcome};
-use cartwright::{AccountId, Digest, OrderBook, PlatformError, RESERVED_ID_PREFIX, ShopId};
+use cartwright::{AccountId, Digest, OrderBook, PlatformError, RESERVED_ID_PREFIX, ShopId, timestamp};
 use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, in_time, milliseconds, moment};
+use crate::database::{Store, WriteTransaction, in_time, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::event::Lines;
-use crate::export::at;
 use crate::facades::Orders;
 use crate::keys::aad;
 use crate::line_status::LineStatuses;
@@ -68,7 +67,8 @@ impl Orders<'_> {
             .bind(after)
             .execute(&mut *work)
             .await?;
-        let audit_value = |closed: Option<i64>| json!({ "closed": closed.map(|closed| at(moment(closed))) });
+        let audit_value =
+            |closed: Option<i64>| json!({ "closed": closed.map(|closed| timestamp(system_time(closed))) });
         let (before, after) = (audit_value(before), audit_value(Some(after)));
         let entry = NewAuditEntry {
             actor,

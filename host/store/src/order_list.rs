@@ -8,11 +8,10 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use sqlx::AnyConnection;
 
-use crate::database::moment;
+use crate::database::system_time;
 use crate::error::StoreError;
 use crate::facades::Orders;
 use crate::keys::aad;
-use crate::vault::to_hex;
 
 /// Orders under which quotes are stored have ids with the host's own prefix, [`cartwright::RESERVED_ID_PREFIX`].
 const LIST: &str = "
@@ -160,9 +159,9 @@ impl Orders<'_> {
             ListedOrder {
                 order,
                 damaged,
-                created: moment(created),
-                changed: moment(changed),
-                closed: closed.map(moment),
+                created: system_time(created),
+                changed: system_time(changed),
+                closed: closed.map(system_time),
                 needs_attention: needs_attention == 1,
                 id,
             }
@@ -187,7 +186,7 @@ impl Orders<'_> {
             id,
             kind,
             order_version: u64::try_from(version).unwrap_or(0),
-            at: moment(at),
+            at: system_time(at),
         };
         Ok(rows.into_iter().map(event).collect())
     }
@@ -210,7 +209,7 @@ impl Orders<'_> {
             let notice = OrderWebhook {
                 account: account.parse().map_err(|error| StoreError::corrupt("a webhook's account", error))?,
                 endpoint,
-                at: moment(at),
+                at: system_time(at),
                 attempts: u64::try_from(attempts).unwrap_or(0),
                 status: status.and_then(|status| u16::try_from(status).ok()),
             };
@@ -234,7 +233,7 @@ impl Orders<'_> {
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;
         let number = number.trim().trim_start_matches('#').to_lowercase();
-        Ok(to_hex(&mac.chain_update(format!("cartwright order numbers\n{shop}\n{number}")).finalize().into_bytes()))
+        Ok(hex::encode(mac.chain_update(format!("cartwright order numbers\n{shop}\n{number}")).finalize().into_bytes()))
     }
 }
 

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use cartwright::types::{BytesSource, Document, Event, EventKind, Message, NamedJson, Outcome, Shipment};
-use cartwright::{AccountId, Digest, ShopId};
+use cartwright::{AccountId, Digest, ShopId, timestamp};
 use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::audit_log::NewAuditEntry;
 use crate::blobs::{Kind, NewBlob, keep_as_document};
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob, reserved_event_id};
 use crate::facades::Outcomes;
@@ -354,7 +354,7 @@ impl Outcomes<'_> {
         let known = self.store.orders().read_order(work, shop, order).await?.ok_or_else(missing)?;
         let event = Event {
             id: reserved_event_id("message", &message.id),
-            at: timestamp(message.at),
+            at: timestamp(system_time(message.at)),
             kind: EventKind::Message(message.message),
             order: known.order,
             earlier: Vec::new(),
@@ -401,11 +401,6 @@ pub(crate) struct OutcomeSource<'a> {
     pub(crate) key: &'a Key,
 }
 
-/// Formats a time as RFC 3339 in UTC, to the second, as the contract requires.
-pub(crate) fn timestamp(milliseconds: i64) -> String {
-    jiff::Timestamp::from_second(milliseconds / 1000).unwrap_or_default().to_string()
-}
-
 /// A row of the table.
 struct Row {
     id: i64,
@@ -442,7 +437,7 @@ impl Row {
             job: self.job.clone(),
             needs_attention: self.needs_attention == 1,
             order_version: u64::try_from(self.order_version).unwrap_or(0),
-            at: moment(self.emitted_at),
+            at: system_time(self.emitted_at),
             is_late: false,
         })
     }

@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 
 use crate::error::StoreError;
 use crate::limits::{MAX_CONNECTIONS, WORK_TIMEOUT};
+use crate::vault::random;
 
 /// Time for a connection to show that it works.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -81,10 +82,7 @@ pub(crate) async fn check(url: &str, first: &mut AnyConnection) -> Result<(), St
 /// Checks that sessions are separate: while the second connection occupies a session with a transaction, the first must
 /// find the variable that it set.
 async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection) -> Result<(), StoreError> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random)
-        .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
-    let header = hex::encode(random);
+    let header = hex::encode(random::<8>()?);
     first.execute(sqlx::AssertSqlSafe(format!("set cartwright.session = '{header}'"))).await?;
     for _ in 0..COMPARISONS {
         second.execute("begin").await.map_err(|error| match &error {

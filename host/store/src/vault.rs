@@ -58,7 +58,7 @@ impl Keyring {
         let id = sealed.get(1..=KEY_ID_BYTES).unwrap_or_default();
         match self.all().find(|key| key.id == id) {
             Some(key) => key.decrypt(aad, sealed),
-            None => Err(StoreError::WrongKey { key_id: to_hex(id) }),
+            None => Err(StoreError::WrongKey { key_id: hex::encode(id) }),
         }
     }
 
@@ -103,7 +103,7 @@ impl Key {
     }
 
     pub(crate) fn name(&self) -> String {
-        to_hex(&self.id)
+        hex::encode(self.id)
     }
 
     /// Returns a short hash of a text, which cannot be reversed by trying texts without the key.
@@ -111,7 +111,9 @@ impl Key {
     pub(crate) fn keyed_hash(&self, text: &str) -> Result<String, StoreError> {
         let mac = Hmac::<Sha256>::new_from_slice(&*self.bytes);
         let mac = mac.map_err(|error| StoreError::Unusable(format!("the store's key: {error}")))?;
-        Ok(to_hex(&mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..KEY_ID_BYTES]))
+        Ok(hex::encode(
+            &mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..KEY_ID_BYTES],
+        ))
     }
 
     /// Returns the header of every value that this key encrypted.
@@ -155,10 +157,6 @@ impl Key {
     ) -> Result<T, StoreError> {
         serde_json::from_slice(&self.decrypt(aad, sealed)?).map_err(|error| StoreError::corrupt_json(aad, &error))
     }
-}
-
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {

@@ -11,7 +11,7 @@ use cartwright::types::{Event, Outcome};
 use super::row::{Row, row};
 use super::{Claim, Heartbeat, JobStateKind, Lease, StateReason, small};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::event::Lines;
 use crate::facades::Jobs;
@@ -368,7 +368,7 @@ impl Jobs<'_> {
         .fetch_optional(self.store.pool())
         .await?;
         let (cancel,) = extended.ok_or_else(|| StoreError::LeaseLost(lease.job.clone()))?;
-        let lease = Lease { until: moment(milliseconds(until)), ..lease.clone() };
+        let lease = Lease { until: system_time(milliseconds(until)), ..lease.clone() };
         Ok(Heartbeat { lease, cancelled: cancel == 1 })
     }
 }

@@ -46,7 +46,7 @@ use cartwright::durable::{Job, Record, ResponsibleParty, RetryCounters, Wake};
 use cartwright::{AccountId, Digest, ShopId};
 use serde::{Deserialize, Serialize};
 
-use crate::database::moment;
+use crate::database::system_time;
 use crate::journal::StoreJournal;
 use crate::outcome::StoredOutcome;
 
@@ -112,7 +112,7 @@ impl JobState {
     }
 
     fn new(kind: JobStateKind, due_at: i64, counters: RetryCounters) -> Self {
-        let at = moment(due_at);
+        let at = system_time(due_at);
         match kind {
             JobStateKind::Queued => Self::Queued { due: at },
             JobStateKind::Running => Self::Running,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use cartwright::types::{Event, EventKind, Money, Order};
 use cartwright::{
     CartChange, CartError, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer,
-    RESERVED_ID_PREFIX, ShopId, check_order,
+    RESERVED_ID_PREFIX, ShopId, check_order, timestamp,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,6 @@ use super::{NewQuote, Quote, QuoteContent, QuoteError, QuoteState, content_aad, 
 use crate::audit_log::NewAuditEntry;
 use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::Quotes;
 use crate::installation::Expected;
 use crate::report::{ReportError, SoldLine, SoldLines, recipients};
@@ -52,7 +51,7 @@ impl Quotes<'_> {
         let jobs = recipients(host, shop, &order, &sold, false)?;
         let event = Event {
             id: order.id.clone(),
-            at: at(now),
+            at: timestamp(now),
             kind: EventKind::QuotationRequested,
             order,
             earlier: Vec::new(),
@@ -288,7 +287,7 @@ fn acceptable_offer(quote: &Quote, now: SystemTime) -> Result<QuoteOffer, QuoteE
     match (&quote.offer, state) {
         (Some(offer), QuoteState::Offered | QuoteState::Accepted | QuoteState::Expired) => {
             if offer.until <= now {
-                Err(QuoteError::Expired { id, ended_at: at(offer.until) })
+                Err(QuoteError::Expired { id, ended_at: timestamp(offer.until) })
             } else {
                 Ok(offer.clone())
             }
@@ -334,7 +333,7 @@ fn to_order(
         test: false,
         vendor_reference: None,
         version: 1,
-        placed_at: at(now),
+        placed_at: timestamp(now),
         payment: "none".to_owned(),
         released: false,
         cancelled: false,
@@ -366,7 +365,7 @@ async fn set_closed(
 
 /// Returns the audit value of a quote, without its lines and contact, which are encrypted.
 fn audit_value(state: QuoteState, offer: Option<&QuoteOffer>) -> Value {
-    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| at(offer.until)) })
+    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| timestamp(offer.until)) })
 }
 
 /// Commits a change of a quote with its audit entry.

@@ -9,13 +9,13 @@ use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::audit_log::NewAuditEntry;
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::notify::Subject;
 use crate::outcome::outcome_key_of;
-use crate::vault::{random, to_hex};
+use crate::vault::random;
 
 /// The state of an account outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +172,8 @@ impl Webhooks<'_> {
                 outcome: Outcome::Note(Message { key: "damaged".to_owned(), parameters: Vec::new(), text }),
                 state: AccountOutcomeState::of(state)?,
                 reason: None,
-                at: moment(*at),
-                settled_at: settled_at.map(moment),
+                at: system_time(*at),
+                settled_at: settled_at.map(system_time),
             })
         };
         self.account_outcome(row.clone()).or_else(readable)
@@ -192,8 +192,8 @@ impl Webhooks<'_> {
             outcome: content.outcome,
             state: AccountOutcomeState::of(&state)?,
             reason: content.reason,
-            at: moment(at),
-            settled_at: settled_at.map(moment),
+            at: system_time(at),
+            settled_at: settled_at.map(system_time),
             id,
         })
     }
@@ -303,7 +303,7 @@ impl Webhooks<'_> {
         (state, reason): (AccountOutcomeState, Option<String>),
         now: i64,
     ) -> Result<(), StoreError> {
-        let (id, kind) = (to_hex(&random::<8>()?), outcome_key_of(&outcome).kind);
+        let (id, kind) = (hex::encode(random::<8>()?), outcome_key_of(&outcome).kind);
         let what = aad("account outcome", shop.as_str(), &id);
         sqlx::query(
             "insert into account_outcomes (id, shop, account, kind, outcome, state, emitted_at)

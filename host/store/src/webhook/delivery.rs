@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use zeroize::Zeroizing;
 
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Webhooks;
 use crate::keys::aad;
@@ -283,7 +283,7 @@ impl Webhooks<'_> {
             };
             Ok(FailedWebhookDelivery {
                 destination: Destination { shop: shop.clone(), account, endpoint },
-                at: moment(came),
+                at: system_time(came),
                 attempts: u64::try_from(attempts).unwrap_or(0),
                 request,
                 reason,

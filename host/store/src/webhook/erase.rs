@@ -4,16 +4,15 @@
 //! order, such as a request that its plugin refused, are searched for the names by which the order and its customer are
 //! known.
 
-use cartwright::ShopId;
 use cartwright::types::Outcome;
+use cartwright::{ShopId, timestamp};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use super::delivery::{DeliveryDetails, DeliveryState, EncryptionKeys, body_aad, details_aad};
 use crate::customer::emails_of;
-use crate::database::{WriteTransaction, moment};
+use crate::database::{WriteTransaction, system_time};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::order::StoredOrder;
@@ -187,7 +186,7 @@ impl Webhooks<'_> {
                 })
             });
             requests.push(json!({
-                "account": account, "endpoint": endpoint, "times": times, "at": at(moment(came)),
+                "account": account, "endpoint": endpoint, "times": times, "at": timestamp(system_time(came)),
                 "method": encrypted_details.method, "headers": encrypted_details.headers, "query": encrypted_details.query,
                 "body": body.as_ref().map(|body| String::from_utf8_lossy(body)), "body_cut": is_cut,
                 "body_bytes": whole.map(|whole| whole.bytes), "body_sha256": whole.map(|whole| whole.sha256),
