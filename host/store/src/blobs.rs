@@ -12,10 +12,10 @@ use cartwright::{Blobs, Digest, NewConfiguration, PlatformError, ShopId, StoredT
 use sqlx::AnyConnection;
 
 use crate::database::{Store, in_time, milliseconds, system_time};
-use crate::document::safe_media_type;
 use crate::error::StoreError;
 use crate::facades::StoredBlobs;
 use crate::keys::aad;
+use crate::media_type::safe_media_type;
 use crate::vault::Key;
 
 /// Maximum number of bytes that are encrypted on an async worker; more are encrypted on a blocking thread.

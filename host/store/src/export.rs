@@ -14,7 +14,7 @@ use crate::facades::PersonalData;
 use crate::job::{JobFilter, JobSummary};
 use crate::journal;
 use crate::keys::aad;
-use crate::outcome::{OutcomeSelection, StoredOutcome};
+use crate::stored_outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// Number of jobs that are read at once.

@@ -19,7 +19,7 @@ use crate::event::Lines;
 use crate::facades::Orders;
 use crate::keys::aad;
 use crate::line_status::LineStatuses;
-use crate::outcome::{OutcomeSelection, StoredOutcome};
+use crate::stored_outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// A decrypted row of an order.

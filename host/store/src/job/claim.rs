@@ -8,6 +8,7 @@ use cartwright::ShopId;
 use cartwright::durable::{Job, ResponsibleParty, RestartRisk, Wake};
 use cartwright::types::{Event, Outcome};
 
+use super::lease::fencing_token;
 use super::row::{Row, row};
 use super::{Claim, Heartbeat, JobStateKind, Lease, StateReason, small};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
@@ -18,7 +19,7 @@ use crate::facades::Jobs;
 use crate::journal::StoreJournal;
 use crate::keys::aad;
 use crate::order::visible_to;
-use crate::outcome::OutcomeSelection;
+use crate::stored_outcome::OutcomeSelection;
 use crate::vault::Key;
 
 /// Maximum number of attempts to claim a job while other workers are quicker.
@@ -371,8 +372,4 @@ impl Jobs<'_> {
         let lease = Lease { until: system_time(milliseconds(until)), ..lease.clone() };
         Ok(Heartbeat { lease, cancelled: cancel == 1 })
     }
-}
-
-pub(crate) fn fencing_token(lease: &Lease) -> i64 {
-    i64::try_from(lease.fencing_token).unwrap_or(i64::MAX)
 }

@@ -22,7 +22,7 @@ use crate::error::StoreError;
 use crate::facades::Jobs;
 use crate::journal;
 use crate::order_list::skip_damaged;
-use crate::outcome::OutcomeSelection;
+use crate::stored_outcome::OutcomeSelection;
 
 const LIST: &str = "
     select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.limit_breaches, j.is_cancelled,

@@ -218,8 +218,11 @@ impl Webhooks<'_> {
             if matches!(outcome, Outcome::LineStatus(_)) {
                 with_statuses.insert(order);
             }
-            let about = OutcomeSource { shop: &to.shop, order, account: &to.account, job: None, key };
-            self.store.outcomes().add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
+            let outcome_source = OutcomeSource { shop: &to.shop, order, account: &to.account, job: None, key };
+            self.store
+                .outcomes()
+                .add_outcome(work, &outcome_source, &format!("{source}:{number}"), outcome, now)
+                .await?;
         }
         for order in with_statuses {
             self.store.outcomes().close_if_last(work, &to.shop, order, now).await?;

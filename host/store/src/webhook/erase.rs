@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::order::StoredOrder;
-use crate::outcome::OutcomeSelection;
+use crate::stored_outcome::OutcomeSelection;
 
 /// Number of rows that are searched at once.
 const PAGE: i64 = 100;
