@@ -8,7 +8,7 @@ use sqlx::AnyConnection;
 use crate::database::{milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Components;
-use crate::restore::{RestoreFailure, restore_failure};
+use crate::restore_failure::RestoreFailure;
 use crate::shops::change_number;
 
 /// An installed component without its bytes.
@@ -113,7 +113,7 @@ impl Components<'_> {
             let name = format!("the component {} ({} {})", row.0, row.1, row.2);
             match read(row) {
                 Ok(component) => components.push(component),
-                Err(error) => faults.push(restore_failure(name, error.to_string())),
+                Err(error) => faults.push(RestoreFailure::log(name, error.to_string())),
             }
         }
         Ok((components, faults))
