@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/orders", get(list))
         .route("/admin/shops/{shop}/orders/{order}", get(read))
         .route("/admin/shops/{shop}/orders/{order}/close", post(close))
-        .route("/admin/shops/{shop}/orders/{order}/settle", post(settle))
+        .route("/admin/shops/{shop}/orders/{order}/settle", post(resolve_outcome))
         .route("/admin/shops/{shop}/orders/{order}/documents/{outcome}", get(document))
 }
 
@@ -392,7 +392,7 @@ async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Resu
     if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }
 }
 
-async fn settle(
+async fn resolve_outcome(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
@@ -401,7 +401,7 @@ async fn settle(
     let outcome: i64 = sent.read("outcome")?;
     of_order(&node, &shop, &order, outcome).await?;
     node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &order), Done::Settled))
+    Ok(redirect_with_notice(&path(&shop, &order), Done::Resolved))
 }
 
 async fn close(

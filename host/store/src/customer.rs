@@ -168,8 +168,8 @@ impl PersonalData<'_> {
                 .fetch_all(connection)
                 .await?;
         let mut emails = BTreeSet::new();
-        for (id, sealed) in rows {
-            match key.decrypt_json::<Event>(&aad("event", shop.as_str(), &id), &sealed) {
+        for (id, encrypted) in rows {
+            match key.decrypt_json::<Event>(&aad("event", shop.as_str(), &id), &encrypted) {
                 Ok(event) => emails.extend(emails_of(&event.order).into_iter().map(|email| email.0)),
                 Err(StoreError::Corrupt(_)) => {}
                 Err(error) => return Err(error),

@@ -144,7 +144,7 @@ impl PersonalData<'_> {
             counts.insert(what.to_owned(), deleted.rows_affected().into());
         }
         let forget =
-            "update orders set order_key = null, number_hash = null, held_lines = 0, content = $3, changed_at = $4
+            "update orders set order_key = null, number_hash = null, has_lines_on_hold = 0, content = $3, changed_at = $4
                       where shop = $1 and id = $2";
         sqlx::query(forget)
             .bind(shop.as_str())

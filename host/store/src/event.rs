@@ -87,10 +87,10 @@ impl Orders<'_> {
         .bind(&event.id)
         .fetch_optional(work)
         .await?;
-        let Some((order, sealed, key)) = known else { return Ok(false) };
+        let Some((order, encrypted, key)) = known else { return Ok(false) };
         if order == event.order.id {
             let key = self.order_key(shop, &order, key)?;
-            let mut known: Event = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &sealed)?;
+            let mut known: Event = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &encrypted)?;
             // The host sets this flag; the platform's report does not contain it.
             known.order.released = event.order.released;
             if known == *event {

@@ -140,8 +140,8 @@ async fn events(
     .bind(order)
     .fetch_all(connection)
     .await?;
-    let rows = rows.into_iter().map(|(id, sealed, recorded)| {
-        let event: Value = key.decrypt_json(&aad("event", shop.as_str(), &id), &sealed)?;
+    let rows = rows.into_iter().map(|(id, encrypted, recorded)| {
+        let event: Value = key.decrypt_json(&aad("event", shop.as_str(), &id), &encrypted)?;
         Ok(json!({ "recorded": timestamp(system_time(recorded)), "event": event }))
     });
     rows.collect()

@@ -69,8 +69,8 @@ impl StoredResponse {
         store.keys().encrypt(&response_aad(id), &[&head, b"\n".as_slice(), &self.body].concat())
     }
 
-    fn open(store: &Store, id: &str, sealed: &[u8]) -> Result<Self, StoreError> {
-        let plain = store.keys().decrypt(&response_aad(id), sealed)?;
+    fn open(store: &Store, id: &str, encrypted: &[u8]) -> Result<Self, StoreError> {
+        let plain = store.keys().decrypt(&response_aad(id), encrypted)?;
         let end = plain.iter().position(|byte| *byte == b'\n').unwrap_or(plain.len());
         let (head, body) = plain.split_at(end);
         let head: ResponseHead =
@@ -239,8 +239,8 @@ impl IdempotencyKeys<'_> {
         .bind(order)
         .fetch_all(connection)
         .await?;
-        let rows = rows.into_iter().map(|(id, answered, sealed)| {
-            let StoredResponse { status, headers, body } = StoredResponse::open(self.store, &id, &sealed)?;
+        let rows = rows.into_iter().map(|(id, answered, encrypted)| {
+            let StoredResponse { status, headers, body } = StoredResponse::open(self.store, &id, &encrypted)?;
             let body = String::from_utf8_lossy(&body);
             Ok(json!({ "at": timestamp(system_time(answered)), "status": status, "headers": headers, "body": body }))
         });

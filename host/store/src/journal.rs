@@ -162,11 +162,11 @@ pub(crate) async fn load(
     .bind(i64::from(number))
     .fetch_all(connection)
     .await?;
-    let records = rows.iter().enumerate().map(|(index, (position, sealed))| {
+    let records = rows.iter().enumerate().map(|(index, (position, encrypted))| {
         if i64::try_from(index).ok() != Some(*position) {
             return Err(StoreError::Corrupt(format!("entry {index} of the journal {number} of {job} is missing")));
         }
-        key.decrypt_json(&entry_aad(job, number, index), sealed)
+        key.decrypt_json(&entry_aad(job, number, index), encrypted)
     });
     Ok(Loaded { records: records.collect::<Result<_, _>>()?, earlier_attempts })
 }

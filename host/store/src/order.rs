@@ -95,8 +95,8 @@ impl Orders<'_> {
                 .bind(id)
                 .fetch_optional(connection)
                 .await?;
-        let Some((sealed_key, known, released, closed_at)) = row else { return Ok(None) };
-        let key = self.order_key(shop, id, sealed_key)?;
+        let Some((encrypted_key, known, released, closed_at)) = row else { return Ok(None) };
+        let key = self.order_key(shop, id, encrypted_key)?;
         let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), id), &known)?;
         order.released = released == 1;
         for line in &mut order.lines {
@@ -159,27 +159,27 @@ impl Orders<'_> {
         order: &Order,
         now: i64,
     ) -> Result<Key, StoreError> {
-        let (key, sealed_key) = self.store.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
-        let known_at = aad("known", shop.as_str(), &order.id);
+        let (key, encrypted_key) = self.store.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
+        let content_aad = aad("known", shop.as_str(), &order.id);
         let version = i64::try_from(order.version)
             .map_err(|_| StoreError::Conflict(format!("{} is not a valid order version", order.version)))?;
         let number = self.number_hash(&mut *connection, shop, &order.number).await?;
-        let held_lines = i64::from(has_held_lines(order));
+        let has_lines_on_hold = i64::from(has_lines_on_hold(order));
         // The insert also serializes two events of one new order.
         let added = sqlx::query(
             "insert into orders (shop, id, reference, version, released, order_key, content, changed_at, number_hash, created_at,
-                                 held_lines)
+                                 has_lines_on_hold)
              values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $7, $9) on conflict (shop, id) do nothing",
         )
         .bind(shop.as_str())
         .bind(&order.id)
         .bind(&order.reference)
         .bind(version)
-        .bind(sealed_key)
-        .bind(key.encrypt_json(&known_at, order)?)
+        .bind(encrypted_key)
+        .bind(key.encrypt_json(&content_aad, order)?)
         .bind(now)
         .bind(&number)
-        .bind(held_lines)
+        .bind(has_lines_on_hold)
         .execute(&mut *connection)
         .await?;
         let (key, news) = if added.rows_affected() == 1 {
@@ -188,18 +188,18 @@ impl Orders<'_> {
             let key = self.lock_order(connection, shop, &order.id).await?;
             self.check_same_version(connection, shop, order, &key).await?;
             let updated = sqlx::query(
-                "update orders set version = $3, content = $4, changed_at = $5, number_hash = $6, held_lines = $8,
+                "update orders set version = $3, content = $4, changed_at = $5, number_hash = $6, has_lines_on_hold = $8,
                                    released = case when $7 = 1 then released else 0 end
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())
             .bind(&order.id)
             .bind(version)
-            .bind(key.encrypt_json(&known_at, order)?)
+            .bind(key.encrypt_json(&content_aad, order)?)
             .bind(now)
             .bind(&number)
             .bind(i64::from(is_releasable(order)))
-            .bind(held_lines)
+            .bind(has_lines_on_hold)
             .execute(&mut *connection)
             .await?;
             (key, updated.rows_affected() == 1)
@@ -432,7 +432,7 @@ pub(crate) fn is_releasable(order: &Order) -> bool {
 
 /// Returns whether a line of an order is on hold. The order under which a quote is stored has all of its lines on hold,
 /// and does not count.
-fn has_held_lines(order: &Order) -> bool {
+fn has_lines_on_hold(order: &Order) -> bool {
     let is_held = |line: &OrderLine| !line.released && line.status != "cancelled";
     !order.id.starts_with(RESERVED_ID_PREFIX) && order.lines.iter().any(is_held)
 }

@@ -16,7 +16,7 @@ use crate::keys::aad;
 /// Orders under which quotes are stored have ids with the host's own prefix, [`cartwright::RESERVED_ID_PREFIX`].
 const LIST: &str = "
     select o.id, o.order_key, o.content, o.released, o.created_at, o.changed_at, o.closed_at,
-           case when o.held_lines = 1 and o.released = 1 and o.closed_at is null
+           case when o.has_lines_on_hold = 1 and o.released = 1 and o.closed_at is null
                      or exists (select 1 from order_outcomes s where s.shop = o.shop and s.order_id = o.id and s.needs_attention = 1)
                then 1 else 0 end
     from orders o
@@ -103,10 +103,10 @@ impl Orders<'_> {
     ///
     /// # Errors
     /// Fails if the database does.
-    pub async fn held_orders(self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
+    pub async fn needing_attention(self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
         let orders: Vec<(String,)> = sqlx::query_as(
             "select order_id from order_outcomes where shop = $1 and needs_attention = 1
-             union select id from orders where shop = $1 and held_lines = 1 and released = 1 and closed_at is null
+             union select id from orders where shop = $1 and has_lines_on_hold = 1 and released = 1 and closed_at is null
              order by order_id",
         )
         .bind(shop.as_str())
@@ -142,14 +142,14 @@ impl Orders<'_> {
             .bind(number)
             .fetch_all(&mut *connection)
             .await?;
-        let listed = |(id, sealed_key, known, released, created, changed, closed, needs_attention): Row| {
+        let listed = |(id, encrypted_key, known, released, created, changed, closed, needs_attention): Row| {
             let open = |key| -> Result<Order, StoreError> {
                 let key = self.order_key(shop, &id, Some(key))?;
                 let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), &id), &known)?;
                 order.released = released == 1;
                 Ok(order)
             };
-            let (order, damaged) = match sealed_key.map(open).transpose() {
+            let (order, damaged) = match encrypted_key.map(open).transpose() {
                 Ok(order) => (order, false),
                 Err(error) => {
                     tracing::error!(%shop, order = id, %error, "an order cannot be read");

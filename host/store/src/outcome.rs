@@ -66,14 +66,14 @@ impl Outcomes<'_> {
     /// [`StoreError::NotFound`] if no such outcome needs attention, or an error of the database.
     pub async fn resolve(self, shop: &ShopId, outcome: i64, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
-        let settled_at: Option<(String,)> =
+        let resolved: Option<(String,)> =
             sqlx::query_as("update order_outcomes set needs_attention = 0 where shop = $1 and id = $2 and needs_attention = 1 returning order_id")
                 .bind(shop.as_str())
                 .bind(outcome)
                 .fetch_optional(&mut *work)
                 .await?;
         let id = outcome.to_string();
-        let Some((order,)) = settled_at else {
+        let Some((order,)) = resolved else {
             return Err(StoreError::NotFound { what: "outcome that needs attention", id });
         };
         let logged = |waits: bool| json!({ "order": order, "waits for a person": waits });
@@ -255,8 +255,8 @@ impl Outcomes<'_> {
         .bind(kind)
         .fetch_optional(&mut **work)
         .await?;
-        let Some((key, sealed)) = last else { return Ok(false) };
-        let last: Outcome = source.key.decrypt_json(&aad("outcome", &key, ""), &sealed)?;
+        let Some((key, encrypted)) = last else { return Ok(false) };
+        let last: Outcome = source.key.decrypt_json(&aad("outcome", &key, ""), &encrypted)?;
         Ok(last == *outcome)
     }
 

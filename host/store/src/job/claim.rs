@@ -317,9 +317,9 @@ impl Jobs<'_> {
         row: &Row,
         key: &Key,
     ) -> Result<Event, StoreError> {
-        let told_at = aad("event_sent", "", id);
+        let event_sent_aad = aad("event_sent", "", id);
         if let Some(encrypted) = &row.event_sent {
-            return key.decrypt_json(&told_at, encrypted);
+            return key.decrypt_json(&event_sent_aad, encrypted);
         }
         let (encrypted,): (Vec<u8>,) = sqlx::query_as("select event from order_events where shop = $1 and id = $2")
             .bind(&row.shop)
@@ -346,7 +346,7 @@ impl Jobs<'_> {
         event.remembered = remembered.into_values().collect();
         sqlx::query("update jobs set event_sent = $2 where id = $1")
             .bind(id)
-            .bind(key.encrypt_json(&told_at, &event)?)
+            .bind(key.encrypt_json(&event_sent_aad, &event)?)
             .execute(&mut **work)
             .await?;
         Ok(event)

@@ -196,9 +196,9 @@ impl Notifications<'_> {
             .bind(shop.as_str())
             .fetch_optional(connection)
             .await?;
-        let Some((sealed,)) = found else { return Ok(None) };
+        let Some((encrypted,)) = found else { return Ok(None) };
         let what = endpoint_aad(shop);
-        let plain = self.store.keys().decrypt(&what, &sealed)?;
+        let plain = self.store.keys().decrypt(&what, &encrypted)?;
         serde_json::from_slice(&plain).map(Some).map_err(|error| StoreError::corrupt(&what, error))
     }
 

@@ -307,9 +307,9 @@ fn to_order(
     if request.lines.is_empty() {
         return Err(ReportError::Empty(id).into());
     }
-    let shop_like = host.shop(shop).map_err(CartError::from)?;
+    let shop_state = host.shop(shop).map_err(CartError::from)?;
     let totals = request.lines.iter().filter(|line| line.parent.is_none()).map(|line| &line.price.total);
-    let nothing = Money { minor: 0, scale: shop_like.scale, currency: shop_like.currency.clone() };
+    let nothing = Money { minor: 0, scale: shop_state.scale, currency: shop_state.currency.clone() };
     let numbers: Vec<String> = (1..=request.lines.len()).map(|number| number.to_string()).collect();
     let numbered = numbers.iter().zip(&request.lines);
     let ordered: Vec<OrderedLine<'_>> =

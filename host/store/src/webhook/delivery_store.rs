@@ -128,9 +128,9 @@ impl Webhooks<'_> {
                 .await?;
         }
         let keys: Vec<Key> = orders.into_values().collect();
-        let seals = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
+        let encryption_keys = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
         let details = DeliveryDetails::answered(&notice.request, response);
-        self.write_delivery(&mut work, notice, DeliveryState::Answered, &details, &seals).await?;
+        self.write_delivery(&mut work, notice, DeliveryState::Answered, &details, &encryption_keys).await?;
         work.commit().await?;
         self.store.webhook_quota().clear_full(to);
         self.store.nudge();

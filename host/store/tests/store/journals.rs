@@ -22,7 +22,7 @@ on_each_database!(
     a_document_stands_among_the_blobs,
     bytes_of_a_run_are_sealed_with_its_orders_key,
     what_is_handed_on_becomes_an_event,
-    what_needs_a_person_is_held_until_it_is_settled,
+    what_needs_a_person_waits_until_it_is_resolved,
     attempts_are_counted_over_all_journals_of_a_job,
     an_entry_that_was_moved_or_changed_is_not_read,
 );
@@ -220,16 +220,16 @@ async fn what_is_handed_on_becomes_an_event(database: Database) {
     assert_eq!((next.job.account, next.job.plugin), (run.job.account, run.job.plugin));
 }
 
-async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
+async fn what_needs_a_person_waits_until_it_is_resolved(database: Database) {
     let store = database.open().await;
     let message = Message { key: "look".into(), parameters: vec![], text: "Look.".into() };
     say(&store, [Outcome::NeedsMerchant(message.clone()), Outcome::PushSettings(vec![]), Outcome::Note(message)]).await;
-    assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), ["1"]);
+    assert_eq!(store.orders().needing_attention(&shop()).await.unwrap(), ["1"]);
     let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|outcome| outcome.needs_attention).collect::<Vec<_>>(), [true, false, false]);
     store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
     assert!(store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
-    assert!(store.orders().held_orders(&shop()).await.unwrap().is_empty());
+    assert!(store.orders().needing_attention(&shop()).await.unwrap().is_empty());
     // Settings wait in the account that they concern.
     let pushed = store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
     assert_eq!(pushed.iter().map(|outcome| &outcome.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);

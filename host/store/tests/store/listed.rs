@@ -106,7 +106,7 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
         let listed = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
         let order_ids: Vec<String> =
             listed.into_iter().filter(|listed| listed.needs_attention).map(|listed| listed.id).collect();
-        assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), order_ids);
+        assert_eq!(store.orders().needing_attention(&shop()).await.unwrap(), order_ids);
         !order_ids.is_empty()
     };
     // An unpaid order waits for its payment.

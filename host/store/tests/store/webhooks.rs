@@ -332,7 +332,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     let refused =
         store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::Rejected), None, 10).await.unwrap();
     assert_eq!(
-        refused.iter().map(|outcome| (&outcome.id, outcome.settled_at)).collect::<Vec<_>>(),
+        refused.iter().map(|outcome| (&outcome.id, outcome.resolved_at)).collect::<Vec<_>>(),
         [(&pushed.id, Some(at(3)))]
     );
     let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();
