@@ -8,12 +8,12 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright::durable::ResponsibleParty;
-use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
+use cartwright::types::{Document, Order, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
 use cartwright_store::{
-    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome,
+    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome, is_on_hold,
 };
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -250,11 +250,6 @@ fn attention(
             }
         }
     }
-}
-
-/// Returns whether a line of a released order is on hold. A cancelled line is not.
-fn is_on_hold(line: &OrderLine) -> bool {
-    !line.released && line.status != "cancelled"
 }
 
 fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {

@@ -128,6 +128,7 @@ pub use journal::StoreJournal;
 pub use notify::{
     EndpointError, NotificationEndpoint, NotificationState, Notifier, StoredNotification, endpoint_version,
 };
+pub use order::is_on_hold;
 pub use order_list::{ListedOrder, OrderFilter, OrderWebhook, RecordedEvent};
 pub use origins::origins_version;
 pub use quota::DEFAULT_CART_QUOTA_BYTES;

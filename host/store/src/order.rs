@@ -61,12 +61,7 @@ impl Orders<'_> {
             sqlx::query_as(lock).bind(shop.as_str()).bind(id).fetch_optional(&mut *work).await?;
         let (before,) = found.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
         let after = before.unwrap_or(milliseconds(now));
-        sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
-            .bind(shop.as_str())
-            .bind(id)
-            .bind(after)
-            .execute(&mut *work)
-            .await?;
+        self.set_closed_at(&mut work, shop, id, Some(after)).await?;
         let audit_value =
             |closed: Option<i64>| json!({ "closed": closed.map(|closed| timestamp(system_time(closed))) });
         let (before, after) = (audit_value(before), audit_value(Some(after)));
@@ -95,19 +90,50 @@ impl Orders<'_> {
                 .bind(id)
                 .fetch_optional(connection)
                 .await?;
-        let Some((encrypted_key, known, released, closed_at)) = row else { return Ok(None) };
+        let Some((encrypted_key, content, released, closed_at)) = row else { return Ok(None) };
         let key = self.order_key(shop, id, encrypted_key)?;
-        let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), id), &known)?;
-        order.released = released == 1;
-        for line in &mut order.lines {
-            line.released &= order.released;
-        }
+        let order = self.decrypt_order(&key, shop, id, &content, released == 1)?;
         Ok(Some(StoredOrder { key, order, closed: closed_at.is_some() }))
+    }
+
+    /// Decrypts the content of an order, and sets what the table says of its release: while the order is not released,
+    /// none of its lines is.
+    pub(crate) fn decrypt_order(
+        self,
+        key: &Key,
+        shop: &ShopId,
+        id: &str,
+        content: &[u8],
+        released: bool,
+    ) -> Result<Order, StoreError> {
+        let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), id), content)?;
+        order.released = released;
+        for line in &mut order.lines {
+            line.released &= released;
+        }
+        Ok(order)
     }
 
     pub(crate) fn order_key(self, shop: &ShopId, id: &str, encrypted: Option<Vec<u8>>) -> Result<Key, StoreError> {
         let encrypted = encrypted.ok_or_else(|| StoreError::Erased(id.to_owned()))?;
         self.store.keys().decrypt_key(&aad("order", shop.as_str(), id), &encrypted)
+    }
+
+    /// Closes an order at a time, or opens it, without an audit entry.
+    pub(crate) async fn set_closed_at(
+        self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        id: &str,
+        closed_at: Option<i64>,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
+            .bind(shop.as_str())
+            .bind(id)
+            .bind(closed_at)
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
     /// Locks an order until this transaction ends, so that it is neither changed nor erased, and returns its key.
@@ -430,11 +456,15 @@ pub(crate) fn is_releasable(order: &Order) -> bool {
     !order.cancelled && order.payment != "refunded"
 }
 
+/// Returns whether a line of a released order is on hold. A cancelled line is not.
+pub fn is_on_hold(line: &OrderLine) -> bool {
+    !line.released && line.status != "cancelled"
+}
+
 /// Returns whether a line of an order is on hold. The order under which a quote is stored has all of its lines on hold,
 /// and does not count.
 fn has_lines_on_hold(order: &Order) -> bool {
-    let is_held = |line: &OrderLine| !line.released && line.status != "cancelled";
-    !order.id.starts_with(RESERVED_ID_PREFIX) && order.lines.iter().any(is_held)
+    !order.id.starts_with(RESERVED_ID_PREFIX) && order.lines.iter().any(is_on_hold)
 }
 
 /// Returns whether an order is complete: cancelled, refunded in full, or each line shipped or cancelled.

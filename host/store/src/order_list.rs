@@ -11,7 +11,6 @@ use sqlx::AnyConnection;
 use crate::database::system_time;
 use crate::error::StoreError;
 use crate::facades::Orders;
-use crate::keys::aad;
 
 /// Orders under which quotes are stored have ids with the host's own prefix, [`cartwright::RESERVED_ID_PREFIX`].
 const LIST: &str = "
@@ -142,12 +141,10 @@ impl Orders<'_> {
             .bind(number)
             .fetch_all(&mut *connection)
             .await?;
-        let listed = |(id, encrypted_key, known, released, created, changed, closed, needs_attention): Row| {
+        let listed = |(id, encrypted_key, content, released, created, changed, closed, needs_attention): Row| {
             let open = |key| -> Result<Order, StoreError> {
                 let key = self.order_key(shop, &id, Some(key))?;
-                let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), &id), &known)?;
-                order.released = released == 1;
-                Ok(order)
+                self.decrypt_order(&key, shop, &id, &content, released == 1)
             };
             let (order, damaged) = match encrypted_key.map(open).transpose() {
                 Ok(order) => (order, false),

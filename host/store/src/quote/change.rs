@@ -148,7 +148,7 @@ impl Quotes<'_> {
         host.quote_lines(shop, &found.0.request.lines, offer)?;
         self.set_state(&mut work, shop, &found, QuoteState::Offered, Some((&offer.prices, offer.until)), now).await?;
         // An expired offer had closed the order.
-        set_closed(&mut work, shop, &found.0.order, None).await?;
+        self.store.orders().set_closed_at(&mut work, shop, &found.0.order, None).await?;
         let after = audit_value(QuoteState::Offered, Some(offer));
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
         commit(work, shop, id, "offer-quote", actor, [Some(before), Some(after)], now).await?;
@@ -177,7 +177,7 @@ impl Quotes<'_> {
             _ => {}
         }
         self.set_state(&mut work, shop, &found, QuoteState::Withdrawn, None, now).await?;
-        set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+        self.store.orders().set_closed_at(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
         let after = audit_value(QuoteState::Withdrawn, None);
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
         commit(work, shop, id, "withdraw-quote", actor, [Some(before), Some(after)], now).await?;
@@ -216,7 +216,7 @@ impl Quotes<'_> {
         if found.0.summary.state == QuoteState::Offered {
             let prices = Some((&offer.prices, offer.until));
             self.set_state(&mut work, shop, &found, QuoteState::Accepted, prices, now).await?;
-            set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+            self.store.orders().set_closed_at(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
             let after = audit_value(QuoteState::Accepted, Some(&offer));
             let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
             commit(work, shop, id, "accept-quote", actor, [Some(before), Some(after)], now).await?;
@@ -346,21 +346,6 @@ fn to_order(
     };
     check_order(&order)?;
     Ok((order, sold))
-}
-
-async fn set_closed(
-    work: &mut WriteTransaction,
-    shop: &ShopId,
-    order: &str,
-    closed: Option<i64>,
-) -> Result<(), StoreError> {
-    sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
-        .bind(shop.as_str())
-        .bind(order)
-        .bind(closed)
-        .execute(&mut **work)
-        .await?;
-    Ok(())
 }
 
 /// Returns the audit value of a quote, without its lines and contact, which are encrypted.
