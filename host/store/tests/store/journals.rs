@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use cartwright::durable::{Call, Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES, Record, RunStart};
 use cartwright::types::{
-    BytesSource, Context, Document, EventKind, LineStatus, Message, NamedJson, Outcome, RememberedText, Repeat,
-    Rounding, Shipment, VendorReference,
+    BytesSource, Context, Document, EventKind, Message, NamedJson, Outcome, RememberedText, Repeat, Rounding, Shipment,
+    VendorReference,
 };
 use cartwright::{Blobs, Digest, OrderBook};
 use cartwright_store::{AccountOutcomeState, Store};
 
-use crate::database::{Database, account, at, claimed, on_each_database, record, shop};
+use crate::database::{Database, account, at, claimed, line_status, on_each_database, record, shop};
 
 on_each_database!(
     a_journal_gives_back_what_was_appended,
@@ -20,7 +20,7 @@ on_each_database!(
     a_reference_is_seen_at_once_and_by_its_own_account_alone,
     the_latest_of_one_subject_counts,
     a_document_stands_among_the_blobs,
-    bytes_of_a_run_are_sealed_with_its_orders_key,
+    bytes_of_a_run_are_encrypted_with_its_orders_key,
     what_is_handed_on_becomes_an_event,
     what_needs_a_person_waits_until_it_is_resolved,
     attempts_are_counted_over_all_journals_of_a_job,
@@ -134,7 +134,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     let store = database.open().await;
     let remember =
         |name: &str, value: &str| Outcome::Remember(RememberedText { name: name.into(), value: value.into() });
-    let status = |status: &str| Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
+    let status = |status: &str| line_status("1", status);
     let shipment = |id: Option<&str>, carrier: &str| {
         let carrier = Some(carrier.to_owned());
         let id = id.map(str::to_owned);
@@ -199,7 +199,7 @@ async fn a_document_stands_among_the_blobs(database: Database) {
     assert_eq!(run.journal.load().await.unwrap().records[1], outcome_record("0", document, at(1)));
 }
 
-async fn bytes_of_a_run_are_sealed_with_its_orders_key(database: Database) {
+async fn bytes_of_a_run_are_encrypted_with_its_orders_key(database: Database) {
     let store = database.open().await;
     let run = say(&store, []).await;
     let digest = run.journal.blobs().unwrap().put(&shop(), b"a long answer".to_vec(), "text/plain").await.unwrap();
