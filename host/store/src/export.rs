@@ -120,7 +120,8 @@ async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key)
     }
     Ok(json!({
         "id": job.id, "account": job.account.as_str(), "event": job.event, "kind": job.kind,
-        "plugin": job.plugin.to_string(), "state": job.state.name(), "created": timestamp(job.created), "changed": timestamp(job.changed),
+        "plugin": job.plugin.to_string(), "state": job.state.name(), "created": timestamp(job.created),
+        "changed": timestamp(job.changed),
         "event_sent": open("event_sent", event_sent)?, "again_state": open("again_state", again_state)?,
         "reason": open("state_reason", reason)?,
         "journals": journals,
@@ -177,7 +178,8 @@ async fn files(
             // Names that differ only in unsafe characters are equal.
             if names.insert(name.clone()) {
                 listed.push(json!({
-                    "name": name, "kind": kind, "digest": digest, "media_type": media_type, "stored": timestamp(system_time(stored)),
+                    "name": name, "kind": kind, "digest": digest, "media_type": media_type,
+                    "stored": timestamp(system_time(stored)),
                 }));
                 files.push(ExportFile { name, digest: known, media_type: media_type.clone() });
             }
@@ -198,8 +200,8 @@ fn file_name(kind: &str, digest: &str, document: &str) -> String {
 
 fn outcome(outcome: &StoredOutcome) -> Result<Value, StoreError> {
     Ok(json!({
-        "account": outcome.account.as_str(), "job": outcome.job, "at": timestamp(outcome.at), "order_version": outcome.order_version,
-        "held": outcome.needs_attention, "outcome": value(&outcome.outcome)?,
+        "account": outcome.account.as_str(), "job": outcome.job, "at": timestamp(outcome.at),
+        "order_version": outcome.order_version, "held": outcome.needs_attention, "outcome": value(&outcome.outcome)?,
     }))
 }
 

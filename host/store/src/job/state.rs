@@ -34,7 +34,8 @@ pub enum JobState {
     /// The merchant must check whether a request arrived, and then retry or cancel the job.
     NeedsMerchant,
     /// The job does not continue by itself: its failure is permanent, or lasted for two days.
-    /// [`StateReason::responsible`](crate::StateReason::responsible) can fix it; then [`Jobs::retry`](crate::Jobs::retry) runs it again.
+    /// [`StateReason::responsible`](crate::StateReason::responsible) can fix it; then
+    /// [`Jobs::retry`](crate::Jobs::retry) runs it again.
     Stopped,
     /// The event is handled.
     Done,

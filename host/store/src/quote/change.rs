@@ -350,7 +350,8 @@ fn to_order(
 
 /// Returns the audit value of a quote, without its lines and contact, which are encrypted.
 fn audit_value(state: QuoteState, offer: Option<&QuoteOffer>) -> Value {
-    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| timestamp(offer.until)) })
+    let until = offer.map(|offer| timestamp(offer.until));
+    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": until })
 }
 
 /// Commits a change of a quote with its audit entry.
