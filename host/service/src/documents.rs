@@ -1,7 +1,5 @@
 //! The JSON form of jobs, journals and outcomes, which is the same on the command line and over HTTP.
 
-use std::time::SystemTime;
-
 use cartwright::durable::{Answer, Call, Entry, Record, ResponsibleParty, RetryCounters};
 use cartwright::types::Outcome;
 use cartwright::{AccountId, Digest, ShopId, timestamp};
