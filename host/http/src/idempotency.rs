@@ -19,9 +19,8 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{OpenApi, Required};
 
-use super::access::Caller;
-use super::body::compute;
-use super::extract::header;
+use super::caller::Caller;
+use super::compute::compute;
 use super::node::Node;
 use super::problem::Problem;
 
@@ -192,7 +191,7 @@ async fn answer(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let name = header(request.headers(), NAME)?.unwrap_or_default();
+    let name = idempotency_key(request.headers())?;
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(Problem::bad_request(format!("an Idempotency-Key has 1 to {MAX_NAME_BYTES} characters")));
     }
@@ -216,6 +215,14 @@ async fn answer(
             }
             Ok(response)
         }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(value) = headers.get(&NAME) else { return Ok(String::new()) };
+    match value.to_str() {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(Problem::bad_request(format!("the header {NAME} is not text"))),
     }
 }
 

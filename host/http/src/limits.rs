@@ -13,9 +13,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -23,10 +23,8 @@ use cartwright::Digest;
 use cartwright::webhook::Destination;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use ipnet::IpNet;
 
-use super::body::BodyBudget;
-use super::listen::Connections;
+use super::client_address::network_of;
 use super::problem::Problem;
 
 /// Maximum size of a request body, in bytes, unless another limit applies.
@@ -265,15 +263,11 @@ struct ValidKey {
     is_storefront: bool,
 }
 
-/// The limits of a node.
+/// The limits on the requests to a node, and on its failed attempts.
 pub struct Limits {
     settings: LimitSettings,
     /// Failed attempts with access keys, and at log-ins with one.
     pub failed_attempts: FailedAttempts,
-    /// Memory budget of bodies.
-    pub(super) bodies: Arc<BodyBudget>,
-    /// Open connections.
-    pub(super) connections: Arc<Connections>,
     clients: Clients,
     /// Rate limits of existing webhook endpoints: at most as many as the accounts have.
     webhooks: DefaultKeyedRateLimiter<Destination>,
@@ -281,26 +275,12 @@ pub struct Limits {
     requests: DefaultKeyedRateLimiter<String>,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self::new(LimitSettings::default(), &[])
-    }
-}
-
 impl Limits {
-    /// Creates the limits. `proxies` are the networks whose connections carry the requests of many clients.
-    pub fn new(settings: LimitSettings, proxies: &[IpNet]) -> Self {
-        let size = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
-        let connections = Connections::new(
-            size(settings.max_connections),
-            size(settings.max_connections_per_address),
-            proxies.to_vec(),
-        );
+    /// Creates the limits with an operator's settings.
+    pub(crate) fn new(settings: LimitSettings) -> Self {
         Self {
             settings,
             failed_attempts: FailedAttempts::new(settings.failed_keys_per_minute),
-            bodies: Arc::new(BodyBudget::new(size(settings.max_body_bytes_in_flight))),
-            connections: Arc::new(connections),
             clients: Clients::new(settings.client_requests_per_second),
             webhooks: RateLimiter::keyed(webhook_quota(settings.webhook_requests_per_second)),
             valid_key: Mutex::default(),
@@ -373,14 +353,6 @@ fn webhook_quota(max: NonZeroU32) -> Quota {
     Quota::per_second(max).allow_burst(max.saturating_mul(const { NonZeroU32::new(4).expect("not zero") }))
 }
 
-/// Returns the network of one customer: an IPv4 address, or the /64 of an IPv6 address.
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
-    }
-}
-
 fn make_room<K: Eq + Hash, V>(all: &mut HashMap<K, V>, counts: impl Fn(&V) -> bool) {
     if all.len() >= MAX_REMEMBERED {
         all.retain(|_, value| counts(value));
@@ -413,7 +385,7 @@ mod tests {
             failed_keys_per_minute: number(attempts),
             ..LimitSettings::default()
         };
-        Limits::new(settings, &[])
+        Limits::new(settings)
     }
 
     #[test]
@@ -499,7 +471,7 @@ mod tests {
     #[test]
     fn a_webhook_is_sent_so_many_requests_and_others_are_not_held_up() {
         let settings = LimitSettings { webhook_requests_per_second: number(5), ..LimitSettings::default() };
-        let limits = Limits::new(settings, &[]);
+        let limits = Limits::new(settings);
         let to = |account: &str, endpoint: &str| Destination {
             shop: "rings".parse().expect("an id"),
             account: account.parse().expect("an id"),
@@ -516,7 +488,7 @@ mod tests {
     #[test]
     fn clients_beyond_those_that_are_remembered_count_as_one() {
         let limits =
-            Limits::new(LimitSettings { client_requests_per_second: NonZeroU32::MIN, ..LimitSettings::default() }, &[]);
+            Limits::new(LimitSettings { client_requests_per_second: NonZeroU32::MIN, ..LimitSettings::default() });
         let host = |number: u32| Some(IpAddr::from(number.to_be_bytes()));
         let max = u32::try_from(MAX_REMEMBERED).expect("a number");
         for number in 0..max {

@@ -22,7 +22,6 @@ use cartwright_store::{DocumentUrl, DocumentUrlError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::SANDBOX;
-use super::access::client_ip;
 use super::body::{self, UncountedBody, read};
 use super::extract::body_problem;
 use super::limits::MAX_WEBHOOK_BYTES;
@@ -51,7 +50,7 @@ pub fn routes() -> Router<Node> {
 }
 
 async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
-    let from = client_ip(&node, &request);
+    let from = node.client_ip(&request);
     // Before the body is read, so that an unknown URL costs no memory.
     let to = match destination(&node, &address).await {
         Ok(to) => to,

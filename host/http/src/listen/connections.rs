@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::stream::{Phase, Progress};
-use crate::limits::network_of;
+use crate::client_address::network_of;
+use crate::limits::LimitSettings;
 
 /// Time for which a connection without a request cannot be evicted from a full node, unless its network has more
 /// connections than the newcomer's.
@@ -76,8 +78,14 @@ struct Connection {
 impl Connections {
     /// Creates the list. `max_per_address` does not limit the connections of `proxies`, and a quarter of `max` is
     /// reserved for them if there are any.
-    pub(crate) fn new(max: usize, max_per_address: usize, proxies: Vec<IpNet>) -> Self {
+    pub(super) fn new(max: usize, max_per_address: usize, proxies: Vec<IpNet>) -> Self {
         Self { max, max_per_address, proxies, open: Mutex::default() }
+    }
+
+    /// Creates the list with the limits that an operator set.
+    pub(crate) fn from_settings(settings: &LimitSettings, proxies: Vec<IpNet>) -> Self {
+        let size = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+        Self::new(size(settings.max_connections), size(settings.max_connections_per_address), proxies)
     }
 
     /// Returns the number of open connections.
