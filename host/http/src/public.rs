@@ -56,7 +56,7 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
         Ok(to) => to,
         Err(error) => return webhook_response(error.response()),
     };
-    if let Err(wait) = node.limits().webhook_asks(&to) {
+    if let Err(wait) = node.limits().check_webhook(&to) {
         return Problem::from(wait).into_response();
     }
     let (parts, body) = request.into_parts();
