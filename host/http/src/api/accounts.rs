@@ -3,10 +3,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use cartwright::types::{Diagnosis, PageOfChoices, PageOfProducts};
 use cartwright::webhook::form_value;
 use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Form, Grants, PluginId, ShopId};
-use cartwright_service::accounts;
+use cartwright_service::accounts::{self, SetAccountError};
+use cartwright_service::actor::GrantRefused;
 use cartwright_store::account_version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,6 +30,21 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(test))
         .routes(routes!(products))
         .routes(routes!(swap))
+}
+
+impl From<GrantRefused> for Problem {
+    fn from(error: GrantRefused) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "grants", error.to_string())
+    }
+}
+
+impl From<SetAccountError> for Problem {
+    fn from(error: SetAccountError) -> Self {
+        match error {
+            SetAccountError::Grants(error) => error.into(),
+            SetAccountError::Change(error) => error.into(),
+        }
+    }
 }
 
 /// An account in use. Its secrets are never returned.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::Secret;
-use cartwright_service::access_keys;
+use cartwright_service::access_keys::{self, AccessKeyError};
 use cartwright_service::documents::moment;
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use ipnet::IpNet;
@@ -26,6 +26,17 @@ use crate::problem::{Problem, Problems};
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke)).routes(routes!(rotate))
+}
+
+impl From<AccessKeyError> for Problem {
+    fn from(error: AccessKeyError) -> Self {
+        let kind = match error {
+            AccessKeyError::Store(error) => return error.into(),
+            AccessKeyError::Label => "label",
+            AccessKeyError::Overlap => "overlap_seconds",
+        };
+        Self::unprocessable(kind, error.to_string())
+    }
 }
 
 /// An access key without its secret.

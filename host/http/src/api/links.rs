@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use cartwright::{AccountId, ProductLink, ProductLinkIssues, Readiness, SetupError, ShopId, StrategyChoice};
-use cartwright_service::links_table::{self, MAX_LINKS, TableFor};
+use cartwright_service::links_table::{self, MAX_LINKS, TableError, TableFor};
 use cartwright_store::{Expected, link_version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -26,6 +26,16 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(export_csv, import_csv))
         .routes(routes!(read, set, remove))
         .routes(routes!(readiness))
+}
+
+impl From<TableError> for Problem {
+    fn from(error: TableError) -> Self {
+        let status = match &error {
+            TableError::Read(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            TableError::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, "csv", error.to_string())
+    }
 }
 
 /// A page of product links.

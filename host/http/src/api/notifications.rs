@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use cartwright::{Grants, Secret, ShopId};
 use cartwright_service::documents::moment;
-use cartwright_service::notifications::{self, SECRET_OVERLAP};
+use cartwright_service::notifications::{self, SECRET_OVERLAP, SetEndpointError};
 use cartwright_store::{EndpointError, NotificationState, StoredNotification, endpoint_version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -31,6 +31,17 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(rotate))
         .routes(routes!(undelivered))
         .routes(routes!(retry_notification))
+}
+
+impl From<SetEndpointError> for Problem {
+    fn from(error: SetEndpointError) -> Self {
+        match error {
+            SetEndpointError::Setup(error) => error.into(),
+            SetEndpointError::Grants(error) => error.into(),
+            SetEndpointError::Endpoint(error) => error.into(),
+            SetEndpointError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<EndpointError> for Problem {

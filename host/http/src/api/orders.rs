@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
-use cartwright::{CartLine, Digest, OrderedLine, ShopId};
+use cartwright::{CartLine, Digest, OrderError, OrderedLine, ShopId};
 use cartwright_service::documents::{JobDocument, OutcomeDocument};
 use cartwright_service::orders::{self, OrderOverview};
 use cartwright_store::{
-    CustomerEmail, InvalidEmail, OrderBillOfMaterials, RecordOutcome, SoldLine, SoldLines, UnfinishedJobs,
+    CustomerEmail, InvalidEmail, OrderBillOfMaterials, RecordOutcome, ReportError, SoldLine, SoldLines, UnfinishedJobs,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +43,50 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(of_customer))
         .routes(routes!(erase_customer))
         .routes(routes!(needs_attention))
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let kind = match &error {
+            OrderError::Setup(error) => return error.clone().into(),
+            OrderError::Seal { .. } => "seal",
+            OrderError::DuplicateId(_)
+            | OrderError::DuplicateLine { .. }
+            | OrderError::DuplicateLineQuantity { .. } => "twice",
+            OrderError::MissingBundle { .. } | OrderError::IncompleteBundle { .. } => "bundle",
+            OrderError::Quantity { .. }
+            | OrderError::ChildQuantity { .. }
+            | OrderError::ZeroQuantity { .. }
+            | OrderError::QuantityTooLarge { .. } => "quantity",
+            OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",
+            OrderError::Id { .. }
+            | OrderError::ReservedId { .. }
+            | OrderError::Text { .. }
+            | OrderError::TooManyLines(_)
+            | OrderError::Time { .. }
+            | OrderError::BlankNumber
+            | OrderError::Version(_)
+            | OrderError::Language(_)
+            | OrderError::Country { .. }
+            | OrderError::Payment(_)
+            | OrderError::Contradiction { .. }
+            | OrderError::UnknownLine { .. } => "order",
+        };
+        Self::unprocessable(kind, error.to_string()).with_error(&error)
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Store(error) => error.into(),
+            ReportError::Order(error) => error.into(),
+            ReportError::UnknownShop(_) => Self::not_found(error.to_string()),
+            ReportError::ConfigurationGone { .. } => Self::unprocessable("configuration-gone", error.to_string()),
+            ReportError::Older { .. } => Self::new(StatusCode::CONFLICT, "older", error.to_string()),
+            _ => Self::unprocessable("order", error.to_string()),
+        }
+    }
 }
 
 /// Something that happened to an order.
@@ -283,9 +328,9 @@ async fn settle(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, outcome)): Path<(ShopId, i64)>,
-) -> Result<axum::http::StatusCode, Problem> {
+) -> Result<StatusCode, Problem> {
     node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Closes an order: webhooks of its vendors about it are ignored from now on.
@@ -295,9 +340,9 @@ async fn close(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
-) -> Result<axum::http::StatusCode, Problem> {
+) -> Result<StatusCode, Problem> {
     node.store().orders().close_order(&shop, &order, &caller.actor, node.now()).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Returns the bills of materials of an order, as its vendors confirmed them.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use cartwright::{AccountId, Digest, PluginId, PluginMetadata, PluginVersion, ShopId, World};
+use cartwright::{AccountId, Digest, InstallError, PluginId, PluginMetadata, PluginVersion, ShopId, World};
 use cartwright_service::accounts::{self, AccountSwitch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -23,6 +23,12 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
     let sent =
         OpenApiRouter::new().routes(routes!(list, install)).layer(from_fn_with_state(MAX_COMPONENT_BYTES, body::allow));
     sent.routes(routes!(read)).routes(routes!(revoke)).routes(routes!(swap))
+}
+
+impl From<InstallError> for Problem {
+    fn from(error: InstallError) -> Self {
+        Self::unprocessable("install", error.to_string()).with_error(&error)
+    }
 }
 
 /// A plugin version.

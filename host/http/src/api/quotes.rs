@@ -12,7 +12,7 @@ use axum::response::Response;
 use cartwright::types::{Address, Money};
 use cartwright::{CartLine, CartOperation, QuoteOffer, ShopId};
 use cartwright_service::documents::moment;
-use cartwright_store::{NewQuote, Quote, QuoteState, QuoteSummary};
+use cartwright_store::{NewQuote, Quote, QuoteError, QuoteState, QuoteSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -35,6 +35,23 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(offer))
         .routes(routes!(withdraw))
         .routes(routes!(accept))
+}
+
+impl From<QuoteError> for Problem {
+    fn from(error: QuoteError) -> Self {
+        let (status, kind) = match error {
+            QuoteError::Cart(error) => return error.into(),
+            QuoteError::Order(error) => return error.into(),
+            QuoteError::Report(error) => return error.into(),
+            QuoteError::Store(error) => return error.into(),
+            QuoteError::Id(_) | QuoteError::End => (StatusCode::UNPROCESSABLE_ENTITY, "quote"),
+            QuoteError::Exists(_) => (StatusCode::CONFLICT, "exists"),
+            QuoteError::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed"),
+            QuoteError::State { .. } => (StatusCode::CONFLICT, "quote-state"),
+            QuoteError::Expired { .. } => (StatusCode::CONFLICT, "offer-expired"),
+        };
+        Self::new(status, kind, error.to_string())
+    }
 }
 
 /// A quote without its lines.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use cartwright::types::Rounding;
 use cartwright::{ReleasePolicy, Shop, ShopId};
-use cartwright_service::shops;
+use cartwright_service::shops::{self, OriginsError};
 use cartwright_store::{origins_version, shop_version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,6 +21,16 @@ use crate::problem::{Problem, Problems};
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set)).routes(routes!(origins, set_origins))
+}
+
+impl From<OriginsError> for Problem {
+    fn from(error: OriginsError) -> Self {
+        match error {
+            OriginsError::Setup(error) => error.into(),
+            OriginsError::Change(error) => error.into(),
+            OriginsError::TooMany | OriginsError::Invalid(_) => Self::unprocessable("origins", error.to_string()),
+        }
+    }
 }
 
 /// The settings of a shop. Members that are left out have their default values.

@@ -10,7 +10,7 @@ use cartwright::types::Outcome;
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
 use cartwright_service::documents::moment;
-use cartwright_service::webhooks;
+use cartwright_service::webhooks::{self, WebhookUrlError};
 use cartwright_store::{AccountOutcomeState, PushedError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,6 +32,17 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(pushed))
         .routes(routes!(approve))
         .routes(routes!(refuse))
+}
+
+impl From<WebhookUrlError> for Problem {
+    fn from(error: WebhookUrlError) -> Self {
+        match error {
+            WebhookUrlError::Setup(error) => error.into(),
+            WebhookUrlError::Store(error) => error.into(),
+            WebhookUrlError::UnknownEndpoint { .. } => Self::unprocessable("endpoint", error.to_string()),
+            WebhookUrlError::UnknownUrl(_) => Self::not_found(error.to_string()),
+        }
+    }
 }
 
 impl From<PushedError> for Problem {
