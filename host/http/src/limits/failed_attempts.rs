@@ -1,4 +1,6 @@
 //! The limit on failed attempts.
+//!
+//! It is not `governor`, which counts each check: here a check counts nothing, and only a failure does.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

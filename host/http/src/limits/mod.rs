@@ -4,6 +4,8 @@
 //! so that one client could exhaust the key's limit for all others. Requests that exceed the client's limit do not
 //! count against the key.
 //!
+//! Rates are counted by `governor`, at fixed rates and by the time of this process; only [`FailedAttempts`] are not.
+//!
 //! Each webhook URL has a limit of its own, so that a vendor who knows it cannot exhaust those of others.
 //!
 //! A client that sent too many wrong keys is refused for the rest of the minute before any key is looked up, so that
