@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use cartwright::ShopId;
 use cartwright::types::Money;
-use cartwright_service::documents::moment;
+use cartwright_service::documents::rfc3339;
 use cartwright_store::{ListedOrder, OrderFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -96,9 +96,9 @@ impl From<ListedOrder> for ListedOrderDocument {
             id: listed.id,
             known,
             is_damaged: listed.damaged,
-            created_at: moment(listed.created),
-            changed_at: moment(listed.changed),
-            closed_at: listed.closed.map(moment),
+            created_at: rfc3339(listed.created),
+            changed_at: rfc3339(listed.changed),
+            closed_at: listed.closed.map(rfc3339),
             needs_attention: listed.needs_attention,
         }
     }

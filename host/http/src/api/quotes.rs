@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::types::{Address, Money};
 use cartwright::{CartLine, CartOperation, QuoteOffer, ShopId};
-use cartwright_service::documents::moment;
+use cartwright_service::documents::rfc3339;
 use cartwright_store::{NewQuote, Quote, QuoteError, QuoteState, QuoteSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::idempotency::of_order;
-use crate::moment::Moment;
+use crate::input_time::InputTime;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
@@ -80,9 +80,9 @@ impl From<QuoteSummary> for QuoteEntry {
             id: summary.id,
             state: summary.state,
             version: summary.version,
-            valid_until: summary.valid_until.map(moment),
-            requested_at: moment(summary.requested_at),
-            changed_at: moment(summary.changed),
+            valid_until: summary.valid_until.map(rfc3339),
+            requested_at: rfc3339(summary.requested_at),
+            changed_at: rfc3339(summary.changed),
         }
     }
 }
@@ -239,7 +239,7 @@ struct QuoteOfferBody {
     prices: Vec<OfferedPrice>,
     /// Time at which the offer expires, RFC 3339; within a year.
     #[schema(value_type = String, format = DateTime)]
-    valid_until: Moment,
+    valid_until: InputTime,
 }
 
 /// Offers a price for every line, until the offer expires.

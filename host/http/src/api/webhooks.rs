@@ -9,7 +9,7 @@ use axum::response::Response;
 use cartwright::types::Outcome;
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
-use cartwright_service::documents::moment;
+use cartwright_service::documents::rfc3339;
 use cartwright_service::webhooks::{self, WebhookUrlError};
 use cartwright_store::{AccountOutcomeState, PushedError};
 use serde::{Deserialize, Serialize};
@@ -96,8 +96,8 @@ async fn list(
         id: address.stored.selector.to_string(),
         account: address.stored.destination.account.clone(),
         endpoint: address.stored.destination.endpoint.clone(),
-        created_at: moment(address.created_at),
-        expires_at: address.stored.expires_at.map(moment),
+        created_at: rfc3339(address.created_at),
+        expires_at: address.stored.expires_at.map(rfc3339),
     };
     Ok(Json(WebhookUrlPage { addresses: addresses.into_iter().map(document).collect(), after }))
 }
@@ -200,7 +200,7 @@ async fn failed_deliveries(
         id: delivery.id,
         account: delivery.destination.account,
         endpoint: delivery.destination.endpoint,
-        at: moment(delivery.at),
+        at: rfc3339(delivery.at),
         attempts: delivery.attempts,
         reason: delivery.reason,
     };
@@ -264,7 +264,7 @@ async fn pushed(
     let document = |said: cartwright_store::AccountOutcome| PushedSettingsDocument {
         id: said.id,
         account: said.account,
-        at: moment(said.at),
+        at: rfc3339(said.at),
         state: said.state.name(),
         reason: said.reason,
         outcome: said.outcome,
