@@ -2,7 +2,7 @@
 //!
 //! Every body passes through [`meter()`], which counts the bytes as they arrive, and fails a body that is larger than its
 //! operation allows or that exceeds the node's budget. The bytes count until the response is ready, because the values
-//! that were read from them live as long. A large response to a sender without a secret key counts in their place until
+//! that were read from them live as long. A large response to a sender without a secret key counts instead of them until
 //! it is sent, because a client that reads it slowly makes the node keep it.
 
 mod budget;
