@@ -92,8 +92,8 @@ async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookE
 
 async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Problem> {
     let found = async {
-        let link: DocumentUrl = uri.to_string().parse()?;
-        node.store().documents().document(&link, node.now()).await
+        let url: DocumentUrl = uri.to_string().parse()?;
+        node.store().documents().document(&url, node.now()).await
     };
     match found.await {
         Ok(file) => {
@@ -108,9 +108,11 @@ async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Proble
             Ok(response)
         }
         Err(error @ (DocumentUrlError::Malformed | DocumentUrlError::WrongSignature)) => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "link", error.to_string()))
+            Err(Problem::new(StatusCode::FORBIDDEN, "document-url", error.to_string()))
         }
-        Err(error @ DocumentUrlError::Expired) => Err(Problem::new(StatusCode::GONE, "link", error.to_string())),
+        Err(error @ DocumentUrlError::Expired) => {
+            Err(Problem::new(StatusCode::GONE, "document-url", error.to_string()))
+        }
         Err(DocumentUrlError::Store(error)) => Err(error.into()),
     }
 }

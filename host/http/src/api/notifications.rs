@@ -196,9 +196,9 @@ async fn undelivered(
         created: rfc3339(notification.created),
         body: notification.body,
     };
-    let notification = node.store().notifications().list(&shop, false, from, limit).await?;
-    let after = after(&notification, limit, |notification| notification.number.to_string());
-    Ok(Json(NotificationPage { notifications: notification.into_iter().map(document).collect(), after }))
+    let notifications = node.store().notifications().list(&shop, false, from, limit).await?;
+    let after = after(&notifications, limit, |notification| notification.number.to_string());
+    Ok(Json(NotificationPage { notifications: notifications.into_iter().map(document).collect(), after }))
 }
 
 /// Retries a failed notification.

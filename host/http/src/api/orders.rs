@@ -24,7 +24,7 @@ use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
 /// Default validity of a document URL, in seconds.
-const LINK_SECONDS: u32 = 3600;
+const DEFAULT_DOCUMENT_URL_SECONDS: u32 = 3600;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
@@ -210,14 +210,14 @@ impl OrderLineBody {
 impl OrderBody {
     fn read(self, node: &Node, shop: &ShopId) -> Result<(Order, SoldLines), Problem> {
         let host = node.host();
-        let like = host.shop(shop)?;
+        let shop_state = host.shop(shop)?;
         let ordered: Vec<OrderedLine<'_>> = self.lines.iter().map(OrderLineBody::as_ordered).collect();
         let lines = host.order_lines(shop, &self.id, &self.total, &ordered)?;
         let sold = self.lines.iter().map(|OrderLineBody { id, line, .. }| (id.clone(), SoldLine::from(line))).collect();
         let order = Order {
             reference: host.reference(shop, &self.id, None),
             number: self.number.unwrap_or_else(|| self.id.clone()),
-            locale: self.locale.unwrap_or_else(|| like.locale.clone()),
+            locale: self.locale.unwrap_or_else(|| shop_state.locale.clone()),
             id: self.id,
             test: self.test,
             vendor_reference: None,
@@ -389,11 +389,11 @@ async fn document_url(
     Path((shop, outcome)): Path<(ShopId, i64)>,
     Query(DocumentUrlQuery { seconds }): Query<DocumentUrlQuery>,
 ) -> Result<Json<DocumentUrlDocument>, Problem> {
-    let seconds = seconds.unwrap_or(LINK_SECONDS);
+    let seconds = seconds.unwrap_or(DEFAULT_DOCUMENT_URL_SECONDS);
     if !(1..=604_800).contains(&seconds) {
         return Err(Problem::unprocessable("seconds", "a document URL can be valid for 1 to 604800 seconds"));
     }
     let valid_for = Duration::from_secs(seconds.into());
-    let link = node.store().documents().document_url(&shop, outcome, valid_for, node.now()).await?;
-    Ok(Json(DocumentUrlDocument { url: node.public_url(&link.to_string()) }))
+    let document_url = node.store().documents().document_url(&shop, outcome, valid_for, node.now()).await?;
+    Ok(Json(DocumentUrlDocument { url: node.public_url(&document_url.to_string()) }))
 }

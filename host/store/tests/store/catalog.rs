@@ -12,18 +12,18 @@ use crate::database::{Database, at, on_each_database, shop};
 use crate::setup::rings;
 
 on_each_database!(
-    it_answers_as_the_catalogue_in_memory_does,
+    it_answers_as_the_catalog_in_memory_does,
     a_variant_takes_the_place_of_the_one_with_its_id,
     two_variants_never_have_one_sku,
     variants_of_one_list_exchange_skus_in_any_order,
     a_damaged_variant_hides_no_other_and_cannot_be_bought,
     what_no_cart_could_use_is_refused_and_nothing_changes,
     ten_thousand_variants_come_at_once_and_are_asked_for_at_once,
-    a_catalogue_is_replaced_whole,
-    a_catalogue_is_looked_through_page_by_page,
+    a_catalog_is_replaced_whole,
+    a_catalog_is_looked_through_page_by_page,
     a_rate_is_set_and_taken_away,
     the_log_says_what_changed_in_counts_and_prices,
-    a_catalogue_belongs_to_a_shop_that_is_kept,
+    a_catalog_belongs_to_a_shop_that_is_kept,
 );
 
 fn money(minor: i64, currency: &str) -> Money {
@@ -65,7 +65,7 @@ fn key(product: &str, id: &str) -> VariantKey {
     VariantKey { product: product.into(), id: id.into() }
 }
 
-async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
+async fn it_answers_as_the_catalog_in_memory_does(database: Database) {
     let store = opened(&database).await;
     let unpriced = CatalogVariant { prices: Vec::new(), ..variant("b", "4", "ring-l") };
     // Letters that ASCII case folding does not cover.
@@ -259,7 +259,7 @@ async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: 
     );
 }
 
-async fn a_catalogue_is_replaced_whole(database: Database) {
+async fn a_catalog_is_replaced_whole(database: Database) {
     let store = opened(&database).await;
     store
         .catalog()
@@ -276,7 +276,7 @@ async fn a_catalogue_is_replaced_whole(database: Database) {
     assert!(ids(&store).await.is_empty());
 }
 
-async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
+async fn a_catalog_is_looked_through_page_by_page(database: Database) {
     let store = opened(&database).await;
     let titled =
         |id: &str, title: &str| CatalogVariant { title: title.into(), ..variant("ring", id, &format!("S{id}")) };
@@ -328,7 +328,7 @@ async fn a_rate_is_set_and_taken_away(database: Database) {
     assert_eq!(rate().await, None);
 }
 
-async fn a_catalogue_belongs_to_a_shop_that_is_kept(database: Database) {
+async fn a_catalog_belongs_to_a_shop_that_is_kept(database: Database) {
     let store = database.open().await;
     let put = store.catalog().put_variants(&shop(), &[variant("ring", "1", "A")], "ann", at(0)).await;
     assert!(matches!(put, Err(CatalogError::Store(StoreError::NotFound { what: "shop", .. }))), "{put:?}");
