@@ -29,7 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(choices))
         .routes(routes!(test))
         .routes(routes!(products))
-        .routes(routes!(swap))
+        .routes(routes!(switch_version))
 }
 
 impl From<GrantRefused> for Problem {
@@ -232,10 +232,10 @@ struct SwitchVersionBody {
 /// To roll back, switch to the previous version. Calls in progress finish on the version they began with, and cart
 /// lines stay pinned to the version that made them. The switch changes nothing if the version rejects the settings, or
 /// if it would send a stored secret to a host that the secret was not entered for; an admin may allow the latter.
-#[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/switch-version", tag = "accounts", operation_id = "swap_version",
+#[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/switch-version", tag = "accounts", operation_id = "switch_account_version",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path)), request_body = SwitchVersionBody,
     responses((status = 200, body = AccountDocument), Problems))]
-async fn swap(
+async fn switch_version(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path((shop, account)): Path<(ShopId, AccountId)>,

@@ -75,7 +75,7 @@ struct AuditPage {
 }
 
 /// Lists the changes in the whole installation.
-#[utoipa::path(get, path = "/v1/audit-log", tag = "log", operation_id = "read_log", params(Which),
+#[utoipa::path(get, path = "/v1/audit-log", tag = "log", operation_id = "read_audit_log", params(Which),
     responses((status = 200, body = AuditPage), Problems))]
 async fn all(
     Admin(caller): Admin,
@@ -88,7 +88,7 @@ async fn all(
 /// Lists the changes in a shop.
 ///
 /// The offers made to shoppers are redacted for integrators.
-#[utoipa::path(get, path = "/v1/shops/{shop}/audit-log", tag = "log", operation_id = "read_shop_log",
+#[utoipa::path(get, path = "/v1/shops/{shop}/audit-log", tag = "log", operation_id = "read_shop_audit_log",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = AuditPage), Problems))]
 async fn of_shop(
     Reader(caller): Reader,

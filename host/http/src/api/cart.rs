@@ -167,7 +167,7 @@ struct PageBody {
 /// Returns what a page needs to show a product's configurator.
 ///
 /// Pass the response to `cartwright.js`.
-#[utoipa::path(post, path = "/v1/shops/{shop}/products/{product}/embed-data", tag = "cart", operation_id = "embed_page",
+#[utoipa::path(post, path = "/v1/shops/{shop}/products/{product}/embed-data", tag = "cart", operation_id = "read_embed_data",
     params(("shop" = ShopId, Path), ("product" = String, Path)), request_body = PageBody,
     responses((status = 200, body = EmbedData), Problems))]
 async fn page(
@@ -242,7 +242,7 @@ async fn edit(
 /// Plans the lines of a quote request, instead of a purchase.
 ///
 /// Nothing is stored yet: the platform's server sends the lines to `quotes`.
-#[utoipa::path(post, path = "/v1/shops/{shop}/cart/quote", tag = "cart", operation_id = "request_quotation",
+#[utoipa::path(post, path = "/v1/shops/{shop}/cart/quote", tag = "cart", operation_id = "request_quote",
     params(("shop" = ShopId, Path)), request_body = AddBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn quote(
     Storefront(caller): Storefront,

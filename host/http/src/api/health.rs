@@ -67,7 +67,7 @@ struct WhichLines {
 ///
 /// It holds the last 200 lines of each plugin, for at most a day. Only lines that this node received since it started
 /// are included; ask each node of an installation. The lines of a job are also stored with the job.
-#[utoipa::path(get, path = "/v1/shops/{shop}/plugin-logs", tag = "health", operation_id = "read_guest_logs",
+#[utoipa::path(get, path = "/v1/shops/{shop}/plugin-logs", tag = "health", operation_id = "read_plugin_log",
     params(("shop" = ShopId, Path), WhichLines), responses((status = 200, body = [LoggedLine]), Problems))]
 async fn lines(
     _: Integrator,

@@ -21,7 +21,7 @@ const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(replay)).routes(routes!(cancel))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(retry)).routes(routes!(cancel))
 }
 
 /// Selects jobs.
@@ -108,10 +108,10 @@ enum RetryFrom {
 }
 
 /// Retries a job as soon as its lane is free.
-#[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/retry", tag = "jobs", operation_id = "replay_job",
+#[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/retry", tag = "jobs", operation_id = "retry_job",
     params(("shop" = ShopId, Path), ("job" = String, Path)), request_body = RetryBody,
     responses((status = 204), Problems))]
-async fn replay(
+async fn retry(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, job)): Path<(ShopId, String)>,

@@ -137,7 +137,7 @@ struct KeyPage {
 }
 
 /// Lists all access keys, including revoked ones.
-#[utoipa::path(get, path = "/v1/access-keys", tag = "keys", operation_id = "list_keys", params(PageQuery),
+#[utoipa::path(get, path = "/v1/access-keys", tag = "keys", operation_id = "list_access_keys", params(PageQuery),
     responses((status = 200, body = KeyPage), Problems))]
 async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
     let limit = part.limit()?;
@@ -181,7 +181,7 @@ impl CreatedKey {
 }
 
 /// Creates an access key.
-#[utoipa::path(post, path = "/v1/access-keys", tag = "keys", operation_id = "make_key", request_body = KeyBody,
+#[utoipa::path(post, path = "/v1/access-keys", tag = "keys", operation_id = "create_access_key", request_body = KeyBody,
     responses((status = 201, body = CreatedKey), Problems))]
 async fn create(
     Admin(caller): Admin,
@@ -196,7 +196,7 @@ async fn create(
 }
 
 /// Revokes a key, and ends the sessions that were started with it.
-#[utoipa::path(delete, path = "/v1/access-keys/{key}", tag = "keys", operation_id = "revoke_key",
+#[utoipa::path(delete, path = "/v1/access-keys/{key}", tag = "keys", operation_id = "revoke_access_key",
     params(("key" = String, Path)), responses((status = 204), Problems))]
 async fn revoke(
     Admin(caller): Admin,
@@ -218,7 +218,7 @@ struct RotateBody {
 }
 
 /// Gives a key a new secret.
-#[utoipa::path(post, path = "/v1/access-keys/{key}/rotate", tag = "keys", operation_id = "rotate_key",
+#[utoipa::path(post, path = "/v1/access-keys/{key}/rotate", tag = "keys", operation_id = "rotate_access_key",
     params(("key" = String, Path)), request_body = RotateBody, responses((status = 200, body = CreatedKey), Problems))]
 async fn rotate(
     Admin(caller): Admin,

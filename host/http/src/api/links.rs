@@ -48,7 +48,7 @@ struct ProductLinkPage {
 }
 
 /// Lists the product links of a shop, by product.
-#[utoipa::path(get, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "list_links",
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "list_product_links",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = ProductLinkPage), Problems))]
 async fn list(
     _: Reader,
@@ -74,7 +74,7 @@ struct LinkedProducts {
 ///
 /// If a link names another account than before, this is a vendor switch: lines that were made with the old link are
 /// still served by it.
-#[utoipa::path(put, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "set_links",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "set_product_links",
     params(("shop" = ShopId, Path)), request_body = [ProductLink], responses((status = 200, body = LinkedProducts), Problems))]
 async fn set_links(
     Integrator(caller): Integrator,
@@ -109,7 +109,7 @@ async fn link(
 /// Returns the link of a product.
 ///
 /// Its ETag identifies the link's current content.
-#[utoipa::path(get, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "read_link",
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "read_product_link",
     params(("shop" = ShopId, Path), ("product" = String, Path)), responses((status = 200, body = ProductLink), Problems))]
 async fn read(
     _: Reader,
@@ -166,7 +166,7 @@ impl ProductLinkBody {
 }
 
 /// Links a product, or changes its link.
-#[utoipa::path(put, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "set_link",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "set_product_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if the product is not linked.")),
@@ -188,7 +188,7 @@ async fn set(
 /// Removes the link of a product.
 ///
 /// Lines that were made with it are still served by it.
-#[utoipa::path(delete, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "remove_link",
+#[utoipa::path(delete, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "remove_product_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     responses((status = 204), Problems))]
@@ -232,7 +232,7 @@ async fn readiness(
 /// Lists and settings are JSON: `["RING L","RING XL"]`. A text that a spreadsheet would run as a formula, or convert to
 /// a number or a date, is enclosed in apostrophes, as is one with blanks at its ends; the apostrophes are removed when
 /// the table is sent back.
-#[utoipa::path(get, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "read_links_csv",
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "read_product_links_csv",
     params(("shop" = ShopId, Path)), responses((status = 200, content_type = "text/csv", body = String), Problems))]
 async fn export_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
     let table = links_table::write(&node.host().snapshot(&shop)?.links, TableFor::Program)?;
@@ -244,7 +244,7 @@ async fn export_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId
 /// Only `shop_product`, `account` and `vendor_product` are required. Products that the table does not name stay as they
 /// are. The table must be UTF-8, with or without a byte order mark, and its columns are separated by commas, semicolons
 /// or tabs, as spreadsheets write them.
-#[utoipa::path(put, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "set_links_csv",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "set_product_links_csv",
     params(("shop" = ShopId, Path)), request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = LinkedProducts), Problems))]
 async fn import_csv(

@@ -203,7 +203,7 @@ async fn undelivered(
 
 /// Retries a failed notification.
 #[utoipa::path(post, path = "/v1/shops/{shop}/notifications/{id}/retry", tag = "notifications",
-    operation_id = "send_notification_again", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    operation_id = "retry_notification", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]
 async fn retry_notification(
     Backend(caller): Backend,

@@ -30,10 +30,10 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
         .routes(routes!(report))
         .routes(routes!(read))
-        .routes(routes!(settle))
+        .routes(routes!(resolve_outcome))
         .routes(routes!(close))
-        .routes(routes!(materials))
-        .routes(routes!(materials_csv))
+        .routes(routes!(bill_of_materials))
+        .routes(routes!(bill_of_materials_csv))
         .routes(routes!(document_url))
         .routes(routes!(needs_attention))
 }
@@ -304,7 +304,7 @@ fn no_order(id: &str) -> Problem {
 ///
 /// An order needs attention if one of its outcomes does, or if a line is on hold although the order is released and
 /// open. The ids are the platform's.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_held_orders",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_orders_needing_attention",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [String]), Problems))]
 async fn needs_attention(
     _: Backend,
@@ -315,9 +315,9 @@ async fn needs_attention(
 }
 
 /// Resolves an outcome that needs attention.
-#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "settle_outcome",
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "resolve_outcome",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path)), responses((status = 204), Problems))]
-async fn settle(
+async fn resolve_outcome(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, outcome)): Path<(ShopId, i64)>,
@@ -339,9 +339,9 @@ async fn close(
 }
 
 /// Returns the bills of materials of an order, as its vendors confirmed them.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials", tag = "orders", operation_id = "read_materials",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials", tag = "orders", operation_id = "read_bill_of_materials",
     params(("shop" = ShopId, Path), ("order" = String, Path)), responses((status = 200, body = Object), Problems))]
-async fn materials(
+async fn bill_of_materials(
     _: Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
@@ -350,10 +350,10 @@ async fn materials(
 }
 
 /// Returns the bills of materials of an order as a CSV table (RFC 4180), one row for each article of each line.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials.csv", tag = "orders", operation_id = "read_materials_csv",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials.csv", tag = "orders", operation_id = "read_bill_of_materials_csv",
     params(("shop" = ShopId, Path), ("order" = String, Path)),
     responses((status = 200, content_type = "text/csv", body = String), Problems))]
-async fn materials_csv(
+async fn bill_of_materials_csv(
     _: Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
@@ -380,7 +380,7 @@ struct DocumentUrlDocument {
 }
 
 /// Creates a document URL for a document that an outcome of an order names.
-#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/document-url", tag = "orders", operation_id = "link_document",
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/document-url", tag = "orders", operation_id = "create_document_url",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path), DocumentUrlQuery),
     responses((status = 200, body = DocumentUrlDocument), Problems))]
 async fn document_url(

@@ -22,7 +22,7 @@ use crate::problem::{Problem, Problems};
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     let sent =
         OpenApiRouter::new().routes(routes!(list, install)).layer(from_fn_with_state(MAX_COMPONENT_BYTES, body::allow));
-    sent.routes(routes!(read)).routes(routes!(revoke)).routes(routes!(swap))
+    sent.routes(routes!(read)).routes(routes!(revoke)).routes(routes!(switch_version))
 }
 
 impl From<InstallError> for Problem {
@@ -169,10 +169,10 @@ impl From<AccountSwitch> for SwitchResult {
 /// Switches every account that runs this plugin to one of its versions, in some shops or in all.
 ///
 /// Each account is switched independently of the others.
-#[utoipa::path(post, path = "/v1/plugins/{plugin}/switch-version", tag = "plugins", operation_id = "swap_plugin",
+#[utoipa::path(post, path = "/v1/plugins/{plugin}/switch-version", tag = "plugins", operation_id = "switch_plugin_version",
     params(("plugin" = PluginId, Path)), request_body = SwitchVersionsBody,
     responses((status = 200, body = [SwitchResult]), Problems))]
-async fn swap(
+async fn switch_version(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(plugin): Path<PluginId>,

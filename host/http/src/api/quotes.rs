@@ -153,7 +153,7 @@ struct QuotePage {
 }
 
 /// Lists the quotes of a shop.
-#[utoipa::path(get, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "list_quotations",
+#[utoipa::path(get, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "list_quotes",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = QuotePage), Problems))]
 async fn list(
     _: Backend,
@@ -195,7 +195,7 @@ struct RequestQuoteBody {
 /// Requests an offer from the merchant, and notifies the vendors of the products.
 ///
 /// Every line must be sealed by this host and unchanged.
-#[utoipa::path(post, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "keep_quotation",
+#[utoipa::path(post, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "create_quote",
     params(("shop" = ShopId, Path)), request_body = RequestQuoteBody,
     responses((status = 200, body = QuoteDocument, description = "The quote was requested before."),
         (status = 201, body = QuoteDocument), Problems))]
@@ -220,7 +220,7 @@ async fn request(
 /// Returns a quote.
 ///
 /// Its ETag is its version.
-#[utoipa::path(get, path = "/v1/shops/{shop}/quotes/{quote}", tag = "quotes", operation_id = "read_quotation",
+#[utoipa::path(get, path = "/v1/shops/{shop}/quotes/{quote}", tag = "quotes", operation_id = "read_quote",
     params(("shop" = ShopId, Path), ("quote" = String, Path)),
     responses((status = 200, body = QuoteDocument), Problems))]
 async fn read(
@@ -246,7 +246,7 @@ struct QuoteOfferBody {
 ///
 /// A quote that was not accepted can be offered again.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/offer", tag = "quotes",
-    operation_id = "offer_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
+    operation_id = "offer_quote", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     request_body = QuoteOfferBody, responses((status = 200, body = QuoteDocument), Problems))]
 async fn offer(
@@ -271,7 +271,7 @@ async fn offer(
 
 /// Withdraws a quote that was not accepted: the merchant makes no offer, or the shopper declines it.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/withdraw", tag = "quotes",
-    operation_id = "withdraw_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
+    operation_id = "withdraw_quote", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     responses((status = 200, body = QuoteDocument), Problems))]
 async fn withdraw(
@@ -310,7 +310,7 @@ struct AcceptedDocument {
 /// Accepting it again before it expires returns only the lines that the cart does not contain yet, so that nothing is
 /// added twice.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/accept", tag = "quotes",
-    operation_id = "accept_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
+    operation_id = "accept_quote", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read, which is the offer that the shopper saw.")),
     request_body = AcceptBody, responses((status = 200, body = AcceptedDocument), Problems))]
 async fn accept(

@@ -31,7 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(failed_deliveries))
         .routes(routes!(pushed))
         .routes(routes!(approve))
-        .routes(routes!(refuse))
+        .routes(routes!(reject))
 }
 
 impl From<WebhookUrlError> for Problem {
@@ -80,7 +80,7 @@ struct WebhookUrlPage {
 }
 
 /// Lists the webhook URLs of a shop, including revoked ones.
-#[utoipa::path(get, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "list_webhook_addresses",
+#[utoipa::path(get, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "list_webhook_urls",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = WebhookUrlPage), Problems))]
 async fn list(
     _: Reader,
@@ -122,7 +122,7 @@ struct CreatedWebhookUrl {
 }
 
 /// Creates a further webhook URL for an endpoint.
-#[utoipa::path(post, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "make_webhook_address",
+#[utoipa::path(post, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "create_webhook_url",
     params(("shop" = ShopId, Path)), request_body = WebhookUrlBody, responses((status = 201, body = CreatedWebhookUrl), Problems))]
 async fn create(
     Integrator(caller): Integrator,
@@ -141,7 +141,7 @@ async fn create(
 
 /// Revokes a webhook URL at once.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/webhook-urls/{address}", tag = "webhooks",
-    operation_id = "end_webhook_address", params(("shop" = ShopId, Path), ("address" = String, Path)),
+    operation_id = "revoke_webhook_url", params(("shop" = ShopId, Path), ("address" = String, Path)),
     responses((status = 204), Problems))]
 async fn revoke_url(
     Integrator(caller): Integrator,
@@ -182,7 +182,7 @@ struct FailedWebhookPage {
 /// Lists the failed webhooks.
 ///
 /// Their vendors may send them again.
-#[utoipa::path(get, path = "/v1/shops/{shop}/failed-webhooks", tag = "webhooks", operation_id = "list_failed_notices",
+#[utoipa::path(get, path = "/v1/shops/{shop}/failed-webhooks", tag = "webhooks", operation_id = "list_failed_webhooks",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = FailedWebhookPage), Problems))]
 async fn failed_deliveries(
     _: Reader,
@@ -287,9 +287,9 @@ async fn approve(
 
 /// Rejects pushed settings; the account stays unchanged.
 #[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/reject", tag = "webhooks",
-    operation_id = "refuse_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    operation_id = "reject_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]
-async fn refuse(
+async fn reject(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
