@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after};
+use super::page::{PageQuery, next_cursor};
 use crate::access::Admin;
 use crate::extract::{Body, Path, Query};
 use crate::idempotency::secret_response;
@@ -139,10 +139,10 @@ struct KeyPage {
 /// Lists all access keys, including revoked ones.
 #[utoipa::path(get, path = "/v1/access-keys", tag = "keys", operation_id = "list_access_keys", params(PageQuery),
     responses((status = 200, body = KeyPage), Problems))]
-async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
-    let limit = part.limit()?;
-    let keys = node.store().access().access_keys(None, part.after.as_deref(), limit).await?;
-    let after = after(&keys, limit, |key| key.id.clone());
+async fn list(_: Admin, State(node): State<Node>, Query(page): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
+    let limit = page.limit()?;
+    let keys = node.store().access().access_keys(None, page.after.as_deref(), limit).await?;
+    let after = next_cursor(&keys, limit, |key| key.id.clone());
     Ok(Json(KeyPage { keys: keys.into_iter().map(KeyDocument::from).collect(), after }))
 }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after};
+use super::page::{PageQuery, next_cursor};
 use crate::access::{Integrator, Reader};
 use crate::extract::{Body, Path, Precondition, Query, Raw, Tagged, require_media_type};
 use crate::node::Node;
@@ -54,10 +54,10 @@ async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<ProductLinkPage>, Problem> {
-    let links = part.of(node.host().snapshot(&shop)?.links, |link| link.shop_product.clone())?;
-    let after = after(&links, part.limit()?, |link| link.shop_product.clone());
+    let links = page.of(node.host().snapshot(&shop)?.links, |link| link.shop_product.clone())?;
+    let after = next_cursor(&links, page.limit()?, |link| link.shop_product.clone());
     Ok(Json(ProductLinkPage { links, after }))
 }
 
@@ -197,10 +197,10 @@ async fn remove(
     State(node): State<Node>,
     Path((shop, product)): Path<(ShopId, String)>,
     precondition: Precondition,
-) -> Result<axum::http::StatusCode, Problem> {
+) -> Result<StatusCode, Problem> {
     let expected = precondition.expected();
     node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Product links that would replace those of an account.
@@ -215,7 +215,7 @@ struct ReadinessBody {
 
 /// Reports which products could be switched to other links, without changing anything.
 ///
-/// Send the links to `set_links` to switch.
+/// Send the links to `set_product_links` to switch.
 #[utoipa::path(post, path = "/v1/shops/{shop}/vendor-switch/readiness", tag = "links", operation_id = "read_readiness",
     params(("shop" = ShopId, Path)), request_body = ReadinessBody, responses((status = 200, body = Readiness), Problems))]
 async fn readiness(

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after, no_cursor};
+use super::page::{PageQuery, next_cursor};
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::idempotency::secret_response;
@@ -184,10 +184,10 @@ async fn undelivered(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<NotificationPage>, Problem> {
-    let limit = part.limit()?;
-    let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
+    let limit = page.limit()?;
+    let from = page.cursor()?;
     let document = |notification: StoredNotification| NotificationDocument {
         id: notification.id,
         is_retrying: matches!(notification.state, NotificationState::Waiting { .. }),
@@ -197,7 +197,7 @@ async fn undelivered(
         body: notification.body,
     };
     let notifications = node.store().notifications().list(&shop, false, from, limit).await?;
-    let after = after(&notifications, limit, |notification| notification.number.to_string());
+    let after = next_cursor(&notifications, limit, |notification| notification.number.to_string());
     Ok(Json(NotificationPage { notifications: notifications.into_iter().map(document).collect(), after }))
 }
 

@@ -67,14 +67,14 @@ async fn export_order(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Erasing {
+struct EraseQuery {
     /// Whether to drop unfinished jobs. Their vendors may not have received the erasure request. If false, unfinished
     /// jobs prevent the erasure.
     #[serde(default)]
     drop_jobs: bool,
 }
 
-impl Erasing {
+impl EraseQuery {
     fn unfinished_jobs(&self) -> UnfinishedJobs {
         if self.drop_jobs { UnfinishedJobs::Cancel } else { UnfinishedJobs::Refuse }
     }
@@ -91,13 +91,13 @@ struct ErasedOrders {
 ///
 /// Report the order's `erase` event first: it informs the vendors.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/orders/{order}", tag = "orders", operation_id = "erase_order",
-    params(("shop" = ShopId, Path), ("order" = String, Path), Erasing),
+    params(("shop" = ShopId, Path), ("order" = String, Path), EraseQuery),
     responses((status = 200, body = ErasedOrders), Problems))]
 async fn erase_order(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
-    Query(erasing): Query<Erasing>,
+    Query(erasing): Query<EraseQuery>,
 ) -> Result<Json<ErasedOrders>, Problem> {
     let erased = node
         .store()
@@ -132,13 +132,13 @@ async fn export_customer(
 /// This covers the orders that were billed or delivered to this e-mail address in any of their versions, including
 /// those whose address the platform has since replaced.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/customers/{email}", tag = "orders", operation_id = "erase_customer",
-    params(("shop" = ShopId, Path), ("email" = String, Path), Erasing),
+    params(("shop" = ShopId, Path), ("email" = String, Path), EraseQuery),
     responses((status = 200, body = ErasedOrders), Problems))]
 async fn erase_customer(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, email)): Path<(ShopId, String)>,
-    Query(erasing): Query<Erasing>,
+    Query(erasing): Query<EraseQuery>,
 ) -> Result<Json<ErasedOrders>, Problem> {
     let orders = node
         .store()

@@ -72,7 +72,7 @@ async fn list(_: Reader, State(node): State<Node>) -> Json<Vec<PluginVersionDocu
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Pinned {
+struct InstallQuery {
     /// SHA-256 digest that the bytes must have.
     digest: Option<Digest>,
 }
@@ -87,13 +87,13 @@ struct Component(Vec<u8>);
 ///
 /// It is checked against the contract, compiled, and asked for its metadata in a sandbox; it receives no grants.
 /// Installing a component again changes nothing.
-#[utoipa::path(post, path = "/v1/plugins", tag = "plugins", operation_id = "install_plugin", params(Pinned),
+#[utoipa::path(post, path = "/v1/plugins", tag = "plugins", operation_id = "install_plugin", params(InstallQuery),
     request_body(content = Component, content_type = "application/wasm"),
     responses((status = 201, body = PluginVersionDocument), Problems))]
 async fn install(
     Admin(caller): Admin,
     State(node): State<Node>,
-    Query(Pinned { digest }): Query<Pinned>,
+    Query(InstallQuery { digest }): Query<InstallQuery>,
     headers: HeaderMap,
     Raw(bytes): Raw,
 ) -> Result<Response, Problem> {

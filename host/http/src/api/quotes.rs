@@ -18,15 +18,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{next_cursor, page_limit};
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::idempotency::of_order;
 use crate::input_time::InputTime;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-
-const MAX_LIMIT: u32 = 500;
-const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
@@ -132,7 +130,7 @@ fn document(quote: Quote) -> Tagged<QuoteDocument> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct QuoteQuery {
     /// Returns only quotes in this state.
     #[param(inline)]
     state: Option<QuoteState>,
@@ -154,21 +152,17 @@ struct QuotePage {
 
 /// Lists the quotes of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "list_quotes",
-    params(("shop" = ShopId, Path), Which), responses((status = 200, body = QuotePage), Problems))]
+    params(("shop" = ShopId, Path), QuoteQuery), responses((status = 200, body = QuotePage), Problems))]
 async fn list(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { state, after, limit }): Query<Which>,
+    Query(QuoteQuery { state, after, limit }): Query<QuoteQuery>,
 ) -> Result<Json<QuotePage>, Problem> {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} quotes")));
-    }
-    let found = node.store().quotes().list(&shop, state, after.as_deref(), limit, node.now()).await?;
-    let full = u32::try_from(found.len()) == Ok(limit);
-    let after = found.last().filter(|_| full).map(|last| last.id.clone());
-    Ok(Json(QuotePage { quotes: found.into_iter().map(QuoteEntry::from).collect(), after }))
+    let limit = page_limit(limit)?;
+    let quotes = node.store().quotes().list(&shop, state, after.as_deref(), limit, node.now()).await?;
+    let after = next_cursor(&quotes, limit, |quote| quote.id.clone());
+    Ok(Json(QuotePage { quotes: quotes.into_iter().map(QuoteEntry::from).collect(), after }))
 }
 
 /// A quote request.

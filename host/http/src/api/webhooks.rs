@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after, no_cursor};
+use super::page::{PageQuery, next_cursor, no_cursor};
 use crate::access::{Integrator, Reader};
 use crate::extract::{Body, Path, Query};
 use crate::idempotency::secret_response;
@@ -86,12 +86,12 @@ async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<WebhookUrlPage>, Problem> {
-    let limit = part.limit()?;
-    let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
+    let limit = page.limit()?;
+    let from = page.cursor()?;
     let addresses = node.store().webhooks().webhook_urls(&shop, from, limit).await?;
-    let after = after(&addresses, limit, |address| address.stored.selector.to_string());
+    let after = next_cursor(&addresses, limit, |address| address.stored.selector.to_string());
     let document = |address: cartwright_store::WebhookUrlInfo| WebhookUrlDocument {
         id: address.stored.selector.to_string(),
         account: address.stored.destination.account.clone(),
@@ -188,14 +188,14 @@ async fn failed_deliveries(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<FailedWebhookPage>, Problem> {
-    let limit = part.limit()?;
+    let limit = page.limit()?;
     // The cursor holds time and id, because a webhook that was sent again in the meantime has another position in the
     // list.
-    let from = part.after.as_deref().map(|after| parse_cursor(after).ok_or_else(no_cursor)).transpose()?;
+    let from = page.after.as_deref().map(|after| parse_cursor(after).ok_or_else(no_cursor)).transpose()?;
     let notices = node.store().webhooks().failed_webhook_deliveries(&shop, from, limit).await?;
-    let after = after(&notices, limit, |delivery| format!("{}~{}", milliseconds(delivery.at), delivery.id));
+    let after = next_cursor(&notices, limit, |delivery| format!("{}~{}", milliseconds(delivery.at), delivery.id));
     let document = |delivery: cartwright_store::FailedWebhookDelivery| FailedWebhookDocument {
         id: delivery.id,
         account: delivery.destination.account,
@@ -254,22 +254,21 @@ async fn pushed(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<PushedSettingsPage>, Problem> {
-    let limit = part.limit()?;
+    let limit = page.limit()?;
     let pending_state = Some(AccountOutcomeState::PendingApproval);
-    let pending_state =
-        node.store().webhooks().account_outcomes(&shop, pending_state, part.after.as_deref(), limit).await?;
-    let after = after(&pending_state, limit, |pending_state| pending_state.id.clone());
-    let document = |said: cartwright_store::AccountOutcome| PushedSettingsDocument {
-        id: said.id,
-        account: said.account,
-        at: rfc3339(said.at),
-        state: said.state.name(),
-        reason: said.reason,
-        outcome: said.outcome,
+    let pushed = node.store().webhooks().account_outcomes(&shop, pending_state, page.after.as_deref(), limit).await?;
+    let after = next_cursor(&pushed, limit, |outcome| outcome.id.clone());
+    let document = |outcome: cartwright_store::AccountOutcome| PushedSettingsDocument {
+        id: outcome.id,
+        account: outcome.account,
+        at: rfc3339(outcome.at),
+        state: outcome.state.name(),
+        reason: outcome.reason,
+        outcome: outcome.outcome,
     };
-    Ok(Json(PushedSettingsPage { pushed: pending_state.into_iter().map(document).collect(), after }))
+    Ok(Json(PushedSettingsPage { pushed: pushed.into_iter().map(document).collect(), after }))
 }
 
 /// Approves pushed settings: they are checked as any change is, and stored in the account.
