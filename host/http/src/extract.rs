@@ -44,8 +44,8 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
         // serde reports some values that do not fit their type as syntax errors.
-        let is_none = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_err();
-        match is_none {
+        let is_malformed = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_err();
+        match is_malformed {
             false => Problem::unprocessable("body", format!("{path}: {inner}")),
             true => Problem::bad_request(format!("the body is not valid JSON: {inner}")),
         }

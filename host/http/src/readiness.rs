@@ -16,14 +16,14 @@ pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), Problem>)>>);
 
 impl Readiness {
     /// Returns the last result while it is fresh, or else a new one. Concurrent callers wait for the same result.
-    pub(super) async fn check(&self, ask: impl AsyncFnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
+    pub(super) async fn check(&self, probe: impl AsyncFnOnce() -> Result<(), Problem>) -> Result<(), Problem> {
         let mut last = self.0.lock().await;
         match &*last {
-            Some((asked, check)) if asked.elapsed() < CACHE_TTL => check.clone(),
+            Some((probed_at, result)) if probed_at.elapsed() < CACHE_TTL => result.clone(),
             _ => {
-                let check = ask().await;
-                *last = Some((Instant::now(), check.clone()));
-                check
+                let result = probe().await;
+                *last = Some((Instant::now(), result.clone()));
+                result
             }
         }
     }
@@ -40,17 +40,18 @@ mod tests {
     #[tokio::test]
     async fn the_database_is_asked_once_for_all_who_ask_within_a_second() {
         let (readiness, checks) = (Readiness::default(), AtomicU32::new(0));
-        let ask = async || {
+        let probe = async || {
             let number = checks.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(20)).await;
             if number == 0 { Ok(()) } else { Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database", "away")) }
         };
-        let (first, second, third) = tokio::join!(readiness.check(ask), readiness.check(ask), readiness.check(ask));
+        let (first, second, third) =
+            tokio::join!(readiness.check(probe), readiness.check(probe), readiness.check(probe));
         assert!(first.is_ok() && second.is_ok() && third.is_ok());
         assert_eq!(checks.load(Ordering::Relaxed), 1);
         // An expired result is not used.
         tokio::time::sleep(CACHE_TTL).await;
-        assert!(readiness.check(ask).await.is_err() && readiness.check(ask).await.is_err());
+        assert!(readiness.check(probe).await.is_err() && readiness.check(probe).await.is_err());
         assert_eq!(checks.load(Ordering::Relaxed), 2);
     }
 }

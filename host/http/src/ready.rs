@@ -35,7 +35,7 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
         let detail = "this node is draining and will stop accepting requests soon";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "draining", detail).into_response();
     }
-    let check = async || {
+    let probe = async || {
         let caught_up = async {
             node.store().check().await?;
             node.installation().catch_up().await.map(drop)
@@ -45,7 +45,7 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
                 .with_retry_after(RETRY_AFTER_SECONDS)
         })
     };
-    match node.readiness().check(check).await {
+    match node.readiness().check(probe).await {
         Ok(()) => "ready\n".into_response(),
         Err(problem) => problem.into_response(),
     }
@@ -54,7 +54,7 @@ pub(super) async fn ready(State(node): State<Node>) -> Response {
 /// A node that is starting: it responds so on the listener that it will serve on.
 pub struct Starting {
     stop: watch::Sender<()>,
-    answering: JoinHandle<()>,
+    serving: JoinHandle<()>,
 }
 
 impl Starting {
@@ -64,23 +64,23 @@ impl Starting {
     /// If the system cannot duplicate the listener.
     pub fn begin(listener: TcpListener) -> io::Result<(Self, TcpListener)> {
         let listener = listener.into_std()?;
-        let later = TcpListener::from_std(listener.try_clone()?)?;
+        let duplicate = TcpListener::from_std(listener.try_clone()?)?;
         let listener = TcpListener::from_std(listener)?;
         let router = Router::new().route("/health/live", get(live)).fallback(starting);
         let (stop, mut stopped) = watch::channel(());
-        let answering = tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             let connections = Arc::new(Connections::from_settings(&LimitSettings::default(), Vec::new()));
             listen::serve(listener, router, connections, &|_| (), async move { drop(stopped.changed().await) }).await;
         });
-        Ok((Self { stop, answering }, later))
+        Ok((Self { stop, serving }, duplicate))
     }
 
     /// Stops accepting connections. Requests in progress have 200 ms to end.
     pub async fn end(self) {
-        let Self { stop, mut answering } = self;
+        let Self { stop, mut serving } = self;
         drop(stop);
-        if tokio::time::timeout(FINAL_RESPONSE_TIMEOUT, &mut answering).await.is_err() {
-            answering.abort();
+        if tokio::time::timeout(FINAL_RESPONSE_TIMEOUT, &mut serving).await.is_err() {
+            serving.abort();
         }
     }
 }
