@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use cartwright::money;
 use cartwright::types::{Money, OrderLine, Outcome};
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use cartwright_store::{JobState, JobStateKind, JobSummary};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use super::layout::segment;
 
 /// Draws a time, to the second.
 pub(super) fn time(at: SystemTime) -> Markup {
-    time_of_text(&rfc3339(at))
+    time_of_text(&timestamp(at))
 }
 
 /// Draws a time that is given in RFC 3339.

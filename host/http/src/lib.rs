@@ -16,7 +16,7 @@ mod compute;
 mod cors;
 pub mod extract;
 mod idempotency;
-mod input_time;
+mod request_time;
 pub mod limits;
 mod listen;
 mod node;

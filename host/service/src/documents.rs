@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::words::describe_entry;
 
 /// Formats a time as RFC 3339 in UTC, to the second.
-pub fn rfc3339(at: SystemTime) -> String {
+pub fn timestamp(at: SystemTime) -> String {
     jiff::Timestamp::try_from(at)
         .and_then(|at| at.round(jiff::Unit::Second))
         .map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
@@ -92,13 +92,13 @@ impl From<&JobSummary> for JobDocument {
             kind: job.kind.clone(),
             plugin: job.plugin,
             state: job.state.name(),
-            due_at: due_at.map(rfc3339),
+            due_at: due_at.map(timestamp),
             failures,
             is_cancelling: job.is_cancelling,
             blocked_by: job.blocked_by.clone(),
             worker: job.worker.clone(),
-            created_at: rfc3339(job.created),
-            changed_at: rfc3339(job.changed),
+            created_at: timestamp(job.created),
+            changed_at: timestamp(job.changed),
         }
     }
 }
@@ -190,7 +190,7 @@ impl EntryDocument {
         let (kind, label) = describe_entry(&record.entry);
         let mut entry = Self {
             position,
-            at: rfc3339(record.at),
+            at: timestamp(record.at),
             kind,
             label,
             call: None,
@@ -239,7 +239,7 @@ impl From<&StoredOutcome> for OutcomeDocument {
     fn from(outcome: &StoredOutcome) -> Self {
         Self {
             id: outcome.id,
-            at: rfc3339(outcome.at),
+            at: timestamp(outcome.at),
             account: outcome.account.clone(),
             job: outcome.job.clone(),
             order_version: outcome.order_version,

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use cartwright::ShopId;
 use cartwright_service::audit_log::redact;
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use cartwright_store::AuditEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,7 +59,7 @@ struct AuditEntryDocument {
 impl From<AuditEntry> for AuditEntryDocument {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { id, at, actor, action, shop, subject, before, after } = entry;
-        Self { id, at: rfc3339(at), actor, action, shop, subject, before, after }
+        Self { id, at: timestamp(at), actor, action, shop, subject, before, after }
     }
 }
 

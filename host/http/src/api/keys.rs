@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::Secret;
 use cartwright_service::access_keys::{self, AccessKeyError};
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use super::page::{PageQuery, next_cursor};
 use crate::access::Admin;
 use crate::extract::{Body, Path, Query};
 use crate::idempotency::secret_response;
-use crate::input_time::InputTime;
+use crate::request_time::RequestTime;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
@@ -118,11 +118,11 @@ impl From<AccessKeyInfo> for KeyDocument {
             role: key.role.into(),
             label: key.label,
             networks: key.networks,
-            created: rfc3339(key.created),
-            expires: key.expires.map(rfc3339),
-            revoked: key.revoked.map(rfc3339),
-            last_used: key.last_used.map(rfc3339),
-            previous_ends: key.previous_ends.map(rfc3339),
+            created: timestamp(key.created),
+            expires: key.expires.map(timestamp),
+            revoked: key.revoked.map(timestamp),
+            last_used: key.last_used.map(timestamp),
+            previous_ends: key.previous_ends.map(timestamp),
         }
     }
 }
@@ -162,7 +162,7 @@ struct KeyBody {
     /// Time at which the key expires, RFC 3339.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires: Option<InputTime>,
+    expires: Option<RequestTime>,
 }
 
 /// A created key. It is not shown again.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use cartwright::{Grants, Secret, ShopId};
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use cartwright_service::notifications::{self, SECRET_OVERLAP, SetEndpointError};
 use cartwright_store::{EndpointError, NotificationState, StoredNotification, endpoint_version};
 use serde::{Deserialize, Serialize};
@@ -193,7 +193,7 @@ async fn undelivered(
         is_retrying: matches!(notification.state, NotificationState::Waiting { .. }),
         attempts: notification.attempt,
         reason: notification.reason,
-        created: rfc3339(notification.created),
+        created: timestamp(notification.created),
         body: notification.body,
     };
     let notifications = node.store().notifications().list(&shop, false, from, limit).await?;

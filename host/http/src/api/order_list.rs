@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use cartwright::ShopId;
 use cartwright::types::Money;
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use cartwright_store::{ListedOrder, OrderFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -94,9 +94,9 @@ impl From<ListedOrder> for ListedOrderDocument {
             id: listed.id,
             known,
             is_damaged: listed.damaged,
-            created_at: rfc3339(listed.created),
-            changed_at: rfc3339(listed.changed),
-            closed_at: listed.closed.map(rfc3339),
+            created_at: timestamp(listed.created),
+            changed_at: timestamp(listed.changed),
+            closed_at: listed.closed.map(timestamp),
             needs_attention: listed.needs_attention,
         }
     }

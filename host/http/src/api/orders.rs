@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 
 use crate::access::Backend;
 use crate::extract::{Body, Path, Query};
-use crate::input_time::InputTime;
+use crate::request_time::RequestTime;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
@@ -92,7 +92,7 @@ struct EventBody {
     id: String,
     /// Time of the event, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
-    at: InputTime,
+    at: RequestTime,
     /// Kind of event. The order must agree with it: `cancelled` is true for a cancellation, and `payment` is not "none"
     /// for a payment or refund, unless the order costs nothing. A shipment or refund names each line of the order at
     /// most once, with a quantity from 1 to that of its cart line.
@@ -121,7 +121,7 @@ struct OrderBody {
     version: u64,
     /// Time at which the order was placed, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
-    placed_at: InputTime,
+    placed_at: RequestTime,
     /// Payment state.
     payment: Payment,
     /// Whether the order was cancelled.

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::types::{Address, Money};
 use cartwright::{CartLine, CartOperation, QuoteOffer, ShopId};
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use cartwright_store::{NewQuote, Quote, QuoteError, QuoteState, QuoteSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -22,7 +22,7 @@ use super::page::{next_cursor, page_limit};
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::idempotency::of_order;
-use crate::input_time::InputTime;
+use crate::request_time::RequestTime;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
@@ -78,9 +78,9 @@ impl From<QuoteSummary> for QuoteEntry {
             id: summary.id,
             state: summary.state,
             version: summary.version,
-            valid_until: summary.valid_until.map(rfc3339),
-            requested_at: rfc3339(summary.requested_at),
-            changed_at: rfc3339(summary.changed),
+            valid_until: summary.valid_until.map(timestamp),
+            requested_at: timestamp(summary.requested_at),
+            changed_at: timestamp(summary.changed),
         }
     }
 }
@@ -233,7 +233,7 @@ struct QuoteOfferBody {
     prices: Vec<OfferedPrice>,
     /// Time at which the offer expires, RFC 3339; within a year.
     #[schema(value_type = String, format = DateTime)]
-    valid_until: InputTime,
+    valid_until: RequestTime,
 }
 
 /// Offers a price for every line, until the offer expires.

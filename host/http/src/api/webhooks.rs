@@ -9,7 +9,7 @@ use axum::response::Response;
 use cartwright::types::Outcome;
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use cartwright_service::webhooks::{self, WebhookUrlError};
 use cartwright_store::{AccountOutcomeState, PushedError};
 use serde::{Deserialize, Serialize};
@@ -96,8 +96,8 @@ async fn list(
         id: address.stored.selector.to_string(),
         account: address.stored.destination.account.clone(),
         endpoint: address.stored.destination.endpoint.clone(),
-        created_at: rfc3339(address.created_at),
-        expires_at: address.stored.expires_at.map(rfc3339),
+        created_at: timestamp(address.created_at),
+        expires_at: address.stored.expires_at.map(timestamp),
     };
     Ok(Json(WebhookUrlPage { addresses: addresses.into_iter().map(document).collect(), after }))
 }
@@ -200,7 +200,7 @@ async fn failed_deliveries(
         id: delivery.id,
         account: delivery.destination.account,
         endpoint: delivery.destination.endpoint,
-        at: rfc3339(delivery.at),
+        at: timestamp(delivery.at),
         attempts: delivery.attempts,
         reason: delivery.reason,
     };
@@ -263,7 +263,7 @@ async fn pushed(
     let document = |outcome: cartwright_store::AccountOutcome| PushedSettingsDocument {
         id: outcome.id,
         account: outcome.account,
-        at: rfc3339(outcome.at),
+        at: timestamp(outcome.at),
         state: outcome.state.name(),
         reason: outcome.reason,
         outcome: outcome.outcome,

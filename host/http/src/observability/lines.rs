@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::observe::GuestLine;
 use cartwright::{AccountId, Digest, Hook, PluginId, ShopId};
-use cartwright_service::documents::rfc3339;
+use cartwright::timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -129,7 +129,7 @@ impl Lines {
         found
             .into_iter()
             .map(|(plugin, line)| LoggedLine {
-                at: rfc3339(line.at),
+                at: timestamp(line.at),
                 plugin: plugin.clone(),
                 digest: line.digest,
                 account: line.account.clone(),
