@@ -23,11 +23,14 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Issues, again};
+use super::entry::{Entry, again};
 use super::form::{self, FormView, VendorChoices};
 use super::grants;
-use super::layout::{Done, csrf_field, page, page_with_action, problem_details, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::issues::Issues;
+use super::layout::{csrf_field, page, page_with_action, problem_details};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{account_path, shop_path};
+use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
 
 pub(super) fn routes() -> Router<Node> {
@@ -37,10 +40,6 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/accounts/{account}", get(read).post(change))
         .route("/admin/shops/{shop}/accounts/{account}/test", post(test))
         .route("/admin/shops/{shop}/accounts/{account}/swap", post(swap))
-}
-
-fn path(shop: &ShopId, account: &AccountId) -> String {
-    shop_path(shop, &format!("/accounts/{}", segment(account.as_str())))
 }
 
 /// Returns an installed plugin version.
@@ -66,7 +65,7 @@ async fn list(
                 @for account in &accounts {
                     @let (name, version) = plugin_name(&node, account);
                     section.card {
-                        h2 { a href=(path(&shop, &account.id)) { (account.id) } }
+                        h2 { a href=(account_path(&shop, &account.id)) { (account.id) } }
                         p { (name) " " (version) }
                     }
                 }
@@ -249,7 +248,7 @@ async fn add(
         (_, ended) => ended.and_then(|()| sent.read("id")),
     };
     match kept {
-        Ok(id) => Ok(redirect_with_notice(&path(&shop, &id), Done::Connected).into_response()),
+        Ok(id) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::Connected).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
             let page = new_page(&visitor, &shop, &plugin, &entered, &Entry::refused(&sent, &problem));
@@ -295,7 +294,7 @@ async fn account_page(
     let plugin = plugin(node, account.current)?;
     let identity = &plugin.metadata().identity;
     entered.choices = Some(form::vendor_choices(node, shop, &account.id, &plugin.metadata().form, false).await);
-    let here = path(shop, &account.id);
+    let here = account_path(shop, &account.id);
     Ok(page(
         visitor,
         &account.id.to_string(),
@@ -398,7 +397,7 @@ async fn change(
         Err(problem) => Err(problem),
     };
     match kept {
-        Ok(()) => Ok(redirect_with_notice(&path(&shop, &id), Done::Saved).into_response()),
+        Ok(()) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::Saved).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
             let content = PageContent { entry: Entry::refused(&sent, &problem), ..PageContent::default() };
@@ -432,7 +431,7 @@ async fn swap(
     let (installation, actor) = (node.installation(), caller.as_actor());
     let switched = accounts::switch_version(installation, &shop, &id, component, actor, node.now()).await;
     match switched.map_err(Problem::from) {
-        Ok(_) => Ok(redirect_with_notice(&path(&shop, &id), Done::VersionSwitch).into_response()),
+        Ok(_) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::VersionSwitch).into_response()),
         // A setting that the new version rejects can be corrected on this page.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;

@@ -10,8 +10,9 @@ use ipnet::IpNet;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Issues, wrong};
+use super::entry::Entry;
 use super::form::host_shown;
+use super::issues::{Issues, wrong};
 use super::session::{AdminUser, FormData};
 
 /// The fields of the grants form that can have issues.

@@ -14,9 +14,10 @@ use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary,
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{Done, csrf_field, page, segment, shop_path};
-use super::orders;
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{job_path, order_path, shop_path};
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, PageOf, STATES, describe_outcome, event_text, next_cursor, state, state_text, time};
 
 /// The states that are shown by default: jobs that need a person or are failing.
@@ -29,11 +30,6 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/jobs/{job}", get(read))
         .route("/admin/shops/{shop}/jobs/{job}/replay", post(retry))
         .route("/admin/shops/{shop}/jobs/{job}/cancel", post(cancel))
-}
-
-/// Returns the path of the page of a job.
-pub(super) fn path(shop: &ShopId, job: &str) -> String {
-    shop_path(shop, &format!("/jobs/{}", segment(job)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,9 +97,9 @@ pub(super) fn table<'a>(shop: &ShopId, label: &str, jobs: impl IntoIterator<Item
                 tbody {
                     @for job in jobs {
                         tr {
-                            th scope="row" { a href=(path(shop, &job.id)) { (event_text(&job.kind)) } " " span.mark { (job.event) } }
+                            th scope="row" { a href=(job_path(shop, &job.id)) { (event_text(&job.kind)) } " " span.mark { (job.event) } }
                             td { (job.account) }
-                            td { a href=(orders::path(shop, &job.order)) { (job.order) } }
+                            td { a href=(order_path(shop, &job.order)) { (job.order) } }
                             td { (state(job)) }
                             td { (time(job.changed)) }
                         }
@@ -129,7 +125,7 @@ async fn read(
         html! {
             dl {
                 dt { "Status" } dd { (state(job)) ", since " (time(job.changed)) }
-                dt { "Order" } dd { a href=(orders::path(&shop, &job.order)) { (job.order) } }
+                dt { "Order" } dd { a href=(order_path(&shop, &job.order)) { (job.order) } }
                 dt { "Event" } dd { (event_text(&job.kind)) ", " (job.event) ", reported " (time(job.created)) }
                 dt { "Plugin" } dd {
                     @match &plugin {
@@ -187,7 +183,7 @@ fn state_reason(detail: &JobDetail) -> Markup {
 }
 
 fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
-    let here = path(shop, &detail.summary.id);
+    let here = job_path(shop, &detail.summary.id);
     let state = detail.summary.state;
     let goes_on =
         matches!(state, JobState::Stopped | JobState::NeedsMerchant | JobState::Retrying { .. } | JobState::Cancelled);
@@ -232,7 +228,7 @@ async fn retry(
         _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
     };
     jobs::retry(node.store(), &shop, &id, mode, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &id), Done::Replayed))
+    Ok(redirect_with_notice(&job_path(&shop, &id), Notice::Replayed))
 }
 
 async fn cancel(
@@ -242,5 +238,5 @@ async fn cancel(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     jobs::cancel(node.store(), &shop, &id, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &id), Done::Cancelled))
+    Ok(redirect_with_notice(&job_path(&shop, &id), Notice::Cancelled))
 }

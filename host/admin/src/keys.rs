@@ -16,10 +16,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::entry::{Entry, Issues, again, of_field, wrong};
+use super::entry::{Entry, again};
 use super::grants::networks;
-use super::layout::{Done, address, csrf_field, page, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::issues::{Issues, of_field, wrong};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{address, segment, shop_path};
+use super::session::{AdminUser, FormData};
 use super::text::time;
 
 /// The roles and their purpose.
@@ -271,5 +274,5 @@ async fn revoke(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().access().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&address("/admin/keys"), Done::Revoked))
+    Ok(redirect_with_notice(&address("/admin/keys"), Notice::Revoked))
 }

@@ -15,9 +15,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::entry::{Entry, again, of_field, wrong};
-use super::layout::{Done, csrf_field, page_with_action, shop_path};
-use super::session::{AdminUser, FormData, Uploaded, redirect_with_notice};
+use super::entry::{Entry, again};
+use super::issues::{of_field, wrong};
+use super::layout::{csrf_field, page_with_action};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData, Uploaded};
 
 /// Maximum number of links on a page; a search finds the others.
 const MAX_LIMIT: usize = 200;
@@ -183,7 +186,7 @@ async fn remove(
     let expected = Expected::Version(sent.text("version"));
     let product = sent.raw("product");
     node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::Unlinked).into_response())
+    Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Unlinked).into_response())
 }
 
 async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
@@ -204,7 +207,7 @@ async fn import(
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
     match link_all(&node, &caller, &shop, file.as_deref()).await {
-        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::Imported).into_response()),
+        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Imported).into_response()),
         Err(problem) => {
             let entry = Entry::refused_without(&problem);
             Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry)?))

@@ -15,7 +15,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::form::text_of;
-use super::layout::{address, page, shop_path};
+use super::layout::page;
+use super::paths::{address, shop_path};
 use super::session::AdminUser;
 use super::text::{PAGE, PageOf, next_cursor, time};
 

@@ -4,8 +4,8 @@
 use cartwright::ShopId;
 use maud::{Markup, html};
 
-use super::layout::{address, of_shop, shop_path};
 use super::open_items::{OpenItems, shown};
+use super::paths::{address, of_shop, shop_path};
 use super::session::AdminUser;
 
 /// An entry of the sidebar.

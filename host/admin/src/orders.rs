@@ -20,8 +20,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::jobs;
-use super::layout::{Done, csrf_field, page, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{job_path, order_path, shop_path};
+use super::session::{AdminUser, FormData};
 use super::text::{
     PAGE, PageOf, amount, describe_outcome, external_link, item, next_cursor, status, time, time_of_text,
 };
@@ -39,11 +41,6 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/orders/{order}/close", post(close))
         .route("/admin/shops/{shop}/orders/{order}/settle", post(settle))
         .route("/admin/shops/{shop}/orders/{order}/documents/{outcome}", get(document))
-}
-
-/// Returns the path of the page of an order.
-pub(super) fn path(shop: &ShopId, order: &str) -> String {
-    shop_path(shop, &format!("/orders/{}", segment(order)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +100,7 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
                 },
                 Some(order) => {
                     th scope="row" {
-                        a href=(path(shop, &listed.id)) { (order.number) }
+                        a href=(order_path(shop, &listed.id)) { (order.number) }
                         @if order.number != listed.id { " " span.mark { (listed.id) } }
                     }
                     td { (time(listed.created)) }
@@ -166,7 +163,7 @@ async fn read(
     let (events, notices) = (store.orders().events(&shop, &id).await?, store.orders().webhooks(&shop, &id).await?);
     let history =
         OrderHistory { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
-    let here = path(&shop, &id);
+    let here = order_path(&shop, &id);
     Ok(page(
         &visitor,
         &format!("Order {}", order.number),
@@ -229,7 +226,7 @@ fn attention(
                 @for outcome in open_outcomes {
                     li {
                         strong { (outcome.account) } ": " (describe_outcome(&outcome.outcome, &order.lines)) " "
-                        @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
+                        @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", order_path(shop, &order.id))) {
                             (csrf_field(visitor))
                             input type="hidden" name="outcome" value=(outcome.id);
                             button.quiet { "Mark as done" span.visually-hidden { ": " (describe_outcome(&outcome.outcome, &order.lines)) } }
@@ -238,7 +235,7 @@ fn attention(
                 }
                 @for job in stuck {
                     li {
-                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state == JobState::Stopped { "job failed" } @else { "action required" } }
+                        a href=(job_path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state == JobState::Stopped { "job failed" } @else { "action required" } }
                         @if let Some(reason) = &job.reason { ": " (reason.text) }
                     }
                 }
@@ -401,7 +398,7 @@ async fn settle(
     let outcome: i64 = sent.read("outcome")?;
     of_order(&node, &shop, &order, outcome).await?;
     node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &order), Done::Settled))
+    Ok(redirect_with_notice(&order_path(&shop, &order), Notice::Settled))
 }
 
 async fn close(
@@ -411,5 +408,5 @@ async fn close(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().orders().close_order(&shop, &order, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &order), Done::Closed))
+    Ok(redirect_with_notice(&order_path(&shop, &order), Notice::Closed))
 }

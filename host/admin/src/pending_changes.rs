@@ -16,8 +16,10 @@ use cartwright_store::{AccountOutcome, AccountOutcomeState};
 use maud::{Markup, html};
 
 use super::form::text_of;
-use super::layout::{Done, csrf_field, page, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, describe_outcome, time};
 
 pub(super) fn routes() -> Router<Node> {
@@ -123,7 +125,7 @@ async fn approve(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     webhooks::approve_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Approved))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Approved))
 }
 
 async fn refuse(
@@ -133,7 +135,7 @@ async fn refuse(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     webhooks::reject_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Refused))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Refused))
 }
 
 async fn resolve(
@@ -143,5 +145,5 @@ async fn resolve(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().webhooks().resolve_account_outcome(&shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Settled))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Settled))
 }

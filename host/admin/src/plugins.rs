@@ -18,10 +18,13 @@ use cartwright_service::accounts::switch_all_versions;
 use maud::{Markup, html};
 
 use super::accounts::plugin;
-use super::entry::{Entry, again, of_field, wrong};
+use super::entry::{Entry, again};
 use super::grants::requested;
-use super::layout::{Done, address, csrf_field, page, problem_details, segment, shop_path};
-use super::session::{AdminUser, FormData, Uploaded, redirect_with_notice};
+use super::issues::{of_field, wrong};
+use super::layout::{csrf_field, page, problem_details};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{address, segment, shop_path};
+use super::session::{AdminUser, FormData, Uploaded};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -130,8 +133,8 @@ async fn install(
         None => Err(wrong("component", "Choose a plugin file (.wasm) to install.")),
     };
     Ok(match installed {
-        Ok((plugin, true)) => redirect_with_notice(&path(plugin.id()), Done::AlreadyInstalled).into_response(),
-        Ok((plugin, false)) => redirect_with_notice(&path(plugin.id()), Done::Installed).into_response(),
+        Ok((plugin, true)) => redirect_with_notice(&path(plugin.id()), Notice::AlreadyInstalled).into_response(),
+        Ok((plugin, false)) => redirect_with_notice(&path(plugin.id()), Notice::Installed).into_response(),
         Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused_without(&problem))),
     })
 }
@@ -263,7 +266,7 @@ async fn swap(
     let failed: Vec<_> =
         switches.into_iter().filter_map(|switch| Some((switch.shop, switch.account, switch.error?))).collect();
     if failed.is_empty() {
-        return Ok(redirect_with_notice(&path(&id), Done::VersionSwitch).into_response());
+        return Ok(redirect_with_notice(&path(&id), Notice::VersionSwitch).into_response());
     }
     Ok(page(&visitor, "Some shops could not be switched", html! {
         p { (accounts - failed.len()) " of " (accounts) " connections now use version " (to.metadata().identity.version) ". The others keep their version:" }
@@ -283,5 +286,5 @@ async fn revoke(
 ) -> Result<Response, Problem> {
     let (digest, replacement) = (sent.read("component")?, sent.optional("replacement")?);
     node.installation().revoke(digest, replacement, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&id), Done::Retired).into_response())
+    Ok(redirect_with_notice(&path(&id), Notice::Retired).into_response())
 }

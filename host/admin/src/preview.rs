@@ -15,8 +15,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::entry::{Entry, again};
-use super::layout::{csrf_field, page, problem_details, shop_path};
+use super::layout::{csrf_field, page, problem_details};
 use super::links::{read_strategy, strategies};
+use super::paths::shop_path;
 use super::session::{AdminUser, FormData};
 use super::text::amount;
 

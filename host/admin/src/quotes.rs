@@ -17,9 +17,12 @@ use cartwright_store::{Expected, Quote, QuoteState};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::entry::{Entry, Issues, again, wrong};
-use super::layout::{Done, csrf_field, page, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::entry::{Entry, again};
+use super::issues::{Issues, wrong};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{order_path, segment, shop_path};
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, PageOf, amount, next_cursor, time};
 
 pub(super) fn routes() -> Router<Node> {
@@ -120,7 +123,7 @@ async fn quote_page(
             p {
                 (state(summary.state)) " Requested " (time(summary.requested_at))
                 @if let Some(until) = summary.valid_until { ", valid until " (valid_until(until)) }
-                ". " a href=(shop_path(id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
+                ". " a href=(order_path(id, &order)) { "Vendor activity" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
                 (csrf_field(visitor))
@@ -213,7 +216,7 @@ async fn offer(
 ) -> Result<Response, Problem> {
     let shop = node.host().shop(&id)?;
     match make_offer(&node, &caller, &shop, &quote, &sent).await {
-        Ok(()) => Ok(redirect_with_notice(&path(&id, &quote), Done::Offered).into_response()),
+        Ok(()) => Ok(redirect_with_notice(&path(&id, &quote), Notice::Offered).into_response()),
         Err(problem) => {
             let entry = Entry::refused(&sent, &problem);
             Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &entry).await?))
@@ -247,6 +250,6 @@ async fn withdraw(
     let expected = Expected::Version(sent.text("version"));
     let state = node.store().quotes().get(&id, &quote, node.now()).await?.summary.state;
     node.store().quotes().withdraw(&id, &quote, expected, &caller.actor, node.now()).await?;
-    let what = if state == QuoteState::Offered { Done::Withdrawn } else { Done::Declined };
+    let what = if state == QuoteState::Offered { Notice::Withdrawn } else { Notice::Declined };
     Ok(redirect_with_notice(&path(&id, &quote), what))
 }

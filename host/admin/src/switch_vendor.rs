@@ -18,8 +18,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::layout::{Done, csrf_field, page, problem_details, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page, problem_details};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
 
 /// Maximum number of products on a page; the CSV import switches more.
@@ -113,7 +115,7 @@ async fn check_or_switch(
     };
     if sent.text("do") == "swap" && report.as_ref().is_ok_and(Readiness::is_ready) {
         node.installation().link(&shop, &links, Expected::Any, &caller.actor, node.now()).await?;
-        return Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::VendorSwapped).into_response());
+        return Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::VendorSwapped).into_response());
     }
     let ready = report.as_ref().is_ok_and(Readiness::is_ready);
     mapped.report = Some(report);

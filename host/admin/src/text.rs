@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::layout::segment;
+use super::paths::segment;
 
 /// Draws a time, to the second.
 pub(super) fn time(at: SystemTime) -> Markup {

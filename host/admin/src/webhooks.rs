@@ -16,8 +16,10 @@ use cartwright_service::webhooks;
 use cartwright_store::{FailedWebhookDelivery, WebhookUrlInfo};
 use maud::{Markup, html};
 
-use super::layout::{Done, csrf_field, page, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, time};
 
 pub(super) fn routes() -> Router<Node> {
@@ -205,5 +207,5 @@ async fn revoke_url(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     webhooks::revoke_url(node.store(), &shop, sent.text("address"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/webhooks"), Done::Ended))
+    Ok(redirect_with_notice(&shop_path(&shop, "/webhooks"), Notice::Ended))
 }

@@ -1,0 +1,55 @@
+//! The notices of completed actions, which the page after the action shows.
+
+use axum::response::Redirect;
+
+macro_rules! notices {
+    ($($variant:ident = $name:literal: $text:literal,)*) => {
+        /// The notices of completed actions. A closed list, so that a link cannot put words into a page.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Notice {
+            $($variant,)*
+        }
+
+        impl Notice {
+            fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            pub(super) fn text(name: &str) -> Option<&'static str> {
+                match name { $($name => Some($text),)* _ => None }
+            }
+        }
+    };
+}
+
+notices! {
+    Saved = "saved": "Changes saved",
+    Created = "created": "Shop created. Next, connect a vendor.",
+    Connected = "connected": "Vendor connected. Test the connection, then link products.",
+    LinkedProducts = "linked": "Product linked",
+    Imported = "imported": "Links imported",
+    Unlinked = "unlinked": "Link removed. Existing carts and orders are not affected.",
+    VendorSwapped = "vendor-swapped": "Vendor switched. New configurations use the new vendor; existing items stay with the old one.",
+    Installed = "installed": "Version installed. Move shops to it when you're ready.",
+    AlreadyInstalled = "already-installed": "This version was already installed.",
+    Retired = "retired": "Version retired",
+    Offered = "offered": "Offer sent to the shop",
+    Declined = "declined": "Quote declined",
+    Withdrawn = "withdrawn": "Offer withdrawn",
+    VersionSwitch = "swapped": "Version switched",
+    Settled = "settled": "Marked as done",
+    Closed = "closed": "Order closed",
+    Replayed = "replayed": "Retry queued",
+    Cancelled = "cancelled": "Job cancelled. A step in progress will finish first.",
+    Ended = "ended": "Webhook URL deactivated",
+    Approved = "approved": "Changes approved and applied",
+    Refused = "refused": "Changes rejected",
+    RemovedVariants = "removed": "Endpoint removed. The platform no longer receives notifications.",
+    Sent = "sent": "Notification queued for delivery",
+    Revoked = "revoked": "Key revoked. Sessions using it were signed out.",
+}
+
+/// Redirects to a page that shows a notice.
+pub(super) fn redirect_with_notice(path: &str, notice: Notice) -> Redirect {
+    Redirect::to(&format!("{path}?done={}", notice.name()))
+}
