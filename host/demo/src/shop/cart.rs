@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::line::{Change, Line, Part, families, total};
-use super::{Shop, ShopVisit, ShopperData, pictures};
+use super::pictures;
+use super::platform::ShopperData;
+use super::profile::Shop;
+use super::visit::ShopVisit;
 
 pub(super) async fn show(visit: ShopVisit) -> Response {
     page(&visit, &*visit.book().await, &[])

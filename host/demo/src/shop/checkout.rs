@@ -7,9 +7,11 @@ use maud::html;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::cart;
 use super::line::{Line, Money, families, total, update};
-use super::orders::{Address, Order};
-use super::{ShopVisit, ShopperData, cart};
+use super::order::{Address, Order};
+use super::platform::ShopperData;
+use super::visit::ShopVisit;
 
 pub(super) async fn show(visit: ShopVisit) -> Response {
     let book = visit.book().await;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::client::HostError;
 use super::line::{Change, Line};
-use super::{Named, ShopVisit, layout, pictures, word};
+use super::visit::{Named, ShopVisit, word};
+use super::{layout, pictures};
 
 pub(super) async fn list(visit: ShopVisit) -> Response {
     let shop = visit.shop();

@@ -8,8 +8,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::cart;
 use super::line::{Change, Line, Money, families};
-use super::{Named, Shop, ShopVisit, cart, word};
+use super::profile::Shop;
+use super::visit::{Named, ShopVisit, word};
 
 /// A quote, as far as the shop shows it.
 #[derive(Deserialize)]

@@ -6,11 +6,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Order, find};
 use crate::shop::cart::summary;
 use crate::shop::client::{HostError, Message};
 use crate::shop::line::families;
-use crate::shop::{Named, Shop, ShopVisit, word};
+use crate::shop::order::{Order, OrderedLine};
+use crate::shop::profile::Shop;
+use crate::shop::visit::{Named, ShopVisit, word};
 
 /// The host's view of an order, as far as the page shows it.
 #[derive(Deserialize)]
@@ -104,7 +105,7 @@ pub(in crate::shop) async fn show(visit: ShopVisit, Path(path): Named) -> Respon
     let shop = visit.shop();
     let mut book = visit.book().await;
     let cart = book.cart.clone();
-    let Some(order) = find(&mut book, word(&path, "order")) else { return visit.not_found("There is no such order.") };
+    let Some(order) = book.order_mut(word(&path, "order")) else { return visit.not_found("There is no such order.") };
     let known = read(shop, order).await;
     let open = known.as_ref().map_or(true, |known| !known.is_sent() || !known.is_done());
     let content = html! {
@@ -170,7 +171,7 @@ fn sentence(order: &Order, known: &HostOrder) -> &'static str {
     match order {
         _ if known.is_sent() => "Your order is on its way.",
         Order { is_paid: false, .. } => "Your order is placed. Production starts after payment.",
-        _ if stuck || order.lines.iter().any(super::OrderedLine::is_held) => {
+        _ if stuck || order.lines.iter().any(OrderedLine::is_held) => {
             "Your order is paid. The shop checks it before production."
         }
         _ if all("ready") => "Your order is ready to be shipped.",
