@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::visit::{Named, ShopVisit, word};
 
