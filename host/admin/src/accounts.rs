@@ -237,7 +237,7 @@ async fn add(
     let mut issues = Issues::default();
     let mut entered = AccountForm::sent(&visitor, &plugin, &sent, None, &mut issues);
     let id = issues.take(sent.read::<AccountId>("id"));
-    let kept = match (id, issues.end()) {
+    let result = match (id, issues.end()) {
         (Some(id), Ok(())) => {
             let settings = entered.values.clone();
             let setup = AccountSetup { id: id.clone(), settings, grants: entered.grants.clone() };
@@ -247,7 +247,7 @@ async fn add(
         }
         (_, ended) => ended.and_then(|()| sent.read("id")),
     };
-    match kept {
+    match result {
         Ok(id) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::Connected).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
@@ -388,7 +388,7 @@ async fn change(
     let mut entered = AccountForm::sent(&visitor, &plugin, &sent, Some(&account), &mut issues);
     let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
     let expected = Expected::Version(sent.text("version"));
-    let kept = match issues.end() {
+    let result = match issues.end() {
         Ok(()) => {
             let (installation, digest, actor) = (node.installation(), account.current, caller.as_actor());
             let set = accounts::set(installation, &shop, digest, setup, expected, actor, node.now()).await;
@@ -396,7 +396,7 @@ async fn change(
         }
         Err(problem) => Err(problem),
     };
-    match kept {
+    match result {
         Ok(()) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::Saved).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
@@ -431,7 +431,7 @@ async fn swap(
     let (installation, actor) = (node.installation(), caller.as_actor());
     let switched = accounts::switch_version(installation, &shop, &id, component, actor, node.now()).await;
     match switched.map_err(Problem::from) {
-        Ok(_) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::VersionSwitch).into_response()),
+        Ok(_) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::VersionSwitched).into_response()),
         // A setting that the new version rejects can be corrected on this page.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;

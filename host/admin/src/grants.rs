@@ -25,13 +25,13 @@ pub(super) fn requested(plugin: &PluginVersion) -> Markup {
     let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
     let hosts: Vec<String> =
         identity.hosts.iter().map(|host| host_shown(&plugin.metadata().form, &Map::new(), host)).collect();
-    let wishes: Vec<&str> = identity.grants.iter().map(|grant| grant_text(grant)).collect();
+    let requested_grants: Vec<&str> = identity.grants.iter().map(|grant| grant_text(grant)).collect();
     html! {
         dl {
             @if !strategies.is_empty() { dt { "Cart strategies" } dd { (strategies.join(", ")) } }
             @if !identity.capabilities.is_empty() { dt { "Features" } dd { (identity.capabilities.join(", ")) } }
             dt { "Connects to" } dd { @if hosts.is_empty() { "No external hosts" } @else { (hosts.join(", ")) } }
-            @if !wishes.is_empty() { dt { "Permissions requested" } dd { (wishes.join(", ")) } }
+            @if !requested_grants.is_empty() { dt { "Permissions requested" } dd { (requested_grants.join(", ")) } }
         }
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn draw(
     };
     let requests_per_second = grants.requests_per_second.map(|number| number.to_string()).unwrap_or_default();
     let admin = visitor.caller.is_admin();
-    let unusual = !further.is_empty()
+    let is_open = !further.is_empty()
         || !grants.plain_http.is_empty()
         || !grants.networks.is_empty()
         || !grants.webhook_source_networks.is_empty()
@@ -106,7 +106,7 @@ pub(super) fn draw(
             @if requested("choose-price-source") {
                 (tick("choose_price_source", grants.choose_price_source, html! { "Choose the price source" }))
             }
-            details open[unusual] {
+            details open[is_open] {
                 summary { "Advanced network access" }
                 (list(
                     "further_hosts",
@@ -162,7 +162,7 @@ pub(super) fn read(
     issues: &mut Issues,
 ) -> Grants {
     let old = old.cloned().unwrap_or_default();
-    // A grant that the form does not show is kept.
+    // A grant that the form does not show keeps its value.
     let requested = plugin.metadata().identity.grants.iter().any(|requested_grant| requested_grant == "personal-data");
     let mut grants = Grants {
         webhook_source_networks: issues

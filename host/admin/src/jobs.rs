@@ -172,11 +172,11 @@ async fn read(
 
 fn state_reason(detail: &JobDetail) -> Markup {
     html! {
-        @if let Some(state_reason) = &detail.reason {
+        @if let Some(reason) = &detail.reason {
             section.attention aria-labelledby="reason" {
-                h2 #why { "What went wrong" }
-                p { (state_reason.text) }
-                @if let Some(responsible) = state_reason.responsible { p { "Who can fix this: " (responsible_text(responsible)) "." } }
+                h2 #reason { "What went wrong" }
+                p { (reason.text) }
+                @if let Some(responsible) = reason.responsible { p { "Who can fix this: " (responsible_text(responsible)) "." } }
             }
         }
     }
@@ -185,7 +185,7 @@ fn state_reason(detail: &JobDetail) -> Markup {
 fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
     let here = job_path(shop, &detail.summary.id);
     let state = detail.summary.state;
-    let goes_on =
+    let is_resumable =
         matches!(state, JobState::Stopped | JobState::NeedsMerchant | JobState::Retrying { .. } | JobState::Cancelled);
     html! {
         @if matches!(state, JobState::Running | JobState::Waiting) { p { "This job is running. You can retry it when it has stopped." } }
@@ -193,14 +193,14 @@ fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
             h2 { "Retry job" }
             (csrf_field(visitor))
             dl {
-                @if goes_on { dt { "Retry from failed step" } dd {
+                @if is_resumable { dt { "Retry from failed step" } dd {
                     "Repeats only the last request. If it may already have reached the vendor, check there first to avoid a duplicate."
                 } }
                 dt { "Restart from the beginning" }
                 dd { "Runs every step with the current settings. Updates already recorded are not repeated. Vendors that detect repeats won't create "
                     "duplicates." }
             }
-            @if goes_on {
+            @if is_resumable {
                 button name="from" value="here" data-ask="Retry from the failed step? The last request is sent again." { "Retry from failed step" } " "
             }
             button.quiet name="from" value="beginning" data-ask="Restart this job from the beginning?" { "Restart from the beginning" }
@@ -228,7 +228,7 @@ async fn retry(
         _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
     };
     jobs::retry(node.store(), &shop, &id, mode, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&job_path(&shop, &id), Notice::Replayed))
+    Ok(redirect_with_notice(&job_path(&shop, &id), Notice::RetryQueued))
 }
 
 async fn cancel(

@@ -360,7 +360,7 @@ async fn set(
     };
     match linked {
         Ok(warnings) if warnings.is_empty() => {
-            Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::LinkedProducts).into_response())
+            Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Linked).into_response())
         }
         Ok(warnings) => {
             let warnings = warnings.iter().flat_map(|ProductLinkIssues { issues, .. }| issues);

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_differences_are_listed() {
         let before = json!({ "settings": { "a": 1, "b": "x", "gone": true }, "same": [1, 2] });
         let after = json!({ "settings": { "a": 2, "b": "x", "new": ["y", "z"] }, "same": [1, 2] });
         assert_eq!(
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_or_gone_is_told_member_by_member() {
+    fn added_and_removed_values_are_listed_member_by_member() {
         let account = json!({ "plugin": "expivi", "grants": { "hosts": ["a.example"] } });
         assert_eq!(describe(Value::Null, account.clone()), ["grants › hosts: - > a.example", "plugin: - > expivi"]);
         assert_eq!(describe(account, Value::Null), ["grants › hosts: a.example > -", "plugin: expivi > -"]);

@@ -4,7 +4,7 @@
 use cartwright::ShopId;
 use maud::{Markup, html};
 
-use super::open_items::{OpenItems, shown};
+use super::open_items::{OpenItems, count_text};
 use super::paths::{address, of_shop, shop_path};
 use super::session::AdminUser;
 
@@ -222,7 +222,7 @@ pub(super) fn tabs(visitor: &AdminUser) -> Markup {
 }
 
 fn badge(open: usize) -> Markup {
-    html! { @if open > 0 { " " span.badge { (shown(open)) span.visually-hidden { " open" } } } }
+    html! { @if open > 0 { " " span.badge { (count_text(open)) span.visually-hidden { " open" } } } }
 }
 
 #[cfg(test)]

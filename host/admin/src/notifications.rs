@@ -41,7 +41,7 @@ async fn read(
 
 async fn endpoint_page(visitor: &AdminUser, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let endpoint = node.store().notifications().endpoint(shop).await?;
-    let kept = node.store().notifications().list(shop, false, None, PAGE).await?;
+    let undelivered = node.store().notifications().list(shop, false, None, PAGE).await?;
     let here = shop_path(shop, "/notifications");
     let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
     Ok(page(
@@ -76,19 +76,19 @@ async fn endpoint_page(visitor: &AdminUser, node: &Node, shop: &ShopId, entry: &
             }
             section {
                 h2 { "Undelivered" }
-                @if kept.is_empty() { p { "All notifications delivered" } } @else { (table(visitor, &here, &kept)) }
+                @if undelivered.is_empty() { p { "All notifications delivered" } } @else { (table(visitor, &here, &undelivered)) }
             }
         },
     ))
 }
 
-fn table(visitor: &AdminUser, here: &str, kept: &[StoredNotification]) -> Markup {
+fn table(visitor: &AdminUser, here: &str, undelivered: &[StoredNotification]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Undelivered notifications" {
             table {
                 thead { tr { th { "Notification" } th { "Created" } th { "Status" } th { "Reason" } th { span.visually-hidden { "Send again" } } } }
                 tbody {
-                    @for notification in kept {
+                    @for notification in undelivered {
                         tr {
                             th scope="row" { (subject(&notification.body)) }
                             td { (time(notification.created)) }
@@ -186,7 +186,7 @@ async fn remove(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().notifications().remove_endpoint(&shop, Expected::Any, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Notice::RemovedVariants))
+    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Notice::EndpointRemoved))
 }
 
 async fn retry_notification(
@@ -196,5 +196,5 @@ async fn retry_notification(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().notifications().retry(&shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Notice::Sent))
+    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Notice::NotificationQueued))
 }

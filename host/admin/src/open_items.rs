@@ -54,7 +54,7 @@ impl OpenItems {
 }
 
 /// Formats a number of open items for a badge.
-pub(super) fn shown(count: usize) -> String {
+pub(super) fn count_text(count: usize) -> String {
     match u32::try_from(count) {
         Ok(count) if count < MAX_COUNTED => count.to_string(),
         _ => format!("{}+", MAX_COUNTED - 1),

@@ -160,9 +160,14 @@ async fn read(
             job => job?,
         });
     }
-    let (events, notices) = (store.orders().events(&shop, &id).await?, store.orders().webhooks(&shop, &id).await?);
-    let history =
-        OrderHistory { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
+    let (events, deliveries) = (store.orders().events(&shop, &id).await?, store.orders().webhooks(&shop, &id).await?);
+    let history = OrderHistory {
+        events: &events,
+        deliveries: &deliveries,
+        jobs: &jobs,
+        outcomes: &outcomes,
+        lines: &order.lines,
+    };
     let here = order_path(&shop, &id);
     Ok(page(
         &visitor,
@@ -398,7 +403,7 @@ async fn settle(
     let outcome: i64 = sent.read("outcome")?;
     of_order(&node, &shop, &order, outcome).await?;
     node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&order_path(&shop, &order), Notice::Settled))
+    Ok(redirect_with_notice(&order_path(&shop, &order), Notice::Resolved))
 }
 
 async fn close(

@@ -37,15 +37,15 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let held =
+    let pending =
         node.store().webhooks().account_outcomes(&shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
     Ok(page(
         &visitor,
         "Pending changes",
         html! {
             p { "Vendor changes apply automatically, except those that affect your storefront. Review those here." }
-            @if held.is_empty() { p { "Nothing to review" } }
-            @for pushed in &held {
+            @if pending.is_empty() { p { "Nothing to review" } }
+            @for pushed in &pending {
                 @let account = accounts.iter().find(|account| account.id == pushed.account);
                 @let plugin = account.and_then(|account| node.host().plugin(&account.current));
                 section.card {
@@ -77,7 +77,7 @@ fn changes(
     plugin: Option<&PluginVersion>,
     settings: &[Setting],
 ) -> Markup {
-    let kept = snapshot.and_then(|account| account.versions.get(&account.current));
+    let current = snapshot.and_then(|account| account.versions.get(&account.current));
     let shown = |value| form_value(value).map_or_else(|| "Hidden value".to_owned(), |value| text_of(&value));
     html! {
         div.scroll tabindex="0" role="region" aria-label=(format!("Proposed changes of {account}")) {
@@ -94,7 +94,7 @@ fn changes(
                                 }
                             }
                             td.long {
-                                @match kept.and_then(|kept| kept.get(name)) {
+                                @match current.and_then(|current| current.get(name)) {
                                     Some(old) => pre { (shown(old)) },
                                     None => span.mark { "empty" },
                                 }
@@ -135,7 +135,7 @@ async fn refuse(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     webhooks::reject_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Refused))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Rejected))
 }
 
 async fn resolve(
@@ -145,5 +145,5 @@ async fn resolve(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().webhooks().resolve_account_outcome(&shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Settled))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Resolved))
 }

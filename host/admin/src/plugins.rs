@@ -266,7 +266,7 @@ async fn swap(
     let failed: Vec<_> =
         switches.into_iter().filter_map(|switch| Some((switch.shop, switch.account, switch.error?))).collect();
     if failed.is_empty() {
-        return Ok(redirect_with_notice(&path(&id), Notice::VersionSwitch).into_response());
+        return Ok(redirect_with_notice(&path(&id), Notice::VersionSwitched).into_response());
     }
     Ok(page(&visitor, "Some shops could not be switched", html! {
         p { (accounts - failed.len()) " of " (accounts) " connections now use version " (to.metadata().identity.version) ". The others keep their version:" }

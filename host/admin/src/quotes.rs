@@ -107,13 +107,13 @@ async fn quote_page(
     entry: &Entry<'_>,
 ) -> Result<Markup, Problem> {
     let id = &shop.id;
-    let Quote { summary, request: asked, offer, order } = node.store().quotes().get(id, quote, node.now()).await?;
+    let Quote { summary, request, offer, order } = node.store().quotes().get(id, quote, node.now()).await?;
     let is_open = matches!(summary.state, QuoteState::Requested | QuoteState::Offered | QuoteState::Expired);
     let here = path(id, &summary.id);
-    // The default is a week from now.
-    let usual = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
-    let usual = usual.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
-    let usual = usual.map(|day| day.to_string()).unwrap_or_default();
+    // The default expiry.
+    let in_a_week = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
+    let in_a_week = in_a_week.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
+    let in_a_week = in_a_week.map(|day| day.to_string()).unwrap_or_default();
     let offered = |line: &CartLine| offer.as_ref().and_then(|offer| offer.prices.get(&line.key));
     Ok(page(
         visitor,
@@ -133,7 +133,7 @@ async fn quote_page(
                     table {
                         thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
                         tbody {
-                            @for line in &asked.lines {
+                            @for line in &request.lines {
                                 tr.child[line.parent.is_some()] {
                                     th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
                                     td { (line.sku.as_deref().unwrap_or("–")) }
@@ -159,7 +159,7 @@ async fn quote_page(
                 }
                 @if is_open {
                     (entry.field("until", "Valid through", "Up to one year from today (UTC)", html! {
-                        input #until name="until" type="date" value=(entry.text("until", usual)) required size="12" aria-describedby="until-help"
+                        input #until name="until" type="date" value=(entry.text("until", in_a_week)) required size="12" aria-describedby="until-help"
                             aria-invalid=[entry.invalid("until")];
                     }))
                     button { @if summary.state == QuoteState::Offered { "Update offer" } @else { "Send offer" } }
@@ -225,10 +225,10 @@ async fn offer(
 }
 
 async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent: &FormData) -> Result<(), Problem> {
-    let kept = node.store().quotes().get(&shop.id, quote, node.now()).await?;
+    let stored = node.store().quotes().get(&shop.id, quote, node.now()).await?;
     let mut issues = Issues::default();
     let mut prices = BTreeMap::new();
-    for line in kept.request.lines.iter().filter(|line| line.parent.is_none()) {
+    for line in stored.request.lines.iter().filter(|line| line.parent.is_none()) {
         if let Some(price) = issues.take(price(sent, &line.key, shop)) {
             prices.insert(line.key.clone(), price);
         }

@@ -20,7 +20,7 @@ use super::entry::{Entry, again};
 use super::issues::{Issues, of_field, wrong};
 use super::layout::{csrf_field, page};
 use super::notice::{Notice, redirect_with_notice};
-use super::open_items::{OpenItems, shown};
+use super::open_items::{OpenItems, count_text};
 use super::paths::{account_path, address, shop_path};
 use super::session::{AdminUser, FormData};
 
@@ -173,7 +173,7 @@ async fn overview(
 /// Draws what needs attention.
 fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
     let item = |count: usize, path: &str, one: &str, many: &str| {
-        html! { @if count > 0 { li { a href=(shop_path(shop, path)) { (shown(count)) " " (if count == 1 { one } else { many }) } } } }
+        html! { @if count > 0 { li { a href=(shop_path(shop, path)) { (count_text(count)) " " (if count == 1 { one } else { many }) } } } }
     };
     html! {
         @if open.total() > 0 {

@@ -7,12 +7,12 @@
 
   const configure = async (place) => {
     const { host, shop, product, key, currency, reopen, line } = place.dataset;
-    const say = (text) => {
-      by('said').textContent = text;
+    const show = (text) => {
+      by('message').textContent = text;
     };
     const fail = (error) => {
       document.body.dataset.fault = error.code || 'unknown';
-      say(error.message);
+      show(error.message);
     };
     const money = (amount) => new Intl.NumberFormat('en', { style: 'currency', currency }).format(amount);
 
@@ -26,7 +26,7 @@
     const embedData = async () => {
       let reply = await ask(reopen ? { reopen: JSON.parse(reopen) } : {});
       if (reopen && reply.status === 422) {
-        say('This configurator cannot open your configuration again. A new one replaces the item in your cart.');
+        show('This configurator cannot open your configuration again. A new one replaces the item in your cart.');
         reply = await ask({});
       }
       const answer = await reply.json();
@@ -34,22 +34,22 @@
       return answer;
     };
 
-    const send = async (configurator, wish) => {
+    const send = async (configurator, action) => {
       const quantity = by('quantity');
       if (!quantity.reportValidity()) return;
       const buttons = [by('add'), by('offer')].filter(Boolean);
       for (const button of buttons) button.disabled = true;
-      say('One moment …');
+      show('One moment …');
       try {
-        const body = { configuration: await configurator.save(), quantity: quantity.valueAsNumber, wish, line: line || null };
+        const body = { configuration: await configurator.save(), quantity: quantity.valueAsNumber, action, line: line || null };
         const reply = await fetch(location.pathname, {
           method: 'POST',
           headers: { 'Content-Type': 'application/json' },
           body: JSON.stringify(body),
         });
-        const { next, told } = await reply.json();
-        if (!reply.ok) throw new Error(told);
-        location.assign((wish === 'cart' && configurator.successPage) || next);
+        const { next, error } = await reply.json();
+        if (!reply.ok) throw new Error(error);
+        location.assign((action === 'cart' && configurator.successPage) || next);
       } catch (error) {
         fail(error);
         for (const button of buttons) button.disabled = false;

@@ -24,7 +24,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use self::platform::Platform;
-use self::visit::{ShopVisit, named, own_pages_only};
+use self::visit::{ShopVisit, reject_other_sites, set_shopper_cookie};
 
 pub(crate) use self::setup::open;
 
@@ -51,8 +51,8 @@ pub(crate) fn router(platform: Platform) -> Router {
         .route("/{shop}/orders/{order}/{step}", post(orders::advance))
         .route("/{shop}/orders/{order}/documents/{outcome}", get(orders::document))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(from_fn(own_pages_only))
-        .layer(from_fn(named))
+        .layer(from_fn(reject_other_sites))
+        .layer(from_fn(set_shopper_cookie))
         .with_state(platform)
 }
 

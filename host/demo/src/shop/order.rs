@@ -49,7 +49,7 @@ pub(super) struct OrderedLine {
 
 impl OrderedLine {
     /// Returns whether the order is on hold for the merchant.
-    pub(super) fn is_held(&self) -> bool {
+    pub(super) fn is_on_hold(&self) -> bool {
         self.line.view.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !self.approved
     }
 }

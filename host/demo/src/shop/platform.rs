@@ -19,14 +19,14 @@ type ShopperStore = HashMap<(String, String), Arc<tokio::sync::Mutex<ShopperData
 
 struct ShopState {
     shops: Vec<Shop>,
-    books: Mutex<ShopperStore>,
+    shoppers: Mutex<ShopperStore>,
     /// The last number given to an order or a quote.
     last_number: AtomicU64,
 }
 
 impl Platform {
     pub(super) fn new(shops: Vec<Shop>) -> Self {
-        Self(Arc::new(ShopState { shops, books: Mutex::default(), last_number: AtomicU64::new(1000) }))
+        Self(Arc::new(ShopState { shops, shoppers: Mutex::default(), last_number: AtomicU64::new(1000) }))
     }
 
     pub(super) fn next_number(&self) -> u64 {
@@ -40,8 +40,8 @@ impl Platform {
     /// Locks the data of a shopper in a shop.
     pub(super) async fn shopper_data(&self, shop: &Shop, shopper: &str) -> OwnedMutexGuard<ShopperData> {
         let data = {
-            let mut books = self.0.books.lock().unwrap_or_else(PoisonError::into_inner);
-            books.entry((shop.id.to_owned(), shopper.to_owned())).or_default().clone()
+            let mut shoppers = self.0.shoppers.lock().unwrap_or_else(PoisonError::into_inner);
+            shoppers.entry((shop.id.to_owned(), shopper.to_owned())).or_default().clone()
         };
         data.lock_owned().await
     }

@@ -37,7 +37,7 @@ impl ShopVisit {
 
     /// Locks the shopper's data. Held during requests to the host, so that two pages of one shopper do not overwrite
     /// each other's changes.
-    pub(super) async fn book(&self) -> OwnedMutexGuard<ShopperData> {
+    pub(super) async fn data(&self) -> OwnedMutexGuard<ShopperData> {
         match &self.shopper {
             None => Arc::<Mutex<ShopperData>>::default().lock_owned().await,
             Some(shopper) => self.platform.shopper_data(self.shop(), shopper).await,
@@ -73,7 +73,7 @@ impl FromRequestParts<Platform> for ShopVisit {
 }
 
 /// Rejects forms of other sites.
-pub(super) async fn own_pages_only(request: Request, next: Next) -> Response {
+pub(super) async fn reject_other_sites(request: Request, next: Next) -> Response {
     let from = request.headers().get("sec-fetch-site").and_then(|from| from.to_str().ok());
     match (request.method(), from) {
         (&Method::POST, Some(from)) if from != "same-origin" => {
@@ -84,7 +84,7 @@ pub(super) async fn own_pages_only(request: Request, next: Next) -> Response {
 }
 
 /// Gives a new shopper an unguessable id.
-pub(super) async fn named(jar: CookieJar, request: Request, next: Next) -> Response {
+pub(super) async fn set_shopper_cookie(jar: CookieJar, request: Request, next: Next) -> Response {
     if jar.get(COOKIE).is_some() {
         return next.run(request).await;
     }
@@ -93,9 +93,10 @@ pub(super) async fn named(jar: CookieJar, request: Request, next: Next) -> Respo
     (jar.add(cookie), next.run(request).await).into_response()
 }
 
-/// The parameters of a path, besides the shop.
-pub(super) type Named = Path<HashMap<String, String>>;
+/// The parameters of a path.
+pub(super) type PathParameters = Path<HashMap<String, String>>;
 
-pub(super) fn word<'a>(path: &'a HashMap<String, String>, name: &str) -> &'a str {
+/// Returns a parameter of a path, or an empty text if there is none.
+pub(super) fn parameter<'a>(path: &'a HashMap<String, String>, name: &str) -> &'a str {
     path.get(name).map(String::as_str).unwrap_or_default()
 }

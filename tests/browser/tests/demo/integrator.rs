@@ -117,8 +117,8 @@ async fn a_configuration_shows_its_lines_stage_by_stage_as_it_is_pasted() {
     );
     admin.browser.value(&paste).await;
     admin.sees("every piece holds").await;
-    assert!(admin.browser.text("#came").await.contains("HINGE"));
-    admin.browser.value("document.getElementById('came').scrollIntoView()").await;
+    assert!(admin.browser.text("#result").await.contains("HINGE"));
+    admin.browser.value("document.getElementById('result').scrollIntoView()").await;
     admin.browser.screenshot("admin-preview").await;
     // Another strategy is tested without saving it.
     let simple = "[...document.querySelectorAll('#strategy option')].find((option) => option.value === '/simple')";
