@@ -2,9 +2,10 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::ShopId;
+use cartwright::durable::ResponsibleParty;
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
@@ -14,9 +15,11 @@ use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary,
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::entry::again;
+use super::failed_action::{FailedAction, of_button};
 use super::layout::{csrf_field, page};
 use super::notice::{Notice, redirect_with_notice};
-use super::paths::{job_path, order_path, shop_path};
+use super::paths::{account_path, job_path, order_path, shop_path};
 use super::session::{AdminUser, FormData};
 use super::text::{PAGE, PageOf, STATES, describe_outcome, event_text, next_cursor, state, state_text, time};
 
@@ -116,16 +119,26 @@ async fn read(
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
-    let detail = jobs::get(node.store(), &shop, &id).await?;
+    job_page(&visitor, &node, &shop, &id, FailedAction::default()).await
+}
+
+async fn job_page(
+    visitor: &AdminUser,
+    node: &Node,
+    shop: &ShopId,
+    id: &str,
+    failed: FailedAction<'_>,
+) -> Result<Markup, Problem> {
+    let detail = jobs::get(node.store(), shop, id).await?;
     let job = &detail.summary;
     let plugin = node.host().plugin(&job.plugin);
     Ok(page(
-        &visitor,
+        visitor,
         &format!("{} → {}, order {}", event_text(&job.kind), job.account, job.order),
         html! {
             dl {
                 dt { "Status" } dd { (state(job)) ", since " (time(job.changed)) }
-                dt { "Order" } dd { a href=(order_path(&shop, &job.order)) { (job.order) } }
+                dt { "Order" } dd { a href=(order_path(shop, &job.order)) { (job.order) } }
                 dt { "Event" } dd { (event_text(&job.kind)) ", " (job.event) ", reported " (time(job.created)) }
                 dt { "Plugin" } dd {
                     @match &plugin {
@@ -135,8 +148,9 @@ async fn read(
                 }
                 dt { "ID" } dd { code { (job.id) } }
             }
-            (state_reason(&detail))
-            @if visitor.caller.is_admin() { (actions(&visitor, &shop, &detail)) }
+            (state_reason(shop, &detail))
+            @if visitor.caller.is_admin() { (actions(visitor, shop, &detail, failed)) }
+            @else { p.help { "You need an admin key to retry or cancel this job." } }
             @for (number, records) in &detail.journals {
                 section {
                     h2 { @if *number == 0 { "Steps" } @else { "Steps after restart " (number) } }
@@ -170,24 +184,28 @@ async fn read(
     ))
 }
 
-fn state_reason(detail: &JobDetail) -> Markup {
+fn state_reason(shop: &ShopId, detail: &JobDetail) -> Markup {
     html! {
         @if let Some(reason) = &detail.reason {
             section.attention aria-labelledby="reason" {
                 h2 #reason { "What went wrong" }
                 p { (reason.text) }
                 @if let Some(responsible) = reason.responsible { p { "Who can fix this: " (responsible_text(responsible)) "." } }
+                @if matches!(reason.responsible, Some(ResponsibleParty::Merchant | ResponsibleParty::Operator)) {
+                    p { a.button.quiet href=(account_path(shop, &detail.summary.account)) { "Open settings of " (detail.summary.account) } }
+                }
             }
         }
     }
 }
 
-fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
+fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail, failed: FailedAction<'_>) -> Markup {
     let here = job_path(shop, &detail.summary.id);
     let state = detail.summary.state;
     let is_resumable =
         matches!(state, JobState::Stopped | JobState::NeedsMerchant | JobState::Retrying { .. } | JobState::Cancelled);
     html! {
+        (failed.beside("retry"))
         @if matches!(state, JobState::Running | JobState::Waiting) { p { "This job is running. You can retry it when it has stopped." } }
         @else { form.card method="post" action=(format!("{here}/replay")) {
             h2 { "Retry job" }
@@ -205,6 +223,7 @@ fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
             }
             button.quiet name="from" value="beginning" data-ask="Restart this job from the beginning?" { "Restart from the beginning" }
         } }
+        (failed.beside("cancel"))
         @if !state.is_over() {
             form.card method="post" action=(format!("{here}/cancel")) {
                 h2 { "Cancel job" }
@@ -218,25 +237,39 @@ fn actions(visitor: &AdminUser, shop: &ShopId, detail: &JobDetail) -> Markup {
 
 async fn retry(
     Backend(caller): Backend,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
     sent: FormData,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     let mode = match sent.text("from") {
         "here" => RetryMode::Resume,
         "beginning" => RetryMode::Restart,
         _ => return Err(Problem::unprocessable("body", "from: choose \"here\" or \"beginning\"")),
     };
-    jobs::retry(node.store(), &shop, &id, mode, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&job_path(&shop, &id), Notice::RetryQueued))
+    match jobs::retry(node.store(), &shop, &id, mode, &caller.actor, node.now()).await {
+        Ok(()) => Ok(redirect_with_notice(&job_path(&shop, &id), Notice::RetryQueued).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let failed = FailedAction::new("retry", &problem);
+            Ok(again(&problem, job_page(&visitor, &node, &shop, &id, failed).await?))
+        }
+    }
 }
 
 async fn cancel(
     Backend(caller): Backend,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,
     _: FormData,
-) -> Result<Redirect, Problem> {
-    jobs::cancel(node.store(), &shop, &id, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&job_path(&shop, &id), Notice::Cancelled))
+) -> Result<Response, Problem> {
+    match jobs::cancel(node.store(), &shop, &id, &caller.actor, node.now()).await {
+        Ok(()) => Ok(redirect_with_notice(&job_path(&shop, &id), Notice::Cancelled).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let failed = FailedAction::new("cancel", &problem);
+            Ok(again(&problem, job_page(&visitor, &node, &shop, &id, failed).await?))
+        }
+    }
 }

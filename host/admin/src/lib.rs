@@ -8,6 +8,7 @@
 mod accounts;
 mod chart;
 mod entry;
+mod failed_action;
 mod form;
 mod grants;
 mod health;

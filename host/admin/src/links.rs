@@ -16,6 +16,7 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::entry::{Entry, again};
+use super::failed_action::{FailedAction, of_button};
 use super::issues::{of_field, wrong};
 use super::layout::{csrf_field, page_with_action};
 use super::notice::{Notice, redirect_with_notice};
@@ -51,10 +52,17 @@ async fn list(
     Path(shop): Path<ShopId>,
     Query(Which { q }): Query<Which>,
 ) -> Result<Markup, Problem> {
-    list_page(&visitor, &node, &shop, &q, &Entry::default())
+    list_page(&visitor, &node, &shop, &q, &Entry::default(), FailedAction::default())
 }
 
-fn list_page(visitor: &AdminUser, node: &Node, shop: &ShopId, q: &str, entry: &Entry<'_>) -> Result<Markup, Problem> {
+fn list_page(
+    visitor: &AdminUser,
+    node: &Node,
+    shop: &ShopId,
+    q: &str,
+    entry: &Entry<'_>,
+    failed: FailedAction<'_>,
+) -> Result<Markup, Problem> {
     let ShopSnapshot { links, accounts, .. } = node.host().snapshot(shop)?;
     let needle = q.to_lowercase();
     let is_wanted = |link: &&ProductLink| {
@@ -94,6 +102,7 @@ fn list_page(visitor: &AdminUser, node: &Node, shop: &ShopId, q: &str, entry: &E
                                     td { (link.vendor_product) }
                                     td { (strategy_shown(&link.strategy)) }
                                     td {
+                                        (failed.beside(&link.shop_product))
                                         form method="post" action=(shop_path(shop, "/links/remove")) {
                                             (csrf_field(visitor))
                                             input type="hidden" name="product" value=(link.shop_product);
@@ -179,14 +188,22 @@ pub(super) fn strategies(
 
 async fn remove(
     Integrator(caller): Integrator,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Response, Problem> {
     let expected = Expected::Version(sent.text("version"));
     let product = sent.raw("product");
-    node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Unlinked).into_response())
+    match node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await {
+        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Unlinked).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let failed = FailedAction::new(&product, &problem);
+            // The search that finds the product, which a long list may not show.
+            Ok(again(&problem, list_page(&visitor, &node, &shop, &product, &Entry::default(), failed)?))
+        }
+    }
 }
 
 async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
@@ -210,7 +227,7 @@ async fn import(
         Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Imported).into_response()),
         Err(problem) => {
             let entry = Entry::refused_without(&problem);
-            Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry)?))
+            Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry, FailedAction::default())?))
         }
     }
 }

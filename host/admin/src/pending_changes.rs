@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::types::{Outcome, Setting};
 use cartwright::webhook::form_value;
@@ -15,6 +15,8 @@ use cartwright_service::webhooks;
 use cartwright_store::{AccountOutcome, AccountOutcomeState};
 use maud::{Markup, html};
 
+use super::entry::again;
+use super::failed_action::{FailedAction, of_button};
 use super::form::text_of;
 use super::layout::{csrf_field, page};
 use super::notice::{Notice, redirect_with_notice};
@@ -36,11 +38,20 @@ async fn list(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
-    let accounts = node.host().snapshot(&shop)?.accounts;
+    list_page(&visitor, &node, &shop, FailedAction::default()).await
+}
+
+async fn list_page(
+    visitor: &AdminUser,
+    node: &Node,
+    shop: &ShopId,
+    failed: FailedAction<'_>,
+) -> Result<Markup, Problem> {
+    let accounts = node.host().snapshot(shop)?.accounts;
     let pending =
-        node.store().webhooks().account_outcomes(&shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
+        node.store().webhooks().account_outcomes(shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
     Ok(page(
-        &visitor,
+        visitor,
         "Pending changes",
         html! {
             p { "Vendor changes apply automatically, except those that affect your storefront. Review those here." }
@@ -54,14 +65,15 @@ async fn list(
                     @match &pushed.outcome {
                         Outcome::PushSettings(settings) => {
                             (changes(&pushed.account, account, plugin.as_deref(), settings))
+                            (failed.beside(&pushed.id))
                             div.row {
-                                (decision(&visitor, &shop, pushed, "approve", "Approve"))
-                                (decision(&visitor, &shop, pushed, "refuse", "Reject"))
+                                (decision(visitor, shop, pushed, "approve", "Approve"))
+                                (decision(visitor, shop, pushed, "refuse", "Reject"))
                             }
                         },
                         other => {
                             p { (describe_outcome(other, &[])) }
-                            (decision(&visitor, &shop, pushed, "seen", "Mark as done"))
+                            (decision(visitor, shop, pushed, "seen", "Mark as done"))
                         },
                     }
                 }
@@ -120,12 +132,20 @@ fn decision(visitor: &AdminUser, shop: &ShopId, pushed: &AccountOutcome, what: &
 
 async fn approve(
     Integrator(caller): Integrator,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     sent: FormData,
-) -> Result<Redirect, Problem> {
-    webhooks::approve_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Approved))
+) -> Result<Response, Problem> {
+    let id = sent.text("id");
+    match webhooks::approve_settings(node.installation(), &shop, id, &caller.actor, node.now()).await {
+        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Approved).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let page = list_page(&visitor, &node, &shop, FailedAction::new(id, &problem)).await?;
+            Ok(again(&problem, page))
+        }
+    }
 }
 
 async fn refuse(

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::types::Money;
 use cartwright::{CartLine, QuoteOffer, Shop, ShopId, money};
@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::entry::{Entry, again};
+use super::failed_action::{FailedAction, of_button};
 use super::issues::{Issues, wrong};
 use super::layout::{csrf_field, page};
 use super::notice::{Notice, redirect_with_notice};
@@ -96,7 +97,7 @@ async fn read(
     Path((id, quote)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
     let shop = node.host().shop(&id)?;
-    quote_page(&visitor, &node, &shop, &quote, &Entry::default()).await
+    quote_page(&visitor, &node, &shop, &quote, &Entry::default(), FailedAction::default()).await
 }
 
 async fn quote_page(
@@ -105,6 +106,7 @@ async fn quote_page(
     shop: &Shop,
     quote: &str,
     entry: &Entry<'_>,
+    failed: FailedAction<'_>,
 ) -> Result<Markup, Problem> {
     let id = &shop.id;
     let Quote { summary, request, offer, order } = node.store().quotes().get(id, quote, node.now()).await?;
@@ -165,6 +167,7 @@ async fn quote_page(
                     button { @if summary.state == QuoteState::Offered { "Update offer" } @else { "Send offer" } }
                 }
             }
+            (failed.beside("withdraw"))
             @if is_open {
                 form method="post" action=(format!("{here}/withdraw")) {
                     (csrf_field(visitor))
@@ -219,7 +222,7 @@ async fn offer(
         Ok(()) => Ok(redirect_with_notice(&path(&id, &quote), Notice::Offered).into_response()),
         Err(problem) => {
             let entry = Entry::refused(&sent, &problem);
-            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &entry).await?))
+            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &entry, FailedAction::default()).await?))
         }
     }
 }
@@ -243,13 +246,21 @@ async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent
 
 async fn withdraw(
     Admin(caller): Admin,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((id, quote)): Path<(ShopId, String)>,
     sent: FormData,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
+    let shop = node.host().shop(&id)?;
     let expected = Expected::Version(sent.text("version"));
     let state = node.store().quotes().get(&id, &quote, node.now()).await?.summary.state;
-    node.store().quotes().withdraw(&id, &quote, expected, &caller.actor, node.now()).await?;
-    let what = if state == QuoteState::Offered { Notice::Withdrawn } else { Notice::Declined };
-    Ok(redirect_with_notice(&path(&id, &quote), what))
+    let notice = if state == QuoteState::Offered { Notice::Withdrawn } else { Notice::Declined };
+    match node.store().quotes().withdraw(&id, &quote, expected, &caller.actor, node.now()).await {
+        Ok(_) => Ok(redirect_with_notice(&path(&id, &quote), notice).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let failed = FailedAction::new("withdraw", &problem);
+            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &Entry::default(), failed).await?))
+        }
+    }
 }
