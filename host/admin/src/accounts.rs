@@ -18,6 +18,7 @@ use cartwright_http::access::Integrator;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
 use cartwright_service::accounts;
+use cartwright_service::grants::{Grant, add_grants};
 use cartwright_store::{Expected, account_version};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/accounts/new", get(choose))
         .route("/admin/shops/{shop}/accounts/{account}", get(read).post(change))
         .route("/admin/shops/{shop}/accounts/{account}/test", post(test))
+        .route("/admin/shops/{shop}/accounts/{account}/allow", post(allow))
         .route("/admin/shops/{shop}/accounts/{account}/swap", post(swap))
 }
 
@@ -283,6 +285,24 @@ struct PageContent<'a> {
     test_result: Option<Result<Vec<Diagnosis>, Problem>>,
 }
 
+impl PageContent<'_> {
+    /// Returns the texts of the failed checks of the connection test.
+    fn refusals(&self) -> Vec<&str> {
+        match &self.test_result {
+            None => Vec::new(),
+            Some(Err(problem)) => vec![problem.detail()],
+            Some(Ok(diagnoses)) => {
+                let failed = diagnoses.iter().filter(|diagnosis| !diagnosis.passed);
+                let mut refusals: Vec<&str> =
+                    failed.filter_map(|diagnosis| Some(diagnosis.detail.as_ref()?.text.as_str())).collect();
+                // A plugin may report the same refusal for several checks.
+                refusals.dedup();
+                refusals
+            }
+        }
+    }
+}
+
 async fn account_page(
     visitor: &AdminUser,
     node: &Node,
@@ -302,8 +322,13 @@ async fn account_page(
             (content.entry.summary_of(|field| input_of(&plugin, field)))
             p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
                 a href=(shop_path(shop, "/links")) { "Link products" } }
+            nav.tabs aria-label="Sections" {
+                @for (id, name) in [("connection", "Connection"), ("settings", "Settings"), ("permissions", "Permissions"), ("version", "Version")] {
+                    a href=(format!("#{id}")) { (name) }
+                }
+            }
             form.card method="post" action=(format!("{here}/test")) data-page=(here) {
-                h2 { "Connection" }
+                h2 #connection { "Connection" }
                 (csrf_field(visitor))
                 @match &content.test_result {
                     None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
@@ -313,7 +338,7 @@ async fn account_page(
                                 li.passed[diagnosis.passed] {
                                     strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
                                     (diagnosis.check.text)
-                                    @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                                    @if let Some(detail) = &diagnosis.detail { " – " (grants::without_setting(&detail.text)) }
                                 }
                             }
                         }
@@ -321,9 +346,10 @@ async fn account_page(
                     Some(Err(problem)) => (problem_details(problem)),
                 }
                 button.quiet { "Test connection" }
+                @for refusal in content.refusals() { " " (grants::missing(visitor, &here, refusal)) }
             }
             form.card.long method="post" action=(here) {
-                h2 { "Settings" }
+                h2 #settings { "Settings" }
                 (csrf_field(visitor))
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
@@ -345,7 +371,7 @@ fn versions(visitor: &AdminUser, node: &Node, here: &str, account: &AccountSnaps
     versions.sort_by_key(|version| semver::Version::parse(&version.metadata().identity.version).ok());
     html! {
         section.card {
-            h2 { "Version" }
+            h2 #version { "Version" }
             p { "Existing carts and orders keep their version. To roll back, switch to the previous version." }
             div.scroll tabindex="0" role="region" aria-label="Versions" {
                 table {
@@ -418,6 +444,32 @@ async fn test(
     let test_result = node.host().test_connection(&shop, &id).await.map_err(Problem::from);
     let content = PageContent { test_result: Some(test_result), ..PageContent::default() };
     account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &content).await
+}
+
+/// Adds a permission to an account's grants.
+async fn allow(
+    Integrator(caller): Integrator,
+    visitor: AdminUser,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    sent: FormData,
+) -> Result<Response, Problem> {
+    let grant: Grant = sent.read("grant")?;
+    let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
+    let (version, stored) = (account_version(&account), AccountForm::of(&account));
+    let grants = add_grants(stored.grants, &[grant]);
+    let setup = AccountSetup { id: id.clone(), settings: stored.values, grants };
+    let (installation, expected, actor) = (node.installation(), Expected::Version(&version), caller.as_actor());
+    let set = accounts::set(installation, &shop, account.current, setup, expected, actor, node.now()).await;
+    match set.map_err(Problem::from) {
+        Ok(_) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::PermissionAdded).into_response()),
+        Err(problem) => {
+            let content = PageContent { entry: Entry::refused_without(&problem), ..PageContent::default() };
+            let entered = AccountForm { issues: problem.issues().to_vec(), ..AccountForm::of(&account) };
+            let page = account_page(&visitor, &node, &shop, &account, entered, &content).await?;
+            Ok((status(&problem), page).into_response())
+        }
+    }
 }
 
 async fn swap(

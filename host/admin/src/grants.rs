@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use cartwright::{Grants, PluginVersion};
 use cartwright_http::Problem;
-use cartwright_service::grants;
+use cartwright_service::grants::{self, Grant};
 use ipnet::IpNet;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -45,6 +45,41 @@ fn grant_text(grant: &str) -> &str {
     }
 }
 
+/// Returns the text of a refusal without the setting that it names, which the pages show as a button.
+pub(super) fn without_setting(refusal: &str) -> &str {
+    refusal.split_once("; to allow it: grants.").map_or(refusal, |(reason, _)| reason)
+}
+
+/// Draws a button that grants what the text of a refusal says is missing, or that an admin can grant it. The button is
+/// of the form that surrounds it. `account` is the address of the account's page.
+pub(super) fn missing(visitor: &AdminUser, account: &str, refusal: &str) -> Markup {
+    let flag = grants::suggested_flag(refusal);
+    let grant = flag.as_deref().and_then(|flag| flag.strip_prefix("--grant "));
+    let Some((text, grant)) = grant.and_then(|text| Some((text, text.parse::<Grant>().ok()?))) else {
+        return html! {};
+    };
+    let (permission, is_of_admins) = permission(&grant);
+    html! {
+        @if visitor.caller.is_admin() || !is_of_admins {
+            button.quiet formaction=(format!("{account}/allow")) name="grant" value=(text) { "Allow " (permission) }
+        } @else {
+            p.help { "Ask an admin to allow " (permission) "." }
+        }
+    }
+}
+
+/// Returns a permission in words, and whether only admins grant it.
+fn permission(grant: &Grant) -> (String, bool) {
+    match grant {
+        Grant::AdjustPrices => ("price adjustments".to_owned(), false),
+        Grant::ChoosePriceSource => ("the choice of the price source".to_owned(), false),
+        Grant::PersonalData => ("access to customer names and addresses".to_owned(), true),
+        Grant::Host(host) => (format!("connections to {host}"), false),
+        Grant::PlainHttp(host) => (format!("plain HTTP to {host}"), true),
+        Grant::Network(network) => (format!("the private network {network}"), true),
+    }
+}
+
 /// Draws the grants of an account, with controls for those that the visitor may change. `settings` are the stored ones.
 pub(super) fn draw(
     visitor: &AdminUser,
@@ -79,7 +114,7 @@ pub(super) fn draw(
         || grants.requests_per_second.is_some()
         || FIELDS.iter().any(|name| entry.invalid(name).is_some());
     html! {
-        fieldset {
+        fieldset #permissions {
             legend { "Permissions" }
             @for host in &identity.hosts {
                 @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));

@@ -27,6 +27,7 @@ notices! {
     Created = "created": "Shop created. Next, connect a vendor.",
     Connected = "connected": "Vendor connected. Test the connection, then link products.",
     Linked = "linked": "Product linked",
+    PermissionAdded = "permission-added": "Permission added. Test the connection again.",
     Imported = "imported": "Links imported",
     Unlinked = "unlinked": "Link removed. Existing carts and orders are not affected.",
     VendorSwitched = "vendor-switched": "Vendor switched. New configurations use the new vendor; existing items stay with the old one.",

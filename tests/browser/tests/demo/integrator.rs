@@ -42,7 +42,7 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
     integrator.press("form[action$='/test'] button").await;
     integrator.sees("Failed: ").await;
-    integrator.sees(&at).await;
+    integrator.sees(&format!("Ask an admin to allow plain HTTP to {at}")).await;
     admin.grant_local_to("forge", "expivi", &at).await;
 
     integrator.press("form[action$='/test'] button").await;

@@ -17,6 +17,7 @@ const POSTS: [&str; 30] = [
     "/admin/shops/{shop}/accounts",
     "/admin/shops/{shop}/accounts/{account}",
     "/admin/shops/{shop}/accounts/{account}/test",
+    "/admin/shops/{shop}/accounts/{account}/allow",
     "/admin/shops/{shop}/accounts/{account}/swap",
     "/admin/shops/{shop}/approvals/approve",
     "/admin/shops/{shop}/approvals/refuse",
