@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::entry::again;
 use super::failed_action::{FailedAction, of_button};
 use super::layout::{csrf_field, page};
+use super::nav::badge;
 use super::notice::{Notice, redirect_with_notice};
 use super::paths::{account_path, job_path, order_path, shop_path};
 use super::session::{AdminUser, FormData};
@@ -77,13 +78,20 @@ async fn list(
             nav.filters aria-label="Statuses" {
                 a href=(shop_path(&shop, "/jobs")) aria-current=[chosen.is_none().then_some("page")] { "Needs attention" }
                 @for state in STATES {
-                    a href=(shop_path(&shop, &format!("/jobs?state={}", state.name()))) aria-current=[(chosen == Some(state)).then_some("page")] { (state_text(state).0) }
+                    a href=(shop_path(&shop, &format!("/jobs?state={}", state.name()))) aria-current=[(chosen == Some(state)).then_some("page")] {
+                        (state_text(state).0)
+                        @match state {
+                            JobStateKind::Stopped => (badge(visitor.open.failed_jobs)),
+                            JobStateKind::NeedsMerchant => (badge(visitor.open.jobs_for_merchant)),
+                            _ => {}
+                        }
+                    }
                 }
             }
             @for (state, text, jobs) in &found {
                 section {
                     h2 { (text) }
-                    @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs)) }
+                    @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs, true)) }
                     (listed.draw(&shop_path(&shop, "/jobs"), &[("state", state.name())], next_cursor(jobs).map(|last| last.id.as_str())))
                 }
             }
@@ -91,18 +99,23 @@ async fn list(
     ))
 }
 
-/// Draws a list of jobs, labelled `label`.
-pub(super) fn table<'a>(shop: &ShopId, label: &str, jobs: impl IntoIterator<Item = &'a JobSummary>) -> Markup {
+/// Draws a list of jobs, labelled `label`; `of_many` says whether they are of several orders.
+pub(super) fn table<'a>(
+    shop: &ShopId,
+    label: &str,
+    jobs: impl IntoIterator<Item = &'a JobSummary>,
+    of_many: bool,
+) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(label) {
             table {
-                thead { tr { th { "Event" } th { "Vendor" } th { "Order" } th { "Status" } th { "Updated" } } }
+                thead { tr { th { "Event" } th { "Vendor" } @if of_many { th { "Order" } } th { "Status" } th { "Updated" } } }
                 tbody {
                     @for job in jobs {
                         tr {
                             th scope="row" { a href=(job_path(shop, &job.id)) { (event_text(&job.kind)) } " " span.mark { (job.event) } }
                             td { (job.account) }
-                            td { a href=(order_path(shop, &job.order)) { (job.order) } }
+                            @if of_many { td { a href=(order_path(shop, &job.order)) { (job.order) } } }
                             td { (state(job)) }
                             td { (time(job.changed)) }
                         }

@@ -73,6 +73,7 @@ async fn list_page(
         "Access keys",
         html! {
             (entry.summary())
+            p { "For requests to the HTTP API and for signing in here. " a href=(node.public_url("/openapi.json")) { "API reference" } }
             div.scroll tabindex="0" role="region" aria-label="Access keys" {
                 table {
                     thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }

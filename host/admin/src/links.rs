@@ -83,32 +83,32 @@ fn list_page(
                     div.field { label for="q" { "Search products" } input #q name="q" type="search" value=(q) size="24"; }
                     button.quiet { "Search" }
                 }
-            }
-            @if links.is_empty() { p { "No linked products" } }
-            @else if found.is_empty() { p { "No results for “" (q) "”" } }
-            @else {
-                p.mark {
-                    @if found.len() > MAX_LIMIT { "Showing " (MAX_LIMIT) " of " (found.len()) ". Search to narrow the list." }
-                    @else { (found.len()) " of " (links.len()) }
-                }
-                div.scroll tabindex="0" role="region" aria-label="Product links" {
-                    table {
-                        thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
-                        tbody {
-                            @for link in found.iter().take(MAX_LIMIT) {
-                                tr {
-                                    th scope="row" { a href=(edit_path(shop, &link.shop_product)) { (link.shop_product) } }
-                                    td { (link.account) }
-                                    td { (link.vendor_product) }
-                                    td { (strategy_shown(&link.strategy)) }
-                                    td {
-                                        (failed.beside(&link.shop_product))
-                                        form method="post" action=(shop_path(shop, "/links/remove")) {
-                                            (csrf_field(visitor))
-                                            input type="hidden" name="product" value=(link.shop_product);
-                                            input type="hidden" name="version" value=(link_version(link));
-                                            button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
-                                                "Unlink" span.visually-hidden { " " (link.shop_product) }
+                @if links.is_empty() { p { "No linked products" } }
+                @else if found.is_empty() { p { "No results for “" (q) "”" } }
+                @else {
+                    p.mark {
+                        @if found.len() > MAX_LIMIT { "Showing " (MAX_LIMIT) " of " (found.len()) ". Search to narrow the list." }
+                        @else { (found.len()) " of " (links.len()) }
+                    }
+                    div.scroll tabindex="0" role="region" aria-label="Product links" {
+                        table {
+                            thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
+                            tbody {
+                                @for link in found.iter().take(MAX_LIMIT) {
+                                    tr {
+                                        th scope="row" { a href=(edit_path(shop, &link.shop_product)) { (link.shop_product) } }
+                                        td { (link.account) }
+                                        td { (link.vendor_product) }
+                                        td { (strategy_shown(&link.strategy)) }
+                                        td {
+                                            (failed.beside(&link.shop_product))
+                                            form method="post" action=(shop_path(shop, "/links/remove")) {
+                                                (csrf_field(visitor))
+                                                input type="hidden" name="product" value=(link.shop_product);
+                                                input type="hidden" name="version" value=(link_version(link));
+                                                button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
+                                                    "Unlink" span.visually-hidden { " " (link.shop_product) }
+                                                }
                                             }
                                         }
                                     }
@@ -117,19 +117,19 @@ fn list_page(
                         }
                     }
                 }
-            }
-            form.card method="post" action=(shop_path(shop, "/links/table")) enctype="multipart/form-data" {
-                h2 { "Import and export" }
-                (csrf_field(visitor))
-                p {
-                    a href=(shop_path(shop, "/links/table")) { "Export the links" }
-                    ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
+                form.card method="post" action=(shop_path(shop, "/links/table")) enctype="multipart/form-data" {
+                    h2 { "Import and export" }
+                    (csrf_field(visitor))
+                    p {
+                        a href=(shop_path(shop, "/links/table")) { "Export the links" }
+                        ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
+                    }
+                    (entry.field("table", "CSV file", "", html! {
+                        input #table name="table" type="file" accept=".csv,text/csv" required aria-describedby="table-help"
+                            aria-invalid=[entry.invalid("table")];
+                    }))
+                    button.quiet { "Import CSV" }
                 }
-                (entry.field("table", "CSV file", "", html! {
-                    input #table name="table" type="file" accept=".csv,text/csv" required aria-describedby="table-help"
-                        aria-invalid=[entry.invalid("table")];
-                }))
-                button.quiet { "Import CSV" }
             }
         },
     ))

@@ -86,20 +86,25 @@ fn list(entries: &[AuditEntry], here: &str, shops: bool, shown: &PageOf) -> Mark
     }
 }
 
-/// Draws the members that differ, with their old and new values.
+/// Draws the members that differ, with their old and new values. Several are collapsed.
 fn difference(before: Option<&Value>, after: Option<&Value>) -> Markup {
     let mut changes = Vec::new();
     compare(String::new(), before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null), &mut changes);
     html! {
-        @if !changes.is_empty() {
-            dl {
-                @for (name, old, new) in &changes {
-                    dt { (name) }
-                    dd {
-                        @if let Some(old) = old { del { span.visually-hidden { "was " } (old) } }
-                        @if old.is_some() && new.is_some() { " → " }
-                        @if let Some(new) = new { ins { span.visually-hidden { "is " } (new) } }
-                    }
+        @if changes.len() == 1 { (change_list(&changes)) }
+        @else if !changes.is_empty() { details { summary { (changes.len()) " changes" } (change_list(&changes)) } }
+    }
+}
+
+fn change_list(changes: &[Change]) -> Markup {
+    html! {
+        dl {
+            @for (name, old, new) in changes {
+                dt { (name) }
+                dd {
+                    @if let Some(old) = old { del { span.visually-hidden { "was " } (old) } }
+                    @if old.is_some() && new.is_some() { " → " }
+                    @if let Some(new) = new { ins { span.visually-hidden { "is " } (new) } }
                 }
             }
         }

@@ -221,7 +221,8 @@ pub(super) fn tabs(visitor: &AdminUser) -> Markup {
     }
 }
 
-fn badge(open: usize) -> Markup {
+/// Draws the number of open items of a page, if there are any.
+pub(super) fn badge(open: usize) -> Markup {
     html! { @if open > 0 { " " span.badge { (count_text(open)) span.visually-hidden { " open" } } } }
 }
 

@@ -187,7 +187,7 @@ async fn read(
             @if !jobs.is_empty() {
                 section {
                     h2 { "Vendor jobs" }
-                    (jobs::table(&shop, "Vendor jobs", jobs.iter().map(|job| &job.summary)))
+                    (jobs::table(&shop, "Vendor jobs", jobs.iter().map(|job| &job.summary), false))
                 }
             }
             section.card { h2 { "Timeline" } (history.render()) }
@@ -266,13 +266,14 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
             @for (account, reference) in vendor_references(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
             div.scroll tabindex="0" role="region" aria-label="Items" {
                 table {
-                    thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th { "Status" } th { "Vendor ID" } } }
+                    thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th.number { "Unit price" } th { "Status" } th { "Vendor ID" } } }
                     tbody {
                         @for line in &order.lines {
-                            tr {
+                            tr.child[line.cart_line.parent_key.is_some()] {
                                 th scope="row" { (line.title) " " span.mark { (line.id) } }
                                 td { (line.account.as_deref().unwrap_or("–")) }
                                 td.number { (line.cart_line.quantity) }
+                                td.number { @match &line.cart_line.unit_price { Some(unit) => (amount(unit)), None => "–" } }
                                 td {
                                     span.state { (status(&line.status)) }
                                     @if order.released && is_on_hold(line) { " " span.state.warn { "On hold" } }

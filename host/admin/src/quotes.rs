@@ -16,11 +16,13 @@ use cartwright_service::input;
 use cartwright_store::{Expected, Quote, QuoteState};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::entry::{Entry, again};
 use super::failed_action::{FailedAction, of_button};
 use super::issues::{Issues, wrong};
 use super::layout::{csrf_field, page};
+use super::nav::badge;
 use super::notice::{Notice, redirect_with_notice};
 use super::paths::{order_path, segment, shop_path};
 use super::session::{AdminUser, FormData};
@@ -38,20 +40,31 @@ fn path(shop: &ShopId, id: &str) -> String {
     shop_path(shop, &format!("/quotations/{}", segment(id)))
 }
 
+/// The states of quotes, those that need the merchant first.
+const STATES: [QuoteState; 5] =
+    [QuoteState::Requested, QuoteState::Offered, QuoteState::Accepted, QuoteState::Withdrawn, QuoteState::Expired];
+
+/// Returns the words for a quote's state, and its severity.
+fn state_text(state: QuoteState) -> (&'static str, &'static str) {
+    match state {
+        QuoteState::Requested => ("To price", "warn"),
+        QuoteState::Offered => ("Offered", "good"),
+        QuoteState::Accepted => ("Accepted", "good"),
+        QuoteState::Withdrawn => ("Closed", ""),
+        QuoteState::Expired => ("Expired", ""),
+    }
+}
+
 fn state(state: QuoteState) -> Markup {
-    let class = match state {
-        QuoteState::Requested => "state warn",
-        QuoteState::Offered | QuoteState::Accepted => "state good",
-        QuoteState::Withdrawn | QuoteState::Expired => "state",
-    };
-    let text = match state {
-        QuoteState::Requested => "To price",
-        QuoteState::Offered => "Offered",
-        QuoteState::Accepted => "Accepted",
-        QuoteState::Withdrawn => "Closed",
-        QuoteState::Expired => "Expired",
-    };
-    html! { span class=(class) { (text) } }
+    let (text, class) = state_text(state);
+    html! { span.state.(class) { (text) } }
+}
+
+#[derive(Debug, Deserialize)]
+struct Which {
+    state: Option<QuoteState>,
+    #[serde(flatten)]
+    page: PageOf,
 }
 
 async fn list(
@@ -59,15 +72,24 @@ async fn list(
     visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(shown): Query<PageOf>,
+    Query(Which { state: chosen, page: shown }): Query<Which>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let found = node.store().quotes().list(&shop, None, shown.after.as_deref(), PAGE, node.now()).await?;
+    let found = node.store().quotes().list(&shop, chosen, shown.after.as_deref(), PAGE, node.now()).await?;
     Ok(page(
         &visitor,
         "Quotes",
         html! {
-            @if found.is_empty() { p { "No quote requests yet" } }
+            nav.filters aria-label="Statuses" {
+                a href=(shop_path(&shop, "/quotations")) aria-current=[chosen.is_none().then_some("page")] { "All" }
+                @for state in STATES {
+                    a href=(shop_path(&shop, &format!("/quotations?state={}", state.name()))) aria-current=[(chosen == Some(state)).then_some("page")] {
+                        (state_text(state).0)
+                        @if state == QuoteState::Requested { (badge(visitor.open.quotes)) }
+                    }
+                }
+            }
+            @if found.is_empty() { p { @if chosen.is_some() { "No quotes" } @else { "No quote requests yet" } } }
             @else {
                 div.scroll tabindex="0" role="region" aria-label="Quotes" {
                     table {
@@ -84,7 +106,7 @@ async fn list(
                         }
                     }
                 }
-                (shown.draw(&shop_path(&shop, "/quotations"), &[], next_cursor(&found).map(|last| last.id.as_str())))
+                (shown.draw(&shop_path(&shop, "/quotations"), &[("state", chosen.map_or("", QuoteState::name))], next_cursor(&found).map(|last| last.id.as_str())))
             }
         },
     ))
@@ -148,9 +170,12 @@ async fn quote_page(
                                             @let price = offered(line).or(line.price.unit.as_ref());
                                             @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
                                             @let name = input_of(&line.key);
-                                            input id=(name) name=(name) value=(entry.text(&name, text.unwrap_or_default())) inputmode="decimal"
-                                                size="9" required aria-label=(format!("Your price of one {} in {}", line.title, shop.currency))
-                                                aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(&name)];
+                                            span.pair {
+                                                input id=(name) name=(name) value=(entry.text(&name, text.unwrap_or_default())) inputmode="decimal"
+                                                    size="9" required aria-label=(format!("Your price of one {} in {}", line.title, shop.currency))
+                                                    aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(&name)];
+                                                span.mark { (shop.currency) }
+                                            }
                                             div id=(format!("{name}-help")) { (entry.beside(&name)) }
                                         } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
                                     }
