@@ -90,6 +90,7 @@ impl Page {
         match self.path {
             "/quotations" => items.quotes,
             "/approvals" => items.changes,
+            "/notifications" => items.failed_notifications,
             "/jobs" => items.failed_jobs + items.jobs_for_merchant,
             _ => 0,
         }

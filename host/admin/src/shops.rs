@@ -184,6 +184,7 @@ fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
                     (item(open.jobs_for_merchant, "/jobs?state=needs-merchant", "job needs your input", "jobs need your input"))
                     (item(open.failed_jobs, "/jobs?state=stopped", "job failed", "jobs failed"))
                     (item(open.quotes, "/quotations", "quote to price", "quotes to price"))
+                    (item(open.failed_notifications, "/notifications", "notification failed", "notifications failed"))
                 }
             }
         }
