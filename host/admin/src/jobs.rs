@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::entry::again;
 use super::failed_action::{FailedAction, of_button};
-use super::layout::{csrf_field, page};
+use super::layout::{csrf_field, page, problem_details};
 use super::nav::badge;
 use super::notice::{Notice, redirect_with_notice};
 use super::paths::{account_path, job_path, order_path, shop_path};
@@ -30,7 +30,7 @@ const ATTENTION_STATES: [JobStateKind; 3] =
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
-        .route("/admin/shops/{shop}/jobs", get(list))
+        .route("/admin/shops/{shop}/jobs", get(list).post(restart_listed))
         .route("/admin/shops/{shop}/jobs/{job}", get(read))
         .route("/admin/shops/{shop}/jobs/{job}/replay", post(retry))
         .route("/admin/shops/{shop}/jobs/{job}/cancel", post(cancel))
@@ -92,11 +92,27 @@ async fn list(
                 section {
                     h2 { (text) }
                     @if jobs.is_empty() { p { "No jobs" } } @else { (table(&shop, text, jobs, true)) }
+                    @if *state == JobStateKind::Stopped && jobs.len() > 1 && visitor.caller.is_admin() {
+                        (restart_form(&visitor, &shop, jobs))
+                    }
                     (listed.draw(&shop_path(&shop, "/jobs"), &[("state", state.name())], next_cursor(jobs).map(|last| last.id.as_str())))
                 }
             }
         },
     ))
+}
+
+/// Draws the form that restarts the listed jobs.
+fn restart_form(visitor: &AdminUser, shop: &ShopId, jobs: &[JobSummary]) -> Markup {
+    html! {
+        form method="post" action=(shop_path(shop, "/jobs")) {
+            (csrf_field(visitor))
+            @for job in jobs { input type="hidden" name="job" value=(job.id); }
+            button.quiet data-ask=(format!("Restart {} jobs from the beginning?", jobs.len())) {
+                "Restart these " (jobs.len()) " jobs from the beginning"
+            }
+        }
+    }
 }
 
 /// Draws a list of jobs, labelled `label`; `of_many` says whether they are of several orders.
@@ -268,6 +284,32 @@ async fn retry(
             Ok(again(&problem, job_page(&visitor, &node, &shop, &id, failed).await?))
         }
     }
+}
+
+/// Restarts the listed jobs with the current settings. A job that cannot be restarted does not prevent the others.
+async fn restart_listed(
+    Backend(caller): Backend,
+    visitor: AdminUser,
+    State(node): State<Node>,
+    Path(shop): Path<ShopId>,
+    sent: FormData,
+) -> Result<Response, Problem> {
+    let mut failed: Vec<(&str, Problem)> = Vec::new();
+    for id in sent.texts("job") {
+        let queued = jobs::retry(node.store(), &shop, id, RetryMode::Restart, &caller.actor, node.now()).await;
+        failed.extend(queued.err().map(|error| (id, error.into())));
+    }
+    if failed.is_empty() {
+        return Ok(redirect_with_notice(&shop_path(&shop, "/jobs"), Notice::RetryQueued).into_response());
+    }
+    let content = html! {
+        p { "The other jobs are queued. These were not restarted:" }
+        @for (id, problem) in &failed {
+            section.card { h2 { a href=(job_path(&shop, id)) { (id) } } (problem_details(problem)) }
+        }
+        p { a href=(shop_path(&shop, "/jobs")) { "Back to vendor jobs" } }
+    };
+    Ok(page(&visitor, "Some jobs could not be restarted", content).into_response())
 }
 
 async fn cancel(
