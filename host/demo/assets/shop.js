@@ -22,7 +22,7 @@
       body: JSON.stringify(body),
     });
 
-    /** The embed data. Not every vendor opens a configuration again: then it is made anew. */
+    /** Loads the embed data. If the vendor cannot reopen a configuration, a new one starts. */
     const embedData = async () => {
       let reply = await ask(reopen ? { reopen: JSON.parse(reopen) } : {});
       if (reopen && reply.status === 422) {
@@ -56,11 +56,11 @@
       }
     };
 
-    // A configurator may start before all of it is there, and then says how far it is.
+    // A configurator may start before it is fully loaded, and reports its progress.
     let percent = 100;
-    let arrived;
-    const allThere = new Promise((resolve) => {
-      arrived = resolve;
+    let markLoaded;
+    const fullyLoaded = new Promise((resolve) => {
+      markLoaded = resolve;
     });
 
     try {
@@ -71,17 +71,17 @@
           progress: (now) => {
             percent = now;
             by('progress').value = now;
-            if (now >= 100) arrived();
+            if (now >= 100) markLoaded();
           },
           'variation-changed': ({ price }) => {
             by('price').textContent = money(price);
           },
         },
       });
-      if (percent < 100) await allThere;
-      const only = configurator.action === 'request-quotation';
+      if (percent < 100) await fullyLoaded;
+      const isQuoteOnly = configurator.action === 'request-quotation';
       if (by('offer')) {
-        by('add').hidden = only;
+        by('add').hidden = isQuoteOnly;
         by('offer').disabled = false;
         by('offer').addEventListener('click', () => send(configurator, 'quote'));
       }
@@ -94,26 +94,26 @@
     }
   };
 
-  /** Asks for the page again every second, and shows what is new of it. */
+  /** Polls the page every second, and replaces the part that changed. */
   const follow = (live) => {
-    const look = async () => {
+    const poll = async () => {
       if (!live.hasAttribute('data-open')) return;
       try {
         const reply = document.hidden ? null : await fetch(location.href);
         const page = reply && reply.ok ? new DOMParser().parseFromString(await reply.text(), 'text/html') : null;
-        const news = page && page.getElementById('live');
-        if (news) live.toggleAttribute('data-open', news.hasAttribute('data-open'));
-        if (news && news.innerHTML !== live.innerHTML) {
+        const changed = page && page.getElementById('live');
+        if (changed) live.toggleAttribute('data-open', changed.hasAttribute('data-open'));
+        if (changed && changed.innerHTML !== live.innerHTML) {
           const focused = document.activeElement && document.activeElement.id;
-          live.replaceChildren(...news.childNodes);
+          live.replaceChildren(...changed.childNodes);
           if (focused && by(focused)) by(focused).focus();
         }
       } catch (_) {
-        // The server is away: the next look may find it.
+        // The server is unavailable; the next poll may succeed.
       }
-      setTimeout(look, 1000);
+      setTimeout(poll, 1000);
     };
-    setTimeout(look, 1000);
+    setTimeout(poll, 1000);
   };
 
   if (by('configure')) configure(by('configure'));

@@ -205,7 +205,7 @@ impl Browser {
         all
     }
 
-    /// Sends a command of the domain `Emulation` of the Chrome DevTools Protocol.
+    /// Sends a command of the browser's debugging domain `Emulation`.
     async fn emulate(&self, command: &str, parameters: Value) {
         self.page.cdp().send_raw(&format!("Emulation.{command}"), parameters).await.expect(command);
     }
