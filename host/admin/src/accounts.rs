@@ -1,5 +1,4 @@
-//! Vendor accounts: connecting a vendor after its requested permissions are shown, its settings, and the connection
-//! test.
+//! Vendor accounts: the list, their settings and permissions, the connection test, and their versions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,17 +10,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::types::{Diagnosis, FieldIssue};
 use cartwright::webhook::form_value;
-use cartwright::{
-    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginId, PluginVersion, SetupError, ShopId, World,
-};
+use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginVersion, SetupError, ShopId};
 use cartwright_http::access::Integrator;
-use cartwright_http::extract::{Path, Query};
+use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
 use cartwright_service::accounts;
 use cartwright_service::grants::{Grant, add_grants};
 use cartwright_store::{Expected, account_version};
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::entry::{Entry, again};
@@ -36,8 +32,7 @@ use super::shops::plugin_name;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
-        .route("/admin/shops/{shop}/accounts", get(list).post(add))
-        .route("/admin/shops/{shop}/accounts/new", get(choose))
+        .route("/admin/shops/{shop}/accounts", get(list))
         .route("/admin/shops/{shop}/accounts/{account}", get(read).post(change))
         .route("/admin/shops/{shop}/accounts/{account}/test", post(test))
         .route("/admin/shops/{shop}/accounts/{account}/allow", post(allow))
@@ -76,72 +71,16 @@ async fn list(
     ))
 }
 
-#[derive(Debug, Deserialize)]
-struct ChosenPlugin {
-    component: Option<Digest>,
-}
-
-async fn choose(
-    _: Integrator,
-    visitor: AdminUser,
-    State(node): State<Node>,
-    Path(shop): Path<ShopId>,
-    Query(ChosenPlugin { component }): Query<ChosenPlugin>,
-) -> Result<Markup, Problem> {
-    node.host().shop(&shop)?;
-    if let Some(component) = component {
-        let plugin = plugin(&node, component)?;
-        let empty = AccountForm { id: plugin.id().to_string(), ..AccountForm::default() };
-        return Ok(new_page(&visitor, &shop, &plugin, &empty, &Entry::default()));
-    }
-    // Only the newest version of each plugin is offered.
-    let mut newest: BTreeMap<PluginId, Arc<PluginVersion>> = BTreeMap::new();
-    for plugin in node.host().installed() {
-        let version = |plugin: &PluginVersion| semver::Version::parse(&plugin.metadata().identity.version).ok();
-        let newer = newest.get(plugin.id()).is_none_or(|known| version(known) < version(&plugin));
-        if newer {
-            newest.insert(plugin.id().clone(), plugin);
-        }
-    }
-    let (vendors, others): (Vec<_>, Vec<_>) =
-        newest.values().partition(|plugin| plugin.worlds().contains(&World::Vendor));
-    Ok(page(
-        &visitor,
-        "Connect a vendor",
-        html! {
-            p { "Choose a configurator. You'll review its permissions before connecting." }
-            div.cards { @for plugin in vendors { (plugin_card(&shop, plugin)) } }
-            @if !others.is_empty() {
-                h2 { "Add-ons" }
-                p { "Cart strategies decide how items are added to the cart. Order hooks react to order events." }
-                div.cards { @for plugin in others { (plugin_card(&shop, plugin)) } }
-            }
-        },
-    ))
-}
-
-fn plugin_card(shop: &ShopId, plugin: &PluginVersion) -> Markup {
-    let identity = &plugin.metadata().identity;
-    html! {
-        section.card {
-            h2 { (identity.name) }
-            p { "By " (identity.vendor) " · v" (identity.version) }
-            (grants::requested(plugin))
-            p { a.button href=(shop_path(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
-        }
-    }
-}
-
 /// The content of an account's form.
 #[derive(Default)]
-struct AccountForm {
-    id: String,
-    values: Map<String, Value>,
-    secrets: Vec<String>,
-    grants: Grants,
-    issues: Vec<FieldIssue>,
+pub(super) struct AccountForm {
+    pub(super) id: String,
+    pub(super) values: Map<String, Value>,
+    pub(super) secrets: Vec<String>,
+    pub(super) grants: Grants,
+    pub(super) issues: Vec<FieldIssue>,
     /// The choices that the vendor offers; `None` before the account exists.
-    choices: Option<BTreeMap<String, VendorChoices>>,
+    pub(super) choices: Option<BTreeMap<String, VendorChoices>>,
 }
 
 impl AccountForm {
@@ -157,7 +96,7 @@ impl AccountForm {
     }
 
     /// Reads a submitted form. Values that this visitor may not change keep their old value.
-    fn sent(
+    pub(super) fn sent(
         visitor: &AdminUser,
         plugin: &PluginVersion,
         sent: &FormData,
@@ -176,38 +115,8 @@ impl AccountForm {
     }
 }
 
-fn new_page(
-    visitor: &AdminUser,
-    shop: &ShopId,
-    plugin: &PluginVersion,
-    entered: &AccountForm,
-    entry: &Entry<'_>,
-) -> Markup {
-    let identity = &plugin.metadata().identity;
-    page(
-        visitor,
-        &format!("Connect {}", identity.name),
-        html! {
-            (entry.summary_of(|field| input_of(plugin, field)))
-            section.card { p { "By " (identity.vendor) " · v" (identity.version) } (grants::requested(plugin)) }
-            form.card method="post" action=(shop_path(shop, "/accounts")) {
-                (csrf_field(visitor))
-                input type="hidden" name="component" value=(plugin.digest());
-                (entry.field("id", "Connection ID", "", html! {
-                    input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false" aria-describedby="id-help"
-                        aria-invalid=[entry.invalid("id")];
-                }))
-                (grants::draw(visitor, plugin, &entered.grants, &entered.values, entry, true))
-                h2 { "Settings" }
-                (settings(plugin, entered))
-                button { "Connect" }
-            }
-        },
-    )
-}
-
 /// Returns the id of the input of a field of an account's form: one of the plugin's settings, or one of the account's own.
-fn input_of(plugin: &PluginVersion, field: &str) -> Option<String> {
+pub(super) fn input_of(plugin: &PluginVersion, field: &str) -> Option<String> {
     let is_setting = plugin.metadata().form.field(field).is_some_and(|field| field.kind != "heading");
     let is_own = field == "id" || grants::FIELDS.contains(&field);
     match is_setting {
@@ -216,7 +125,8 @@ fn input_of(plugin: &PluginVersion, field: &str) -> Option<String> {
     }
 }
 
-fn settings(plugin: &PluginVersion, entered: &AccountForm) -> Markup {
+/// Draws the settings of an account's form.
+pub(super) fn settings(plugin: &PluginVersion, entered: &AccountForm) -> Markup {
     form::render(&FormView {
         form: &plugin.metadata().form,
         prefix: form::SETTING,
@@ -228,39 +138,8 @@ fn settings(plugin: &PluginVersion, entered: &AccountForm) -> Markup {
     })
 }
 
-async fn add(
-    Integrator(caller): Integrator,
-    visitor: AdminUser,
-    State(node): State<Node>,
-    Path(shop): Path<ShopId>,
-    sent: FormData,
-) -> Result<Response, Problem> {
-    let plugin = plugin(&node, sent.read("component")?)?;
-    let mut issues = Issues::default();
-    let mut entered = AccountForm::sent(&visitor, &plugin, &sent, None, &mut issues);
-    let id = issues.take(sent.read::<AccountId>("id"));
-    let result = match (id, issues.end()) {
-        (Some(id), Ok(())) => {
-            let settings = entered.values.clone();
-            let setup = AccountSetup { id: id.clone(), settings, grants: entered.grants.clone() };
-            let (installation, digest, actor) = (node.installation(), plugin.digest(), caller.as_actor());
-            let set = accounts::set(installation, &shop, digest, setup, Expected::Absent, actor, node.now()).await;
-            set.map(|_| id).map_err(Problem::from)
-        }
-        (_, ended) => ended.and_then(|()| sent.read("id")),
-    };
-    match result {
-        Ok(id) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::Connected).into_response()),
-        Err(problem) => {
-            entered.issues = problem.issues().to_vec();
-            let page = new_page(&visitor, &shop, &plugin, &entered, &Entry::refused(&sent, &problem));
-            Ok((status(&problem), page).into_response())
-        }
-    }
-}
-
 /// Returns the status of a page that shows its form again with the problem.
-fn status(problem: &Problem) -> StatusCode {
+pub(super) fn status(problem: &Problem) -> StatusCode {
     match problem.status() {
         StatusCode::FORBIDDEN => StatusCode::FORBIDDEN,
         _ => StatusCode::UNPROCESSABLE_ENTITY,

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod chart;
+mod connect;
 mod entry;
 mod failed_action;
 mod form;
@@ -61,6 +62,7 @@ pub fn routes(node: &Node) -> Router<Node> {
         .merge(sign_in::routes())
         .merge(shops::routes())
         .merge(accounts::routes())
+        .merge(connect::routes())
         .merge(link::routes())
         .merge(links::routes())
         .merge(preview::routes())
