@@ -93,8 +93,8 @@ pub(crate) async fn run(
     code
 }
 
-async fn bind(address: SocketAddr, actor: &str, flag: &str) -> anyhow::Result<TcpListener> {
+async fn bind(address: SocketAddr, server: &str, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{actor} cannot listen at {address}; name another address with {flag}, such as {flag} 127.0.0.1:0")
+        format!("{server} cannot listen at {address}; name another address with {flag}, such as {flag} 127.0.0.1:0")
     })
 }

@@ -9,7 +9,7 @@ use crate::Answer as _;
 use crate::shop::Shop;
 
 /// The addresses of all forms. A form that is missing here fails `every_form_of_a_page_is_known_here`.
-const POSTS: [&str; 30] = [
+const POSTS: [&str; 32] = [
     "/admin/sign-out",
     "/admin/shops",
     "/admin/shops/{shop}/settings",
@@ -17,6 +17,7 @@ const POSTS: [&str; 30] = [
     "/admin/shops/{shop}/accounts",
     "/admin/shops/{shop}/accounts/{account}",
     "/admin/shops/{shop}/accounts/{account}/test",
+    "/admin/shops/{shop}/accounts/{account}/allow",
     "/admin/shops/{shop}/accounts/{account}/swap",
     "/admin/shops/{shop}/approvals/approve",
     "/admin/shops/{shop}/approvals/refuse",
@@ -25,6 +26,7 @@ const POSTS: [&str; 30] = [
     "/admin/shops/{shop}/webhooks/end",
     "/admin/shops/{shop}/orders/{order}/settle",
     "/admin/shops/{shop}/orders/{order}/close",
+    "/admin/shops/{shop}/jobs",
     "/admin/shops/{shop}/jobs/{job}/replay",
     "/admin/shops/{shop}/jobs/{job}/cancel",
     "/admin/shops/{shop}/notifications",

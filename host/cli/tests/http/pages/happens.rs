@@ -184,6 +184,8 @@ async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
     says(&browser.page(&at(&shop, "/log")).await, &["cancel job", "test ("]);
     fake.faults().clear();
     assert_eq!(browser.post(&format!("{path}/replay"), &[("from", "nowhere")]).await.status, 422);
+    let page = browser.post_text(&at(&shop, "/jobs"), &[("job", "nowhere")]).await;
+    says(&page, &["Some jobs could not be restarted", "nowhere"]);
     browser.done(&format!("{path}/replay"), &[("from", "beginning")]).await;
     shop.handled("1").await;
     assert_eq!(fake.uploaded().len(), 1);

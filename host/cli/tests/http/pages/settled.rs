@@ -110,3 +110,20 @@ async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_address
     let read = shop.integrator.get(&shop.at("/accounts/twikit")).await.ok();
     assert!(!read.to_string().contains("mine.example"), "{read:#}");
 }
+
+#[tokio::test]
+async fn a_missing_permission_is_added_with_a_button_by_those_who_may_grant_it() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let allow = at(&shop, "/accounts/twikit/allow");
+    let (admin, integrator) = (Browser::sign_in(&shop.admin).await, Browser::sign_in(&shop.integrator).await);
+    let plain = [("grant", "http://plain.example")];
+    assert_eq!(integrator.post(&allow, &plain).await.status, 403);
+    assert_eq!(admin.post(&allow, &[("grant", "plain.example/path")]).await.status, 422);
+    let grants = async || shop.admin.get(&shop.at("/accounts/twikit")).await.ok().to_string();
+    assert!(!grants().await.contains("plain.example"));
+    says(&admin.done(&allow, &plain).await, &["Permission added"]);
+    assert!(grants().await.contains("plain.example"));
+    // The account sees names and addresses, so that an integrator gives it no further host.
+    assert_eq!(integrator.post(&allow, &[("grant", "files.example")]).await.status, 403);
+    assert!(!grants().await.contains("files.example"));
+}
