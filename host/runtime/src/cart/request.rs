@@ -14,9 +14,10 @@ use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::Wanted;
 use jiff::Timestamp;
 
-use super::operations::authorized_configuration;
-use super::pipeline::{BudgetUsage, PlanPipeline};
+use super::budget_usage::BudgetUsage;
+use super::pipeline::PlanPipeline;
 use super::prepared::{Prepared, PreparedConfigurations};
+use super::stored_configuration::authorized_configuration;
 use crate::host::Cartwright;
 
 /// A request about a cart: its shop, visitor and lines, the budgets that planning has used so far, and the
@@ -97,7 +98,8 @@ impl<'a> CartRequest<'a> {
         let configuration = authorized_configuration(&state.shop, line)?;
         let mut pipeline = PlanPipeline::begin_pinned(self.host, self.shop, line, self.visitor)?;
         pipeline.budget_usage = self.budget_usage.clone();
-        if let Some(prepared) = configuration.and_then(|digest| self.prepared.get(digest, &pipeline)) {
+        if let Some(prepared) = configuration.and_then(|digest| self.prepared.get(digest, &pipeline.preparation_key()))
+        {
             pipeline.reuse(&prepared);
             return Ok((pipeline, prepared));
         }
