@@ -11,18 +11,18 @@
 //! - Start of a node or a command: [installations](installation) and their [databases](database), [plugins](source) and
 //!   their [grants].
 //! - Forms of data: [tables of product links](links_table), what people [type](input), jobs, journals and outcomes as
-//!   [JSON](documents) and in [words], and the [output] of commands.
+//!   [JSON](json) and in [words], and the [output] of commands.
 
 pub mod access_keys;
 pub mod accounts;
 pub mod actor;
 pub mod audit_log;
 pub mod database;
-pub mod documents;
 pub mod grants;
 pub mod input;
 pub mod installation;
 pub mod jobs;
+pub mod json;
 pub mod links_table;
 pub mod notifications;
 pub mod orders;

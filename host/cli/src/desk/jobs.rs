@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use cartwright::{AccountId, Digest, ShopId, timestamp};
-use cartwright_service::documents::{JobDetailDocument, JobDocument};
+use cartwright_service::json::{JobDetailDocument, JobDocument};
 use cartwright_service::words::responsible_text;
 use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
