@@ -10,7 +10,7 @@ use cartwright_service::orders::{self, OrderOverview};
 use cartwright_store::{JobSummary, StoredOutcome};
 use serde_json::json;
 
-use super::database::Database;
+use super::arguments::Database;
 use super::{jobs, outcomes};
 
 /// Inspect stored orders.

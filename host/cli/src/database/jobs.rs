@@ -9,7 +9,7 @@ use cartwright_service::words::responsible_text;
 use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::database::Database;
+use super::arguments::Database;
 use super::{Actor, journal, outcomes};
 
 /// Inspect the order events that plugins handle, and decide about jobs that stopped.
