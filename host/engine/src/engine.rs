@@ -143,8 +143,8 @@ impl Engine {
         &self.platform
     }
 
-    /// Returns the number of guest instances at this moment: one for each call in a guest, none for what waits. `None` if the
-    /// pool could not be reserved, because they are not counted then.
+    /// Returns the current number of guest instances: one for each running call, none for calls that wait. `None` if
+    /// the pool could not be reserved, because instances are not counted then.
     pub fn instances(&self) -> Option<u64> {
         self.wasmtime.pooling_allocator_metrics().map(|pool| pool.component_instances())
     }

@@ -75,7 +75,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
             };
             ("woke".to_owned(), reason.to_owned())
         }
-        Entry::Retried { kept_calls: keep } => ("retried".to_owned(), format!("from call {} on", keep + 1)),
+        Entry::Retried { kept_calls } => ("retried".to_owned(), format!("from call {} on", kept_calls + 1)),
     }
 }
 

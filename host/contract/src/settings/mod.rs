@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A secret of an account. Entering a secret authorizes it for the hosts that the settings name at that moment,
+/// A secret of an account. Entering a secret authorizes it for the hosts that the settings name at that time,
 /// because a person who may change a host later does not always know the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSecret {

@@ -175,12 +175,12 @@ impl History {
                 };
                 (*woken, *when) = (Some(reason), at);
             }
-            Entry::Retried { kept_calls: keep } => match self.steps.get_mut(keep).map(|step| &mut step.result) {
+            Entry::Retried { kept_calls } => match self.steps.get_mut(kept_calls).map(|step| &mut step.result) {
                 Some(CallResult::Http { open, answer, .. }) => {
                     (*open, *answer) = (false, None);
-                    self.steps.truncate(keep + 1);
+                    self.steps.truncate(kept_calls + 1);
                 }
-                _ => self.steps.truncate(keep),
+                _ => self.steps.truncate(kept_calls),
             },
         }
         self.entries += 1;
@@ -296,7 +296,7 @@ mod tests {
         let never =
             || Entry::Intent { call: Call::new("http.send", "n", &()).unwrap(), repeat: Repeat::Never, attempt: 1 };
         let risk = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().restart_risk();
-        let retried = |keep| Entry::Retried { kept_calls: keep };
+        let retried = |kept_calls| Entry::Retried { kept_calls };
         assert_eq!(risk(vec![note("1")]), RestartRisk::None);
         assert_eq!(
             risk(vec![intent("a"), answered(), note("1"), intent("b"), answered(), retried(2)]),

@@ -132,7 +132,7 @@ pub enum Entry {
         /// The reason.
         reason: Woken,
     },
-    /// A retry: the calls after the kept ones are made again.
+    /// A retry: all calls after the first `kept_calls` are made again.
     Retried {
         /// Number of calls that keep their results. A request that follows them directly keeps its intent.
         kept_calls: usize,
@@ -143,13 +143,13 @@ impl Entry {
     /// Returns the name of the variant, as in JSON.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::RunStart(_) => "began",
+            Self::RunStart(_) => "run-start",
             Self::Intent { .. } => "intent",
-            Self::Responded { .. } => "answered",
-            Self::Returned { .. } => "told",
+            Self::Responded { .. } => "responded",
+            Self::Returned { .. } => "returned",
             Self::Emitted { .. } => "emitted",
-            Self::SleepStarted { .. } => "slept",
-            Self::SleepEnded { .. } => "woke",
+            Self::SleepStarted { .. } => "sleep-started",
+            Self::SleepEnded { .. } => "sleep-ended",
             Self::Retried { .. } => "retried",
         }
     }
@@ -296,7 +296,7 @@ pub(super) async fn write(journal: &dyn Journal, position: usize, record: &Recor
 }
 
 /// Returns bytes in the form in which a journal stores them.
-pub(super) async fn kept_calls(
+pub(super) async fn journaled_bytes(
     blobs: &Arc<dyn Blobs>,
     shop: &ShopId,
     bytes: Vec<u8>,

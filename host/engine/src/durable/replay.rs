@@ -18,7 +18,7 @@ use crate::durable::end::{DeterminismFault, RunEnd, StopReason, UnansweredReques
 use crate::durable::history::{CallResult, History, append};
 use crate::durable::job::{Cancel, Wake};
 use crate::durable::journal::{
-    Answer, Call, Entry, Journal, JournalError, JournaledBytes, MAX_INLINE_BYTES, MAX_JOURNAL_ENTRIES, kept_calls,
+    Answer, Call, Entry, Journal, JournalError, JournaledBytes, MAX_INLINE_BYTES, MAX_JOURNAL_ENTRIES, journaled_bytes,
 };
 use crate::durable::waiting::PendingRequest;
 use crate::log_sink::LogSink;
@@ -109,18 +109,18 @@ impl Cursor {
             return Ok(answer);
         }
         self.check_step(1, None)?;
-        let cancel_delivered = live.await;
-        let answer = match &cancel_delivered {
+        let result = live.await;
+        let answer = match &result {
             Ok(value) => Ok(serde_json::to_vec(value).map_err(|error| self.unreadable(&error))?),
             Err(error) => Err(error.clone()),
         };
         let answer = match answer {
-            Ok(json) => Answer::Returned(kept_calls(&self.blobs, &self.shop, json, "application/json").await),
+            Ok(json) => Answer::Returned(journaled_bytes(&self.blobs, &self.shop, json, "application/json").await),
             Err(error) => Answer::Failed(error),
         };
         self.append(Entry::Returned { call, answer }).await?;
         self.advance();
-        Ok(cancel_delivered)
+        Ok(result)
     }
 
     /// Records an outcome (`outcomes.emit`).
@@ -268,7 +268,7 @@ impl Cursor {
         if self.interruption.is_none() && self.replaying() && matches!(answer, Ok(_) | Err(Failure::PluginError(_))) {
             self.fault(None);
         }
-        let interruption = |failure| Ok(RunEnd::Stopped { reason: StopReason::Failed(failure) });
+        let failed = |failure| Ok(RunEnd::Stopped { reason: StopReason::Failed(failure) });
         match (self.interruption.take(), answer) {
             (Some(Interruption::Sleep(until)), _) => Ok(RunEnd::Sleep { until }),
             (Some(Interruption::PendingRequest(waiting)), _) => Ok(RunEnd::PendingRequest(waiting)),
@@ -287,7 +287,7 @@ impl Cursor {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Again(later))) if later.state.len() > MAX_STATE_BYTES => {
-                interruption(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
+                failed(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
             }
             (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
             (None, Err(Failure::PluginError(records::Error::Unavailable(outage)))) => {
@@ -298,7 +298,7 @@ impl Cursor {
                 append(&*self.journal, &mut self.history, self.clock.now(), Entry::Retried { kept_calls }).await?;
                 Ok(RunEnd::Retry { outage })
             }
-            (None, Err(failure)) => interruption(failure),
+            (None, Err(failure)) => failed(failure),
         }
     }
 }

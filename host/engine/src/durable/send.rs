@@ -10,7 +10,7 @@ use crate::capability::http::SendOptions;
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::end::UnansweredRequest;
 use crate::durable::history::CallResult;
-use crate::durable::journal::{Answer, Call, Entry, JournaledBody, JournaledResponse, Record, kept_calls, write};
+use crate::durable::journal::{Answer, Call, Entry, JournaledBody, JournaledResponse, Record, journaled_bytes, write};
 use crate::durable::replay::{Cursor, Interruption};
 use crate::durable::waiting::{InFlightRequest, PendingRequest, SendOutcome};
 
@@ -88,7 +88,7 @@ impl Cursor {
                     let body = match &response.body {
                         Body::Stored(stored) => JournaledBody::Stored(stored.clone()),
                         Body::Inline(bytes) => JournaledBody::Inline(
-                            kept_calls(&blobs, &shop, bytes.clone(), "application/octet-stream").await,
+                            journaled_bytes(&blobs, &shop, bytes.clone(), "application/octet-stream").await,
                         ),
                     };
                     let (status, headers) = (response.status, response.headers.clone());

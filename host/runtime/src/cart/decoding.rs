@@ -186,7 +186,7 @@ impl PlanPipeline<'_> {
         let key = self.price_key(configuration, wanted)?;
         let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
         let (quote, from) = match host.prices().get(key, max_age, Timestamp::now()).await {
-            Lookup::Hit(quote) => (quote, "a moment ago"),
+            Lookup::Hit(quote) => (quote, "earlier"),
             Lookup::Miss(asking) => {
                 let (quote, may_be_remembered) = self.fetch_prices(raw, decoded, wanted).await?;
                 (if may_be_remembered { asking.remember(quote) } else { Arc::new(quote) }, "now")
