@@ -31,16 +31,9 @@ pub async fn set(
     actor: Actor<'_>,
     now: SystemTime,
 ) -> Result<AccountSnapshot, SetAccountError> {
-    let granted = match expected {
-        // It is set only if there is no such account, to which nothing is granted.
-        Expected::Absent => Grants::default(),
-        _ => {
-            let state = installation.host().shop_state(shop).map_err(ChangeError::from)?;
-            state.account_snapshot(&setup.id).map(|account| account.grants).unwrap_or_default()
-        }
-    };
-    actor.check_grants(&granted, &setup.grants)?;
-    Ok(installation.set_account(shop, component, setup, expected, actor.name, now).await?)
+    let wanted = setup.grants.clone();
+    let check_grants = |granted: &Grants| actor.check_grants(granted, &wanted).map_err(SetAccountError::from);
+    installation.set_account(shop, component, setup, expected, check_grants, actor.name, now).await
 }
 
 /// Switches an account to another version of its plugin.
