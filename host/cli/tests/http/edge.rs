@@ -22,18 +22,18 @@ fn text(reply: &Reply) -> String {
 #[tokio::test]
 async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let account = shop.admin.get(&shop.at("/accounts/expivi")).await.ok();
+    let account = shop.admin.get(&shop.path("/accounts/expivi")).await.ok();
     let account =
         json!({ "component": account["component"], "settings": account["settings"], "grants": account["grants"] });
     let url = json!({ "url": "https://shop.example/0" });
-    shop.admin.put(&shop.at("/notification-endpoint"), &url).await.ok();
+    shop.admin.put(&shop.path("/notification-endpoint"), &url).await.ok();
     for (path, body) in [
-        (shop.at(""), json!({ "currency": "EUR", "scale": 2 })),
-        (shop.at("/accounts/expivi"), account),
-        (shop.at("/product-links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
-        (shop.at("/origins"), json!(["https://one.example"])),
-        (shop.at("/exchange-rates"), json!({ "from": "USD", "to": "EUR", "rate": "0.9" })),
-        (shop.at("/notification-endpoint"), url),
+        (shop.path(""), json!({ "currency": "EUR", "scale": 2 })),
+        (shop.path("/accounts/expivi"), account),
+        (shop.path("/product-links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
+        (shop.path("/origins"), json!(["https://one.example"])),
+        (shop.path("/exchange-rates"), json!({ "from": "USD", "to": "EUR", "rate": "0.9" })),
+        (shop.path("/notification-endpoint"), url),
     ] {
         for changed in [
             |tag: &str| format!("W/{tag}"),
@@ -67,7 +67,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     }
     // A missing resource has no version, so no precondition matches, and nothing is created.
     let body = json!({ "account": "expivi", "vendor_product": "1001" });
-    let new = shop.at("/product-links/new");
+    let new = shop.path("/product-links/new");
     shop.admin.send("PUT", &new, &[("if-match", "*")], &body).await.problem(412, "changed");
     shop.admin.get(&new).await.problem(404, "not-found");
     shop.admin.send("PUT", &new, &[("if-none-match", "\"another\", W/\"2\"")], &body).await.ok();
@@ -75,7 +75,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     let both = [("if-match", "*"), ("if-none-match", tag.as_str())];
     shop.admin.send("PUT", &new, &both, &body).await.problem(412, "changed");
     shop.admin.ask("DELETE", &new, &[("if-match", &format!("W/{tag}"))], "").await.with(204);
-    let endpoint = shop.at("/notification-endpoint");
+    let endpoint = shop.path("/notification-endpoint");
     let tag = shop.admin.get(&endpoint).await.header("etag").expect("an ETag").replacen("", "W/", 1);
     shop.admin.ask("DELETE", &endpoint, &[("if-match", &tag)], "").await.with(204);
 }
@@ -83,7 +83,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
 #[tokio::test]
 async fn whatever_header_a_page_of_an_allowed_origin_sends_passes_the_preflight() {
     let shop = Shop::new().await;
-    shop.admin.put(&shop.at("/origins"), &json!(["https://shop.example"])).await.with(204);
+    shop.admin.put(&shop.path("/origins"), &json!(["https://shop.example"])).await.with(204);
     let nobody = shop.server.node.nobody();
     for requested_headers in [
         "authorization,content-type,traceparent,tracestate",
@@ -96,7 +96,7 @@ async fn whatever_header_a_page_of_an_allowed_origin_sends_passes_the_preflight(
                 ("access-control-request-method", "POST"),
                 ("access-control-request-headers", requested_headers),
             ];
-            nobody.ask("OPTIONS", &shop.at("/cart/add"), &headers, "").await
+            nobody.ask("OPTIONS", &shop.path("/cart/add"), &headers, "").await
         };
         let allowed = asks("https://shop.example").await;
         assert_eq!(allowed.header("access-control-allow-headers"), Some(requested_headers));
@@ -179,13 +179,13 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
         );
         // So do resources that are not pages.
         let backend = Client { base: format!("{}{prefix}", server.node.base), ..shop.backend.clone() };
-        backend.get(&shop.at("")).await.ok();
+        backend.get(&shop.path("")).await.ok();
         assert_eq!(nobody.get(&format!("{prefix}/openapi.json")).await.ok()["servers"][0]["url"], "/configurator/");
         assert_eq!(nobody.get(&format!("{prefix}/cartwright.js")).await.status, 200);
         assert_eq!(nobody.get(&format!("{prefix}/health/live")).await.status, 200);
     }
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let path = url.strip_prefix("https://shop.example").expect("the public URL");
     assert!(path.starts_with("/configurator/webhooks/"), "{url}");
@@ -312,9 +312,9 @@ async fn what_a_plugin_answers_runs_nothing_in_the_origin_of_the_admin_pages() {
         let installed = shop.admin.ask("POST", "/v1/plugins", &headers, guest).await.with(201);
         let body = json!({ "component": installed["digest"], "settings": { "signing-secret": "abc" } });
         let account = hex::encode(kind);
-        shop.admin.put(&shop.at(&format!("/accounts/{account}")), &body).await.ok();
+        shop.admin.put(&shop.path(&format!("/accounts/{account}")), &body).await.ok();
         let body = json!({ "account": account, "endpoint": "ask" });
-        let made: Value = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+        let made: Value = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
         let path = made["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("an address");
         let nobody = shop.server.node.nobody();
         for status in ["200", "404", "302"] {
@@ -341,8 +341,8 @@ async fn nothing_but_the_admin_pages_is_a_page() {
         "/health/live".to_owned(),
         "/health/ready".to_owned(),
         "/v1/shops".to_owned(),
-        shop.at("/product-links.csv"),
-        shop.at(&format!("/orders/{escaped}")),
+        shop.path("/product-links.csv"),
+        shop.path(&format!("/orders/{escaped}")),
         format!("/webhooks/{escaped}"),
         format!("/documents/{escaped}/1"),
         format!("/documents/{}/1?expires=1&signature={}", shop.id, "0".repeat(64)),

@@ -106,11 +106,11 @@ async fn one_client_of_a_storefront_does_not_use_up_its_keys_requests() {
     let shop = Shop::on(behind_a_proxy(&["--requests-per-second", "40"])).await;
     let ask = async |client: &Client, from: &str| {
         let headers = [JSON[0], ("x-forwarded-for", from)];
-        client.ask("POST", &shop.at("/cart/remove"), &headers, "{}").await
+        client.ask("POST", &shop.path("/cart/remove"), &headers, "{}").await
     };
     let mut flood = JoinSet::new();
     for _ in 0..4 {
-        let (client, path) = (shop.storefront.clone(), shop.at("/cart/remove"));
+        let (client, path) = (shop.storefront.clone(), shop.path("/cart/remove"));
         flood.spawn(async move {
             let headers = [JSON[0], ("x-forwarded-for", "198.51.100.1")];
             let mut refused = 0;
@@ -161,25 +161,25 @@ async fn whoever_asks_through_a_proxy_that_is_not_named_is_told_of_in_the_log_on
 async fn a_storefronts_body_is_smaller_than_a_servers_and_the_refusal_says_how_small() {
     let shop = Shop::new().await;
     let body = |bytes: usize| format!("{{\"product\":\"{}\",\"quantity\":1}}", "x".repeat(bytes));
-    let add = shop.at("/cart/add");
+    let add = shop.path("/cart/add");
     let problem = shop.storefront.ask("POST", &add, &JSON, body(2 << 20)).await.problem(413, "too-large");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("2097152 bytes")), "{problem}");
     assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2_000_000)).await.status, 413);
     assert_ne!(shop.backend.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
     let settings = |max: u32| json!({ "currency": "EUR", "scale": 2, "max_storefront_body_bytes": max });
-    shop.admin.put(&shop.at(""), &settings(3 << 20)).await.ok();
+    shop.admin.put(&shop.path(""), &settings(3 << 20)).await.ok();
     assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
     let problem = shop.storefront.ask("POST", &add, &JSON, body(3 << 20)).await.problem(413, "too-large");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("3145728 bytes")), "{problem}");
     for max in [0, (16 << 20) + 1] {
-        let problem = shop.admin.put(&shop.at(""), &settings(max)).await.problem(422, "invalid");
+        let problem = shop.admin.put(&shop.path(""), &settings(max)).await.problem(422, "invalid");
         assert_eq!(problem["issues"][0]["field"], "max_storefront_body_bytes", "{problem}");
     }
     // The operator's limit applies, and the API's document states it.
     let server = Arc::new(Server::new(&["--max-storefront-body-bytes", "30000"]));
     let shop = Shop::on(server.clone()).await;
     let problem =
-        shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, body(30_000)).await.problem(413, "too-large");
+        shop.storefront.ask("POST", &shop.path("/cart/add"), &JSON, body(30_000)).await.problem(413, "too-large");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("30000 bytes")), "{problem}");
     let document = server.node.nobody().get("/openapi.json").await.with(200);
     let about = document["info"]["description"].as_str().expect("a text");
@@ -203,7 +203,7 @@ fn begin_body(shop: &Shop, declared: usize, sent: usize) -> TcpStream {
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
          content-length: {declared}\r\n\r\n",
-        shop.at("/cart/add"),
+        shop.path("/cart/add"),
         shop.storefront.key.as_deref().expect("a key")
     );
     stream.write_all(head.as_bytes()).expect("written");
@@ -240,7 +240,7 @@ async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
     let shop = asking.await.expect("an answer");
     let began = Instant::now();
     // The server soon notices the closed connection.
-    while shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, " ".repeat(90_000)).await.status == 503 {
+    while shop.storefront.ask("POST", &shop.path("/cart/add"), &JSON, " ".repeat(90_000)).await.status == 503 {
         assert!(began.elapsed() < Duration::from_secs(10), "nothing is given back");
     }
 }
@@ -252,7 +252,7 @@ async fn a_list_of_empty_texts_takes_no_more_memory_than_six_times_its_size() {
     let children = vec!["\"\""; 2_600_000].join(",");
     let body = format!("{{\"key\":\"x\",\"lines\":[{{\"children\":[{children}]}}]}}");
     let allowed_bytes = 6 * body.len() as u64 + (8 << 20);
-    shop.backend.ask("POST", &shop.at("/cart/remove"), &JSON, body).await.problem(413, "too-large");
+    shop.backend.ask("POST", &shop.path("/cart/remove"), &JSON, body).await.problem(413, "too-large");
     let Some((before, after)) = before.zip(shop.server.node.peak_memory()) else { return };
     assert!(after - before < allowed_bytes, "it took {} MB more", (after - before) >> 20);
 }
@@ -261,13 +261,13 @@ async fn a_list_of_empty_texts_takes_no_more_memory_than_six_times_its_size() {
 async fn a_compressed_body_is_refused_as_that_wherever_a_body_is_read() {
     let (shop, _fake) = Shop::with_twikit().await;
     let address = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &address).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &address).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let webhook = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     for (client, method, path, kind) in [
-        (&shop.backend, "PUT", shop.at("/catalog"), "application/json"),
-        (&shop.storefront, "POST", shop.at("/cart/add"), "application/json"),
-        (&shop.integrator, "PUT", shop.at("/product-links.csv"), "text/csv"),
+        (&shop.backend, "PUT", shop.path("/catalog"), "application/json"),
+        (&shop.storefront, "POST", shop.path("/cart/add"), "application/json"),
+        (&shop.integrator, "PUT", shop.path("/product-links.csv"), "text/csv"),
         (&shop.admin, "POST", PLUGINS.to_owned(), "application/wasm"),
         (&shop.server.node.nobody(), "POST", webhook, "application/json"),
         (&shop.server.node.nobody(), "POST", "/admin/sign-in".to_owned(), "application/x-www-form-urlencoded"),
@@ -289,14 +289,14 @@ async fn with_webhooks(server: Arc<Server>, account: &str) -> Shop {
     let installed = shop.admin.ask("POST", PLUGINS, &headers, WEBHOOKS).await;
     assert!(matches!(installed.status, 200 | 201), "{installed:?}");
     let body = json!({ "component": installed.json()["digest"], "settings": { "signing-secret": "abc" } });
-    shop.admin.put(&shop.at(&format!("/accounts/{account}")), &body).await.ok();
+    shop.admin.put(&shop.path(&format!("/accounts/{account}")), &body).await.ok();
     shop
 }
 
 /// Creates a webhook URL of the account, and returns its path.
 async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
     let body = json!({ "account": account, "endpoint": endpoint });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned()
 }
@@ -342,7 +342,7 @@ async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_not
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-quota-mib", "16"])), "vendor").await;
     let nobody = shop.server.node.nobody();
     let failed = async || {
-        let list = shop.admin.get(&shop.at("/failed-webhooks")).await.ok();
+        let list = shop.admin.get(&shop.path("/failed-webhooks")).await.ok();
         list["notices"].as_array().expect("a list").len()
     };
     let large = |number: u32| format!("status 409 {}{number}", " ".repeat(3 << 20));
@@ -425,11 +425,11 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
     for shop in [&hostile, &honest] {
         shop.sell().await;
         fakes.push(shop.expivi().await);
-        shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+        shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     }
     let nobody = server.node.nobody();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
-    let add = async || honest.storefront.post(&honest.at("/cart/add"), &body).await.status;
+    let add = async || honest.storefront.post(&honest.path("/cart/add"), &body).await.status;
     times(3, add).await;
     let calm = times(9, add).await[4];
 
@@ -438,7 +438,7 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
     let mut attack = JoinSet::new();
     for _ in 0..std::thread::available_parallelism().map_or(2, usize::from).max(2) {
         let (is_over, next, bodies) = (is_over.clone(), next.clone(), bodies.clone());
-        let (client, path) = (hostile.storefront.clone(), hostile.at("/cart/add"));
+        let (client, path) = (hostile.storefront.clone(), hostile.path("/cart/add"));
         attack.spawn(async move {
             while !is_over.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);

@@ -29,7 +29,8 @@ async fn two() -> Option<(Arc<Server>, Node)> {
     Some((Arc::new(server), other))
 }
 
-fn at(client: &Client, node: &Node) -> Client {
+/// Returns a client with the same key for another node.
+fn client_of(node: &Node, client: &Client) -> Client {
     node.client(client.key.as_deref().expect("a key"))
 }
 
@@ -51,7 +52,7 @@ async fn no_request_fails_while_versions_are_swapped() {
     let shop = Arc::new(Shop::on(Arc::new(Server::new(&[]))).await);
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let versions = [another_version(&shop).await, shop.component("expivi").await];
     let stop = Arc::new(AtomicBool::new(false));
     let mut shoppers = tokio::task::JoinSet::new();
@@ -61,7 +62,7 @@ async fn no_request_fails_while_versions_are_swapped() {
             let shirt = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
             let mut pins = BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
-                let added = shop.backend.post(&shop.at("/cart/add"), &shirt).await.ok();
+                let added = shop.backend.post(&shop.path("/cart/add"), &shirt).await.ok();
                 pins.insert(added["operations"][0]["lines"][0]["pin"]["digest"].as_str().expect("a digest").to_owned());
             }
             pins
@@ -69,7 +70,7 @@ async fn no_request_fails_while_versions_are_swapped() {
     }
     for version in versions.iter().cycle().take(10) {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": version })).await.ok();
+        shop.admin.post(&shop.path("/accounts/expivi/switch-version"), &json!({ "component": version })).await.ok();
     }
     stop.store(true, Ordering::Relaxed);
     for pins in shoppers.join_all().await {
@@ -184,23 +185,23 @@ async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
     let shop = Shop::on(server).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let first = shop.component("expivi").await;
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
     let headers = [("content-type", "application/wasm")];
     let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
-    let there = at(&shop.storefront, &other);
+    let there = client_of(&other, &shop.storefront);
     caught_up(&other).await;
     let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
     let sold = async || {
-        let change = there.post(&shop.at("/cart/add"), &add).await.ok();
+        let change = there.post(&shop.path("/cart/add"), &add).await.ok();
         change["operations"][0]["lines"][0]["pin"]["digest"].clone()
     };
     let mut took = Vec::new();
     for number in 0..20 {
         let component = if number % 2 == 0 { &second } else { &first };
-        shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
+        shop.admin.post(&shop.path("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
         let began = Instant::now();
         while sold().await != *component {
             assert!(began.elapsed() < Duration::from_secs(1), "the other node goes on with the version before");
@@ -218,13 +219,13 @@ async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let mut cart = Vec::new();
     let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
     shop.change(&mut cart, "add", body).await;
     // Jobs are slow, so that both nodes have some in progress.
     fake.faults().delay(Duration::from_millis(30));
-    let (backend, events) = (at(&shop.backend, &other), shop.at("/events"));
+    let (backend, events) = (client_of(&other, &shop.backend), shop.path("/events"));
     caught_up(&other).await;
     let path = shop.id.clone();
     let clients = [shop.backend.clone(), backend.clone()];

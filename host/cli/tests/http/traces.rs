@@ -71,14 +71,14 @@ async fn traced() -> Vec<Span> {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let ring = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
     for client in [&shop.backend, &shop.storefront] {
-        let added = client.send("POST", &shop.at("/cart/add"), &CALLER, &ring).await;
+        let added = client.send("POST", &shop.path("/cart/add"), &CALLER, &ring).await;
         assert_eq!(added.status, 200);
     }
     let cart = shop.cart().await;
-    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await;
+    shop.backend.post(&shop.path("/events"), &paid("1", &cart)).await;
     shop.handled("1").await;
     drop((shop, fake));
     let server = Arc::into_inner(server).expect("the only handle");

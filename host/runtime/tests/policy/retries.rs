@@ -10,7 +10,7 @@ use cartwright::types::{Error, FieldIssue, Message, Outage};
 use cartwright::{Breach, Failure, SetupError};
 use proptest::prelude::*;
 
-use crate::at;
+use crate::after_seconds;
 
 fn away(retry_after_seconds: Option<u32>) -> RunEnd {
     RunEnd::Retry { outage: Outage { retry_after_seconds, detail: "expivi.net answered 503".to_owned() } }
@@ -91,8 +91,11 @@ fn a_run_that_got_further_begins_its_tries_anew() {
     let again = RunEnd::Again { seconds: 30, state: "state".to_owned() };
     let next = (NextAction::StartNextRound { after: Duration::from_secs(30) }, RetryCounters::default());
     assert_eq!(next_step(Ok(&again), counters, b"job"), next);
-    let sleep = RunEnd::Sleep { until: at(5) };
-    assert_eq!(next_step(Ok(&sleep), counters, b"job"), (NextAction::SleepUntil(at(5)), RetryCounters::default()));
+    let sleep = RunEnd::Sleep { until: after_seconds(5) };
+    assert_eq!(
+        next_step(Ok(&sleep), counters, b"job"),
+        (NextAction::SleepUntil(after_seconds(5)), RetryCounters::default())
+    );
     for end in [RunEnd::Done, RunEnd::Cancelled { unanswered: None }] {
         assert_eq!(next_step(Ok(&end), counters, b"job").0, NextAction::Complete);
     }

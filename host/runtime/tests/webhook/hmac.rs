@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac};
 use http::HeaderValue;
 use sha2::Sha256;
 
-use crate::{NOW, admit, at, headers, post, shopify, timed};
+use crate::{NOW, admit, headers, post, shopify, timed, unix_time};
 
 type Head<'a> = &'a [(&'a str, &'a [u8])];
 
@@ -146,7 +146,10 @@ fn a_signed_time_may_be_five_minutes_off() {
 fn the_same_request_sent_again_later_is_refused() {
     let first = signed(&NOW.to_string());
     assert_eq!(told_in_time(&first), Ok(()));
-    assert_eq!(told_in_time(&IncomingRequest { at: at(NOW + 301), ..first }), Err(Refusal::TimestampTooOld(301)));
+    assert_eq!(
+        told_in_time(&IncomingRequest { at: unix_time(NOW + 301), ..first }),
+        Err(Refusal::TimestampTooOld(301))
+    );
 }
 
 #[test]

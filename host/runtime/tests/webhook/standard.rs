@@ -5,7 +5,7 @@ use cartwright::types::Authentication;
 use cartwright::webhook::{HeaderFault, IncomingRequest, Refusal, SigningError, new_standard_secret, sign_standard};
 use http::HeaderValue;
 
-use crate::{NOW, admit, at, post};
+use crate::{NOW, admit, post, unix_time};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
@@ -98,10 +98,10 @@ fn what_changed_after_it_was_signed_is_refused() {
 #[test]
 fn a_request_that_is_more_than_five_minutes_off_is_refused() {
     for second in [NOW - 300, NOW + 300] {
-        assert_eq!(verify(&IncomingRequest { at: at(second), ..sample() }), Ok(()));
+        assert_eq!(verify(&IncomingRequest { at: unix_time(second), ..sample() }), Ok(()));
     }
-    assert_eq!(verify(&IncomingRequest { at: at(NOW + 301), ..sample() }), Err(Refusal::TimestampTooOld(301)));
-    assert_eq!(verify(&IncomingRequest { at: at(NOW - 301), ..sample() }), Err(Refusal::TimestampInFuture(301)));
+    assert_eq!(verify(&IncomingRequest { at: unix_time(NOW + 301), ..sample() }), Err(Refusal::TimestampTooOld(301)));
+    assert_eq!(verify(&IncomingRequest { at: unix_time(NOW - 301), ..sample() }), Err(Refusal::TimestampInFuture(301)));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct Crashes {
 }
 
 impl Crashes {
-    pub fn at(entry: usize, crash: Crash) -> Arc<Self> {
+    pub fn once(entry: usize, crash: Crash) -> Arc<Self> {
         Arc::new(Self { at: Some((entry, crash)), ..Self::default() })
     }
 

@@ -123,7 +123,7 @@ fn says(page: &str, texts: &[&str]) {
 
 /// Returns the pages of a shop for integrators, and those for admins only.
 fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
-    let at = |path: &str| format!("/admin/shops/{}{path}", shop.id);
+    let page = |path: &str| page_path(shop, path);
     let integrators = [
         "",
         "/accounts",
@@ -140,16 +140,16 @@ fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
         "/health",
         "/origins",
     ]
-    .map(at)
+    .map(page)
     .to_vec();
-    let mut admins = ["/quotations", "/notifications", "/settings"].map(at).to_vec();
+    let mut admins = ["/quotations", "/notifications", "/settings"].map(page).to_vec();
     let of_all =
         ["/admin/shops", "/admin/plugins", "/admin/plugins/twikit", "/admin/keys", "/admin/log", "/admin/health"];
     admins.extend(of_all.map(str::to_owned));
     (integrators, admins)
 }
 
-fn at(shop: &Shop, path: &str) -> String {
+fn page_path(shop: &Shop, path: &str) -> String {
     format!("/admin/shops/{}{path}", shop.id)
 }
 
@@ -181,7 +181,7 @@ async fn an_integrator_sees_their_shop_and_nothing_that_is_an_admins() {
             assert_eq!(page.matches("<h1>").count(), 1, "{path}");
         }
         assert!(all.contains("/admin/keys") && !part.contains("/admin/keys"), "{path}");
-        assert!(!part.contains(&format!("href=\"{}\"", at(&shop, "/quotations"))), "{path}");
+        assert!(!part.contains(&format!("href=\"{}\"", page_path(&shop, "/quotations"))), "{path}");
     }
     for path in &admins {
         admin.page(path).await;
@@ -193,9 +193,9 @@ async fn an_integrator_sees_their_shop_and_nothing_that_is_an_admins() {
     }
     // Requests other than GET are not for integrators either.
     for (path, fields) in [
-        (at(&shop, "/orders/1/close"), vec![]),
-        (at(&shop, "/jobs/1/cancel"), vec![]),
-        (at(&shop, "/notifications"), vec![("url", "https://shop.example/told")]),
+        (page_path(&shop, "/orders/1/close"), vec![]),
+        (page_path(&shop, "/jobs/1/cancel"), vec![]),
+        (page_path(&shop, "/notifications"), vec![("url", "https://shop.example/told")]),
         ("/admin/keys".to_owned(), vec![("label", "mine"), ("role", "admin")]),
     ] {
         assert_eq!(integrator.post(&path, &fields).await.status, 403, "{path}");
@@ -207,7 +207,7 @@ async fn shipped(tracking: &[&str]) -> (Shop, FakeTwikit, &'static str) {
     let (shop, fake) = Shop::with_twikit().await;
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+        let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
         made["url"].as_str().map(str::to_owned)
     };
     fake.set_webhooks(Webhooks {
@@ -219,7 +219,7 @@ async fn shipped(tracking: &[&str]) -> (Shop, FakeTwikit, &'static str) {
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
     shop.change(&mut cart, "add", body).await;
-    shop.backend.post(&shop.at("/events"), &paid("2001", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("2001", &cart)).await.ok();
     let order = shop.handled("2001").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     for tracking in tracking {
