@@ -119,13 +119,13 @@ pub enum CartError {
     },
     /// The quote was requested in another currency or scale than the shop's prices.
     #[error(
-        "the quote for {title} was requested in {asked}, but the shop now sells in {expected}, and amounts are not converted; withdraw the quote and let the shopper request it again from a cart in {expected}"
+        "the quote for {title} was requested in {requested}, but the shop now sells in {expected}, and amounts are not converted; withdraw the quote and let the shopper request it again from a cart in {expected}"
     )]
-    AskedMoney {
+    QuoteMoney {
         /// Title of the line.
         title: String,
         /// Currency and scale of the line.
-        asked: String,
+        requested: String,
         /// Currency and scale of the shop.
         expected: String,
     },
@@ -209,6 +209,7 @@ pub enum SealError {
     Expired,
 }
 
+/// Creates a blocking issue of the host with a field.
 pub fn issue(field: &str, key: &str, text: String) -> FieldIssue {
     let message = Message { key: key.to_owned(), parameters: Vec::new(), text };
     FieldIssue { field: field.to_owned(), message, blocking: true }

@@ -3,7 +3,7 @@
 //!
 //! The cache key covers everything that the plugin was given, except the time. An entry is valid until the vendor's
 //! expiry, or for `MAX_AGE` if the vendor states none, and at most for half the validity of the shop's seals. A seal
-//! over a cached price expires as if it had been made when the vendor was asked, so caching never extends a price.
+//! over a cached price expires as if it had been made when the price was requested, so caching never extends a price.
 //!
 //! Equal requests at the same time are merged: the first asks the vendor, the others wait for its result. If it fails
 //! or is dropped, each of the others asks itself. This is not a cache crate, because `moka` would bring a thread pool
@@ -26,8 +26,9 @@ const MAX_PRICES: usize = 50_000;
 /// Prices of a configuration's items, as a plugin returned them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VendorPrices {
+    /// Price of each item. `None` for an item without a price.
     pub prices: Vec<Option<Price>>,
-    /// When the vendor was asked.
+    /// When the prices were requested from the vendor.
     pub requested_at: Timestamp,
 }
 

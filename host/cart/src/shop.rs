@@ -172,6 +172,10 @@ fn check_visitor(visitor: &Visitor) -> Result<(), SetupError> {
     Ok(())
 }
 
+/// Checks the settings of a shop.
+///
+/// # Errors
+/// Returns [`SetupError::Invalid`] with the first setting that cannot be used.
 pub fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if !is_currency(&shop.currency) {
         return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));

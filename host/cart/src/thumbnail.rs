@@ -17,14 +17,19 @@ const MAX_EDGE_PIXELS: u32 = 2048;
 /// Why a thumbnail is not used. The line continues without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ThumbnailError {
+    /// The byte range is not inside the configuration.
     #[error("its byte range is not inside the configuration")]
     Range,
+    /// The text is not base64.
     #[error("it is not base64 text")]
     NotBase64,
+    /// The file is too large.
     #[error("it has more than {MAX_PICTURE_BYTES} bytes")]
     TooLarge,
+    /// The file is not an image of a known format.
     #[error("it is not a JPEG, PNG, WebP or GIF")]
     NotAnImage,
+    /// An edge of the image has too many pixels.
     #[error("it has more than {MAX_EDGE_PIXELS} pixels on an edge")]
     TooManyPixels,
 }

@@ -16,14 +16,18 @@ pub const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
 pub enum ThumbnailSource {
     /// The text in the configuration.
     Encoded(Vec<u8>),
+    /// The file that a URL returned.
     Fetched(Vec<u8>),
 }
 
 /// The results of checked thumbnails.
 #[derive(Default)]
 pub struct CheckedThumbnails {
+    /// Digest of the thumbnail of each item that has one.
     pub by_item: Vec<(u32, Digest)>,
+    /// The files to be stored.
     pub pictures: Vec<StoredThumbnail>,
+    /// The items whose thumbnails are left out, with the reasons.
     pub rejected: Vec<(u32, String)>,
 }
 

@@ -396,7 +396,7 @@ fn why_a_cart_was_not_changed() {
         CartError::NotPurchasable(text()),
         CartError::Price { what: text(), reason: text() },
         CartError::OfferMoney { title: text(), offered: text(), expected: text() },
-        CartError::AskedMoney { title: text(), asked: text(), expected: text() },
+        CartError::QuoteMoney { title: text(), requested: text(), expected: text() },
         CartError::Platform(text()),
         CartError::UnknownStrategy { plugin: "expivi".parse().unwrap(), wanted: text(), known: vec![text()] },
         CartError::Plan(text()),
@@ -437,7 +437,7 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         silent,
         hook_error(Failure::PluginError(types::Error::InvalidInput(issue()))),
         hook_error(Failure::PluginError(types::Error::Unavailable(outage))),
-        hook_error(Failure::Limit(Breach::Memory { asked: 2, allowed: 1 })),
+        hook_error(Failure::Limit(Breach::Memory { requested: 2, allowed: 1 })),
         hook_error(Failure::Limit(Breach::GuestCpu { allowed_ms: 250 })),
         hook_error(Failure::UnansweredRequest("POST".to_owned())),
         hook_error(Failure::ContractViolation("x".to_owned())),
@@ -445,7 +445,7 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
     let call = Call { import: "http.send".to_owned(), label: "GET /".to_owned(), digest };
     writes(&[
         StopReason::Failed(Failure::Trap("x".to_owned())),
-        StopReason::DeterminismFault(DeterminismFault { number: 1, journal: None, asked: Some(call) }),
+        StopReason::DeterminismFault(DeterminismFault { number: 1, journal: None, actual: Some(call) }),
         StopReason::JournalFull,
     ]);
     writes(&[UnansweredRequest { request: "POST /".to_owned(), attempts: 2 }]);

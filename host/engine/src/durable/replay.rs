@@ -192,11 +192,7 @@ impl Cursor {
     /// Stops the run with a determinism fault.
     pub(super) fn fault(&mut self, actual: Option<Call>) -> wasmtime::Error {
         let journal = self.history.steps.get(self.calls_made).map(|step| step.call.clone());
-        self.stop(Interruption::DeterminismFault(DeterminismFault {
-            number: self.calls_made + 1,
-            journal,
-            asked: actual,
-        }))
+        self.stop(Interruption::DeterminismFault(DeterminismFault { number: self.calls_made + 1, journal, actual }))
     }
 
     /// Checks whether a step with this number of entries may be made.

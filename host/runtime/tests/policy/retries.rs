@@ -114,7 +114,7 @@ fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
         (Failure::Trap("unreachable".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::ContractViolation("oh".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::NotExported("orders".to_owned()), ResponsibleParty::PluginAuthor),
-        (Failure::Limit(Breach::Memory { asked: 2, allowed: 1 }), ResponsibleParty::Operator),
+        (Failure::Limit(Breach::Memory { requested: 2, allowed: 1 }), ResponsibleParty::Operator),
         (Failure::Limit(Breach::HostCalls { allowed: 1 }), ResponsibleParty::Operator),
     ];
     for (failure, expected) in cases {
@@ -123,7 +123,7 @@ fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
         assert_eq!(step, NextAction::Stop { responsible: expected, reason: text });
         assert_eq!(counters, RetryCounters::default());
     }
-    let fault = DeterminismFault { number: 3, journal: None, asked: None };
+    let fault = DeterminismFault { number: 3, journal: None, actual: None };
     for reason in [StopReason::DeterminismFault(fault), StopReason::JournalFull] {
         assert!(matches!(
             step(&RunEnd::Stopped { reason }).0,
