@@ -23,8 +23,8 @@ pub const SLOTS_PER_SHOP: u32 = (MAX_CONCURRENT_CALLS - RESERVED_QUERY_SLOTS) / 
 pub enum SlotKind {
     /// A call that can wait or be retried.
     Call,
-    /// A webhook query.
-    Question,
+    /// A webhook query, which must be answered at once.
+    Query,
 }
 
 /// The slots of a host.
@@ -60,7 +60,7 @@ impl Slots {
         &self,
         slot_kind: SlotKind,
         shop: Option<&ShopId>,
-        patience: Duration,
+        max_wait: Duration,
     ) -> Option<Slot<'_>> {
         let free = async {
             match slot_kind {
@@ -73,7 +73,7 @@ impl Slots {
                     Ok::<_, AcquireError>(Slot { _permit: self.common.acquire().await?, _shop_permit })
                 }
                 // Queries beyond the reserved slots compete with all other calls.
-                SlotKind::Question => {
+                SlotKind::Query => {
                     let permit = tokio::select! {
                         biased;
                         permit = self.questions.acquire() => permit,
@@ -84,7 +84,7 @@ impl Slots {
             }
         };
         // The semaphores are never closed.
-        timeout(patience, free).await.ok()?.ok()
+        timeout(max_wait, free).await.ok()?.ok()
     }
 
     fn shop_semaphore(&self, shop: &ShopId) -> Arc<Semaphore> {
@@ -113,20 +113,18 @@ mod tests {
             [slots.acquire(SlotKind::Call, None, TIMEOUT).await, slots.acquire(SlotKind::Call, None, TIMEOUT).await];
         assert!(busy_slots.iter().all(Option::is_some));
         assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none());
-        let question = slots.acquire(SlotKind::Question, None, TIMEOUT).await;
-        assert!(question.is_some());
-        assert!(slots.acquire(SlotKind::Question, None, TIMEOUT).await.is_none());
-        drop(question);
-        assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none(), "a call took a question's place");
+        let query = slots.acquire(SlotKind::Query, None, TIMEOUT).await;
+        assert!(query.is_some());
+        assert!(slots.acquire(SlotKind::Query, None, TIMEOUT).await.is_none());
+        drop(query);
+        assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none(), "a call took a query's slot");
     }
 
     #[tokio::test]
     async fn more_questions_than_were_reserved_for_use_free_places() {
         let slots = Slots::of(1, 1, 1);
-        let both = [
-            slots.acquire(SlotKind::Question, None, TIMEOUT).await,
-            slots.acquire(SlotKind::Question, None, TIMEOUT).await,
-        ];
+        let both =
+            [slots.acquire(SlotKind::Query, None, TIMEOUT).await, slots.acquire(SlotKind::Query, None, TIMEOUT).await];
         assert!(both.iter().all(Option::is_some));
         drop(both);
         assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_some());
@@ -150,9 +148,9 @@ mod tests {
             slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await,
         ];
         assert!(busy_slots.iter().all(Option::is_some));
-        assert!(slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await.is_none(), "a third place of one shop");
-        let question = slots.acquire(SlotKind::Question, Some(&one), TIMEOUT).await;
-        assert!(question.is_some(), "its questions have places of their own");
+        assert!(slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await.is_none(), "a third slot of one shop");
+        let query = slots.acquire(SlotKind::Query, Some(&one), TIMEOUT).await;
+        assert!(query.is_some(), "queries have reserved slots");
         assert!(slots.acquire(SlotKind::Call, Some(&other), TIMEOUT).await.is_some());
     }
 }

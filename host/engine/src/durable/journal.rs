@@ -26,7 +26,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the store is unavailable.
+    /// Returns an error if the store is unavailable.
     async fn load(&self) -> Result<Loaded, JournalError>;
 
     /// Appends an entry. The entry is durable when this returns; nothing else about a run is.
@@ -39,7 +39,7 @@ pub trait Journal: Send + Sync {
     /// Returns [`JournalError::Superseded`] if another entry has this position, or if another worker owns the job now.
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError>;
 
-    /// Returns the blob store of the run, for large results, documents, and bodies that are stored unseen. A store
+    /// Returns the blob store of the run, for large results, documents, and response bodies that the plugin does not read. A store
     /// that erases an order by destroying its key returns one that encrypts with that key. `None` uses the platform's.
     fn blobs(&self) -> Option<Arc<dyn Blobs>> {
         None

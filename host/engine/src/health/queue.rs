@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-/// Whom a request counts for. The queue is shared fairly among requesters.
+/// The party that a request counts for. The queue is shared fairly among requesters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
     /// All orders of the shop together.

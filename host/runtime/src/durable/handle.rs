@@ -81,7 +81,7 @@ impl Cartwright {
                     clock.sleep(u32::try_from(remaining.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
                     continue;
                 }
-                RunEnd::PendingRequest(waiting) => match waiting.answered().await {
+                RunEnd::PendingRequest(waiting) => match waiting.wait().await {
                     Ok(()) => continue,
                     Err(error) => Err(lost(error.to_string())),
                 },

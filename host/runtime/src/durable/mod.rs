@@ -28,7 +28,7 @@
 //!             seconds
 //!         }
 //!         RunEnd::PendingRequest(waiting) => {
-//!             waiting.answered().await?;
+//!             waiting.wait().await?;
 //!             continue;
 //!         }
 //!         // A person decides; call `durable::retry` when they request a retry.

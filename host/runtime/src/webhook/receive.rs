@@ -104,8 +104,7 @@ impl Cartwright {
         })?;
         match endpoint.purpose {
             Purpose::Question => {
-                let (response, effects) =
-                    self.run_webhook(&state.shop, account, to, incoming, SlotKind::Question).await?;
+                let (response, effects) = self.run_webhook(&state.shop, account, to, incoming, SlotKind::Query).await?;
                 if !effects.is_empty() {
                     receipts.apply(to, incoming.at, effects).await?;
                 }

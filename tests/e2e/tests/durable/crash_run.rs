@@ -158,7 +158,7 @@ pub async fn course(
         let run = async {
             let mut run = host.run_job(&job, start).await?;
             if let RunEnd::PendingRequest(waiting) = run.end {
-                waiting.answered().await?;
+                waiting.wait().await?;
                 run.end = RunEnd::Sleep { until: clock.now() };
             }
             Ok::<_, RunError>(run)
