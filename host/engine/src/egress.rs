@@ -370,8 +370,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// HTTP clients, one for each set of networks that an operator allows: a connection that one set allows must not be reused under
-/// another.
+/// HTTP clients, one for each set of networks that an operator allows: a connection that one set allows must not be
+/// reused under another.
 #[derive(Default)]
 struct Clients {
     by_networks: Mutex<HashMap<Vec<IpNet>, reqwest::Client>>,

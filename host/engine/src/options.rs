@@ -11,7 +11,8 @@ use crate::slots::SlotKind;
 /// Options of a guest call: its account, and what it may use beyond the limits of every call.
 pub struct CallOptions {
     pub(crate) scope: Option<Arc<Scope>>,
-    /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly by it.
+    /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly
+    /// by it.
     pub(crate) client: Option<String>,
     /// Cart lines and configured items; limits on work grow with them.
     pub(crate) lines: usize,

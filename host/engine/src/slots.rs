@@ -30,7 +30,7 @@ pub enum SlotKind {
 /// The slots of a host.
 pub(crate) struct Slots {
     common: Semaphore,
-    questions: Semaphore,
+    queries: Semaphore,
     per_shop: u32,
     by_shop: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
 }
@@ -46,10 +46,10 @@ impl Slots {
         Self::of(MAX_CONCURRENT_CALLS - RESERVED_QUERY_SLOTS, RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP)
     }
 
-    fn of(common: u32, questions: u32, per_shop: u32) -> Self {
+    fn of(common: u32, queries: u32, per_shop: u32) -> Self {
         Self {
             common: Semaphore::new(common as usize),
-            questions: Semaphore::new(questions as usize),
+            queries: Semaphore::new(queries as usize),
             per_shop,
             by_shop: Mutex::default(),
         }
@@ -76,7 +76,7 @@ impl Slots {
                 SlotKind::Query => {
                     let permit = tokio::select! {
                         biased;
-                        permit = self.questions.acquire() => permit,
+                        permit = self.queries.acquire() => permit,
                         permit = self.common.acquire() => permit,
                     };
                     permit.map(|_permit| Slot { _permit, _shop_permit: None })

@@ -154,7 +154,7 @@ pub enum TableFor {
 /// Writes product links as a table.
 ///
 /// # Errors
-/// If a link cannot be written.
+/// Returns [`TableError::Write`] if a link cannot be written.
 pub fn write(links: &[ProductLink], reader: TableFor) -> Result<Vec<u8>, TableError> {
     let mark = match reader {
         TableFor::Program => "",
@@ -170,7 +170,7 @@ pub fn write(links: &[ProductLink], reader: TableFor) -> Result<Vec<u8>, TableEr
 /// Parses a table.
 ///
 /// # Errors
-/// The problem and its line.
+/// Returns [`TableError::Read`] with the problem and its line.
 #[allow(
     clippy::indexing_slicing,
     reason = "`duplicate` returns positions in `links`, and each link has its line in `lines`"
@@ -192,7 +192,7 @@ pub fn read(table: &[u8]) -> Result<Vec<ProductLink>, TableError> {
     let (mut links, mut lines) = (Vec::new(), Vec::new());
     for record in reader.into_records() {
         let record = record.map_err(|error| refused(error.to_string()))?;
-        // Spreadsheets write lines that were once in use.
+        // Spreadsheets also write rows that were emptied.
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }

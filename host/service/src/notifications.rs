@@ -24,12 +24,12 @@ pub enum SetEndpointError {
     Endpoint(#[from] EndpointError),
 }
 
-/// Sets the endpoint of a shop. `grants` of `None` keeps what was granted before. Returns the endpoint, and the signing
+/// Sets the endpoint of a shop. If `grants` is `None`, the current grants stay. Returns the endpoint, and the signing
 /// secret if it is new; it cannot be read again.
 ///
 /// # Errors
-/// When the actor may not grant what the endpoint is to be granted, and as
-/// [`Notifications::set_endpoint`](cartwright_store::Notifications::set_endpoint) says.
+/// Returns [`SetEndpointError::Grants`] if the actor may not give these grants, and the errors of
+/// [`Notifications::set_endpoint`](cartwright_store::Notifications::set_endpoint).
 pub async fn set_endpoint(
     installation: &Installation,
     shop: &ShopId,

@@ -1,5 +1,5 @@
-//! What a guest can reach. Every guest gets the same imports; the hook decides which of them it may use ([`Hook::capabilities`]), and
-//! what they reach follows the shop's grants. One capability, one file.
+//! What a guest can reach. Every guest gets the same imports; the hook decides which of them it may use
+//! ([`Hook::capabilities`]), and what they reach follows the shop's grants. One capability, one file.
 //!
 //! [`Hook::capabilities`]: cartwright_contract::hook::Hook::capabilities
 

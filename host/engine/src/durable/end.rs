@@ -21,7 +21,8 @@ pub enum RunEnd {
         /// [`Job::state`](super::Job::state) of the next run.
         state: String,
     },
-    /// Run it again at this time, or sooner with [`Wake::EventWaiting`](super::Wake::EventWaiting) or [`Wake::Cancelled`](super::Wake::Cancelled).
+    /// Run it again at this time, or sooner with [`Wake::EventWaiting`](super::Wake::EventWaiting) or
+    /// [`Wake::Cancelled`](super::Wake::Cancelled).
     Sleep {
         /// The time.
         until: SystemTime,

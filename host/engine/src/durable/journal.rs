@@ -39,8 +39,9 @@ pub trait Journal: Send + Sync {
     /// Returns [`JournalError::Superseded`] if another entry has this position, or if another worker owns the job now.
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError>;
 
-    /// Returns the blob store of the run, for large results, documents, and response bodies that the plugin does not read. A store
-    /// that erases an order by destroying its key returns one that encrypts with that key. `None` uses the platform's.
+    /// Returns the blob store of the run, for large results, documents, and response bodies that the plugin does not
+    /// read. A store that erases an order by destroying its key returns one that encrypts with that key. `None` uses
+    /// the platform's.
     fn blobs(&self) -> Option<Arc<dyn Blobs>> {
         None
     }
@@ -51,7 +52,8 @@ pub trait Journal: Send + Sync {
 pub struct Loaded {
     /// The entries, in order.
     pub records: Vec<Record>,
-    /// How often each request may have reached a vendor in earlier journals of the job: the sums of [`Loaded::attempts`].
+    /// How often each request may have reached a vendor in earlier journals of the job: the sums of
+    /// [`Loaded::attempts`].
     pub earlier_attempts: BTreeMap<Digest, u32>,
 }
 

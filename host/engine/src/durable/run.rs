@@ -87,8 +87,8 @@ impl OpenRun {
 }
 
 impl Engine {
-    /// Calls `orders.handle` of a job, with results from its journal where they exist. `event` is the job's, without what the
-    /// account may not see. Dropping the future is equivalent to a crash, and is safe.
+    /// Calls `orders.handle` of a job, with results from its journal where they exist. `event` is the job's, without
+    /// what the account may not see. Dropping the future is equivalent to a crash, and is safe.
     ///
     /// # Errors
     /// Returns an error if the journal cannot be written. What was recorded stays.

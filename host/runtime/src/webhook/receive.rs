@@ -44,7 +44,8 @@ pub enum WebhookError {
     /// The plugin failed.
     #[error(transparent)]
     Failed(#[from] HookError),
-    /// The plugin responded, but the host could not determine something it asked for, so the response may be wrong.
+    /// The plugin responded, but the host could not determine something that the plugin requested, so the response may
+    /// be wrong.
     #[error("the response is uncertain and was not sent: {0}; the vendor was asked to retry")]
     Uncertain(String),
     /// The effects could not be stored, so none were applied.
@@ -251,16 +252,16 @@ fn new_delivery(to: &Destination, endpoint: &Endpoint, incoming: &IncomingReques
 mod tests {
     use super::*;
 
-    fn headers(said: &[(&str, &str)], body: &str) -> Vec<String> {
-        let headers = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    fn headers(sent: &[(&str, &str)], body: &str) -> Vec<String> {
+        let headers = sent.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let response = WebhookResponse { status: 200, headers, body: body.into() };
-        let forwarded = sanitize_response(response).expect("an answer").headers;
+        let forwarded = sanitize_response(response).expect("a response").headers;
         forwarded.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
     #[test]
     fn an_answer_goes_out_as_a_type_that_no_browser_runs() {
-        for (said, passed) in [
+        for (sent, passed) in [
             ("text/plain", "text/plain; charset=utf-8"),
             ("Text/PLAIN;charset=utf-7", "text/plain; charset=utf-8"),
             ("application/json", "application/json"),
@@ -280,7 +281,7 @@ mod tests {
             ("application/pdf", "application/octet-stream"),
             ("", "application/octet-stream"),
         ] {
-            assert_eq!(headers(&[("Content-Type", said)], "x"), [format!("content-type: {passed}")], "{said}");
+            assert_eq!(headers(&[("Content-Type", sent)], "x"), [format!("content-type: {passed}")], "{sent}");
         }
         assert_eq!(headers(&[], "<script>"), ["content-type: application/octet-stream"]);
         let twice = [("content-type", "text/plain"), ("Content-Type", "text/html")];

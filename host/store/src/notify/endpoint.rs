@@ -75,8 +75,8 @@ fn endpoint_aad(shop: &ShopId) -> String {
 
 impl Notifications<'_> {
     /// Sets the notification endpoint of a shop's platform, with an audit entry. Everything that happens from now on is
-    /// notified there. Returns the endpoint, and the signing secret of a new one, which cannot be shown again; a changed
-    /// endpoint keeps its secret.
+    /// notified there. Returns the endpoint, and the signing secret of a new one, which cannot be shown again; a
+    /// changed endpoint keeps its secret.
     ///
     /// `decide_grants` receives the grants of the endpoint that is changed, or no grants if there is none, and returns
     /// those of the new one. No other change can come between this decision and the commit.
