@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_asks_when_the_first_one_was_told_nothing() {
+    async fn a_waiting_call_asks_the_vendor_if_the_first_one_got_no_price() {
         let memory = PriceCache::default();
         let first = ask(&memory, 1, 0).await;
         let (waiting, ()) = tokio::join!(memory.get(key(1), HALF_A_SEAL, after_seconds(0)), async { drop(first) });

@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_in_pieces_is_told_line_by_line() {
+    fn output_that_is_written_in_pieces_is_reported_line_by_line() {
         let piece = |level: &'static str, text: &str| LogLine { level: level.into(), text: text.to_owned() };
         let pieces = [
             piece("info", "two\nlines"),

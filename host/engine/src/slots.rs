@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_given_the_place_that_becomes_free() {
+    async fn a_waiting_call_gets_the_slot_that_becomes_free() {
         let slots = Slots::of(1, 1, 1);
         let first = slots.acquire(SlotKind::Call, None, TIMEOUT).await;
         let second = slots.acquire(SlotKind::Call, None, Duration::from_secs(5));

@@ -24,7 +24,7 @@ struct Operation {
 }
 
 async fn operations(server: &Server, shop: &str) -> Vec<Operation> {
-    let document = server.node.nobody().get("/openapi.json").await.with(200);
+    let document = server.node.anonymous().get("/openapi.json").await.with(200);
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         let named = path
@@ -63,9 +63,9 @@ impl Operation {
 #[tokio::test]
 async fn without_a_key_nothing_is_answered() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     for operation in operations(&server, "lumen").await {
-        let reply = operation.ask(&nobody).await;
+        let reply = operation.ask(&anonymous).await;
         assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{}", operation.id);
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
         reply.problem(401, "access");
@@ -263,7 +263,7 @@ async fn a_server_inside_is_not_asked_for_an_integrator() {
 }
 
 #[tokio::test]
-async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
+async fn every_wrong_key_gets_the_same_response() {
     let server = Server::shared();
     let made = server
         .admin
@@ -290,7 +290,7 @@ async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
     problems.dedup();
     assert_eq!(problems.len(), 1, "{problems:#?}");
     for header in ["Basic YTpi", key, "Bearer", ""] {
-        server.node.nobody().ask("GET", "/v1/shops", &[("authorization", header)], "").await.problem(401, "access");
+        server.node.anonymous().ask("GET", "/v1/shops", &[("authorization", header)], "").await.problem(401, "access");
     }
     assert_eq!(server.node.client(key).get("/v1/shops").await.status, 200);
     // Rotated, and expired.
@@ -358,7 +358,7 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
         let whole = shop.backend.post(&shop.path("/cart/add"), body).await;
         let change = shop.storefront.post(&shop.path("/cart/add"), body).await;
         assert_eq!((whole.status, whole.json()["type"].clone()), (change.status, change.json()["type"].clone()));
-        told_little(&change.json());
+        assert_reveals_nothing(&change.json());
     }
     fake.faults().outage(cartwright_fake_vendors::Outage::Unavailable { retry_after: None });
     // A new quantity, because the price of the other one is cached.
@@ -366,12 +366,12 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     more["quantity"] = json!(7);
     let away = shop.storefront.post(&shop.path("/cart/add"), &more).await;
     let away = away.problem(503, "vendor-unavailable");
-    told_little(&away);
+    assert_reveals_nothing(&away);
     assert!(!away.to_string().contains(fake.base_url().trim_start_matches("http://")), "{away:#}");
 }
 
 #[track_caller]
-fn told_little(problem: &Value) {
+fn assert_reveals_nothing(problem: &Value) {
     for member in ["error", "help", "issues"] {
         assert_eq!(problem[member], json!(null), "{problem:#}");
     }
@@ -393,12 +393,12 @@ async fn a_browser_may_ask_from_the_shops_own_pages_only() {
     {
         let headers = [("origin", origin), preflight[0], preflight[1]];
         // A browser's preflight has no key, and uses a method that no operation has.
-        let nobody = shop.server.node.nobody();
-        let asks = nobody.ask("OPTIONS", &shop.path("/products/ring/embed-data"), &headers, "").await;
+        let anonymous = shop.server.node.anonymous();
+        let asks = anonymous.ask("OPTIONS", &shop.path("/products/ring/embed-data"), &headers, "").await;
         assert_eq!(asks.header("access-control-allow-origin"), allowed_origin);
         assert_eq!(asks.status, 200);
         // A page can read a rejection too.
-        let refused = nobody.send("POST", &shop.path("/cart/add"), &[("origin", origin)], &json!({})).await;
+        let refused = anonymous.send("POST", &shop.path("/cart/add"), &[("origin", origin)], &json!({})).await;
         assert_eq!(refused.header("access-control-allow-origin"), allowed_origin);
         refused.problem(401, "access");
     }

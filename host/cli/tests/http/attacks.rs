@@ -160,7 +160,7 @@ async fn a_vendor_that_sends_the_host_elsewhere_is_not_followed() {
 }
 
 #[tokio::test]
-async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again() {
+async fn forged_webhooks_are_refused_and_a_repeated_delivery_has_no_second_effect() {
     let (shop, fake) = Shop::with_twikit().await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
     let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
@@ -181,7 +181,7 @@ async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again()
     assert!(again.accepted(), "{again:?}");
     assert_eq!(outcomes().await, before);
     // Without the URL's token a webhook is rejected.
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     let (start, address) = path.rsplit_once('/').expect("a path");
     let mut other = address.to_owned();
@@ -189,11 +189,11 @@ async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again()
     other.push(if last == 'A' { 'B' } else { 'A' });
     let forged = json!({ "orderId": reference, "trackingUrl": "https://evil.example" });
     for address in [other, address[1..].to_owned(), format!("{address}A"), address.to_uppercase(), "x".repeat(20_000)] {
-        let reply = nobody.post(&format!("{start}/{address}"), &forged).await;
+        let reply = anonymous.post(&format!("{start}/{address}"), &forged).await;
         assert!(matches!(reply.status, 401 | 403 | 404 | 414 | 431), "{address}: {reply:?}");
     }
     let large = vec![b' '; (4 << 20) + 1];
-    assert_eq!(nobody.ask("POST", &path, &[], large).await.status, 413);
+    assert_eq!(anonymous.ask("POST", &path, &[], large).await.status, 413);
     assert_eq!(outcomes().await, before);
 }
 
@@ -273,7 +273,7 @@ async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
     assert!(after < Duration::from_secs(45), "{after:?}: {response}");
     let (after, response) = body.await.expect("its end");
     assert!(after < Duration::from_secs(75) && response.starts_with("HTTP/1.1 503"), "{after:?}: {response}");
-    assert_eq!(server.node.nobody().get("/health/ready").await.status, 200);
+    assert_eq!(server.node.anonymous().get("/health/ready").await.status, 200);
 }
 
 /// Sends many requests at once and reads no response for a time. Returns the number of bytes that arrive until the
@@ -298,9 +298,9 @@ fn unread(address: &str, path: &str, times: usize, wait: Duration) -> usize {
 }
 
 #[tokio::test]
-async fn whoever_reads_no_answer_loses_the_connection() {
+async fn a_client_that_reads_no_response_loses_the_connection() {
     let server = Server::shared();
-    let one = server.node.nobody().get("/openapi.json").await.json().to_string().len();
+    let one = server.node.anonymous().get("/openapi.json").await.json().to_string().len();
     let (address, times) = (server.node.address().to_owned(), 400);
     let reader = tokio::task::spawn_blocking(move || unread(&address, "/openapi.json", times, Duration::from_secs(40)));
     let reader = reader.await.expect("its end");

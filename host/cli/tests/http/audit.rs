@@ -97,7 +97,7 @@ async fn every_write_is_in_the_log_with_what_was_before_and_after() {
     orders(&mut audit, &fake).await;
     quotes(&mut audit).await;
     webhooks(&mut audit).await;
-    let document = audit.shop.server.node.nobody().get("/openapi.json").await.with(200);
+    let document = audit.shop.server.node.anonymous().get("/openapi.json").await.with(200);
     let paths = document["paths"].as_object().expect("paths").values();
     let methods = paths.flat_map(|item| item.as_object().expect("methods"));
     let writes = methods.filter(|(method, _)| !matches!(method.as_str(), "get" | "parameters"));

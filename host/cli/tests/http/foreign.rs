@@ -127,9 +127,9 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let link = shop.backend.ask("POST", &shop.path(&format!("/outcomes/{document}/document-url")), &[], "").await.ok();
     let path =
         link["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a path").to_owned();
-    let nobody = shop.server.node.nobody();
-    nobody.get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1)).await.problem(403, "link");
-    assert_eq!(nobody.get(&path).await.status, 200);
+    let anonymous = shop.server.node.anonymous();
+    anonymous.get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1)).await.problem(403, "link");
+    assert_eq!(anonymous.get(&path).await.status, 200);
     // Access keys are for admins.
     for client in [&other.backend, &other.integrator, &other.storefront, &shop.backend, &shop.integrator] {
         client.delete(&format!("/v1/access-keys/{key}")).await.problem(403, "role");

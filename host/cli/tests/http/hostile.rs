@@ -305,7 +305,7 @@ async fn markup_comes_back_as_text_that_no_browser_reads_as_a_page() {
         format!("/documents/{escaped}/{escaped}"),
         format!("/pictures/{escaped}/{escaped}"),
     ] {
-        for client in [&shop.admin, &shop.server.node.nobody()] {
+        for client in [&shop.admin, &shop.server.node.anonymous()] {
             let reply = client.get(&path).await;
             assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}: {reply:?}");
             let kind = reply.header("content-type").unwrap_or_default();
@@ -338,15 +338,15 @@ async fn a_form_that_anybody_may_send_is_small() {
     let before = server.node.peak_memory();
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let nobody = server.node.nobody();
-        asking.spawn(async move { nobody.try_ask("POST", "/admin/sign-in", &form, "a&".repeat(7 << 20)).await });
+        let anonymous = server.node.anonymous();
+        asking.spawn(async move { anonymous.try_ask("POST", "/admin/sign-in", &form, "a&".repeat(7 << 20)).await });
     }
     for reply in asking.join_all().await {
         // The server may close the connection while the rest is still being sent.
         assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status == 413));
     }
-    assert_eq!(server.node.nobody().ask("POST", "/admin/sign-in", &form, "a&".repeat(5_000)).await.status, 413);
-    assert_eq!(server.node.nobody().ask("POST", "/admin/sign-in", &form, "a&".repeat(4_000)).await.status, 403);
+    assert_eq!(server.node.anonymous().ask("POST", "/admin/sign-in", &form, "a&".repeat(5_000)).await.status, 413);
+    assert_eq!(server.node.anonymous().ask("POST", "/admin/sign-in", &form, "a&".repeat(4_000)).await.status, 403);
     if let (Some(before), Some(after)) = (before, server.node.peak_memory()) {
         assert!(after - before < 32 << 20, "it took {} MB more", (after - before) >> 20);
     }

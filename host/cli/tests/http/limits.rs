@@ -18,7 +18,7 @@ use crate::shop::{Shop, links};
 const PLUGINS: &str = "/v1/plugins";
 
 #[tokio::test]
-async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
+async fn a_client_that_guesses_keys_is_refused_and_others_are_served() {
     let server = Server::new(&["--failed-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
     let fresh =
         server.admin.post("/v1/access-keys", &json!({ "role": { "role": "backend" }, "label": "x" })).await.with(201);
@@ -34,7 +34,7 @@ async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
     // Now a correct guess gets the same response as a wrong one; keys that were used before stay valid.
     fresh.get(PLUGINS).await.problem(429, "too-many");
     assert_eq!(server.admin.get(PLUGINS).await.status, 200);
-    assert_eq!(server.node.nobody().get("/health/live").await.status, 200);
+    assert_eq!(server.node.anonymous().get("/health/live").await.status, 200);
     // Another address is not limited. The proxy's entry counts, and the entries before it do not.
     let elsewhere = [("x-forwarded-for", "198.51.100.7")];
     assert_eq!(fresh.ask("GET", PLUGINS, &elsewhere, "").await.status, 200);
@@ -46,15 +46,15 @@ async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
 }
 
 #[tokio::test]
-async fn who_guesses_keys_at_the_log_in_waits_whether_the_guess_is_right_or_not() {
+async fn a_client_that_guesses_keys_at_the_log_in_waits_even_with_a_right_guess() {
     let server = Server::new(&["--failed-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
     let integrator = json!({ "role": "integrator", "shop": "rings" });
     server.admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await.ok();
     let fresh = server.somebody(integrator).await.key.expect("a key");
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     let sign_in = async |key: &str, from: &str| {
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-forwarded-for", from)];
-        nobody.ask("POST", "/admin/sign-in", &headers, format!("key={key}")).await
+        anonymous.ask("POST", "/admin/sign-in", &headers, format!("key={key}")).await
     };
     let wrong = format!("cw_admin_{}_{}", "0".repeat(16), "0".repeat(64));
     for _ in 0..5 {
@@ -146,7 +146,7 @@ async fn one_client_of_a_storefront_does_not_use_up_its_keys_requests() {
 }
 
 #[tokio::test]
-async fn whoever_asks_through_a_proxy_that_is_not_named_is_told_of_in_the_log_once() {
+async fn requests_through_an_untrusted_proxy_are_logged_once() {
     let forwarded = [("x-forwarded-for", "198.51.100.7")];
     let folder = Folder::new();
     let key = folder.admin_key();
@@ -181,7 +181,7 @@ async fn a_storefronts_body_is_smaller_than_a_servers_and_the_refusal_says_how_s
     let problem =
         shop.storefront.ask("POST", &shop.path("/cart/add"), &JSON, body(30_000)).await.problem(413, "too-large");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("30000 bytes")), "{problem}");
-    let document = server.node.nobody().get("/openapi.json").await.with(200);
+    let document = server.node.anonymous().get("/openapi.json").await.with(200);
     let about = document["info"]["description"].as_str().expect("a text");
     assert!(about.contains("30000 bytes with a storefront's key"), "{about}");
 }
@@ -269,8 +269,8 @@ async fn a_compressed_body_is_refused_as_that_wherever_a_body_is_read() {
         (&shop.storefront, "POST", shop.path("/cart/add"), "application/json"),
         (&shop.integrator, "PUT", shop.path("/product-links.csv"), "text/csv"),
         (&shop.admin, "POST", PLUGINS.to_owned(), "application/wasm"),
-        (&shop.server.node.nobody(), "POST", webhook, "application/json"),
-        (&shop.server.node.nobody(), "POST", "/admin/sign-in".to_owned(), "application/x-www-form-urlencoded"),
+        (&shop.server.node.anonymous(), "POST", webhook, "application/json"),
+        (&shop.server.node.anonymous(), "POST", "/admin/sign-in".to_owned(), "application/x-www-form-urlencoded"),
     ] {
         let headers = [("content-type", kind), ("content-encoding", "gzip")];
         let reply = client.ask(method, &path, &headers, [0x1f, 0x8b, 8, 0]).await;
@@ -306,12 +306,12 @@ const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
 #[tokio::test]
 async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up() {
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-requests-per-second", "1"])), "vendor").await;
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     for (endpoint, other) in [("ask", "tell"), ("tell-by-id", "timed")] {
         let (flooded, other) = (address(&shop, "vendor", endpoint).await, address(&shop, "vendor", other).await);
         let mut refused = None;
         for _ in 0..20 {
-            refused = Some(nobody.ask("POST", &flooded, &TEXT, "note -").await).filter(|reply| reply.status == 429);
+            refused = Some(anonymous.ask("POST", &flooded, &TEXT, "note -").await).filter(|reply| reply.status == 429);
             if refused.is_some() {
                 break;
             }
@@ -327,12 +327,12 @@ async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up
         let second = address(&shop, "vendor", endpoint).await;
         let mut statuses = Vec::new();
         for _ in 0..4 {
-            statuses.push(nobody.ask("POST", &second, &TEXT, "note -").await.status);
+            statuses.push(anonymous.ask("POST", &second, &TEXT, "note -").await.status);
         }
         assert!(statuses.contains(&429), "{statuses:?}");
-        assert_ne!(nobody.ask("POST", &other, &TEXT, "note -").await.status, 429);
+        assert_ne!(anonymous.ask("POST", &other, &TEXT, "note -").await.status, 429);
     }
-    let document = nobody.get("/openapi.json").await.with(200);
+    let document = anonymous.get("/openapi.json").await.with(200);
     let about = document["info"]["description"].as_str().expect("a text");
     assert!(about.contains("1 per second to one webhook of an account"), "{about}");
 }
@@ -340,7 +340,7 @@ async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up
 #[tokio::test]
 async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_nothing() {
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-quota-mib", "16"])), "vendor").await;
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     let failed = async || {
         let list = shop.admin.get(&shop.path("/failed-webhooks")).await.ok();
         list["notices"].as_array().expect("a list").len()
@@ -348,35 +348,35 @@ async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_not
     let large = |number: u32| format!("status 409 {}{number}", " ".repeat(3 << 20));
     for endpoint in ["base64", "timed", "standard"] {
         let signed = address(&shop, "vendor", endpoint).await;
-        assert_eq!(nobody.ask("POST", &signed, &TEXT, large(0)).await.status, 401, "{endpoint}");
+        assert_eq!(anonymous.ask("POST", &signed, &TEXT, large(0)).await.status, 401, "{endpoint}");
     }
     assert_eq!(failed().await, 0, "what is not signed is not kept");
     let tell = address(&shop, "vendor", "tell").await;
     for number in 0..5 {
-        assert_eq!(nobody.ask("POST", &tell, &TEXT, large(number)).await.status, 409);
+        assert_eq!(anonymous.ask("POST", &tell, &TEXT, large(number)).await.status, 409);
     }
-    let refused = nobody.ask("POST", &tell, &TEXT, large(5)).await;
+    let refused = anonymous.ask("POST", &tell, &TEXT, large(5)).await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("60")), "{refused:?}");
     assert_eq!(failed().await, 5);
     let log = shop.server.folder.log();
     assert!(log.contains("the quota of webhooks is full") && log.contains("--webhook-quota-mib"), "{log}");
     // Known deliveries are run again, and queries are answered.
-    assert_eq!(nobody.ask("POST", &tell, &TEXT, large(2)).await.status, 409);
+    assert_eq!(anonymous.ask("POST", &tell, &TEXT, large(2)).await.status, 409);
     let ask = address(&shop, "vendor", "ask").await;
-    assert_eq!(nobody.ask("POST", &ask, &TEXT, "hello").await.status, 200);
+    assert_eq!(anonymous.ask("POST", &ask, &TEXT, "hello").await.status, 200);
 }
 
 #[tokio::test]
 async fn the_description_of_the_api_is_sent_compressed_and_only_when_it_changed() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     for path in ["/openapi.json", "/cartwright.js"] {
-        let whole = nobody.get(path).await;
-        let packed = nobody.ask("GET", path, &[("accept-encoding", "br, gzip")], "").await;
+        let whole = anonymous.get(path).await;
+        let packed = anonymous.ask("GET", path, &[("accept-encoding", "br, gzip")], "").await;
         assert_eq!(packed.header("content-encoding"), Some("gzip"), "{packed:?}");
         assert!(packed.body.starts_with(&[0x1f, 0x8b]) && packed.body.len() < whole.body.len() / 2);
         let tag = packed.header("etag").expect("an ETag").to_owned();
-        let again = nobody.ask("GET", path, &[("if-none-match", &format!("W/{tag}"))], "").await;
+        let again = anonymous.ask("GET", path, &[("if-none-match", &format!("W/{tag}"))], "").await;
         assert_eq!((again.status, again.body.len()), (304, 0), "{again:?}");
         assert!(again.header("cache-control").is_some_and(|text| text.contains("public")), "{again:?}");
     }
@@ -427,7 +427,7 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
         fakes.push(shop.expivi().await);
         shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     }
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
     let add = async || honest.storefront.post(&honest.path("/cart/add"), &body).await.status;
     times(3, add).await;
@@ -453,7 +453,7 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
     let mut live = Vec::new();
     let mut adds = Vec::new();
     for _ in 0..8 {
-        live.extend(times(3, async || nobody.get("/health/live").await.status).await);
+        live.extend(times(3, async || anonymous.get("/health/live").await.status).await);
         adds.extend(times(2, add).await);
     }
     is_over.store(true, Ordering::Relaxed);

@@ -71,7 +71,7 @@ async fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
+async fn a_terminated_node_exits_with_success_and_releases_its_jobs() {
     let server = Arc::new(Server::new(&["--drain-timeout-seconds", "1"]));
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
@@ -118,7 +118,7 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_that_it_took() {
+async fn a_terminated_node_is_not_ready_and_answers_the_requests_that_it_accepted() {
     let server = Arc::new(Server::new(&["--drain-delay-seconds", "3"]));
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
@@ -139,16 +139,16 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
     let admin = shop.admin.clone();
     drop(shop);
     let Server { node, folder: _folder, .. } = Arc::into_inner(server).expect("the only handle");
-    let nobody = node.nobody();
-    assert_eq!(nobody.get("/health/ready").await.status, 200);
+    let anonymous = node.anonymous();
+    assert_eq!(anonymous.get("/health/ready").await.status, 200);
     node.terminate();
     let began = Instant::now();
-    while nobody.get("/health/ready").await.status == 200 {
+    while anonymous.get("/health/ready").await.status == 200 {
         assert!(began.elapsed() < Duration::from_secs(1), "it says nothing of its end");
     }
     // During the drain delay it keeps accepting requests.
-    nobody.get("/health/ready").await.problem(503, "draining");
-    assert_eq!(nobody.get("/health/live").await.status, 200);
+    anonymous.get("/health/ready").await.problem(503, "draining");
+    assert_eq!(anonymous.get("/health/live").await.status, 200);
     admin.get("/v1/shops").await.with(200);
     while admin.try_ask("GET", "/v1/shops", &[], "").await.is_ok() {
         assert!(began.elapsed() < Duration::from_secs(7), "it takes requests for ever");
@@ -164,7 +164,7 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
 }
 
 #[tokio::test]
-async fn what_one_node_is_told_another_serves_within_a_second() {
+async fn a_change_on_one_node_is_served_by_another_within_a_second() {
     let server = Arc::new(Server::new(&[]));
     let shop = Shop::on(server.clone()).await;
     let other = Node::start(&server.folder, &[]);
@@ -213,14 +213,14 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
 #[tokio::test]
 async fn a_node_says_whether_it_lives_and_can_serve() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     for path in ["/health/live", "/health/ready"] {
-        let reply = nobody.get(path).await;
+        let reply = anonymous.get(path).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         assert!(reply.header("x-request-id").is_some_and(|id| id.len() == 24), "{reply:?}");
     }
-    let document = nobody.get("/openapi.json").await.with(200);
+    let document = anonymous.get("/openapi.json").await.with(200);
     assert_eq!(document["openapi"], "3.1.0");
-    nobody.get("/v2/shops").await.problem(404, "not-found");
-    nobody.ask("PATCH", "/v1/shops", &[], "").await.problem(405, "method");
+    anonymous.get("/v2/shops").await.problem(404, "not-found");
+    anonymous.ask("PATCH", "/v1/shops", &[], "").await.problem(405, "method");
 }

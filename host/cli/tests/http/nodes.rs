@@ -36,7 +36,7 @@ fn client_of(node: &Node, client: &Client) -> Client {
 
 /// Waits until a node is ready, and so has seen all changes.
 async fn caught_up(node: &Node) {
-    assert_eq!(node.nobody().get("/health/ready").await.status, 200);
+    assert_eq!(node.anonymous().get("/health/ready").await.status, 200);
 }
 
 /// Installs a second version of Expivi's plugin: the same with a custom section.
@@ -98,7 +98,7 @@ async fn run_on(postgres: &Arc<Postgres>, what: impl FnOnce(&Postgres) + Send + 
 async fn until_ready(server: &Server, ready: bool) -> Reply {
     let began = Instant::now();
     loop {
-        let reply = server.node.nobody().get("/health/ready").await;
+        let reply = server.node.anonymous().get("/health/ready").await;
         if (reply.status == 200) == ready {
             return reply;
         }
@@ -114,7 +114,7 @@ async fn a_node_whose_database_is_away_says_so_and_goes_on_by_itself() {
     let unready = until_ready(&server, false).await;
     assert_eq!(unready.header("retry-after"), Some("1"), "{unready:?}");
     unready.problem(503, "database");
-    assert_eq!(server.node.nobody().get("/health/live").await.status, 200);
+    assert_eq!(server.node.anonymous().get("/health/live").await.status, 200);
     let shop = json!({ "currency": "EUR", "scale": 2 });
     let refused = server.admin.put("/v1/shops/rings", &shop).await;
     assert_eq!(refused.header("retry-after"), Some("5"), "{refused:?}");
@@ -153,10 +153,10 @@ async fn a_node_that_is_starting_says_so() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("the command starts");
-    let nobody = Client { base: format!("http://{free}"), key: None };
+    let anonymous = Client { base: format!("http://{free}"), key: None };
     let began = Instant::now();
     let starting = loop {
-        match nobody.try_ask("GET", "/health/ready", &[], "").await {
+        match anonymous.try_ask("GET", "/health/ready", &[], "").await {
             Ok(reply) => break reply,
             Err(error) => assert!(began.elapsed() < Duration::from_secs(5), "{error:?}"),
         }
@@ -164,8 +164,8 @@ async fn a_node_that_is_starting_says_so() {
     };
     assert_eq!(starting.header("retry-after"), Some("1"), "{starting:?}");
     starting.problem(503, "starting");
-    nobody.get("/v1/shops").await.problem(503, "starting");
-    assert_eq!(nobody.get("/health/live").await.status, 200);
+    anonymous.get("/v1/shops").await.problem(503, "starting");
+    assert_eq!(anonymous.get("/health/live").await.status, 200);
     // The node ends with the connection, and reports why.
     drop(silent.accept().expect("a connection"));
     drop(silent);

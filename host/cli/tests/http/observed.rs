@@ -56,7 +56,7 @@ async fn metrics_are_served_at_an_address_of_their_own_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_integrator() {
+async fn an_admin_reads_call_statistics_of_all_shops_and_an_integrator_of_its_own() {
     let (shop, _fake) = Shop::with_expivi().await;
     let (other, _other) = Shop::with_expivi().await;
     for shop in [&shop, &other] {

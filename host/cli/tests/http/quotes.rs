@@ -209,7 +209,7 @@ async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_cost
 }
 
 #[tokio::test]
-async fn nobody_brings_a_price_of_his_own() {
+async fn a_caller_cannot_set_its_own_price_in_a_quote() {
     let ((shop, _fake), (other, _other_fake)) = (Shop::with_expivi().await, Shop::with_expivi().await);
     let (shirt, quotes) = (samples::EXPIVI_VARIATION, shop.path("/quotes"));
     let lines = request_lines(&shop, "shirt", shirt, 50).await;

@@ -211,15 +211,15 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
         shop.backend.ask("POST", &shop.path(&format!("/outcomes/{}/document-url", document["id"])), &[], "").await.ok();
     let url = link["url"].as_str().expect("a link").to_owned();
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server");
-    let nobody = shop.server.node.nobody();
-    let file = nobody.get(path).await;
+    let anonymous = shop.server.node.anonymous();
+    let file = anonymous.get(path).await;
     assert_eq!(file.status, 200, "{file:?}");
     assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(file.header("content-security-policy"), Some("default-src 'none'; sandbox"));
     assert!(file.header("content-disposition").is_some_and(|text| text.starts_with("attachment")), "{file:?}");
     assert!(file.body.starts_with(b"%PDF"), "{file:?}");
-    nobody.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "link");
-    nobody.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "link");
+    anonymous.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "link");
+    anonymous.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "link");
     let materials = shop.backend.get(&shop.path("/orders/1001/bill-of-materials")).await.ok();
     assert!(materials.to_string().contains("RING-GOLD-17"), "{materials:#}");
     let table = shop.backend.get(&shop.path("/orders/1001/bill-of-materials.csv")).await;
@@ -350,7 +350,7 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
     }
     let late = fake.order_completed(&reference, "https://track.example/2", "T-2").await.expect("an order");
     assert!(!late.accepted(), "{late:?}");
-    let forged = shop.server.node.nobody().post("/webhooks/00000000000000000000000000000000", &json!({})).await;
+    let forged = shop.server.node.anonymous().post("/webhooks/00000000000000000000000000000000", &json!({})).await;
     assert!(matches!(forged.status, 401 | 403 | 404), "{forged:?}");
 }
 
@@ -371,10 +371,10 @@ async fn the_log_says_who_did_what_with_secrets_masked() {
 #[tokio::test]
 async fn the_script_of_a_page_is_a_few_kilobytes() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
-    let sent = nobody.ask("GET", "/cartwright.js", &[("accept-encoding", "gzip")], "").await;
+    let anonymous = server.node.anonymous();
+    let sent = anonymous.ask("GET", "/cartwright.js", &[("accept-encoding", "gzip")], "").await;
     assert_eq!((sent.status, sent.header("content-encoding")), (200, Some("gzip")));
     assert!((1..7 * 1024).contains(&sent.body.len()), "{} bytes", sent.body.len());
-    let plain = nobody.get("/cartwright.js").await;
+    let plain = anonymous.get("/cartwright.js").await;
     assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
 }

@@ -152,7 +152,7 @@ async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
 #[tokio::test]
 async fn the_document_says_which_operations_take_an_idempotency_key() {
     let shop = Shop::new().await;
-    let document = shop.server.node.nobody().get("/openapi.json").await.with(200);
+    let document = shop.server.node.anonymous().get("/openapi.json").await.with(200);
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("methods") {
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();

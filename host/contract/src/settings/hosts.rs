@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn who_vouches_for_a_version_vouches_for_its_own_hosts_and_for_no_setting() {
+    fn authorizing_a_version_covers_its_declared_hosts_and_no_setting() {
         let form = form(Some("https://v2.vendor.example/api"));
         let secret =
             AccountSecret { value: Secret::new("s"), authorized_hosts: ["v1.vendor.example".to_owned()].into() };

@@ -20,8 +20,7 @@ pub enum Requester {
 }
 
 /// Maximum number of calls per shop and host that may wait for their turn while holding an instance. Further calls fail
-/// with
-/// `Unavailable`, so that one shop cannot exhaust the instance pool.
+/// with `Unavailable`, so that one shop cannot exhaust the instance pool.
 const MAX_WAITING_CALLS: usize = 8;
 /// Maximum number of waiting calls of one visitor. The second may wait only while half of the queue is free.
 const MAX_WAITING_CALLS_PER_VISITOR: usize = 2;

@@ -118,13 +118,13 @@ fn other_shops_and_other_hosts_are_asked_on() {
 fn a_clock_that_was_set_back_does_not_hold_it_open() {
     let health = health();
     (1_000_000..1_000_003).for_each(|second| ask(&health, second, AWAY).expect("closed"));
-    // The clock of the rate limit was set back too, and it needs a moment.
+    // The clock of the rate limit was set back too, so the first request is limited.
     ask(&health, 0, RequestOutcome::Responded).expect_err("a hold of the rate_limit");
     ask(&health, 1, RequestOutcome::Responded).expect("half-open");
 }
 
 #[test]
-fn a_hold_is_told_as_an_outage_with_its_time() {
+fn a_throttled_request_becomes_an_outage_with_a_time() {
     let health = opened();
     let throttled = ask(&health, 12, AWAY).expect_err("open");
     let outage = throttled.outage(after_seconds(12));

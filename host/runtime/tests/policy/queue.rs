@@ -46,7 +46,7 @@ fn busy() -> Health {
     health
 }
 
-/// Returns the order in which waiting requests are served if all of them try at every moment.
+/// Returns the order in which waiting requests are served if all of them try again at each turn.
 fn served(health: &Health, mut waiting: Vec<(&'static str, QueuePermit<'_>)>) -> Vec<&'static str> {
     let mut served = Vec::new();
     let mut number = 1;
@@ -61,7 +61,7 @@ fn served(health: &Health, mut waiting: Vec<(&'static str, QueuePermit<'_>)>) ->
 }
 
 #[test]
-fn who_waits_is_told_the_moment_of_their_turn() {
+fn a_waiting_request_is_told_the_time_of_its_permit() {
     let health = busy();
     let waiting = [enter(&health, &visitor("a")).expect("a place"), enter(&health, &visitor("b")).expect("a place")];
     for (number, place) in (1..).zip(&waiting) {
@@ -96,7 +96,7 @@ fn a_second_request_of_a_visitor_waits_only_while_half_of_the_places_are_free() 
 }
 
 #[test]
-fn who_waits_with_one_request_is_served_before_the_second_of_another() {
+fn a_requester_with_one_request_is_served_before_the_second_of_another() {
     let health = busy();
     let waiting = ["greedy", "greedy", "patient"];
     let waiting = waiting.map(|name| (name, enter(&health, &visitor(name)).expect("a place")));
@@ -130,7 +130,7 @@ fn orders_do_not_take_the_share_of_shoppers() {
 }
 
 #[test]
-fn shoppers_who_are_not_told_apart_wait_side_by_side() {
+fn shoppers_without_a_client_id_are_limited_by_the_queue_alone() {
     let health = busy();
     let waiting: Vec<_> = (0..8).map(|_| enter(&health, &Requester::Unknown).expect("a place")).collect();
     enter(&health, &Requester::Unknown).expect_err("all places are taken");
@@ -139,7 +139,7 @@ fn shoppers_who_are_not_told_apart_wait_side_by_side() {
 }
 
 #[test]
-fn nobody_waits_for_a_server_that_is_left_alone_longer() {
+fn no_request_waits_for_the_rate_limit_of_an_open_circuit() {
     let health = busy();
     health.record(&shop(), "api.example", RequestOutcome::Unavailable { retry_after: None }, after_seconds(0));
     let place = enter(&health, &visitor("a")).expect("a place");

@@ -32,7 +32,7 @@ fn a_burst_is_let_through_and_then_one_each_so_often() {
 }
 
 #[test]
-fn whoever_is_held_is_told_when() {
+fn a_limited_request_gets_the_time_of_its_turn() {
     let (mut rate_limit, rules) = (RateLimit::default(), rules(1, 10));
     assert!(ask(&mut rate_limit, &rules, 0));
     assert_eq!(rate_limit.check(&rules, 0, after_seconds(4)), Err(after_seconds(10)));

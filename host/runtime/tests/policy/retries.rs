@@ -43,7 +43,7 @@ fn is_near(after: Duration, wait: Duration) -> bool {
 }
 
 #[test]
-fn somebody_who_is_away_is_waited_for_longer_each_time_and_given_up_in_the_end() {
+fn outages_are_retried_with_growing_delays_and_given_up_in_the_end() {
     let mut counters = RetryCounters::default();
     let mut all = Duration::ZERO;
     for wait in RETRY_BACKOFF {
@@ -102,7 +102,7 @@ fn a_run_that_got_further_begins_its_tries_anew() {
 }
 
 #[test]
-fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
+fn a_permanent_failure_stops_the_job_and_names_the_responsible_party() {
     let cases = [
         (Failure::PluginError(Error::InvalidInput(issue())), ResponsibleParty::Merchant),
         (Failure::PluginError(Error::Rejected(message())), ResponsibleParty::Merchant),
@@ -179,7 +179,7 @@ fn the_hosts_own_troubles_are_not_counted() {
 }
 
 #[test]
-fn jobs_do_not_come_back_in_one_moment() {
+fn retries_of_many_jobs_are_spread_over_time() {
     let waits: std::collections::BTreeSet<Duration> = (0..200_u32)
         .map(|job| waited(next_step(Ok(&away(None)), RetryCounters::default(), &job.to_be_bytes()).0))
         .collect();

@@ -24,10 +24,10 @@ fn with(header: &'static str, value: &str) -> IncomingRequest {
 }
 
 fn verify(incoming: &IncomingRequest) -> Result<(), Refusal> {
-    told_with(SECRET, incoming)
+    admit_with(SECRET, incoming)
 }
 
-fn told_with(secret: &str, incoming: &IncomingRequest) -> Result<(), Refusal> {
+fn admit_with(secret: &str, incoming: &IncomingRequest) -> Result<(), Refusal> {
     admit(&Authentication::StandardWebhooks("signing-secret".to_owned()), secret, incoming)
 }
 
@@ -44,7 +44,7 @@ fn what_the_host_signs_is_the_documented_sample() {
     let [first, second] = both.split(' ').collect::<Vec<_>>()[..] else { panic!("{both}") };
     assert_eq!(second, SIGNATURE);
     let secret = std::str::from_utf8(new.expose()).expect("text");
-    assert_eq!(told_with(secret, &with("webhook-signature", first)), Ok(()));
+    assert_eq!(admit_with(secret, &with("webhook-signature", first)), Ok(()));
     assert_ne!(new, new_standard_secret().expect("random numbers"));
     assert_eq!(signed(&[Secret::new("whsec_")]), Err(SigningError));
 }
@@ -52,8 +52,8 @@ fn what_the_host_signs_is_the_documented_sample() {
 #[test]
 fn the_documented_sample_is_let_in() {
     assert_eq!(verify(&sample()), Ok(()));
-    assert_eq!(told_with("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &sample()), Ok(()));
-    assert_eq!(told_with(&format!(" {SECRET}\n"), &sample()), Ok(()));
+    assert_eq!(admit_with("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &sample()), Ok(()));
+    assert_eq!(admit_with(&format!(" {SECRET}\n"), &sample()), Ok(()));
 }
 
 #[test]
@@ -121,9 +121,9 @@ fn a_missing_or_repeated_header_is_refused() {
 
 #[test]
 fn another_secret_is_refused_and_one_that_is_none_is_named() {
-    assert!(is_wrong(&told_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx", &sample())));
+    assert!(is_wrong(&admit_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSx", &sample())));
     for none in ["whsec_", "whsec_not base64!", "whsec_é", "   "] {
-        assert_eq!(told_with(none, &sample()), Err(Refusal::InvalidSecret("signing-secret".to_owned())), "{none:?}");
+        assert_eq!(admit_with(none, &sample()), Err(Refusal::InvalidSecret("signing-secret".to_owned())), "{none:?}");
     }
-    assert_eq!(told_with("", &sample()), Err(Refusal::NoSecret("signing-secret".to_owned())));
+    assert_eq!(admit_with("", &sample()), Err(Refusal::NoSecret("signing-secret".to_owned())));
 }

@@ -70,9 +70,9 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
         }
         // A form that a browser sends without a preflight, and one without a session.
         let plain = [("cookie", mine.cookie.as_str()), ("content-type", "text/plain")];
-        let reply = mine.nobody.ask("POST", &path, &plain, format!("csrf={}", mine.csrf)).await;
+        let reply = mine.anonymous.ask("POST", &path, &plain, format!("csrf={}", mine.csrf)).await;
         assert_eq!(reply.status, 415, "{path}");
-        let reply = mine.nobody.ask("POST", &path, &[FORM], format!("csrf={}", mine.csrf)).await;
+        let reply = mine.anonymous.ask("POST", &path, &[FORM], format!("csrf={}", mine.csrf)).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/admin/sign-in")), "{path}");
     }
     for path in POSTS_OF_FILES.map(|path| path.replace("{shop}", &shop.id)) {

@@ -34,7 +34,7 @@ async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address()
     assert_eq!(link.status, 303, "{link:?}");
     let link =
         link.header("location").and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a link").to_owned();
-    assert!(shop.server.node.nobody().get(&link).await.body.starts_with(b"%PDF"));
+    assert!(shop.server.node.anonymous().get(&link).await.body.starts_with(b"%PDF"));
     assert_eq!(browser.get(&file.replace("1001", "1002")).await.status, 404);
     assert_eq!(browser.get(&page_path(&shop, "/orders/1002")).await.status, 404);
     // An integrator sees the order without the content of its files, and cannot act.

@@ -259,7 +259,7 @@ async fn what_comes_of_orders_and_webhooks_is_text() {
     let body = json!({ "account": "markup", "endpoint": "tell" });
     let made: Value = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let address = made["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("an address");
-    assert_eq!(shop.server.node.nobody().ask("POST", address, &[], "told").await.status, 200);
+    assert_eq!(shop.server.node.anonymous().ask("POST", address, &[], "told").await.status, 200);
     let approvals = until(&browser, &page_path(&shop, "/approvals"), &shown("pushed-value")).await;
     shows(&approvals, &["pushed-label", "pushed-value", "account-note"]);
     let pushed = approvals.split("/approvals/approve").nth(1).expect("it can be approved");

@@ -24,21 +24,21 @@ const ESCAPED: &str = "&lt;script&gt;alert(1)&lt;/script&gt;";
 
 /// A browser with a session.
 struct Browser {
-    nobody: Client,
+    anonymous: Client,
     cookie: String,
     csrf: String,
 }
 
 impl Browser {
     async fn sign_in(somebody: &Client) -> Self {
-        let nobody = Client { base: somebody.base.clone(), key: None };
+        let anonymous = Client { base: somebody.base.clone(), key: None };
         let key = somebody.key.as_deref().expect("a key");
-        let reply = nobody.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
+        let reply = anonymous.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
         assert_eq!(reply.status, 303, "{reply:?}");
         let cookie = reply.header("set-cookie").expect("a cookie").to_owned();
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
         let cookie = cookie.split(';').next().expect("a value").to_owned();
-        let mut browser = Self { nobody, cookie, csrf: String::new() };
+        let mut browser = Self { anonymous, cookie, csrf: String::new() };
         let first = browser.get("/admin").await;
         let home = first.header("location").expect("a first page").to_owned();
         let page = browser.page(&home).await;
@@ -48,7 +48,7 @@ impl Browser {
     }
 
     async fn get(&self, path: &str) -> Reply {
-        self.nobody.ask("GET", path, &[("cookie", &self.cookie)], "").await
+        self.anonymous.ask("GET", path, &[("cookie", &self.cookie)], "").await
     }
 
     /// Returns a page that must exist.
@@ -65,7 +65,7 @@ impl Browser {
         fields.push(("csrf", csrf));
         let mut all = vec![("cookie", self.cookie.as_str()), FORM];
         all.extend_from_slice(headers);
-        self.nobody.ask("POST", path, &all, encoded(&fields)).await
+        self.anonymous.ask("POST", path, &all, encoded(&fields)).await
     }
 
     async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
@@ -82,7 +82,7 @@ impl Browser {
         body.extend_from_slice(file);
         body.extend_from_slice(b"\r\n--x--\r\n");
         let headers = [("cookie", self.cookie.as_str()), ("content-type", "multipart/form-data; boundary=x")];
-        self.nobody.ask("POST", path, &headers, body).await
+        self.anonymous.ask("POST", path, &headers, body).await
     }
 
     /// Sends a form that is accepted, and returns the page that it redirects to.
@@ -154,18 +154,18 @@ fn page_path(shop: &Shop, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn who_has_not_signed_in_is_asked_to() {
+async fn a_visitor_without_a_session_is_sent_to_the_sign_in_page() {
     let shop = Shop::new().await;
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     let (integrators, admins) = pages(&shop);
     for path in integrators.iter().chain(&admins) {
-        let reply = nobody.get(path).await;
+        let reply = anonymous.get(path).await;
         assert_eq!(reply.status, 303, "{path}");
         assert!(reply.header("location").is_some_and(|to| to.starts_with("/admin/sign-in?next=")), "{path}: {reply:?}");
     }
     for client in [&shop.backend, &shop.storefront] {
         let key = client.key.as_deref().expect("a key");
-        let reply = nobody.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
+        let reply = anonymous.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
         assert_eq!((reply.status, reply.header("set-cookie")), (403, None), "{reply:?}");
     }
 }

@@ -41,7 +41,7 @@ async fn a_key_is_made_exchanged_and_revoked_on_its_page() {
 }
 
 #[tokio::test]
-async fn a_platform_is_told_at_an_address_whose_secret_is_shown_once() {
+async fn a_notification_endpoint_shows_its_secret_once() {
     let shop = Shop::new().await;
     let browser = Browser::sign_in(&shop.admin).await;
     let here = page_path(&shop, "/notifications");
@@ -60,7 +60,7 @@ async fn a_platform_is_told_at_an_address_whose_secret_is_shown_once() {
 }
 
 #[tokio::test]
-async fn how_a_shops_plugins_do_is_drawn_and_told() {
+async fn the_health_of_a_shops_plugins_is_shown_as_charts_and_text() {
     let (shop, fake) = Shop::with_expivi().await;
     shop.cart().await;
     let browser = Browser::sign_in(&shop.integrator).await;
@@ -81,7 +81,7 @@ async fn how_a_shops_plugins_do_is_drawn_and_told() {
 }
 
 #[tokio::test]
-async fn an_integrator_is_told_that_an_admin_lets_a_plugin_see_names_and_addresses() {
+async fn an_integrator_reads_that_only_an_admin_grants_personal_data() {
     let (shop, _fake) = Shop::with_twikit().await;
     let (admin, integrator) = (Browser::sign_in(&shop.admin).await, Browser::sign_in(&shop.integrator).await);
     let component = shop.component("twikit").await;
