@@ -59,12 +59,12 @@ pub enum CartError {
         linked: String,
     },
     /// A line cannot be edited with a configuration of another shop product.
-    #[error("the line {key} is of the product {held:?}; it cannot be replaced by a configuration of {given:?}")]
+    #[error("the line {key} is of the product {current:?}; it cannot be replaced by a configuration of {given:?}")]
     OtherProduct {
         /// Key of the line.
         key: String,
         /// The shop product of the line.
-        held: String,
+        current: String,
         /// The shop product of the new configuration.
         given: String,
     },

@@ -388,7 +388,7 @@ fn why_a_cart_was_not_changed() {
         CartError::NeedsConfiguration(text()),
         CartError::Configuration(issue()),
         CartError::NotLinked { found: text(), shop_product: text(), linked: text() },
-        CartError::OtherProduct { key: text(), held: text(), given: text() },
+        CartError::OtherProduct { key: text(), current: text(), given: text() },
         CartError::Sku { sku: text(), product: None, found: 2 },
         CartError::Sku { sku: text(), product: Some(text()), found: 0 },
         CartError::Product { product: text(), found: 2 },

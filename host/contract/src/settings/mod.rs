@@ -179,16 +179,16 @@ impl Form {
         self.0.iter().find(|field| field.name == name)
     }
 
-    /// Reads the values that a merchant entered, a JSON object by field name, into settings and secrets. All issues
-    /// are collected; unknown names are errors. `null` removes a value. `kept` holds the secrets that are stored
+    /// Reads the values that a merchant entered, a JSON object by field name, into settings and secrets. All issues are
+    /// collected; unknown names are errors. `null` removes a value. `old_secrets` contains the secrets that are stored
     /// already.
     pub fn read(
         &self,
         values: &serde_json::Map<String, Value>,
-        kept: &Secrets,
+        old_secrets: &Secrets,
     ) -> Result<(Settings, Secrets), Vec<FieldIssue>> {
         check_count(values)?;
-        let (mut settings, mut secrets, mut issues) = (Settings::new(), kept.clone(), Vec::new());
+        let (mut settings, mut secrets, mut issues) = (Settings::new(), old_secrets.clone(), Vec::new());
         let mut entered = Vec::new();
         for (name, value) in values {
             let Some(field) = self.field(name) else {
@@ -225,7 +225,7 @@ impl Form {
                 self.secret_hosts(field, &settings).map(|named| named.host).collect();
             // A person who enters the same secret again knows it, so that its earlier hosts stay authorized: running
             // jobs may still use them.
-            if let Some(unchanged_secret) = kept.get(&field.name).filter(|kept| kept.value == value) {
+            if let Some(unchanged_secret) = old_secrets.get(&field.name).filter(|old| old.value == value) {
                 authorized_hosts.extend(unchanged_secret.authorized_hosts.iter().cloned());
             }
             secrets.insert(field.name.clone(), AccountSecret { value, authorized_hosts });

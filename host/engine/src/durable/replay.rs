@@ -103,7 +103,7 @@ impl Cursor {
             let CallResult::Returned(answer) = result else { return Err(self.fault(Some(call))) };
             let answer = match answer.clone() {
                 Answer::Failed(error) => Err(error),
-                Answer::Returned(kept) => Ok(self.json(&kept).await?),
+                Answer::Returned(stored) => Ok(self.json(&stored).await?),
             };
             self.advance();
             return Ok(answer);
@@ -230,14 +230,14 @@ impl Cursor {
         }
     }
 
-    async fn json<T: DeserializeOwned>(&mut self, kept: &JournaledBytes) -> wasmtime::Result<T> {
-        let bytes = self.bytes(kept).await?;
+    async fn json<T: DeserializeOwned>(&mut self, stored: &JournaledBytes) -> wasmtime::Result<T> {
+        let bytes = self.bytes(stored).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.unreadable(&error))
     }
 
     /// Returns bytes that are stored inline or as a blob.
-    pub(crate) async fn bytes(&mut self, kept: &JournaledBytes) -> wasmtime::Result<Vec<u8>> {
-        let digest = match kept {
+    pub(crate) async fn bytes(&mut self, stored: &JournaledBytes) -> wasmtime::Result<Vec<u8>> {
+        let digest = match stored {
             JournaledBytes::Text(text) => return Ok(text.clone().into_bytes()),
             JournaledBytes::Bytes(bytes) => return Ok(bytes.clone()),
             JournaledBytes::Blob(digest) => digest,

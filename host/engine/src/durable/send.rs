@@ -114,7 +114,7 @@ impl Cursor {
         };
         let body = match body {
             JournaledBody::Stored(stored) => Body::Stored(stored),
-            JournaledBody::Inline(kept) => Body::Inline(self.bytes(&kept).await?),
+            JournaledBody::Inline(stored) => Body::Inline(self.bytes(&stored).await?),
         };
         Ok(Ok(HttpResponse { status, headers, body, attempts }))
     }

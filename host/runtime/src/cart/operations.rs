@@ -37,8 +37,8 @@ impl Cartwright {
         let prepared = pipeline.prepare(add.configuration).await?;
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
-        let meant = roots(prepared.items()).into_iter().filter(is_meant);
-        let wanted = meant.map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let items = roots(prepared.items()).into_iter().filter(is_meant);
+        let wanted = items.map(|item| Wanted { item, quantity: add.quantity }).collect();
         pipeline.may_join = true;
         let families = pipeline.plan(&prepared, wanted, &cart).await?;
         let below_minimum = std::mem::take(&mut pipeline.below_minimum);
@@ -79,7 +79,7 @@ impl Cartwright {
         }
         pipeline.seal(&prepared, &mut answered).await?;
         let operation = |lines: Vec<CartLine>| match lines.first().and_then(|first| cart.top_lines(&first.key)) {
-            Some(held) => CartOperation::Replace { key: held.key.clone(), lines },
+            Some(line) => CartOperation::Replace { key: line.key.clone(), lines },
             None => CartOperation::Add { lines },
         };
         let operations = answered.into_iter().map(operation).collect();
@@ -107,7 +107,7 @@ impl Cartwright {
         if old.linked_product != add.product {
             return Err(CartError::OtherProduct {
                 key: key.to_owned(),
-                held: old.linked_product.clone(),
+                current: old.linked_product.clone(),
                 given: add.product.clone(),
             });
         }
@@ -125,8 +125,8 @@ impl Cartwright {
         request.prepared.keep(&prepared);
         let places = Placement::of(old, quantity, prepared.items(), request.cart.lines());
         let families = pipeline.plan(&prepared, places.wanted.clone(), &request.cart).await?;
-        let (moves, gone) = places.moves(families);
-        let operations = request.merge_into(&mut pipeline, &prepared, moves, gone).await?;
+        let (moves, removed) = places.moves(families);
+        let operations = request.merge_into(&mut pipeline, &prepared, moves, removed).await?;
         Ok(pipeline.finish(operations))
     }
 

@@ -246,8 +246,8 @@ impl<'a> PlanPipeline<'a> {
         let item = wanted.item;
         let wanted = roots(prepared.items()).contains(&item).then_some(wanted);
         let families = self.plan(prepared, wanted.into_iter().collect(), cart).await?;
-        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == item));
-        Ok(meant.unwrap_or_default())
+        let family = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == item));
+        Ok(family.unwrap_or_default())
     }
 
     async fn plan_lines(

@@ -105,11 +105,11 @@ impl PreparedConfigurations {
 
     /// Stores a prepared configuration for the other lines of the request.
     pub(super) fn keep(&self, prepared: &Arc<Prepared>) {
-        let mut kept = self.lock();
-        if kept.len() == MAX_PREPARED {
-            kept.pop_front();
+        let mut configurations = self.lock();
+        if configurations.len() == MAX_PREPARED {
+            configurations.pop_front();
         }
-        kept.push_back(prepared.clone());
+        configurations.push_back(prepared.clone());
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Prepared>>> {
