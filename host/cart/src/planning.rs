@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
+    fn a_seal_over_a_cached_price_expires_from_the_request_to_the_vendor() {
         let requested_at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
         assert_eq!(expiry(Some(requested_at), 3600, []).unwrap(), "2026-01-01T13:00:00Z");
         let price = |until: &str| {

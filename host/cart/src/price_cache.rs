@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn equal_questions_at_the_same_time_are_one() {
+    async fn equal_price_requests_at_the_same_time_are_sent_once() {
         let memory = PriceCache::default();
         let first = ask(&memory, 1, 0).await;
         let others = async { tokio::join!(is_known(&memory, 1, 0), is_known(&memory, 1, 0)) };
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_remembered_is_bounded_and_the_older_goes_first() {
+    async fn cached_prices_are_bounded_and_the_oldest_are_evicted() {
         let memory = PriceCache::default();
         let many = MAX_PRICES / 100;
         for number in 0..2 * many {

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_shop_says_of_itself_is_bounded() {
+    fn settings_of_a_shop_are_bounded() {
         let good = Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"));
         let longest = Shop {
             seal_seconds: MAX_SEAL_SECONDS,

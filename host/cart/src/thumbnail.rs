@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_cut_out_of_a_data_uri_or_bare_base64() {
+    fn a_thumbnail_is_extracted_from_a_data_uri_or_bare_base64() {
         let bytes = png(2, 2);
         let bare = STANDARD.encode(&bytes);
         let in_lines: Vec<&str> = bare.as_bytes().chunks(20).map(|line| std::str::from_utf8(line).unwrap()).collect();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_or_claims_too_many_pixels_is_refused() {
+    fn files_that_are_no_image_or_claim_too_many_pixels_are_refused() {
         assert_eq!(measure(b"<svg onload=alert(1)>"), Err(ThumbnailError::NotAnImage));
         let mut claims = png(1, 1);
         // The width in the PNG header (IHDR begins at byte 16), with a corrected checksum.

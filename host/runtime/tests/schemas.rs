@@ -287,7 +287,7 @@ fn carts_lines_and_their_checks() {
 }
 
 #[test]
-fn orders_events_and_what_came_of_them() {
+fn orders_events_and_outcomes() {
     round::<Order>(&[order()]);
     round::<Outcome>(&outcomes());
     let event = |kind: Value| {
@@ -300,12 +300,12 @@ fn orders_events_and_what_came_of_them() {
 }
 
 #[test]
-fn what_a_page_is_given() {
+fn embed_data_and_page_events() {
     round::<EmbedData>(&[embed_data()]);
 }
 
 #[test]
-fn what_a_shop_is_set_up_with() {
+fn shops_accounts_and_product_links() {
     reads::<Shop>(&[
         json!({ "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform" }),
         json!({
@@ -409,7 +409,7 @@ fn why_a_cart_was_not_changed() {
 }
 
 #[test]
-fn why_a_shop_a_plugin_or_a_job_stands_still() {
+fn errors_of_shops_plugins_and_jobs() {
     let (shop, account, digest): (ShopId, AccountId, _) =
         ("rings".parse().unwrap(), "expivi".parse().unwrap(), Digest::of(b""));
     let plugin = || "expivi".parse().unwrap();
@@ -527,7 +527,7 @@ fn no_two_types_have_one_name() {
 }
 
 #[test]
-fn what_the_contract_says_of_a_type_is_its_description() {
+fn descriptions_of_types_are_those_of_the_contract() {
     let schema = serde_json::to_value(types::Money::schema()).unwrap();
     assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units."), "{schema}");
     assert!(schema["properties"]["scale"]["description"].as_str().unwrap().contains("decimals"), "{schema}");

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integrator_grants_hosts_and_takes_away_what_the_operator_granted() {
+    fn an_integrator_may_grant_hosts_and_revoke_grants_of_the_operator() {
         let private = Grants { personal_data: true, ..hosts(&["a.example", "b.example"]) };
         for (granted, wanted) in [
             (Grants::default(), hosts(&["a.example"])),

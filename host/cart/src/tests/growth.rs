@@ -113,7 +113,7 @@ fn bills_of_materials_cost_no_more_than_their_length() {
 }
 
 #[test]
-fn bundles_cost_no_more_than_their_parts_and_what_was_taken_out_of_them() {
+fn the_work_of_a_bundle_grows_linearly_with_its_parts_and_removed_parts() {
     let bundle = |count: usize| {
         let mut counter = Counter::new(2, Rounding::HalfUp);
         counter.price_from = PriceSource::Components;

@@ -268,7 +268,7 @@ async fn jobs_are_listed_by_their_state_and_in_pages() {
 }
 
 #[tokio::test]
-async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
+async fn a_job_is_retried_or_cancelled_and_the_audit_log_names_the_actor() {
     let host = Host::new().await;
     host.uncertainty().await;
     let text = host.run(&["jobs", "retry", JOB, "--actor", "ann"]).succeeded();

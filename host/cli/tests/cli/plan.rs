@@ -173,7 +173,7 @@ fn a_line_is_replaced_and_keeps_its_quantity() {
 }
 
 #[test]
-fn an_offer_is_asked_for_what_would_be_added() {
+fn a_quote_is_requested_for_the_lines_that_would_be_added() {
     let change = PlanFolder::ring().plan(&["--quote", "--json"]).json();
     assert_eq!(all_sold(&lines(&change, "request-quotation")), [("RING", 1, 19_900)]);
 }

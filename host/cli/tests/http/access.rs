@@ -61,7 +61,7 @@ impl Operation {
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_is_answered() {
+async fn without_a_key_no_operation_is_executed() {
     let server = Server::shared();
     let anonymous = server.node.anonymous();
     for operation in operations(&server, "lumen").await {
@@ -241,7 +241,7 @@ async fn only_an_admin_lets_names_and_addresses_out_and_adds_hosts_where_they_go
 }
 
 #[tokio::test]
-async fn a_server_inside_is_not_asked_for_an_integrator() {
+async fn an_integrator_cannot_reach_an_internal_server() {
     let (shop, fake) = Shop::with_expivi().await;
     let before = fake.record().all().len();
     let component = shop.component("expivi").await;
@@ -384,7 +384,7 @@ fn assert_reveals_nothing(problem: &Value) {
 }
 
 #[tokio::test]
-async fn a_browser_may_ask_from_the_shops_own_pages_only() {
+async fn a_browser_may_send_requests_from_the_shops_origins_only() {
     let shop = Shop::new().await;
     shop.admin.put(&shop.path("/origins"), &json!(["https://shop.example"])).await.with(204);
     let preflight = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];

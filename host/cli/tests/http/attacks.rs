@@ -37,7 +37,7 @@ async fn changed(shop: &Shop, settings: Value, grants: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
+async fn a_stored_secret_is_not_sent_to_another_server() {
     let (shop, fake) = Shop::with_expivi().await;
     let thief = FakeExpivi::start(ExpiviConfig::default()).await.expect("a server of the integrator's");
     let account = shop.path("/accounts/expivi");
@@ -74,7 +74,7 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
 }
 
 #[tokio::test]
-async fn what_proves_an_order_is_sent_to_no_other_server() {
+async fn an_order_with_a_digest_of_its_secret_is_sent_to_no_other_server() {
     let (shop, _fake) = Shop::with_twikit().await;
     let path = shop.path("/accounts/twikit");
     let account = shop.integrator.get(&path).await.ok();
@@ -207,7 +207,7 @@ fn swelling(edge: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_picture_that_swells_is_left_out_and_many_at_once_stay_small() {
+async fn a_decompression_bomb_is_left_out_and_many_at_once_use_little_memory() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
@@ -340,7 +340,7 @@ fn bomb() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_packed_is_not_unpacked() {
+async fn a_compressed_body_is_not_decompressed() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = shop.expivi().await;

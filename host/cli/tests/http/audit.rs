@@ -87,7 +87,7 @@ pub async fn until<T>(mut found: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 #[tokio::test]
-async fn every_write_is_in_the_log_with_what_was_before_and_after() {
+async fn every_write_is_in_the_audit_log_with_its_old_and_new_state() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     let mut audit = Audit { done: BTreeSet::new(), last: 0, shop };
     keys_and_catalogue(&mut audit).await;

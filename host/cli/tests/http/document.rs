@@ -82,7 +82,7 @@ fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
 }
 
 #[tokio::test]
-async fn every_answer_is_as_the_document_says() {
+async fn every_response_conforms_to_the_openapi_document() {
     let tester = match installed() {
         Ok(tester) => tester,
         Err(reason) => {

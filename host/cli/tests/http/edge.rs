@@ -20,7 +20,7 @@ fn text(reply: &Reply) -> String {
 }
 
 #[tokio::test]
-async fn an_etag_that_a_proxy_changed_names_what_was_read() {
+async fn an_etag_that_a_proxy_changed_still_identifies_the_version() {
     let (shop, _fake) = Shop::with_expivi().await;
     let account = shop.admin.get(&shop.path("/accounts/expivi")).await.ok();
     let account =
@@ -297,7 +297,7 @@ fn runs_nothing(what: &str, reply: &Reply) {
 }
 
 #[tokio::test]
-async fn what_a_plugin_answers_runs_nothing_in_the_origin_of_the_admin_pages() {
+async fn a_plugins_response_runs_nothing_in_the_origin_of_the_admin_pages() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     let replaced = |bytes: &[u8], from: &[u8; 10], to: &[u8; 10]| {
         let at: Vec<usize> = (0..bytes.len() - 10).filter(|at| bytes[*at..].starts_with(from)).collect();

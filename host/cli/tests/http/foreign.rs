@@ -59,7 +59,7 @@ async fn first(shop: &Shop, path: &str, list: &str, matches: impl Fn(&Value) -> 
 }
 
 #[tokio::test]
-async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
+async fn resources_of_another_shop_are_not_found_under_this_shops_path() {
     let server = Arc::new(Server::new(&[]));
     let (shop, _fakes) = full(&server).await;
     let other = Shop::on(server).await;

@@ -48,7 +48,7 @@ async fn a_configuration_that_nests_too_deep_is_the_plugins_to_refuse() {
 }
 
 #[tokio::test]
-async fn a_member_that_stands_twice_is_refused() {
+async fn a_duplicate_member_is_refused() {
     let shop = Shop::new().await;
     let twice = "{\"currency\":\"EUR\",\"scale\":2,\"currency\":\"USD\"}";
     shop.admin.ask("PUT", &shop.path(""), &JSON, twice).await.problem(422, "body");
@@ -318,7 +318,7 @@ async fn markup_comes_back_as_text_that_no_browser_reads_as_a_page() {
 }
 
 #[tokio::test]
-async fn what_is_no_component_is_not_installed() {
+async fn a_file_that_is_no_component_is_not_installed() {
     let server = Server::shared();
     let wasm = [("content-type", "application/wasm")];
     let half = &cartwright_bundled::EXPIVI[..cartwright_bundled::EXPIVI.len() / 2];
@@ -332,7 +332,7 @@ async fn what_is_no_component_is_not_installed() {
 }
 
 #[tokio::test]
-async fn a_form_that_anybody_may_send_is_small() {
+async fn a_form_for_anonymous_callers_is_limited_in_size() {
     let server = Server::new(&[]);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let before = server.node.peak_memory();
@@ -364,7 +364,7 @@ fn head_only(address: &str, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_sent_to_no_webhooks_address_is_not_read() {
+async fn a_body_for_an_unknown_webhook_url_is_not_read() {
     let (shop, _fake) = Shop::with_twikit().await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
     let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
@@ -385,7 +385,7 @@ async fn what_is_sent_to_no_webhooks_address_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_component_whose_id_leads_elsewhere_is_not_installed() {
+async fn a_component_with_a_path_as_its_id_is_not_installed() {
     let server = Server::shared();
     let wasm = [("content-type", "application/wasm")];
     for id in ["../abc", "a/b/cd", "a b c ", "a\0b\0c\0", "a\\b\\c\\", "%2e%2f"] {

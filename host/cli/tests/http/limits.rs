@@ -76,7 +76,7 @@ async fn a_client_that_guesses_keys_at_the_log_in_waits_even_with_a_right_guess(
 }
 
 #[tokio::test]
-async fn a_key_asks_so_often_in_a_second_and_others_are_not_held_up() {
+async fn requests_per_key_are_limited_without_delaying_others() {
     let folder = Folder::new();
     let (admin, other) = (folder.admin_key(), folder.admin_key());
     let node = Node::start(&folder, &["--requests-per-second", "5"]);
@@ -304,7 +304,7 @@ async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
 const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
 
 #[tokio::test]
-async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up() {
+async fn requests_per_webhook_url_are_limited_without_delaying_others() {
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-requests-per-second", "1"])), "vendor").await;
     let anonymous = shop.server.node.anonymous();
     for (endpoint, other) in [("ask", "tell"), ("tell-by-id", "timed")] {
@@ -338,7 +338,7 @@ async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up
 }
 
 #[tokio::test]
-async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_nothing() {
+async fn failed_deliveries_fill_their_accounts_quota_and_refused_requests_store_nothing() {
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-quota-mib", "16"])), "vendor").await;
     let anonymous = shop.server.node.anonymous();
     let failed = async || {

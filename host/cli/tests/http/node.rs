@@ -28,7 +28,7 @@ fn refused(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> S
 }
 
 #[test]
-fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
+fn an_unknown_setting_is_an_error_in_every_source() {
     let folder = Folder::new();
     let error = refused(&folder, &[], &[("CARTWRIGHT_DATABSE", "sqlite:x.db")]);
     assert!(error.contains("CARTWRIGHT_DATABSE") && error.contains("CARTWRIGHT_DATABASE"), "{error}");
@@ -51,7 +51,7 @@ fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
+async fn a_flag_overrides_a_variable_and_a_variable_overrides_the_file() {
     let folder = Folder::new();
     let key = folder.admin_key();
     let file = folder.path().join("node.toml");

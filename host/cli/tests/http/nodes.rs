@@ -108,7 +108,7 @@ async fn until_ready(server: &Server, ready: bool) -> Reply {
 }
 
 #[tokio::test]
-async fn a_node_whose_database_is_away_says_so_and_goes_on_by_itself() {
+async fn a_node_without_its_database_reports_it_and_recovers_by_itself() {
     let Some((postgres, server)) = one().await else { return };
     run_on(&postgres, Postgres::stop).await;
     let unready = until_ready(&server, false).await;
@@ -214,7 +214,7 @@ async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
+async fn a_killed_node_loses_no_answered_request_and_no_job() {
     let Some((server, other)) = two().await else { return };
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;

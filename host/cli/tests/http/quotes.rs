@@ -62,7 +62,7 @@ async fn states(shop: &Shop, cart: &[CartLine]) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_offer_is_asked_for_made_accepted_and_ordered() {
+async fn a_quote_is_requested_offered_accepted_and_ordered() {
     let (shop, _fake) = Shop::with_expivi().await;
     let (shirt, quotes) = (samples::EXPIVI_VARIATION, shop.path("/quotes"));
     let lines = request_lines(&shop, "shirt", shirt, 50).await;
@@ -173,7 +173,7 @@ async fn a_bundles_offer_is_dealt_out_exactly() {
 }
 
 #[tokio::test]
-async fn an_offer_that_has_ended_is_not_accepted_and_its_line_costs_what_it_costs() {
+async fn an_expired_offer_is_not_accepted_and_its_line_gets_the_usual_price() {
     let (shop, _fake) = Shop::with_expivi().await;
     let shirt = samples::EXPIVI_VARIATION;
     offered(&shop, "brief", "shirt", shirt, 1_999, 3).await;
@@ -278,7 +278,7 @@ async fn a_caller_cannot_set_its_own_price_in_a_quote() {
 }
 
 #[tokio::test]
-async fn what_was_withdrawn_stays_so_and_is_forgotten_with_its_customer() {
+async fn a_withdrawn_quote_stays_withdrawn_and_is_erased_with_its_customer() {
     let (shop, _fake) = Shop::with_expivi().await;
     let lines = offered(&shop, "q1", "shirt", samples::EXPIVI_VARIATION, 1_999, 3600).await;
     shop.handled("~quotation-q1").await;
@@ -322,7 +322,7 @@ async fn quotations_come_page_by_page() {
 }
 
 #[tokio::test]
-async fn a_quotations_write_that_is_sent_again_is_answered_as_before_until_it_is_forgotten() {
+async fn a_repeated_write_of_a_quote_gets_the_first_response_until_it_is_erased() {
     let (shop, _fake) = Shop::with_expivi().await;
     let lines = request_lines(&shop, "shirt", samples::EXPIVI_VARIATION, 5).await;
     shop.backend.post(&shop.path("/quotes"), &body("q1", &lines)).await.with(201);

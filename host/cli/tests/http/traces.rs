@@ -89,7 +89,7 @@ async fn traced() -> Vec<Span> {
 }
 
 #[tokio::test]
-async fn what_a_node_does_arrives_as_traces() {
+async fn the_work_of_a_node_arrives_as_traces() {
     let spans = traced().await;
     let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let requests: Vec<&Span> = spans.iter().filter(|span| span.name == "POST /v1/shops/{shop}/cart/add").collect();

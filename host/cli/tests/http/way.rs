@@ -109,7 +109,7 @@ async fn a_table_with_a_mistake_changes_nothing_and_says_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_page_gets_what_it_needs_and_goes_on_from_a_line() {
+async fn a_page_gets_its_embed_data_and_continues_from_a_line() {
     let (shop, _fake) = Shop::with_expivi().await;
     let page = shop.storefront.post(&shop.path("/products/ring/embed-data"), &json!({})).await.ok();
     assert!(page["scripts"].as_array().is_some_and(|scripts| !scripts.is_empty()), "{page:#}");
@@ -312,7 +312,7 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
 }
 
 #[tokio::test]
-async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
+async fn twikit_sends_its_queries_and_deliveries_to_its_webhook_urls() {
     let (shop, fake) = Shop::with_twikit().await;
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
@@ -355,7 +355,7 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
 }
 
 #[tokio::test]
-async fn the_log_says_who_did_what_with_secrets_masked() {
+async fn the_audit_log_names_actors_and_changes_with_secrets_masked() {
     let (shop, _fake) = Shop::with_expivi().await;
     let log = shop.integrator.get(&shop.path("/audit-log")).await.ok();
     let entries = log["entries"].as_array().expect("entries");

@@ -23,7 +23,7 @@ async fn a_shop_that_was_read_can_be_sent_back() {
 }
 
 #[tokio::test]
-async fn what_somebody_changed_meanwhile_is_not_overwritten() {
+async fn a_concurrent_change_is_not_overwritten() {
     let (shop, _fake) = Shop::with_expivi().await;
     let account = shop.admin.get(&shop.path("/accounts/expivi")).await.ok();
     let account =
@@ -108,7 +108,7 @@ async fn a_request_that_is_sent_twice_is_done_once() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
+async fn a_secret_that_is_shown_once_is_not_stored_for_a_repeated_request() {
     let (shop, _fake) = Shop::with_twikit().await;
     let key = json!({ "role": { "role": "backend" }, "label": shop.id });
     let made = shop.admin.post("/v1/access-keys", &key).await.with(201);
@@ -190,7 +190,7 @@ async fn many_at_once_with_one_idempotency_key_are_done_once() {
 }
 
 #[tokio::test]
-async fn what_failed_is_tried_anew() {
+async fn a_failed_write_is_executed_again() {
     let shop = Shop::new().await;
     let later = format!("{}-later", shop.id);
     let twice = [("idempotency-key", later.as_str())];
@@ -203,7 +203,7 @@ async fn what_failed_is_tried_anew() {
 }
 
 #[tokio::test]
-async fn what_a_shopper_wrote_is_not_kept_to_be_answered_again() {
+async fn a_shoppers_data_is_not_stored_for_repeated_requests() {
     let (shop, _fake) = Shop::with_expivi().await;
     let twice = [("idempotency-key", shop.id.as_str())];
     let saved = cartwright_fake_vendors::samples::EXPIVI_SIMPLE;
@@ -230,7 +230,7 @@ async fn gathered(client: &Client, path: &str, list: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn whatever_grows_comes_in_parts() {
+async fn every_list_that_grows_is_paged() {
     let shop = Shop::on(std::sync::Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = (shop.expivi().await, shop.twikit().await);

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_where_it_was_entered_for() {
+    fn a_secret_is_sent_only_to_the_hosts_that_it_was_entered_for() {
         let (none, with) = (form(None), form(Some("https://v1.vendor.example/api")));
         let files = "files.vendor.example";
         assert!(
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_entered_belongs_to_each_host_of_its_field() {
+    fn entering_a_secret_authorizes_each_host_of_its_field() {
         let form = form(None);
         let read =
             |values: serde_json::Value, old_secrets: &Secrets| form.read(values.as_object().unwrap(), old_secrets);

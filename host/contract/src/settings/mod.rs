@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_entered_is_bounded_in_all_its_texts_and_holds_no_nul() {
+    fn entered_texts_are_bounded_and_contain_no_nul() {
         let long = "x".repeat(40_000);
         for (kind, value, key) in [
             ("text", serde_json::json!("x".repeat((64 << 10) + 1)), "setting-long"),
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_that_of_the_whole_text() {
+    fn a_pattern_must_match_the_whole_text() {
         let form = Form::check(vec![Field { pattern: Some("a|ab".to_owned()), ..field("text") }]).unwrap();
         for (text, fits) in [("a", true), ("ab", true), ("abc", false), ("ba", false), ("a\n", false)] {
             assert_eq!(issues(&form, SettingValue::Text(text.to_owned())).is_empty(), fits, "{text:?}");

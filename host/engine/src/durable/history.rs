@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_takes_the_last_http_answer_back_and_what_follows_it() {
+    fn a_retry_revokes_the_last_http_response_and_all_later_calls() {
         let entries = [began(), intent("a"), away(true), note("1"), intent("b"), away(true), note("2")];
         let before = history(entries.clone()).unwrap();
         assert_eq!((before.steps.len(), before.calls_kept_by_retry()), (4, 2));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_journal_risks_what_may_have_arrived_and_what_must_not_be_sent_twice() {
+    fn a_fresh_journal_risks_lost_responses_and_repeated_requests() {
         let answered = || Entry::Responded {
             answer: Answer::Returned(JournaledResponse {
                 status: 503,

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_goes_out_as_a_type_that_no_browser_runs() {
+    fn a_response_has_a_media_type_that_no_browser_executes() {
         for (sent, passed) in [
             ("text/plain", "text/plain; charset=utf-8"),
             ("Text/PLAIN;charset=utf-7", "text/plain; charset=utf-8"),
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_answers_headers_those_pass_that_are_harmless() {
+    fn only_harmless_headers_of_a_response_are_forwarded() {
         let response_headers = [
             ("Set-Cookie", "session=stolen"),
             ("Content-Security-Policy", "default-src *"),

@@ -88,7 +88,7 @@ fn a_request_whose_sender_crashed_does_not_hold_it_open() {
 }
 
 #[test]
-fn a_time_that_it_named_is_kept_within_bounds() {
+fn a_retry_after_time_is_respected_within_bounds() {
     for (named, expected) in [(60, 62), (10, 32), (100_000, 102)] {
         let health = health();
         let outcome = RequestOutcome::Unavailable { retry_after: Some(Duration::from_secs(named)) };
@@ -107,7 +107,7 @@ fn requests_that_were_out_already_do_not_make_it_longer() {
 }
 
 #[test]
-fn other_shops_and_other_hosts_are_asked_on() {
+fn the_circuits_of_other_shops_and_hosts_stay_closed() {
     let health = opened();
     for (other, host) in [("b", "api.example"), ("a", "files.example")] {
         try_acquire(&health, &shop(other), host, after_seconds(3)).expect("another circuit");

@@ -148,7 +148,7 @@ fn no_request_waits_for_the_rate_limit_of_an_open_circuit() {
 }
 
 #[test]
-fn an_account_is_asked_as_fast_as_it_may_be() {
+fn an_account_with_its_own_rate_limit_is_limited_by_that() {
     let health = busy();
     let fast = health.rate_limit(NonZeroU32::new(1000));
     let place = enter(&health, &visitor("a")).expect("a place");

@@ -67,7 +67,7 @@ fn the_schedule_is_the_one_that_was_promised() {
 }
 
 #[test]
-fn a_named_time_is_kept_and_never_undercut() {
+fn a_retry_after_delay_is_respected_and_never_shortened() {
     for named in [5, 90, 3600] {
         let after = waited(step(&away(Some(named))).0);
         let named = Duration::from_secs(named.into());

@@ -43,7 +43,7 @@ fn no_two_addresses_are_alike() {
 }
 
 #[test]
-fn what_is_kept_and_printed_does_not_hold_the_secret_part() {
+fn stored_and_printed_tokens_do_not_contain_the_secret_part() {
     let (address, stored) = new_url();
     let text = address.reveal();
     let secret = &text[16..];
@@ -78,7 +78,7 @@ fn an_address_lives_while_its_account_or_an_open_order_does() {
 }
 
 #[test]
-fn an_address_that_another_took_the_place_of_ends_when_it_was_said_to() {
+fn a_replaced_webhook_url_expires_at_its_time() {
     let (address, stored) = new_url();
     let ending = StoredWebhookToken { expires_at: Some(unix_time(NOW)), ..stored };
     assert!(address.resolve(Some((&ending, HELD)), unix_time(NOW - 1)).is_ok());

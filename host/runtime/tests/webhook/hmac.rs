@@ -39,12 +39,12 @@ fn admit_timed(incoming: &IncomingRequest) -> Result<(), Refusal> {
 }
 
 #[test]
-fn shopifys_sample_is_let_in() {
+fn shopifys_sample_is_accepted() {
     assert_eq!(verify(&sample()), Ok(()));
 }
 
 #[test]
-fn the_cases_of_rfc_4231_are_let_in() {
+fn the_test_cases_of_rfc_4231_are_accepted() {
     let plain = WebhookHmac { encoding: "hex".to_owned(), ..shopify() };
     let counted: String = (1..=25_u8).map(char::from).collect();
     let cases: [(&str, &[u8], &str); 3] = [
@@ -119,7 +119,7 @@ fn a_header_that_is_not_as_it_must_be_is_refused() {
 }
 
 #[test]
-fn a_prefix_is_asked_for() {
+fn a_declared_prefix_is_required() {
     let with = WebhookHmac { prefix: "sha256=".to_owned(), ..timed() };
     let with = Authentication::HmacSha256(WebhookHmac { timestamp_header: None, ..with });
     let signature = hex_of(SECRET, BODY);

@@ -50,7 +50,7 @@ fn what_the_host_signs_is_the_documented_sample() {
 }
 
 #[test]
-fn the_documented_sample_is_let_in() {
+fn the_documented_sample_is_accepted() {
     assert_eq!(verify(&sample()), Ok(()));
     assert_eq!(admit_with("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &sample()), Ok(()));
     assert_eq!(admit_with(&format!(" {SECRET}\n"), &sample()), Ok(()));
@@ -83,7 +83,7 @@ fn a_signature_that_was_cut_short_is_refused() {
 }
 
 #[test]
-fn what_changed_after_it_was_signed_is_refused() {
+fn a_request_that_was_changed_after_signing_is_refused() {
     assert!(is_wrong(&verify(&with("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJel"))));
     assert!(is_wrong(&verify(&with("webhook-timestamp", "1614265331"))));
     for body in [&b""[..], br#"{"test": 2432232315}"#, br#"{"test":2432232314}"#, b"{\"test\": 2432232314}\n"] {

@@ -9,7 +9,7 @@ use crate::Answer as _;
 use crate::shop::{Shop, paid};
 
 #[tokio::test]
-async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address() {
+async fn an_order_is_found_and_its_page_shows_its_timeline_without_an_address() {
     let (shop, fake) = Shop::with_expivi().await;
     let cart = shop.cart().await;
     shop.backend.post(&shop.path("/events"), &paid("1001", &cart)).await.ok();
@@ -52,7 +52,7 @@ async fn an_order_is_found_and_its_page_tells_what_happened_without_an_address()
 }
 
 #[tokio::test]
-async fn what_a_vendor_writes_is_text() {
+async fn texts_of_a_vendor_are_not_markup() {
     let (shop, fake, order) = shipped(&[MARKUP]).await;
     let browser = Browser::sign_in(&shop.admin).await;
     fake.website_published("https://elsewhere.example/2.js", &[MARKUP]).await;
@@ -86,7 +86,7 @@ async fn what_a_vendor_writes_is_text() {
 }
 
 #[tokio::test]
-async fn what_a_vendor_pushed_is_compared_and_approved_or_refused() {
+async fn pushed_settings_are_compared_and_approved_or_rejected() {
     let (shop, fake, _) = shipped(&[]).await;
     let browser = Browser::sign_in(&shop.integrator).await;
     let pushed = async |number: u32| {
@@ -148,7 +148,7 @@ async fn a_webhook_address_is_shown_once_and_ended() {
 }
 
 #[tokio::test]
-async fn a_job_that_stands_says_why_and_is_cancelled_and_run_again() {
+async fn a_stopped_job_shows_its_reason_and_is_cancelled_and_retried() {
     let (shop, fake) = Shop::with_expivi().await;
     let cart = shop.cart().await.split_off(2);
     fake.faults().outage(Outage::Unavailable { retry_after: None });

@@ -66,7 +66,7 @@ async fn link(shop: &Shop, browser: &Browser) {
 }
 
 #[tokio::test]
-async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
+async fn metadata_and_forms_of_a_plugin_are_not_markup() {
     let (shop, browser) = connected().await;
     let component = shop.component("markup").await;
     let component = component.as_str().expect("a digest");
@@ -140,7 +140,7 @@ async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
 }
 
 #[tokio::test]
-async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() {
+async fn products_of_a_vendor_and_issues_of_links_are_not_markup() {
     let (shop, browser) = connected().await;
     let edit = page_path(&shop, "/links/edit");
     let new = browser.page(&format!("{edit}?product=ring")).await;
@@ -172,7 +172,7 @@ async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() 
 }
 
 #[tokio::test]
-async fn what_becomes_of_a_configuration_is_text() {
+async fn results_of_a_preview_are_not_markup() {
     let (shop, browser) = connected().await;
     link(&shop, &browser).await;
     let preview = page_path(&shop, "/preview");
@@ -212,7 +212,7 @@ async fn until(browser: &Browser, path: &str, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_comes_of_orders_and_webhooks_is_text() {
+async fn outcomes_of_orders_and_webhooks_are_not_markup() {
     let (shop, browser) = connected().await;
     link(&shop, &browser).await;
     let mut cart = Vec::new();

@@ -16,7 +16,7 @@ fn beside<'a>(page: &'a str, field: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
+async fn an_unsaved_secret_must_be_entered_again_and_a_box_stays_ticked() {
     let shop = Shop::new().await;
     let browser = Browser::sign_in(&shop.integrator).await;
     let component = shop.component("expivi").await;
@@ -52,7 +52,7 @@ async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
 }
 
 #[tokio::test]
-async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() {
+async fn choices_of_a_vendor_are_offered_for_an_account_and_for_a_product() {
     let shop = Shop::new().await;
     let component = shop.install("webhooks", WEBHOOKS).await;
     let browser = Browser::sign_in(&shop.integrator).await;

@@ -39,7 +39,7 @@ async fn an_offer_is_taken_when_its_amount_can_mean_one_thing_only() {
 }
 
 #[tokio::test]
-async fn a_quotation_shows_what_each_line_costs_also_where_one_piece_has_no_price() {
+async fn a_quote_shows_the_price_of_each_line_even_without_a_unit_price() {
     let (shop, _fake) = Shop::with_expivi().await;
     let price = json!({ "minor": 333, "scale": 3, "currency": "EUR" });
     let shirt = json!({
@@ -132,7 +132,7 @@ async fn a_list_that_is_saved_as_it_was_shown_stays_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_refused_keeps_what_was_typed_and_leads_to_what_is_wrong() {
+async fn a_rejected_form_keeps_its_input_and_links_to_its_errors() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     let browser = Browser::sign_in(&shop.admin).await;
     let refused = async |path: &str, fields: &[(&str, &str)], parts: &[&str]| {
