@@ -17,8 +17,8 @@
 
 // This benchmark uses only some of the tests' helpers.
 #[allow(dead_code)]
-#[path = "../tests/http/answer.rs"]
-mod answer;
+#[path = "../tests/http/reply.rs"]
+mod reply;
 #[allow(dead_code)]
 #[path = "../tests/http/server.rs"]
 mod server;
@@ -45,7 +45,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-pub use answer::Answer;
+pub use reply::ReplyAssertions;
 use server::Server;
 use shop::{Shop, links};
 

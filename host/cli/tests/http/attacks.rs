@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, paid};
 

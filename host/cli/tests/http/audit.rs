@@ -12,7 +12,7 @@ use cartwright_fake_vendors::{Outage, samples};
 use cartwright_store::{Keyring, Notifier, Store};
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, local, paid};
 

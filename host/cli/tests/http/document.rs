@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, paid};
 

@@ -9,7 +9,7 @@ use cartwright_fake_vendors::client::Reply;
 use cartwright_test_guests::WEBHOOKS;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server};
 use crate::shop::Shop;
 

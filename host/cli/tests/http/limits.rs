@@ -11,7 +11,7 @@ use cartwright_test_guests::WEBHOOKS;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server};
 use crate::shop::{Shop, links};
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Folder, Node, Server, command};
 use crate::shop::{Shop, links, paid};
 

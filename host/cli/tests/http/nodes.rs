@@ -11,7 +11,7 @@ use cartwright_fake_vendors::samples;
 use cartwright_test_postgres::Server as Postgres;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server, command};
 use crate::shop::{Shop, links, paid};
 

@@ -3,7 +3,7 @@
 use cartwright::CartLine;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::{Shop, paid};
 
 /// Returns an unpaid report of these lines, with this event and version.

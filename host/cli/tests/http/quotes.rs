@@ -7,7 +7,7 @@ use cartwright_fake_vendors::samples;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::{Shop, paid};
 
 /// Returns the lines that a page requests a quote for.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::{Shop, paid};
 
 /// The members that only display depends on.

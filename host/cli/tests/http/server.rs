@@ -13,7 +13,7 @@ use cartwright_fake_vendors::client::{Reply, SendError, send};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 
 /// Request timeout, longer than the server's own.
 const PATIENCE: Duration = Duration::from_secs(90);

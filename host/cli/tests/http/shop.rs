@@ -8,7 +8,7 @@ use cartwright::{CartChange, CartLine};
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig, samples};
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Server};
 
 /// SKU, product, cents.

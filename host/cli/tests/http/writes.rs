@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Server};
 use crate::shop::{Shop, links, local, paid};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Browser, FORM, page_path, pages, says, shipped, text};
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::Shop;
 
 /// The addresses of all forms. A form that is missing here fails `every_form_of_a_page_is_known_here`.

@@ -9,7 +9,7 @@ use cartwright_test_guests::MARKUP;
 use serde_json::{Value, json};
 
 use super::{Browser, page_path, text};
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, paid};
 

@@ -1,11 +1,11 @@
 //! The admin pages as a browser sees them: access, content, and the rejection of other sites' forms.
 
 mod forms;
-mod happens;
+mod input;
 mod markup;
+mod operations;
+mod orders;
 mod settings;
-mod settled;
-mod typed;
 
 use cartwright_fake_vendors::client::Reply;
 use cartwright_fake_vendors::twikit::Webhooks;
@@ -13,7 +13,7 @@ use cartwright_fake_vendors::{FakeTwikit, samples};
 use serde_json::json;
 use url::form_urlencoded;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Client;
 use crate::shop::{Shop, paid};
 

@@ -4,7 +4,7 @@ use cartwright_test_guests::WEBHOOKS;
 use serde_json::json;
 
 use super::{Browser, page_path, says, text};
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::Shop;
 
 const LOST: &str = "For security this was not kept. Enter it again.";

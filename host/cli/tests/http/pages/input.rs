@@ -6,7 +6,7 @@ use cartwright_fake_vendors::samples;
 use serde_json::json;
 
 use super::{Browser, page_path, says, text};
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::Shop;
 

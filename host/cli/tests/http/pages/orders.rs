@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cartwright_fake_vendors::Outage;
 
 use super::{Browser, ESCAPED, MARKUP, field, page_path, says, shipped};
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::{Shop, paid};
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use cartwright_fake_vendors::{Outage, samples};
 use serde_json::json;
 
 use super::{Browser, ESCAPED, MARKUP, field, page_path, says, text};
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::Shop;
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use cartwright_fake_vendors::twikit::Webhooks;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::audit::{give_up, until};
 use crate::server::Server;
 use crate::shop::{Shop, links, local, paid};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server};
 use crate::shop::{Shop, paid};
 

@@ -7,7 +7,7 @@ use cartwright_fake_vendors::twikit::{Webhook, Webhooks};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, paid};
 
