@@ -57,7 +57,7 @@ impl From<CartError> for Problem {
             CartError::Variant { .. } => "variant",
             CartError::NotPurchasable(_) => "not-purchasable",
             CartError::Price { .. } => "price",
-            CartError::OfferMoney { .. } | CartError::AskedMoney { .. } => "money",
+            CartError::OfferMoney { .. } | CartError::QuoteMoney { .. } => "money",
             CartError::UnknownStrategy { .. } => "no-strategy",
             CartError::Plan(_) => "plan",
             CartError::Rejected(_) => "rejected",

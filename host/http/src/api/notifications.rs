@@ -39,7 +39,6 @@ impl From<SetEndpointError> for Problem {
             SetEndpointError::Setup(error) => error.into(),
             SetEndpointError::Grants(error) => error.into(),
             SetEndpointError::Endpoint(error) => error.into(),
-            SetEndpointError::Store(error) => error.into(),
         }
     }
 }

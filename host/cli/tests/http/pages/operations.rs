@@ -119,7 +119,7 @@ async fn a_missing_permission_is_added_with_a_button_by_those_who_may_grant_it()
     let plain = [("grant", "http://plain.example")];
     assert_eq!(integrator.post(&allow, &plain).await.status, 403);
     assert_eq!(admin.post(&allow, &[("grant", "plain.example/path")]).await.status, 422);
-    let grants = async || shop.admin.get(&shop.at("/accounts/twikit")).await.ok().to_string();
+    let grants = async || shop.admin.get(&shop.path("/accounts/twikit")).await.ok().to_string();
     assert!(!grants().await.contains("plain.example"));
     says(&admin.done(&allow, &plain).await, &["Permission added"]);
     assert!(grants().await.contains("plain.example"));
