@@ -114,7 +114,7 @@ async fn an_integrator_reads_that_only_an_admin_grants_personal_data() {
 #[tokio::test]
 async fn a_missing_permission_is_added_with_a_button_by_those_who_may_grant_it() {
     let (shop, _fake) = Shop::with_twikit().await;
-    let allow = at(&shop, "/accounts/twikit/allow");
+    let allow = page_path(&shop, "/accounts/twikit/allow");
     let (admin, integrator) = (Browser::sign_in(&shop.admin).await, Browser::sign_in(&shop.integrator).await);
     let plain = [("grant", "http://plain.example")];
     assert_eq!(integrator.post(&allow, &plain).await.status, 403);

@@ -187,7 +187,7 @@ async fn a_stopped_job_shows_its_reason_and_is_cancelled_and_retried() {
     says(&browser.page(&page_path(&shop, "/log")).await, &["cancel job", "test ("]);
     fake.faults().clear();
     assert_eq!(browser.post(&format!("{path}/replay"), &[("from", "nowhere")]).await.status, 422);
-    let page = browser.post_text(&at(&shop, "/jobs"), &[("job", "nowhere")]).await;
+    let page = browser.post_text(&page_path(&shop, "/jobs"), &[("job", "nowhere")]).await;
     says(&page, &["Some jobs could not be restarted", "nowhere"]);
     browser.done(&format!("{path}/replay"), &[("from", "beginning")]).await;
     shop.handled("1").await;
