@@ -25,7 +25,6 @@ pub mod public;
 mod readiness;
 mod ready;
 mod request_time;
-mod request_time;
 mod static_file;
 mod trace_context;
 

@@ -432,7 +432,7 @@ fn errors_of_shops_plugins_and_jobs() {
     ]);
     let outage = types::Outage { retry_after_seconds: Some(3), detail: "away".to_owned() };
     let mut silent = hook_error(Failure::PluginError(types::Error::Unsupported));
-    silent.outcomes = Box::default();
+    silent.emitted = Box::default();
     writes(&[
         silent,
         hook_error(Failure::PluginError(types::Error::InvalidInput(issue()))),

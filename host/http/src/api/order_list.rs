@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use cartwright::timestamp;
 use cartwright::types::Money;
+use cartwright::{ShopId, timestamp};
 use cartwright_store::{ListedOrder, OrderFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
-use cartwright::{CartLine, Digest, OrderedLine, ShopId};
+use cartwright::{CartLine, OrderError, OrderedLine, ShopId};
 use cartwright_service::json::{JobDocument, OutcomeDocument};
 use cartwright_service::orders::{self, OrderOverview};
 use cartwright_store::{OrderBillOfMaterials, RecordOutcome, ReportError, SoldLine, SoldLines};

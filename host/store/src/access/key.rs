@@ -84,7 +84,7 @@ impl AccessControl<'_> {
         .bind(expires.map(milliseconds))
         .execute(&mut *work)
         .await?;
-        let ends = expires.map(at);
+        let ends = expires.map(timestamp);
         let after = json!({ "role": role.name(), "label": label, "networks": networks, "expires": ends });
         let entry = NewAuditEntry {
             actor,

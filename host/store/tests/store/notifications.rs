@@ -26,7 +26,7 @@ use crate::database::{
     shop,
 };
 use crate::journals::{began, outcome_record};
-use crate::setup::{rings, set_endpoint};
+use crate::setup::{open_with_shop, rings, set_endpoint};
 
 on_each_database!(
     a_platform_is_told_what_happened_signed_and_by_ids_alone,
