@@ -28,13 +28,14 @@ const OPTIONS: &str = "{ iframes: false, preload: false, rules: { 'target-size':
 const COLOR_OPTIONS: &str = "{ iframes: false, preload: false, runOnly: ['color-contrast', 'link-in-text-block'] }";
 
 /// Returns a text for each element that violates a rule. Opens collapsed parts meanwhile, because axe-core ignores
-/// hidden elements. Waits for the page to follow a change of its presentation, and ends its transitions.
+/// hidden elements. Then waits for the page to follow a change of its presentation, and ends its transitions, which
+/// begin in a collapsed part only when it is opened.
 const CHECK: &str = r"
 const frame = () => new Promise((done) => requestAnimationFrame(done));
+const folded = document.querySelectorAll('details:not([open])');
+for (const details of folded) details.open = true;
 return frame().then(frame).then(() => {
   for (const animation of document.getAnimations()) animation.cancel();
-  const folded = document.querySelectorAll('details:not([open])');
-  for (const details of folded) details.open = true;
   return axe.run(document, options)
     .then(({ violations }) => violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 
@@ -136,9 +137,7 @@ impl Browser {
     /// # Panics
     /// If there is no such element, or another element covers it.
     pub async fn click(&self, selector: &str) {
-        let element = self.page.find(By::Css(selector)).await.expect(selector);
-        element.scroll_into_view().await.expect(selector);
-        element.click().await.expect(selector);
+        self.click_element(&By::Css(selector), selector).await;
     }
 
     /// Clicks the label with this text.
@@ -147,9 +146,28 @@ impl Browser {
     /// If there is no such label, or another element covers it.
     pub async fn choose(&self, label: &str) {
         let path = format!("//label[.//*[normalize-space()='{label}']]");
-        let element = self.page.find(By::XPath(&path)).await.expect(label);
-        element.scroll_into_view().await.expect(label);
-        element.click().await.expect(label);
+        self.click_element(&By::XPath(&path), label).await;
+    }
+
+    /// Clicks an element. Searches again if the page is replaced between finding and clicking.
+    async fn click_element(&self, by: &By, name: &str) {
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            let clicked = async {
+                let element = self.page.find(by.clone()).await?;
+                element.scroll_into_view().await?;
+                element.click().await
+            };
+            match clicked.await {
+                Err(error)
+                    if matches!(error.as_inner(), WebDriverErrorInner::StaleElementReference(_))
+                        && Instant::now() < end =>
+                {
+                    tokio::time::sleep(POLL).await;
+                }
+                clicked => return clicked.expect(name),
+            }
+        }
     }
 
     /// Types into the element of a CSS selector.
