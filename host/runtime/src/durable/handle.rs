@@ -29,7 +29,7 @@ impl Cartwright {
     /// `again` of the hook passed on. A crash loses the run; use [`Cartwright::run_job`] for durable runs.
     ///
     /// # Errors
-    /// Returns the plugin's error; retry after `unavailable`. [`HookError::outcomes`] contains what the hook emitted
+    /// Returns the plugin's error; retry after `unavailable`. [`HookError::emitted`] contains what the hook emitted
     /// before it failed.
     pub async fn handle_order(
         &self,
