@@ -48,7 +48,7 @@ done! {
     Declined = "declined": "Quote declined",
     Withdrawn = "withdrawn": "Offer withdrawn",
     VersionSwitch = "swapped": "Version switched",
-    Settled = "settled": "Marked as done",
+    Resolved = "resolved": "Marked as done",
     Closed = "closed": "Order closed",
     Replayed = "replayed": "Retry queued",
     Cancelled = "cancelled": "Job cancelled. A step in progress will finish first.",

@@ -8,12 +8,12 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright::durable::ResponsibleParty;
-use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
+use cartwright::types::{Document, Order, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
 use cartwright_store::{
-    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome,
+    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome, is_on_hold,
 };
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/orders", get(list))
         .route("/admin/shops/{shop}/orders/{order}", get(read))
         .route("/admin/shops/{shop}/orders/{order}/close", post(close))
-        .route("/admin/shops/{shop}/orders/{order}/settle", post(settle))
+        .route("/admin/shops/{shop}/orders/{order}/settle", post(resolve_outcome))
         .route("/admin/shops/{shop}/orders/{order}/documents/{outcome}", get(document))
 }
 
@@ -252,11 +252,6 @@ fn attention(
     }
 }
 
-/// Returns whether a line of a released order is on hold. A cancelled line is not.
-fn is_on_hold(line: &OrderLine) -> bool {
-    !line.released && line.status != "cancelled"
-}
-
 fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
     html! {
         section {
@@ -392,7 +387,7 @@ async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Resu
     if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }
 }
 
-async fn settle(
+async fn resolve_outcome(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
@@ -401,7 +396,7 @@ async fn settle(
     let outcome: i64 = sent.read("outcome")?;
     of_order(&node, &shop, &order, outcome).await?;
     node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &order), Done::Settled))
+    Ok(redirect_with_notice(&path(&shop, &order), Done::Resolved))
 }
 
 async fn close(

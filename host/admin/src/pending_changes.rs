@@ -143,5 +143,5 @@ async fn resolve(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().webhooks().resolve_account_outcome(&shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Settled))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Resolved))
 }

@@ -35,9 +35,9 @@ impl OrderHistory<'_> {
     pub(super) fn render(&self) -> Markup {
         let mut entries = self.entries();
         // A stable sort: causes stay before their effects at the same time.
-        entries.sort_by_key(|moment| moment.at);
+        entries.sort_by_key(|entry| entry.at);
         let (steps, events): (Vec<TimelineEntry>, Vec<TimelineEntry>) =
-            entries.into_iter().partition(|moment| moment.is_step);
+            entries.into_iter().partition(|entry| entry.is_step);
         html! {
             (list(&events))
             @if !steps.is_empty() {

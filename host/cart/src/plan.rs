@@ -301,8 +301,8 @@ impl PlanCheck<'_> {
             parent: draft.parent,
             without: &[],
         })?;
-        let catalogue_title = draft.variant.as_ref().map(|variant| variant.title.clone());
-        let title = draft.title.or(draft.text.clone()).or(catalogue_title).unwrap_or_else(|| product.clone());
+        let catalog_title = draft.variant.as_ref().map(|variant| variant.title.clone());
+        let title = draft.title.or(draft.text.clone()).or(catalog_title).unwrap_or_else(|| product.clone());
         let visible = || -> Vec<LinePart> {
             item.map_or(&[][..], |item| &item.attributes)
                 .iter()

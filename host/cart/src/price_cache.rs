@@ -198,7 +198,7 @@ mod tests {
     const HALF_A_SEAL: Duration = Duration::from_secs(12 * 3600);
 
     fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_767_268_800 + seconds).expect("a moment")
+        Timestamp::from_second(1_767_268_800 + seconds).expect("a time")
     }
 
     fn key(number: usize) -> Digest {

@@ -187,7 +187,7 @@ async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failur
             host.handle_order_in(journal.clone(), &id, &account, &event, state.as_deref(), clock.clone()).await;
         let mut handled = handled.inspect_err(|error| {
             if let cartwright::SetupError::Hook(error) = error {
-                run.log.extend(error.outcomes.log.iter().cloned());
+                run.log.extend(error.emitted.log.iter().cloned());
             }
         })?;
         run.log.append(&mut handled.log);

@@ -47,7 +47,7 @@ impl Engine {
         );
         self.run(hook, plugin, options, function).instrument(span).await.map_err(|(failure, log)| {
             let mut error = HookError::new(plugin.id(), hook, failure);
-            error.outcomes.log = log;
+            error.emitted.log = log;
             error
         })
     }

@@ -331,6 +331,6 @@ impl Engine {
 /// Converts an error of the contract into an error of the host, with what the plugin logged before.
 fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::Error, log: Vec<LogLine>) -> HookError {
     let mut error = plugin_error(plugin, hook, error);
-    error.outcomes.log = log;
+    error.emitted.log = log;
     error
 }

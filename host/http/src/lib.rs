@@ -15,12 +15,12 @@ pub mod extract;
 mod idempotency;
 pub mod limits;
 mod listen;
-mod moment;
 mod node;
 pub mod observability;
 mod problem;
 pub mod public;
 mod ready;
+mod request_time;
 mod static_file;
 mod trace_context;
 

@@ -71,7 +71,7 @@ pub use cartwright_cart::{
     Shop, Stage, StrategyChoice, UnverifiedLine, Visitor, check_event, check_money, check_order, is_country,
     is_currency, is_language_tag,
 };
-pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock};
+pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock, timestamp};
 pub use cartwright_contract::error::{
     Breach, EmittedOutcomes, Failure, HookError, LogLine, ProductLinkIssues, SetupError, describe,
 };

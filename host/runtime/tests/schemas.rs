@@ -192,7 +192,7 @@ fn hook_error(failure: Failure) -> HookError {
     let log = vec![LogLine { level: "info".into(), text: "hello".to_owned() }];
     let outcomes: Vec<Outcome> = outcomes().into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
     let emitted = Box::new(EmittedOutcomes { outcomes, log });
-    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, outcomes: emitted }
+    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, emitted }
 }
 
 fn outcomes() -> Vec<Value> {

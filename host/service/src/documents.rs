@@ -1,22 +1,13 @@
 //! The JSON form of jobs, journals and outcomes, which is the same on the command line and over HTTP.
 
-use std::time::SystemTime;
-
 use cartwright::durable::{Answer, Call, Entry, Record, ResponsibleParty, RetryCounters};
 use cartwright::types::Outcome;
-use cartwright::{AccountId, Digest, ShopId};
+use cartwright::{AccountId, Digest, ShopId, timestamp};
 use cartwright_store::{JobDetail, JobState, JobSummary, StoredOutcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::words::describe_entry;
-
-/// Formats a time as RFC 3339 in UTC, to the second.
-pub fn moment(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at)
-        .and_then(|at| at.round(jiff::Unit::Second))
-        .map_or_else(|_| "an unknown time".to_owned(), |at| at.to_string())
-}
 
 /// A job: one order event that one account has to handle.
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,13 +83,13 @@ impl From<&JobSummary> for JobDocument {
             kind: job.kind.clone(),
             plugin: job.plugin,
             state: job.state.name(),
-            due_at: due_at.map(moment),
+            due_at: due_at.map(timestamp),
             failures,
             is_cancelling: job.is_cancelling,
             blocked_by: job.blocked_by.clone(),
             worker: job.worker.clone(),
-            created_at: moment(job.created),
-            changed_at: moment(job.changed),
+            created_at: timestamp(job.created),
+            changed_at: timestamp(job.changed),
         }
     }
 }
@@ -190,7 +181,7 @@ impl EntryDocument {
         let (kind, label) = describe_entry(&record.entry);
         let mut entry = Self {
             position,
-            at: moment(record.at),
+            at: timestamp(record.at),
             kind,
             label,
             call: None,
@@ -239,7 +230,7 @@ impl From<&StoredOutcome> for OutcomeDocument {
     fn from(outcome: &StoredOutcome) -> Self {
         Self {
             id: outcome.id,
-            at: moment(outcome.at),
+            at: timestamp(outcome.at),
             account: outcome.account.clone(),
             job: outcome.job.clone(),
             order_version: outcome.order_version,

@@ -3,9 +3,7 @@
 
 use cartwright::durable::{Answer, Entry, JournaledBody, JournaledBytes, ResponsibleParty};
 use cartwright::types::{BytesSource, Money, Outcome, Repeat, Woken};
-use cartwright::{describe, money};
-
-use crate::documents::moment;
+use cartwright::{describe, money, timestamp};
 
 /// Describes an outcome, without personal data.
 pub fn describe_outcome(outcome: &Outcome) -> String {
@@ -68,7 +66,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
         Entry::Returned { call, answer: Answer::Returned(kept) } => (call.to_string(), size(kept)),
         Entry::Returned { call, answer: Answer::Failed(error) } => (call.to_string(), describe(error)),
         Entry::Emitted { outcome, .. } => ("outcomes.emit".to_owned(), describe_outcome(outcome)),
-        Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", moment(*until))),
+        Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", timestamp(*until))),
         Entry::SleepEnded { reason } => {
             let reason = match reason {
                 Woken::Elapsed => "the time elapsed",

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use cartwright::{AccountId, Digest, ShopId};
-use cartwright_service::documents::{JobDetailDocument, JobDocument, moment};
+use cartwright::{AccountId, Digest, ShopId, timestamp};
+use cartwright_service::documents::{JobDetailDocument, JobDocument};
 use cartwright_service::words::responsible_text;
 use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -184,13 +184,13 @@ pub(super) fn print_list(jobs: &[JobSummary]) {
 fn state(job: &JobSummary) -> String {
     let name = job.state.name();
     let text = match job.state {
-        JobState::Queued { due } => format!("{name} since {}", moment(due)),
-        JobState::Sleeping { until } => format!("{name} until {}", moment(until)),
+        JobState::Queued { due } => format!("{name} since {}", timestamp(due)),
+        JobState::Sleeping { until } => format!("{name} until {}", timestamp(until)),
         JobState::Retrying { counters: failures, until } => {
             let failed = failures.outages + failures.limit_breaches;
-            format!("{name} at {}, failed {failed} times", moment(until))
+            format!("{name} at {}, failed {failed} times", timestamp(until))
         }
-        _ => format!("{name} since {}", moment(job.changed)),
+        _ => format!("{name} since {}", timestamp(job.changed)),
     };
     if job.is_cancelling { format!("{text}, being cancelled") } else { text }
 }
@@ -208,7 +208,7 @@ fn print(detail: &JobDetail) {
             print_line!("  fix      {}; then: cartwright jobs retry {}", responsible_text(responsible), job.id);
         }
     }
-    print_line!("  event    {} {}, of {}", job.kind, job.event, moment(job.created));
+    print_line!("  event    {} {}, of {}", job.kind, job.event, timestamp(job.created));
     print_line!("  order    {} of the shop {}", job.order, job.shop);
     print_line!("  account  {}, component {}", job.account, job.plugin);
     if let Some(worker) = &job.worker {

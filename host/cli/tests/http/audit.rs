@@ -90,7 +90,7 @@ pub async fn until<T>(mut found: impl AsyncFnMut() -> Option<T>) -> T {
 async fn every_write_is_in_the_log_with_what_was_before_and_after() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     let mut audit = Audit { done: BTreeSet::new(), last: 0, shop };
-    keys_and_catalogue(&mut audit).await;
+    keys_and_catalog(&mut audit).await;
     let fake = audit.shop.expivi().await;
     setup(&mut audit).await;
     notifications(&mut audit).await;
@@ -110,7 +110,7 @@ async fn every_write_is_in_the_log_with_what_was_before_and_after() {
     }
 }
 
-async fn keys_and_catalogue(audit: &mut Audit) {
+async fn keys_and_catalog(audit: &mut Audit) {
     let (admin, backend) = (audit.shop.admin.clone(), audit.shop.backend.clone());
     let key = json!({ "role": { "role": "backend" }, "label": "another" });
     let made = audit.did("make_key", admin.post("/v1/access-keys", &key).await, "create-access-key", MADE).await;
@@ -289,9 +289,9 @@ async fn webhooks(audit: &mut Audit) {
         let order = backend.get(&order).await.ok();
         order["outcomes"].as_array().expect("a list").iter().find(|outcome| outcome["needs_attention"] == true).cloned()
     });
-    let settle = audit.shop.at(&format!("/outcomes/{}/resolve", held.await["id"]));
-    let settled = backend.ask("POST", &settle, &[], "").await;
-    audit.did("settle_outcome", settled, "resolve-outcome", CHANGED).await;
+    let resolve = audit.shop.at(&format!("/outcomes/{}/resolve", held.await["id"]));
+    let resolved = backend.ask("POST", &resolve, &[], "").await;
+    audit.did("resolve_outcome", resolved, "resolve-outcome", CHANGED).await;
     let pushed = audit.shop.at("/pushed-settings");
     for (number, decision, operation, what) in [
         (1, "reject", "refuse_pushed_settings", "reject-settings"),

@@ -76,7 +76,7 @@ pub enum JournalError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// When the entry was written. The guest's clock is not earlier than this afterwards.
-    #[serde(with = "crate::durable::clock::moment")]
+    #[serde(with = "crate::durable::clock::rfc3339_milliseconds")]
     pub at: SystemTime,
     /// What was recorded.
     pub entry: Entry,
@@ -124,7 +124,7 @@ pub enum Entry {
         /// The call.
         call: Call,
         /// The end of the sleep.
-        #[serde(with = "crate::durable::clock::moment")]
+        #[serde(with = "crate::durable::clock::rfc3339_milliseconds")]
         until: SystemTime,
     },
     /// The preceding sleep ended.

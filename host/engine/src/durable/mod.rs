@@ -15,7 +15,6 @@ mod run;
 mod send;
 mod waiting;
 
-pub use clock::timestamp;
 pub use end::{DeterminismFault, RunEnd, RunError, StopReason, UnansweredRequest};
 pub use history::RestartRisk;
 pub use job::{Cancel, Job, Wake, retry};

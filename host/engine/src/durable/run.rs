@@ -137,7 +137,7 @@ impl Engine {
         });
         let (answer, log) = match called.await {
             Ok((answer, log)) => (answer.map_err(Failure::PluginError), log),
-            Err(error) => (Err(error.failure), error.outcomes.log),
+            Err(error) => (Err(error.failure), error.emitted.log),
         };
         let end = match end {
             Some(cursor) => cursor.ended(answer).await?,

@@ -2,9 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use cartwright::ShopId;
+use cartwright::{ShopId, timestamp};
 use cartwright_service::audit_log::redact;
-use cartwright_service::documents::moment;
 use cartwright_store::AuditEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -61,7 +60,7 @@ struct AuditEntryDocument {
 impl From<AuditEntry> for AuditEntryDocument {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { id, at, actor, action, shop, subject, before, after } = entry;
-        Self { id, at: moment(at), actor, action, shop, subject, before, after }
+        Self { id, at: timestamp(at), actor, action, shop, subject, before, after }
     }
 }
 

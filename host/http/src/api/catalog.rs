@@ -61,7 +61,7 @@ struct VariantPage {
 }
 
 /// Lists the variants that the shop sells.
-#[utoipa::path(get, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "list_variants",
+#[utoipa::path(get, path = "/v1/shops/{shop}/catalog", tag = "catalog", operation_id = "list_variants",
     params(("shop" = ShopId, Path), Which), responses((status = 200, body = VariantPage), Problems))]
 async fn list(
     _: Reader,
@@ -97,7 +97,7 @@ struct CatalogBody {
 ///
 /// A variant replaces the one with its id. Two variants with one SKU are refused (409, `sku-conflict`, naming both),
 /// whether they are sent in one list or one after the other; variants of one list may exchange SKUs.
-#[utoipa::path(put, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "put_variants",
+#[utoipa::path(put, path = "/v1/shops/{shop}/catalog", tag = "catalog", operation_id = "put_variants",
     params(("shop" = ShopId, Path)), request_body = CatalogBody, responses((status = 204), Problems))]
 async fn put(
     Backend(caller): Backend,
@@ -121,7 +121,7 @@ struct RemovedVariants {
 }
 
 /// Removes variants from the catalog.
-#[utoipa::path(post, path = "/v1/shops/{shop}/catalog/remove", tag = "catalogue", operation_id = "remove_variants",
+#[utoipa::path(post, path = "/v1/shops/{shop}/catalog/remove", tag = "catalog", operation_id = "remove_variants",
     params(("shop" = ShopId, Path)), request_body = [VariantKey], responses((status = 200, body = RemovedVariants), Problems))]
 async fn remove(
     Backend(caller): Backend,
@@ -136,7 +136,7 @@ async fn remove(
 /// Lists the platform's exchange rates.
 ///
 /// Prices are converted at these rates only. The ETag identifies the current set of rates.
-#[utoipa::path(get, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "list_exchange_rates",
+#[utoipa::path(get, path = "/v1/shops/{shop}/exchange-rates", tag = "catalog", operation_id = "list_exchange_rates",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [ExchangeRate]), Problems))]
 async fn rates(
     _: Reader,
@@ -161,7 +161,7 @@ struct RateBody {
 }
 
 /// Sets or removes the exchange rate between two currencies.
-#[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "set_exchange_rate",
+#[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalog", operation_id = "set_exchange_rate",
     params(("shop" = ShopId, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read of all rates.")),
     request_body = RateBody, responses((status = 204), Problems))]

@@ -6,9 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use cartwright::Secret;
+use cartwright::{Secret, timestamp};
 use cartwright_service::access_keys;
-use cartwright_service::documents::moment;
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -20,9 +19,9 @@ use super::page::{PageQuery, after};
 use crate::access::Admin;
 use crate::extract::{Body, Path, Query};
 use crate::idempotency::secret_response;
-use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
+use crate::request_time::RequestTime;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke)).routes(routes!(rotate))
@@ -107,11 +106,11 @@ impl From<AccessKeyInfo> for KeyDocument {
             role: key.role.into(),
             label: key.label,
             networks: key.networks,
-            created: moment(key.created),
-            expires: key.expires.map(moment),
-            revoked: key.revoked.map(moment),
-            last_used: key.last_used.map(moment),
-            previous_ends: key.previous_ends.map(moment),
+            created: timestamp(key.created),
+            expires: key.expires.map(timestamp),
+            revoked: key.revoked.map(timestamp),
+            last_used: key.last_used.map(timestamp),
+            previous_ends: key.previous_ends.map(timestamp),
         }
     }
 }
@@ -151,7 +150,7 @@ struct KeyBody {
     /// Time at which the key expires, RFC 3339.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires: Option<Moment>,
+    expires: Option<RequestTime>,
 }
 
 /// A created key. It is not shown again.

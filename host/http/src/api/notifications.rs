@@ -5,8 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use cartwright::{Grants, Secret, ShopId};
-use cartwright_service::documents::moment;
+use cartwright::{Grants, Secret, ShopId, timestamp};
 use cartwright_service::notifications::{self, SECRET_OVERLAP};
 use cartwright_store::{EndpointError, NotificationState, StoredNotification, endpoint_version};
 use serde::{Deserialize, Serialize};
@@ -182,7 +181,7 @@ async fn undelivered(
         is_retrying: matches!(notification.state, NotificationState::Waiting { .. }),
         attempts: notification.attempt,
         reason: notification.reason,
-        created: moment(notification.created),
+        created: timestamp(notification.created),
         body: notification.body,
     };
     let notification = node.store().notifications().list(&shop, false, from, limit).await?;

@@ -2,9 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use cartwright::ShopId;
 use cartwright::types::Money;
-use cartwright_service::documents::moment;
+use cartwright::{ShopId, timestamp};
 use cartwright_store::{ListedOrder, OrderFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -96,9 +95,9 @@ impl From<ListedOrder> for ListedOrderDocument {
             id: listed.id,
             known,
             is_damaged: listed.damaged,
-            created_at: moment(listed.created),
-            changed_at: moment(listed.changed),
-            closed_at: listed.closed.map(moment),
+            created_at: timestamp(listed.created),
+            changed_at: timestamp(listed.changed),
+            closed_at: listed.closed.map(timestamp),
             needs_attention: listed.needs_attention,
         }
     }

@@ -21,9 +21,9 @@ use utoipa_axum::routes;
 
 use crate::access::{Backend, Caller};
 use crate::extract::{Body, Path, Query};
-use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
+use crate::request_time::RequestTime;
 
 /// Default validity of a document URL, in seconds.
 const LINK_SECONDS: u32 = 3600;
@@ -32,7 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
         .routes(routes!(report))
         .routes(routes!(read))
-        .routes(routes!(settle))
+        .routes(routes!(resolve_outcome))
         .routes(routes!(close))
         .routes(routes!(materials))
         .routes(routes!(materials_csv))
@@ -54,7 +54,7 @@ struct EventBody {
     id: String,
     /// Time of the event, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
-    at: Moment,
+    at: RequestTime,
     /// Kind of event. The order must agree with it: `cancelled` is true for a cancellation, and `payment` is not "none"
     /// for a payment or refund, unless the order costs nothing. A shipment or refund names each line of the order at
     /// most once, with a quantity from 1 to that of its cart line.
@@ -83,7 +83,7 @@ struct OrderBody {
     version: u64,
     /// Time at which the order was placed, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
-    placed_at: Moment,
+    placed_at: RequestTime,
     /// Payment state.
     payment: Payment,
     /// Whether the order was cancelled.
@@ -266,20 +266,20 @@ fn no_order(id: &str) -> Problem {
 ///
 /// An order needs attention if one of its outcomes does, or if a line is on hold although the order is released and
 /// open. The ids are the platform's.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_held_orders",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_orders_needing_attention",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [String]), Problems))]
 async fn needs_attention(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    Ok(Json(node.store().orders().held_orders(&shop).await?))
+    Ok(Json(node.store().orders().needing_attention(&shop).await?))
 }
 
 /// Resolves an outcome that needs attention.
-#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "settle_outcome",
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "resolve_outcome",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path)), responses((status = 204), Problems))]
-async fn settle(
+async fn resolve_outcome(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, outcome)): Path<(ShopId, i64)>,

@@ -10,8 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::types::{Address, Money};
-use cartwright::{CartLine, CartOperation, QuoteOffer, ShopId};
-use cartwright_service::documents::moment;
+use cartwright::{CartLine, CartOperation, QuoteOffer, ShopId, timestamp};
 use cartwright_store::{NewQuote, Quote, QuoteState, QuoteSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,9 +20,9 @@ use utoipa_axum::routes;
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::idempotency::of_order;
-use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
+use crate::request_time::RequestTime;
 
 const MAX_LIMIT: u32 = 500;
 const DEFAULT_LIMIT: u32 = 50;
@@ -63,9 +62,9 @@ impl From<QuoteSummary> for QuoteEntry {
             id: summary.id,
             state: summary.state,
             version: summary.version,
-            valid_until: summary.valid_until.map(moment),
-            requested_at: moment(summary.requested_at),
-            changed_at: moment(summary.changed),
+            valid_until: summary.valid_until.map(timestamp),
+            requested_at: timestamp(summary.requested_at),
+            changed_at: timestamp(summary.changed),
         }
     }
 }
@@ -222,7 +221,7 @@ struct QuoteOfferBody {
     prices: Vec<OfferedPrice>,
     /// Time at which the offer expires, RFC 3339; within a year.
     #[schema(value_type = String, format = DateTime)]
-    valid_until: Moment,
+    valid_until: RequestTime,
 }
 
 /// Offers a price for every line, until the offer expires.

@@ -8,8 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::types::Outcome;
 use cartwright::webhook::Destination;
-use cartwright::{AccountId, ShopId};
-use cartwright_service::documents::moment;
+use cartwright::{AccountId, ShopId, timestamp};
 use cartwright_service::webhooks;
 use cartwright_store::{AccountOutcomeState, PushedError};
 use serde::{Deserialize, Serialize};
@@ -85,8 +84,8 @@ async fn list(
         id: address.stored.selector.to_string(),
         account: address.stored.destination.account.clone(),
         endpoint: address.stored.destination.endpoint.clone(),
-        created_at: moment(address.created_at),
-        expires_at: address.stored.expires_at.map(moment),
+        created_at: timestamp(address.created_at),
+        expires_at: address.stored.expires_at.map(timestamp),
     };
     Ok(Json(WebhookUrlPage { addresses: addresses.into_iter().map(document).collect(), after }))
 }
@@ -189,7 +188,7 @@ async fn failed_deliveries(
         id: delivery.id,
         account: delivery.destination.account,
         endpoint: delivery.destination.endpoint,
-        at: moment(delivery.at),
+        at: timestamp(delivery.at),
         attempts: delivery.attempts,
         reason: delivery.reason,
     };
@@ -253,7 +252,7 @@ async fn pushed(
     let document = |said: cartwright_store::AccountOutcome| PushedSettingsDocument {
         id: said.id,
         account: said.account,
-        at: moment(said.at),
+        at: timestamp(said.at),
         state: said.state.name(),
         reason: said.reason,
         outcome: said.outcome,

@@ -375,7 +375,7 @@ impl<'a> PlanPipeline<'a> {
         if let CartError::Hook(error) = error
             && self.log.is_empty()
         {
-            self.log.clone_from(&error.outcomes.log);
+            self.log.clone_from(&error.emitted.log);
         }
         self.record_stage(format!("failed: {error}"));
     }

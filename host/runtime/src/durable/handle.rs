@@ -101,8 +101,7 @@ impl Cartwright {
             Ok(next) => Ok(HandleResult { next, outcomes, log }),
             Err(failure) => {
                 let emitted = Box::new(EmittedOutcomes { outcomes, log });
-                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, outcomes: emitted }
-                    .into())
+                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, emitted }.into())
             }
         }
     }

@@ -1,13 +1,13 @@
 //! The processing of a webhook, from its request to its response.
 
 use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_contract::clock::timestamp;
 use cartwright_contract::error::{Failure, HookError, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::platform::PlatformError;
 use cartwright_contract::records::{Authentication, Endpoint, Purpose, WebhookResponse};
 use cartwright_contract::{records, text};
-use cartwright_engine::durable::timestamp;
 use cartwright_engine::{CallOptions, ReceiveResult, SlotKind};
 use http::{HeaderName, HeaderValue, StatusCode};
 

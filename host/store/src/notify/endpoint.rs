@@ -4,15 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::notify::{NotificationError, NotificationSender, NotificationTarget};
 use cartwright::webhook::new_standard_secret;
-use cartwright::{Grants, Secret, ShopId};
+use cartwright::{Grants, Secret, ShopId, timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use crate::audit_log::NewAuditEntry;
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::Notifications;
 use crate::installation::{ChangeError, Expected, check, version};
 use crate::keys::aad;
@@ -182,7 +181,8 @@ impl Notifications<'_> {
     ) -> Result<NotificationTarget, StoreError> {
         let stored = self.stored_endpoint(connection, shop).await?.ok_or_else(|| no_endpoint(shop))?;
         let mut secrets = vec![Secret::new(stored.secret)];
-        secrets.extend(stored.previous.filter(|(_, until)| moment(*until) > now).map(|(text, _)| Secret::new(text)));
+        secrets
+            .extend(stored.previous.filter(|(_, until)| system_time(*until) > now).map(|(text, _)| Secret::new(text)));
         let NotificationEndpoint { url, grants } = stored.endpoint;
         Ok(NotificationTarget { url, grants, secrets })
     }
@@ -196,9 +196,9 @@ impl Notifications<'_> {
             .bind(shop.as_str())
             .fetch_optional(connection)
             .await?;
-        let Some((sealed,)) = found else { return Ok(None) };
+        let Some((encrypted,)) = found else { return Ok(None) };
         let what = endpoint_aad(shop);
-        let plain = self.store.keys().decrypt(&what, &sealed)?;
+        let plain = self.store.keys().decrypt(&what, &encrypted)?;
         serde_json::from_slice(&plain).map(Some).map_err(|error| StoreError::corrupt(&what, error))
     }
 
@@ -227,7 +227,7 @@ impl Notifications<'_> {
 fn audit_value(stored: &StoredEndpoint) -> Value {
     // The query may contain a password.
     let url = stored.endpoint.url.split('?').next().unwrap_or_default();
-    let former = stored.previous.as_ref().map(|(_, until)| at(moment(*until)));
+    let former = stored.previous.as_ref().map(|(_, until)| timestamp(system_time(*until)));
     json!({ "url": url, "grants": stored.endpoint.grants, "former secret ends": former })
 }
 

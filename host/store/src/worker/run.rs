@@ -5,11 +5,16 @@ use std::sync::Arc;
 use cartwright::durable::{Cancel, RunEnd, RunError, RunInput, RunReport};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::claim_loop::RunSlot;
 use super::{Phase, RunningJob, WorkerState, reached};
 use crate::database::in_time;
 use crate::error::StoreError;
 use crate::job::{Claim, Lease};
+
+/// A slot for one more run.
+pub(super) struct RunSlot {
+    pub(super) run: OwnedSemaphorePermit,
+    pub(super) job: OwnedSemaphorePermit,
+}
 
 /// How a job ended in this worker.
 pub(super) enum RunOutcome {

@@ -352,7 +352,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     let other = text_of(&store, &store.personal_data().export_order(&shop(), "another-order").await.unwrap()).await;
     let tables_before = dump(database).await;
     assert!(tables_before.iter().filter(|(_, row)| row.contains(ORDER)).count() > 20);
-    assert!(!tables_before.iter().any(|(_, row)| is_in(row.as_bytes(), MARK)), "it is sealed all the time");
+    assert!(!tables_before.iter().any(|(_, row)| is_in(row.as_bytes(), MARK)), "it is encrypted all the time");
 
     assert!(store.personal_data().erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap());
 
@@ -383,7 +383,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
 }
 
 /// Returns the order's key as it is stored in the database.
-async fn sealed_key(database: &Database) -> Vec<u8> {
+async fn encrypted_order_key(database: &Database) -> Vec<u8> {
     let mut connection = AnyConnection::connect(&database.url).await.unwrap();
     let (key,): (Vec<u8>,) = sqlx::query_as("select order_key from orders where id = $1")
         .bind(ORDER)
@@ -406,7 +406,7 @@ async fn the_key_of_an_erased_order_is_overwritten_in_sqlites_files() {
     let folder = Path::new(database.url.trim_start_matches("sqlite:")).parent().unwrap().to_owned();
     let store = database.open().await;
     order_of(&store, MARK, ORDER).await;
-    let key = sealed_key(&database).await;
+    let key = encrypted_order_key(&database).await;
     let (mut before, mut after) = (Vec::new(), Vec::new());
     files_with(&folder, &key, &mut before);
     assert!(!before.is_empty());

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::routing::post;
 use cartwright::durable::{Journal, RETRY_BACKOFF, RunEnd};
-use cartwright::types::{Authentication, LineStatus, NamedJson, Outcome};
+use cartwright::types::{Authentication, NamedJson, Outcome};
 use cartwright::webhook::{Destination, Effects, IncomingRequest, Refusal, Verifier, WebhookDeliveryStore};
 use cartwright::{AccountSecret, Clock, Grants, Secret, Secrets, Shop, ShopId};
 use cartwright_store::{
@@ -21,9 +21,12 @@ use cartwright_store::{
 };
 use serde_json::{Value, json};
 
-use crate::database::{Database, KEY, MINUTE, account, at, claimed, event, job, on_each_database, record, shop};
+use crate::database::{
+    Database, KEY, MINUTE, account, at, claimed, event, job, line_status, on_each_database, record, report_by_webhook,
+    shop,
+};
 use crate::journals::{began, outcome_record};
-use crate::setup::rings;
+use crate::setup::{open_with_shop, rings};
 
 on_each_database!(
     a_platform_is_told_what_happened_signed_and_by_ids_alone,
@@ -121,8 +124,7 @@ pub struct WorkerState {
 impl WorkerState {
     /// Opens a shop with a notification endpoint, and an order.
     pub async fn open(database: &Database) -> Self {
-        let store = database.open().await;
-        store.shops().save_shop(&rings(), at(0)).await.unwrap();
+        let store = open_with_shop(database).await;
         let platform = Platform::start().await;
         let secret = store
             .notifications()
@@ -154,10 +156,7 @@ impl WorkerState {
 
 /// Reports a line status of an order by a webhook.
 async fn say(store: &Store, of: &ShopId, order: &str, status: &str) {
-    let outcome = Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
-    let to = Destination { shop: of.clone(), account: account("expivi"), endpoint: "ask".into() };
-    let outcomes = vec![(Some(format!("test:shop:{order}")), outcome)];
-    store.apply(&to, at(500), Effects { outcomes, messages: Vec::new() }).await.unwrap();
+    report_by_webhook(store, of, order, vec![line_status("1", status)], 500).await;
 }
 
 fn is_signed_with(secret: &Secret, (headers, body): &(HeaderMap, Bytes), at: SystemTime) -> Result<(), Refusal> {
@@ -173,7 +172,7 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
     let state = WorkerState::open(&database).await;
     let run = claimed(&state.store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
-    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "for Zoë".into() });
+    let status = line_status("1", "for Zoë");
     run.journal.append(1, &outcome_record("0", status.clone(), at(1))).await.unwrap();
     // Reported before: nothing new.
     run.journal.append(2, &outcome_record("0", status, at(1))).await.unwrap();
@@ -205,7 +204,7 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
 
 async fn what_did_not_happen_or_nobody_asked_for_is_not_told(database: Database) {
     let state = WorkerState::open(&database).await;
-    let note = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    let note = line_status("1", "ready");
     let outcomes = vec![(Some("test:shop:1".into()), note.clone()), (Some("test:shop:nobodys".into()), note)];
     let to = Destination { shop: shop(), account: account("expivi"), endpoint: "ask".into() };
     state.store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap_err();
@@ -383,8 +382,7 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
 }
 
 async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database) {
-    let store = database.open().await;
-    store.shops().save_shop(&rings(), at(0)).await.unwrap();
+    let store = open_with_shop(&database).await;
     for (url, grant) in [
         ("http://platform.example/told", "grants.plain_http += \"platform.example\""),
         ("https://169.254.169.254/latest", "grants.networks += \"169.254.169.254/32\""),

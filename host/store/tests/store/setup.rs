@@ -60,6 +60,13 @@ fn expivi() -> AccountSnapshot {
     }
 }
 
+/// Opens a store that has a shop.
+pub async fn open_with_shop(database: &Database) -> Store {
+    let store = database.open().await;
+    store.shops().save_shop(&rings(), at(0)).await.unwrap();
+    store
+}
+
 pub async fn with_account(store: &Store) -> ShopId {
     store.shops().save_shop(&rings(), at(0)).await.unwrap();
     store.shops().save_account(&shop(), &expivi(), at(0)).await.unwrap();

@@ -46,7 +46,7 @@ async fn a_configurator_that_cannot_start_says_why_and_shows_the_fallback_as_tex
             "path",
             "no function \"vendor.gone.start\"",
         ),
-        ("no-licence", with("start", call("vendor.fail", "returned", json!([]))), "vendor", "no licence"),
+        ("no-license", with("start", call("vendor.fail", "returned", json!([]))), "vendor", "no license"),
         ("endless", with("start", call("vendor.never", "promise", json!([]))), "timeout", "took longer than 1 s"),
         ("unsupported", with("supported", call("vendor.no", "returned", json!([]))), "unsupported", FALLBACK),
         (

@@ -74,10 +74,10 @@ async fn what_a_vendor_writes_is_text() {
     // An outcome that needs attention can be marked as done, and only on its own order's page.
     let held =
         page.split("name=\"outcome\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it waits");
-    let settle = |order: &str| at(&shop, &format!("/orders/{order}/settle"));
-    assert_eq!(browser.post(&settle("2002"), &[("outcome", held)]).await.status, 404);
-    let settled = browser.done(&settle(order), &[("outcome", held)]).await;
-    assert!(settled.contains("Marked as done") && !settled.contains("<h2 id=\"waiting\">"), "{settled}");
+    let resolve = |order: &str| at(&shop, &format!("/orders/{order}/settle"));
+    assert_eq!(browser.post(&resolve("2002"), &[("outcome", held)]).await.status, 404);
+    let resolved = browser.done(&resolve(order), &[("outcome", held)]).await;
+    assert!(resolved.contains("Marked as done") && !resolved.contains("<h2 id=\"waiting\">"), "{resolved}");
     let list = browser.page(&at(&shop, "/orders?search=%3Cscript%3Ealert(1)%3C%2Fscript%3E")).await;
     let log = browser.page(&at(&shop, "/log")).await;
     for page in [approvals, account, page, list, log] {

@@ -194,10 +194,10 @@ fn status(status: &str) -> &str {
 fn timeline(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     html! {
         ol.timeline {
-            li { (moment(&order.placed_at)) span { "You placed the order." } }
+            li { (time(&order.placed_at)) span { "You placed the order." } }
             @for outcome in &known.outcomes {
                 @if let Some(view) = outcome.view() {
-                    li { (moment(&outcome.at)) span { (describe(shop, order, outcome.id, &view)) } }
+                    li { (time(&outcome.at)) span { (describe(shop, order, outcome.id, &view)) } }
                 }
             }
         }
@@ -205,7 +205,7 @@ fn timeline(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
 }
 
 /// Draws the time of day, or nothing for an invalid time.
-fn moment(at: &str) -> Markup {
+fn time(at: &str) -> Markup {
     let short = at.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or_default();
     html! { time datetime=(at) { (short) } }
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer};
 
 /// A time that a caller sent: RFC 3339 with any offset. It is converted to UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment(Timestamp);
+pub(crate) struct RequestTime(Timestamp);
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for RequestTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let wrong = |reason: String| D::Error::custom(format!("{text:?} is not an RFC 3339 time: {reason}"));
@@ -22,14 +22,14 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-impl std::fmt::Display for Moment {
+impl std::fmt::Display for RequestTime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl From<Moment> for SystemTime {
-    fn from(Moment(at): Moment) -> Self {
+impl From<RequestTime> for SystemTime {
+    fn from(RequestTime(at): RequestTime) -> Self {
         at.into()
     }
 }
