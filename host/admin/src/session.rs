@@ -18,7 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use cartwright::ShopId;
-use cartwright_http::access::{Caller, client_ip};
+use cartwright_http::access::Caller;
 use cartwright_http::body;
 use cartwright_http::extract::{Raw, read_problem, require_media_type};
 use cartwright_http::{Node, Problem};
@@ -113,7 +113,7 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
     {
         return problem.into_response();
     }
-    let from = client_ip(&node, &request);
+    let from = node.client_ip(&request);
     if let Some(from) = from {
         request.extensions_mut().insert(from);
     }

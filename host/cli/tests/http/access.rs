@@ -12,7 +12,7 @@ use crate::shop::Shop;
 
 /// The operations of storefront keys. All others reveal nothing to such a key.
 const STOREFRONT: [&str; 7] =
-    ["embed_page", "add_to_cart", "edit_line", "request_quotation", "change_quantity", "refresh_line", "remove_line"];
+    ["read_embed_data", "add_to_cart", "edit_line", "request_quote", "change_quantity", "refresh_line", "remove_line"];
 
 /// An operation of the document, with a plausible path.
 struct Operation {
@@ -157,8 +157,16 @@ async fn a_platforms_key_sets_nothing_up_and_an_integrators_sees_no_order() {
         let (backend, integrator) = (operation.ask(&shop.backend).await, operation.ask(&shop.integrator).await);
         let reads = operation.method == "GET";
         match operation.id.as_str() {
-            "list_keys" | "make_key" | "revoke_key" | "rotate_key" | "install_plugin" | "revoke_plugin"
-            | "swap_plugin" | "list_shops" | "set_shop" | "read_log" => {
+            "list_access_keys"
+            | "create_access_key"
+            | "revoke_access_key"
+            | "rotate_access_key"
+            | "install_plugin"
+            | "revoke_plugin"
+            | "switch_plugin_version"
+            | "list_shops"
+            | "set_shop"
+            | "read_audit_log" => {
                 backend.problem(403, "role");
                 integrator.problem(403, "role");
             }

@@ -22,14 +22,14 @@ const NOTHING_KEPT: [&str; 13] = [
     "change_quantity",
     "check_cart",
     "edit_line",
-    "embed_page",
-    "link_document",
+    "read_embed_data",
+    "create_document_url",
     "merge_carts",
     "read_readiness",
     "refresh_line",
     "remove_line",
     "reorder",
-    "request_quotation",
+    "request_quote",
     "test_connection",
 ];
 
@@ -113,11 +113,12 @@ async fn every_write_is_in_the_log_with_what_was_before_and_after() {
 async fn keys_and_catalog(audit: &mut Audit) {
     let (admin, backend) = (audit.shop.admin.clone(), audit.shop.backend.clone());
     let key = json!({ "role": { "role": "backend" }, "label": "another" });
-    let made = audit.did("make_key", admin.post("/v1/access-keys", &key).await, "create-access-key", MADE).await;
+    let made =
+        audit.did("create_access_key", admin.post("/v1/access-keys", &key).await, "create-access-key", MADE).await;
     let key = format!("/v1/access-keys/{}", made["id"].as_str().expect("an id"));
     let rotated = admin.post(&format!("{key}/rotate"), &json!({ "overlap_seconds": 60 })).await;
-    audit.did("rotate_key", rotated, "rotate-access-key", CHANGED).await;
-    audit.did("revoke_key", admin.delete(&key).await, "revoke-access-key", CHANGED).await;
+    audit.did("rotate_access_key", rotated, "rotate-access-key", CHANGED).await;
+    audit.did("revoke_access_key", admin.delete(&key).await, "revoke-access-key", CHANGED).await;
     let at = |path: &str| audit.shop.at(path);
     let shop = json!({ "currency": "EUR", "scale": 2, "seal_seconds": 600, "prices_include_tax": true });
     let (own, origins, catalog, rates) = (at(""), at("/origins"), at("/catalog"), at("/exchange-rates"));
@@ -146,13 +147,13 @@ async fn setup(audit: &mut Audit) {
     let mut body = json!({ "component": read["component"], "settings": read["settings"], "grants": read["grants"] });
     body["settings"]["media-id"] = json!(502);
     audit.did("set_account", integrator.put(&account, &body).await, "change-account", CHANGED).await;
-    audit.did("set_links", integrator.put(&many, &links()).await, "link", CHANGED).await;
+    audit.did("set_product_links", integrator.put(&many, &links()).await, "link", CHANGED).await;
     let rows = "shop_product,account,vendor_product\nring,expivi,1001\n";
     let put = integrator.ask("PUT", &table, &[("content-type", "text/csv")], rows).await;
-    audit.did("set_links_csv", put, "link", CHANGED).await;
+    audit.did("set_product_links_csv", put, "link", CHANGED).await;
     let link = json!({ "account": "expivi", "vendor_product": "1001", "strategy": { "name": "simple" } });
-    audit.did("set_link", integrator.put(&one, &link).await, "link", CHANGED).await;
-    audit.did("remove_link", integrator.delete(&one).await, "unlink", GONE).await;
+    audit.did("set_product_link", integrator.put(&one, &link).await, "link", CHANGED).await;
+    audit.did("remove_product_link", integrator.delete(&one).await, "unlink", GONE).await;
     integrator.put(&many, &links()).await.ok();
     let first = read["component"].clone();
     // The same component with an added note: the same code with another digest.
@@ -161,9 +162,9 @@ async fn setup(audit: &mut Audit) {
     let sent = admin.ask("POST", "/v1/plugins", &[("content-type", "application/wasm")], bytes).await;
     let second = audit.did("install_plugin", sent, "install", MADE).await["digest"].clone();
     let swapped = admin.post("/v1/plugins/expivi/switch-version", &json!({ "component": second })).await;
-    audit.did("swap_plugin", swapped, "switch-version", CHANGED).await;
+    audit.did("switch_plugin_version", swapped, "switch-version", CHANGED).await;
     let swapped = integrator.post(&swap, &json!({ "component": first })).await;
-    audit.did("swap_version", swapped, "switch-version", CHANGED).await;
+    audit.did("switch_account_version", swapped, "switch-version", CHANGED).await;
     let revoke = format!("/v1/plugins/{}/revoke", second.as_str().expect("a digest"));
     let revoked = admin.post(&revoke, &json!({ "replacement": first })).await;
     audit.did("revoke_plugin", revoked, "revoke", CHANGED).await;
@@ -212,7 +213,7 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     let dead = order["notifications"].as_array().expect("a list").iter().find(|kept| kept["is_retrying"] == false);
     let id = dead.unwrap_or_else(|| panic!("{order:#}"))["id"].as_str().expect("an id").to_owned();
     let again = backend.ask("POST", &format!("{path}/{id}/retry"), &[], "").await;
-    audit.did("send_notification_again", again, "retry-notification", CHANGED).await;
+    audit.did("retry_notification", again, "retry-notification", CHANGED).await;
     let endpoint = audit.shop.at("/notification-endpoint");
     let removed = backend.delete(&endpoint).await;
     audit.did("remove_notification_endpoint", removed, "remove-notification-endpoint", CHANGED).await;
@@ -231,7 +232,7 @@ async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     until(async || (backend.get(&job).await.ok()["state"] == "cancelled").then_some(())).await;
     fake.faults().clear();
     let replayed = backend.post(&format!("{job}/retry"), &json!({ "from": "start" })).await;
-    audit.did("replay_job", replayed, "restart-job", CHANGED).await;
+    audit.did("retry_job", replayed, "restart-job", CHANGED).await;
     audit.shop.handled("2").await;
     let erased = backend.delete(&audit.shop.at("/customers/ada@example.com")).await;
     audit.did("erase_customer", erased, "erase-order", CHANGED).await;
@@ -245,17 +246,17 @@ async fn quotes(audit: &mut Audit) {
     let lines = quote_request["operations"][0]["lines"].clone();
     for id in ["q1", "q2"] {
         let kept = backend.post(&quotes, &json!({ "id": id, "lines": lines })).await;
-        audit.did("keep_quotation", kept, "request-quote", MADE).await;
+        audit.did("create_quote", kept, "request-quote", MADE).await;
     }
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let unit = json!({ "minor": 1_000, "scale": 2, "currency": "EUR" });
     let offer = json!({ "prices": [{ "key": lines[0]["key"], "unit": unit }], "valid_until": until });
     let offered = backend.post(&format!("{quotes}/q1/offer"), &offer).await;
-    audit.did("offer_quotation", offered, "offer-quote", CHANGED).await;
+    audit.did("offer_quote", offered, "offer-quote", CHANGED).await;
     let accepted = backend.post(&format!("{quotes}/q1/accept"), &json!({ "lines": [] })).await;
-    audit.did("accept_quotation", accepted, "accept-quote", CHANGED).await;
+    audit.did("accept_quote", accepted, "accept-quote", CHANGED).await;
     let withdrawn = backend.ask("POST", &format!("{quotes}/q2/withdraw"), &[], "").await;
-    audit.did("withdraw_quotation", withdrawn, "withdraw-quote", CHANGED).await;
+    audit.did("withdraw_quote", withdrawn, "withdraw-quote", CHANGED).await;
 }
 
 async fn webhooks(audit: &mut Audit) {
@@ -266,7 +267,7 @@ async fn webhooks(audit: &mut Audit) {
     let mut last = String::new();
     for endpoint in ["payment-verification", "production-completion", "website-publication"] {
         let made = integrator.post(&addresses, &json!({ "account": "twikit", "endpoint": endpoint })).await;
-        let made = audit.did("make_webhook_address", made, "create-webhook-url", MADE).await;
+        let made = audit.did("create_webhook_url", made, "create-webhook-url", MADE).await;
         urls.push(made["url"].as_str().map(str::to_owned));
         last = made["id"].as_str().expect("an id").to_owned();
     }
@@ -294,7 +295,7 @@ async fn webhooks(audit: &mut Audit) {
     audit.did("resolve_outcome", resolved, "resolve-outcome", CHANGED).await;
     let pushed = audit.shop.at("/pushed-settings");
     for (number, decision, operation, what) in [
-        (1, "reject", "refuse_pushed_settings", "reject-settings"),
+        (1, "reject", "reject_pushed_settings", "reject-settings"),
         (2, "approve", "approve_pushed_settings", "approve-settings"),
     ] {
         let script = format!("https://elsewhere.example/{number}.js");
@@ -305,5 +306,5 @@ async fn webhooks(audit: &mut Audit) {
         audit.did(operation, decided, what, CHANGED).await;
     }
     let ended = integrator.delete(&format!("{addresses}/{last}")).await;
-    audit.did("end_webhook_address", ended, "revoke-webhook-url", CHANGED).await;
+    audit.did("revoke_webhook_url", ended, "revoke-webhook-url", CHANGED).await;
 }

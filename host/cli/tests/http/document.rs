@@ -69,7 +69,7 @@ fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
     for (name, value) in names {
         text.push_str(&format!("\"path.{name}\" = {value}\n"));
     }
-    for id in ["erase_order", "erase_customer", "remove_link"] {
+    for id in ["erase_order", "erase_customer", "remove_product_link"] {
         text.push_str(&format!(
             "\n[[operations]]\ninclude-operation-id = \"{id}\"\nparameters = {{ \"path.order\" = \"1\", \"path.email\" = \
              \"nobody@example.com\", \"path.product\" = \"bed\" }}\n"

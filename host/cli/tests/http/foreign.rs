@@ -128,7 +128,10 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let path =
         link["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a path").to_owned();
     let nobody = shop.server.node.nobody();
-    nobody.get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1)).await.problem(403, "link");
+    nobody
+        .get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1))
+        .await
+        .problem(403, "document-url");
     assert_eq!(nobody.get(&path).await.status, 200);
     // Access keys are for admins.
     for client in [&other.backend, &other.integrator, &other.storefront, &shop.backend, &shop.integrator] {

@@ -213,8 +213,8 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     assert_eq!(file.header("content-security-policy"), Some("default-src 'none'; sandbox"));
     assert!(file.header("content-disposition").is_some_and(|text| text.starts_with("attachment")), "{file:?}");
     assert!(file.body.starts_with(b"%PDF"), "{file:?}");
-    nobody.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "link");
-    nobody.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "link");
+    nobody.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "document-url");
+    nobody.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "document-url");
     let materials = shop.backend.get(&shop.at("/orders/1001/bill-of-materials")).await.ok();
     assert!(materials.to_string().contains("RING-GOLD-17"), "{materials:#}");
     let table = shop.backend.get(&shop.at("/orders/1001/bill-of-materials.csv")).await;

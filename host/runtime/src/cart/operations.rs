@@ -124,9 +124,9 @@ impl Cartwright {
         pipeline.may_join = true;
         let prepared = pipeline.prepare(add.configuration).await?;
         request.prepared.keep(&prepared);
-        let places = Placement::of(old, quantity, prepared.items(), request.cart.lines());
-        let families = pipeline.plan(&prepared, places.wanted.clone(), &request.cart).await?;
-        let (moves, gone) = places.moves(families);
+        let placement = Placement::of(old, quantity, prepared.items(), request.cart.lines());
+        let families = pipeline.plan(&prepared, placement.wanted.clone(), &request.cart).await?;
+        let (moves, gone) = placement.moves(families);
         let operations = request.merge_into(&mut pipeline, &prepared, moves, gone).await?;
         Ok(pipeline.finish(operations))
     }

@@ -163,16 +163,16 @@ impl<'a> CartRequest<'a> {
             moves.iter().filter_map(|moved| moved.replaces.clone()).chain(gone.iter().cloned()).collect();
         // Families with the same key are one, with the sum of their quantities.
         let mut matched: Vec<(LineMove, u32)> = Vec::with_capacity(moves.len());
-        let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
+        let mut positions: HashMap<String, usize> = HashMap::with_capacity(moves.len());
         for moved in moves {
             let Some(first) = moved.lines.first() else { continue };
-            match places.get(&first.key).and_then(|place| matched.get_mut(*place)) {
+            match positions.get(&first.key).and_then(|position| matched.get_mut(*position)) {
                 Some((_, wanted)) => {
                     *wanted = wanted.saturating_add(first.requested_quantity);
                     gone.extend(moved.replaces);
                 }
                 None => {
-                    places.insert(first.key.clone(), matched.len());
+                    positions.insert(first.key.clone(), matched.len());
                     let wanted = first.requested_quantity;
                     matched.push((moved, wanted));
                 }

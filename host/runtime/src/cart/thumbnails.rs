@@ -136,11 +136,11 @@ impl PlanPipeline<'_> {
             }
         }
         let indexes: Vec<u32> = found.iter().map(|(index, _)| *index).collect();
-        let place = self.host.decoding().take(&self.state.shop.id);
-        let checked = match tokio::time::timeout(DECODE_SLOT_TIMEOUT, place).await {
+        let slot = self.host.decoding().take(&self.state.shop.id);
+        let checked = match tokio::time::timeout(DECODE_SLOT_TIMEOUT, slot).await {
             // The slot is held until the decoder ends, even if no call waits for the result any more.
-            Ok(Some(place)) => tokio::task::spawn_blocking(move || {
-                let _place = place;
+            Ok(Some(slot)) => tokio::task::spawn_blocking(move || {
+                let _slot = slot;
                 check(found)
             })
             .await
@@ -240,13 +240,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_shop_does_not_take_all_places() {
-        let places = DecodeSlots::default();
+    async fn a_shop_does_not_take_all_slots() {
+        let slots = DecodeSlots::default();
         let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
-        let permits = [places.take(&one).await, places.take(&one).await];
-        assert!(permits.iter().all(Option::is_some));
-        let third = tokio::time::timeout(Duration::from_millis(10), places.take(&one)).await;
-        assert!(third.is_err(), "a third place of one shop");
-        assert!(places.take(&other).await.is_some());
+        let taken = [slots.take(&one).await, slots.take(&one).await];
+        assert!(taken.iter().all(Option::is_some));
+        let third = tokio::time::timeout(Duration::from_millis(10), slots.take(&one)).await;
+        assert!(third.is_err(), "a third slot of one shop");
+        assert!(slots.take(&other).await.is_some());
     }
 }

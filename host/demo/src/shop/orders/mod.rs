@@ -16,7 +16,7 @@ use super::{Named, Shop, ShopVisit, ShopperData, word};
 pub(super) use self::show::show;
 
 /// Lifetime of a document URL, in seconds: it is created when the shopper clicks.
-const LINK_SECONDS: u32 = 60;
+const DOCUMENT_URL_SECONDS: u32 = 60;
 
 /// A shipping address.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -196,7 +196,7 @@ pub(super) async fn document(visit: ShopVisit, Path(path): Named) -> Response {
     if !known {
         return visit.not_found("There is no such document.");
     }
-    let at = shop.at(&format!("outcomes/{outcome}/document-url?seconds={LINK_SECONDS}"));
+    let at = shop.at(&format!("outcomes/{outcome}/document-url?seconds={DOCUMENT_URL_SECONDS}"));
     match shop.host.post::<DocumentUrl>(&at, &json!({})).await {
         Ok(DocumentUrl { url }) => Redirect::to(&url).into_response(),
         Err(error) => visit.not_found(&error.shopper_text()),
