@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cartwright::money;
 use cartwright::types::{Choice, ChoiceSource, Field, FieldIssue, Money};
 use cartwright::webhook::form_value;
-use cartwright::{AccountId, Form, ShopId};
+use cartwright::{AccountId, Form, SecretUse, ShopId};
 use cartwright_http::Node;
 use cartwright_service::input;
 use maud::{Markup, html};
@@ -219,14 +219,38 @@ fn label(view: &FormView<'_>, field: &Field) -> Markup {
 fn note(view: &FormView<'_>, field: &Field) -> Option<String> {
     if field.kind == "secret" {
         let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(view.form, view.values, host)).collect();
-        return Some(match hosts.is_empty() {
-            true => "Never sent. Used to sign and verify only.".to_owned(),
-            false => format!("Only sent to {}.", hosts.join(", ")),
-        });
+        return Some(secret_note(&SecretUse::of(field).collect::<Vec<_>>(), &hosts));
     }
     // Other inputs show their default themselves.
     let is_list = matches!(field.kind.as_str(), "text-area" | "list" | "pairs" | "multi-select" | "money");
     empty_means(view, field).filter(|_| is_list)
+}
+
+/// Returns what a secret is used for, and where it is sent.
+fn secret_note(uses: &[SecretUse], hosts: &[String]) -> String {
+    let form = |wanted: &SecretUse| match wanted {
+        SecretUse::Bearer => Some("as a bearer token"),
+        SecretUse::Basic => Some("as a password"),
+        SecretUse::Header => Some("in a header"),
+        SecretUse::Query => Some("in the URL"),
+        SecretUse::ClientCredentials => Some("to get an access token"),
+        _ => None,
+    };
+    let forms: Vec<&str> = uses.iter().filter_map(form).collect();
+    let signs = uses.iter().any(|wanted| {
+        matches!(wanted, SecretUse::HmacSha1 | SecretUse::HmacSha256 | SecretUse::HmacSha512 | SecretUse::Md5Suffix)
+    });
+    let sent = match (forms.is_empty(), hosts.is_empty()) {
+        (true, _) | (_, true) => "Never sent".to_owned(),
+        (false, false) => format!("Sent {} to {} only", forms.join(" or "), hosts.join(", ")),
+    };
+    // A signature proves who sends a request, so its secret is bound to the receivers too.
+    let signed = signs.then(|| match hosts.is_empty() {
+        true => "Signs requests".to_owned(),
+        false => format!("Signs requests to {}", hosts.join(", ")),
+    });
+    let verified = uses.contains(&SecretUse::Webhook).then(|| "Authenticates webhooks".to_owned());
+    [Some(sent), signed, verified].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Returns the value that is used while a field is empty.
@@ -445,5 +469,32 @@ pub(super) fn text_of(value: &Value) -> String {
             _ => value.to_string(),
         },
         value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_says_where_it_goes_and_what_for() {
+        let hosts = ["api.example".to_owned(), "login.example".to_owned()];
+        for (uses, host_count, note) in [
+            (vec![SecretUse::Bearer], 1, "Sent as a bearer token to api.example only"),
+            (
+                vec![SecretUse::ClientCredentials, SecretUse::Header],
+                2,
+                "Sent to get an access token or in a header to api.example, login.example only",
+            ),
+            (vec![SecretUse::Md5Suffix], 1, "Never sent · Signs requests to api.example"),
+            (vec![SecretUse::Webhook], 0, "Never sent · Authenticates webhooks"),
+            (
+                vec![SecretUse::Bearer, SecretUse::HmacSha256, SecretUse::Webhook],
+                1,
+                "Sent as a bearer token to api.example only · Signs requests to api.example · Authenticates webhooks",
+            ),
+        ] {
+            assert_eq!(secret_note(&uses, &hosts[..host_count]), note);
+        }
     }
 }

@@ -72,10 +72,10 @@ fn field_notes(field: &Field) -> Vec<String> {
     }
     if field.kind == "secret" {
         let hosts = match field.hosts.is_empty() {
-            true => "never sent; it only signs".to_owned(),
-            false => field.hosts.join(", "),
+            true => "never sent".to_owned(),
+            false => format!("only for {}", field.hosts.join(", ")),
         };
-        field_notes.push(format!("only sent to {hosts}"));
+        field_notes.push(format!("used for {}, {hosts}", field.uses.join(", ")));
     }
     field_notes
 }

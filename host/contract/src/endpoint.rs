@@ -6,7 +6,7 @@ use http::HeaderName;
 
 use crate::ids::{InvalidId, PluginId};
 use crate::records::{Authentication, Endpoint, Field, Identity, WebhookHmac};
-use crate::settings::Form;
+use crate::settings::{Form, SecretUse};
 
 /// Checks that each endpoint has a valid, unique name and an authentication that the host can verify.
 pub fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String> {
@@ -80,7 +80,14 @@ fn check_authentication(authentication: &Authentication, form: &Form) -> Result<
         }
     };
     match form.field(name) {
-        Some(field) if field.kind == "secret" => Ok(()),
+        Some(field) if field.kind == "secret" => {
+            match SecretUse::of(field).any(|declared| declared == SecretUse::Webhook) {
+                true => Ok(()),
+                false => Err(format!(
+                    "its requests are authenticated with the secret {name:?}; add \"webhook\" to the uses of that field"
+                )),
+            }
+        }
         _ => Err(format!("its signatures are checked with {name:?}, which is not a secret field of the form")),
     }
 }
@@ -131,7 +138,8 @@ mod tests {
     use crate::settings::testing::field;
 
     fn form() -> Form {
-        Form(vec![field("signing-secret", "secret"), field("name", "text")])
+        let token = Field { uses: vec!["bearer".to_owned()], ..field("token", "secret") };
+        Form(vec![field("signing-secret", "secret"), field("name", "text"), token])
     }
 
     fn endpoint(change: impl FnOnce(&mut Endpoint, &mut WebhookHmac)) -> Endpoint {
@@ -184,9 +192,10 @@ mod tests {
     #[test]
     fn an_endpoint_whose_requests_cannot_be_verified_is_not_installed() {
         assert_eq!(check_endpoints(&[endpoint(|_, _| ())], &form()), Ok(()));
-        let cases: [(Endpoint, &str); 7] = [
+        let cases: [(Endpoint, &str); 8] = [
             (endpoint(|_, hmac| hmac.secret = "name".to_owned()), "not a secret field"),
             (endpoint(|_, hmac| hmac.secret = "none".to_owned()), "not a secret field"),
+            (endpoint(|_, hmac| hmac.secret = "token".to_owned()), "add \"webhook\" to the uses"),
             (endpoint(|_, hmac| hmac.encoding = "base32".to_owned()), "\"base32\""),
             (endpoint(|_, hmac| hmac.header = "X Signature".to_owned()), "not a header name"),
             (endpoint(|_, hmac| hmac.timestamp_header = Some(String::new())), "not a header name"),

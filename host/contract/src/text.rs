@@ -143,6 +143,14 @@ pub fn sanitize(text: &str, max_chars: usize) -> DisplayText {
     DisplayText { text: format!("{}…", &text[..end]), is_truncated: true }
 }
 
+/// Reads the value of an HTTP header: as UTF-8 if it is UTF-8, otherwise as Latin-1, in which each byte is a character.
+pub fn header_text(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.iter().copied().map(char::from).collect(),
+    }
+}
+
 /// Shortens an error's text, which may repeat input, to at most [`MAX_ERROR_CHARS`]. The middle is left out, because
 /// the beginning says what is wrong and the end says what to do.
 pub fn abridge(text: String) -> String {
@@ -181,6 +189,13 @@ mod tests {
 
     fn plain(text: &str) -> String {
         display_text(text).unwrap().text
+    }
+
+    #[test]
+    fn a_header_is_utf_8_or_else_latin_1() {
+        assert_eq!(header_text("Mâcon".as_bytes()), "Mâcon");
+        assert_eq!(header_text(b"M\xe2con"), "Mâcon");
+        assert_eq!(header_text(b""), "");
     }
 
     #[test]

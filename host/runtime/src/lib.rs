@@ -82,7 +82,7 @@ pub use cartwright_contract::platform::{
     Blobs, Catalog, MemoryBlobs, MemoryCatalog, MemoryOrderBook, NewConfiguration, OrderBook, PlatformError,
     StoredThumbnail,
 };
-pub use cartwright_contract::settings::{AccountSecret, Form, Secret, Secrets, Settings};
+pub use cartwright_contract::settings::{AccountSecret, Form, Secret, SecretUse, Secrets, Settings};
 pub use cartwright_contract::text::{
     MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
     check_name, check_text,

@@ -7,6 +7,7 @@ use cartwright_cart::shop::Shop;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::platform::Blobs;
 use cartwright_contract::records::{Setting, SettingValue};
+use cartwright_contract::settings::SecretUse;
 use cartwright_engine::{GrantedSecret, PluginVersion, Scope};
 
 use crate::host::Cartwright;
@@ -75,6 +76,7 @@ impl Cartwright {
                         value: secret.value.clone(),
                         hosts: hosts.into_iter().map(|named| named.host).collect(),
                         missing_host: missing.into_iter().next().map(|named| named.host),
+                        uses: SecretUse::of(field).collect(),
                     };
                     Some((name.clone(), granted))
                 })

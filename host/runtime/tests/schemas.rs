@@ -240,6 +240,7 @@ fn field() -> Value {
         "pattern": null, "minimum": "0.5", "maximum": null, "default": { "text": "red" },
         "choices": { "fixed": [{ "value": "red", "label": message() }] },
         "enabled_when": { "field": "other", "one_of": ["on"] }, "per_product": true, "vendor_may_push": false, "hosts": [],
+        "uses": [],
     })
 }
 

@@ -2,7 +2,7 @@
 //! may contain personal data.
 
 use cartwright::durable::{Answer, Entry, JournaledBody, JournaledBytes, ResponsibleParty};
-use cartwright::types::{BytesSource, Money, Outcome, Repeat, Woken};
+use cartwright::types::{BytesSource, Money, Outcome, RetrySafety, Woken};
 use cartwright::{describe, money, timestamp};
 
 /// Describes an outcome, without personal data.
@@ -44,18 +44,18 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
             let revision = began.context.settings_revision;
             ("began".to_owned(), format!("with revision {revision} of the settings, personal data {personal}"))
         }
-        Entry::Intent { call, repeat, attempt } => {
-            let repeat = match repeat {
-                Repeat::Never => "must not be sent twice",
-                Repeat::Keyed => "idempotent",
-                Repeat::Safe => "may be sent again",
+        Entry::Intent { call, retry_safety, attempt } => {
+            let retry_safety = match retry_safety {
+                RetrySafety::NonIdempotent => "must not be sent twice",
+                RetrySafety::Idempotent => "idempotent",
+                RetrySafety::Safe => "may be sent again",
             };
-            (call.to_string(), format!("attempt {attempt}, {repeat}"))
+            (call.to_string(), format!("attempt {attempt}, {retry_safety}"))
         }
         Entry::Responded { answer: Answer::Returned(response), .. } => {
             let body = match &response.body {
                 JournaledBody::Inline(stored) => size(stored),
-                JournaledBody::Stored(stored) => format!("{} bytes as {}", stored.length, stored.digest),
+                JournaledBody::Stored(stored) => format!("{} bytes as {}", stored.size, stored.digest),
             };
             (format!("answered {}", response.status), format!("{body}, attempts {}", response.attempts))
         }

@@ -1,6 +1,6 @@
 //! The imports that this plugin calls, behind a trait, so that everything that uses them can be tested natively.
 
-use cartwright_plugin::http::{Request, Response};
+use cartwright_plugin::http::{HttpRequest, HttpResponse};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{Order, Outcome};
 use cartwright_plugin::{Error, blobs, http, order_book, outcomes, timer};
@@ -8,7 +8,7 @@ use cartwright_plugin::{Error, blobs, http, order_book, outcomes, timer};
 /// The host functions for hooks with network access.
 pub(crate) trait Host {
     /// Sends a request.
-    fn send(&mut self, request: Request) -> Result<Response, Error>;
+    fn send(&mut self, request: HttpRequest) -> Result<HttpResponse, Error>;
     /// Records an outcome.
     fn emit(&mut self, outcome: Outcome) -> Result<(), Error>;
     /// Waits.
@@ -23,7 +23,7 @@ pub(crate) trait Host {
 pub(crate) struct Imports;
 
 impl Host for Imports {
-    fn send(&mut self, request: Request) -> Result<Response, Error> {
+    fn send(&mut self, request: HttpRequest) -> Result<HttpResponse, Error> {
         http::send(&request)
     }
 

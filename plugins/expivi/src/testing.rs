@@ -1,7 +1,7 @@
 //! Helpers of the tests. We made every saved configuration in this crate's tests from the documented types; none is a
 //! real capture.
 
-use cartwright_plugin::http::{Body, Request, Response, StoredBody};
+use cartwright_plugin::http::{Body, HttpRequest, HttpResponse, StoredBody};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{
     Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
@@ -121,12 +121,12 @@ pub(crate) fn item_reference(item: &Item) -> ItemReference {
     }
 }
 
-type Answer = Box<dyn Fn(&Request) -> Result<Response, Error>>;
+type Answer = Box<dyn Fn(&HttpRequest) -> Result<HttpResponse, Error>>;
 
 /// A host that responds with a function and records the requests.
 pub(crate) struct FakeHost {
     pub(crate) answer: Answer,
-    pub(crate) requests: Vec<Request>,
+    pub(crate) requests: Vec<HttpRequest>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) sleeps: Vec<u32>,
     pub(crate) woken: Woken,
@@ -135,7 +135,7 @@ pub(crate) struct FakeHost {
 }
 
 impl FakeHost {
-    pub(crate) fn new(answer: impl Fn(&Request) -> Result<Response, Error> + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&HttpRequest) -> Result<HttpResponse, Error> + 'static) -> Self {
         Self {
             answer: Box::new(answer),
             requests: Vec::new(),
@@ -149,9 +149,9 @@ impl FakeHost {
 
     /// Returns the JSON body of a request.
     pub(crate) fn sent_body(&self, index: usize) -> serde_json::Value {
-        match &self.requests[index].body {
-            BytesSource::Inline(bytes) => serde_json::from_slice(bytes).unwrap(),
-            BytesSource::Stored(digest) => panic!("stored {digest}"),
+        match self.requests[index].body.as_slice() {
+            [BytesSource::Inline(bytes)] => serde_json::from_slice(bytes).unwrap(),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -161,7 +161,7 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn send(&mut self, request: Request) -> Result<Response, Error> {
+    fn send(&mut self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let response = (self.answer)(&request);
         self.requests.push(request);
         response
@@ -190,22 +190,19 @@ impl Host for FakeHost {
 }
 
 /// Returns a response of Expivi.
-pub(crate) fn response(status: u16, body: &str) -> Result<Response, Error> {
+pub(crate) fn response(status: u16, body: &str) -> Result<HttpResponse, Error> {
     let body = Body::Inline(body.as_bytes().to_vec());
-    Ok(Response { status, headers: Vec::new(), body, attempts: 1 })
+    Ok(HttpResponse { status, headers: Vec::new(), body, attempts: 1, extra: Vec::new() })
 }
 
 /// Returns a response whose body was stored as a blob.
-pub(crate) fn stored(digest: &str) -> Result<Response, Error> {
-    let body = Body::Stored(StoredBody {
-        digest: digest.to_owned(),
-        length: 3,
-        media_type: Some("application/pdf".to_owned()),
-    });
-    Ok(Response { status: 200, headers: Vec::new(), body, attempts: 1 })
+pub(crate) fn stored(digest: &str) -> Result<HttpResponse, Error> {
+    let body =
+        Body::Stored(StoredBody { digest: digest.to_owned(), size: 3, media_type: Some("application/pdf".to_owned()) });
+    Ok(HttpResponse { status: 200, headers: Vec::new(), body, attempts: 1, extra: Vec::new() })
 }
 
 /// Returns the value of a request's header.
-pub(crate) fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+pub(crate) fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }

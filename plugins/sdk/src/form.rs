@@ -24,6 +24,7 @@ pub fn field(name: &str, kind: &str, label: &str) -> Field {
         per_product: false,
         vendor_may_push: false,
         hosts: Vec::new(),
+        uses: Vec::new(),
     }
 }
 
@@ -73,6 +74,8 @@ pub trait FieldExt: Sized {
     fn vendor_may_push(self) -> Self;
     /// Allows sending the secret to this host: a name, or `"setting:<field>"`.
     fn outbound_host(self, host: &str) -> Self;
+    /// Declares what the secret is for, such as "bearer" (see `field.uses` in the WIT). A secret has at least one use.
+    fn secret_use(self, word: &str) -> Self;
 }
 
 impl FieldExt for Field {
@@ -128,6 +131,11 @@ impl FieldExt for Field {
 
     fn outbound_host(mut self, host: &str) -> Self {
         self.hosts.push(host.to_owned());
+        self
+    }
+
+    fn secret_use(mut self, word: &str) -> Self {
+        self.uses.push(word.to_owned());
         self
     }
 }

@@ -61,7 +61,7 @@ pub fn fetch(
             )))?;
             continue;
         }
-        let response = host.send(request(url.clone(), body, TIMEOUT_MS, http::Repeat::Never, true))?;
+        let response = host.send(request(url.clone(), body, TIMEOUT_MS, http::RetrySafety::NonIdempotent, true))?;
         match judge(host, response)? {
             ExportResult::File(digest) => {
                 host.emit(Outcome::Document(Document {
@@ -107,13 +107,13 @@ enum ExportResult {
 
 /// Judges a response. "If all goes well, you will receive a response with http status 200. The body of the response
 /// will contain a ZIP file. For all other failure paths the http status code will not be 200."
-fn judge(host: &mut dyn Host, response: http::Response) -> Result<ExportResult, Error> {
+fn judge(host: &mut dyn Host, response: http::HttpResponse) -> Result<ExportResult, Error> {
     let status = response.status;
     let body = match response.body {
         http::Body::Stored(stored) if status == 200 => {
             let kind = stored.media_type.as_deref().unwrap_or("").to_ascii_lowercase();
             let is_text = kind.starts_with("text/") || kind.contains("json");
-            if stored.length > MAX_RESPONSE_BYTES && !is_text {
+            if stored.size > MAX_RESPONSE_BYTES && !is_text {
                 return Ok(ExportResult::File(stored.digest));
             }
             let bytes = host.read(&stored.digest)?;

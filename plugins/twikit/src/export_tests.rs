@@ -7,10 +7,9 @@ use crate::testing::*;
 use cartwright_plugin::exports::orders::Kind;
 use serde_json::{Value, json};
 
-fn zip(digest: &str) -> http::Response {
-    let stored =
-        http::StoredBody { digest: digest.into(), length: 1 << 30, media_type: Some("application/zip".into()) };
-    http::Response { body: http::Body::Stored(stored), ..response(200, "") }
+fn zip(digest: &str) -> http::HttpResponse {
+    let stored = http::StoredBody { digest: digest.into(), size: 1 << 30, media_type: Some("application/zip".into()) };
+    http::HttpResponse { body: http::Body::Stored(stored), ..response(200, "") }
 }
 
 fn two_lines() -> Event {
@@ -28,7 +27,7 @@ fn each_line_is_fetched_once_and_becomes_a_document() {
     assert!(matches!(run(&mut host, &event).unwrap(), Next::Done));
     let request = &host.requests[0];
     assert_eq!(request.url, "https://custom-integration-publisher.twikit.com/api/v1/configuration/shop-7/export");
-    assert_eq!((request.repeat, request.store_body), (http::Repeat::Never, true));
+    assert_eq!((request.retry_safety, request.store_body), (http::RetrySafety::NonIdempotent, true));
     let body = host.body(0);
     assert_eq!(body["payload"].as_str().unwrap().as_bytes(), host.digest_inputs[0]);
     let payload: Value = serde_json::from_str(body["payload"].as_str().unwrap()).unwrap();
@@ -86,8 +85,8 @@ fn when_nobody_knows_whether_there_is_an_order_the_merchant_is_asked_and_no_othe
 
 #[test]
 fn a_success_that_is_no_zip_file_is_no_document() {
-    let stored = http::StoredBody { digest: "cc".into(), length: 90, media_type: Some("application/json".into()) };
-    let answer = http::Response { body: http::Body::Stored(stored), ..response(200, "") };
+    let stored = http::StoredBody { digest: "cc".into(), size: 90, media_type: Some("application/json".into()) };
+    let answer = http::HttpResponse { body: http::Body::Stored(stored), ..response(200, "") };
     let mut host = FakeHost::with_responses([answer]);
     host.stored = br#"{"resultCode":2,"resultCodeName":"OrderCreatedUnhealthy","resultMessage":""}"#.to_vec();
     run(&mut host, &event(Kind::Released, order(vec![line("a", 7, 2)]))).unwrap();
@@ -97,8 +96,9 @@ fn a_success_that_is_no_zip_file_is_no_document() {
 
 #[test]
 fn a_small_zip_file_is_known_by_its_first_bytes() {
-    let stored = http::StoredBody { digest: "dd".into(), length: 120, media_type: None };
-    let mut host = FakeHost::with_responses([http::Response { body: http::Body::Stored(stored), ..response(200, "") }]);
+    let stored = http::StoredBody { digest: "dd".into(), size: 120, media_type: None };
+    let mut host =
+        FakeHost::with_responses([http::HttpResponse { body: http::Body::Stored(stored), ..response(200, "") }]);
     host.stored = b"PK\x03\x04rest".to_vec();
     run(&mut host, &event(Kind::Released, order(vec![line("a", 7, 2)]))).unwrap();
     assert!(host.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_))));

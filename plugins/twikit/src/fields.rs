@@ -66,6 +66,7 @@ fn account() -> Vec<Field> {
             )
             // A hash with the secret proves the sender, so the secret is bound to the API's host.
             .outbound_host("setting:api-url")
+            .secret_use("md5-suffix")
             .required(),
         field(API_URL, "url", "API URL")
             .help("The documented address, unless Twikit gave you another one.")

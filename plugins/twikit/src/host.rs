@@ -9,7 +9,7 @@ use crate::fields::PAYLOAD_SECRET;
 /// The host functions that the order hook uses.
 pub trait Host {
     /// Sends a request.
-    fn send(&mut self, request: http::Request) -> Result<http::Response, Error>;
+    fn send(&mut self, request: http::HttpRequest) -> Result<http::HttpResponse, Error>;
     /// Returns MD5 of the message followed by the payload secret (Rest API, Create Order: "md5(orderPayload +
     /// payload-secret)").
     fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, Error>;
@@ -26,7 +26,7 @@ pub trait Host {
 pub struct Imports;
 
 impl Host for Imports {
-    fn send(&mut self, request: http::Request) -> Result<http::Response, Error> {
+    fn send(&mut self, request: http::HttpRequest) -> Result<http::HttpResponse, Error> {
         http::send(&request)
     }
 

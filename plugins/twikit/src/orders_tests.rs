@@ -40,7 +40,10 @@ fn a_released_order_is_sent_as_documented() {
     assert!(matches!(next, Next::Again(Later { state, .. }) if state == "confirm inst:shop:1001"));
     let request = &host.requests[0];
     assert_eq!(request.url, "https://custom-integration-publisher.twikit.com/api/v1/orders/shop-7");
-    assert_eq!((request.method.as_str(), request.repeat, request.store_body), ("POST", http::Repeat::Keyed, false));
+    assert_eq!(
+        (request.method.as_str(), request.retry_safety, request.store_body),
+        ("POST", http::RetrySafety::Idempotent, false)
+    );
     let payload = payload(&host, 0);
     assert_eq!(payload["identifier"], "inst:shop:1001");
     let items = json!([
@@ -293,7 +296,7 @@ fn wrong_payloads_and_secrets_stop_the_hook() {
 
 #[test]
 fn a_lost_attempt_that_bounces_back_was_created() {
-    let mut host = FakeHost::with_responses([http::Response { attempts: 2, ..answer(400, 9) }]);
+    let mut host = FakeHost::with_responses([http::HttpResponse { attempts: 2, ..answer(400, 9) }]);
     let next = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap();
     assert!(matches!(next, Next::Again(_)));
     assert_eq!(host.notes(), ["created-earlier"]);
@@ -302,7 +305,7 @@ fn a_lost_attempt_that_bounces_back_was_created() {
 
 #[test]
 fn a_refused_attempt_that_bounces_back_was_not_created_by_us() {
-    let mut host = FakeHost::with_responses([answer(400, 3), http::Response { attempts: 2, ..answer(400, 9) }]);
+    let mut host = FakeHost::with_responses([answer(400, 3), http::HttpResponse { attempts: 2, ..answer(400, 9) }]);
     let mut event = released(vec![line("a", 7, 2)]);
     run(&mut host, &event).unwrap();
     event.remembered = host.remembered();

@@ -124,7 +124,7 @@ fn create(
         return no_longer_released(host, order);
     }
     // The identifier makes a repetition safe: "the second one will bounce back" (result code 9).
-    let response = host.send(request(url, body, TIMEOUT_MS, http::Repeat::Keyed, false))?;
+    let response = host.send(request(url, body, TIMEOUT_MS, http::RetrySafety::Idempotent, false))?;
     match judge(&response, ledger.answered(&identifier)) {
         Verdict::Created { is_earlier: earlier } => {
             remember_created(host, context, order, &identifier, lines)?;
@@ -192,17 +192,24 @@ fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) ->
 }
 
 /// Returns a POST request with JSON.
-pub fn request(url: String, body: Vec<u8>, timeout_ms: u32, repeat: http::Repeat, store_body: bool) -> http::Request {
-    http::Request {
+pub fn request(
+    url: String,
+    body: Vec<u8>,
+    timeout_ms: u32,
+    retry_safety: http::RetrySafety,
+    store_body: bool,
+) -> http::HttpRequest {
+    http::HttpRequest {
         method: "POST".to_owned(),
         url,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: BytesSource::Inline(body),
+        body: vec![BytesSource::Inline(body)],
         // The hash in the body is the only authentication that Twikit requires.
         auth: Vec::new(),
         timeout_ms: Some(timeout_ms),
-        repeat,
+        retry_safety,
         store_body,
+        extra: Vec::new(),
     }
 }
 

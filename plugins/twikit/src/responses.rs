@@ -109,7 +109,7 @@ pub enum Verdict {
 
 /// Judges a response to `POST /orders`. `answered` is the number of earlier attempts that Twikit answered with a
 /// rejection; the responses of all other earlier attempts were lost.
-pub fn judge(response: &http::Response, answered: u32) -> Verdict {
+pub fn judge(response: &http::HttpResponse, answered: u32) -> Verdict {
     let status = response.status;
     let http::Body::Inline(body) = &response.body else {
         return Verdict::Retry(outage("the host stored Twikit's response instead of returning it", None));
@@ -166,7 +166,7 @@ pub fn judge(response: &http::Response, answered: u32) -> Verdict {
 }
 
 /// Judges a response without a result code, which does not come from Twikit's application but from a proxy or gateway.
-fn judge_status(response: &http::Response) -> Verdict {
+fn judge_status(response: &http::HttpResponse) -> Verdict {
     let status = response.status;
     let text = format!("Twikit responded with {status} without a result code");
     let parameters = [("status", status.to_string())];
@@ -184,7 +184,7 @@ fn judge_status(response: &http::Response) -> Verdict {
     }
 }
 
-fn retry_after(response: &http::Response) -> Option<u32> {
+fn retry_after(response: &http::HttpResponse) -> Option<u32> {
     let (_, value) = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
     value.trim().parse().ok()
 }
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use crate::testing::{answer, response};
 
-    fn refusal_message(response: &http::Response) -> Message {
+    fn refusal_message(response: &http::HttpResponse) -> Message {
         match judge(response, 0) {
             Verdict::Refused(message) => message,
             other => panic!("{other:?}"),
@@ -243,11 +243,11 @@ mod tests {
     #[test]
     fn code_9_is_ours_only_after_an_attempt_whose_answer_was_lost() {
         assert_eq!(refusal_message(&answer(400, 9)).key, "identifier-exists");
-        let second = http::Response { attempts: 2, ..answer(400, 9) };
+        let second = http::HttpResponse { attempts: 2, ..answer(400, 9) };
         assert_eq!(judge(&second, 0), Verdict::Created { is_earlier: true });
         // The first attempt was rejected and created nothing, so the identifier is taken by another order.
         assert!(matches!(judge(&second, 1), Verdict::Refused(_)));
-        let third = http::Response { attempts: 3, ..answer(400, 9) };
+        let third = http::HttpResponse { attempts: 3, ..answer(400, 9) };
         assert_eq!(judge(&third, 1), Verdict::Created { is_earlier: true });
     }
 

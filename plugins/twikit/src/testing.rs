@@ -166,8 +166,8 @@ pub fn event(kind: Kind, order: Order) -> Event {
 /// A host with prepared responses, which records the requests.
 #[derive(Default)]
 pub struct FakeHost {
-    pub answers: VecDeque<Result<http::Response, Error>>,
-    pub requests: Vec<http::Request>,
+    pub answers: VecDeque<Result<http::HttpResponse, Error>>,
+    pub requests: Vec<http::HttpRequest>,
     pub digest_inputs: Vec<Vec<u8>>,
     pub outcomes: Vec<Outcome>,
     pub stored: Vec<u8>,
@@ -176,7 +176,7 @@ pub struct FakeHost {
 }
 
 impl FakeHost {
-    pub fn with_responses(answers: impl IntoIterator<Item = http::Response>) -> Self {
+    pub fn with_responses(answers: impl IntoIterator<Item = http::HttpResponse>) -> Self {
         Self { answers: answers.into_iter().map(Ok).collect(), ..Self::default() }
     }
 
@@ -212,13 +212,15 @@ impl FakeHost {
     }
 
     pub fn body(&self, index: usize) -> serde_json::Value {
-        let BytesSource::Inline(bytes) = &self.requests[index].body else { panic!("not inline") };
+        let [BytesSource::Inline(bytes)] = self.requests[index].body.as_slice() else {
+            panic!("not one inline source")
+        };
         serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
 impl Host for FakeHost {
-    fn send(&mut self, request: http::Request) -> Result<http::Response, Error> {
+    fn send(&mut self, request: http::HttpRequest) -> Result<http::HttpResponse, Error> {
         self.requests.push(request);
         self.answers.pop_front().unwrap_or_else(|| panic!("no answer was prepared"))
     }
@@ -246,17 +248,18 @@ impl Host for FakeHost {
     }
 }
 
-pub fn response(status: u16, body: &str) -> http::Response {
-    http::Response {
+pub fn response(status: u16, body: &str) -> http::HttpResponse {
+    http::HttpResponse {
         status,
         headers: vec![("content-type".into(), "application/json".into())],
         body: http::Body::Inline(body.as_bytes().to_vec()),
         attempts: 1,
+        extra: Vec::new(),
     }
 }
 
 /// Returns Twikit's response with a result code.
-pub fn answer(status: u16, code: u64) -> http::Response {
+pub fn answer(status: u16, code: u64) -> http::HttpResponse {
     let body = format!(r#"{{"resultMessage":"message of {code}","resultCode":{code},"resultCodeName":"Name{code}"}}"#);
     response(status, &body)
 }

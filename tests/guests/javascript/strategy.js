@@ -45,6 +45,7 @@ const field = (name, label, rest) => ({
   perProduct: true,
   vendorMayPush: false,
   hosts: [],
+  uses: [],
   ...rest,
 });
 

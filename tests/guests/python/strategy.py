@@ -77,6 +77,7 @@ class Settings(SettingsExport):
                 per_product=True,
                 vendor_may_push=False,
                 hosts=[],
+                uses=[],
             )
         ]
 

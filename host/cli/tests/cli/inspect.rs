@@ -48,6 +48,8 @@ fn inspect_shows_choices_defaults_and_dependencies_of_fields() {
     assert_eq!(notes("expivi", "pass-locale"), ["default true"]);
     assert_eq!(notes("expivi", "sku-prefix"), [""; 0]);
     assert_eq!(notes("expivi", "locale-country"), ["only while send-country is true"]);
+    assert_eq!(notes("expivi", "server-token"), ["used for bearer, only for setting:api-url"]);
+    assert_eq!(notes("twikit", "payload-secret"), ["used for md5-suffix, only for setting:api-url"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use cartwright::durable::{
     UnansweredRequest,
 };
 use cartwright::types::{
-    Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
+    Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, RetrySafety, Rounding, Setting,
     SettingValue, VendorReference,
 };
 use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
@@ -83,10 +83,10 @@ fn began() -> Entry {
     Entry::RunStart(RunStart { context, personal_data: false })
 }
 
-fn intent(attempt: u32, repeat: Repeat) -> Entry {
+fn intent(attempt: u32, retry_safety: RetrySafety) -> Entry {
     let about = "POST https://vendor.example/orders".to_owned();
     let call = Call { import: "http.send".into(), label: about, digest: Digest::of(b"call") };
-    Entry::Intent { call, repeat, attempt }
+    Entry::Intent { call, retry_safety, attempt }
 }
 
 /// A host's folder: its database and its key.
@@ -149,14 +149,14 @@ impl Host {
         let look = Outcome::NeedsMerchant(Message { key: "look".into(), parameters: vec![], text });
         let entries = [
             began(),
-            intent(1, Repeat::Keyed),
+            intent(1, RetrySafety::Idempotent),
             Entry::Responded { answer: Answer::Failed(away), may_have_arrived: false },
             Entry::Retried { kept_calls: 0 },
-            intent(1, Repeat::Keyed),
+            intent(1, RetrySafety::Idempotent),
             Entry::Responded { answer: Answer::Returned(response), may_have_arrived: true },
             Entry::Emitted { key: "0:a:0".into(), outcome: named },
             Entry::Emitted { key: "0:b:0".into(), outcome: look },
-            intent(1, Repeat::Never),
+            intent(1, RetrySafety::NonIdempotent),
         ];
         for (position, entry) in entries.into_iter().enumerate() {
             let record = Record { at: after_seconds(position as u64), entry };

@@ -3,6 +3,7 @@
 mod hosts;
 #[cfg(test)]
 pub(crate) mod testing;
+mod uses;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,12 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use hosts::NamedHost;
+pub use uses::SecretUse;
 pub use value::{check_value_texts, is_decimal};
 
 use crate::records::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
 use crate::text::{TextFault, check_text};
+use uses::check_uses;
 use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
 
 /// The value of a secret. It is never printed, and is wiped when dropped.
@@ -162,6 +165,7 @@ impl Form {
             if field.kind == "secret" && (field.public || field.per_product || field.default.is_some()) {
                 return Err(format!("the secret {name:?} cannot be public or per product, and cannot have a default"));
             }
+            check_uses(field)?;
             if let Some(condition) = &field.enabled_when
                 && !names.contains(&condition.field)
             {

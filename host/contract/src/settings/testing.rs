@@ -2,7 +2,7 @@
 
 use crate::records::{ChoiceSource, Field};
 
-/// Returns a field that has only a name and a kind.
+/// Returns a field that has only a name and a kind, and as a secret also uses.
 pub(crate) fn field(name: &str, kind: &str) -> Field {
     Field {
         name: name.to_owned(),
@@ -21,5 +21,6 @@ pub(crate) fn field(name: &str, kind: &str) -> Field {
         per_product: false,
         vendor_may_push: false,
         hosts: Vec::new(),
+        uses: if kind == "secret" { vec!["bearer".to_owned(), "webhook".to_owned()] } else { Vec::new() },
     }
 }

@@ -4,6 +4,7 @@ use std::convert::identity;
 
 use cartwright_contract::hook::Capability;
 use cartwright_contract::records::{Error, FieldIssue, Message};
+use cartwright_contract::settings::SecretUse;
 use hmac::{Hmac, Mac};
 use md5::Md5;
 use sha1::Sha1;
@@ -15,10 +16,11 @@ use crate::capability::{GrantedSecret, Scope};
 use crate::durable::Call;
 use crate::state::GuestState;
 
-/// Returns the secret with this name.
-pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecret, Error> {
+/// Returns the secret with this name, if its field declares this use.
+pub(crate) fn secret<'a>(scope: &'a Scope, name: &str, wanted: SecretUse) -> Result<&'a GrantedSecret, Error> {
     match scope.secrets.get(name) {
-        Some(granted) => Ok(granted),
+        Some(granted) if granted.uses.contains(&wanted) => Ok(granted),
+        Some(_) => Err(Error::Denied(undeclared_use(name, wanted))),
         None => Err(Error::NotConfigured(FieldIssue {
             field: name.to_owned(),
             message: Message {
@@ -31,7 +33,22 @@ pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecr
     }
 }
 
-fn digest(algorithm: &str, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> {
+/// Explains that a secret is not for this use, to the only person who can change that.
+fn undeclared_use(name: &str, wanted: SecretUse) -> String {
+    let word = wanted.word();
+    format!(
+        "the secret {name:?} is not for the use {word:?}; the plugin's author must add it to the uses of that field"
+    )
+}
+
+/// Returns the use that a digest with this algorithm makes of its secret, or `None` if the algorithm is unknown.
+fn use_of(algorithm: &str) -> Option<SecretUse> {
+    SecretUse::from_word(algorithm).filter(|known| {
+        matches!(known, SecretUse::HmacSha1 | SecretUse::HmacSha256 | SecretUse::HmacSha512 | SecretUse::Md5Suffix)
+    })
+}
+
+fn digest(algorithm: SecretUse, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> {
     macro_rules! hmac {
         ($hash:ty) => {{
             let mut mac = Hmac::<$hash>::new_from_slice(secret).ok()?;
@@ -40,10 +57,10 @@ fn digest(algorithm: &str, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> {
         }};
     }
     match algorithm {
-        "hmac-sha1" => hmac!(Sha1),
-        "hmac-sha256" => hmac!(Sha256),
-        "hmac-sha512" => hmac!(Sha512),
-        "md5-suffix" => Some(Md5::new().chain_update(message).chain_update(secret).finalize().to_vec()),
+        SecretUse::HmacSha1 => hmac!(Sha1),
+        SecretUse::HmacSha256 => hmac!(Sha256),
+        SecretUse::HmacSha512 => hmac!(Sha512),
+        SecretUse::Md5Suffix => Some(Md5::new().chain_update(message).chain_update(secret).finalize().to_vec()),
         _ => None,
     }
 }
@@ -71,23 +88,17 @@ impl GuestState {
             Err(denied) => return Ok(Err(denied)),
         };
         let answer = async || {
-            let granted = secret(&scope, &name)?;
+            let wanted = use_of(&algorithm).ok_or_else(unknown_algorithm)?;
+            let granted = secret(&scope, &name, wanted)?;
+            if message.is_empty() {
+                return Err(empty_message());
+            }
             if let Some(host) = &granted.missing_host {
                 return Err(Error::Denied(format!(
                     "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
                 )));
             }
-            digest(&algorithm, granted.value.expose(), &message).ok_or_else(|| {
-                Error::InvalidInput(FieldIssue {
-                    field: "algorithm".into(),
-                    message: Message {
-                        key: "algorithm-unknown".into(),
-                        parameters: vec![],
-                        text: "Use \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\" or \"md5-suffix\".".into(),
-                    },
-                    blocking: true,
-                })
-            })
+            digest(wanted, granted.value.expose(), &message).ok_or_else(unknown_algorithm)
         };
         match &mut self.durable {
             Some(cursor) => {
@@ -100,19 +111,42 @@ impl GuestState {
     }
 }
 
+fn unknown_algorithm() -> Error {
+    let text = "Use \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\" or \"md5-suffix\".";
+    invalid_input("algorithm", "algorithm-unknown", text)
+}
+
+/// A digest over nothing but a short secret could be reversed by trying.
+fn empty_message() -> Error {
+    invalid_input("message", "message-empty", "The message is empty; a digest is over what is sent or received.")
+}
+
+fn invalid_input(field: &str, key: &str, text: &str) -> Error {
+    Error::InvalidInput(FieldIssue {
+        field: field.to_owned(),
+        message: Message { key: key.to_owned(), parameters: vec![], text: text.to_owned() },
+        blocking: true,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::digest;
+    use cartwright_contract::settings::SecretUse;
+
+    use super::{digest, use_of};
 
     #[test]
     fn md5_of_nothing_and_abc_are_those_of_rfc_1321() {
-        assert_eq!(hex::encode(digest("md5-suffix", b"", b"").unwrap()), "d41d8cd98f00b204e9800998ecf8427e");
-        assert_eq!(hex::encode(digest("md5-suffix", b"c", b"ab").unwrap()), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(hex::encode(digest(SecretUse::Md5Suffix, b"", b"").unwrap()), "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(hex::encode(digest(SecretUse::Md5Suffix, b"c", b"ab").unwrap()), "900150983cd24fb0d6963f7d28e17f72");
     }
 
     #[test]
     fn hmacs_are_those_of_rfc_4231_and_2202() {
-        let hash = |algorithm| hex::encode(digest(algorithm, b"Jefe", b"what do ya want for nothing?").unwrap());
+        let hash = |word| {
+            let algorithm = use_of(word).unwrap();
+            hex::encode(digest(algorithm, b"Jefe", b"what do ya want for nothing?").unwrap())
+        };
         assert_eq!(hash("hmac-sha256"), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert_eq!(
             hash("hmac-sha512"),
@@ -124,6 +158,8 @@ mod tests {
 
     #[test]
     fn an_unknown_algorithm_is_refused() {
-        assert_eq!(digest("sha256", b"", b""), None);
+        for word in ["sha256", "bearer", "webhook", "HMAC-SHA256", ""] {
+            assert_eq!(use_of(word), None, "{word}");
+        }
     }
 }

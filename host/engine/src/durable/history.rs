@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Outcome, Repeat, Woken};
+use cartwright_contract::records::{Outcome, RetrySafety, Woken};
 
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::journal::{
@@ -44,7 +44,7 @@ pub(crate) enum CallResult {
         /// Whether the request was sent and its result is unknown. `false` if a retry revoked its response.
         open: bool,
         answer: Option<Answer<JournaledResponse>>,
-        repeat: Repeat,
+        retry_safety: RetrySafety,
         /// Whether the request may have reached the vendor in an attempt without a response.
         response_lost: bool,
     },
@@ -104,7 +104,8 @@ impl History {
     /// Returns what a fresh journal in place of this one could repeat.
     pub(crate) fn restart_risk(&self) -> RestartRisk {
         let risk = |step: &JournalStep| match &step.result {
-            CallResult::Http { open: true, .. } | CallResult::Http { answer: Some(_), repeat: Repeat::Never, .. } => {
+            CallResult::Http { open: true, .. }
+            | CallResult::Http { answer: Some(_), retry_safety: RetrySafety::NonIdempotent, .. } => {
                 RestartRisk::Repeated
             }
             CallResult::Http { response_lost: true, .. } => RestartRisk::LostResponse,
@@ -127,7 +128,7 @@ impl History {
                 self.began = Some(began);
                 self.at = Some(at);
             }
-            Entry::Intent { call, repeat, .. } => {
+            Entry::Intent { call, retry_safety, .. } => {
                 *self.attempts.entry(call.digest).or_default() += 1;
                 match self.steps.last_mut() {
                     Some(JournalStep {
@@ -138,7 +139,7 @@ impl History {
                         (*open, *when) = (true, at);
                     }
                     _ => {
-                        let result = CallResult::Http { open: true, answer: None, repeat, response_lost: false };
+                        let result = CallResult::Http { open: true, answer: None, retry_safety, response_lost: false };
                         self.steps.push(JournalStep { at, call, result });
                     }
                 }
@@ -236,7 +237,11 @@ mod tests {
     }
 
     fn intent(url: &str) -> Entry {
-        Entry::Intent { call: Call::new("http.send", url, &()).unwrap(), repeat: Repeat::Keyed, attempt: 1 }
+        Entry::Intent {
+            call: Call::new("http.send", url, &()).unwrap(),
+            retry_safety: RetrySafety::Idempotent,
+            attempt: 1,
+        }
     }
 
     fn away(may_have_arrived: bool) -> Entry {
@@ -293,8 +298,11 @@ mod tests {
             }),
             may_have_arrived: true,
         };
-        let never =
-            || Entry::Intent { call: Call::new("http.send", "n", &()).unwrap(), repeat: Repeat::Never, attempt: 1 };
+        let never = || Entry::Intent {
+            call: Call::new("http.send", "n", &()).unwrap(),
+            retry_safety: RetrySafety::NonIdempotent,
+            attempt: 1,
+        };
         let risk = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().restart_risk();
         let retried = |kept_calls| Entry::Retried { kept_calls };
         assert_eq!(risk(vec![note("1")]), RestartRisk::None);

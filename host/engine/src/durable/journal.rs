@@ -7,9 +7,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{BytesSource, Context, Error, HttpRequest, Outcome, Repeat, StoredBody, Woken};
+use cartwright_contract::records::{Context, Error, HttpRequest, Outcome, RetrySafety, StoredBody, Woken};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
 /// Maximum number of entries of a journal, because a run reads all of them. A hook that needs more returns `again`.
@@ -95,7 +94,7 @@ pub enum Entry {
         /// The request.
         call: Call,
         /// Whether the request may be sent twice.
-        repeat: Repeat,
+        retry_safety: RetrySafety,
         /// Number of this attempt, counted over all journals of the job.
         attempt: u32,
     },
@@ -190,16 +189,17 @@ impl Call {
         Ok(Self { import: import.to_owned(), label, digest })
     }
 
-    pub(crate) fn http(request: &HttpRequest) -> Result<Self, JournalError> {
-        // The body is represented by its digest, because it would be four times as long in JSON.
-        let body = match &request.body {
-            BytesSource::Inline(bytes) => hex::encode(Sha256::digest(bytes)),
-            BytesSource::Stored(digest) => digest.clone(),
-        };
-        let arguments = (&request.headers, &request.auth, request.timeout_ms, request.repeat, request.store_body, body);
-        let mut call = Self::new("http.send", &format!("{} {}", request.method, request.url), &arguments)?;
+    /// Creates the record of a request. Its body is represented by the digest of the whole: it would be four times as
+    /// long in JSON, and equal bytes from other sources are the same request.
+    ///
+    /// # Errors
+    /// Returns [`JournalError::Unwritable`].
+    pub(crate) fn http(request: &HttpRequest, body_digest: &str) -> Result<Self, JournalError> {
+        let HttpRequest { method, url, headers, body: _, auth, timeout_ms, retry_safety, store_body, extra } = request;
+        let arguments = (headers, auth, timeout_ms, retry_safety, store_body, extra, body_digest);
+        let mut call = Self::new("http.send", &format!("{method} {url}"), &arguments)?;
         // The label is truncated, so the digest must cover the full URL.
-        call.digest = Digest::of(&[call.digest.as_bytes(), request.url.as_bytes()].concat());
+        call.digest = Digest::of(&[call.digest.as_bytes(), url.as_bytes()].concat());
         Ok(call)
     }
 

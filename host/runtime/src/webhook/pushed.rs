@@ -120,6 +120,7 @@ mod tests {
             per_product: false,
             vendor_may_push: true,
             hosts: vec![],
+            uses: vec![],
         }
     }
 

@@ -12,8 +12,8 @@ use cartwright::durable::{
     Answer, Call, Entry, Journal, JournaledBody, JournaledBytes, JournaledResponse, Record, RunEnd,
 };
 use cartwright::types::{
-    BytesSource, Document, Event, EventKind, Message, NamedJson, Outage, Outcome, RememberedText, Repeat, Shipment,
-    WebhookRequest, WebhookResponse,
+    BytesSource, Document, Event, EventKind, Message, NamedJson, Outage, Outcome, RememberedText, RetrySafety,
+    Shipment, WebhookRequest, WebhookResponse,
 };
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest, Grants};
@@ -199,7 +199,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
         Outcome::HandOn(NamedJson { name: "webhook".into(), json: json!({ "buyer": person }).to_string() }),
     ];
     let entries = [
-        Entry::Intent { call: call("http.send"), repeat: Repeat::Keyed, attempt: 1 },
+        Entry::Intent { call: call("http.send"), retry_safety: RetrySafety::Idempotent, attempt: 1 },
         Entry::Responded { answer: Answer::Returned(response(JournaledBytes::Blob(body))), may_have_arrived: true },
         Entry::Returned {
             call: call("order-book.find"),

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use cartwright::durable::{Call, Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES, Record, RunStart};
 use cartwright::types::{
-    BytesSource, Context, Document, EventKind, Message, NamedJson, Outcome, RememberedText, Repeat, Rounding, Shipment,
-    VendorReference,
+    BytesSource, Context, Document, EventKind, Message, NamedJson, Outcome, RememberedText, RetrySafety, Rounding,
+    Shipment, VendorReference,
 };
 use cartwright::{Blobs, Digest, OrderBook};
 use cartwright_store::{AccountOutcomeState, Store};
@@ -239,7 +239,7 @@ async fn attempts_are_counted_over_all_journals_of_a_job(database: Database) {
     let store = database.open().await;
     let run = say(&store, []).await;
     let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
-    let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
+    let intent = Entry::Intent { call: call.clone(), retry_safety: RetrySafety::Idempotent, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
     let again = cartwright::durable::RunEnd::Again { seconds: 0, state: String::new() };
     store.jobs().finish(&run.lease, Ok(&again), at(2)).await.unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
 use cartwright::types::{
-    BytesSource, Document, EventKind, Message, Order, Outcome, Repeat, WebhookRequest, WebhookResponse,
+    BytesSource, Document, EventKind, Message, Order, Outcome, RetrySafety, WebhookRequest, WebhookResponse,
 };
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest};
@@ -177,7 +177,7 @@ async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Datab
     let store = database.open().await;
     let run = ordered(&store, order("1", 1)).await;
     let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
-    let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
+    let intent = Entry::Intent { call: call.clone(), retry_safety: RetrySafety::Idempotent, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
     store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(2) + days(90)).await.journals, 1);

@@ -1,4 +1,4 @@
-use cartwright_plugin::http::{Repeat, Request, Response};
+use cartwright_plugin::http::{HttpRequest, HttpResponse, RetrySafety};
 use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, Refund, SettingValue};
 
 use super::*;
@@ -86,7 +86,7 @@ fn printing() -> Context {
 }
 
 /// Responds as public code expects Expivi to; a conversion is in progress at the first two polls.
-fn expivi(request: &Request) -> Result<Response, Error> {
+fn expivi(request: &HttpRequest) -> Result<HttpResponse, Error> {
     match request.url.strip_prefix("https://expivi.net/api/") {
         Some("configured_product/bundle") => {
             response(200, &format!(r#"{{"{TABLE}":70001,"{CHAIR}":"70002","x":{{}}}}"#))
@@ -103,7 +103,7 @@ fn expivi(request: &Request) -> Result<Response, Error> {
     }
 }
 
-fn host(raw: &str, answer: impl Fn(&Request) -> Result<Response, Error> + 'static) -> FakeHost {
+fn host(raw: &str, answer: impl Fn(&HttpRequest) -> Result<HttpResponse, Error> + 'static) -> FakeHost {
     FakeHost { blob: raw.as_bytes().to_vec(), ..FakeHost::new(answer) }
 }
 
@@ -151,7 +151,7 @@ fn a_released_order_is_uploaded_once_for_each_configuration() {
     run(&mut host, &with_token(&[]), &event(Kind::Released, lines)).unwrap();
     assert_eq!(outcome_texts(&host), ["materials 1", "reference 70001", "materials 2", "reference 70002"]);
     assert_eq!(host.calls(), ["POST https://expivi.net/api/configured_product/bundle"]);
-    assert_eq!(host.requests[0].repeat, Repeat::Safe);
+    assert_eq!(host.requests[0].retry_safety, RetrySafety::Safe);
     let sent = host.sent_body(0);
     assert_eq!(sent["bundle_uuid"], "c1a7e9d0-0b7d-4f0a-9b1c-6a5e4d3c2b1a");
     assert_eq!(sent["configured_products"].as_array().unwrap().len(), 3);
@@ -225,7 +225,7 @@ fn a_file_at_a_host_that_is_not_granted_is_told_with_its_address() {
 
 #[test]
 fn a_line_that_fails_does_not_stop_the_others_and_an_outage_stops_all() {
-    let refuse = |status: u16| move |_: &Request| response(status, "no");
+    let refuse = |status: u16| move |_: &HttpRequest| response(status, "no");
     let lines = || vec![line("1", table()), line("2", table())];
     let mut host = host(MULTI, refuse(422));
     run(&mut host, &with_token(&[]), &event(Kind::Released, lines())).unwrap();

@@ -32,6 +32,7 @@ fn account() -> Vec<Field> {
         field(SERVER_TOKEN, "secret", "Server token")
             .help("A token with write access. Required for uploads to Expivi and for print files.")
             .outbound_host("setting:api-url")
+            .secret_use("bearer")
             .group(group),
         field(API_URL, "url", "API URL").required().default_text(DEFAULT_API_URL).pattern(r"[^\s?#]+").group(group),
         field(FILES_URL, "url", "Files URL")

@@ -58,6 +58,7 @@ pub struct Erp {
 
 async fn accept(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
     assert_eq!(headers["authorization"], format!("Bearer {TOKEN}"));
+    assert_eq!(headers["content-length"], body.len().to_string());
     let key = headers["idempotency-key"].to_str().expect("a key").to_owned();
     let padding = {
         let mut state = server.state.lock().expect("the books");

@@ -6,7 +6,7 @@ use cartwright::durable::{
     Answer, Call, DeterminismFault, Entry, Journal, JournalError, JournaledBody, JournaledBytes, MemoryJournal, Record,
     RunEnd, RunError, StopReason, Wake,
 };
-use cartwright::types::EventKind;
+use cartwright::types::{EventKind, NamedJson, Outcome};
 use cartwright::{NewHostPolicy, SetupError};
 use cartwright_e2e::ORDER_HOOK;
 
@@ -155,6 +155,42 @@ async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice
     next.round = 1;
     assert!(matches!(erp.run(&next, &Arc::new(MemoryJournal::default())).await, RunEnd::Done));
     assert_eq!(erp.state().posted.len(), 4);
+}
+
+#[tokio::test]
+async fn a_body_of_several_sources_is_sent_byte_for_byte_and_is_one_request_in_every_cut() {
+    let erp = Erp::new().await;
+    // A file that is fetched again is the same.
+    erp.state().queued = 1_000;
+    let files = EventKind::Other(NamedJson { name: "files".to_owned(), json: "{}".to_owned() });
+    let (job, whole) = (erp.job_of(erp.event("1", files)), Arc::new(MemoryJournal::default()));
+    let end = erp.run(&job, &whole).await;
+    assert!(matches!(end, RunEnd::Done), "{end:?}");
+    let sent = erp.state().bodies.clone();
+    let boundary = sent[0].lines().next().expect("a boundary");
+    let disposition = format!("{boundary}\r\nContent-Disposition: form-data");
+    let reference = erp.host.reference(&erp.shop, "1", None);
+    let mut expected = format!("{disposition}; name=\"order\"\r\n\r\n{reference}\r\n");
+    for name in ["drawing", "copy"] {
+        expected +=
+            &format!("{disposition}; name=\"{name}\"; filename=\"{name}.json\"\r\nContent-Type: application/json");
+        expected += "\r\n\r\n{\"state\":\"queued\"}\r\n";
+    }
+    expected += &format!("{boundary}--\r\n");
+    assert_eq!(sent, [expected.clone(), expected.clone()]);
+    let outcomes = whole.outcomes();
+    let [Outcome::Note(note)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(note.parameters, [("attempts".to_owned(), "2".to_owned())]);
+
+    // Whatever part of the journal is left, the rest is sent as before.
+    let records = whole.records();
+    for kept in 1..=records.len() {
+        let journal = Arc::new(MemoryJournal::of(records[..kept].to_vec()));
+        let end = erp.run(&job, &journal).await;
+        assert!(matches!(end, RunEnd::Done), "{kept}: {end:?}");
+        assert_eq!(journal.records()[..kept], records[..kept]);
+    }
+    assert!(erp.state().bodies.iter().all(|body| *body == expected));
 }
 
 #[tokio::test]

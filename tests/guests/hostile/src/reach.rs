@@ -49,8 +49,8 @@ pub fn socket(_: Request) -> Result<Planned, Error> {
     of_the_system(std::net::TcpStream::connect("127.0.0.1:80"))
 }
 
-fn send(url: &str) -> Result<http::Response, Error> {
-    http::Request::get(url).send()
+fn send(url: &str) -> Result<http::HttpResponse, Error> {
+    http::HttpRequest::get(url).send()
 }
 
 fn of_the_system(result: std::io::Result<impl Debug>) -> Result<Planned, Error> {

@@ -27,7 +27,7 @@ impl Guest for Markup {
         vec![
             title,
             marked("mood", "text").default_text(&markup_text("default")),
-            marked("key", "secret"),
+            marked("key", "secret").secret_use("bearer"),
             Field { choices: fixed.clone(), ..marked("fixed", "select") }.per_product(),
             Field { choices: fixed, ..marked("boxes", "multi-select") },
             Field { choices: ChoiceSource::Dynamic, ..marked("asked", "select") }.per_product(),

@@ -23,6 +23,7 @@ pub fn fields() -> Vec<Field> {
         field(TOKEN, "secret", "Token")
             .help("Sent with every request as a bearer token.")
             .required()
-            .outbound_host(HOST),
+            .outbound_host(HOST)
+            .secret_use("bearer"),
     ]
 }

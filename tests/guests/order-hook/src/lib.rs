@@ -20,10 +20,12 @@ use cartwright_plugin::exports::account::Diagnosis;
 use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
 use cartwright_plugin::exports::plugin::Identity;
 use cartwright_plugin::exports::settings::Field;
-use cartwright_plugin::http::Request;
+use cartwright_plugin::http::{Body, HttpRequest};
 use cartwright_plugin::timer::{self, Woken};
-use cartwright_plugin::types::{Context, Error, Order, Outcome, Production, VendorReference};
-use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, log, message, not_configured, outcomes};
+use cartwright_plugin::types::{BytesSource, Context, Error, Order, Outcome, Production, VendorReference};
+use cartwright_plugin::{
+    ContextExt, Multipart, OrderHook, blobs, export_order_hook, internal, log, message, not_configured, outcomes,
+};
 
 /// Interval between two queries, in seconds.
 const POLL_SECONDS: u32 = 60;
@@ -46,7 +48,7 @@ impl OrderHook for Erp {
 
     fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
         let check = message("reach-erp", "The ERP system answers", &[]);
-        let answer = Request::get(address(&context)?).bearer(form::TOKEN).send()?;
+        let answer = HttpRequest::get(address(&context)?).bearer(form::TOKEN).send()?;
         let passed = (200..300).contains(&answer.status);
         let status = answer.status.to_string();
         let detail = message("answered", format!("It answered {status}."), &[("status", &status)]);
@@ -69,6 +71,7 @@ impl OrderHook for Erp {
                 Ok(Next::Done)
             }
             Kind::Scheduled(_) => send_time(&context),
+            Kind::Other(named) if named.name == "files" => send_files(&context, &event.order),
             _ => Ok(Next::Done),
         }
     }
@@ -84,7 +87,7 @@ fn send_time(context: &Context) -> Result<Next, Error> {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let waited = started.elapsed().as_millis();
         let body = format!("{{\"at\":{at},\"waited\":{waited}}}");
-        let request = Request::post_json(address(context)?, body.into_bytes());
+        let request = HttpRequest::post_json(address(context)?, body.into_bytes());
         let response = request.idempotency_key("Idempotency-Key", &format!("{key:x}")).bearer(form::TOKEN).send()?;
         outcomes::emit(&Outcome::Note(message("stamped", number, &[])))?;
         wire::accepted(response)?;
@@ -95,9 +98,37 @@ fn send_time(context: &Context) -> Result<Next, Error> {
     Ok(Next::Done)
 }
 
+/// Fetches a file that the host stores, and sends it to the ERP system in a form with files. Then sends the same bytes
+/// once more from a single source, and emits which attempt of the request that was.
+fn send_files(context: &Context, order: &Order) -> Result<Next, Error> {
+    let url = address(context)?;
+    let fetched = HttpRequest::get(format!("{url}/drawing")).bearer(form::TOKEN).store_body().send()?;
+    let Body::Stored(drawing) = fetched.body else { return Err(internal("the drawing was not stored")) };
+    let drawing = BytesSource::Stored(drawing.digest);
+    let files = Multipart::new()
+        .text("order", &order.reference)
+        .file("drawing", "drawing.json", "application/json", drawing.clone())
+        .file("copy", "copy.json", "application/json", drawing);
+    let request = HttpRequest::post_multipart(url, files)
+        .idempotency_key("Idempotency-Key", &order.reference)
+        .bearer(form::TOKEN);
+    wire::accepted(request.send()?)?;
+    let mut whole = Vec::new();
+    for source in &request.body {
+        match source {
+            BytesSource::Inline(bytes) => whole.extend_from_slice(bytes),
+            BytesSource::Stored(digest) => whole.extend(blobs::read(digest)?),
+        }
+    }
+    let again = HttpRequest { body: vec![BytesSource::Inline(whole)], ..request };
+    let attempts = again.send()?.attempts.to_string();
+    outcomes::emit(&Outcome::Note(message("sent-files", format!("Attempt {attempts}."), &[("attempts", &attempts)])))?;
+    Ok(Next::Done)
+}
+
 /// Handles a test order: asks whether the ERP system would respond, because nothing may be sent.
 fn check_test_order(context: &Context) -> Result<Next, Error> {
-    let status = Request::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
+    let status = HttpRequest::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
     let text =
         format!("Nothing was handed over: this order only tries the shop out. The ERP system answers, with {status}.");
     outcomes::emit(&Outcome::Note(message("test-order", text, &[("status", &status)])))?;
@@ -108,7 +139,7 @@ fn check_test_order(context: &Context) -> Result<Next, Error> {
 fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
     let body = wire::order(order)?;
     // By the order's reference the ERP system recognizes a repeated request.
-    let request = Request::post_json(address(context)?, body)
+    let request = HttpRequest::post_json(address(context)?, body)
         .idempotency_key("Idempotency-Key", &order.reference)
         .bearer(form::TOKEN);
     let reference = wire::accepted(request.send()?)?;
@@ -126,7 +157,7 @@ fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> 
             Woken::EventWaiting => break,
             Woken::JobCancelled => return Ok(Next::Done),
         }
-        let state = wire::status(Request::get(&url).bearer(form::TOKEN).send()?)?;
+        let state = wire::status(HttpRequest::get(&url).bearer(form::TOKEN).send()?)?;
         if matches!(state.as_str(), "done" | "failed") {
             outcomes::emit(&Outcome::Production(Production { line: None, state, detail: None, expected: None }))?;
             return Ok(Next::Done);

@@ -3,11 +3,10 @@
 use std::hint::black_box;
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
-use cartwright_plugin::http;
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
+    Association, Context, FieldIssue, Item, NamedJson, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
 };
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
+use cartwright_plugin::{ContextExt, Error, FieldExt, field, http, message, secrets};
 
 use crate::{SECRET, Webhooks};
 
@@ -17,6 +16,19 @@ const HOST: &str = "setting:api-url";
 const TOKEN_HOST: &str = "setting:token-url";
 /// A secret that only the token endpoint may receive.
 const NARROW: &str = "narrow-secret";
+/// A secret for every use but webhooks.
+const WIDE: &str = "wide-secret";
+const WIDE_USES: [&str; 9] = [
+    "bearer",
+    "basic",
+    "header",
+    "query",
+    "client-credentials",
+    "hmac-sha1",
+    "hmac-sha256",
+    "hmac-sha512",
+    "md5-suffix",
+];
 /// The version of the form. Another digit in the component's bytes makes another version of the plugin.
 static FORM: &[u8; 13] = b"token's form1";
 
@@ -52,6 +64,57 @@ fn choices(field: &str) -> Result<Vec<(String, String)>, Error> {
     })
 }
 
+fn credentials(token_url: &str, secret: &str, secret_in: http::SecretPlace) -> http::ClientCredentials {
+    http::ClientCredentials {
+        token_url: token_url.to_owned(),
+        client_id: "shop".to_owned(),
+        secret: secret.to_owned(),
+        secret_in,
+        parameters: vec![("scope".to_owned(), "orders".to_owned())],
+        extra: Vec::new(),
+    }
+}
+
+/// Uses a secret as the words say: a use, the name of a secret, and perhaps "stored" for a body that the host stores.
+/// Returns what the guest sees of the response.
+fn use_secret(context: &Context, url: &str, words: &str) -> Result<Vec<account::Diagnosis>, Error> {
+    let words: Vec<&str> = words.split(' ').collect();
+    let (way, secret) = (words[0], words[1].to_owned());
+    let token = |place| credentials(context.text("token-url").unwrap_or_default(), words[1], place);
+    let auth = match way {
+        "bearer" => Some(http::Auth::Bearer(secret)),
+        "basic" => Some(http::Auth::Basic(http::Login { user: "shop".to_owned(), secret })),
+        "header" => {
+            let (name, prefix) = ("X-Session".to_owned(), "Session ".to_owned());
+            Some(http::Auth::Header(http::HeaderSecret { name, prefix, secret }))
+        }
+        "query" => Some(http::Auth::Query(http::QuerySecret { name: "key".to_owned(), secret })),
+        "client-credentials" => Some(http::Auth::ClientCredentials(token(http::SecretPlace::Basic))),
+        "form" => Some(http::Auth::ClientCredentials(token(http::SecretPlace::Form))),
+        "signed-jwt" => Some(http::Auth::Other(NamedJson { name: way.to_owned(), json: "{}".to_owned() })),
+        _ => None,
+    };
+    let seen = match auth {
+        None => {
+            let message: &[u8] = if way == "hmac-sha256-of-nothing" { b"" } else { b"message" };
+            format!("{:?}", secrets::digest(words[1], way.trim_end_matches("-of-nothing"), message)?)
+        }
+        Some(auth) => {
+            let mut request = http::HttpRequest::get(url);
+            request.auth.push(auth);
+            request.store_body = words.get(2) == Some(&"stored");
+            let response = request.send()?;
+            let body = match &response.body {
+                http::Body::Inline(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                http::Body::Stored(stored) => format!("stored {} of {} bytes", stored.digest, stored.size),
+            };
+            format!("{:?} {body}", response.headers)
+        }
+    };
+    let detail = Some(message("seen", seen, &[]));
+    Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), passed: true, detail }])
+}
+
 impl plugin::Guest for Webhooks {
     fn describe() -> plugin::Identity {
         let identity =
@@ -68,18 +131,30 @@ impl plugin::Guest for Webhooks {
 
 impl settings::Guest for Webhooks {
     fn fields(_locale: String) -> Vec<settings::Field> {
-        let mut secret = field(token(), "secret", "Token").outbound_host(HOST).outbound_host(TOKEN_HOST);
+        let mut secret = field(token(), "secret", "Token")
+            .outbound_host(HOST)
+            .outbound_host(TOKEN_HOST)
+            .secret_use("bearer")
+            .secret_use("client-credentials");
         if let Some(host) = other_host() {
             secret = secret.outbound_host(host);
         }
         vec![
-            field(SECRET, "secret", "Signing secret"),
+            field(SECRET, "secret", "Signing secret").secret_use("webhook"),
+            field("try", "text", "Use of a secret"),
+            WIDE_USES
+                .iter()
+                .fold(field(WIDE, "secret", "Secret").outbound_host(HOST).outbound_host(TOKEN_HOST), |secret, word| {
+                    secret.secret_use(word)
+                }),
             field("script-url", "url", "Script").vendor_may_push(),
             field("name", "text", "Name"),
             field("api-url", "url", "Address").vendor_may_push(),
             secret,
             field("token-url", "url", "Token endpoint"),
-            field(NARROW, "secret", "Secret of the token endpoint").outbound_host(TOKEN_HOST),
+            field(NARROW, "secret", "Secret of the token endpoint")
+                .outbound_host(TOKEN_HOST)
+                .secret_use("client-credentials"),
             vendor_choice_field("finish", "select", "Finish"),
             vendor_choice_field("colour", "select", "Colour"),
             vendor_choice_field("extras", "multi-select", "Extras"),
@@ -125,15 +200,16 @@ impl account::Guest for Webhooks {
 
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
         let url = context.text("api-url").ok_or(Error::Unsupported)?;
-        let mut request = http::Request::get(url);
+        if let Some(words) = context.text("try") {
+            return use_secret(&context, url, words);
+        }
+        let mut request = http::HttpRequest::get(url);
         request.auth.push(match context.text("token-url") {
             None => http::Auth::Bearer(token().to_owned()),
-            Some(token_url) => http::Auth::ClientCredentials(http::ClientCredentials {
-                token_url: token_url.to_owned(),
-                client_id: "shop".to_owned(),
-                secret: if context.secret_is_set(NARROW) { NARROW } else { token() }.to_owned(),
-                scope: Some("orders".to_owned()),
-            }),
+            Some(token_url) => {
+                let secret = if context.secret_is_set(NARROW) { NARROW } else { token() };
+                http::Auth::ClientCredentials(credentials(token_url, secret, http::SecretPlace::Basic))
+            }
         });
         let passed = request.send()?.status == 200;
         Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), passed, detail: None }])

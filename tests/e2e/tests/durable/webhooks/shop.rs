@@ -11,8 +11,8 @@ use cartwright::webhook::{
     Destination, IncomingRequest, MemoryWebhookDeliveryStore, WebhookDeliveryStore, WebhookError,
 };
 use cartwright::{
-    AccountId, AccountSetup, Cartwright, Digest, Grants, HandleResult, HookError, MemoryOrderBook, OrderBook,
-    PlatformError, SetupError, ShopId, SimulatedClock,
+    AccountId, AccountSetup, Cartwright, Digest, Grants, HandleResult, HookError, MemoryBlobs, MemoryOrderBook,
+    OrderBook, PlatformError, SetupError, ShopId, SimulatedClock,
 };
 use cartwright_e2e::orders::order;
 use cartwright_e2e::{WEBHOOKS, members, shop};
@@ -85,6 +85,7 @@ impl OrderBook for FakeOrderBook {
 pub struct WebhookShop {
     pub host: Arc<Cartwright>,
     pub book: Arc<FakeOrderBook>,
+    pub blobs: Arc<MemoryBlobs>,
     pub receipts: Arc<MemoryWebhookDeliveryStore>,
     pub shop: ShopId,
     pub account: AccountId,
@@ -100,8 +101,10 @@ impl WebhookShop {
             gate: Semaphore::new(0),
             waiting: AtomicUsize::new(0),
         });
+        let blobs = Arc::new(MemoryBlobs::default());
         let builder = Cartwright::builder()
             .order_book(book.clone())
+            .blobs(blobs.clone())
             .installation("test")
             .cache(std::env::temp_dir().join("cartwright-tests-cache"));
         let host = Arc::new(builder.start().expect("a host"));
@@ -109,7 +112,7 @@ impl WebhookShop {
         host.add_shop(shop("desk")).expect("a shop");
         let (shop, account): (ShopId, AccountId) = ("desk".parse().expect("an id"), "hooks".parse().expect("an id"));
         book.known.put(&shop, &account, order(&host, &shop, "1", &[]));
-        let desk = Self { host, book, receipts: Arc::default(), shop, account, plugin };
+        let desk = Self { host, book, blobs, receipts: Arc::default(), shop, account, plugin };
         desk.set("", Grants::default()).await;
         desk
     }
