@@ -6,8 +6,7 @@ use std::error::Error;
 use wit_parser::{Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
 
 /// Types whose name is clear only within their interface: interface, name, and name among the records.
-const RENAMED_TYPES: [(&str, &str, &str); 9] = [
-    ("cart", "request", "PlanRequest"),
+const RENAMED_TYPES: [(&str, &str, &str); 8] = [
     ("http", "request", "HttpRequest"),
     ("http", "response", "HttpResponse"),
     ("orders", "kind", "EventKind"),

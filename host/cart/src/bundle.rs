@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Bundle, Money, NewLine, PriceSource, TaxBasis};
+use cartwright_contract::records::{Bundle, Money, PlannedLine, PriceSource, TaxBasis};
 
 use crate::error::CartError;
 use crate::line::CartLine;
@@ -63,34 +63,34 @@ impl PlanCheck<'_> {
     /// of the complete bundle, so that the remaining parts cost the same when other parts are removed.
     fn distribute(
         &self,
-        parent: &NewLine,
+        parent: &PlannedLine,
         parts: &[Part],
         out: &BTreeSet<Digest>,
     ) -> Result<(CartLine, Vec<Money>), CartError> {
         let (mut line, own) = self.exact_line(parent)?;
-        if parts.iter().all(|part| part.child.on_top) {
+        if parts.iter().all(|part| part.child.priced_separately) {
             return plan_error(
                 "every child of it is on top; at least one must not be, so that the bundle's own price can be distributed over it; a text \
                  will do",
             );
         }
-        let on_top = || parts.iter().filter(|part| part.child.on_top);
-        if on_top().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
+        let priced_separately = || parts.iter().filter(|part| part.child.priced_separately);
+        if priced_separately().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
             return plan_error("it puts a child on top of a price whose tax basis differs from the shop's");
         }
         // The price of the bundle itself comes first, then each child on top of it.
         let mut amounts = vec![own];
-        for part in on_top() {
+        for part in priced_separately() {
             amounts.push(self.own_price(part)?);
         }
         let total = amounts.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount));
         let total = self.total(parent, &total)?;
         let weights: Vec<Amount> =
-            parts.iter().filter(|part| !part.child.on_top).map(|part| self.weight(part)).collect();
+            parts.iter().filter(|part| !part.child.priced_separately).map(|part| self.weight(part)).collect();
         let mut dealt = self.round_children(parent, &total, &amounts)?.into_iter();
         let within = dealt.next().map_or_else(Vec::new, |itself| allot(itself, &weights));
         let mut within = within.into_iter();
-        let next = |part: &Part| if part.child.on_top { dealt.next() } else { within.next() };
+        let next = |part: &Part| if part.child.priced_separately { dealt.next() } else { within.next() };
         let shares: Vec<i64> = parts.iter().filter_map(next).collect();
         // A share is part of the total, so the difference is a valid price.
         let removed_total: i64 =
@@ -117,7 +117,7 @@ impl PlanCheck<'_> {
     /// Prices a bundle as the sum of its children, rounded once. Removed parts cost nothing.
     fn sum_children(
         &self,
-        parent: &NewLine,
+        parent: &PlannedLine,
         parts: &[Part],
         out: &BTreeSet<Digest>,
         quantity: u32,
@@ -157,14 +157,14 @@ impl PlanCheck<'_> {
     }
 
     /// Rounds the parts of a bundle's total so that they sum to it.
-    fn round_children(&self, bundle: &NewLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
+    fn round_children(&self, bundle: &PlannedLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
         round_together(total, amounts).map_err(|error| CartError::Price {
             what: format!("the bundle {}", self.describe_line(bundle)),
             reason: error.to_string(),
         })
     }
 
-    fn total(&self, bundle: &NewLine, exact: &Amount) -> Result<Money, CartError> {
+    fn total(&self, bundle: &PlannedLine, exact: &Amount) -> Result<Money, CartError> {
         self.pricing.rounded(&format!("the bundle {}", self.describe_line(bundle)), exact)
     }
 }

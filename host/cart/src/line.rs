@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
+    Adjustment, Article, ChildRemoval, ItemReference, Line, DisplayField, Message, Money, PriceSource, PriceState, TaxBasis,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
@@ -118,7 +118,7 @@ pub struct CartLine {
     /// replanned.
     pub without: Vec<Digest>,
     /// Details that the cart shows below the line, as plain text.
-    pub shown: Vec<LinePart>,
+    pub shown: Vec<DisplayField>,
     /// The sealed price.
     pub price: SealedPrice,
     /// Digest of the stored raw configuration.
@@ -244,7 +244,7 @@ impl CartLine {
             Ok::<_, CartError>(())
         };
         show("the title", &mut self.title)?;
-        for LinePart { name, value } in &mut self.shown {
+        for DisplayField { name, value } in &mut self.shown {
             show("a name", name)?;
             show(name, value)?;
         }
@@ -337,7 +337,7 @@ struct SealInput<'a> {
     variant_id: Option<&'a str>,
     sku: Option<&'a str>,
     title: &'a str,
-    shown: &'a [LinePart],
+    shown: &'a [DisplayField],
     thumbnail: Option<Digest>,
     quantity: u32,
     parent: Option<&'a str>,

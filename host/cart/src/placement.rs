@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cartwright_contract::records::{Item, Wanted};
+use cartwright_contract::records::{Item, LineRequest};
 
 use crate::line::CartLine;
 
@@ -20,7 +20,7 @@ pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
 
 /// The line requests for an edited configuration, and the lines that they replace.
 pub struct Placement {
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<LineRequest>,
     /// For each line request, the key of the line that it replaces.
     replaces: Vec<Option<String>>,
     /// Keys of lines that are removed without a replacement.
@@ -58,7 +58,7 @@ impl Placement {
             _ => quantity,
         };
         let wanted =
-            roots.iter().zip(&replaces).map(|(item, place)| Wanted { item: *item, quantity: quantity_of(place) });
+            roots.iter().zip(&replaces).map(|(item, place)| LineRequest { item: *item, quantity: quantity_of(place), extra: Vec::new() });
         let mut removed: Vec<String> = siblings.remaining().map(|line| line.key.clone()).collect();
         if !is_placed {
             removed.push(edited.key.clone());

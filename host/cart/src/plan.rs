@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
+    Article, BundleChild, DisplayField, Message, PlannedLine, PlanEntry, PriceSource, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
@@ -54,7 +54,7 @@ pub struct PlanCheck<'a> {
 }
 
 /// Returns the catalog queries that a plan needs.
-pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
+pub fn queries(pieces: &[PlanEntry]) -> Vec<SkuQuery> {
     let mut by_key: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
     let mut add = |target: &Target| {
         if let Target::Sku(query) = target {
@@ -63,12 +63,12 @@ pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     };
     for piece in pieces {
         match piece {
-            Piece::Line(line) => add(&line.target),
-            Piece::Bundle(bundle) => {
+            PlanEntry::Line(line) => add(&line.target),
+            PlanEntry::Bundle(bundle) => {
                 add(&bundle.parent.target);
                 bundle.children.iter().for_each(|child| add(&child.target));
             }
-            Piece::Other(_) => {}
+            PlanEntry::Other(_) => {}
         }
     }
     by_key.into_values().collect()
@@ -84,7 +84,7 @@ pub(crate) fn plan_error<T>(text: impl Into<String>) -> Result<T, CartError> {
 
 impl PlanCheck<'_> {
     /// Checks a plan and creates its lines: for each plan entry a line, followed by its children if it is a bundle.
-    pub fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
+    pub fn check(&self, pieces: &[PlanEntry]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if pieces.is_empty() {
             return plan_error("it is empty; a strategy that cannot sell returns `error.rejected` with the reason");
         }
@@ -93,9 +93,9 @@ impl PlanCheck<'_> {
         let mut count = 0;
         for piece in pieces {
             let line = match piece {
-                Piece::Line(line) => line,
-                Piece::Bundle(bundle) => &bundle.parent,
-                Piece::Other(other) => {
+                PlanEntry::Line(line) => line,
+                PlanEntry::Bundle(bundle) => &bundle.parent,
+                PlanEntry::Other(other) => {
                     return plan_error(format!("this host does not know the plan entry {:?}", other.name));
                 }
             };
@@ -108,7 +108,7 @@ impl PlanCheck<'_> {
                 return plan_error(format!("it has two plan entries for {}", name()));
             }
             let family = match piece {
-                Piece::Bundle(bundle) => self.bundle(bundle),
+                PlanEntry::Bundle(bundle) => self.bundle(bundle),
                 _ => self.line(line).map(|line| vec![line]),
             };
             let family = family.map_err(|error| match error {
@@ -125,16 +125,16 @@ impl PlanCheck<'_> {
     }
 
     /// Returns the lines of a checked plan whose quantity is below the minimum for a line of its own.
-    pub fn below_minimum(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<BelowMinimum, CartError> {
+    pub fn below_minimum(&self, pieces: &[PlanEntry], families: &[Vec<CartLine>]) -> Result<BelowMinimum, CartError> {
         let mut below_minimum = BelowMinimum::default();
         if self.quote {
             return Ok(below_minimum);
         }
         for (piece, line) in pieces.iter().zip(families.iter().filter_map(|family| family.first())) {
             let target = match piece {
-                Piece::Line(line) => &line.target,
-                Piece::Bundle(bundle) => &bundle.parent.target,
-                Piece::Other(_) => continue,
+                PlanEntry::Line(line) => &line.target,
+                PlanEntry::Bundle(bundle) => &bundle.parent.target,
+                PlanEntry::Other(_) => continue,
             };
             if let Some(variant) = self.variant(target)?
                 && let Err(error) = check_minimum(&variant, line.quantity)
@@ -175,12 +175,12 @@ impl PlanCheck<'_> {
     }
 
     /// Describes a planned line for an error: what it buys, and its title.
-    pub(crate) fn describe_line(&self, line: &NewLine) -> String {
+    pub(crate) fn describe_line(&self, line: &PlannedLine) -> String {
         self.describe_target(&line.target, line.title.as_deref())
     }
 
     /// Describes a bundle's child for an error.
-    pub(crate) fn describe_child(&self, child: &BundleChild, parent: &NewLine) -> String {
+    pub(crate) fn describe_child(&self, child: &BundleChild, parent: &PlannedLine) -> String {
         format!(
             "{} of the bundle {}",
             self.describe_target(&child.target, child.title.as_deref()),
@@ -210,12 +210,12 @@ impl PlanCheck<'_> {
         sellable(variant, quantity, is_part)
     }
 
-    pub(crate) fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
+    pub(crate) fn line(&self, planned: &PlannedLine) -> Result<CartLine, CartError> {
         self.exact_line(planned).map(|(line, _)| line)
     }
 
     /// Creates a line, with its price before rounding.
-    pub(crate) fn exact_line(&self, planned: &NewLine) -> Result<(CartLine, Amount), CartError> {
+    pub(crate) fn exact_line(&self, planned: &PlannedLine) -> Result<(CartLine, Amount), CartError> {
         let quantity = piece_count(planned.quantity.into(), || self.describe_line(planned))?;
         let Some(variant) = self.variant(&planned.target)? else {
             return plan_error("a line of its own must buy a product; only a bundle's child may be a text");
@@ -251,7 +251,7 @@ impl PlanCheck<'_> {
         Ok((line, exact))
     }
 
-    pub(crate) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
+    pub(crate) fn facts(&self, planned: &PlannedLine) -> Result<ItemFacts, CartError> {
         match planned.item {
             Some(index) => match self.facts.get(index as usize) {
                 Some(facts) => Ok(facts.clone()),
@@ -303,11 +303,11 @@ impl PlanCheck<'_> {
         })?;
         let catalog_title = draft.variant.as_ref().map(|variant| variant.title.clone());
         let title = draft.title.or(draft.text.clone()).or(catalog_title).unwrap_or_else(|| product.clone());
-        let visible = || -> Vec<LinePart> {
+        let visible = || -> Vec<DisplayField> {
             item.map_or(&[][..], |item| &item.attributes)
                 .iter()
                 .filter(|attribute| !attribute.hidden)
-                .map(|attribute| LinePart { name: attribute.name.clone(), value: attribute.value.clone() })
+                .map(|attribute| DisplayField { name: attribute.name.clone(), value: attribute.value.clone() })
                 .collect()
         };
         Ok(CartLine {
@@ -385,7 +385,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) variant: Option<VariantInfo>,
     pub(crate) text: Option<String>,
     pub(crate) title: Option<String>,
-    pub(crate) shown: Option<Vec<LinePart>>,
+    pub(crate) shown: Option<Vec<DisplayField>>,
     pub(crate) quantity: u32,
     pub(crate) source: PriceSource,
     pub(crate) priced: Priced,

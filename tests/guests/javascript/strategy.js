@@ -84,7 +84,7 @@ export const settings = {
 
 export const cart = {
   plan(context, request) {
-    const pieces = request.wanted.map(({ item, quantity }) => {
+    const entries = request.lineRequests.map(({ item, quantity }) => {
       if (item === undefined) {
         throw invalidInput('items', message('not-configured', 'Only a configured product has codes.'));
       }
@@ -101,14 +101,14 @@ export const cart = {
         },
         quantity,
         title: undefined,
-        shown: undefined, // the host shows the item's visible attributes
+        displayFields: undefined, // the host shows the item's visible attributes
         price: { source: request.priceFrom, adjustments: [], ignoreCase: setting(context, 'ignore-case') ?? false },
         item,
         extra: [],
       };
       return { tag: 'line', val: line };
     });
-    return { pieces, warnings: [] };
+    return { entries, warnings: [], extra: [] };
   },
 };
 

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, Item, LinePart, LinePrice, Message, Money,
-    NewLine, Piece, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
+    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, Item, DisplayField, LinePrice, Message, Money,
+    PlannedLine, PlanEntry, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::settings::Secret;
 use jiff::Timestamp;
@@ -84,8 +84,8 @@ fn variant(sku: &str, price: Money) -> VariantInfo {
     }
 }
 
-fn new_line(target: Target, quantity: u32, source: PriceSource, adjustments: Vec<Adjustment>) -> NewLine {
-    NewLine {
+fn new_line(target: Target, quantity: u32, source: PriceSource, adjustments: Vec<Adjustment>) -> PlannedLine {
+    PlannedLine {
         target,
         quantity,
         title: None,
@@ -100,13 +100,13 @@ fn by_sku(sku: &str) -> Target {
     Target::Sku(SkuQuery { sku: sku.into(), within_product: None, ignore_case: false })
 }
 
-fn child(sku: &str, quantity: u32, on_top: bool) -> BundleChild {
+fn child(sku: &str, quantity: u32, priced_separately: bool) -> BundleChild {
     BundleChild {
         target: by_sku(sku),
         quantity,
         title: None,
         shown: None,
-        on_top,
+        priced_separately,
         removal: ChildRemoval::Repriced,
         extra: vec![],
     }
@@ -155,7 +155,7 @@ impl Counter {
     }
 
     /// Checks a plan of one entry; the catalog contains the price of everything that is sold.
-    fn sell(&self, piece: Piece) -> Result<Vec<CartLine>, CartError> {
+    fn sell(&self, piece: PlanEntry) -> Result<Vec<CartLine>, CartError> {
         let all: HashMap<&str, &VariantInfo> =
             self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
         let pieces = [piece];
@@ -202,7 +202,7 @@ impl Counter {
         let adjustments =
             adjustments.iter().map(|amount| Adjustment { label: label.clone(), amount: amount.clone() }).collect();
         let line = new_line(by_sku("RING"), quantity, source, adjustments);
-        self.sell(Piece::Line(line)).map(|mut lines| lines.remove(0))
+        self.sell(PlanEntry::Line(line)).map(|mut lines| lines.remove(0))
     }
 
     fn sell_bundle(
@@ -212,7 +212,7 @@ impl Counter {
         children: Vec<BundleChild>,
     ) -> Result<Vec<CartLine>, CartError> {
         let parent = new_line(by_sku("RING"), quantity, source, vec![]);
-        self.sell(Piece::Bundle(Bundle { parent, children }))
+        self.sell(PlanEntry::Bundle(Bundle { parent, children, extra: vec![] }))
     }
 }
 
@@ -240,8 +240,8 @@ fn sealed(number: usize, shown: &str) -> CartLine {
     let mut counter = Counter::new(2, Rounding::HalfUp);
     counter.variants = vec![variant("RING", money(900, 2))];
     let mut planned = new_line(by_sku("RING"), 1, PriceSource::Platform, vec![]);
-    planned.shown = Some(vec![LinePart { name: "Text".into(), value: shown.into() }]);
-    let mut line = counter.sell(Piece::Line(planned)).unwrap().remove(0);
+    planned.shown = Some(vec![DisplayField { name: "Text".into(), value: shown.into() }]);
+    let mut line = counter.sell(PlanEntry::Line(planned)).unwrap().remove(0);
     line.key = format!("{number:064}");
     line.item = u32::try_from(number).ok();
     line.configuration = Some(Digest::of(b"configuration"));

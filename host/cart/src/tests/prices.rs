@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    Money, Piece, Price, PriceBasis, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
+    Money, PlanEntry, Price, PriceBasis, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
 };
 use num_bigint::BigInt;
 use proptest::prelude::*;
@@ -121,11 +121,11 @@ proptest! {
         (counter.price_from, counter.wanted) = (source, quantity);
         counter.variants = vec![variant("RING", money(own.0, own.1))];
         let mut children = vec![];
-        for (number, ((minor, scale), count, on_top, _)) in parts.iter().enumerate() {
+        for (number, ((minor, scale), count, priced_separately, _)) in parts.iter().enumerate() {
             let sku = format!("PART-{number}");
             counter.variants.push(variant(&sku, money(*minor, *scale)));
             // At least one child is not on top of the bundle's price.
-            children.push(child(&sku, *count, *on_top && number > 0));
+            children.push(child(&sku, *count, *priced_separately && number > 0));
         }
         let bundle = counter.sell_bundle(quantity, source, children.clone()).unwrap();
         let costs = |own: BigInt, counts: &dyn Fn(usize) -> bool| {
@@ -137,7 +137,7 @@ proptest! {
         };
         let exact = match by_parts {
             true => costs(BigInt::ZERO, &|_| true),
-            false => costs(fine(own.0, own.1) * quantity, &|number| children[number].on_top),
+            false => costs(fine(own.0, own.1) * quantity, &|number| children[number].priced_separately),
         };
         holds(&bundle[0], &exact)?;
         let sum = |lines: &[CartLine]| lines[1..].iter().map(|line| line.price.total.minor).sum::<i64>();
@@ -198,6 +198,6 @@ fn a_minimum_of_a_part_by_itself_does_not_hold_in_a_bundle_and_a_maximum_does() 
     assert_eq!(lines[0].price.total.minor, 60);
     let much = counter.sell_bundle(1, PriceSource::Components, vec![child("SCREW", 201, false)]);
     assert!(matches!(&much, Err(CartError::Quantity { quantity: 201, .. })), "{much:?}");
-    let alone = counter.sell(Piece::Line(new_line(by_sku("SCREW"), 4, PriceSource::Platform, vec![])));
+    let alone = counter.sell(PlanEntry::Line(new_line(by_sku("SCREW"), 4, PriceSource::Platform, vec![])));
     assert!(matches!(&alone, Err(CartError::Quantity { minimum: 100, .. })), "{alone:?}");
 }

@@ -9,7 +9,7 @@ use cartwright_cart::placement::roots;
 use cartwright_cart::plan::{check_minimum, sellable};
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::Wanted;
+use cartwright_contract::records::LineRequest;
 use jiff::Timestamp;
 
 use super::request::CartRequest;
@@ -185,7 +185,7 @@ impl<'a> CartRequest<'a> {
         }
         let roots: HashSet<Option<u32>> = roots(prepared.items()).into_iter().collect();
         let lines = group.values().filter(|line| roots.contains(&line.item));
-        let wanted = lines.map(|line| Wanted { item: line.item, quantity: line.requested_quantity }).collect();
+        let wanted = lines.map(|line| LineRequest { item: line.item, quantity: line.requested_quantity, extra: Vec::new() }).collect();
         let mut families = pipeline.plan(&prepared, wanted, &self.cart).await?;
         pipeline.seal(&prepared, &mut families).await?;
         Ok(families)

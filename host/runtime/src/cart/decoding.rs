@@ -14,7 +14,7 @@ use cartwright_cart::pricing::{VendorPrice, convert};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, Wanted};
+use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, LineRequest};
 use cartwright_contract::text;
 use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
@@ -119,7 +119,7 @@ impl PlanPipeline<'_> {
         raw: &[u8],
         configuration: Option<Digest>,
         decoded: &Decoded,
-        wanted: &[Wanted],
+        wanted: &[LineRequest],
     ) -> Result<Vec<Option<VendorPrice>>, CartError> {
         if decoded.price_from != PriceSource::Vendor {
             return Ok(Vec::new());
@@ -159,14 +159,14 @@ impl PlanPipeline<'_> {
     }
 
     /// Returns the cache key of a vendor's price: everything that its plugin is given, except the time.
-    fn price_key(&self, configuration: Option<Digest>, wanted: &[Wanted]) -> Result<Digest, CartError> {
+    fn price_key(&self, configuration: Option<Digest>, wanted: &[LineRequest]) -> Result<Digest, CartError> {
         #[derive(Serialize)]
         struct PriceQuery<'a> {
             plugin: Digest,
             context: Context,
             association: &'a Association,
             configuration: Option<Digest>,
-            wanted: &'a [Wanted],
+            wanted: &'a [LineRequest],
         }
         let query = PriceQuery {
             plugin: self.version.plugin.digest(),
@@ -186,7 +186,7 @@ impl PlanPipeline<'_> {
         &mut self,
         raw: &[u8],
         decoded: &Decoded,
-        wanted: &[Wanted],
+        wanted: &[LineRequest],
     ) -> Result<(VendorPrices, bool), CartError> {
         let requested_at = Timestamp::now();
         let plugin = self.version.plugin.clone();

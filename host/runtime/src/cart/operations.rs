@@ -10,7 +10,7 @@ use cartwright_cart::placement::{Placement, roots};
 use cartwright_cart::quote::refuse_quoted_line;
 use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::Wanted;
+use cartwright_contract::records::LineRequest;
 use jiff::Timestamp;
 
 use super::pipeline::PlanPipeline;
@@ -39,7 +39,7 @@ impl Cartwright {
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
         let meant = roots(prepared.items()).into_iter().filter(is_meant);
-        let wanted = meant.map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let wanted = meant.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
         pipeline.may_join = true;
         let families = pipeline.plan(&prepared, wanted, &cart).await?;
         let below_minimum = std::mem::take(&mut pipeline.below_minimum);
@@ -50,13 +50,13 @@ impl Cartwright {
         families.iter().filter_map(|family| family.first()).for_each(|first| {
             *times.entry(first.key.clone()).or_default() += 1;
         });
-        let mut increased: BTreeMap<String, Wanted> = BTreeMap::new();
+        let mut increased: BTreeMap<String, LineRequest> = BTreeMap::new();
         for first in families.iter().filter_map(|family| family.first()) {
             #[allow(clippy::indexing_slicing, reason = "the key of every family was counted")]
             let times = times[&first.key];
             if times > 1 || cart.top_lines(&first.key).is_some() {
                 let quantity = cart.total_quantity(&first.key).saturating_add(add.quantity.saturating_mul(times));
-                increased.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
+                increased.entry(first.key.clone()).or_insert(LineRequest { item: first.item, quantity, extra: Vec::new() });
             }
         }
         // All are planned together: a configuration of many existing items asks the vendor twice, not once for each
@@ -143,7 +143,7 @@ impl Cartwright {
         let cart = CartIndex::new(&add.lines)?;
         let prepared = pipeline.prepare(add.configuration).await?;
         let roots = roots(prepared.items()).into_iter();
-        let wanted = roots.map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let wanted = roots.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
         let mut families = pipeline.plan(&prepared, wanted, &cart).await?;
         pipeline.seal(&prepared, &mut families).await?;
         let lines = families.into_iter().flatten().collect();

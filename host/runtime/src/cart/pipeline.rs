@@ -19,7 +19,7 @@ use cartwright_cart::plan::{BelowMinimum, Warnings};
 use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
+use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, LineRequest};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
@@ -233,7 +233,7 @@ impl<'a> PlanPipeline<'a> {
     pub(super) async fn plan(
         &mut self,
         prepared: &Prepared,
-        wanted: Vec<Wanted>,
+        wanted: Vec<LineRequest>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let planned = self.plan_lines(prepared, wanted, cart).await;
@@ -248,7 +248,7 @@ impl<'a> PlanPipeline<'a> {
     pub(super) async fn plan_item(
         &mut self,
         prepared: &Prepared,
-        wanted: Wanted,
+        wanted: LineRequest,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<CartLine>, CartError> {
         let item = wanted.item;
@@ -261,7 +261,7 @@ impl<'a> PlanPipeline<'a> {
     async fn plan_lines(
         &mut self,
         prepared: &Prepared,
-        wanted: Vec<Wanted>,
+        wanted: Vec<LineRequest>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         prepared.count_plan(&self.budget_usage)?;

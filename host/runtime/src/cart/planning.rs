@@ -10,7 +10,7 @@ use cartwright_cart::planning::{component_queries, expiry};
 use cartwright_cart::pricing::{Pricing, VendorPrice};
 use cartwright_contract::error::Failure;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo, Wanted};
+use cartwright_contract::records::{Error, PlanEntry, PlanRequest, PlanResult, VariantInfo, LineRequest};
 use cartwright_engine::{CallOptions, PlanResult};
 
 use super::pipeline::PlanPipeline;
@@ -21,7 +21,7 @@ impl PlanPipeline<'_> {
     pub(super) async fn call_strategy(
         &mut self,
         request: PlanRequest,
-    ) -> Result<(Planned, HashMap<String, VariantInfo>), CartError> {
+    ) -> Result<(PlanResult, HashMap<String, VariantInfo>), CartError> {
         let plugin = self.strategy_version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.strategy_plugin, &plugin);
         let articles: usize = request.items.iter().map(|item| item.articles.len()).sum();
@@ -54,8 +54,8 @@ impl PlanPipeline<'_> {
     pub(super) async fn check(
         &mut self,
         prepared: &Prepared,
-        wanted: &[Wanted],
-        pieces: &[Piece],
+        wanted: &[LineRequest],
+        pieces: &[PlanEntry],
         prices: &[Option<VendorPrice>],
         by_id: &HashMap<String, VariantInfo>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
@@ -131,15 +131,15 @@ impl PlanPipeline<'_> {
     }
 }
 
-fn describe_entries(planned: &Planned) -> String {
+fn describe_entries(planned: &PlanResult) -> String {
     let names: Vec<String> = planned
         .pieces
         .iter()
         .take(8)
         .map(|piece| match piece {
-            Piece::Line(_) => "line".to_owned(),
-            Piece::Bundle(bundle) => format!("bundle of {}", bundle.children.len()),
-            Piece::Other(other) => other.name.clone(),
+            PlanEntry::Line(_) => "line".to_owned(),
+            PlanEntry::Bundle(bundle) => format!("bundle of {}", bundle.children.len()),
+            PlanEntry::Other(other) => other.name.clone(),
         })
         .collect();
     names.join(", ")

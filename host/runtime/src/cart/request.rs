@@ -11,7 +11,7 @@ use cartwright_cart::line::CartLine;
 use cartwright_cart::placement::LineMove;
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::Wanted;
+use cartwright_contract::records::LineRequest;
 use jiff::Timestamp;
 
 use super::operations::authorized_configuration;
@@ -78,7 +78,7 @@ impl<'a> CartRequest<'a> {
         if line.check_seal(&pipeline.state.shop, Timestamp::now()) != Err(SealError::Forged) {
             pipeline.keep_picture(line);
         }
-        let lines = pipeline.plan_item(&prepared, Wanted { item: line.item, quantity }, &self.cart).await?;
+        let lines = pipeline.plan_item(&prepared, LineRequest { item: line.item, quantity, extra: Vec::new() }, &self.cart).await?;
         Ok(Replan { pipeline, prepared, lines })
     }
 
@@ -190,7 +190,7 @@ impl<'a> CartRequest<'a> {
                 let quantity = self.cart.total_quantity(&key).saturating_add(wanted);
                 let (sealed, more) = match self.is_forged(twin)? {
                     // The existing line opens no configuration, so the planned line gets the larger quantity instead.
-                    true => (Vec::new(), pipeline.plan_item(prepared, Wanted { item, quantity }, &self.cart).await?),
+                    true => (Vec::new(), pipeline.plan_item(prepared, LineRequest { item, quantity, extra: Vec::new() }, &self.cart).await?),
                     false => (self.replan_sealed(twin, quantity).await?, Vec::new()),
                 };
                 if sealed.first().or(more.first()).is_some_and(|more| more.key == key) {
@@ -202,7 +202,7 @@ impl<'a> CartRequest<'a> {
             }
             families.push(match wanted == requested_quantity {
                 true => below_minimum.check(&key).map(|()| family)?,
-                false => pipeline.plan_item(prepared, Wanted { item, quantity: wanted }, &self.cart).await?,
+                false => pipeline.plan_item(prepared, LineRequest { item, quantity: wanted, extra: Vec::new() }, &self.cart).await?,
             });
             placed.push((replaces, Vec::new()));
         }

@@ -98,7 +98,7 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("child-quantity-zero", "the quantity 0 of"),
         ("quantity-overflow", "the quantity 4294967295 of"),
         ("more-than-asked", "two plan entries for the item 0"),
-        ("unknown-piece", "hostile.give-away"),
+        ("unknown-entry", "hostile.give-away"),
     ] {
         match misdeed(&world, &account, name).await {
             Err(CartError::Hook(error)) => panic!("{name}: {error}"),

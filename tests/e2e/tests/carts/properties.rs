@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn a_bundle_costs_its_own_price_and_what_is_on_top(
-        articles in prop::collection::vec((0i64..4, prop::sample::select(vec!["within", "on-top", "repriced", "text"])), 1..6),
+        articles in prop::collection::vec((0i64..4, prop::sample::select(vec!["within", "priced-separately", "repriced", "text"])), 1..6),
         quantity in 1u32..50,
     ) {
         let world = &*WORLD;
@@ -102,13 +102,13 @@ proptest! {
         let is_refused = |reason: &str| matches!(&planned, Err(CartError::Plan(text)) if text.contains(reason));
         if bought().any(differs) {
             assert!(is_refused("twice with different values"), "{planned:?}");
-        } else if articles.iter().all(|(_, mark)| *mark == "on-top") {
+        } else if articles.iter().all(|(_, mark)| *mark == "priced-separately") {
             assert!(is_refused("every child of it is on top"), "{planned:?}");
         } else {
             let lines = added_lines(&planned.expect("a bundle"));
             let (parent, children) = lines.split_first().expect("a parent");
-            let on_top: i64 = articles.iter().filter(|(_, mark)| *mark == "on-top").map(|(number, _)| 7 * number + 1).sum();
-            assert_eq!(parent.price.total.minor, i64::from(quantity) * (19_900 + on_top));
+            let priced_separately: i64 = articles.iter().filter(|(_, mark)| *mark == "priced-separately").map(|(number, _)| 7 * number + 1).sum();
+            assert_eq!(parent.price.total.minor, i64::from(quantity) * (19_900 + priced_separately));
             assert_eq!(children.iter().map(|child| child.price.total.minor).sum::<i64>(), parent.price.total.minor);
         }
     }
