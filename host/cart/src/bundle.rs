@@ -40,7 +40,7 @@ impl PlanCheck<'_> {
                 variant: part.variant,
                 text: part.text,
                 title: part.child.title,
-                shown: part.child.shown.or_else(|| Some(Vec::new())),
+                display_fields: part.child.display_fields.or_else(|| Some(Vec::new())),
                 quantity: part.pieces,
                 source: bundle.parent.price.source,
                 priced: Priced::new(share, part.pieces, parent.price.tax, parent.price.state.clone()),
@@ -48,6 +48,7 @@ impl PlanCheck<'_> {
                 requested_quantity: self.pricing.requested_quantity(bundle.parent.item),
                 facts: ItemFacts::default(),
                 parent: Some(&parent.key),
+                set: None,
             })?;
             line.part = Some(part.name);
             line.child_removal = Some(part.child.removal);
@@ -59,8 +60,8 @@ impl PlanCheck<'_> {
         Ok(std::iter::once(parent).chain(children).collect())
     }
 
-    /// Distributes the price of a bundle over its children; children on top add their own price. The shares are those
-    /// of the complete bundle, so that the remaining parts cost the same when other parts are removed.
+    /// Distributes the price of a bundle over its children, by what each costs by itself. Children that are priced
+    /// separately add their own price. The shares are those of the complete bundle, so that the remaining parts cost the same when other parts are removed.
     fn distribute(
         &self,
         parent: &PlannedLine,
@@ -70,17 +71,17 @@ impl PlanCheck<'_> {
         let (mut line, own) = self.exact_line(parent)?;
         if parts.iter().all(|part| part.child.priced_separately) {
             return plan_error(
-                "every child of it is on top; at least one must not be, so that the bundle's own price can be distributed over it; a text \
-                 will do",
+                "every child of it is priced separately; at least one must not be, so that the bundle's own price can be distributed over it; \
+                 a text will do",
             );
         }
-        let priced_separately = || parts.iter().filter(|part| part.child.priced_separately);
-        if priced_separately().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
-            return plan_error("it puts a child on top of a price whose tax basis differs from the shop's");
+        let separate = || parts.iter().filter(|part| part.child.priced_separately);
+        if separate().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
+            return plan_error("it prices a child separately beside a price whose tax basis differs from the shop's");
         }
-        // The price of the bundle itself comes first, then each child on top of it.
+        // The price of the bundle itself comes first, then each child that is priced separately.
         let mut amounts = vec![own];
-        for part in priced_separately() {
+        for part in separate() {
             amounts.push(self.own_price(part)?);
         }
         let total = amounts.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount));
@@ -144,7 +145,7 @@ impl PlanCheck<'_> {
             variant: Some(variant),
             text: None,
             title: parent.title.clone(),
-            shown: parent.shown.clone(),
+            display_fields: parent.display_fields.clone(),
             quantity,
             source: PriceSource::Components,
             priced: Priced::new(total, quantity, TaxBasis::AsShop, self.pricing.state(&facts.descendants)),
@@ -152,6 +153,7 @@ impl PlanCheck<'_> {
             requested_quantity: self.pricing.requested_quantity(parent.item),
             facts,
             parent: None,
+            set: None,
         })?;
         Ok((line, shares))
     }

@@ -129,7 +129,7 @@ impl PlanCheck<'_> {
                     if (same.priced_separately, same.removal) != (child.priced_separately, child.removal) {
                         return plan_error(format!(
                             "it contains {} twice with different values: children that buy the same are added up, so they must agree on \
-                             `on-top` and `removal`",
+                             `priced-separately` and `removal`",
                             self.describe_child(child, parent)
                         ));
                     }

@@ -307,6 +307,7 @@ impl From<CartError> for Problem {
             CartError::QuotedLine { .. } => "offered",
             CartError::Seal { .. } => "seal",
             CartError::BundleChild(_) => "child-of-bundle",
+            CartError::SetLine { .. } => "line-of-set",
             CartError::MustReconfigure { .. } => "must-reconfigure",
         };
         let mut problem = Self::unprocessable(kind, error.to_string()).with_error(&error);
@@ -350,8 +351,10 @@ impl From<OrderError> for Problem {
             | OrderError::DuplicateLine { .. }
             | OrderError::DuplicateLineQuantity { .. } => "twice",
             OrderError::MissingBundle { .. } | OrderError::IncompleteBundle { .. } => "bundle",
+            OrderError::MissingSet { .. } | OrderError::IncompleteSet { .. } => "set",
             OrderError::Quantity { .. }
             | OrderError::ChildQuantity { .. }
+            | OrderError::SetQuantity { .. }
             | OrderError::ZeroQuantity { .. }
             | OrderError::QuantityTooLarge { .. } => "quantity",
             OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",

@@ -405,6 +405,7 @@ fn why_a_cart_was_not_changed() {
         CartError::UnknownLine(text()),
         CartError::Seal { key: text(), fault: SealError::Forged },
         CartError::BundleChild(text()),
+        CartError::SetLine { key: text(), top: text() },
         CartError::MustReconfigure { key: text(), reason: text() },
     ]);
 }

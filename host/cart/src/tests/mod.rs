@@ -84,12 +84,12 @@ fn variant(sku: &str, price: Money) -> VariantInfo {
     }
 }
 
-fn new_line(target: Target, quantity: u32, source: PriceSource, adjustments: Vec<Adjustment>) -> PlannedLine {
+fn planned_line(target: Target, quantity: u32, source: PriceSource, adjustments: Vec<Adjustment>) -> PlannedLine {
     PlannedLine {
         target,
         quantity,
         title: None,
-        shown: None,
+        display_fields: None,
         price: LinePrice { source, adjustments, ignore_case: false },
         item: Some(0),
         extra: vec![],
@@ -105,7 +105,7 @@ fn child(sku: &str, quantity: u32, priced_separately: bool) -> BundleChild {
         target: by_sku(sku),
         quantity,
         title: None,
-        shown: None,
+        display_fields: None,
         priced_separately,
         removal: ChildRemoval::Repriced,
         extra: vec![],
@@ -155,17 +155,17 @@ impl Counter {
     }
 
     /// Checks a plan of one entry; the catalog contains the price of everything that is sold.
-    fn sell(&self, piece: PlanEntry) -> Result<Vec<CartLine>, CartError> {
+    fn sell(&self, entry: PlanEntry) -> Result<Vec<CartLine>, CartError> {
         let all: HashMap<&str, &VariantInfo> =
             self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
-        let pieces = [piece];
-        let requested = queries(&pieces);
+        let entries = [entry];
+        let requested = queries(&entries);
         let found = |sku: &str| all.get(sku).map(|variant| vec![(*variant).clone()]).unwrap_or_default();
         let by_query = requested.iter().map(|query| (key_of(query), found(&query.sku))).collect();
         let articles =
             self.items.iter().flat_map(|item| &item.articles).filter_map(|article| article.price_sku.as_deref());
         let components = articles.map(|sku| ((sku, false), found(sku))).collect();
-        let wanted = HashMap::from([(Some(0), self.wanted)]);
+        let requested_quantities = HashMap::from([(Some(0), self.wanted)]);
         let grants = Grants { adjust_prices: true, choose_price_source: true, ..Grants::default() };
         let checking = PlanCheck {
             shop: &self.shop,
@@ -177,7 +177,7 @@ impl Counter {
                 items: &self.items,
                 vendor: &self.vendor,
                 components: &components,
-                wanted: &wanted,
+                requested_quantities: &requested_quantities,
             },
             price_from: self.price_from,
             quote: false,
@@ -192,8 +192,8 @@ impl Counter {
             by_query: &by_query,
             by_id: &HashMap::new(),
         };
-        let mut families = checking.check(&pieces)?;
-        checking.below_minimum(&pieces, &families)?.check(&families[0][0].key)?;
+        let mut families = checking.check(&entries)?;
+        checking.below_minimum(&entries, &families)?.check(&families[0][0].key)?;
         Ok(families.remove(0))
     }
 
@@ -201,7 +201,7 @@ impl Counter {
         let label = warning_text();
         let adjustments =
             adjustments.iter().map(|amount| Adjustment { label: label.clone(), amount: amount.clone() }).collect();
-        let line = new_line(by_sku("RING"), quantity, source, adjustments);
+        let line = planned_line(by_sku("RING"), quantity, source, adjustments);
         self.sell(PlanEntry::Line(line)).map(|mut lines| lines.remove(0))
     }
 
@@ -211,7 +211,7 @@ impl Counter {
         source: PriceSource,
         children: Vec<BundleChild>,
     ) -> Result<Vec<CartLine>, CartError> {
-        let parent = new_line(by_sku("RING"), quantity, source, vec![]);
+        let parent = planned_line(by_sku("RING"), quantity, source, vec![]);
         self.sell(PlanEntry::Bundle(Bundle { parent, children, extra: vec![] }))
     }
 }
@@ -239,8 +239,8 @@ fn shop() -> Shop {
 fn sealed(number: usize, shown: &str) -> CartLine {
     let mut counter = Counter::new(2, Rounding::HalfUp);
     counter.variants = vec![variant("RING", money(900, 2))];
-    let mut planned = new_line(by_sku("RING"), 1, PriceSource::Platform, vec![]);
-    planned.shown = Some(vec![DisplayField { name: "Text".into(), value: shown.into() }]);
+    let mut planned = planned_line(by_sku("RING"), 1, PriceSource::Platform, vec![]);
+    planned.display_fields = Some(vec![DisplayField { name: "Text".into(), value: shown.into() }]);
     let mut line = counter.sell(PlanEntry::Line(planned)).unwrap().remove(0);
     line.key = format!("{number:064}");
     line.item = u32::try_from(number).ok();

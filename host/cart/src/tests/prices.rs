@@ -124,7 +124,7 @@ proptest! {
         for (number, ((minor, scale), count, priced_separately, _)) in parts.iter().enumerate() {
             let sku = format!("PART-{number}");
             counter.variants.push(variant(&sku, money(*minor, *scale)));
-            // At least one child is not on top of the bundle's price.
+            // At least one child shares in the bundle's price.
             children.push(child(&sku, *count, *priced_separately && number > 0));
         }
         let bundle = counter.sell_bundle(quantity, source, children.clone()).unwrap();
@@ -198,6 +198,6 @@ fn a_minimum_of_a_part_by_itself_does_not_hold_in_a_bundle_and_a_maximum_does() 
     assert_eq!(lines[0].price.total.minor, 60);
     let much = counter.sell_bundle(1, PriceSource::Components, vec![child("SCREW", 201, false)]);
     assert!(matches!(&much, Err(CartError::Quantity { quantity: 201, .. })), "{much:?}");
-    let alone = counter.sell(PlanEntry::Line(new_line(by_sku("SCREW"), 4, PriceSource::Platform, vec![])));
+    let alone = counter.sell(PlanEntry::Line(planned_line(by_sku("SCREW"), 4, PriceSource::Platform, vec![])));
     assert!(matches!(&alone, Err(CartError::Quantity { minimum: 100, .. })), "{alone:?}");
 }

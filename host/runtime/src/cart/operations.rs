@@ -39,9 +39,10 @@ impl Cartwright {
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
         let meant = roots(prepared.items()).into_iter().filter(is_meant);
-        let wanted = meant.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
+        let line_requests =
+            meant.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
         pipeline.may_join = true;
-        let families = pipeline.plan(&prepared, wanted, &cart).await?;
+        let families = pipeline.plan(&prepared, line_requests, &cart).await?;
         let below_minimum = std::mem::take(&mut pipeline.below_minimum);
         pipeline.may_join = false;
         // Items that the configuration or the cart contains twice become one line with a larger quantity, repriced for
@@ -56,7 +57,8 @@ impl Cartwright {
             let times = times[&first.key];
             if times > 1 || cart.top_lines(&first.key).is_some() {
                 let quantity = cart.total_quantity(&first.key).saturating_add(add.quantity.saturating_mul(times));
-                increased.entry(first.key.clone()).or_insert(LineRequest { item: first.item, quantity, extra: Vec::new() });
+                let line_request = LineRequest { item: first.item, quantity, extra: Vec::new() };
+                increased.entry(first.key.clone()).or_insert(line_request);
             }
         }
         // All are planned together: a configuration of many existing items asks the vendor twice, not once for each
@@ -88,7 +90,7 @@ impl Cartwright {
         Ok(pipeline.finish(drop_unchanged(operations, &cart)))
     }
 
-    /// Replaces a line or bundle by a new configuration. The quantity stays unless another is given, and the new line
+    /// Replaces a line, bundle or set by a new configuration; any line of a set stands for the set. The quantity stays unless another is given, and the new line
     /// is checked completely before the old one is removed. The key identifies the version of the line: a line that
     /// changed meanwhile has another key. The line's pinned version plans, unless another strategy is chosen. Removed
     /// parts belong to the old configuration; the new bundle starts complete.
@@ -104,7 +106,7 @@ impl Cartwright {
         add: AddToCart,
     ) -> Result<CartChange, CartError> {
         let request = CartRequest::new(self, shop, &add.lines, &add.visitor)?;
-        let old = request.cart.top_lines(key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
+        let old = request.line_or_set(key)?;
         if old.linked_product != add.product {
             return Err(CartError::OtherProduct {
                 key: key.to_owned(),
@@ -125,7 +127,7 @@ impl Cartwright {
         let prepared = pipeline.prepare(add.configuration).await?;
         request.prepared.keep(&prepared);
         let places = Placement::of(old, quantity, prepared.items(), request.cart.lines());
-        let families = pipeline.plan(&prepared, places.wanted.clone(), &request.cart).await?;
+        let families = pipeline.plan(&prepared, places.line_requests.clone(), &request.cart).await?;
         let (moves, gone) = places.moves(families);
         let operations = request.merge_into(&mut pipeline, &prepared, moves, gone).await?;
         Ok(pipeline.finish(operations))
@@ -143,17 +145,20 @@ impl Cartwright {
         let cart = CartIndex::new(&add.lines)?;
         let prepared = pipeline.prepare(add.configuration).await?;
         let roots = roots(prepared.items()).into_iter();
-        let wanted = roots.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
-        let mut families = pipeline.plan(&prepared, wanted, &cart).await?;
+        let line_requests =
+            roots.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
+        let mut families = pipeline.plan(&prepared, line_requests, &cart).await?;
         pipeline.seal(&prepared, &mut families).await?;
         let lines = families.into_iter().flatten().collect();
         Ok(pipeline.finish(vec![CartOperation::RequestQuote { lines }]))
     }
 
-    /// Reorders a line of a past order, planned by the current versions at current prices. Removed parts stay removed.
+    /// Reorders a line of a past order, planned by the current versions at current prices. Removed parts stay removed. The
+    /// line of a set that names the configured product stands for the set.
     ///
     /// # Errors
-    /// The same as [`add_to_cart`](Self::add_to_cart); also if the line's configuration is no longer stored.
+    /// The same as [`add_to_cart`](Self::add_to_cart); also if the line's configuration is no longer stored, and
+    /// [`CartError::SetLine`] for another line of a set.
     pub async fn reorder(
         &self,
         shop: &ShopId,
@@ -161,6 +166,9 @@ impl Cartwright {
         lines: Vec<CartLine>,
         visitor: Visitor,
     ) -> Result<CartChange, CartError> {
+        if let (None, Some(top)) = (&past.parent, past.top_key()) {
+            return Err(CartError::SetLine { key: past.key.clone(), top: top.to_owned() });
+        }
         let configuration = self.stored_configuration(&self.shop_state(shop)?.shop, past).await?;
         let add = AddToCart {
             product: past.linked_product.clone(),
