@@ -60,7 +60,8 @@ fn record(contract: &Contract, id: TypeId) -> Result<String, Box<dyn Error>> {
         derives += ", Eq";
     }
     let comment = comment(&ty.docs);
-    let schema_name = SCHEMA_NAMES.iter().find(|(record, _)| *record == name).map_or(name.as_str(), |(_, schema)| schema);
+    let schema_name =
+        SCHEMA_NAMES.iter().find(|(record, _)| *record == name).map_or(name.as_str(), |(_, schema)| schema);
     let (record, copy) =
         (definition(contract, id, &name, Form::Record)?, definition(contract, id, "Copied", Form::Schema)?);
     Ok(format!(

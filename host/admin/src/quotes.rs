@@ -19,6 +19,7 @@ use maud::{Markup, html};
 
 use super::entry::{Entry, Issues, again, wrong};
 use super::layout::{Done, csrf_field, page, segment, shop_path};
+use super::preview::is_set_member;
 use super::session::{AdminUser, FormData, redirect_with_notice};
 use super::text::{PAGE, PageOf, amount, next_cursor, time};
 
@@ -131,8 +132,12 @@ async fn quote_page(
                         thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
                         tbody {
                             @for line in &asked.lines {
-                                tr.child[line.parent.is_some()] {
-                                    th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
+                                tr.child[line.top_key().is_some()] {
+                                    th scope="row" {
+                                        (line.title)
+                                        @if is_set_member(line) { div.mark { "Sold as a set with the line above" } }
+                                        @for field in &line.shown { div.mark { (field.name) ": " (field.value) } }
+                                    }
                                     td { (line.sku.as_deref().unwrap_or("–")) }
                                     td.number { (line.quantity) }
                                     td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }

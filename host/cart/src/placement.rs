@@ -57,8 +57,11 @@ impl Placement {
             Some(line) if line.key != edited.key => line.requested_quantity,
             _ => quantity,
         };
-        let line_requests =
-            roots.iter().zip(&replaces).map(|(item, place)| LineRequest { item: *item, quantity: quantity_of(place), extra: Vec::new() });
+        let line_requests = roots.iter().zip(&replaces).map(|(item, place)| LineRequest {
+            item: *item,
+            quantity: quantity_of(place),
+            extra: Vec::new(),
+        });
         let mut removed: Vec<String> = siblings.remaining().map(|line| line.key.clone()).collect();
         if !is_placed {
             removed.push(edited.key.clone());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Article, BundleChild, DisplayField, Message, PlannedLine, PlanEntry, PriceSource, SkuQuery, Target, VariantInfo,
+    Article, BundleChild, DisplayField, Message, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
@@ -275,8 +275,8 @@ impl PlanCheck<'_> {
         let ExactPrice { total: exact, tax, state } =
             self.pricing.line(&variant.sku, &planned.price, &variant, &facts.descendants, quantity)?;
         let priced = Priced::new(self.pricing.rounded(&variant.sku, &exact)?, quantity, tax, state);
-        let requested_quantity =
-            place.map_or_else(|| self.pricing.requested_quantity(planned.item), |place| place.item_line.requested_quantity);
+        let requested_quantity = place
+            .map_or_else(|| self.pricing.requested_quantity(planned.item), |place| place.item_line.requested_quantity);
         let mut line = self.build_line(Draft {
             variant: Some(variant),
             text: None,

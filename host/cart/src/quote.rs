@@ -74,8 +74,7 @@ pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Resul
         let priced_together = if line.set.is_some() { 1 } else { family.len() };
         for lines in family.chunks(priced_together) {
             let Some(first) = lines.first() else { continue };
-            let missing =
-                || price_error(&first.title, format!("the offer has no price for the line {}", first.key));
+            let missing = || price_error(&first.title, format!("the offer has no price for the line {}", first.key));
             let unit = offer.prices.get(&first.key).ok_or_else(missing)?;
             let mut quoted_lines = quote_family(shop, to_owned_lines(lines), unit, &offer.quote, &until)?;
             quoted_lines.iter_mut().try_for_each(|line| line.seal(shop))?;

@@ -272,7 +272,8 @@ mod tests {
         } });
         let set: Vec<Value> = targets.iter().cloned().map(planned_line).collect();
         let set = json!({ "set": { "lines": set, "extra": [named_json()] } });
-        let mut entries: Vec<Value> = targets.into_iter().map(|target| json!({ "line": planned_line(target) })).collect();
+        let mut entries: Vec<Value> =
+            targets.into_iter().map(|target| json!({ "line": planned_line(target) })).collect();
         entries.extend([bundle, set, json!({ "other": named_json() })]);
         let planned = json!({ "entries": entries, "warnings": [message()], "extra": [named_json()] });
         converts::<records::PlanResult, exports::cart::PlanResult>(planned);

@@ -4,9 +4,8 @@
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::records::{
-    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest, Outcome, PageOfChoices,
-    PageOfProducts, PlanRequest, Price, Received, Setting, VariantInfo, WebhookRequest,
-    WebhookResponse,
+    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest, Outcome,
+    PageOfChoices, PageOfProducts, PlanRequest, Price, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -244,8 +243,9 @@ impl Engine {
         let line_requests = convert_list::<_, types::LineRequest>(line_requests.to_vec());
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
             let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
-            let prices =
-                configuration.call_price_items(&mut *store, &context, &association, raw, &items, &line_requests).await?;
+            let prices = configuration
+                .call_price_items(&mut *store, &context, &association, raw, &items, &line_requests)
+                .await?;
             let prices =
                 from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
             Ok((prices, !store.data().catalog.is_empty()))

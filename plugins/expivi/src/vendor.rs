@@ -3,7 +3,7 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, LineRequest};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, LineRequest, Price, Setting};
 use cartwright_plugin::{Error, message};
 
 use crate::host::Imports;

@@ -1,7 +1,7 @@
 //! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, LineRequest};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, LineRequest, Price, Setting};
 use cartwright_plugin::{Error, order_book};
 
 use crate::Twikit;

@@ -1,8 +1,8 @@
 //! Plans a configured item: one line, sold as the variant of the linked product with the chosen SKU, at the platform's
 //! price of that variant.
 
-use cartwright_plugin::exports::cart::{PlanResult, PlanRequest};
-use cartwright_plugin::types::{LinePrice, PlannedLine, PlanEntry, PriceSource, SkuQuery, Target, LineRequest};
+use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
+use cartwright_plugin::types::{LinePrice, LineRequest, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target};
 use cartwright_plugin::{Error, invalid_input, message, rejected};
 
 /// The only strategy. Its name is Twikit's word: a variation is a group of configurations with the same price and SKU.
@@ -14,7 +14,9 @@ pub fn plan(request: PlanRequest) -> Result<PlanResult, Error> {
         let text = format!("Unknown strategy \"{}\"; the only strategy is \"{VARIATION}\".", request.strategy);
         return Err(invalid_input("strategy", message("strategy-unknown", text, &[("strategy", &request.strategy)])));
     }
-    let ([item], [LineRequest { item: Some(0), quantity, .. }]) = (request.items.as_slice(), request.line_requests.as_slice()) else {
+    let ([item], [LineRequest { item: Some(0), quantity, .. }]) =
+        (request.items.as_slice(), request.line_requests.as_slice())
+    else {
         let text = "A Twikit configuration contains one product.";
         return Err(invalid_input("items", message("not-one-item", text, &[])));
     };

@@ -63,6 +63,9 @@ export const settings = {
         kind: 'yes-no',
         default: { tag: 'yes-no', val: false },
       }),
+      field('packaging', 'SKU of the packaging', {
+        help: message('help-packaging', 'Sold with each configured product, as a line of its own.'),
+      }),
     ];
   },
 
@@ -106,11 +109,27 @@ export const cart = {
         item,
         extra: [],
       };
-      return { tag: 'line', val: line };
+      return entry(context, line);
     });
     return { entries, warnings: [], extra: [] };
   },
 };
+
+/** The line by itself, or a set with a line for its packaging. */
+function entry(context, line) {
+  const sku = setting(context, 'packaging');
+  if (!sku) return { tag: 'line', val: line };
+  const packaging = {
+    target: { tag: 'sku', val: { sku, withinProduct: undefined, ignoreCase: false } },
+    quantity: line.quantity,
+    title: undefined,
+    displayFields: undefined,
+    price: { source: 'platform', adjustments: [], ignoreCase: false },
+    item: undefined, // the other line of the set names it
+    extra: [],
+  };
+  return { tag: 'set', val: { lines: [line, packaging], extra: [] } };
+}
 
 /** The prefix and the codes of the chosen values, in the configuration's order. */
 function joinedSku(context, item, index) {

@@ -1,16 +1,17 @@
-//! Rules that hold for every plan: the prices of lines and bundles, and linear cost in the length of each list of a
+//! Rules that hold for every plan: the prices of lines, bundles and sets, and linear cost in the length of each list of a
 //! request.
 
 mod growth;
 mod prices;
+mod sets;
 
 use std::collections::HashMap;
 
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, Item, DisplayField, LinePrice, Message, Money,
-    PlannedLine, PlanEntry, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
+    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, DisplayField, Item, LinePrice, Message, Money,
+    PlanEntry, PlannedLine, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::settings::Secret;
 use jiff::Timestamp;
@@ -35,6 +36,7 @@ struct Counter {
     price_from: PriceSource,
     wanted: u32,
     removed_parts: RemovedParts,
+    grants: Grants,
 }
 
 fn money(minor: i64, scale: u8) -> Money {
@@ -112,6 +114,10 @@ fn child(sku: &str, quantity: u32, priced_separately: bool) -> BundleChild {
     }
 }
 
+fn text_child(text: &str) -> BundleChild {
+    BundleChild { target: Target::Text(text.into()), ..child("", 1, false) }
+}
+
 impl Counter {
     fn new(scale: u8, rounding: Rounding) -> Self {
         let context = Context {
@@ -140,6 +146,7 @@ impl Counter {
             price_from: PriceSource::Platform,
             wanted: 1,
             removed_parts: RemovedParts::default(),
+            grants: Grants { adjust_prices: true, choose_price_source: true, ..Grants::default() },
         }
     }
 
@@ -154,19 +161,22 @@ impl Counter {
         Self { facts, items, ..counter }
     }
 
-    /// Checks a plan of one entry; the catalog contains the price of everything that is sold.
+    /// Checks a plan of one entry.
     fn sell(&self, entry: PlanEntry) -> Result<Vec<CartLine>, CartError> {
+        self.check(&[entry]).map(|mut families| families.remove(0))
+    }
+
+    /// Checks a plan; the catalog contains the price of everything that is sold.
+    fn check(&self, entries: &[PlanEntry]) -> Result<Vec<Vec<CartLine>>, CartError> {
         let all: HashMap<&str, &VariantInfo> =
             self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
-        let entries = [entry];
-        let requested = queries(&entries);
+        let requested = queries(entries);
         let found = |sku: &str| all.get(sku).map(|variant| vec![(*variant).clone()]).unwrap_or_default();
         let by_query = requested.iter().map(|query| (key_of(query), found(&query.sku))).collect();
         let articles =
             self.items.iter().flat_map(|item| &item.articles).filter_map(|article| article.price_sku.as_deref());
         let components = articles.map(|sku| ((sku, false), found(sku))).collect();
         let requested_quantities = HashMap::from([(Some(0), self.wanted)]);
-        let grants = Grants { adjust_prices: true, choose_price_source: true, ..Grants::default() };
         let checking = PlanCheck {
             shop: &self.shop,
             linked_product: "product",
@@ -181,7 +191,7 @@ impl Counter {
             },
             price_from: self.price_from,
             quote: false,
-            grants: &grants,
+            grants: &self.grants,
             pin: &pin(),
             removed_parts: &self.removed_parts,
             sell_unconfigured: false,
@@ -192,9 +202,10 @@ impl Counter {
             by_query: &by_query,
             by_id: &HashMap::new(),
         };
-        let mut families = checking.check(&entries)?;
-        checking.below_minimum(&entries, &families)?.check(&families[0][0].key)?;
-        Ok(families.remove(0))
+        let families = checking.check(entries)?;
+        let below_minimum = checking.below_minimum(entries, &families)?;
+        families.iter().try_for_each(|family| below_minimum.check(&family[0].key))?;
+        Ok(families)
     }
 
     fn sell_line(&self, quantity: u32, source: PriceSource, adjustments: &[Money]) -> Result<CartLine, CartError> {

@@ -39,8 +39,7 @@ impl Cartwright {
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
         let meant = roots(prepared.items()).into_iter().filter(is_meant);
-        let line_requests =
-            meant.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
+        let line_requests = meant.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
         pipeline.may_join = true;
         let families = pipeline.plan(&prepared, line_requests, &cart).await?;
         let below_minimum = std::mem::take(&mut pipeline.below_minimum);
@@ -145,8 +144,7 @@ impl Cartwright {
         let cart = CartIndex::new(&add.lines)?;
         let prepared = pipeline.prepare(add.configuration).await?;
         let roots = roots(prepared.items()).into_iter();
-        let line_requests =
-            roots.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
+        let line_requests = roots.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
         let mut families = pipeline.plan(&prepared, line_requests, &cart).await?;
         pipeline.seal(&prepared, &mut families).await?;
         let lines = families.into_iter().flatten().collect();

@@ -19,7 +19,9 @@ use cartwright_cart::plan::{BelowMinimum, Warnings};
 use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{Association, Context, LineRequest, Message, PlanRequest, SettingValue, VariantInfo};
+use cartwright_contract::records::{
+    Association, Context, LineRequest, Message, PlanRequest, SettingValue, VariantInfo,
+};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
@@ -291,7 +293,8 @@ impl<'a> PlanPipeline<'a> {
         };
         let (planned, by_id) = self.begin_stage("plan").call_strategy(request).await?;
         self.warnings.extend(planned.warnings.into_iter().map(text::message));
-        let checked = self.begin_stage("check").check(prepared, &line_requests, &planned.entries, &prices, &by_id).await;
+        let checked =
+            self.begin_stage("check").check(prepared, &line_requests, &planned.entries, &prices, &by_id).await;
         let planned = checked?;
         self.refuse_below_minimum(&planned, cart)?;
         self.record_stage("every plan entry holds".to_owned());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::exports::cart::Request;
 use cartwright_plugin::types::{
-    Article, Bundle, BundleChild, ChildRemoval, Context, Message, SkuQuery, Target, LineRequest,
+    Article, Bundle, BundleChild, ChildRemoval, Context, LineRequest, Message, SkuQuery, Target,
 };
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 

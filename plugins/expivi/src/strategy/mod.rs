@@ -9,8 +9,10 @@ mod simple;
 mod tree;
 mod variation;
 
-use cartwright_plugin::exports::cart::{PlanResult, PlanRequest};
-use cartwright_plugin::types::{Context, LinePrice, PlannedLine, PlanEntry, PriceSource, SkuQuery, Target, LineRequest};
+use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
+use cartwright_plugin::types::{
+    Context, LinePrice, LineRequest, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target,
+};
 use cartwright_plugin::{Error, catalog, invalid_input, message, rejected};
 
 use crate::settings::{self, OrderType};
@@ -44,7 +46,10 @@ fn plan_with(context: &Context, request: PlanRequest, found: SkuLookup<'_>) -> R
     let mut spelled = variation::SpelledSkus::default();
     for line_request in &request.line_requests {
         if line_request.quantity == 0 {
-            return Err(invalid_input("line-requests", message("quantity-zero", "The quantity must be at least one.", &[])));
+            return Err(invalid_input(
+                "line-requests",
+                message("quantity-zero", "The quantity must be at least one.", &[]),
+            ));
         }
         let Some(item) = line_request.item else {
             // The shop sells the product unconfigured too, without choices for a variant or parts.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{Attribute, DisplayField, PlannedLine, Target, LineRequest};
+use cartwright_plugin::types::{Attribute, DisplayField, LineRequest, PlannedLine, Target};
 
 use super::tree::Root;
 

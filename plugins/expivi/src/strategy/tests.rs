@@ -1,4 +1,4 @@
-use cartwright_plugin::exports::cart::{PlanResult, PlanRequest};
+use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
 use cartwright_plugin::types::{Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
 use cartwright_test_growth::assert_linear;
 
@@ -10,7 +10,8 @@ use crate::testing::{
 /// Requests two of each root.
 fn line_requests(items: &[Item]) -> Vec<LineRequest> {
     let roots = items.iter().enumerate().filter(|(_, item)| item.parent.is_none());
-    let line_requests: Vec<_> = roots.map(|(index, _)| LineRequest { item: Some(index as u32), quantity: 2, extra: Vec::new() }).collect();
+    let line_requests: Vec<_> =
+        roots.map(|(index, _)| LineRequest { item: Some(index as u32), quantity: 2, extra: Vec::new() }).collect();
     if items.is_empty() { vec![LineRequest { item: None, quantity: 2, extra: Vec::new() }] } else { line_requests }
 }
 
@@ -151,7 +152,10 @@ fn several_roots_become_several_lines() {
     let line = only_line(planned(&context(&[]), PlanRequest { line_requests: vec![second], ..plan_request.clone() }));
     assert_eq!((line.item, line.quantity), (Some(1), 7));
     let none = LineRequest { item: Some(2), quantity: 1, extra: Vec::new() };
-    assert_eq!(error_field(planned(&context(&[]), PlanRequest { line_requests: vec![none], ..plan_request })).1, "not-a-root");
+    assert_eq!(
+        error_field(planned(&context(&[]), PlanRequest { line_requests: vec![none], ..plan_request })).1,
+        "not-a-root"
+    );
 }
 
 #[test]

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{Association, Attribute, Context, Item, Message, PlannedLine, SkuQuery, Target, LineRequest};
+use cartwright_plugin::types::{
+    Association, Attribute, Context, Item, LineRequest, Message, PlannedLine, SkuQuery, Target,
+};
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 
 use super::simple;

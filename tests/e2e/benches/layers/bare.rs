@@ -2,8 +2,8 @@
 //! capabilities.
 
 pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
-use bindings::cartwright::plugin::types::{Error, Item, Money, Setting, SettingValue, LineRequest};
-use bindings::exports::cartwright::plugin::cart::{PlanResult, PlanRequest};
+use bindings::cartwright::plugin::types::{Error, Item, LineRequest, Money, Setting, SettingValue};
+use bindings::exports::cartwright::plugin::cart::{PlanRequest, PlanResult};
 use bindings::exports::cartwright::plugin::configuration::Decoded;
 use cartwright::types;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};

@@ -1,7 +1,7 @@
 //! The same decode and plan in native Rust: the plugin's own functions without a component.
 
-use cartwright_plugin::strategy::{PlanResult, PlanRequest};
-use cartwright_plugin::types::{Association, Context, Item, Rounding, Setting, SettingValue, LineRequest};
+use cartwright_plugin::strategy::{PlanRequest, PlanResult};
+use cartwright_plugin::types::{Association, Context, Item, LineRequest, Rounding, Setting, SettingValue};
 
 pub fn context() -> Context {
     let text = |name: &str, value: &str| Setting { name: name.to_owned(), value: SettingValue::Text(value.to_owned()) };

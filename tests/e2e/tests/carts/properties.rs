@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bundle_costs_its_own_price_and_what_is_on_top(
+    fn a_bundle_costs_its_own_price_and_what_is_priced_separately(
         articles in prop::collection::vec((0i64..4, prop::sample::select(vec!["within", "priced-separately", "repriced", "text"])), 1..6),
         quantity in 1u32..50,
     ) {
@@ -103,12 +103,12 @@ proptest! {
         if bought().any(differs) {
             assert!(is_refused("twice with different values"), "{planned:?}");
         } else if articles.iter().all(|(_, mark)| *mark == "priced-separately") {
-            assert!(is_refused("every child of it is on top"), "{planned:?}");
+            assert!(is_refused("every child of it is priced separately"), "{planned:?}");
         } else {
             let lines = added_lines(&planned.expect("a bundle"));
             let (parent, children) = lines.split_first().expect("a parent");
-            let priced_separately: i64 = articles.iter().filter(|(_, mark)| *mark == "priced-separately").map(|(number, _)| 7 * number + 1).sum();
-            assert_eq!(parent.price.total.minor, i64::from(quantity) * (19_900 + priced_separately));
+            let separate: i64 = articles.iter().filter(|(_, mark)| *mark == "priced-separately").map(|(number, _)| 7 * number + 1).sum();
+            assert_eq!(parent.price.total.minor, i64::from(quantity) * (19_900 + separate));
             assert_eq!(children.iter().map(|child| child.price.total.minor).sum::<i64>(), parent.price.total.minor);
         }
     }

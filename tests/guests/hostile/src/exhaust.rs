@@ -3,11 +3,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use cartwright_plugin::strategy::{PlanResult, PlanRequest};
+use cartwright_plugin::strategy::{PlanRequest, PlanResult};
 use cartwright_plugin::types::{Error, NamedJson, PlanEntry, SkuQuery};
 use cartwright_plugin::{catalog, internal, log, message};
 
-use crate::{line, entries, plan};
+use crate::{entries, line, plan};
 
 const MEGABYTE: usize = 1 << 20;
 

@@ -22,6 +22,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("honest", |request| plan(line(&request))),
     ("honest-with-gift-wrap", lie::gift_wrap),
     ("honest-with-engraving", lie::engraving),
+    ("honest-set", lie::set),
     // Exceeds limits: exhaust.rs.
     ("endless-loop", exhaust::endless_loop),
     ("endless-recursion", exhaust::endless_recursion),
@@ -62,6 +63,9 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("as-marked", lie::as_marked),
     ("more-than-asked", lie::more_than_asked),
     ("unknown-entry", lie::unknown_entry),
+    ("unknown-target", lie::unknown_target),
+    ("line-beside", lie::line_beside),
+    ("set-of-one", lie::set_of_one),
     ("different-every-time", lie::different_every_time),
     ("markup", lie::markup),
     // Calls forbidden imports: reach.rs.

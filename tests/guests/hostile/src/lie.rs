@@ -2,14 +2,14 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use cartwright_plugin::strategy::{PlanResult, PlanRequest};
+use cartwright_plugin::strategy::{PlanRequest, PlanResult};
 use cartwright_plugin::types::{
-    Adjustment, Bundle, BundleChild, ChildRemoval, Error, DisplayField, Money, NamedJson, PlannedLine, PlanEntry, PriceSource,
-    SkuQuery, Target,
+    Adjustment, Bundle, BundleChild, ChildRemoval, DisplayField, Error, LinePrice, LineSet, Money, NamedJson,
+    PlanEntry, PlannedLine, PriceSource, SkuQuery, Target,
 };
 use cartwright_plugin::{catalog, internal, message};
 
-use crate::{line, entries, plan};
+use crate::{entries, line, plan};
 
 pub fn reduction(request: PlanRequest) -> Result<PlanResult, Error> {
     adjusted(request, Money { minor: -1_000_000, scale: 2, currency: "EUR".to_owned() })
@@ -119,6 +119,38 @@ pub fn gift_wrap(request: PlanRequest) -> Result<PlanResult, Error> {
     entries(vec![PlanEntry::Bundle(bundle(line(&request), vec![hinges, screw]))])
 }
 
+/// Plans a set, which is allowed: the configured product, and two hinges for each of it on a line of their own.
+pub fn set(request: PlanRequest) -> Result<PlanResult, Error> {
+    let item = line(&request);
+    let hinges = PlannedLine {
+        target: Target::Sku(SkuQuery { sku: "HINGE".to_owned(), within_product: None, ignore_case: false }),
+        quantity: 2 * item.quantity,
+        price: LinePrice { source: PriceSource::Platform, adjustments: Vec::new(), ignore_case: false },
+        item: None,
+        ..line(&request)
+    };
+    entries(vec![PlanEntry::Set(LineSet { lines: vec![hinges, item], extra: Vec::new() })])
+}
+
+/// Plans a line without an item beside the configured product.
+pub fn line_beside(request: PlanRequest) -> Result<PlanResult, Error> {
+    let hinges = PlannedLine {
+        target: Target::Sku(SkuQuery { sku: "HINGE".to_owned(), within_product: None, ignore_case: false }),
+        item: None,
+        ..line(&request)
+    };
+    entries(vec![PlanEntry::Line(line(&request)), PlanEntry::Line(hinges)])
+}
+
+pub fn set_of_one(request: PlanRequest) -> Result<PlanResult, Error> {
+    entries(vec![PlanEntry::Set(LineSet { lines: vec![line(&request)], extra: Vec::new() })])
+}
+
+pub fn unknown_target(request: PlanRequest) -> Result<PlanResult, Error> {
+    let other = NamedJson { name: "hostile.by-weight".to_owned(), json: "{not json".to_owned() };
+    plan(PlannedLine { target: Target::Other(other), ..line(&request) })
+}
+
 /// Returns a bundle of the item's articles, each priced and removable as its SKU states, consistent or not: "priced-separately",
 /// "repriced", "text".
 pub fn as_marked(request: PlanRequest) -> Result<PlanResult, Error> {
@@ -130,7 +162,9 @@ pub fn as_marked(request: PlanRequest) -> Result<PlanResult, Error> {
         let quantity = article.quantity.parse().unwrap_or(1);
         match article.sku.as_str() {
             "text" => text_child(quantity),
-            mark => child(article.price_sku.as_deref().unwrap_or_default(), quantity, mark == "priced-separately", removal),
+            mark => {
+                child(article.price_sku.as_deref().unwrap_or_default(), quantity, mark == "priced-separately", removal)
+            }
         }
     });
     entries(vec![PlanEntry::Bundle(bundle(line(&request), children.collect()))])

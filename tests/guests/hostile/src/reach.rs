@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use cartwright_plugin::http;
-use cartwright_plugin::strategy::{PlanResult, PlanRequest};
+use cartwright_plugin::strategy::{PlanRequest, PlanResult};
 use cartwright_plugin::types::{Error, Outcome};
 use cartwright_plugin::{blobs, internal, message, order_book, outcomes, secrets, timer};
 

@@ -169,7 +169,10 @@ impl cart::Guest for Markup {
             target: Target::LinkedProduct,
             quantity: line_request.quantity,
             title: Some(markup_text("line-title")),
-            display_fields: Some(vec![DisplayField { name: markup_text("part-name"), value: markup_text("part-value") }]),
+            display_fields: Some(vec![DisplayField {
+                name: markup_text("part-name"),
+                value: markup_text("part-value"),
+            }]),
             price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
             item: line_request.item,
             extra: Vec::new(),

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
 use cartwright_plugin::http;
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, LineRequest,
+    Association, Context, FieldIssue, Item, LineRequest, Outage, Price, Setting, SettingValue, SkuQuery,
 };
 use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
 
