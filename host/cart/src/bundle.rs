@@ -61,7 +61,8 @@ impl PlanCheck<'_> {
     }
 
     /// Distributes the price of a bundle over its children, by what each costs by itself. Children that are priced
-    /// separately add their own price. The shares are those of the complete bundle, so that the remaining parts cost the same when other parts are removed.
+    /// separately add their own price. The shares are those of the complete bundle, so that the remaining parts cost
+    /// the same when other parts are removed.
     fn distribute(
         &self,
         parent: &PlannedLine,

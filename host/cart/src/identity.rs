@@ -101,8 +101,8 @@ pub(crate) struct LineKeyInput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<&'a str>,
     pub(crate) product: &'a str,
-    /// For a line of a set that does not name the item: key of the line that does. Equal sets therefore have equal keys,
-    /// and a line of one never merges with a line of its own.
+    /// For a line of a set that does not name the item: key of the line that does. Equal sets therefore have equal
+    /// keys, and a line of one never merges with a line of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) set: Option<&'a str>,
     pub(crate) shop: &'a ShopId,

@@ -53,7 +53,8 @@ impl<'l> CartIndex<'l> {
         self.top_lines(key).or_else(|| self.top_lines(member()?))
     }
 
-    /// Returns the lines that belong to the top lines with this key: the children of a bundle, the other lines of a set.
+    /// Returns the lines that belong to the top lines with this key: the children of a bundle, the other lines of a
+    /// set.
     pub fn members(&self, key: &str) -> &[&'l CartLine] {
         self.members.get(key).map_or(&[], Vec::as_slice)
     }

@@ -1,5 +1,5 @@
-//! The rules of a cart: money, prices, plans, bundles, sets, line identity, seals and changes. Nothing in this crate calls a
-//! plugin or a platform.
+//! The rules of a cart: money, prices, plans, bundles, sets, line identity, seals and changes. Nothing in this crate
+//! calls a plugin or a platform.
 
 #![expect(missing_docs, reason = "documented in the pass over names")]
 

@@ -113,12 +113,12 @@ pub struct CartLine {
     pub child_removal: Option<ChildRemoval>,
     /// For a bundle's parent: keys of its children. Without them, a part that costs nothing could disappear unnoticed.
     pub children: Vec<String>,
-    /// For a line of a set: the key of the set's line that names the configured product, which is the set's id. All lines
-    /// of a set have it, that line included.
+    /// For a line of a set: the key of the set's line that names the configured product, which is the set's id. All
+    /// lines of a set have it, that line included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
-    /// For the line of a set that names the configured product: keys of the set's other lines. Without them, a line could
-    /// disappear unnoticed.
+    /// For the line of a set that names the configured product: keys of the set's other lines. Without them, a line
+    /// could disappear unnoticed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_lines: Vec<String>,
     /// For a child: the name of the part, which is the same in every bundle.
@@ -209,9 +209,9 @@ impl CartLine {
         serde_json::to_vec(&sealed).map_err(|error| CartError::Unserializable(error.to_string()))
     }
 
-    /// Returns the key of the top line that this line belongs to: of its bundle's parent, or of its set's line that names
-    /// the configured product. `None` for a top line. A top line and the lines that belong to it are a family: they are
-    /// edited, removed, planned, quoted and ordered together.
+    /// Returns the key of the top line that this line belongs to: of its bundle's parent, or of its set's line that
+    /// names the configured product. `None` for a top line. A top line and the lines that belong to it are a family:
+    /// they are edited, removed, planned, quoted and ordered together.
     pub fn top_key(&self) -> Option<&str> {
         let set = self.set.as_deref().filter(|top| *top != self.key);
         self.parent.as_deref().or(set)

@@ -1,8 +1,8 @@
 //! Order lines, checked against the rules of a cart as a whole.
 //!
-//! [`order_lines`] is the only way from cart lines to order lines. One line alone can only be checked against its
-//! seal. Whether a bundle or a set is complete, a line is sold twice or a child's quantity is right depends on all lines of the
-//! order.
+//! [`order_lines`] is the only way from cart lines to order lines. One line alone can only be checked against its seal.
+//! Whether a bundle or a set is complete, a line is sold twice or a child's quantity is right depends on all lines of
+//! the order.
 
 use std::collections::BTreeMap;
 

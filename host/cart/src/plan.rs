@@ -85,8 +85,8 @@ pub(crate) fn plan_error<T>(text: impl Into<String>) -> Result<T, CartError> {
 }
 
 impl PlanCheck<'_> {
-    /// Checks a plan and creates its lines, one family for each plan entry: a line; or a bundle's parent, followed by its
-    /// children; or the line of a set that names the item, followed by the set's other lines.
+    /// Checks a plan and creates its lines, one family for each plan entry: a line; or a bundle's parent, followed by
+    /// its children; or the line of a set that names the item, followed by the set's other lines.
     pub fn check(&self, entries: &[PlanEntry]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if entries.is_empty() {
             return plan_error("it is empty; a strategy that cannot sell returns `error.rejected` with the reason");
@@ -295,8 +295,8 @@ impl PlanCheck<'_> {
         Ok((line, exact))
     }
 
-    /// Checks that a line is priced by the source that the merchant chose; a line of a set that does not name the item, by
-    /// the platform.
+    /// Checks that a line is priced by the source that the merchant chose; a line of a set that does not name the item,
+    /// by the platform.
     fn check_price_source(&self, planned: &PlannedLine, place: Option<&SetPlace<'_>>) -> Result<(), CartError> {
         let source = planned.price.source;
         if place.is_some() && source != PriceSource::Platform {

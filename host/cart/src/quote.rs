@@ -84,7 +84,8 @@ pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Resul
     Ok(offered)
 }
 
-/// Returns the id of the quote if a top line, with the lines that belong to it, has an offered price that is still valid.
+/// Returns the id of the quote if a top line, with the lines that belong to it, has an offered price that is still
+/// valid.
 pub fn quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<'l>) -> Option<&'l str> {
     let quote = line.price.offer.as_deref()?;
     let faults = [SealError::Forged, SealError::OtherMoney, SealError::Expired];

@@ -262,8 +262,8 @@ mod tests {
         ];
         let child = |target: &Value| {
             json!({
-                "target": target, "quantity": 3, "title": null, "display_fields": null, "priced_separately": true, "removal": "repriced",
-                "extra": [],
+                "target": target, "quantity": 3, "title": null, "display_fields": null, "priced_separately": true,
+                "removal": "repriced", "extra": [],
             })
         };
         let children: Vec<Value> = targets.iter().map(child).collect();

@@ -1,5 +1,5 @@
-//! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`, `settings.fields` and
-//! `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
+//! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`,
+//! `settings.fields` and `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
 
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;

@@ -1,5 +1,5 @@
-//! Rules that hold for every plan: the prices of lines, bundles and sets, and linear cost in the length of each list of a
-//! request.
+//! Rules that hold for every plan: the prices of lines, bundles and sets, and linear cost in the length of each list of
+//! a request.
 
 mod growth;
 mod prices;

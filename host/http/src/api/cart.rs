@@ -276,8 +276,8 @@ async fn remove(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReorderBody {
-    /// Cart line as it was ordered. A set is reordered by its line that names the configured product, which has the set's
-    /// id as its key.
+    /// Cart line as it was ordered. A set is reordered by its line that names the configured product, which has the
+    /// set's id as its key.
     ordered_line: CartLine,
     /// Current lines of the cart.
     #[serde(default)]

@@ -129,8 +129,8 @@ struct OrderLineBody {
     /// Cart line that the order line came from, complete and unchanged.
     line: CartLine,
     /// Quantity to produce, at most that of the cart line: less if part of it was cancelled, 0 if all was. Defaults to
-    /// the quantity of the cart line; for a child of a bundle, to its share of the parent's quantity; for a line of a set
-    /// that does not name the configured product, to its share of what is left of the line that does, rounded up.
+    /// the quantity of the cart line; for a child of a bundle, to its share of the parent's quantity; for a line of a
+    /// set that does not name the configured product, to its share of what is left of the line that does, rounded up.
     #[serde(default)]
     quantity: Option<u32>,
     /// Whether the merchant approved a line that was on hold.

@@ -89,8 +89,8 @@ struct QuoteDocument {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OfferedPrice {
-    /// Key of the line, or of the bundle's parent, whose price is distributed over the children. Each line of a set has its
-    /// own price.
+    /// Key of the line, or of the bundle's parent, whose price is distributed over the children. Each line of a set has
+    /// its own price.
     key: String,
     /// Unit price, in the shop's currency and scale.
     unit: Money,

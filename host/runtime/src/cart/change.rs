@@ -37,8 +37,8 @@ impl Cartwright {
         request.replan(line, line.requested_quantity).await
     }
 
-    /// Changes the quantity of a line and reprices it. Any line of a set stands for the set, and the quantity is that of
-    /// the set: the quantity that is requested of the strategy, which plans every line of the set for it.
+    /// Changes the quantity of a line and reprices it. Any line of a set stands for the set, and the quantity is that
+    /// of the set: the quantity that is requested of the strategy, which plans every line of the set for it.
     ///
     /// # Errors
     /// The same as [`refresh_line`](Self::refresh_line); also for a line of a quote, which has a fixed quantity, and
@@ -62,10 +62,10 @@ impl Cartwright {
         request.replan(line, quantity).await
     }
 
-    /// Removes a line from the cart. A parent is removed with its children, and a line of a set with the whole set. A child is removed only if the strategy
-    /// allows it: the bundle is replanned and repriced without it, as a line with another key that replaces the old
-    /// one, and the child stays removed whenever that line is replanned. If the cart contains the resulting bundle
-    /// already, its quantity increases; a bundle without its last child is removed.
+    /// Removes a line from the cart. A parent is removed with its children, and a line of a set with the whole set. A
+    /// child is removed only if the strategy allows it: the bundle is replanned and repriced without it, as a line with
+    /// another key that replaces the old one, and the child stays removed whenever that line is replanned. If the cart
+    /// contains the resulting bundle already, its quantity increases; a bundle without its last child is removed.
     ///
     /// # Errors
     /// Returns an error if there is no such line, the child cannot be removed, or the bundle was changed after it was

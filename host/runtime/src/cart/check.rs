@@ -129,7 +129,8 @@ impl Cartwright {
 }
 
 impl<'a> CartRequest<'a> {
-    /// Returns the state of a line if its seal and those of the lines that belong to it are valid, or `None` if it must be replanned.
+    /// Returns the state of a line if its seal and those of the lines that belong to it are valid, or `None` if it must
+    /// be replanned.
     async fn check_unexpired(&self, line: &'a CartLine) -> Result<Option<LineState>, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let now = Timestamp::now();

@@ -89,10 +89,11 @@ impl Cartwright {
         Ok(pipeline.finish(drop_unchanged(operations, &cart)))
     }
 
-    /// Replaces a line, bundle or set by a new configuration; any line of a set stands for the set. The quantity stays unless another is given, and the new line
-    /// is checked completely before the old one is removed. The key identifies the version of the line: a line that
-    /// changed meanwhile has another key. The line's pinned version plans, unless another strategy is chosen. Removed
-    /// parts belong to the old configuration; the new bundle starts complete.
+    /// Replaces a line, bundle or set by a new configuration; any line of a set stands for the set. The quantity stays
+    /// unless another is given, and the new line is checked completely before the old one is removed. The key
+    /// identifies the version of the line: a line that changed meanwhile has another key. The line's pinned version
+    /// plans, unless another strategy is chosen. Removed parts belong to the old configuration; the new bundle starts
+    /// complete.
     ///
     /// # Errors
     /// The same as [`add_to_cart`](Self::add_to_cart); also for a line that has the price of a quote. The old line
@@ -151,8 +152,8 @@ impl Cartwright {
         Ok(pipeline.finish(vec![CartOperation::RequestQuote { lines }]))
     }
 
-    /// Reorders a line of a past order, planned by the current versions at current prices. Removed parts stay removed. The
-    /// line of a set that names the configured product stands for the set.
+    /// Reorders a line of a past order, planned by the current versions at current prices. Removed parts stay removed.
+    /// The line of a set that names the configured product stands for the set.
     ///
     /// # Errors
     /// The same as [`add_to_cart`](Self::add_to_cart); also if the line's configuration is no longer stored, and

@@ -230,8 +230,8 @@ impl<'a> PlanPipeline<'a> {
     }
 
     /// Plans and checks line requests for a prepared configuration. Returns one family per plan entry: its line,
-    /// followed by the children of a bundle or the other lines of a set. The lines have neither thumbnail nor seal: [`seal`](Self::seal)
-    /// adds both to those that are returned.
+    /// followed by the children of a bundle or the other lines of a set. The lines have neither thumbnail nor seal:
+    /// [`seal`](Self::seal) adds both to those that are returned.
     pub(super) async fn plan(
         &mut self,
         prepared: &Prepared,

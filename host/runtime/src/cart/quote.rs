@@ -12,12 +12,12 @@ use crate::host::Cartwright;
 
 impl Cartwright {
     /// Checks that a quote can be requested for these lines. Each must be as this host sealed it, complete with its
-    /// children or the other lines of its set, and occur once. An expired seal is accepted, because the merchant reprices the lines.
+    /// children or the other lines of its set, and occur once. An expired seal is accepted, because the merchant
+    /// reprices the lines.
     ///
-    /// # Errors
-    /// Returns [`CartError::Seal`] also for a line in another currency or scale than the shop's,
-    /// [`CartError::DuplicateLine`], [`CartError::UnknownLine`] for a child without its bundle and a line without its set, and
-    /// [`CartError::QuotedLine`] for a line that has the price of a quote already.
+    /// # Errors Returns [`CartError::Seal`] also for a line in another currency or scale than the shop's,
+    /// [`CartError::DuplicateLine`], [`CartError::UnknownLine`] for a child without its bundle and a line without its
+    /// set, and [`CartError::QuotedLine`] for a line that has the price of a quote already.
     pub fn check_quote_lines(&self, shop: &ShopId, lines: &[CartLine]) -> Result<(), CartError> {
         quote::check_quote_lines(&self.shop_state(shop)?.shop, lines)
     }

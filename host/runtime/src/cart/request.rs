@@ -47,8 +47,8 @@ impl<'a> CartRequest<'a> {
         Ok(Self { host, shop, visitor, cart, budget_usage: Arc::default(), prepared: Arc::default() })
     }
 
-    /// Returns the top line with this key, or the line of a set that names the item if the key is of another line of the
-    /// set.
+    /// Returns the top line with this key, or the line of a set that names the item if the key is of another line of
+    /// the set.
     ///
     /// # Errors
     /// Returns [`CartError::UnknownLine`] if there is none.
@@ -93,8 +93,8 @@ impl<'a> CartRequest<'a> {
         Ok(Replan { pipeline, prepared, lines })
     }
 
-    /// Returns a line and the lines that belong to it in another quantity, sealed. The result is empty if the plan no longer contains
-    /// the line.
+    /// Returns a line and the lines that belong to it in another quantity, sealed. The result is empty if the plan no
+    /// longer contains the line.
     pub(super) async fn replan_sealed(&self, line: &CartLine, quantity: u32) -> Result<Vec<CartLine>, CartError> {
         let mut replan = self.replan_without(line, quantity, &line.without).await?;
         replan.seal().await?;
@@ -133,8 +133,8 @@ impl<'a> CartRequest<'a> {
         Ok(line.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged))
     }
 
-    /// Joins the copies of a line into one. It is unknown which of the other lines belong to which copy, so everything is
-    /// replanned; only the copies' quantities are used, and those are sealed.
+    /// Joins the copies of a line into one. It is unknown which of the other lines belong to which copy, so everything
+    /// is replanned; only the copies' quantities are used, and those are sealed.
     pub(super) async fn join_duplicates(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let copies = self.cart.copies(key);

@@ -151,8 +151,8 @@ pub fn unknown_target(request: PlanRequest) -> Result<PlanResult, Error> {
     plan(PlannedLine { target: Target::Other(other), ..line(&request) })
 }
 
-/// Returns a bundle of the item's articles, each priced and removable as its SKU states, consistent or not: "priced-separately",
-/// "repriced", "text".
+/// Returns a bundle of the item's articles, each priced and removable as its SKU states, consistent or not:
+/// "priced-separately", "repriced", "text".
 pub fn as_marked(request: PlanRequest) -> Result<PlanResult, Error> {
     let children = request.items[0].articles.iter().map(|article| {
         let removal = match article.sku.as_str() {
