@@ -17,7 +17,6 @@ use crate::index::RemovedParts;
 use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 use crate::money::{self, Amount};
 use crate::pricing::{ExactPrice, Priced, Pricing};
-use crate::set::{SetPlace, item_line};
 
 /// What the host determined about an item.
 #[derive(Default, Clone)]
@@ -98,7 +97,7 @@ impl PlanCheck<'_> {
             let line = match entry {
                 PlanEntry::Line(line) => line,
                 PlanEntry::Bundle(bundle) => &bundle.parent,
-                PlanEntry::Set(set) => match item_line(set) {
+                PlanEntry::Set(set) => match Self::item_line(set) {
                     Ok(line) => line,
                     Err(reason) => return plan_error(format!("entry {} {reason}", index + 1)),
                 },
@@ -465,6 +464,14 @@ fn item_name(item: Option<u32>) -> String {
 /// Sanitizes a text for use in an error.
 fn sanitize(text: &str) -> String {
     text::sanitize(text, MAX_SHOWN_CHARS).text
+}
+
+/// The place of a line that does not name the item in its set.
+pub(crate) struct SetPlace<'a> {
+    /// The set's line that names the item.
+    pub(crate) item_line: &'a CartLine,
+    /// Number of the line among those of the set that buy the same; `None` for the first.
+    pub(crate) copy: Option<&'a str>,
 }
 
 pub(crate) struct Draft<'a> {

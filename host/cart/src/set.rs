@@ -7,30 +7,22 @@ use cartwright_contract::records::{LineSet, PlannedLine};
 
 use crate::error::CartError;
 use crate::line::CartLine;
-use crate::plan::{PlanCheck, plan_error};
-
-/// The place of a line that does not name the item in its set.
-pub(crate) struct SetPlace<'a> {
-    /// The set's line that names the item.
-    pub(crate) item_line: &'a CartLine,
-    /// Number of the line among those of the set that buy the same; `None` for the first.
-    pub(crate) copy: Option<&'a str>,
-}
-
-/// Returns the line of a set that names the item, or what is wrong with the set.
-pub(crate) fn item_line(set: &LineSet) -> Result<&PlannedLine, &'static str> {
-    if set.lines.len() < 2 {
-        return Err("is a set of fewer than two lines; a single line is an entry of its own");
-    }
-    let mut named = set.lines.iter().filter(|line| line.item.is_some());
-    match (named.next(), named.next()) {
-        (Some(line), None) => Ok(line),
-        (None, _) => Err("is a set in which no line names the item; exactly one line must"),
-        (Some(_), Some(_)) => Err("is a set in which several lines name an item; exactly one line must"),
-    }
-}
+use crate::plan::{PlanCheck, SetPlace, plan_error};
 
 impl PlanCheck<'_> {
+    /// Returns the line of a set that names the item, or what is wrong with the set.
+    pub(crate) fn item_line(set: &LineSet) -> Result<&PlannedLine, &'static str> {
+        if set.lines.len() < 2 {
+            return Err("is a set of fewer than two lines; a single line is an entry of its own");
+        }
+        let mut named = set.lines.iter().filter(|line| line.item.is_some());
+        match (named.next(), named.next()) {
+            (Some(line), None) => Ok(line),
+            (None, _) => Err("is a set in which no line names the item; exactly one line must"),
+            (Some(_), Some(_)) => Err("is a set in which several lines name an item; exactly one line must"),
+        }
+    }
+
     /// Creates the lines of a set: first the line that names the item, then the others in their order.
     pub(crate) fn set(&self, set: &LineSet, item_line: &PlannedLine) -> Result<Vec<CartLine>, CartError> {
         let mut first = self.line(item_line)?;
