@@ -17,6 +17,9 @@ use wit_parser::{Docs, Type, TypeDefKind, TypeId};
 
 use crate::wit_types::{Contract, snake_case, upper_camel_case};
 
+/// Types whose schema has another name than the record, because the host has a type of that name with its own schema.
+const SCHEMA_NAMES: [(&str, &str); 1] = [("CartLine", "PluginCartLine")];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let contract = Contract::read()?;
     let records: Vec<String> = contract.types().map(|(id, _)| record(&contract, id)).collect::<Result<_, _>>()?;
@@ -57,6 +60,8 @@ fn record(contract: &Contract, id: TypeId) -> Result<String, Box<dyn Error>> {
         derives += ", Eq";
     }
     let comment = comment(&ty.docs);
+    let schema_name =
+        SCHEMA_NAMES.iter().find(|(record, _)| *record == name).map_or(name.as_str(), |(_, schema)| schema);
     let (record, copy) =
         (definition(contract, id, &name, Form::Record)?, definition(contract, id, "Copied", Form::Schema)?);
     Ok(format!(
@@ -69,13 +74,13 @@ const _: () = {{
 {schema}{copy}
 impl utoipa::PartialSchema for {name} {{
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {{
-        crate::openapi::contract_schema("{name}", <Copied as utoipa::PartialSchema>::schema())
+        crate::openapi::contract_schema("{schema_name}", <Copied as utoipa::PartialSchema>::schema())
     }}
 }}
 
 impl utoipa::ToSchema for {name} {{
     fn name() -> std::borrow::Cow<'static, str> {{
-        std::borrow::Cow::Borrowed("{name}")
+        std::borrow::Cow::Borrowed("{schema_name}")
     }}
 
     fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {{

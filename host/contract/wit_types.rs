@@ -6,8 +6,7 @@ use std::error::Error;
 use wit_parser::{Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
 
 /// Types whose name is clear only within their interface: interface, name, and name among the records.
-const RENAMED_TYPES: [(&str, &str, &str); 7] = [
-    ("cart", "request", "PlanRequest"),
+const RENAMED_TYPES: [(&str, &str, &str); 6] = [
     ("orders", "kind", "EventKind"),
     ("page", "call", "PageCall"),
     ("page", "event", "PageEvent"),

@@ -210,7 +210,7 @@ fn milliseconds(micros: u64) -> String {
     format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
 }
 
-/// Draws cart lines, with a bundle's children below their parent.
+/// Draws cart lines, with a bundle's children and a set's other lines below the line that they belong to.
 fn table(lines: &[CartLine]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Cart items" {
@@ -218,10 +218,11 @@ fn table(lines: &[CartLine]) -> Markup {
                 thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "Unit price" } th.number { "Total" } th { "Price" } } }
                 tbody {
                     @for line in lines {
-                        tr.child[line.parent.is_some()] {
+                        tr.child[line.top_key().is_some()] {
                             th scope="row" {
                                 (line.title)
-                                @for part in &line.shown { div.mark { (part.name) ": " (part.value) } }
+                                @if is_set_member(line) { div.mark { "Sold as a set with the line above" } }
+                                @for field in &line.shown { div.mark { (field.name) ": " (field.value) } }
                                 @if let Some(unconfirmed) = &line.unconfirmed { div.mark { "Not confirmed: " (unconfirmed.reason.text) } }
                             }
                             td { (line.sku.as_deref().unwrap_or("–")) }
@@ -235,6 +236,11 @@ fn table(lines: &[CartLine]) -> Markup {
             }
         }
     }
+}
+
+/// Returns whether a line belongs to a set whose configured product is another line.
+pub(super) fn is_set_member(line: &CartLine) -> bool {
+    line.parent.is_none() && line.top_key().is_some()
 }
 
 fn price_state(state: &PriceState) -> Markup {

@@ -25,6 +25,7 @@ use super::layout::{csrf_field, page};
 use super::nav::badge;
 use super::notice::{Notice, redirect_with_notice};
 use super::paths::{order_path, segment, shop_path};
+use super::preview::is_set_member;
 use super::session::{AdminUser, FormData};
 use super::text::{PAGE, PageOf, amount, next_cursor, time};
 
@@ -158,8 +159,12 @@ async fn quote_page(
                         thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
                         tbody {
                             @for line in &request.lines {
-                                tr.child[line.parent.is_some()] {
-                                    th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
+                                tr.child[line.top_key().is_some()] {
+                                    th scope="row" {
+                                        (line.title)
+                                        @if is_set_member(line) { div.mark { "Sold as a set with the line above" } }
+                                        @for field in &line.shown { div.mark { (field.name) ": " (field.value) } }
+                                    }
                                     td { (line.sku.as_deref().unwrap_or("–")) }
                                     td.number { (line.quantity) }
                                     td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Bundle, Money, NewLine, PriceSource, TaxBasis};
+use cartwright_contract::records::{Bundle, Money, PlannedLine, PriceSource, TaxBasis};
 
 use crate::error::CartError;
 use crate::line::CartLine;
@@ -40,7 +40,7 @@ impl PlanCheck<'_> {
                 variant: part.variant,
                 text: part.text,
                 title: part.child.title,
-                shown: part.child.shown.or_else(|| Some(Vec::new())),
+                display_fields: part.child.display_fields.or_else(|| Some(Vec::new())),
                 quantity: part.pieces,
                 source: bundle.parent.price.source,
                 priced: Priced::new(share, part.pieces, parent.price.tax, parent.price.state.clone()),
@@ -48,6 +48,7 @@ impl PlanCheck<'_> {
                 requested_quantity: self.pricing.requested_quantity(bundle.parent.item),
                 facts: ItemFacts::default(),
                 parent: Some(&parent.key),
+                set: None,
             })?;
             line.part = Some(part.name);
             line.child_removal = Some(part.child.removal);
@@ -59,38 +60,39 @@ impl PlanCheck<'_> {
         Ok(std::iter::once(parent).chain(children).collect())
     }
 
-    /// Distributes the price of a bundle over its children; children on top add their own price. The shares are those
-    /// of the complete bundle, so that the remaining parts cost the same when other parts are removed.
+    /// Distributes the price of a bundle over its children, by what each costs by itself. Children that are priced
+    /// separately add their own price. The shares are those of the complete bundle, so that the remaining parts cost
+    /// the same when other parts are removed.
     fn distribute(
         &self,
-        parent: &NewLine,
+        parent: &PlannedLine,
         parts: &[Part],
         out: &BTreeSet<Digest>,
     ) -> Result<(CartLine, Vec<Money>), CartError> {
         let (mut line, own) = self.exact_line(parent)?;
-        if parts.iter().all(|part| part.child.on_top) {
+        if parts.iter().all(|part| part.child.priced_separately) {
             return plan_error(
-                "every child of it is on top; at least one must not be, so that the bundle's own price can be distributed over it; a text \
-                 will do",
+                "every child of it is priced separately; at least one must not be, so that the bundle's own price can be distributed over it; \
+                 a text will do",
             );
         }
-        let on_top = || parts.iter().filter(|part| part.child.on_top);
-        if on_top().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
-            return plan_error("it puts a child on top of a price whose tax basis differs from the shop's");
+        let separate = || parts.iter().filter(|part| part.child.priced_separately);
+        if separate().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
+            return plan_error("it prices a child separately beside a price whose tax basis differs from the shop's");
         }
-        // The price of the bundle itself comes first, then each child on top of it.
+        // The price of the bundle itself comes first, then each child that is priced separately.
         let mut amounts = vec![own];
-        for part in on_top() {
+        for part in separate() {
             amounts.push(self.own_price(part)?);
         }
         let total = amounts.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount));
         let total = self.total(parent, &total)?;
         let weights: Vec<Amount> =
-            parts.iter().filter(|part| !part.child.on_top).map(|part| self.weight(part)).collect();
+            parts.iter().filter(|part| !part.child.priced_separately).map(|part| self.weight(part)).collect();
         let mut dealt = self.round_children(parent, &total, &amounts)?.into_iter();
         let within = dealt.next().map_or_else(Vec::new, |itself| allot(itself, &weights));
         let mut within = within.into_iter();
-        let next = |part: &Part| if part.child.on_top { dealt.next() } else { within.next() };
+        let next = |part: &Part| if part.child.priced_separately { dealt.next() } else { within.next() };
         let shares: Vec<i64> = parts.iter().filter_map(next).collect();
         // A share is part of the total, so the difference is a valid price.
         let removed_total: i64 =
@@ -117,7 +119,7 @@ impl PlanCheck<'_> {
     /// Prices a bundle as the sum of its children, rounded once. Removed parts cost nothing.
     fn sum_children(
         &self,
-        parent: &NewLine,
+        parent: &PlannedLine,
         parts: &[Part],
         out: &BTreeSet<Digest>,
         quantity: u32,
@@ -144,7 +146,7 @@ impl PlanCheck<'_> {
             variant: Some(variant),
             text: None,
             title: parent.title.clone(),
-            shown: parent.shown.clone(),
+            display_fields: parent.display_fields.clone(),
             quantity,
             source: PriceSource::Components,
             priced: Priced::new(total, quantity, TaxBasis::AsShop, self.pricing.state(&facts.descendants)),
@@ -152,19 +154,20 @@ impl PlanCheck<'_> {
             requested_quantity: self.pricing.requested_quantity(parent.item),
             facts,
             parent: None,
+            set: None,
         })?;
         Ok((line, shares))
     }
 
     /// Rounds the parts of a bundle's total so that they sum to it.
-    fn round_children(&self, bundle: &NewLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
+    fn round_children(&self, bundle: &PlannedLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
         round_together(total, amounts).map_err(|error| CartError::Price {
             what: format!("the bundle {}", self.describe_line(bundle)),
             reason: error.to_string(),
         })
     }
 
-    fn total(&self, bundle: &NewLine, exact: &Amount) -> Result<Money, CartError> {
+    fn total(&self, bundle: &PlannedLine, exact: &Amount) -> Result<Money, CartError> {
         self.pricing.rounded(&format!("the bundle {}", self.describe_line(bundle)), exact)
     }
 }

@@ -173,6 +173,14 @@ pub enum CartError {
     /// The child cannot be removed from its bundle.
     #[error("the line {0} cannot be removed from its bundle; remove the bundle")]
     BundleChild(String),
+    /// The line belongs to a set, which is bought as a whole.
+    #[error("the line {key} belongs to a set; use the set's line {top}, which names the configured product")]
+    SetLine {
+        /// Key of the line.
+        key: String,
+        /// Key of the set's line that names the configured product.
+        top: String,
+    },
     /// The product must be configured again.
     #[error("the line {key} must be configured again: {reason}")]
     MustReconfigure {

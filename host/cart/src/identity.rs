@@ -93,11 +93,18 @@ fn article_input(article: &Article) -> ArticleInput<'_> {
 /// The data that a line key covers.
 #[derive(Serialize)]
 pub(crate) struct LineKeyInput<'a> {
+    /// Of the lines of a set that buy the same, the number of the line; `None` for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) copy: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fingerprint: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<&'a str>,
     pub(crate) product: &'a str,
+    /// For a line of a set that does not name the item: key of the line that does. Equal sets therefore have equal
+    /// keys, and a line of one never merges with a line of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) set: Option<&'a str>,
     pub(crate) shop: &'a ShopId,
     pub(crate) strategy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,6 +174,8 @@ mod tests {
             fingerprint: None,
             strategy,
             parent: None,
+            set: None,
+            copy: None,
             without: &[],
         })
         .unwrap()
@@ -193,6 +202,8 @@ mod tests {
             fingerprint: digest,
             strategy: text,
             parent: Some(text),
+            set: Some(text),
+            copy: Some(text),
             without: &[Digest::of(b"any")],
         };
         let item = FingerprintInput {

@@ -1,4 +1,4 @@
-//! The rules of a cart: money, prices, plans, bundles, line identity, seals and changes. Nothing in this crate calls a
+//! The rules of a cart: money, prices, plans, bundles, sets, line identity, seals and changes. Nothing in this crate calls a
 //! plugin or a platform.
 //!
 //! Three types matter:
@@ -30,6 +30,7 @@ pub mod planning;
 pub mod price_cache;
 pub mod pricing;
 pub mod quote;
+mod set;
 pub mod shop;
 pub mod thumbnail;
 pub mod thumbnails;

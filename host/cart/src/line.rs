@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
+    self, Adjustment, Article, ChildRemoval, DisplayField, ItemReference, Message, Money, PriceSource, PriceState,
+    TaxBasis,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
@@ -112,13 +113,21 @@ pub struct CartLine {
     pub child_removal: Option<ChildRemoval>,
     /// For a bundle's parent: keys of its children. Without them, a part that costs nothing could disappear unnoticed.
     pub children: Vec<String>,
+    /// For a line of a set: the key of the set's line that names the configured product, which is the set's id. All
+    /// lines of a set have it, that line included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// For the line of a set that names the configured product: keys of the set's other lines. Without them, a line
+    /// could disappear unnoticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_lines: Vec<String>,
     /// For a child: the name of the part, which is the same in every bundle.
     pub part: Option<Digest>,
     /// For a bundle's parent: the removed [`part`](Self::part)s, sorted. They stay removed when the bundle is
     /// replanned.
     pub without: Vec<Digest>,
     /// Details that the cart shows below the line, as plain text.
-    pub shown: Vec<LinePart>,
+    pub shown: Vec<DisplayField>,
     /// The sealed price.
     pub price: SealedPrice,
     /// Digest of the stored raw configuration.
@@ -168,6 +177,8 @@ impl CartLine {
             per_bundle: self.per_bundle,
             child_removal: self.child_removal,
             children: &self.children,
+            set: self.set.as_deref(),
+            set_lines: &self.set_lines,
             part: self.part,
             without: &self.without,
             configuration: self.configuration,
@@ -198,6 +209,14 @@ impl CartLine {
         serde_json::to_vec(&sealed).map_err(|error| CartError::Unserializable(error.to_string()))
     }
 
+    /// Returns the key of the top line that this line belongs to: of its bundle's parent, or of its set's line that
+    /// names the configured product. `None` for a top line. A top line and the lines that belong to it are a family:
+    /// they are edited, removed, planned, quoted and ordered together.
+    pub fn top_key(&self) -> Option<&str> {
+        let set = self.set.as_deref().filter(|top| *top != self.key);
+        self.parent.as_deref().or(set)
+    }
+
     /// Returns whether the price is valid for this visitor. An offered price is valid for the customer it was offered
     /// to.
     pub fn is_priced_for(&self, visitor: &Visitor) -> bool {
@@ -223,6 +242,8 @@ impl CartLine {
             fingerprint: self.fingerprint,
             strategy: &self.pin.strategy_name(),
             parent: None,
+            set: None,
+            copy: None,
             without,
         })
     }
@@ -244,7 +265,7 @@ impl CartLine {
             Ok::<_, CartError>(())
         };
         show("the title", &mut self.title)?;
-        for LinePart { name, value } in &mut self.shown {
+        for DisplayField { name, value } in &mut self.shown {
             show("a name", name)?;
             show(name, value)?;
         }
@@ -303,8 +324,8 @@ impl CartLine {
         ends.is_none_or(|ends| at > ends)
     }
 
-    /// Converts to the contract's `line`, with the stored data of its item.
-    pub fn as_contract(&self) -> Line {
+    /// Converts to the contract's `cart-line`, with the stored data of its item.
+    pub fn as_contract(&self) -> records::CartLine {
         let item = || {
             Some(ItemReference {
                 index: self.item?,
@@ -314,7 +335,7 @@ impl CartLine {
                 fingerprint: self.fingerprint?.to_string(),
             })
         };
-        Line {
+        records::CartLine {
             key: self.key.clone(),
             product: self.product.clone(),
             variant_id: self.variant_id.clone(),
@@ -324,6 +345,7 @@ impl CartLine {
             unit_price: self.price.unit.clone(),
             configuration: self.configuration.map(|digest| digest.to_string()),
             item: item(),
+            extra: Vec::new(),
         }
     }
 }
@@ -337,13 +359,15 @@ struct SealInput<'a> {
     variant_id: Option<&'a str>,
     sku: Option<&'a str>,
     title: &'a str,
-    shown: &'a [LinePart],
+    shown: &'a [DisplayField],
     thumbnail: Option<Digest>,
     quantity: u32,
     parent: Option<&'a str>,
     per_bundle: Option<u32>,
     child_removal: Option<ChildRemoval>,
     children: &'a [String],
+    set: Option<&'a str>,
+    set_lines: &'a [String],
     part: Option<Digest>,
     without: &'a [Digest],
     configuration: Option<Digest>,

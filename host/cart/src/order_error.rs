@@ -100,6 +100,34 @@ pub enum OrderError {
         /// Id of the parent's line.
         line: String,
     },
+    /// A line of a set is reported without the set.
+    #[error(
+        "the line {line:?} belongs to the set {set}, whose line of that key the order does not contain; report the set with all its lines"
+    )]
+    MissingSet {
+        /// Id of the line.
+        line: String,
+        /// Key of the set's line that names the configured product.
+        set: String,
+    },
+    /// A set is incomplete.
+    #[error(
+        "the set of the line {line:?} is incomplete, or its lines were sealed for different quantities; report the set with all its lines, as the cart contains them"
+    )]
+    IncompleteSet {
+        /// Id of the set's line that names the configured product.
+        line: String,
+    },
+    /// A line of a set has pieces, although the set is cancelled.
+    #[error(
+        "the line {line:?} has the quantity {quantity}, but nothing is left of the configured product of its set; report 0, or omit the quantity of this line"
+    )]
+    SetQuantity {
+        /// Id of the line.
+        line: String,
+        /// The reported quantity.
+        quantity: u32,
+    },
     /// The quantity is larger than the sealed quantity.
     #[error(
         "the line {line:?} has the quantity {quantity}, its cart line was sealed for {sealed}; report at most {sealed}, or add a cart line of {quantity}"

@@ -1,8 +1,8 @@
 //! Order lines, checked against the rules of a cart as a whole.
 //!
-//! [`order_lines`] is the only way from cart lines to order lines. One line alone can only be checked against its
-//! seal. Whether a bundle is complete, a line is sold twice or a child's quantity is right depends on all lines of the
-//! order.
+//! [`order_lines`] is the only way from cart lines to order lines. One line alone can only be checked against its seal.
+//! Whether a bundle or a set is complete, a line is sold twice or a child's quantity is right depends on all lines of
+//! the order.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use cartwright_contract::records::{Address, Money, Order, OrderLine};
 use jiff::Timestamp;
 
 use crate::budget::MAX_LINES;
-use crate::check::is_bundle_consistent;
+use crate::check::is_family_complete;
 use crate::codes::{is_country, is_currency, is_language_tag};
 use crate::error::SealError;
 use crate::line::CartLine;
@@ -30,7 +30,8 @@ pub struct OrderedLine<'a> {
     /// The cart line that was sold, as the host sealed it.
     pub line: &'a CartLine,
     /// Number of pieces to produce, from 0 to the sealed quantity. `None` means the sealed quantity; for a child of a
-    /// bundle, the quantity that follows from its parent's.
+    /// bundle, the quantity that follows from its parent's; for a line of a set that does not name the configured
+    /// product, its share of the sealed quantity, rounded up, by what is left of the line that does.
     pub quantity: Option<u32>,
     /// Whether the line may be produced once the order is released. `false` puts it on hold for the merchant.
     pub released: bool,
@@ -102,8 +103,8 @@ pub fn order_lines(
         }
     }
     let mut by_position: Vec<Option<OrderLine>> = lines.iter().map(|_| None).collect();
-    for (parent, children) in families(lines, &keys)? {
-        let family: Vec<usize> = std::iter::once(parent).chain(children).collect();
+    for (top, members) in families(lines, &keys)? {
+        let family: Vec<usize> = std::iter::once(top).chain(members).collect();
         let on_hold = family.iter().any(|at| !lines[*at].released || is_on_hold(&lines[*at]));
         for (at, quantity) in family.iter().zip(pieces(lines, &family)?) {
             by_position[*at] = Some(order_line(&reference, &lines[*at], quantity, !on_hold));
@@ -123,7 +124,7 @@ fn order_line(
         id: (*id).to_owned(),
         reference: reference(id),
         account: line.vendor_product.as_ref().map(|_| line.pin.account.to_string()),
-        cart_line: cartwright_contract::records::Line { quantity, ..line.as_contract() },
+        cart_line: cartwright_contract::records::CartLine { quantity, ..line.as_contract() },
         title: line.title.clone(),
         shown: line.shown.clone(),
         configuration: line.configuration.map(|digest| digest.to_string()),
@@ -139,36 +140,48 @@ fn is_on_hold(ordered: &OrderedLine<'_>) -> bool {
     ordered.line.unconfirmed.as_ref().is_some_and(|unconfirmed| unconfirmed.hold) && !ordered.approved
 }
 
-/// Returns the index of each top line with the indexes of its children, and checks that every bundle is complete.
+/// Returns the index of each top line with the indexes of the lines that belong to it, and checks that every bundle and
+/// every set is complete.
 #[allow(clippy::indexing_slicing, reason = "the indexes are positions of `lines`")]
 fn families(
     lines: &[OrderedLine<'_>],
     keys: &BTreeMap<&str, usize>,
 ) -> Result<BTreeMap<usize, Vec<usize>>, OrderError> {
-    let tops = lines.iter().enumerate().filter(|(_, ordered)| ordered.line.parent.is_none());
+    let tops = lines.iter().enumerate().filter(|(_, ordered)| ordered.line.top_key().is_none());
     let mut families: BTreeMap<usize, Vec<usize>> = tops.map(|(at, _)| (at, Vec::new())).collect();
     for (at, OrderedLine { id, line, .. }) in lines.iter().enumerate() {
-        let Some(parent) = &line.parent else { continue };
-        let family = keys.get(parent.as_str()).and_then(|parent| families.get_mut(parent));
-        let missing = || OrderError::MissingBundle { line: (*id).to_owned(), parent: parent.clone() };
+        let Some(top) = line.top_key() else { continue };
+        let family = keys.get(top).and_then(|top| families.get_mut(top));
+        let missing = || match &line.parent {
+            Some(parent) => OrderError::MissingBundle { line: (*id).to_owned(), parent: parent.clone() },
+            None => OrderError::MissingSet { line: (*id).to_owned(), set: top.to_owned() },
+        };
         family.ok_or_else(missing)?.push(at);
     }
-    for (parent, children) in &families {
-        let family: Vec<&CartLine> = std::iter::once(parent).chain(children).map(|at| lines[*at].line).collect();
-        if !is_bundle_consistent(&family) {
-            return Err(OrderError::IncompleteBundle { line: lines[*parent].id.to_owned() });
+    for (top, members) in &families {
+        let family: Vec<&CartLine> = std::iter::once(top).chain(members).map(|at| lines[*at].line).collect();
+        if !is_family_complete(&family) {
+            let line = lines[*top].id.to_owned();
+            return Err(match lines[*top].line.set {
+                Some(_) => OrderError::IncompleteSet { line },
+                None => OrderError::IncompleteBundle { line },
+            });
         }
     }
     Ok(families)
 }
 
-/// Returns the quantity to produce of each member of a family. The parent comes first.
+/// Returns the quantity to produce of each line of a family. The top line comes first.
 #[allow(clippy::indexing_slicing, reason = "a family consists of positions of `lines`")]
 fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, OrderError> {
     let mut bundles = 0;
     let mut pieces = Vec::with_capacity(family.len());
     for at in family {
         let OrderedLine { id, line, quantity, .. } = lines[*at];
+        if line.parent.is_none() && line.top_key().is_some() {
+            pieces.push(set_pieces(&lines[*at], lines[family[0]].line.quantity, bundles)?);
+            continue;
+        }
         let Some(per_bundle) = line.per_bundle.filter(|_| line.parent.is_some()) else {
             bundles = quantity.unwrap_or(line.quantity);
             if bundles > line.quantity {
@@ -188,6 +201,26 @@ fn pieces(lines: &[OrderedLine<'_>], family: &[usize]) -> Result<Vec<u32>, Order
         }
     }
     Ok(pieces)
+}
+
+/// Returns the quantity to produce of a line of a set, of which `left` of `sealed` remain of the line that names the
+/// configured product. The strategy may plan packs, or one of something for any quantity, so the rest is rounded up.
+fn set_pieces(ordered: &OrderedLine<'_>, sealed: u32, left: u32) -> Result<u32, OrderError> {
+    let OrderedLine { id, line, quantity, .. } = ordered;
+    match quantity {
+        Some(quantity) if *quantity > line.quantity => {
+            Err(OrderError::Quantity { line: (*id).to_owned(), quantity: *quantity, sealed: line.quantity })
+        }
+        Some(quantity) if *quantity > 0 && left == 0 => {
+            Err(OrderError::SetQuantity { line: (*id).to_owned(), quantity: *quantity })
+        }
+        Some(quantity) => Ok(*quantity),
+        None => {
+            let share = (u64::from(line.quantity) * u64::from(left)).div_ceil(u64::from(sealed.max(1)));
+            // At most the sealed quantity, which was a `u32`.
+            Ok(u32::try_from(share).unwrap_or(line.quantity))
+        }
+    }
 }
 
 /// Checks an order beside its cart lines, as [`check_event`](crate::check_event) does.

@@ -102,6 +102,60 @@ fn children_have_as_many_pieces_as_go_with_their_bundles() {
     }
 }
 
+/// Returns a set of rings in this quantity, each with two cases and all with one card.
+fn set(shop: &Shop, quantity: u32) -> Vec<CartLine> {
+    let ring = line(shop, "ring", quantity, &json!({ "set": "ring", "set_lines": ["case", "card"] }));
+    let other =
+        |key: &str, pieces: u32| line(shop, key, pieces, &json!({ "set": "ring", "requested_quantity": quantity }));
+    vec![ring, other("case", 2 * quantity), other("card", 1)]
+}
+
+#[test]
+fn the_other_lines_of_a_set_have_their_share_of_what_is_left_of_it() {
+    let shop = shop();
+    let lines = set(&shop, 3);
+    let order = |ring: Option<u32>, case: Option<u32>| {
+        let mut ordered = all(&lines);
+        (ordered[0].quantity, ordered[1].quantity) = (ring, case);
+        order_lines_of(&shop, &ordered).map(|lines| pieces_of(&lines))
+    };
+    assert_eq!(order(None, None).unwrap(), [3, 6, 1]);
+    assert_eq!(order(Some(1), None).unwrap(), [1, 2, 1]);
+    assert_eq!(order(Some(1), Some(5)).unwrap(), [1, 5, 1], "the platform knows what was kept");
+    assert_eq!(order(None, Some(0)).unwrap(), [3, 0, 1]);
+    assert_eq!(order(Some(0), None).unwrap(), [0, 0, 0]);
+    assert_eq!(order(Some(0), Some(0)).unwrap(), [0, 0, 0]);
+    let refused = order(Some(0), Some(1));
+    assert!(matches!(refused, Err(OrderError::SetQuantity { quantity: 1, .. })), "{refused:?}");
+    let refused = order(None, Some(7));
+    assert!(matches!(refused, Err(OrderError::Quantity { sealed: 6, .. })), "{refused:?}");
+}
+
+#[test]
+fn a_set_is_ordered_and_held_as_a_whole() {
+    let shop = shop();
+    let (one, two) = (set(&shop, 1), set(&shop, 2));
+    let order = |lines: &[&CartLine]| {
+        let lines: Vec<CartLine> = lines.iter().map(|line| (*line).clone()).collect();
+        order_lines_of(&shop, &all(&lines))
+    };
+    assert_eq!(pieces_of(&order(&[&two[2], &two[0], &two[1]]).unwrap()), [1, 2, 4]);
+    for lines in [&[&two[1], &two[2]][..], &[&two[1]]] {
+        let refused = order(lines);
+        assert!(matches!(&refused, Err(OrderError::MissingSet { set, .. }) if set == "ring"), "{refused:?}");
+    }
+    for lines in [&[&two[0]][..], &[&two[0], &two[1]], &[&two[0], &one[1], &two[2]]] {
+        let refused = order(lines);
+        assert!(matches!(&refused, Err(OrderError::IncompleteSet { line }) if line == "ring"), "{refused:?}");
+    }
+    for held in 0..3 {
+        let mut ordered = all(&two);
+        ordered[held].released = false;
+        let lines = order_lines_of(&shop, &ordered).unwrap();
+        assert!(lines.iter().all(|line| !line.released), "{held}");
+    }
+}
+
 #[test]
 fn a_bundle_is_whole_and_each_line_is_sold_once() {
     let shop = shop();

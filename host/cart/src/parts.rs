@@ -126,10 +126,10 @@ impl PlanCheck<'_> {
             })?;
             match places.get(&name).and_then(|place| parts.get_mut(*place)) {
                 Some(Part { child: same, .. }) => {
-                    if (same.on_top, same.removal) != (child.on_top, child.removal) {
+                    if (same.priced_separately, same.removal) != (child.priced_separately, child.removal) {
                         return plan_error(format!(
                             "it contains {} twice with different values: children that buy the same are added up, so they must agree on \
-                             `on-top` and `removal`",
+                             `priced-separately` and `removal`",
                             self.describe_child(child, parent)
                         ));
                     }

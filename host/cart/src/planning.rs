@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_contract::records::{Item, Piece, Price, PriceSource, SkuQuery};
+use cartwright_contract::records::{Item, PlanEntry, Price, PriceSource, SkuQuery};
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use crate::error::CartError;
@@ -10,10 +10,15 @@ use crate::plan::ItemFacts;
 
 /// Returns queries for the articles whose prices a plan needs: those of lines that are priced by their components. A
 /// bundle's children are part of the plan already.
-pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
+pub fn component_queries(items: &[Item], facts: &[ItemFacts], entries: &[PlanEntry]) -> Vec<SkuQuery> {
     let mut skus: BTreeSet<(&String, bool)> = BTreeSet::new();
-    for piece in pieces {
-        let Piece::Line(line) = piece else { continue };
+    for entry in entries {
+        let line = match entry {
+            PlanEntry::Line(line) => Some(line),
+            PlanEntry::Set(set) => set.lines.iter().find(|line| line.item.is_some()),
+            PlanEntry::Bundle(_) | PlanEntry::Other(_) => None,
+        };
+        let Some(line) = line else { continue };
         let facts = line.item.and_then(|item| facts.get(item as usize));
         if let (PriceSource::Components, Some(facts)) = (line.price.source, facts) {
             let articles =

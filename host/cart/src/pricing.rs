@@ -53,7 +53,7 @@ pub struct Pricing<'a> {
     /// The variants that price articles, by SKU and whether its case was ignored.
     pub components: &'a HashMap<(&'a str, bool), Vec<VariantInfo>>,
     /// The requested quantity of each item; a vendor's total is for this quantity.
-    pub wanted: &'a HashMap<Option<u32>, u32>,
+    pub requested_quantities: &'a HashMap<Option<u32>, u32>,
 }
 
 fn no_price(what: &str, reason: impl Into<String>) -> CartError {
@@ -63,7 +63,7 @@ fn no_price(what: &str, reason: impl Into<String>) -> CartError {
 impl Pricing<'_> {
     /// Returns the requested quantity of an item.
     pub(crate) fn requested_quantity(&self, item: Option<u32>) -> u32 {
-        self.wanted.get(&item).copied().unwrap_or(1)
+        self.requested_quantities.get(&item).copied().unwrap_or(1)
     }
 
     fn price_failure(&self, what: &str) -> impl Fn(MoneyError) -> CartError {

@@ -24,7 +24,8 @@ use crate::shop::Shop;
 pub struct QuoteOffer {
     /// Id of the quote.
     pub quote: String,
-    /// The unit price of each top line, by key. A bundle's price is distributed over its children.
+    /// The unit price of each line that is not a bundle's child, by key. A bundle's price is distributed over its
+    /// children; each line of a set has its own.
     pub prices: BTreeMap<String, Money>,
     /// When the offer expires, to the second.
     pub until: SystemTime,
@@ -41,9 +42,9 @@ pub fn check_quote_lines(shop: &Shop, lines: &[CartLine]) -> Result<(), CartErro
         if !keys.insert(&line.key) {
             return Err(CartError::DuplicateLine(line.key.clone()));
         }
-        match &line.parent {
-            Some(parent) => drop(cart.top_lines(parent).ok_or_else(|| CartError::UnknownLine(parent.clone()))?),
-            None => check_complete(shop, &cart.with_children(line), &[SealError::Forged, SealError::OtherMoney])?,
+        match line.top_key() {
+            Some(top) => drop(cart.top_lines(top).ok_or_else(|| CartError::UnknownLine(top.to_owned()))?),
+            None => check_complete(shop, &cart.family(line), &[SealError::Forged, SealError::OtherMoney])?,
         }
         if let Some(quote) = &line.price.offer {
             return Err(CartError::QuotedLine { key: line.key.clone(), quote: quote.clone() });
@@ -58,7 +59,9 @@ pub fn check_quote_lines(shop: &Shop, lines: &[CartLine]) -> Result<(), CartErro
 /// The same as those of `Cartwright::quote_lines`.
 pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Result<Vec<CartLine>, CartError> {
     let cart = CartIndex::new(lines)?;
-    if let Some(key) = offer.prices.keys().find(|key| cart.top_lines(key).is_none()) {
+    let priced: BTreeSet<&str> =
+        lines.iter().filter(|line| line.parent.is_none()).map(|line| line.key.as_str()).collect();
+    if let Some(key) = offer.prices.keys().find(|key| !priced.contains(key.as_str())) {
         return Err(CartError::UnknownLine(key.clone()));
     }
     let until = Timestamp::try_from(offer.until).and_then(|until| until.round(Unit::Second));
@@ -66,23 +69,27 @@ pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Resul
         .map_err(|error| price_error("the offer", format!("its expiry is not a valid time: {error}")))?
         .to_string();
     let mut offered = Vec::with_capacity(lines.len());
-    for line in lines.iter().filter(|line| line.parent.is_none()) {
-        let unit = offer.prices.get(&line.key);
-        let unit =
-            unit.ok_or_else(|| price_error(&line.title, format!("the offer has no price for the line {}", line.key)))?;
-        let mut quoted_family =
-            quote_family(shop, to_owned_lines(&cart.with_children(line)), unit, &offer.quote, &until)?;
-        quoted_family.iter_mut().try_for_each(|line| line.seal(shop))?;
-        offered.extend(quoted_family);
+    for line in lines.iter().filter(|line| line.top_key().is_none()) {
+        let family = cart.family(line);
+        let priced_together = if line.set.is_some() { 1 } else { family.len() };
+        for lines in family.chunks(priced_together) {
+            let Some(first) = lines.first() else { continue };
+            let missing = || price_error(&first.title, format!("the offer has no price for the line {}", first.key));
+            let unit = offer.prices.get(&first.key).ok_or_else(missing)?;
+            let mut quoted_lines = quote_family(shop, to_owned_lines(lines), unit, &offer.quote, &until)?;
+            quoted_lines.iter_mut().try_for_each(|line| line.seal(shop))?;
+            offered.extend(quoted_lines);
+        }
     }
     Ok(offered)
 }
 
-/// Returns the id of the quote if a cart line, with its children, has an offered price that is still valid.
+/// Returns the id of the quote if a top line, with the lines that belong to it, has an offered price that is still
+/// valid.
 pub fn quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<'l>) -> Option<&'l str> {
     let quote = line.price.offer.as_deref()?;
     let faults = [SealError::Forged, SealError::OtherMoney, SealError::Expired];
-    check_complete(shop, &cart.with_children(line), &faults).ok().map(|()| quote)
+    check_complete(shop, &cart.family(line), &faults).ok().map(|()| quote)
 }
 
 /// Refuses to change a line that has the price of a quote.
@@ -93,6 +100,7 @@ pub fn refuse_quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<
     }
 }
 
+/// Returns a line with its children, or one line of a set, at the offered unit price.
 fn quote_family(
     shop: &Shop,
     mut family: Vec<CartLine>,
@@ -143,6 +151,8 @@ fn quote_family(
     parent.price = price(parent, total, Some(unit.clone()));
     parent.key = key(&parent.key)?;
     parent.children = parent.children.iter().map(|child| key(child)).collect::<Result<_, _>>()?;
+    parent.set = parent.set.as_deref().map(key).transpose()?;
+    parent.set_lines = parent.set_lines.iter().map(|line| key(line)).collect::<Result<_, _>>()?;
     Ok(family)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::Context as _;
+use cartwright::types::Money;
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartChange, CartLine, CartOperation, Cartwright, Grants, MemoryCatalog,
     PluginVersion, ProductLink, ShopId, Stage, StrategyChoice, Visitor,
@@ -184,7 +185,7 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
 
 /// Returns the key of the only line whose key begins with `begins`.
 fn resolve_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
-    let mut found = lines.iter().filter(|line| line.parent.is_none() && line.key.starts_with(begins));
+    let mut found = lines.iter().filter(|line| line.top_key().is_none() && line.key.starts_with(begins));
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => anyhow::bail!("several lines of the cart have keys that begin with {begins:?}"),
         (Some(line), None) => Ok(line.key.clone()),
@@ -269,20 +270,40 @@ fn short(key: &str) -> &str {
     key.get(..12).unwrap_or(key)
 }
 
-pub(crate) fn print_lines(what: &str, lines: &[CartLine]) {
-    for line in lines {
-        let indent = if line.parent.is_some() { "    " } else { "  " };
-        if line.parent.is_none() {
-            print_line!("{what}");
-        }
-        let sku = line.sku.as_deref().unwrap_or("-");
-        let amount = amount(&line.price.total);
-        print_line!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
-        for part in &line.shown {
-            print_line!("{indent}    {}: {}", part.name, part.value);
-        }
-        for adjustment in &line.price.adjustments {
-            print_line!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
+/// Prints lines below what happens to them: each line with what belongs to it, and the total of several.
+fn print_lines(what: &str, lines: &[CartLine]) {
+    for family in lines.chunk_by(|_, next| next.top_key().is_some()) {
+        print_line!("{what}");
+        family.iter().for_each(|line| print_one(line, family.first()));
+        let amounts = family.iter().filter(|line| !line.price.included_in_parent).map(|line| &line.price.total);
+        let total = amounts.cloned().reduce(|sum, next| Money { minor: sum.minor.saturating_add(next.minor), ..sum });
+        if let (Some(total), 2..) = (total, family.len()) {
+            print_line!("  total {}", amount(&total));
         }
     }
+}
+
+fn print_one(line: &CartLine, top: Option<&CartLine>) {
+    let indent = if line.parent.is_some() { "    " } else { "  " };
+    let sku = line.sku.as_deref().unwrap_or("-");
+    let price = match top {
+        Some(top) if line.price.included_in_parent => {
+            format!(" ({} of the {} above)", number(&line.price.total), number(&top.price.total))
+        }
+        _ => amount(&line.price.total),
+    };
+    let set = if line.parent.is_none() && line.top_key().is_some() { "  of the set" } else { "" };
+    print_line!("{indent}{} × {} [{sku}] {price}  key {}{set}", line.quantity, line.title, short(&line.key));
+    for field in &line.shown {
+        print_line!("{indent}    {}: {}", field.name, field.value);
+    }
+    for adjustment in &line.price.adjustments {
+        print_line!("{indent}    {}: {} each", adjustment.label.text, amount(&adjustment.amount));
+    }
+}
+
+/// Formats an amount without its currency: "12.50".
+fn number(money: &Money) -> String {
+    let text = amount(money);
+    text.strip_suffix(money.currency.as_str()).map_or(text.as_str(), str::trim_end).to_owned()
 }

@@ -150,13 +150,18 @@ mod tests {
             "key": "k", "product": "ring", "variant_id": "1", "sku": "A", "quantity": 2, "parent_key": null,
             "unit_price": money(), "configuration": DIGEST,
             "item": { "index": 1, "id": "7", "vendor_product": "1001", "reference": null, "fingerprint": DIGEST },
+            "extra": [named_json()],
         })
     }
 
-    fn new_line(target: Value) -> Value {
+    fn line_request(item: Value) -> Value {
+        json!({ "item": item, "quantity": 2, "extra": [named_json()] })
+    }
+
+    fn planned_line(target: Value) -> Value {
         let adjustment = json!({ "label": message(), "amount": money() });
         json!({
-            "target": target, "quantity": 2, "title": "Ring", "shown": [{ "name": "Colour", "value": "Red" }],
+            "target": target, "quantity": 2, "title": "Ring", "display_fields": [{ "name": "Colour", "value": "Red" }],
             "price": { "source": "components", "adjustments": [adjustment], "ignore_case": true },
             "extra": [named_json()], "item": 0,
         })
@@ -243,29 +248,35 @@ mod tests {
             price(json!({ "unverified": "no reason" })),
             price(json!({ "mismatch": money() })),
         ];
-        converts::<records::PlanRequest, exports::cart::Request>(json!({
+        converts::<records::PlanRequest, exports::cart::PlanRequest>(json!({
             "strategy": "simple", "association": association(), "items": items(),
-            "wanted": [{ "item": 0, "quantity": 2 }, { "item": null, "quantity": 1 }], "prices": prices,
-            "price_from": "vendor", "chosen_variant": "1", "lines": [line()], "extra": [named_json()],
+            "line_requests": [line_request(json!(0)), line_request(Value::Null)], "prices": prices,
+            "price_from": "vendor", "chosen_variant": "1", "cart_lines": [line()], "extra": [named_json()],
         }));
         let targets = [
             json!("linked-product"),
             json!({ "variant-id": "1" }),
             json!({ "sku": { "sku": "A", "within_product": "ring", "ignore_case": true } }),
             json!({ "text": "Engraving: Anna" }),
+            json!({ "other": named_json() }),
         ];
         let child = |target: &Value| {
             json!({
-                "target": target, "quantity": 3, "title": null, "shown": null, "on_top": true, "removal": "repriced",
-                "extra": [],
+                "target": target, "quantity": 3, "title": null, "display_fields": null, "priced_separately": true,
+                "removal": "repriced", "extra": [],
             })
         };
         let children: Vec<Value> = targets.iter().map(child).collect();
-        let bundle = json!({ "bundle": { "parent": new_line(json!("linked-product")), "children": children } });
-        let mut pieces: Vec<Value> = targets.into_iter().map(|target| json!({ "line": new_line(target) })).collect();
-        pieces.extend([bundle, json!({ "other": named_json() })]);
-        let planned = json!({ "pieces": pieces, "warnings": [message()] });
-        converts::<records::Planned, exports::cart::Planned>(planned);
+        let bundle = json!({ "bundle": {
+            "parent": planned_line(json!("linked-product")), "children": children, "extra": [named_json()],
+        } });
+        let set: Vec<Value> = targets.iter().cloned().map(planned_line).collect();
+        let set = json!({ "set": { "lines": set, "extra": [named_json()] } });
+        let mut entries: Vec<Value> =
+            targets.into_iter().map(|target| json!({ "line": planned_line(target) })).collect();
+        entries.extend([bundle, set, json!({ "other": named_json() })]);
+        let planned = json!({ "entries": entries, "warnings": [message()], "extra": [named_json()] });
+        converts::<records::PlanResult, exports::cart::PlanResult>(planned);
     }
 
     #[test]

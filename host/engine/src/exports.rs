@@ -4,9 +4,8 @@
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::records::{
-    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
-    PageOfProducts, PlanRequest, Planned, Price, Received, Setting, VariantInfo, Wanted, WebhookRequest,
-    WebhookResponse,
+    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest, Outcome,
+    PageOfChoices, PageOfProducts, PlanRequest, Price, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -39,7 +38,7 @@ pub struct PriceItemsResult {
 #[derive(Debug)]
 pub struct PlanResult {
     /// The plan.
-    pub planned: Planned,
+    pub planned: records::PlanResult,
     /// The variants that the catalog returned to the strategy, in no particular order.
     pub variants: Vec<VariantInfo>,
     /// What the strategy logged.
@@ -236,16 +235,17 @@ impl Engine {
         association: &Association,
         raw: &[u8],
         items: &[Item],
-        wanted: &[Wanted],
+        line_requests: &[LineRequest],
     ) -> Result<PriceItemsResult, HookError> {
         let context = types::Context::from(context.clone());
         let association = types::Association::from(association.clone());
         let items = convert_list::<_, types::Item>(items.to_vec());
-        let wanted = convert_list::<_, types::Wanted>(wanted.to_vec());
+        let line_requests = convert_list::<_, types::LineRequest>(line_requests.to_vec());
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
             let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
-            let prices =
-                configuration.call_price_items(&mut *store, &context, &association, raw, &items, &wanted).await?;
+            let prices = configuration
+                .call_price_items(&mut *store, &context, &association, raw, &items, &line_requests)
+                .await?;
             let prices =
                 from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
             Ok((prices, !store.data().catalog.is_empty()))
@@ -268,11 +268,11 @@ impl Engine {
         request: PlanRequest,
     ) -> Result<PlanResult, HookError> {
         let context = types::Context::from(context.clone());
-        let request = bindings::exports::cart::Request::from(request);
+        let request = bindings::exports::cart::PlanRequest::from(request);
         let called = self.call(Hook::Plan, plugin, options, async |store, instance| {
             let cart = plugin.interfaces().cart(store, instance)?;
             let planned = cart.call_plan(&mut *store, &context, &request).await?;
-            Ok((from_guest(planned, Planned::from), std::mem::take(&mut store.data_mut().catalog)))
+            Ok((from_guest(planned, records::PlanResult::from), std::mem::take(&mut store.data_mut().catalog)))
         });
         match called.await? {
             ((Ok(planned), catalog), log) => {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use cartwright::durable::{Call, DeterminismFault, ResponsibleParty, RetryCounters, StopReason, UnansweredRequest};
 use cartwright::health::{Circuit, CircuitRules, RateLimitRules};
 use cartwright::openapi::complete;
-use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Order, Outcome, Planned, VariantInfo};
+use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Order, Outcome, PlanResult, VariantInfo};
 use cartwright::webhook::Destination;
 use cartwright::{
     AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, EmittedOutcomes, Failure, Form,
@@ -180,6 +180,7 @@ fn order() -> Value {
                 "key": DIGEST, "product": "ring", "variant_id": null, "sku": null, "quantity": 1, "parent_key": null,
                 "unit_price": money(), "configuration": DIGEST,
                 "item": { "index": 0, "id": null, "vendor_product": "1", "reference": null, "fingerprint": DIGEST },
+                "extra": [],
             },
             "title": "Ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
             "released": true, "bill_of_materials": [article()], "extra": [],
@@ -405,6 +406,7 @@ fn why_a_cart_was_not_changed() {
         CartError::UnknownLine(text()),
         CartError::Seal { key: text(), fault: SealError::Forged },
         CartError::BundleChild(text()),
+        CartError::SetLine { key: text(), top: text() },
         CartError::MustReconfigure { key: text(), reason: text() },
     ]);
 }
@@ -499,7 +501,7 @@ fn no_two_types_have_one_name() {
         listed::<LineState>(),
         listed::<ProductLink>(),
         listed::<Pin>(),
-        listed::<Planned>(),
+        listed::<PlanResult>(),
         listed::<RateLimitRules>(),
         listed::<Readiness>(),
         listed::<Shop>(),

@@ -3,7 +3,7 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, LineRequest, Price, Setting};
 use cartwright_plugin::{Error, message};
 
 use crate::host::Imports;
@@ -91,14 +91,14 @@ impl configuration::Guest for Expivi {
         association: Association,
         raw: Vec<u8>,
         items: Vec<Item>,
-        _wanted: Vec<Wanted>,
+        _line_requests: Vec<LineRequest>,
     ) -> Result<Vec<Option<Price>>, Error> {
         prices::price_items(&mut Imports, &context, &association, &raw, &items)
     }
 }
 
 impl cart::Guest for Expivi {
-    fn plan(context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, Error> {
         crate::plan(&context, request)
     }
 }

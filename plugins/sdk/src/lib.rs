@@ -24,18 +24,18 @@
 //!         cartwright_plugin::strategy_identity("one-line", "One line", env!("CARGO_PKG_VERSION"), "Example")
 //!     }
 //!
-//!     fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
-//!         let line = |wanted: &Wanted| NewLine {
+//!     fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, Error> {
+//!         let line = |line_request: &LineRequest| PlannedLine {
 //!             target: Target::LinkedProduct,
-//!             quantity: wanted.quantity,
+//!             quantity: line_request.quantity,
 //!             title: None,
-//!             shown: None,
+//!             display_fields: None,
 //!             price: LinePrice { source: request.price_from, adjustments: vec![], ignore_case: false },
-//!             item: wanted.item,
+//!             item: line_request.item,
 //!             extra: vec![],
 //!         };
-//!         let pieces = request.wanted.iter().map(|wanted| Piece::Line(line(wanted))).collect();
-//!         Ok(Planned { pieces, warnings: vec![] })
+//!         let entries = request.line_requests.iter().map(|line_request| PlanEntry::Line(line(line_request))).collect();
+//!         Ok(PlanResult { entries, warnings: vec![], extra: vec![] })
 //!     }
 //! }
 //! export_strategy!(OneLine);
@@ -89,7 +89,7 @@ pub use wit_bindgen;
 
 /// The records of the interfaces that a cart strategy exports.
 pub mod strategy {
-    pub use crate::exports::cart::{Planned, Request};
+    pub use crate::exports::cart::{PlanRequest, PlanResult};
     pub use crate::exports::plugin::{Identity, Strategy as NamedStrategy};
     pub use crate::exports::settings::{Choice, ChoiceSource, Condition, Field};
 }
@@ -100,7 +100,7 @@ pub trait Strategy {
     fn identity() -> strategy::Identity;
 
     /// Plans the requested products. Pure: equal requests must yield equal plans.
-    fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, Error>;
+    fn plan(context: types::Context, request: strategy::PlanRequest) -> Result<strategy::PlanResult, Error>;
 
     /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<strategy::Field> {
@@ -237,8 +237,8 @@ macro_rules! export_strategy {
             impl exports::cart::Guest for Component {
                 fn plan(
                     context: $crate::types::Context,
-                    request: exports::cart::Request,
-                ) -> Result<exports::cart::Planned, $crate::Error> {
+                    request: exports::cart::PlanRequest,
+                ) -> Result<exports::cart::PlanResult, $crate::Error> {
                     <$strategy as $crate::Strategy>::plan(context, request)
                 }
             }

@@ -1,7 +1,7 @@
 //! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Item, LineRequest, Price, Setting};
 use cartwright_plugin::{Error, order_book};
 
 use crate::Twikit;
@@ -69,7 +69,7 @@ impl configuration::Guest for Twikit {
         _association: Association,
         _raw: Vec<u8>,
         _items: Vec<Item>,
-        _wanted: Vec<Wanted>,
+        _line_requests: Vec<LineRequest>,
     ) -> Result<Vec<Option<Price>>, Error> {
         // Twikit shows a price to the browser only; `decode` makes the platform the price source.
         Err(Error::Unsupported)
@@ -77,7 +77,7 @@ impl configuration::Guest for Twikit {
 }
 
 impl cart::Guest for Twikit {
-    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(_context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, Error> {
         crate::plan::plan(request)
     }
 }

@@ -86,7 +86,7 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
         account: Some("twikit".into()),
         title: "Ring".into(),
         shown: Vec::new(),
-        cart_line: Line {
+        cart_line: CartLine {
             key: format!("key-{id}"),
             product: "shop-ring".into(),
             variant_id: None,
@@ -102,6 +102,7 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
                 reference: Some(configuration.to_string()),
                 fingerprint: String::new(),
             }),
+            extra: Vec::new(),
         },
         configuration: None,
         status: "ordered".into(),

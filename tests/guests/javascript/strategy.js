@@ -64,6 +64,9 @@ export const settings = {
         kind: 'yes-no',
         default: { tag: 'yes-no', val: false },
       }),
+      field('packaging', 'SKU of the packaging', {
+        help: message('help-packaging', 'Sold with each configured product, as a line of its own.'),
+      }),
     ];
   },
 
@@ -85,7 +88,7 @@ export const settings = {
 
 export const cart = {
   plan(context, request) {
-    const pieces = request.wanted.map(({ item, quantity }) => {
+    const entries = request.lineRequests.map(({ item, quantity }) => {
       if (item === undefined) {
         throw invalidInput('items', message('not-configured', 'Only a configured product has codes.'));
       }
@@ -102,16 +105,32 @@ export const cart = {
         },
         quantity,
         title: undefined,
-        shown: undefined, // the host shows the item's visible attributes
+        displayFields: undefined, // the host shows the item's visible attributes
         price: { source: request.priceFrom, adjustments: [], ignoreCase: setting(context, 'ignore-case') ?? false },
         item,
         extra: [],
       };
-      return { tag: 'line', val: line };
+      return entry(context, line);
     });
-    return { pieces, warnings: [] };
+    return { entries, warnings: [], extra: [] };
   },
 };
+
+/** The line by itself, or a set with a line for its packaging. */
+function entry(context, line) {
+  const sku = setting(context, 'packaging');
+  if (!sku) return { tag: 'line', val: line };
+  const packaging = {
+    target: { tag: 'sku', val: { sku, withinProduct: undefined, ignoreCase: false } },
+    quantity: line.quantity,
+    title: undefined,
+    displayFields: undefined,
+    price: { source: 'platform', adjustments: [], ignoreCase: false },
+    item: undefined, // the other line of the set names it
+    extra: [],
+  };
+  return { tag: 'set', val: { lines: [line, packaging], extra: [] } };
+}
 
 /** The prefix and the codes of the chosen values, in the configuration's order. */
 function joinedSku(context, item, index) {

@@ -3,7 +3,7 @@
 It sells a configured product as a bundle: the linked product is the parent, and every article with a `price-sku` is a child.
 Equal articles are added up. How to build it: ../README.md.
 
-WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`Piece_Bundle`), a case of an
+WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`PlanEntry_Bundle`), a case of an
 enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `error`.
 The app is the module that is componentized; it has one class for each exported interface.
 """
@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from componentize_py_types import Err
 from wit_world.exports import Cart as CartExport, Plugin as PluginExport, Settings as SettingsExport
-from wit_world.exports.cart import Planned, Request
+from wit_world.exports.cart import PlanRequest, PlanResult
 from wit_world.exports.plugin import Identity, Strategy
 from wit_world.exports.settings import Choice, ChoiceSource_Fixed, Field
 from wit_world.imports import catalog
@@ -27,8 +27,8 @@ from wit_world.imports.types import (
     Item,
     LinePrice,
     Message,
-    NewLine,
-    Piece_Bundle,
+    PlanEntry_Bundle,
+    PlannedLine,
     Setting,
     SettingValue_Text,
     SkuQuery,
@@ -89,21 +89,21 @@ class Settings(SettingsExport):
 
 
 class Cart(CartExport):
-    def plan(self, context: Context, request: Request) -> Planned:
-        pieces = []
-        for wanted in request.wanted:
-            if wanted.item is None:
+    def plan(self, context: Context, request: PlanRequest) -> PlanResult:
+        entries = []
+        for line_request in request.line_requests:
+            if line_request.item is None:
                 raise invalid_input("items", message("not-configured", "Only a configured product has parts."))
-            pieces.append(Piece_Bundle(bundle(context, request, wanted.item, wanted.quantity)))
-        return Planned(pieces=pieces, warnings=[])
+            entries.append(PlanEntry_Bundle(bundle(context, request, line_request.item, line_request.quantity)))
+        return PlanResult(entries=entries, warnings=[], extra=[])
 
 
-def bundle(context: Context, request: Request, root: int, quantity: int) -> Bundle:
-    parent = NewLine(
+def bundle(context: Context, request: PlanRequest, root: int, quantity: int) -> Bundle:
+    parent = PlannedLine(
         target=Target_LinkedProduct(),
         quantity=quantity,
         title=None,
-        shown=None,  # the host shows the item's visible attributes
+        display_fields=None,  # the host shows the item's visible attributes
         price=LinePrice(source=request.price_from, adjustments=[], ignore_case=False),
         item=root,
         extra=[],
@@ -116,14 +116,14 @@ def bundle(context: Context, request: Request, root: int, quantity: int) -> Bund
             target=Target_Sku(query(sku)),
             quantity=count,
             title=None,
-            shown=None,
-            on_top=False,
+            display_fields=None,
+            priced_separately=False,
             removal=removal,
             extra=[],
         )
         for sku, count in parts.items()
     ]
-    return Bundle(parent, children)
+    return Bundle(parent=parent, children=children, extra=[])
 
 
 def family(items: list[Item], root: int) -> list[Item]:

@@ -176,7 +176,7 @@ fn carts_cost_no_more_than_their_lines() {
     };
     let check = |lines: &Vec<CartLine>| {
         let cart = CartIndex::new(lines).unwrap();
-        assert_eq!((cart.with_children(&lines[0]).len(), cart.keys(&lines[0].key).len()), (lines.len(), lines.len()));
+        assert_eq!((cart.family(&lines[0]).len(), cart.keys(&lines[0].key).len()), (lines.len(), lines.len()));
     };
     assert_linear("children of a bundle", 1_000, family, check);
 }

@@ -1,16 +1,17 @@
-//! Rules that hold for every plan: the prices of lines and bundles, and linear cost in the length of each list of a
-//! request.
+//! Rules that hold for every plan: the prices of lines, bundles and sets, and linear cost in the length of each list of
+//! a request.
 
 mod growth;
 mod prices;
+mod sets;
 
 use std::collections::HashMap;
 
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, Item, LinePart, LinePrice, Message, Money,
-    NewLine, Piece, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
+    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, DisplayField, Item, LinePrice, Message, Money,
+    PlanEntry, PlannedLine, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::settings::Secret;
 use jiff::Timestamp;
@@ -35,6 +36,7 @@ struct Counter {
     price_from: PriceSource,
     wanted: u32,
     removed_parts: RemovedParts,
+    grants: Grants,
 }
 
 fn money(minor: i64, scale: u8) -> Money {
@@ -84,12 +86,12 @@ fn variant(sku: &str, price: Money) -> VariantInfo {
     }
 }
 
-fn new_line(target: Target, quantity: u32, source: PriceSource, adjustments: Vec<Adjustment>) -> NewLine {
-    NewLine {
+fn planned_line(target: Target, quantity: u32, source: PriceSource, adjustments: Vec<Adjustment>) -> PlannedLine {
+    PlannedLine {
         target,
         quantity,
         title: None,
-        shown: None,
+        display_fields: None,
         price: LinePrice { source, adjustments, ignore_case: false },
         item: Some(0),
         extra: vec![],
@@ -100,16 +102,20 @@ fn by_sku(sku: &str) -> Target {
     Target::Sku(SkuQuery { sku: sku.into(), within_product: None, ignore_case: false })
 }
 
-fn child(sku: &str, quantity: u32, on_top: bool) -> BundleChild {
+fn child(sku: &str, quantity: u32, priced_separately: bool) -> BundleChild {
     BundleChild {
         target: by_sku(sku),
         quantity,
         title: None,
-        shown: None,
-        on_top,
+        display_fields: None,
+        priced_separately,
         removal: ChildRemoval::Repriced,
         extra: vec![],
     }
+}
+
+fn text_child(text: &str) -> BundleChild {
+    BundleChild { target: Target::Text(text.into()), ..child("", 1, false) }
 }
 
 impl Counter {
@@ -140,6 +146,7 @@ impl Counter {
             price_from: PriceSource::Platform,
             wanted: 1,
             removed_parts: RemovedParts::default(),
+            grants: Grants { adjust_prices: true, choose_price_source: true, ..Grants::default() },
         }
     }
 
@@ -154,19 +161,22 @@ impl Counter {
         Self { facts, items, ..counter }
     }
 
-    /// Checks a plan of one entry; the catalog contains the price of everything that is sold.
-    fn sell(&self, piece: Piece) -> Result<Vec<CartLine>, CartError> {
+    /// Checks a plan of one entry.
+    fn sell(&self, entry: PlanEntry) -> Result<Vec<CartLine>, CartError> {
+        self.check(&[entry]).map(|mut families| families.remove(0))
+    }
+
+    /// Checks a plan; the catalog contains the price of everything that is sold.
+    fn check(&self, entries: &[PlanEntry]) -> Result<Vec<Vec<CartLine>>, CartError> {
         let all: HashMap<&str, &VariantInfo> =
             self.variants.iter().map(|variant| (variant.sku.as_str(), variant)).collect();
-        let pieces = [piece];
-        let requested = queries(&pieces);
+        let requested = queries(entries);
         let found = |sku: &str| all.get(sku).map(|variant| vec![(*variant).clone()]).unwrap_or_default();
         let by_query = requested.iter().map(|query| (key_of(query), found(&query.sku))).collect();
         let articles =
             self.items.iter().flat_map(|item| &item.articles).filter_map(|article| article.price_sku.as_deref());
         let components = articles.map(|sku| ((sku, false), found(sku))).collect();
-        let wanted = HashMap::from([(Some(0), self.wanted)]);
-        let grants = Grants { adjust_prices: true, choose_price_source: true, ..Grants::default() };
+        let requested_quantities = HashMap::from([(Some(0), self.wanted)]);
         let checking = PlanCheck {
             shop: &self.shop,
             linked_product: "product",
@@ -177,11 +187,11 @@ impl Counter {
                 items: &self.items,
                 vendor: &self.vendor,
                 components: &components,
-                wanted: &wanted,
+                requested_quantities: &requested_quantities,
             },
             price_from: self.price_from,
             quote: false,
-            grants: &grants,
+            grants: &self.grants,
             pin: &pin(),
             removed_parts: &self.removed_parts,
             sell_unconfigured: false,
@@ -192,17 +202,18 @@ impl Counter {
             by_query: &by_query,
             by_id: &HashMap::new(),
         };
-        let mut families = checking.check(&pieces)?;
-        checking.below_minimum(&pieces, &families)?.check(&families[0][0].key)?;
-        Ok(families.remove(0))
+        let families = checking.check(entries)?;
+        let below_minimum = checking.below_minimum(entries, &families)?;
+        families.iter().try_for_each(|family| below_minimum.check(&family[0].key))?;
+        Ok(families)
     }
 
     fn sell_line(&self, quantity: u32, source: PriceSource, adjustments: &[Money]) -> Result<CartLine, CartError> {
         let label = warning_text();
         let adjustments =
             adjustments.iter().map(|amount| Adjustment { label: label.clone(), amount: amount.clone() }).collect();
-        let line = new_line(by_sku("RING"), quantity, source, adjustments);
-        self.sell(Piece::Line(line)).map(|mut lines| lines.remove(0))
+        let line = planned_line(by_sku("RING"), quantity, source, adjustments);
+        self.sell(PlanEntry::Line(line)).map(|mut lines| lines.remove(0))
     }
 
     fn sell_bundle(
@@ -211,8 +222,8 @@ impl Counter {
         source: PriceSource,
         children: Vec<BundleChild>,
     ) -> Result<Vec<CartLine>, CartError> {
-        let parent = new_line(by_sku("RING"), quantity, source, vec![]);
-        self.sell(Piece::Bundle(Bundle { parent, children }))
+        let parent = planned_line(by_sku("RING"), quantity, source, vec![]);
+        self.sell(PlanEntry::Bundle(Bundle { parent, children, extra: vec![] }))
     }
 }
 
@@ -239,9 +250,9 @@ fn shop() -> Shop {
 fn sealed(number: usize, shown: &str) -> CartLine {
     let mut counter = Counter::new(2, Rounding::HalfUp);
     counter.variants = vec![variant("RING", money(900, 2))];
-    let mut planned = new_line(by_sku("RING"), 1, PriceSource::Platform, vec![]);
-    planned.shown = Some(vec![LinePart { name: "Text".into(), value: shown.into() }]);
-    let mut line = counter.sell(Piece::Line(planned)).unwrap().remove(0);
+    let mut planned = planned_line(by_sku("RING"), 1, PriceSource::Platform, vec![]);
+    planned.display_fields = Some(vec![DisplayField { name: "Text".into(), value: shown.into() }]);
+    let mut line = counter.sell(PlanEntry::Line(planned)).unwrap().remove(0);
     line.key = format!("{number:064}");
     line.item = u32::try_from(number).ok();
     line.configuration = Some(Digest::of(b"configuration"));

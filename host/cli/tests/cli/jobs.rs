@@ -39,7 +39,7 @@ fn order() -> Order {
             "id": "1", "reference": "test:rings:1001:1", "account": "expivi",
             "cart_line": {
                 "key": "key-1", "product": "ring", "variant_id": null, "sku": "RING", "quantity": 2,
-                "parent_key": null, "unit_price": null, "configuration": null, "item": null,
+                "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
             "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
             "released": false, "bill_of_materials": [], "extra": [],

@@ -112,6 +112,20 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
 }
 
 #[test]
+fn a_strategy_in_javascript_sells_a_product_and_its_packaging_as_a_set() {
+    let Some(file) = built("javascript") else { return };
+    let desk = Desk::shirt("");
+    let settings = desk.write("strategy.json", &json!({ "prefix": "SHIRT", "packaging": "HINGE" }).to_string());
+    let arguments = ["--strategy", &file, "--strategy-settings", &settings, "--quantity", "2"];
+    let lines = lines(&desk.plan(&[&arguments[..], &["--json"]].concat()).json(), "add");
+    assert_eq!(all_sold(&lines), [("SHIRT-R-L", 2, 4_990), ("HINGE", 2, 640)]);
+    assert!(lines.iter().all(|line| line["set"] == lines[0]["key"]), "{lines:#?}");
+    let text = desk.plan(&arguments).succeeded();
+    assert!(text.contains("\n  2 × HINGE [HINGE] 6.40 EUR  key ") && text.contains("  of the set\n"), "{text}");
+    assert!(text.ends_with("  total 56.30 EUR\n"), "{text}");
+}
+
+#[test]
 fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
     let Some(file) = built("javascript") else { return };
     let error = PlanFolder::ring().plan(&["--strategy", &file]).typed_error();

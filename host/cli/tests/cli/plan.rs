@@ -29,9 +29,10 @@ fn a_bundle_costs_the_sum_of_its_parts() {
     let text = PlanFolder::wardrobe().plan(&["--strategy", "bundle"]).succeeded();
     for line in [
         "  1 × WARDROBE [WARDROBE] 86.90 EUR  key ",
-        "    3 × PANEL-60 [PANEL-60] 73.50 EUR  key ",
-        "    4 × HINGE [HINGE] 12.80 EUR  key ",
-        "    4 × SCREW-4 [SCREW-4] 0.60 EUR  key ",
+        "    3 × PANEL-60 [PANEL-60]  (73.50 of the 86.90 above)  key ",
+        "    4 × HINGE [HINGE]  (12.80 of the 86.90 above)  key ",
+        "    4 × SCREW-4 [SCREW-4]  (0.60 of the 86.90 above)  key ",
+        "  total 86.90 EUR\n",
     ] {
         assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
     }

@@ -66,6 +66,7 @@ impl From<CartError> for Problem {
             CartError::QuotedLine { .. } => "offered",
             CartError::Seal { .. } => "seal",
             CartError::BundleChild(_) => "child-of-bundle",
+            CartError::SetLine { .. } => "line-of-set",
             CartError::MustReconfigure { .. } => "must-reconfigure",
         };
         let mut problem = Self::unprocessable(kind, error.to_string()).with_error(&error);
@@ -253,7 +254,7 @@ async fn quote(
     cart_response(&caller, node.host().request_quote(&shop, body.read(&caller)?).await)
 }
 
-/// Selects a line of a cart.
+/// Selects a line of a cart. Any line of a set stands for the set.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LineBody {
@@ -272,7 +273,7 @@ struct LineBody {
 struct QuantityBody {
     /// Key of the line.
     key: String,
-    /// New quantity.
+    /// New quantity. For a line of a set, that of the set: each of its lines is planned again for it.
     #[schema(minimum = 1)]
     quantity: u32,
     /// Current lines of the cart.
@@ -311,7 +312,8 @@ async fn refresh(
 
 /// Removes a line.
 ///
-/// A bundle is removed with all its children; a child can be removed only if its strategy allows it.
+/// A bundle is removed with all its children, and a set with all its lines; a child can be removed only if its strategy
+/// allows it.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/remove", tag = "cart", operation_id = "remove_line",
     params(("shop" = ShopId, Path)), request_body = LineBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn remove(
@@ -327,7 +329,8 @@ async fn remove(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReorderBody {
-    /// Cart line as it was ordered.
+    /// Cart line as it was ordered. A set is reordered by its line that names the configured product, which has the
+    /// set's id as its key.
     ordered_line: CartLine,
     /// Current lines of the cart.
     #[serde(default)]

@@ -47,8 +47,10 @@ impl From<OrderError> for Problem {
             | OrderError::DuplicateLine { .. }
             | OrderError::DuplicateLineQuantity { .. } => "twice",
             OrderError::MissingBundle { .. } | OrderError::IncompleteBundle { .. } => "bundle",
+            OrderError::MissingSet { .. } | OrderError::IncompleteSet { .. } => "set",
             OrderError::Quantity { .. }
             | OrderError::ChildQuantity { .. }
+            | OrderError::SetQuantity { .. }
             | OrderError::ZeroQuantity { .. }
             | OrderError::QuantityTooLarge { .. } => "quantity",
             OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",
@@ -138,7 +140,8 @@ struct OrderBody {
     /// Address of the shop.
     #[serde(default)]
     shop_address: Option<Address>,
-    /// All lines that came from this host's cart: bundles with their children, each cart line once.
+    /// All lines that came from this host's cart: bundles with their children, sets with all their lines,
+    /// each cart line once.
     lines: Vec<OrderLineBody>,
 }
 
@@ -166,14 +169,15 @@ struct OrderLineBody {
     /// Cart line that the order line came from, complete and unchanged.
     line: CartLine,
     /// Quantity to produce, at most that of the cart line: less if part of it was cancelled, 0 if all was. Defaults to
-    /// the quantity of the cart line; for a child of a bundle, to its share of the parent's quantity.
+    /// the quantity of the cart line; for a child of a bundle, to its share of the parent's quantity; for a line of a
+    /// set that does not name the configured product, to its share of what is left of the line that does, rounded up.
     #[serde(default)]
     quantity: Option<u32>,
     /// Whether the merchant approved a line that was on hold.
     #[serde(default)]
     approved: bool,
     /// Whether the line may be produced when the order may. `false` puts the line on hold for the merchant, with its
-    /// whole bundle.
+    /// whole bundle or set.
     #[serde(default = "yes")]
     released: bool,
     /// Status that the platform knows: "ordered", "shipped", "cancelled" …

@@ -14,7 +14,7 @@ use cartwright_cart::pricing::{VendorPrice, convert};
 use cartwright_contract::error::{Breach, Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, Wanted};
+use cartwright_contract::records::{Association, Context, Decoded, Item, LineRequest, PriceSource};
 use cartwright_contract::text;
 use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
@@ -177,18 +177,18 @@ impl PlanPipeline<'_> {
         raw: &[u8],
         configuration: Option<Digest>,
         decoded: &Decoded,
-        wanted: &[Wanted],
+        line_requests: &[LineRequest],
     ) -> Result<Vec<Option<VendorPrice>>, CartError> {
         if decoded.price_from != PriceSource::Vendor {
             return Ok(Vec::new());
         }
         let host = self.host;
-        let key = self.price_key(configuration, wanted)?;
+        let key = self.price_key(configuration, line_requests)?;
         let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
         let (quote, from) = match host.prices().get(key, max_age, Timestamp::now()).await {
             Lookup::Hit(quote) => (quote, "earlier"),
             Lookup::Miss(asking) => {
-                let (quote, may_be_remembered) = self.fetch_prices(raw, decoded, wanted).await?;
+                let (quote, may_be_remembered) = self.fetch_prices(raw, decoded, line_requests).await?;
                 (if may_be_remembered { asking.remember(quote) } else { Arc::new(quote) }, "now")
             }
         };
@@ -217,21 +217,21 @@ impl PlanPipeline<'_> {
     }
 
     /// Returns the cache key of a vendor's price: everything that its plugin is given, except the time.
-    fn price_key(&self, configuration: Option<Digest>, wanted: &[Wanted]) -> Result<Digest, CartError> {
+    fn price_key(&self, configuration: Option<Digest>, line_requests: &[LineRequest]) -> Result<Digest, CartError> {
         #[derive(Serialize)]
         struct PriceQuery<'a> {
             plugin: Digest,
             context: Context,
             association: &'a Association,
             configuration: Option<Digest>,
-            wanted: &'a [Wanted],
+            line_requests: &'a [LineRequest],
         }
         let query = PriceQuery {
             plugin: self.version.plugin.digest(),
             context: Context { at: String::new(), ..self.context.clone() },
             association: &self.association,
             configuration,
-            wanted,
+            line_requests,
         };
         // Serializing texts alone cannot fail; all of them are part of the key.
         let text = serde_json::to_vec(&query).map_err(|error| CartError::Platform(error.to_string()))?;
@@ -244,14 +244,14 @@ impl PlanPipeline<'_> {
         &mut self,
         raw: &[u8],
         decoded: &Decoded,
-        wanted: &[Wanted],
+        line_requests: &[LineRequest],
     ) -> Result<(VendorPrices, bool), CartError> {
         let requested_at = Timestamp::now();
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(scope).lines(decoded.items.len()).client(self.visitor.client.as_ref());
         let (context, association, items) = (&self.context, &self.association, &decoded.items);
-        let called = self.host.engine().price_items(&plugin, options, context, association, raw, items, wanted);
+        let called = self.host.engine().price_items(&plugin, options, context, association, raw, items, line_requests);
         let PriceItemsResult { prices, used_catalog, log } = called.await?;
         self.log = log;
         if prices.len() != decoded.items.len() {

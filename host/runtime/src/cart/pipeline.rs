@@ -19,7 +19,9 @@ use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::StoredThumbnail;
-use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
+use cartwright_contract::records::{
+    Association, Context, LineRequest, Message, PlanRequest, SettingValue, VariantInfo,
+};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
@@ -220,15 +222,15 @@ impl<'a> PlanPipeline<'a> {
     }
 
     /// Plans and checks line requests for a prepared configuration. Returns one family per plan entry: its line,
-    /// followed by its children if it is a bundle. The lines have neither thumbnail nor seal: [`seal`](Self::seal)
-    /// adds both to those that are returned.
+    /// followed by the children of a bundle or the other lines of a set. The lines have neither thumbnail nor seal:
+    /// [`seal`](Self::seal) adds both to those that are returned.
     pub(super) async fn plan(
         &mut self,
         prepared: &Prepared,
-        wanted: Vec<Wanted>,
+        line_requests: Vec<LineRequest>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
-        let planned = self.plan_lines(prepared, wanted, cart).await;
+        let planned = self.plan_lines(prepared, line_requests, cart).await;
         if let Err(error) = &planned {
             self.record_failure(error);
         }
@@ -240,12 +242,12 @@ impl<'a> PlanPipeline<'a> {
     pub(super) async fn plan_item(
         &mut self,
         prepared: &Prepared,
-        wanted: Wanted,
+        line_request: LineRequest,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<CartLine>, CartError> {
-        let item = wanted.item;
-        let wanted = roots(prepared.items()).contains(&item).then_some(wanted);
-        let families = self.plan(prepared, wanted.into_iter().collect(), cart).await?;
+        let item = line_request.item;
+        let line_request = roots(prepared.items()).contains(&item).then_some(line_request);
+        let families = self.plan(prepared, line_request.into_iter().collect(), cart).await?;
         let family = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == item));
         Ok(family.unwrap_or_default())
     }
@@ -253,39 +255,41 @@ impl<'a> PlanPipeline<'a> {
     async fn plan_lines(
         &mut self,
         prepared: &Prepared,
-        wanted: Vec<Wanted>,
+        line_requests: Vec<LineRequest>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         prepared.count_plan(&self.budget_usage)?;
         self.stage_started = Instant::now();
         self.begin_stage("quantity");
-        if let Some(out_of_range) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
+        let is_out_of_range = |request: &&LineRequest| !(1..=MAX_LINE_QUANTITY).contains(&request.quantity);
+        if let Some(out_of_range) = line_requests.iter().find(is_out_of_range) {
             let (what, quantity) = (self.association.shop_product.clone(), out_of_range.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
         }
-        if wanted.is_empty() {
+        if line_requests.is_empty() {
             return Ok(Vec::new());
         }
         let Prepared { raw, configuration, decoded, .. } = prepared;
-        let prices = self.begin_stage("price").prices(raw, *configuration, decoded, &wanted).await?;
+        let prices = self.begin_stage("price").prices(raw, *configuration, decoded, &line_requests).await?;
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
             association: self.association.clone(),
             items: prepared.items_without_states(),
-            wanted: wanted.clone(),
+            line_requests: line_requests.clone(),
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
             price_from: decoded.price_from,
             chosen_variant: self.chosen_variant.clone(),
-            lines: own.map(CartLine::as_contract).collect(),
+            cart_lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
         };
         let (planned, by_id) = self.begin_stage("plan").call_strategy(request).await?;
         self.warnings.extend(planned.warnings.into_iter().map(text::message));
-        let checked = self.begin_stage("check").check(prepared, &wanted, &planned.pieces, &prices, &by_id).await;
+        let checked =
+            self.begin_stage("check").check(prepared, &line_requests, &planned.entries, &prices, &by_id).await;
         let planned = checked?;
         self.refuse_below_minimum(&planned, cart)?;
-        self.record_stage("every piece holds".to_owned());
+        self.record_stage("every plan entry holds".to_owned());
         Ok(planned)
     }
 

@@ -110,7 +110,7 @@ pub fn order(id: &str, version: u64) -> Order {
             "id": number.to_string(), "reference": format!("test:shop:{id}:{number}"), "account": account,
             "cart_line": {
                 "key": format!("key-{number}"), "product": "ring", "variant_id": null, "sku": "RING", "quantity": 1,
-                "parent_key": null, "unit_price": null, "configuration": null, "item": null,
+                "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
             "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
             "released": true, "bill_of_materials": [], "extra": [],

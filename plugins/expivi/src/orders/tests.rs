@@ -1,5 +1,5 @@
 use cartwright_plugin::http::{HttpRequest, HttpResponse, RetrySafety};
-use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, Refund, SettingValue};
+use cartwright_plugin::types::{CartLine, Item, LineQuantity, Money, OrderLine, Refund, SettingValue};
 
 use super::*;
 use crate::testing::{
@@ -16,7 +16,7 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
         account: Some("expivi".to_owned()),
         title: "Table".to_owned(),
         shown: Vec::new(),
-        cart_line: Line {
+        cart_line: CartLine {
             key: format!("key-{id}"),
             product: "shop-product".to_owned(),
             variant_id: None,
@@ -26,6 +26,7 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
             unit_price: None,
             configuration: None,
             item: item.as_ref().map(item_reference),
+            extra: Vec::new(),
         },
         configuration: Some("saved".to_owned()),
         status: "ordered".to_owned(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::exports::cart::Request;
 use cartwright_plugin::types::{
-    Article, Bundle, BundleChild, ChildRemoval, Context, Message, SkuQuery, Target, Wanted,
+    Article, Bundle, BundleChild, ChildRemoval, Context, LineRequest, Message, SkuQuery, Target,
 };
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 
@@ -20,8 +20,8 @@ use crate::settings;
 /// Returns the bundle of one root.
 pub(super) fn bundle(
     context: &Context,
-    request: &Request,
-    line_request: &Wanted,
+    request: &PlanRequest,
+    line_request: &LineRequest,
     root: &Root,
     found: SkuLookup<'_>,
     warnings: &mut Vec<Message>,
@@ -64,8 +64,8 @@ pub(super) fn bundle(
             target,
             quantity: part.quantity,
             title: None,
-            shown: None,
-            on_top: false,
+            display_fields: None,
+            priced_separately: false,
             removal,
             extra: Vec::new(),
         });
@@ -75,8 +75,8 @@ pub(super) fn bundle(
         let text = "The shop has none of the articles of this configuration.";
         return Err(rejected(message("articles-unknown", text, &[])));
     }
-    let parent = super::line(request, line_request, Target::LinkedProduct, simple::shown(request, root));
-    Ok(Bundle { parent, children })
+    let parent = super::line(request, line_request, Target::LinkedProduct, simple::display_fields(request, root));
+    Ok(Bundle { parent, children, extra: Vec::new() })
 }
 
 /// A part of the bundle.
@@ -87,7 +87,7 @@ struct Part<'a> {
 
 /// Returns the parts in order of first occurrence, with equal SKUs added up exactly.
 #[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
-fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, Error> {
+fn parts<'a>(context: &Context, request: &'a PlanRequest, root: &Root) -> Result<Vec<Part<'a>>, Error> {
     let by_model = context.text("bundle-sku") == Some("models-sku");
     let sku_of = |article: &'a Article| {
         let sku = if by_model { Some(&article.sku) } else { article.price_sku.as_ref() };

@@ -1,4 +1,4 @@
-use cartwright_plugin::exports::cart::{Planned, Request};
+use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
 use cartwright_plugin::types::{Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
 use cartwright_test_growth::assert_linear;
 
@@ -8,28 +8,29 @@ use crate::testing::{
 };
 
 /// Requests two of each root.
-fn wanted(items: &[Item]) -> Vec<Wanted> {
+fn line_requests(items: &[Item]) -> Vec<LineRequest> {
     let roots = items.iter().enumerate().filter(|(_, item)| item.parent.is_none());
-    let line_requests: Vec<_> = roots.map(|(index, _)| Wanted { item: Some(index as u32), quantity: 2 }).collect();
-    if items.is_empty() { vec![Wanted { item: None, quantity: 2 }] } else { line_requests }
+    let line_requests: Vec<_> =
+        roots.map(|(index, _)| LineRequest { item: Some(index as u32), quantity: 2, extra: Vec::new() }).collect();
+    if items.is_empty() { vec![LineRequest { item: None, quantity: 2, extra: Vec::new() }] } else { line_requests }
 }
 
-fn request(strategy: &str, items: Vec<Item>) -> Request {
+fn request(strategy: &str, items: Vec<Item>) -> PlanRequest {
     let product = items.first().map_or("1", |item| item.vendor_product.as_str());
-    Request {
+    PlanRequest {
         strategy: strategy.to_owned(),
         association: association(product, &[]),
-        wanted: wanted(&items),
+        line_requests: line_requests(&items),
         items,
         prices: Vec::new(),
         price_from: PriceSource::Platform,
         chosen_variant: None,
-        lines: Vec::new(),
+        cart_lines: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-fn planned(context: &Context, request: Request) -> Result<Planned, Error> {
+fn planned(context: &Context, request: PlanRequest) -> Result<PlanResult, Error> {
     plan_with(context, request, &|_| panic!("the catalogue was asked"))
 }
 
@@ -37,28 +38,28 @@ fn items_of(product: &str, raw: &str) -> Vec<Item> {
     crate::decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap().items
 }
 
-fn only_line(planned: Result<Planned, Error>) -> NewLine {
-    match planned.unwrap().pieces.as_slice() {
-        [Piece::Line(line)] => line.clone(),
+fn only_line(planned: Result<PlanResult, Error>) -> PlannedLine {
+    match planned.unwrap().entries.as_slice() {
+        [PlanEntry::Line(line)] => line.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn only_sku(planned: Result<Planned, Error>) -> String {
+fn only_sku(planned: Result<PlanResult, Error>) -> String {
     match only_line(planned).target {
         Target::Sku(query) => query.sku,
         other => panic!("{other:?}"),
     }
 }
 
-fn only_bundle(planned: Result<Planned, Error>) -> Bundle {
-    match planned.unwrap().pieces.as_slice() {
-        [Piece::Bundle(bundle)] => bundle.clone(),
+fn only_bundle(planned: Result<PlanResult, Error>) -> Bundle {
+    match planned.unwrap().entries.as_slice() {
+        [PlanEntry::Bundle(bundle)] => bundle.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn refusal(planned: Result<Planned, Error>) -> String {
+fn refusal(planned: Result<PlanResult, Error>) -> String {
     match planned {
         Err(Error::Rejected(message)) => message.key,
         other => panic!("{other:?}"),
@@ -97,7 +98,7 @@ fn simple_sells_the_linked_product_in_the_quantity_asked_for() {
     let line = only_line(planned(&context(&[]), request("simple", vec![item("1")])));
     assert_eq!((line.target, line.quantity, line.item), (Target::LinkedProduct, 2, Some(0)));
     assert_eq!(line.price.source, PriceSource::Platform);
-    assert_eq!(line.shown, None);
+    assert_eq!(line.display_fields, None);
 }
 
 #[test]
@@ -105,9 +106,9 @@ fn children_belong_to_their_roots_line_and_are_shown_there() {
     let mut plan_request = request("simple", items_of("1004", MULTI));
     plan_request.association = association("1004", &["1005"]);
     let line = only_line(planned(&context(&[]), plan_request));
-    let shown: Vec<String> =
-        line.shown.unwrap().into_iter().map(|part| format!("{}: {}", part.name, part.value)).collect();
-    assert_eq!(shown, ["Top: Walnut", "Fabric: Green"]);
+    let display_fields: Vec<String> =
+        line.display_fields.unwrap().into_iter().map(|part| format!("{}: {}", part.name, part.value)).collect();
+    assert_eq!(display_fields, ["Top: Walnut", "Fabric: Green"]);
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn an_expensive_part_is_not_sold_at_the_price_of_a_cheap_whole() {
     let plan_request = request("simple", items_of("1004", MULTI));
     assert_eq!(refusal(planned(&context(&[]), plan_request.clone())), "part-not-listed");
     // The vendor's price includes every part.
-    let by_vendor = Request { price_from: PriceSource::Vendor, ..plan_request };
+    let by_vendor = PlanRequest { price_from: PriceSource::Vendor, ..plan_request };
     assert_eq!(only_line(planned(&context(&[]), by_vendor)).price.source, PriceSource::Vendor);
 }
 
@@ -144,14 +145,17 @@ fn the_price_of_parts_ignores_the_case_of_skus_where_the_merchant_chose_so() {
 #[test]
 fn several_roots_become_several_lines() {
     let plan_request = request("simple", vec![item("1"), item("1")]);
-    let pieces = planned(&context(&[]), plan_request.clone()).unwrap().pieces;
-    assert!(matches!(&pieces[..], [Piece::Line(a), Piece::Line(b)] if (a.item, b.item) == (Some(0), Some(1))));
+    let entries = planned(&context(&[]), plan_request.clone()).unwrap().entries;
+    assert!(matches!(&entries[..], [PlanEntry::Line(a), PlanEntry::Line(b)] if (a.item, b.item) == (Some(0), Some(1))));
     // A configuration that is priced again requests one line.
-    let second = Wanted { item: Some(1), quantity: 7 };
-    let line = only_line(planned(&context(&[]), Request { wanted: vec![second], ..plan_request.clone() }));
+    let second = LineRequest { item: Some(1), quantity: 7, extra: Vec::new() };
+    let line = only_line(planned(&context(&[]), PlanRequest { line_requests: vec![second], ..plan_request.clone() }));
     assert_eq!((line.item, line.quantity), (Some(1), 7));
-    let none = Wanted { item: Some(2), quantity: 1 };
-    assert_eq!(error_field(planned(&context(&[]), Request { wanted: vec![none], ..plan_request })).1, "not-a-root");
+    let none = LineRequest { item: Some(2), quantity: 1, extra: Vec::new() };
+    assert_eq!(
+        error_field(planned(&context(&[]), PlanRequest { line_requests: vec![none], ..plan_request })).1,
+        "not-a-root"
+    );
 }
 
 #[test]

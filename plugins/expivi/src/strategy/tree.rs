@@ -52,7 +52,12 @@ pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
 /// Returns why a root cannot be sold at the platform's price. A browser decides which products a configuration
 /// contains: without this check a cheap product could be priced and an expensive one delivered.
 #[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
-pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root, listed: &BTreeSet<&str>) -> Option<Message> {
+pub(super) fn refusal(
+    request: &PlanRequest,
+    strategy: OrderType,
+    root: &Root,
+    listed: &BTreeSet<&str>,
+) -> Option<Message> {
     if !platform_prices(request) {
         return None;
     }

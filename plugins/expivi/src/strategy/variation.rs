@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{Association, Attribute, Context, Item, Message, NewLine, SkuQuery, Target, Wanted};
+use cartwright_plugin::types::{
+    Association, Attribute, Context, Item, LineRequest, Message, PlannedLine, SkuQuery, Target,
+};
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
 
 use super::simple;
@@ -63,12 +65,12 @@ impl<'a> KeyRules<'a> {
 pub(super) fn line(
     context: &Context,
     rules: &KeyRules<'_>,
-    request: &Request,
-    line_request: &Wanted,
+    request: &PlanRequest,
+    line_request: &LineRequest,
     root: &Root,
     spelled: &mut SpelledSkus,
     warnings: &mut Vec<Message>,
-) -> Result<NewLine, Error> {
+) -> Result<PlannedLine, Error> {
     let item = &request.items[root.index];
     let path = || format!("items[{}].attributes", root.index);
     let with_key = item.attributes.iter().filter(|attribute| counted_key(attribute).is_some());
@@ -110,7 +112,7 @@ pub(super) fn line(
     let is_linked = item.vendor_product == request.association.vendor_product;
     let within_product = is_linked.then(|| request.association.shop_product.clone());
     let target = Target::Sku(SkuQuery { sku, within_product, ignore_case: rules.ignore_case });
-    Ok(super::line(request, line_request, target, simple::shown(request, root)))
+    Ok(super::line(request, line_request, target, simple::display_fields(request, root)))
 }
 
 fn spell(context: &Context, keys: &[&str]) -> String {

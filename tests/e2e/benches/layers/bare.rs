@@ -2,8 +2,8 @@
 //! capabilities.
 
 pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
-use bindings::cartwright::plugin::types::{Error, Item, Money, Setting, SettingValue, Wanted};
-use bindings::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
+use bindings::cartwright::plugin::types::{Error, Item, LineRequest, Money, Setting, SettingValue};
+use bindings::exports::cartwright::plugin::cart::{PlanRequest, PlanResult};
 use bindings::exports::cartwright::plugin::configuration::Decoded;
 use cartwright::types;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};
@@ -36,7 +36,7 @@ pub struct Bare {
 }
 
 type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<Decoded, Error>,)>;
-type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<Planned, Error>,)>;
+type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<PlanResult, Error>,)>;
 
 impl Bare {
     pub fn new(component: &[u8], context: Context, association: Association) -> Self {
@@ -93,17 +93,17 @@ impl Bare {
         PlanRequest {
             strategy: "simple".to_owned(),
             association: self.association.clone(),
-            wanted: wanted(&decoded.items),
+            line_requests: line_requests(&decoded.items),
             items: decoded.items,
             prices: Vec::new(),
             price_from: decoded.price_from,
             chosen_variant: None,
-            lines: Vec::new(),
+            cart_lines: Vec::new(),
             extra: Vec::new(),
         }
     }
 
-    pub async fn plan(&self, (store, instance): &mut (Store<State>, Instance), request: &PlanRequest) -> Planned {
+    pub async fn plan(&self, (store, instance): &mut (Store<State>, Instance), request: &PlanRequest) -> PlanResult {
         let plan: Plan = instance.get_typed_func(&mut *store, self.plan).expect("plan");
         let (planned,) = plan.call_async(&mut *store, (&self.context, request)).await.expect("an answer");
         planned.expect("a plan")
@@ -127,6 +127,6 @@ pub fn setting(name: &str, value: types::SettingValue) -> Setting {
     Setting { name: name.to_owned(), value }
 }
 
-fn wanted(items: &[Item]) -> Vec<Wanted> {
-    (0..items.len() as u32).map(|item| Wanted { item: Some(item), quantity: 1 }).collect()
+fn line_requests(items: &[Item]) -> Vec<LineRequest> {
+    (0..items.len() as u32).map(|item| LineRequest { item: Some(item), quantity: 1, extra: Vec::new() }).collect()
 }

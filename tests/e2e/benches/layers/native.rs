@@ -1,7 +1,7 @@
 //! The same decode and plan in native Rust: the plugin's own functions without a component.
 
-use cartwright_plugin::strategy::{Planned, Request};
-use cartwright_plugin::types::{Association, Context, Item, Rounding, Setting, SettingValue, Wanted};
+use cartwright_plugin::strategy::{PlanRequest, PlanResult};
+use cartwright_plugin::types::{Association, Context, Item, LineRequest, Rounding, Setting, SettingValue};
 
 pub fn context() -> Context {
     let text = |name: &str, value: &str| Setting { name: name.to_owned(), value: SettingValue::Text(value.to_owned()) };
@@ -33,22 +33,22 @@ pub fn association() -> Association {
     }
 }
 
-pub fn decode_and_plan(context: &Context, association: &Association, raw: &[u8]) -> Planned {
+pub fn decode_and_plan(context: &Context, association: &Association, raw: &[u8]) -> PlanResult {
     let decoded = cartwright_expivi::decode(context, association, raw).expect("a configuration");
-    let request = Request {
+    let request = PlanRequest {
         strategy: "simple".to_owned(),
         association: association.clone(),
-        wanted: wanted(&decoded.items),
+        line_requests: line_requests(&decoded.items),
         items: decoded.items,
         prices: Vec::new(),
         price_from: decoded.price_from,
         chosen_variant: None,
-        lines: Vec::new(),
+        cart_lines: Vec::new(),
         extra: Vec::new(),
     };
     cartwright_expivi::plan(context, request).expect("a plan")
 }
 
-fn wanted(items: &[Item]) -> Vec<Wanted> {
-    (0..items.len() as u32).map(|item| Wanted { item: Some(item), quantity: 1 }).collect()
+fn line_requests(items: &[Item]) -> Vec<LineRequest> {
+    (0..items.len() as u32).map(|item| LineRequest { item: Some(item), quantity: 1, extra: Vec::new() }).collect()
 }

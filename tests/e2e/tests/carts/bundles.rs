@@ -256,7 +256,7 @@ async fn an_offer_is_of_the_whole() {
 }
 
 #[tokio::test]
-async fn a_child_on_top_costs_its_own_price_and_may_go_while_the_others_stay() {
+async fn a_child_priced_separately_costs_its_own_price_and_may_go_while_the_others_stay() {
     let world = World::new().await;
     let account = world.strategy(HOSTILE).await;
     let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 3, &[]);

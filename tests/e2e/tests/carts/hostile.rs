@@ -87,8 +87,10 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("wrong-scale", "grants.adjust_prices"),
         ("scale-too-large", "grants.adjust_prices"),
         ("other-price-source", "grants.choose_price_source"),
-        ("no-item", "which was not requested"),
+        ("no-item", "entry 1 (RING) names no item"),
         ("item-out-of-range", "the item 4294967295, which was not requested"),
+        ("line-beside", "entry 2 (HINGE) names no item: a configured product becomes one entry"),
+        ("set-of-one", "entry 1 is a set of fewer than two lines"),
         ("text-line", "must buy a product"),
         ("text-parent", "bundle without children"),
         ("unknown-variant", "was not returned by the catalog"),
@@ -97,8 +99,9 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("quantity-largest", "the quantity 4294967295 of"),
         ("child-quantity-zero", "the quantity 0 of"),
         ("quantity-overflow", "the quantity 4294967295 of"),
-        ("more-than-asked", "two plan entries for the item 0"),
-        ("unknown-piece", "hostile.give-away"),
+        ("more-than-asked", "entry 2 (RING) is the second entry for the item 0"),
+        ("unknown-entry", "hostile.give-away"),
+        ("unknown-target", "hostile.by-weight"),
     ] {
         match misdeed(&world, &account, name).await {
             Err(CartError::Hook(error)) => panic!("{name}: {error}"),

@@ -17,5 +17,6 @@ mod hostile_configurations;
 mod links_again;
 mod observed;
 mod properties;
+mod sets;
 mod strategy_settings;
 mod swap;

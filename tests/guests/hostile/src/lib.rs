@@ -15,13 +15,14 @@ mod reach;
 
 use cartwright_plugin::{Error, Strategy, export_strategy, internal, message, strategy::*, types::*};
 
-type Misdeed = fn(Request) -> Result<Planned, Error>;
+type Misdeed = fn(PlanRequest) -> Result<PlanResult, Error>;
 
 /// Every misdeed by the name of its strategy.
 const MISDEEDS: &[(&str, Misdeed)] = &[
     ("honest", |request| plan(line(&request))),
     ("honest-with-gift-wrap", lie::gift_wrap),
     ("honest-with-engraving", lie::engraving),
+    ("honest-set", lie::set),
     // Exceeds limits: exhaust.rs.
     ("endless-loop", exhaust::endless_loop),
     ("endless-recursion", exhaust::endless_recursion),
@@ -61,7 +62,10 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("one-child-by-two-names", lie::one_child_by_two_names),
     ("as-marked", lie::as_marked),
     ("more-than-asked", lie::more_than_asked),
-    ("unknown-piece", lie::unknown_piece),
+    ("unknown-entry", lie::unknown_entry),
+    ("unknown-target", lie::unknown_target),
+    ("line-beside", lie::line_beside),
+    ("set-of-one", lie::set_of_one),
     ("different-every-time", lie::different_every_time),
     ("markup", lie::markup),
     // Calls forbidden imports: reach.rs.
@@ -96,7 +100,7 @@ impl Strategy for Hostile {
         }
     }
 
-    fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+    fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, Error> {
         match MISDEEDS.iter().find(|(name, _)| *name == request.strategy) {
             Some((_, misdeed)) => misdeed(request),
             None => Err(internal(format!("no misdeed is called {}", request.strategy))),
@@ -105,12 +109,12 @@ impl Strategy for Hostile {
 }
 
 /// Returns the line that an honest strategy would plan.
-fn line(request: &Request) -> NewLine {
-    NewLine {
+fn line(request: &PlanRequest) -> PlannedLine {
+    PlannedLine {
         target: Target::LinkedProduct,
-        quantity: request.wanted[0].quantity,
+        quantity: request.line_requests[0].quantity,
         title: None,
-        shown: None,
+        display_fields: None,
         price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
         item: Some(0),
         extra: Vec::new(),
@@ -118,12 +122,12 @@ fn line(request: &Request) -> NewLine {
 }
 
 /// Returns a plan with this line only.
-fn plan(line: NewLine) -> Result<Planned, Error> {
-    pieces(vec![Piece::Line(line)])
+fn plan(line: PlannedLine) -> Result<PlanResult, Error> {
+    entries(vec![PlanEntry::Line(line)])
 }
 
-fn pieces(pieces: Vec<Piece>) -> Result<Planned, Error> {
-    Ok(Planned { pieces, warnings: Vec::new() })
+fn entries(entries: Vec<PlanEntry>) -> Result<PlanResult, Error> {
+    Ok(PlanResult { entries, warnings: Vec::new(), extra: Vec::new() })
 }
 
 export_strategy!(Hostile);

@@ -150,7 +150,7 @@ impl configuration::Guest for Markup {
         _link: Association,
         _raw: Vec<u8>,
         items: Vec<Item>,
-        _wanted: Vec<Wanted>,
+        _line_requests: Vec<LineRequest>,
     ) -> Result<Vec<Option<Price>>, Error> {
         let price = Price {
             amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
@@ -164,18 +164,21 @@ impl configuration::Guest for Markup {
 }
 
 impl cart::Guest for Markup {
-    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
-        let line = |line_request: &Wanted| NewLine {
+    fn plan(_context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, Error> {
+        let line = |line_request: &LineRequest| PlannedLine {
             target: Target::LinkedProduct,
             quantity: line_request.quantity,
             title: Some(markup_text("line-title")),
-            shown: Some(vec![LinePart { name: markup_text("part-name"), value: markup_text("part-value") }]),
+            display_fields: Some(vec![DisplayField {
+                name: markup_text("part-name"),
+                value: markup_text("part-value"),
+            }]),
             price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
             item: line_request.item,
             extra: Vec::new(),
         };
-        let pieces = request.wanted.iter().map(|line_request| Piece::Line(line(line_request))).collect();
-        Ok(cart::Planned { pieces, warnings: vec![markup_message("plan-warning")] })
+        let entries = request.line_requests.iter().map(|line_request| PlanEntry::Line(line(line_request))).collect();
+        Ok(cart::PlanResult { entries, warnings: vec![markup_message("plan-warning")], extra: Vec::new() })
     }
 }
 

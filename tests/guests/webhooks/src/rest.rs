@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, NamedJson, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
+    Association, Context, FieldIssue, Item, LineRequest, NamedJson, Outage, Price, Setting, SettingValue, SkuQuery,
 };
 use cartwright_plugin::{ContextExt, Error, FieldExt, field, http, message, secrets};
 
@@ -242,14 +242,14 @@ impl configuration::Guest for Webhooks {
         _association: Association,
         _raw: Vec<u8>,
         _items: Vec<Item>,
-        _wanted: Vec<Wanted>,
+        _line_requests: Vec<LineRequest>,
     ) -> Result<Vec<Option<Price>>, Error> {
         Err(Error::Unsupported)
     }
 }
 
 impl cart::Guest for Webhooks {
-    fn plan(_context: Context, _request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(_context: Context, _request: cart::PlanRequest) -> Result<cart::PlanResult, Error> {
         Err(Error::Unsupported)
     }
 }
