@@ -6,10 +6,8 @@ use std::error::Error;
 use wit_parser::{Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
 
 /// Types whose name is clear only within their interface: interface, name, and name among the records.
-const RENAMED_TYPES: [(&str, &str, &str); 6] = [
+const RENAMED_TYPES: [(&str, &str, &str); 4] = [
     ("orders", "kind", "EventKind"),
-    ("page", "call", "PageCall"),
-    ("page", "event", "PageEvent"),
     ("webhooks", "hmac", "WebhookHmac"),
     ("webhooks", "request", "WebhookRequest"),
     ("webhooks", "response", "WebhookResponse"),

@@ -1,6 +1,6 @@
 //! Errors of cart changes.
 
-use cartwright_contract::error::{HookError, SetupError};
+use cartwright_contract::error::{HookError, PageError, SetupError};
 use cartwright_contract::ids::PluginId;
 use cartwright_contract::records::{FieldIssue, Message};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub const CONFIGURATION_EXPIRED: &str = "its configuration is no longer stored";
 /// Reason for a line whose configuration is now planned as another line.
 pub const PLANNED_DIFFERENTLY: &str = "its configuration is now planned as another line";
 
-/// Why a cart change was refused. The cart is unchanged.
+/// Why a cart change or a product page was refused. The cart is unchanged.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
@@ -24,6 +24,9 @@ pub enum CartError {
     /// A plugin failed, or refused the change.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// The plugin's page for the product is not safe to show.
+    #[error(transparent)]
+    Page(#[from] PageError),
     /// The request exceeds a budget of the host's own work.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),

@@ -164,6 +164,33 @@ impl HookError {
     }
 }
 
+/// Why the embed data of a product page was refused. No page receives any of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "page", content = "detail", rename_all = "kebab-case")]
+pub enum PageError {
+    /// The embed data breaks the contract. The plugin's author must fix it.
+    #[error("the page of {plugin} is refused: {member}: {reason}; report it to the plugin's author")]
+    Malformed {
+        /// The plugin.
+        plugin: PluginId,
+        /// The member of the embed data, such as `scripts[0].url`.
+        member: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An origin is on a host that the account may not reach. The reason names the setting with which an operator allows it.
+    #[error("the page of {plugin} is refused: {member}: {reason}")]
+    NotGranted {
+        /// The plugin.
+        plugin: PluginId,
+        /// The member of the embed data.
+        member: String,
+        /// What is not granted.
+        reason: String,
+    },
+}
+
 /// Why a change of a shop was refused. The shop is unchanged.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -84,6 +84,8 @@ hooks! {
     ValidateAssociation = "products.validate" [Log Catalog],
     /// `page.embed`
     Embed = "page.embed" [Log Catalog],
+    /// `reopening.embed-again`
+    EmbedAgain = "reopening.embed-again" [Log Catalog Blobs],
     /// `configuration.decode`
     Decode = "configuration.decode" [Log Catalog],
     /// `configuration.price-items`

@@ -312,6 +312,33 @@ mod tests {
     }
 
     #[test]
+    fn embed_data_converts_there_and_back() {
+        let call = |receiver: &str, completion: &str| {
+            json!({
+                "receiver": receiver, "paths": ["a.b"], "construct": true, "completion": completion, "args": "[]",
+            })
+        };
+        for action in ["add-to-cart", "request-quote"] {
+            converts::<records::EmbedData, exports::page::EmbedData>(json!({
+                "scripts": [{ "url": "https://a.example/a.js", "integrity": "sha384-AAAA", "module": true }], "styles": [],
+                "frame": {
+                    "url": "https://a.example", "title": message(), "allow": ["fullscreen"],
+                    "sandbox": ["allow-scripts"], "origin": "https://a.example",
+                },
+                "mounts": [{ "role": "viewer", "selector": "#viewer", "required": true }],
+                "supported": call("page", "return-value"), "start": call("page", "promise"), "save": call("configurator", "callback"),
+                "events": [{ "name": "saved", "name_in": ["action"], "value_in": "argument", "meaning": "completed" }],
+                "payload": "{}", "action": action, "success_page": "/cart",
+                "allowed_origins": [{
+                    "origin": "https://a.example",
+                    "uses": ["scripts", "styles", "images", "connections", "frames", "fonts"],
+                }],
+                "fallback": message(), "extra": [named_json()],
+            }));
+        }
+    }
+
+    #[test]
     fn contexts_and_errors_convert_there_and_back() {
         for rounding in ["half-up", "half-even"] {
             converts::<records::Context, types::Context>(json!({

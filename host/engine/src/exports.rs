@@ -3,6 +3,7 @@
 
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
     self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest, Outcome,
     PageOfChoices, PageOfProducts, PlanRequest, Price, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
@@ -177,7 +178,7 @@ impl Engine {
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateAssociation, error))
     }
 
-    /// Calls `page.embed`. `reopen` is the raw configuration to continue from.
+    /// Calls `page.embed`.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
@@ -187,15 +188,38 @@ impl Engine {
         options: CallOptions,
         context: &Context,
         association: &Association,
-        reopen: Option<&[u8]>,
     ) -> Result<EmbedData, HookError> {
         let context = types::Context::from(context.clone());
         let association = types::Association::from(association.clone());
         let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
             let page = plugin.interfaces().page(store, instance)?;
-            Ok(from_guest(page.call_embed(store, &context, &association, reopen).await?, EmbedData::from))
+            Ok(from_guest(page.call_embed(store, &context, &association).await?, EmbedData::from))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
+    }
+
+    /// Calls `reopening.embed-again`. `raw` is the digest of the raw configuration to continue from, which the call may read.
+    ///
+    /// # Errors
+    /// Returns an error if the plugin does not export the interface, the call fails, or the plugin returns one.
+    pub async fn embed_again(
+        &self,
+        plugin: &PluginVersion,
+        mut options: CallOptions,
+        context: &Context,
+        association: &Association,
+        raw: &Digest,
+    ) -> Result<EmbedData, HookError> {
+        let context = types::Context::from(context.clone());
+        let association = types::Association::from(association.clone());
+        let raw: records::Digest = raw.to_string();
+        options.readable.push(raw.clone());
+        let called = self.call(Hook::EmbedAgain, plugin, options, async |store, instance| {
+            let reopening = plugin.interfaces().reopening(store, instance)?;
+            let embedded = reopening.call_embed_again(store, &context, &association, &raw).await?;
+            Ok(from_guest(embedded, EmbedData::from))
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::EmbedAgain, error))
     }
 
     /// Calls `configuration.decode`.

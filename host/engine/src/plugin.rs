@@ -138,6 +138,7 @@ interfaces! {
     account = "account",
     products = "products",
     page = "page",
+    reopening = "reopening",
     configuration = "configuration",
     cart = "cart",
     orders = "orders",

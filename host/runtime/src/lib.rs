@@ -51,6 +51,7 @@ pub mod durable;
 mod host;
 mod install;
 pub mod notify;
+mod page;
 mod publish;
 mod scope;
 mod setup;
@@ -73,7 +74,7 @@ pub use cartwright_cart::{
 };
 pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock, timestamp};
 pub use cartwright_contract::error::{
-    Breach, EmittedOutcomes, Failure, HookError, LogLine, ProductLinkIssues, SetupError, describe,
+    Breach, EmittedOutcomes, Failure, HookError, LogLine, PageError, ProductLinkIssues, SetupError, describe,
 };
 pub use cartwright_contract::grants::Grants;
 pub use cartwright_contract::hook::{Capability, Hook};

@@ -12,6 +12,7 @@ use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use cartwright_engine::{CallOptions, PluginVersion, World};
 
 use crate::host::Cartwright;
+use crate::page;
 use crate::shop::context;
 
 impl Cartwright {
@@ -85,8 +86,8 @@ impl Cartwright {
     /// configuration, in the version that the line is pinned to. An expired seal is accepted.
     ///
     /// # Errors
-    /// Returns an error if the product is not linked, the line was changed after it was sealed, or the vendor cannot
-    /// reopen configurations.
+    /// Returns an error if the product is not linked, the line was changed after it was sealed, the vendor cannot reopen
+    /// configurations, or the plugin's page is refused.
     pub async fn embed(
         &self,
         shop: &ShopId,
@@ -107,15 +108,20 @@ impl Cartwright {
             Some(line) => match self.stored_configuration(&state.shop, line).await {
                 // Without its stored configuration, a line opens as a new one.
                 Err(CartError::MustReconfigure { .. } | CartError::Platform(_)) => None,
-                raw => raw?,
+                // The plugin reads the bytes itself.
+                raw => raw?.and(line.configuration),
             },
             None => None,
         };
         let context = context(&state.shop, account, version, Some(&linked.settings), visitor);
         let association = linked.association();
-        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        let called = self.engine().embed(&version.plugin, options, &context, &association, raw.as_deref());
-        Ok(called.await?)
+        let scope = self.scope(&state.shop, account, &version.plugin);
+        let (engine, options) = (self.engine(), CallOptions::new(scope.clone()));
+        let embed = match &raw {
+            Some(raw) => engine.embed_again(&version.plugin, options, &context, &association, raw).await?,
+            None => engine.embed(&version.plugin, options, &context, &association).await?,
+        };
+        Ok(page::check(embed, &scope)?)
     }
 
     /// Polls a vendor without webhooks for what happened since `cursor`.

@@ -19,9 +19,9 @@ use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Orde
 use cartwright::webhook::Destination;
 use cartwright::{
     AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, EmittedOutcomes, Failure, Form,
-    Grants, Hook, HookError, InstallError, Limits, LineCheck, LineState, LogLine, Pin, PluginMetadata, ProductLink,
-    ProductReadiness, Readiness, ReleasePolicy, SealError, SetupError, Shop, ShopId, StrategyChoice, UnverifiedLine,
-    VersionSwitch, Visitor, World,
+    Grants, Hook, HookError, InstallError, Limits, LineCheck, LineState, LogLine, PageError, Pin, PluginMetadata,
+    ProductLink, ProductReadiness, Readiness, ReleasePolicy, SealError, SetupError, Shop, ShopId, StrategyChoice,
+    UnverifiedLine, VersionSwitch, Visitor, World,
 };
 use jsonschema::Validator;
 use serde::Serialize;
@@ -224,14 +224,19 @@ fn outcomes() -> Vec<Value> {
 
 fn embed_data() -> Value {
     let call = json!({
-        "receiver": "page", "paths": ["x.y"], "construct": true, "completion": "promise", "arguments": "[]",
+        "receiver": "page", "paths": ["x.y"], "construct": true, "completion": "promise", "args": "[]",
     });
     json!({
         "scripts": [{ "url": "https://a/b.js", "integrity": null, "module": true }], "styles": [],
-        "frame": { "url": "https://a", "allow": "", "origin": "https://a" },
+        "frame": {
+            "url": "https://a", "title": message(), "allow": ["fullscreen"], "sandbox": ["allow-scripts"],
+            "origin": "https://a",
+        },
         "mounts": [{ "role": "viewer", "selector": null, "required": true }], "supported": null, "start": call,
-        "events": [{ "name": "change", "meaning": "changed" }], "save": call, "payload": "json", "action": "add-to-cart",
-        "success_page": null, "csp_origins": ["https://a"], "fallback": message(), "extra": [],
+        "events": [{ "name": "change", "name_in": ["action"], "value_in": null, "meaning": "changed" }], "save": null,
+        "payload": "json", "action": "add-to-cart", "success_page": null,
+        "allowed_origins": [{ "origin": "https://a", "uses": ["scripts", "frames"] }], "fallback": message(),
+        "extra": [],
     })
 }
 
@@ -386,6 +391,8 @@ fn why_a_cart_was_not_changed() {
     writes(&[
         CartError::Setup(SetupError::Invalid(vec![issue()])),
         CartError::Hook(hook_error(Failure::Trap(text()))),
+        CartError::Page(PageError::Malformed { plugin: "expivi".parse().unwrap(), member: text(), reason: text() }),
+        CartError::Page(PageError::NotGranted { plugin: "expivi".parse().unwrap(), member: text(), reason: text() }),
         CartError::Quantity { quantity: 0, what: text(), minimum: 1, maximum: 5 },
         CartError::NeedsConfiguration(text()),
         CartError::Configuration(issue()),

@@ -2,11 +2,13 @@
 
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
-use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, LineRequest, Price, Setting};
+use cartwright_plugin::exports::{
+    account, cart, configuration, orders, page, plugin, products, reopening, settings, webhooks,
+};
+use cartwright_plugin::types::{Association, Context, Digest, FieldIssue, Item, LineRequest, Price, Setting};
 use cartwright_plugin::{Error, message};
 
-use crate::host::Imports;
+use crate::host::{Host as _, Imports};
 use crate::settings::OrderType;
 use crate::{prices, products as catalogue, settings as form};
 
@@ -26,7 +28,10 @@ impl plugin::Guest for Expivi {
             name: "Expivi".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             vendor: "Expivi".to_owned(),
-            hosts: vec!["setting:api-url".to_owned(), "setting:files-url".to_owned()],
+            // A page loads from the hosts of the scripts and the style sheet; this plugin itself never does.
+            hosts: ["api-url", "files-url", "viewer-script", "options-script", "options-style"]
+                .map(|name| format!("setting:{name}"))
+                .into(),
             strategies: strategies.collect(),
             capabilities: capabilities.map(str::to_owned).into(),
             grants: Vec::new(),
@@ -76,8 +81,14 @@ impl products::Guest for Expivi {
 }
 
 impl page::Guest for Expivi {
-    fn embed(context: Context, association: Association, reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        crate::page::embed(&context, &association, reopen.as_deref())
+    fn embed(context: Context, association: Association) -> Result<page::EmbedData, Error> {
+        crate::page::embed(&context, &association, None)
+    }
+}
+
+impl reopening::Guest for Expivi {
+    fn embed_again(context: Context, association: Association, raw: Digest) -> Result<page::EmbedData, Error> {
+        crate::page::embed(&context, &association, Some(&Imports.read(&raw)?))
     }
 }
 

@@ -170,7 +170,7 @@ impl exports::orders::Event {
 }
 
 /// Exports a component of the world `vendor` from a type that implements the `Guest` trait of each of its interfaces.
-/// `export_vendor!(Type, feed)` also exports the optional interface `feed`.
+/// `export_vendor!(Type, feed, reopening)`, or one of the two, also exports these optional interfaces.
 #[macro_export]
 macro_rules! export_vendor {
     ($component:ident) => {
@@ -183,8 +183,22 @@ macro_rules! export_vendor {
     ($component:ident, feed) => {
         $crate::export_world!(
             $component,
-            "everything",
+            "vendor-with-feed",
             [plugin, settings, account, products, page, configuration, cart, orders, webhooks, feed]
+        );
+    };
+    ($component:ident, reopening) => {
+        $crate::export_world!(
+            $component,
+            "vendor-with-reopening",
+            [plugin, settings, account, products, page, reopening, configuration, cart, orders, webhooks]
+        );
+    };
+    ($component:ident, feed, reopening) => {
+        $crate::export_world!(
+            $component,
+            "everything",
+            [plugin, settings, account, products, page, reopening, configuration, cart, orders, webhooks, feed]
         );
     };
 }
@@ -308,6 +322,12 @@ macro_rules! encoded_world {
     ("order-hook") => {
         $crate::worlds::ORDER_HOOK
     };
+    ("vendor-with-feed") => {
+        $crate::worlds::VENDOR_WITH_FEED
+    };
+    ("vendor-with-reopening") => {
+        $crate::worlds::VENDOR_WITH_REOPENING
+    };
     ("everything") => {
         $crate::worlds::EVERYTHING
     };
@@ -318,6 +338,8 @@ pub mod worlds {
     pub const VENDOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vendor"));
     pub const CART_STRATEGY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cart-strategy"));
     pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/order-hook"));
+    pub const VENDOR_WITH_FEED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vendor-with-feed"));
+    pub const VENDOR_WITH_REOPENING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vendor-with-reopening"));
     pub const EVERYTHING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/everything"));
 }
 
@@ -338,6 +360,9 @@ macro_rules! export_interface {
     };
     (page, $component:ident) => {
         $crate::exports::page::__export_cartwright_plugin_page_0_1_0_cabi!($component with_types_in $crate::exports::page);
+    };
+    (reopening, $component:ident) => {
+        $crate::exports::reopening::__export_cartwright_plugin_reopening_0_1_0_cabi!($component with_types_in $crate::exports::reopening);
     };
     (configuration, $component:ident) => {
         $crate::exports::configuration::__export_cartwright_plugin_configuration_0_1_0_cabi!($component with_types_in $crate::exports::configuration);

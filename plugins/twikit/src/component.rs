@@ -54,8 +54,8 @@ impl products::Guest for Twikit {
 }
 
 impl page::Guest for Twikit {
-    fn embed(context: Context, association: Association, reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        crate::page::embed(&context, &association, reopen.is_some())
+    fn embed(context: Context, association: Association) -> Result<page::EmbedData, Error> {
+        crate::page::embed(&context, &association)
     }
 }
 

@@ -119,12 +119,8 @@ fn page() -> Vec<Field> {
             "Any address on the host that preview pictures come from. Pictures of other hosts are not fetched. The \
              document does not name the host: look at the picture of a first configuration.",
         ),
-        own(select(
-            ACTION,
-            "Shopper action",
-            &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")],
-        ))
-        .default_text("add-to-cart"),
+        own(select(ACTION, "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quote", "Request a quote")]))
+            .default_text("add-to-cart"),
         own(field(SUCCESS_PAGE, "text", "Success page")).help("A URL or a path. Leave empty to let the theme decide."),
         select(
             UNVERIFIED_SKU,

@@ -12,8 +12,8 @@ pub fn describe() -> Identity {
         name: "Twikit Custom Integration".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         vendor: "Twikit".to_owned(),
-        // Without the script's host: the shopper's browser loads the script, this plugin never does.
-        hosts: vec!["setting:api-url".to_owned(), "setting:preview-url".to_owned()],
+        // The shopper's browser loads the script; this plugin itself never does.
+        hosts: ["api-url", "preview-url", "script-url"].map(|name| format!("setting:{name}")).into(),
         strategies: vec![Strategy {
             name: VARIATION.to_owned(),
             title: message("strategy-variation", "The variant of the configuration", &[]),

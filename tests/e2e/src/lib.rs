@@ -182,7 +182,13 @@ impl World {
     pub async fn with_shop(mut self, other: Shop) -> Self {
         self.shop = other.id.clone();
         self.host.add_shop(other).expect("another shop");
-        let settings = members(json!({ "viewer-token": "viewer-token", "api-url": self.expivi.api_url() }));
+        let settings = members(json!({
+            "viewer-token": "viewer-token",
+            "api-url": self.expivi.api_url(),
+            "viewer-script": self.expivi.viewer_script_url(),
+            "options-script": self.expivi.options_script_url(),
+            "options-style": self.expivi.options_style_url(),
+        }));
         let setup = AccountSetup { id: self.account.clone(), settings, grants: local(self.expivi.base_url()) };
         self.host.set_account(&self.shop, self.digest, setup).await.expect("an account");
         self.link("ring", "1001", "simple", json!({})).await;

@@ -26,7 +26,10 @@ fn inspect_shows_the_metadata_and_form_of_expivi() {
     assert!(text.starts_with("Expivi ") && text.contains(" (expivi), by Expivi\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("expivi"));
     assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
-    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:files-url");
+    assert_eq!(
+        shown(&text, "asks to reach"),
+        "setting:api-url, setting:files-url, setting:viewer-script, setting:options-script, setting:options-style"
+    );
     let strategies = shown(&text, "strategies");
     for name in ["simple (", "variation (", "bundle ("] {
         assert!(strategies.contains(name), "{strategies}");
@@ -44,7 +47,7 @@ fn inspect_shows_choices_defaults_and_dependencies_of_fields() {
         let after = text.lines().skip_while(|line| !line.starts_with(&format!("    {field} "))).skip(1);
         after.take_while(|line| line.starts_with("         ")).map(|line| line.trim().to_owned()).collect()
     };
-    assert_eq!(notes("expivi", "action"), ["one of add-to-cart, request-quotation", "default add-to-cart"]);
+    assert_eq!(notes("expivi", "action"), ["one of add-to-cart, request-quote", "default add-to-cart"]);
     assert_eq!(notes("expivi", "pass-locale"), ["default true"]);
     assert_eq!(notes("expivi", "sku-prefix"), [""; 0]);
     assert_eq!(notes("expivi", "locale-country"), ["only while send-country is true"]);
@@ -75,7 +78,7 @@ fn inspect_shows_the_metadata_and_form_of_twikit() {
     assert!(text.contains(" (twikit), by Twikit\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("twikit"));
     assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
-    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:preview-url");
+    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:preview-url, setting:script-url");
     assert_eq!(shown(&text, "asks for  "), "personal-data");
     assert!(shown(&text, "strategies").starts_with("variation ("), "{text}");
     let webhooks = "payment-verification, production-completion, order-completion, website-publication";
@@ -87,8 +90,12 @@ fn inspect_shows_the_metadata_and_form_of_twikit() {
 #[test]
 fn inspect_as_json_says_the_same() {
     for (id, strategies, hosts) in [
-        ("expivi", vec!["simple", "variation", "bundle"], ["setting:api-url", "setting:files-url"]),
-        ("twikit", vec!["variation"], ["setting:api-url", "setting:preview-url"]),
+        (
+            "expivi",
+            vec!["simple", "variation", "bundle"],
+            vec!["api-url", "files-url", "viewer-script", "options-script", "options-style"],
+        ),
+        ("twikit", vec!["variation"], vec!["api-url", "preview-url", "script-url"]),
     ] {
         let value = cartwright(["inspect", id, "--json"]).json();
         assert_eq!(value["digest"], digest(id));
@@ -97,6 +104,7 @@ fn inspect_as_json_says_the_same() {
         assert_eq!(value["worlds"], json!(["vendor", "order-hook", "cart-strategy"]));
         let identity = &value["about"]["identity"];
         assert_eq!(identity["id"], id);
+        let hosts: Vec<String> = hosts.into_iter().map(|name| format!("setting:{name}")).collect();
         assert_eq!(identity["hosts"], json!(hosts));
         let names: Vec<&str> = identity["strategies"]
             .as_array()

@@ -105,8 +105,9 @@ impl Shop {
         let fake = FakeExpivi::start(ExpiviConfig { polls: 0, ..ExpiviConfig::default() }).await.expect("a fake");
         let settings = json!({
             "viewer-token": "viewer-token", "server-token": "server-token", "api-url": fake.api_url(),
-            "order-type": "simple", "price-authority": "platform", "price-currency": "EUR", "price-scale": 2,
-            "price-tax": "gross", "print-files": true, "media-id": 501,
+            "viewer-script": fake.viewer_script_url(), "options-script": fake.options_script_url(),
+            "options-style": fake.options_style_url(), "order-type": "simple", "price-authority": "platform",
+            "price-currency": "EUR", "price-scale": 2, "price-tax": "gross", "print-files": true, "media-id": 501,
         });
         self.set_account("expivi", settings, local(fake.base_url())).await;
         fake

@@ -6,7 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::types::{EmbedData, Message};
 use cartwright::{
-    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, ShopId, Stage, StrategyChoice, Visitor,
+    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, PageError, ShopId, Stage, StrategyChoice,
+    Visitor,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,6 +38,10 @@ impl From<CartError> for Problem {
         let kind = match &error {
             CartError::Setup(error) => return error.clone().into(),
             CartError::Hook(error) => return error.clone().into(),
+            CartError::Page(PageError::Malformed { .. }) => {
+                return Self::new(StatusCode::BAD_GATEWAY, "plugin-failed", error.to_string()).with_error(&error);
+            }
+            CartError::Page(PageError::NotGranted { .. }) => "denied",
             CartError::Platform(_) => {
                 return Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform", error.to_string())
                     .with_error(&error)

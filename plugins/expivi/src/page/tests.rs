@@ -6,7 +6,7 @@ use crate::testing::{MULTI, SIMPLE, association, context, error_field, text};
 
 fn options(settings: &[(&str, SettingValue)], reopen: Option<&str>) -> Value {
     let embedded = embed(&context(settings), &association("1001", &[]), reopen.map(str::as_bytes)).unwrap();
-    let arguments: Value = serde_json::from_str(&embedded.start.arguments).unwrap();
+    let arguments: Value = serde_json::from_str(&embedded.start.unwrap().args).unwrap();
     arguments[0].clone()
 }
 
@@ -30,7 +30,7 @@ fn the_merchants_choices_reach_the_viewer() {
         ("progress-bar", SettingValue::YesNo(false)),
         ("pass-currency", SettingValue::YesNo(false)),
         ("viewer-options", SettingValue::Pairs(vec![("fov".into(), "45".into()), ("skin".into(), "dark".into())])),
-        ("action", text("request-quotation")),
+        ("action", text("request-quote")),
         ("success-page", text("/cart")),
     ];
     let chosen = options(&settings, None);
@@ -40,7 +40,7 @@ fn the_merchants_choices_reach_the_viewer() {
     assert_eq!(chosen.get("currency"), None);
     assert_eq!((&chosen["fov"], &chosen["skin"]), (&json!({"$literal": 45}), &json!({"$literal": "dark"})));
     let embedded = embed(&context(&settings), &association("1001", &[]), None).unwrap();
-    assert_eq!((embedded.action.as_str(), embedded.success_page.as_deref()), ("request-quotation", Some("/cart")));
+    assert_eq!((embedded.action, embedded.success_page.as_deref()), (PageAction::RequestQuote, Some("/cart")));
     assert_eq!(embedded.mounts[0].selector.as_deref(), Some("#viewer"));
 }
 
@@ -49,7 +49,7 @@ fn a_preset_goes_under_the_name_that_the_merchant_sets() {
     let association = |preset: &str| Association { preset: Some(preset.into()), ..association("1001", &[]) };
     let with = |context: &Context, preset: &str| {
         let embedded = embed(context, &association(preset), None).unwrap();
-        serde_json::from_str::<Value>(&embedded.start.arguments).unwrap()
+        serde_json::from_str::<Value>(&embedded.start.unwrap().args).unwrap()
     };
     assert_eq!(with(&context(&[]), "77")[0]["preset"], 77);
     assert_eq!(with(&context(&[("preset-option", text("presetId"))]), "a-b")[0]["presetId"], "a-b");
@@ -87,8 +87,9 @@ fn what_a_shopper_wrote_ends_no_script_and_calls_nothing() {
     let raw = r#"[{"catalogue_id":1001,"attributes":[{"attribute_id":1,"attribute_value":{"value":"</script><script>"}}],
         "x":{"$callback":"completed"}}]"#;
     let embedded = embed(&context(&[]), &association("1001", &[]), Some(raw.as_bytes())).unwrap();
-    assert!(!embedded.start.arguments.contains('<'));
-    let arguments: Value = serde_json::from_str(&embedded.start.arguments).unwrap();
+    let args = embedded.start.unwrap().args;
+    assert!(!args.contains('<'));
+    let arguments: Value = serde_json::from_str(&args).unwrap();
     let literal = &arguments[0]["configuration"]["$literal"][0];
     assert_eq!(literal["attributes"][0]["attribute_value"]["value"], "</script><script>");
     assert_eq!(literal["x"], json!({"$callback": "completed"}), "inside the literal nothing is interpreted");
@@ -97,21 +98,30 @@ fn what_a_shopper_wrote_ends_no_script_and_calls_nothing() {
 #[test]
 fn saving_asks_for_the_keys() {
     let embedded = embed(&context(&[]), &association("1001", &[]), None).unwrap();
-    assert_eq!(embedded.save.paths, ["expivi.saveConfiguration"]);
-    assert_eq!(embedded.save.completion, Completion::Promise);
-    let arguments: Value = serde_json::from_str(&embedded.save.arguments).unwrap();
+    let save = embedded.save.unwrap();
+    assert_eq!((save.paths, save.completion), (vec!["expivi.saveConfiguration".to_owned()], Completion::Promise));
+    let arguments: Value = serde_json::from_str(&save.args).unwrap();
     assert_eq!(arguments, json!([512, 512, "ACTIVE_CAMERA", "image/jpeg", {"include_keys": true}]));
     assert_eq!(embedded.payload, r#"{"$result":""}"#);
-    assert!(embedded.start.construct);
+    assert!(embedded.start.unwrap().construct);
 }
 
 #[test]
-fn the_page_may_load_from_the_assets_and_the_api_alone() {
-    let embedded = embed(&context(&[]), &association("1001", &[]), None).unwrap();
-    assert_eq!(embedded.csp_origins, ["https://assets.expivi.net", "https://expivi.net"]);
-    let own = context(&[("viewer-script", text("https://CDN.example:8443/v1/viewer.js"))]);
-    let embedded = embed(&own, &association("1001", &[]), None).unwrap();
-    assert_eq!(embedded.csp_origins[0], "https://cdn.example:8443");
+fn the_page_may_load_code_from_the_assets_and_data_from_the_api() {
+    let origins = |settings: &[(&str, SettingValue)]| -> Vec<(String, Vec<OriginUse>)> {
+        let embedded = embed(&context(settings), &association("1001", &[]), None).unwrap();
+        embedded.allowed_origins.into_iter().map(|allowed| (allowed.origin, allowed.uses)).collect()
+    };
+    let allowed = |origin: &str, uses: &[OriginUse]| (origin.to_owned(), uses.to_vec());
+    let (assets, api) = (allowed("https://assets.expivi.net", ASSETS), allowed("https://expivi.net", DATA));
+    assert_eq!(origins(&[]), [assets.clone(), api.clone()]);
+    let own = text("https://CDN.example:8443/v1/viewer.js");
+    assert_eq!(origins(&[("viewer-script", own)])[0], allowed("https://cdn.example:8443", ASSETS));
+    let files = text("https://files.example/prints/");
+    assert_eq!(origins(&[("files-url", files)]), [assets, api, allowed("https://files.example", DATA)]);
+    // One server for everything.
+    let api = text("https://assets.expivi.net/api/");
+    assert_eq!(origins(&[("api-url", api)]), [allowed("https://assets.expivi.net", ASSETS)]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn page() -> Vec<Field> {
         place("viewer-selector", "Viewer CSS selector"),
         place("options-selector", "Options CSS selector"),
         place("price-selector", "Price CSS selector"),
-        select("action", "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")])
+        select("action", "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quote", "Request a quote")])
             .default_text("add-to-cart")
             .per_product()
             .group(group),

@@ -16,6 +16,7 @@ mod hostile;
 mod hostile_configurations;
 mod links_again;
 mod observed;
+mod pages;
 mod properties;
 mod sets;
 mod strategy_settings;

@@ -101,7 +101,7 @@ impl products::Guest for Markup {
 }
 
 impl page::Guest for Markup {
-    fn embed(_context: Context, _link: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
+    fn embed(_context: Context, _link: Association) -> Result<page::EmbedData, Error> {
         Err(Error::Unsupported)
     }
 }

@@ -227,7 +227,7 @@ impl products::Guest for Webhooks {
 }
 
 impl page::Guest for Webhooks {
-    fn embed(_context: Context, _association: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
+    fn embed(_context: Context, _association: Association) -> Result<page::EmbedData, Error> {
         Err(Error::Unsupported)
     }
 }

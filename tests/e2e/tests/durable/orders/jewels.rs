@@ -160,6 +160,7 @@ impl Jewels {
         }));
         all.extend(members(settings));
         let mut grants = local(all["api-url"].as_str().expect("an address"));
+        grants.hosts.insert("scripts.twikit.example".to_owned());
         change(&mut grants);
         let setup = AccountSetup { id: self.account.clone(), settings: all, grants };
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
