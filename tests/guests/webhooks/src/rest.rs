@@ -1,13 +1,17 @@
-//! The interfaces that a vendor must export besides webhooks.
+//! The interfaces that the guest exports besides webhooks.
 
+use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
+use cartwright_plugin::exports::account::Verdict;
+use cartwright_plugin::exports::choices::ChoiceList;
+use cartwright_plugin::exports::{self, account, configuration, metadata, orders, page, settings};
 use cartwright_plugin::http;
 use cartwright_plugin::types::{
     Association, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
 };
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
+use cartwright_plugin::{ContextExt, Error, FieldExt, field, message, plugin_metadata};
 
 use crate::{SECRET, Webhooks};
 
@@ -35,6 +39,15 @@ fn other_host() -> Option<&'static str> {
     (black_box(FORM)[12] == b'4').then_some("elsewhere.example")
 }
 
+/// Returns the version of the plugin. That of the fifth form depends on the clock, that of the sixth on random numbers.
+fn version() -> String {
+    match black_box(FORM)[12] {
+        b'5' => format!("1.0.{}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()),
+        b'6' => format!("1.0.{}", RandomState::new().hash_one(0)),
+        _ => env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
 /// Returns a field of a product with dynamic choices.
 fn vendor_choice_field(name: &str, kind: &str, label: &str) -> settings::Field {
     settings::Field { choices: settings::ChoiceSource::Dynamic, ..field(name, kind, label).per_product() }
@@ -52,16 +65,11 @@ fn choices(field: &str) -> Result<Vec<(String, String)>, Error> {
     })
 }
 
-impl plugin::Guest for Webhooks {
-    fn describe() -> plugin::Identity {
-        let identity =
-            cartwright_plugin::identity("webhooks", "Webhooks", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
-        // Only a plugin with a strategy can be linked to products.
-        let strategy = plugin::Strategy { name: "none".to_owned(), title: message("none", "None", &[]) };
-        plugin::Identity {
-            hosts: [HOST, TOKEN_HOST].into_iter().chain(other_host()).map(str::to_owned).collect(),
-            strategies: vec![strategy],
-            ..identity
+impl metadata::Guest for Webhooks {
+    fn describe() -> metadata::PluginMetadata {
+        metadata::PluginMetadata {
+            outbound_hosts: [HOST, TOKEN_HOST].into_iter().chain(other_host()).map(str::to_owned).collect(),
+            ..plugin_metadata("webhooks", "Webhooks", &version(), "Cartwright's tests")
         }
     }
 }
@@ -74,9 +82,9 @@ impl settings::Guest for Webhooks {
         }
         vec![
             field(SECRET, "secret", "Signing secret"),
-            field("script-url", "url", "Script").vendor_may_push(),
+            field("script-url", "url", "Script").vendor_can_change(),
             field("name", "text", "Name"),
-            field("api-url", "url", "Address").vendor_may_push(),
+            field("api-url", "url", "Address").vendor_can_change(),
             secret,
             field("token-url", "url", "Token endpoint"),
             field(NARROW, "secret", "Secret of the token endpoint").outbound_host(TOKEN_HOST),
@@ -86,8 +94,8 @@ impl settings::Guest for Webhooks {
         ]
     }
 
-    fn validate(_context: Context) -> Vec<FieldIssue> {
-        Vec::new()
+    fn validate(_context: Context) -> Result<Vec<FieldIssue>, Error> {
+        Ok(Vec::new())
     }
 
     fn migrate(_from_version: String, mut values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
@@ -99,30 +107,28 @@ impl settings::Guest for Webhooks {
     }
 }
 
-impl account::Guest for Webhooks {
+impl exports::choices::Guest for Webhooks {
     /// Returns two choices at a time of a short list, a hundred of a long one. Fails if the setting `name` is "away".
-    fn choices(
-        context: Context,
-        field: String,
-        search: String,
-        cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    fn search(context: Context, field: String, text: String, cursor: Option<String>) -> Result<ChoiceList, Error> {
         if context.text("name") == Some("away") {
             return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
         }
         let mut all = choices(&field)?;
-        all.retain(|(_, label)| label.to_lowercase().contains(&search.to_lowercase()));
+        all.retain(|(_, label)| label.to_lowercase().contains(&text.to_lowercase()));
         let at_once = if field == "colour" { 100 } else { 2 };
         let from: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let some = all.iter().skip(from).take(at_once);
         let choices = some.map(|(value, label)| settings::Choice {
             value: value.clone(),
             label: message(&format!("choice-{field}"), label.clone(), &[]),
+            extra: Vec::new(),
         });
         let next = from + at_once;
-        Ok(account::PageOfChoices { choices: choices.collect(), cursor: (next < all.len()).then(|| next.to_string()) })
+        Ok(ChoiceList { choices: choices.collect(), cursor: (next < all.len()).then(|| next.to_string()) })
     }
+}
 
+impl account::Guest for Webhooks {
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
         let url = context.text("api-url").ok_or(Error::Unsupported)?;
         let mut request = http::Request::get(url);
@@ -135,18 +141,8 @@ impl account::Guest for Webhooks {
                 scope: Some("orders".to_owned()),
             }),
         });
-        let passed = request.send()?.status == 200;
-        Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), passed, detail: None }])
-    }
-}
-
-impl products::Guest for Webhooks {
-    fn search(_context: Context, _text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
-        Err(Error::Unsupported)
-    }
-
-    fn validate(_context: Context, _association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(Vec::new())
+        let verdict = if request.send()?.status == 200 { Verdict::Passed } else { Verdict::Failed };
+        Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), verdict, detail: None }])
     }
 }
 
@@ -168,12 +164,6 @@ impl configuration::Guest for Webhooks {
         _items: Vec<Item>,
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, Error> {
-        Err(Error::Unsupported)
-    }
-}
-
-impl cart::Guest for Webhooks {
-    fn plan(_context: Context, _request: cart::Request) -> Result<cart::Planned, Error> {
         Err(Error::Unsupported)
     }
 }
