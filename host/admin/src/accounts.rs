@@ -8,9 +8,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cartwright::types::{Diagnosis, FieldIssue};
+use cartwright::types::{Diagnosis, FieldIssue, Verdict};
 use cartwright::webhook::form_value;
-use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginVersion, SetupError, ShopId};
+use cartwright::{
+    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Interface, PluginVersion, SetupError, ShopId,
+};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
@@ -171,7 +173,7 @@ impl PageContent<'_> {
             None => Vec::new(),
             Some(Err(problem)) => vec![problem.detail()],
             Some(Ok(diagnoses)) => {
-                let failed = diagnoses.iter().filter(|diagnosis| !diagnosis.passed);
+                let failed = diagnoses.iter().filter(|diagnosis| diagnosis.verdict == Verdict::Failed);
                 let mut refusals: Vec<&str> =
                     failed.filter_map(|diagnosis| Some(diagnosis.detail.as_ref()?.text.as_str())).collect();
                 // A plugin may report the same refusal for several checks.
@@ -199,34 +201,15 @@ async fn account_page(
         &account.id.to_string(),
         html! {
             (content.entry.summary_of(|field| input_of(&plugin, field)))
-            p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
+            p { (identity.name) " by " (identity.publisher) " · v" (identity.version) ". "
                 a href=(shop_path(shop, "/links")) { "Link products" } }
             nav.tabs aria-label="Sections" {
-                @for (id, name) in [("connection", "Connection"), ("settings", "Settings"), ("permissions", "Permissions"), ("version", "Version")] {
+                @if plugin.has(Interface::Account) { a href="#connection" { "Connection" } }
+                @for (id, name) in [("settings", "Settings"), ("permissions", "Permissions"), ("version", "Version")] {
                     a href=(format!("#{id}")) { (name) }
                 }
             }
-            form.card method="post" action=(format!("{here}/test")) data-page=(here) {
-                h2 #connection { "Connection" }
-                (csrf_field(visitor))
-                @match &content.test_result {
-                    None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
-                    Some(Ok(test_result)) => div role="status" {
-                        ul.tried {
-                            @for diagnosis in test_result {
-                                li.passed[diagnosis.passed] {
-                                    strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
-                                    (diagnosis.check.text)
-                                    @if let Some(detail) = &diagnosis.detail { " – " (grants::without_setting(&detail.text)) }
-                                }
-                            }
-                        }
-                    },
-                    Some(Err(problem)) => (problem_details(problem)),
-                }
-                button.quiet { "Test connection" }
-                @for refusal in content.refusals() { " " (grants::missing(visitor, &here, refusal)) }
-            }
+            @if plugin.has(Interface::Account) { (connection_test(visitor, &here, content)) }
             form.card.long method="post" action=(here) {
                 h2 #settings { "Settings" }
                 (csrf_field(visitor))
@@ -241,6 +224,43 @@ async fn account_page(
             (versions(visitor, node, &here, account, &plugin))
         },
     ))
+}
+
+/// Draws the connection test and its result.
+fn connection_test(visitor: &AdminUser, here: &str, content: &PageContent<'_>) -> Markup {
+    html! {
+        form.card method="post" action=(format!("{here}/test")) data-page=(here) {
+            h2 #connection { "Connection" }
+            (csrf_field(visitor))
+            @match &content.test_result {
+                None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
+                Some(Ok(test_result)) => div role="status" {
+                    ul.tried {
+                        @for diagnosis in test_result {
+                            @let (class, shown) = verdict(diagnosis.verdict);
+                            li class=(class) {
+                                strong { (shown) ": " }
+                                (diagnosis.check.text)
+                                @if let Some(detail) = &diagnosis.detail { " – " (grants::without_setting(&detail.text)) }
+                            }
+                        }
+                    }
+                },
+                Some(Err(problem)) => (problem_details(problem)),
+            }
+            button.quiet { "Test connection" }
+            @for refusal in content.refusals() { " " (grants::missing(visitor, here, refusal)) }
+        }
+    }
+}
+
+/// Returns the CSS class and the word of a verdict.
+fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Passed => ("passed", "Passed"),
+        Verdict::Failed => ("failed", "Failed"),
+        Verdict::NotTried => ("not-tried", "Not tried"),
+    }
 }
 
 /// Draws the versions that the account can switch to.

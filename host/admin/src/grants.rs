@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use cartwright::{Grants, PluginVersion};
+use cartwright::{Grants, Interface, PluginVersion};
 use cartwright_http::Problem;
 use cartwright_service::grants::{self, Grant};
 use ipnet::IpNet;
@@ -24,15 +24,38 @@ pub(super) fn requested(plugin: &PluginVersion) -> Markup {
     let identity = &plugin.metadata().identity;
     let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
     let hosts: Vec<String> =
-        identity.hosts.iter().map(|host| host_shown(&plugin.metadata().form, &Map::new(), host)).collect();
+        identity.outbound_hosts.iter().map(|host| host_shown(&plugin.metadata().form, &Map::new(), host)).collect();
+    let features: Vec<&str> = plugin.exports().filter_map(feature).collect();
     let requested_grants: Vec<&str> = identity.grants.iter().map(|grant| grant_text(grant)).collect();
     html! {
         dl {
             @if !strategies.is_empty() { dt { "Cart strategies" } dd { (strategies.join(", ")) } }
-            @if !identity.capabilities.is_empty() { dt { "Features" } dd { (identity.capabilities.join(", ")) } }
+            @if !features.is_empty() { dt { "Features" } dd { (features.join(", ")) } }
+            @if !plugin.unknown_exports().is_empty() {
+                dt { "Needs a newer host for" } dd { (plugin.unknown_exports().join(", ")) }
+            }
             dt { "Connects to" } dd { @if hosts.is_empty() { "No external hosts" } @else { (hosts.join(", ")) } }
             @if !requested_grants.is_empty() { dt { "Permissions requested" } dd { (requested_grants.join(", ")) } }
         }
+    }
+}
+
+/// Returns what an exported interface means to a merchant; `None` for what every plugin or every vendor has.
+fn feature(interface: Interface) -> Option<&'static str> {
+    match interface {
+        Interface::Metadata
+        | Interface::Settings
+        | Interface::Choices
+        | Interface::ProductLinks
+        | Interface::Page
+        | Interface::Configuration => None,
+        Interface::Account => Some("Connection test"),
+        Interface::Products => Some("Product search"),
+        Interface::Reopening => Some("Configuration editing"),
+        Interface::Cart => Some("Cart strategies"),
+        Interface::Orders => Some("Orders"),
+        Interface::Webhooks => Some("Webhooks"),
+        Interface::Feed => Some("Feed"),
     }
 }
 
@@ -116,7 +139,7 @@ pub(super) fn draw(
     html! {
         fieldset #permissions {
             legend { "Permissions" }
-            @for host in &identity.hosts {
+            @for host in &identity.outbound_hosts {
                 @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));
                 label.inline {
                     input type="checkbox" name="host" value=(host) checked[entry.is_chosen("host", host, is_new || granted)];
@@ -197,13 +220,11 @@ pub(super) fn read(
     issues: &mut Issues,
 ) -> Grants {
     let old = old.cloned().unwrap_or_default();
-    // A grant that the form does not show keeps its value.
-    let requested = plugin.metadata().identity.grants.iter().any(|requested_grant| requested_grant == "personal-data");
     let mut grants = Grants {
         webhook_source_networks: issues
             .take(networks(sent, "webhook_source_networks"))
             .unwrap_or(old.webhook_source_networks),
-        personal_data: if requested { sent.has("personal_data") } else { old.personal_data },
+        personal_data: sent.has("personal_data"),
         adjust_prices: sent.has("adjust_prices"),
         choose_price_source: sent.has("choose_price_source"),
         plain_http: old.plain_http,
@@ -220,10 +241,12 @@ pub(super) fn read(
             grants.requests_per_second = number;
         }
     }
-    let declared = plugin.metadata().identity.hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
+    let declared =
+        plugin.metadata().identity.outbound_hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
     grants.hosts = declared.filter_map(|host| grants::declared_host(plugin, host, settings)).collect();
     grants.hosts.extend(sent.lines("further_hosts").map(str::to_owned));
-    grants
+    // What the plugin does not ask for is not on the page.
+    grants.limited_to(&plugin.metadata().identity.grants)
 }
 
 fn requests_per_second(sent: &FormData) -> Result<Option<NonZeroU32>, Problem> {

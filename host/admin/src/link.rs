@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::{FieldIssue, Product};
-use cartwright::{AccountId, PluginVersion, ProductLink, ProductLinkIssues, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright::{
+    AccountId, Interface, PluginVersion, ProductLink, ProductLinkIssues, ShopId, ShopSnapshot, StrategyChoice,
+};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
@@ -110,7 +112,6 @@ async fn link_page(
     let found = snapshot.accounts.iter().find(|account| account.id == link.account);
     let account = found.ok_or_else(|| cartwright::SetupError::UnknownAccount(link.account.clone()))?;
     let vendor = plugin(node, account.current)?;
-    let can = |what: &str| vendor.metadata().identity.capabilities.iter().any(|can| can == what);
     let planner = snapshot.accounts.iter().find(|account| link.strategy.account.as_ref() == Some(&account.id));
     let planner = match planner {
         None => None,
@@ -142,7 +143,7 @@ async fn link_page(
             is_product_form: true,
         })
     };
-    let picker = if can("product-search") {
+    let picker = if vendor.has(Interface::Products) {
         picker(node, snapshot, link, &messages.editing).await
     } else {
         html! {}
@@ -207,12 +208,10 @@ async fn link_page(
                             "\n" (input::lines(&link.other_vendor_products))
                         }
                     }))
-                    @if can("preset") {
-                        (entry.field("preset", "Starting preset", "", html! {
-                            input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()) aria-describedby="preset-help"
-                                aria-invalid=[entry.invalid("preset")];
-                        }))
-                    }
+                    (entry.field("preset", "Starting preset", "", html! {
+                        input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()) aria-describedby="preset-help"
+                            aria-invalid=[entry.invalid("preset")];
+                    }))
                 }
                 @if vendor.metadata().form.0.iter().any(|field| field.per_product) {
                     details open[!link.settings.is_empty() || !issues.is_empty()] {

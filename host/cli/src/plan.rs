@@ -139,7 +139,11 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
     let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
     let server = arguments.vendor_url.iter().flat_map(grants::server);
     let granted: Vec<Grant> = server.chain(arguments.grants.iter().cloned()).collect();
-    let grants = grants::add_grants(grants::declared(&plugin, &settings), &granted);
+    let mut grants = grants::add_grants(grants::declared(&plugin, &settings), &granted);
+    if arguments.strategy.as_deref().is_some_and(is_component) {
+        // Permissions are for the plugin that plans.
+        grants = grants.limited_to(&plugin.metadata().identity.grants);
+    }
     host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
 
     let mut link: Map<String, Value> = json_file(&arguments.association)?;
@@ -194,6 +198,11 @@ fn resolve_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
     }
 }
 
+/// Returns whether a choice of a strategy is the file of a separate component.
+fn is_component(choice: &str) -> bool {
+    choice.ends_with(".wasm")
+}
+
 /// Selects a strategy of the vendor's plugin by name, or sets up a separate strategy component that the link then uses.
 async fn strategy(
     host: &Cartwright,
@@ -203,7 +212,7 @@ async fn strategy(
     link: &mut ProductLink,
 ) -> Result<Option<StrategyChoice>, Failure> {
     let Some(choice) = arguments.strategy.as_deref() else { return Ok(None) };
-    if !choice.ends_with(".wasm") {
+    if !is_component(choice) {
         if arguments.strategy_settings.is_some() {
             let text = "--strategy-settings is for a separate strategy component; the vendor's own settings belong in --settings";
             return Err(anyhow::anyhow!(text).into());

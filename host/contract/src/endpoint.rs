@@ -1,11 +1,10 @@
-//! Checks of the plugin metadata and of the webhook endpoints that a plugin declares, made at installation.
+//! Checks of the webhook endpoints that a plugin declares, made at installation.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderName;
 
-use crate::ids::{InvalidId, PluginId};
-use crate::records::{Authentication, Endpoint, Field, Identity, WebhookHmac};
+use crate::records::{Authentication, Endpoint, WebhookHmac};
 use crate::settings::{Form, SecretUse};
 
 /// Checks that each endpoint has a valid, unique name and an authentication that the host can verify.
@@ -27,42 +26,6 @@ pub fn check_endpoints(endpoints: &[Endpoint], form: &Form) -> Result<(), String
         }
     }
     Ok(())
-}
-
-/// Checks the plugin metadata against the fields of the settings form, and returns the plugin id.
-pub fn check_identity(identity: &Identity, fields: &[Field]) -> Result<PluginId, String> {
-    let id: PluginId = identity.id.parse().map_err(|error: InvalidId| error.to_string())?;
-    if let Err(error) = semver::Version::parse(&identity.version) {
-        return Err(format!(
-            "the version {:?} is not of the form \"1.2.3\" of semantic versioning: {error}",
-            identity.version
-        ));
-    }
-    for field in fields {
-        if let Some(host) = field.hosts.iter().find(|host| !identity.hosts.contains(host)) {
-            let name = &field.name;
-            return Err(format!("the field {name:?} may be sent to {host:?}, which identity.hosts does not list"));
-        }
-    }
-    let all = fields.iter().flat_map(|field| &field.hosts).chain(&identity.hosts);
-    for host in all {
-        match host.strip_prefix("setting:") {
-            Some(name) if fields.iter().any(|field| field.name == name && field.kind == "url") => {}
-            Some(name) => {
-                return Err(format!("the host {host:?} names {name:?}, which is not a url field of the form"));
-            }
-            None if !host.is_empty()
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte)) => {}
-            None => return Err(format!("{host:?} is not a host name")),
-        }
-    }
-    let mut names = std::collections::BTreeSet::new();
-    for strategy in &identity.strategies {
-        if strategy.name.is_empty() || !names.insert(&strategy.name) {
-            return Err(format!("the strategy {:?} has an empty or duplicate name", strategy.name));
-        }
-    }
-    Ok(id)
 }
 
 /// Checks that the host can verify the declared authentication. The check runs at installation, so that no webhook
@@ -134,7 +97,7 @@ impl Encoding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Purpose;
+    use crate::records::{Field, Purpose};
     use crate::settings::testing::field;
 
     fn form() -> Form {
@@ -160,33 +123,6 @@ mod tests {
         change(&mut endpoint, &mut hmac);
         endpoint.authentication = Authentication::HmacSha256(hmac);
         endpoint
-    }
-
-    #[test]
-    fn a_version_is_one_of_semantic_versioning() {
-        let identity = |version: &str| Identity {
-            id: "plugin".to_owned(),
-            name: "Plugin".to_owned(),
-            version: version.to_owned(),
-            vendor: "Cartwright's tests".to_owned(),
-            hosts: Vec::new(),
-            strategies: Vec::new(),
-            capabilities: Vec::new(),
-            grants: Vec::new(),
-            extra: Vec::new(),
-        };
-        for version in ["1.2.3", "0.0.0", "1.2.3-rc.1", "1.2.3-rc.1+build.07", "1.2.3+01"] {
-            assert!(check_identity(&identity(version), &[]).is_ok(), "{version}");
-        }
-        for version in
-            ["1.02.0", "01.2.0", "1.2", "1.2.3.4", "1.2.3-01", "1.2.3-", "v1.2.3", "1.2.x", "", " 1.2.3", "+1.2.3"]
-        {
-            let fault_text = check_identity(&identity(version), &[]).unwrap_err();
-            assert!(
-                fault_text.contains("1.2.3") && fault_text.contains("semantic versioning"),
-                "{version}: {fault_text}"
-            );
-        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::num::NonZeroU32;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+/// The permissions that a plugin may ask for, by the names that it uses in `plugin-metadata.grants`.
+pub const PERMISSIONS: [&str; 3] = ["personal-data", "adjust-prices", "choose-price-source"];
+
 /// Permissions of an account beyond planning carts. Empty by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -40,13 +43,35 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// Returns the granted permissions, by the names that plugins use in `identity.grants`.
+    /// Returns the granted permissions, by the names that plugins use in `plugin-metadata.grants`.
     pub fn names(&self) -> Vec<String> {
-        let all = [
-            ("personal-data", self.personal_data),
-            ("adjust-prices", self.adjust_prices),
-            ("choose-price-source", self.choose_price_source),
-        ];
-        all.into_iter().filter(|(_, granted)| *granted).map(|(name, _)| name.to_owned()).collect()
+        let granted = [self.personal_data, self.adjust_prices, self.choose_price_source];
+        let names = PERMISSIONS.into_iter().zip(granted).filter(|(_, is_granted)| *is_granted);
+        names.map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Returns the grants without the permissions that a plugin does not ask for. `requested` is the
+    /// `plugin-metadata.grants` of its version: a version switch may lead to one that asks for less.
+    pub fn limited_to(&self, requested: &[String]) -> Self {
+        let is_requested = |name: &str| requested.iter().any(|requested| requested == name);
+        Self {
+            personal_data: self.personal_data && is_requested("personal-data"),
+            adjust_prices: self.adjust_prices && is_requested("adjust-prices"),
+            choose_price_source: self.choose_price_source && is_requested("choose-price-source"),
+            ..self.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permission_holds_only_while_the_version_asks_for_it() {
+        let all = Grants { personal_data: true, adjust_prices: true, choose_price_source: true, ..Grants::default() };
+        assert_eq!(all.names(), PERMISSIONS);
+        assert_eq!(all.limited_to(&["adjust-prices".to_owned()]).names(), ["adjust-prices"]);
+        assert_eq!(Grants::default().limited_to(&PERMISSIONS.map(str::to_owned)).names(), [""; 0]);
     }
 }

@@ -66,22 +66,22 @@ macro_rules! hooks {
 }
 
 hooks! {
-    /// `plugin.describe`
-    Describe = "plugin.describe" [Log],
+    /// `metadata.describe`
+    Describe = "metadata.describe" [Log],
     /// `settings.fields`
     Fields = "settings.fields" [Log],
     /// `settings.validate`
     ValidateSettings = "settings.validate" [Log Catalog],
     /// `settings.migrate`
     Migrate = "settings.migrate" [Log],
-    /// `account.choices`
-    Choices = "account.choices" [Log Catalog Http Secrets],
+    /// `choices.search`
+    SearchChoices = "choices.search" [Log Catalog Http Secrets],
     /// `account.test-connection`
     TestConnection = "account.test-connection" [Log Catalog Http Secrets],
     /// `products.search`
     SearchProducts = "products.search" [Log Catalog Http Secrets],
-    /// `products.validate`
-    ValidateAssociation = "products.validate" [Log Catalog],
+    /// `product-links.validate`
+    ValidateLink = "product-links.validate" [Log Catalog],
     /// `page.embed`
     Embed = "page.embed" [Log Catalog],
     /// `reopening.embed-again`

@@ -9,6 +9,7 @@ pub mod error;
 pub mod grants;
 pub mod hook;
 pub mod ids;
+pub mod metadata;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod outcome;

@@ -59,7 +59,7 @@ pub fn check(form: &Form, order: Option<&Order>, readable: &[Digest], outcome: &
 
 fn may_push(form: &Form, setting: &Setting) -> Result<(), String> {
     match form.field(&setting.name) {
-        Some(field) if field.vendor_may_push && field.kind != "secret" => Ok(()),
+        Some(field) if field.vendor_can_change && field.kind != "secret" => Ok(()),
         _ => Err(format!("it pushes the setting {:?}, which the form does not let a vendor push", setting.name)),
     }
 }

@@ -82,7 +82,6 @@ fn local(url: &str) -> anyhow::Result<Grants> {
         hosts: BTreeSet::from([host.clone()]),
         plain_http: BTreeSet::from([host]),
         networks: vec!["127.0.0.1/32".parse()?],
-        personal_data: true,
         ..Grants::default()
     })
 }
@@ -127,7 +126,7 @@ pub(crate) fn twikit_account(fake: &FakeTwikit) -> anyhow::Result<AccountSetup> 
             "preview-url": fake.base_url(),
             "product-keys": ["diamond-letter-jewel", "pendant"],
         })),
-        grants: local(fake.base_url())?,
+        grants: Grants { personal_data: true, ..local(fake.base_url())? },
     })
 }
 

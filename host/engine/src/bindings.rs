@@ -22,7 +22,24 @@ use crate::state::GuestState;
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit/0.1",
-        world: "everything",
+        // All that a plugin may export. No plugin targets this world, so it is not in the contract.
+        inline: "
+            package cartwright:host;
+
+            world everything {
+                include cartwright:plugin/vendor@0.1.0;
+                include cartwright:plugin/has-choices@0.1.0;
+                include cartwright:plugin/has-account@0.1.0;
+                include cartwright:plugin/has-products@0.1.0;
+                include cartwright:plugin/has-product-links@0.1.0;
+                include cartwright:plugin/has-reopening@0.1.0;
+                include cartwright:plugin/has-cart@0.1.0;
+                include cartwright:plugin/has-orders@0.1.0;
+                include cartwright:plugin/has-webhooks@0.1.0;
+                include cartwright:plugin/has-feed@0.1.0;
+            }
+        ",
+        world: "cartwright:host/everything",
         imports: {
             "cartwright:plugin/log.write": trappable,
             default: async | trappable,
@@ -30,6 +47,9 @@ mod generated {
         exports: { default: async },
     });
 }
+
+// `HOST_IMPORTS`: the imports of the contract, each with its functions.
+include!(concat!(env!("OUT_DIR"), "/imports.rs"));
 
 #[allow(clippy::all)]
 mod conversions {
@@ -172,11 +192,12 @@ mod tests {
             json!({ "text": "b" }),
             json!({ "integer": -3 }),
             json!({ "decimal": "-0.5" }),
-            json!({ "yes-no": true }),
+            json!({ "boolean": true }),
             json!({ "money": money() }),
             json!({ "texts": ["a", "b"] }),
             json!({ "pairs": [["a", "b"]] }),
             json!("secret-is-set"),
+            json!({ "other": named_json() }),
         ];
         values.into_iter().map(|value| json!({ "name": "a", "value": value })).collect()
     }

@@ -76,7 +76,7 @@ impl Engine {
         let started = Instant::now();
         let reaches_network = hook.capabilities().contains(&Capability::Http);
         let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
-        let wasi_clock = durable.map_or_else(GuestClock::now, Cursor::guest_clock);
+        let wasi_clock = durable.map_or_else(|| GuestClock::ahead(options.clock_ahead), Cursor::guest_clock);
         let state = GuestState::new(hook, options, limits, log.clone(), wasi_clock, started + deadline);
         let mut store = Store::new(self.wasmtime(), state);
         let bytes_out = store.data().meter.bytes_out();

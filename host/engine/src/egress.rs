@@ -264,7 +264,7 @@ pub enum Refusal {
     #[error("a URL must not contain a user name or password; use a secret instead")]
     Credentials,
     /// The plugin does not declare the host.
-    #[error("the plugin does not declare the host {0}; its author must add it to identity.hosts")]
+    #[error("the plugin does not declare the host {0}; its author must add it to `outbound-hosts` in its metadata")]
     NotDeclared(String),
     /// The host is not granted.
     #[error("the host {0} is not granted; to allow it: grants.hosts += \"{0}\"")]

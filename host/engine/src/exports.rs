@@ -1,12 +1,12 @@
-//! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`,
+//! The functions of the contract that the host calls, as typed methods of the engine. `metadata.describe`,
 //! `settings.fields` and `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
 
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest, Outcome,
-    PageOfChoices, PageOfProducts, PlanRequest, Price, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
+    self, Association, ChoiceList, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest,
+    Outcome, PlanRequest, Price, ProductList, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -63,7 +63,7 @@ impl Engine {
     /// Calls `settings.validate`. Returns the issues that the plugin found.
     ///
     /// # Errors
-    /// Returns an error if the call fails.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn validate_settings(
         &self,
         plugin: &PluginVersion,
@@ -73,9 +73,9 @@ impl Engine {
         let context = types::Context::from(context.clone());
         let called = self.call(Hook::ValidateSettings, plugin, options, async |store, instance| {
             let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
-            Ok(convert_list::<_, FieldIssue>(issues))
+            Ok(from_guest(issues, convert_list::<_, FieldIssue>))
         });
-        Ok(called.await?.0)
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateSettings, error))
     }
 
     /// Calls `settings.migrate`: converts values of the form of version `from` into the form of this one.
@@ -97,26 +97,26 @@ impl Engine {
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Migrate, error))
     }
 
-    /// Calls `account.choices`: returns a page of a field's choices.
+    /// Calls `choices.search`: returns a part of a field's choices.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
-    pub async fn choices(
+    pub async fn search_choices(
         &self,
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
         field: &str,
-        search: &str,
+        text: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfChoices, HookError> {
+    ) -> Result<ChoiceList, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Choices, plugin, options, async |store, instance| {
-            let account = plugin.interfaces().account(store, instance)?;
-            let page = account.call_choices(store, &context, field, search, cursor).await?;
-            Ok(from_guest(page, PageOfChoices::from))
+        let called = self.call(Hook::SearchChoices, plugin, options, async |store, instance| {
+            let choices = plugin.interfaces().choices(store, instance)?;
+            let list = choices.call_search(store, &context, field, text, cursor).await?;
+            Ok(from_guest(list, ChoiceList::from))
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Choices, error))
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchChoices, error))
     }
 
     /// Calls `account.test-connection`.
@@ -137,7 +137,7 @@ impl Engine {
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::TestConnection, error))
     }
 
-    /// Calls `products.search`: returns a page of the vendor's products.
+    /// Calls `products.search`: returns a part of the vendor's products.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
@@ -148,20 +148,20 @@ impl Engine {
         context: &Context,
         text: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfProducts, HookError> {
+    ) -> Result<ProductList, HookError> {
         let context = types::Context::from(context.clone());
         let called = self.call(Hook::SearchProducts, plugin, options, async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
-            Ok(from_guest(products.call_search(store, &context, text, cursor).await?, PageOfProducts::from))
+            Ok(from_guest(products.call_search(store, &context, text, cursor).await?, ProductList::from))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
     }
 
-    /// Calls `products.validate`. Returns the issues that the plugin found.
+    /// Calls `product-links.validate`. Returns the issues that the plugin found.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
-    pub async fn validate_association(
+    pub async fn validate_link(
         &self,
         plugin: &PluginVersion,
         options: CallOptions,
@@ -170,12 +170,12 @@ impl Engine {
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
         let association = types::Association::from(association.clone());
-        let called = self.call(Hook::ValidateAssociation, plugin, options, async |store, instance| {
-            let products = plugin.interfaces().products(store, instance)?;
-            let issues = products.call_validate(store, &context, &association).await?;
+        let called = self.call(Hook::ValidateLink, plugin, options, async |store, instance| {
+            let links = plugin.interfaces().product_links(store, instance)?;
+            let issues = links.call_validate(store, &context, &association).await?;
             Ok(from_guest(issues, convert_list::<_, FieldIssue>))
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateAssociation, error))
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateLink, error))
     }
 
     /// Calls `page.embed`.

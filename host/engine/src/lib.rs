@@ -60,5 +60,5 @@ pub use install::ComponentBytes;
 pub use limits::Limits;
 pub use observe::Observer;
 pub use options::CallOptions;
-pub use plugin::{CONTRACT, InstallError, PluginMetadata, PluginVersion, World};
+pub use plugin::{CONTRACT, InstallError, Interface, PluginMetadata, PluginVersion, World};
 pub use slots::{RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP, SlotKind};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cartwright_contract::error::{Failure, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
-use cartwright_contract::records::{self, FieldIssue, HttpResponse};
+use cartwright_contract::records::{self, HttpResponse};
 
 use crate::log_sink::{LogSink, OUTPUT_LEVEL};
 
@@ -250,13 +250,6 @@ impl<A: HookResult, B> HookResult for (A, B) {
 impl<A: HookResult, B, C> HookResult for (A, B, C) {
     fn error(&self) -> Option<&records::Error> {
         self.0.error()
-    }
-}
-
-/// `settings.validate`: the issues it finds are its result.
-impl HookResult for Vec<FieldIssue> {
-    fn error(&self) -> Option<&records::Error> {
-        None
     }
 }
 

@@ -1,6 +1,7 @@
 //! Options of a guest call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cartwright_contract::records;
 
@@ -18,6 +19,8 @@ pub struct CallOptions {
     pub(crate) lines: usize,
     /// Seeds the guest's random numbers, so that a pure hook returns the same result for the same input.
     pub(crate) seed: [u8; 32],
+    /// How far the guest's clock is ahead of the host's.
+    pub(crate) clock_ahead: Duration,
     pub(crate) readable: Vec<records::Digest>,
     pub(crate) durable: Option<Box<Cursor>>,
     pub(crate) slot_kind: SlotKind,
@@ -36,6 +39,7 @@ impl CallOptions {
             client: None,
             lines: 0,
             seed: [0; 32],
+            clock_ahead: Duration::ZERO,
             readable: Vec::new(),
             durable: None,
             slot_kind: SlotKind::Call,
@@ -57,6 +61,12 @@ impl CallOptions {
     /// Sets the seed of the guest's random numbers. A pure hook gets the same seed for the same input.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets how far the guest's clock is ahead of the host's.
+    pub(crate) fn clock_ahead(mut self, clock_ahead: Duration) -> Self {
+        self.clock_ahead = clock_ahead;
         self
     }
 

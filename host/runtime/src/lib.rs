@@ -89,7 +89,7 @@ pub use cartwright_contract::text::{
     check_name, check_text,
 };
 pub use cartwright_engine::{
-    CONTRACT, InstallError, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,
+    CONTRACT, InstallError, Interface, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,
     RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP, StartError, World, health, observe,
 };
 pub use durable::HandleResult;

@@ -63,14 +63,21 @@ impl Cartwright {
             shop: shop.id.clone(),
             account: account.id.clone(),
             currency: shop.currency.clone(),
-            grants,
-            declared_hosts: plugin.metadata().identity.hosts.iter().filter_map(host).map(|named| named.host).collect(),
+            grants: grants.limited_to(&plugin.metadata().identity.grants),
+            declared_hosts: plugin
+                .metadata()
+                .identity
+                .outbound_hosts
+                .iter()
+                .filter_map(host)
+                .map(|named| named.host)
+                .collect(),
             secrets: account
                 .secrets
                 .iter()
                 .filter_map(|(name, secret)| {
                     let field = form.field(name).filter(|field| field.kind == "secret")?;
-                    let named = field.hosts.iter().filter_map(host);
+                    let named = field.outbound_hosts.iter().filter_map(host);
                     let (hosts, missing): (Vec<_>, Vec<_>) = named.partition(|named| secret.may_send_to(named));
                     let granted = GrantedSecret {
                         value: secret.value.clone(),

@@ -10,7 +10,7 @@ use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::FieldIssue;
 use cartwright_contract::settings::{Form, Secrets, Settings};
 use cartwright_contract::text::{self, check_name};
-use cartwright_engine::{CallOptions, PluginVersion, World};
+use cartwright_engine::{CallOptions, Interface, PluginVersion, World};
 use serde_json::{Map, Value};
 
 use crate::host::Cartwright;
@@ -32,6 +32,7 @@ impl Cartwright {
     ) -> Result<ShopState, SetupError> {
         check_grants(&setup.grants)?;
         let plugin = self.plugin_version(&plugin)?;
+        check_requested(&setup.grants, &plugin)?;
         let old = state.accounts.get(&setup.id);
         if let Some(old) = old
             && old.current != plugin.digest()
@@ -70,9 +71,14 @@ impl Cartwright {
             let checked = match (is_present, link.account == id) {
                 (true, true) => self.check_link(&state, link).await.map(|(linked, _)| linked),
                 (true, false) if plans => {
-                    let read = self.strategy_settings(&state, &link).await;
                     let settings = linked.settings.clone();
-                    read.map(|strategy_settings| CheckedLink { link, settings, strategy_settings })
+                    match check_strategy_account(&state, &link) {
+                        Ok(()) => {
+                            let read = self.strategy_settings(&state, &link).await;
+                            read.map(|strategy_settings| CheckedLink { link, settings, strategy_settings })
+                        }
+                        Err(error) => Err(error),
+                    }
                 }
                 (false, own) if own || plans => read_link(&state, link),
                 _ => continue,
@@ -138,14 +144,15 @@ impl Cartwright {
         let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
         let linked = CheckedLink { link, settings, strategy_settings };
         let mut warnings = Vec::new();
-        if version.plugin.metadata().identity.strategies.is_empty() {
+        if !version.plugin.worlds().contains(&World::Vendor) {
             return Err(invalid("account", format!("{} is not a vendor plugin.", version.plugin.id())));
         }
-        if version.plugin.worlds().contains(&World::Vendor) {
+        check_strategy_account(state, &linked.link)?;
+        if version.plugin.has(Interface::ProductLinks) {
             let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
             let association = linked.association();
             let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-            let called = self.engine().validate_association(&version.plugin, options, &context, &association);
+            let called = self.engine().validate_link(&version.plugin, options, &context, &association);
             let plugin_issues = called.await?;
             let plugin_issues: Vec<FieldIssue> = plugin_issues.into_iter().map(text::issue).collect();
             if plugin_issues.iter().any(|issue| issue.blocking) {
@@ -266,6 +273,41 @@ fn check_grants(grants: &Grants) -> Result<(), SetupError> {
         check_name(host).map_err(|fault| unstorable(field, fault))?;
     }
     Ok(())
+}
+
+/// Refuses permissions that the plugin does not ask for.
+fn check_requested(grants: &Grants, plugin: &PluginVersion) -> Result<(), SetupError> {
+    let identity = &plugin.metadata().identity;
+    let issue = |grant: &String| {
+        setup_issue(
+            &format!("grants.{}", grant.replace('-', "_")),
+            format!(
+                "{} {} does not ask for {grant}, so it cannot be granted; its author must list {grant:?} in `grants` of the metadata.",
+                identity.id, identity.version
+            ),
+        )
+    };
+    let names = grants.names();
+    let issues: Vec<FieldIssue> = names.iter().filter(|grant| !identity.grants.contains(grant)).map(issue).collect();
+    if issues.is_empty() { Ok(()) } else { Err(SetupError::Invalid(issues)) }
+}
+
+/// Checks that the account whose strategy plans a link has a strategy.
+fn check_strategy_account(state: &ShopState, link: &ProductLink) -> Result<(), SetupError> {
+    let planner = link.strategy.account.as_ref().unwrap_or(&link.account);
+    let plugin = &state.account(planner)?.version().plugin;
+    if plugin.has(Interface::Cart) {
+        return Ok(());
+    }
+    Err(invalid(
+        "strategy",
+        match *planner == link.account {
+            true => format!("{} has no cart strategy; choose a strategy of another account.", plugin.id()),
+            false => {
+                format!("The account {planner} has no cart strategy; choose another account's, or the vendor's own.")
+            }
+        },
+    ))
 }
 
 /// Checks the settings that a product overrides together with the account's own, because one field may require or

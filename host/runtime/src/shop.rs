@@ -251,7 +251,7 @@ pub(crate) fn context(
         at: now(),
         settings,
         settings_revision: account.revision,
-        grants: account.grants.names(),
+        grants: account.grants.limited_to(&version.plugin.metadata().identity.grants).names(),
         extra: Vec::new(),
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use cartwright_cart::error::CartError;
 use cartwright_cart::line::CartLine;
 use cartwright_cart::shop::{Shop, Visitor};
-use cartwright_contract::error::SetupError;
+use cartwright_contract::error::{Failure, HookError, SetupError};
+use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
-use cartwright_contract::records::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
+use cartwright_contract::records::{ChoiceList, Diagnosis, EmbedData, Fetched, ProductList};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
-use cartwright_engine::{CallOptions, PluginVersion, World};
+use cartwright_engine::{CallOptions, Interface, PluginVersion, World};
 
 use crate::host::Cartwright;
 use crate::page;
@@ -27,13 +28,14 @@ impl Cartwright {
         field: &str,
         search: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfChoices, SetupError> {
+    ) -> Result<ChoiceList, SetupError> {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
+        check_exported(&version.plugin, Interface::Choices, Hook::SearchChoices)?;
         let context = context(&state.shop, account, version, None, &Visitor::default());
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        let called = self.engine().choices(&version.plugin, options, &context, field, search, cursor);
+        let called = self.engine().search_choices(&version.plugin, options, &context, field, search, cursor);
         let mut page = called.await?;
         for choice in &mut page.choices {
             choice.label = text::message(choice.label.clone());
@@ -49,6 +51,7 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
+        check_exported(&version.plugin, Interface::Account, Hook::TestConnection)?;
         let context = context(&state.shop, account, version, None, &Visitor::default());
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut diagnoses = self.engine().test_connection(&version.plugin, options, &context).await?;
@@ -69,10 +72,11 @@ impl Cartwright {
         account: &AccountId,
         text: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfProducts, SetupError> {
+    ) -> Result<ProductList, SetupError> {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
+        check_exported(&version.plugin, Interface::Products, Hook::SearchProducts)?;
         let context = context(&state.shop, account, version, None, &Visitor::default());
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut page = self.engine().search_products(&version.plugin, options, &context, text, cursor).await?;
@@ -118,7 +122,10 @@ impl Cartwright {
         let scope = self.scope(&state.shop, account, &version.plugin);
         let (engine, options) = (self.engine(), CallOptions::new(scope.clone()));
         let embed = match &raw {
-            Some(raw) => engine.embed_again(&version.plugin, options, &context, &association, raw).await?,
+            Some(raw) => {
+                check_exported(&version.plugin, Interface::Reopening, Hook::EmbedAgain)?;
+                engine.embed_again(&version.plugin, options, &context, &association, raw).await?
+            }
             None => engine.embed(&version.plugin, options, &context, &association).await?,
         };
         Ok(page::check(embed, &scope)?)
@@ -137,6 +144,7 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
+        check_exported(&version.plugin, Interface::Feed, Hook::Poll)?;
         let context = context(&state.shop, account, version, None, &Visitor::default());
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
@@ -189,4 +197,12 @@ impl Cartwright {
     pub fn shop(&self, shop: &ShopId) -> Result<Arc<Shop>, SetupError> {
         Ok(self.shop_state(shop)?.shop.clone())
     }
+}
+
+/// Refuses a call of a function that the plugin does not export, before there is an instance.
+fn check_exported(plugin: &PluginVersion, interface: Interface, hook: Hook) -> Result<(), HookError> {
+    if plugin.has(interface) {
+        return Ok(());
+    }
+    Err(HookError::new(plugin.id(), hook, Failure::NotExported(interface.name().to_owned())))
 }

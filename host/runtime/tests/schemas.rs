@@ -19,9 +19,9 @@ use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Orde
 use cartwright::webhook::Destination;
 use cartwright::{
     AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, EmittedOutcomes, Failure, Form,
-    Grants, Hook, HookError, InstallError, Limits, LineCheck, LineState, LogLine, PageError, Pin, PluginMetadata,
-    ProductLink, ProductReadiness, Readiness, ReleasePolicy, SealError, SetupError, Shop, ShopId, StrategyChoice,
-    UnverifiedLine, VersionSwitch, Visitor, World,
+    Grants, Hook, HookError, InstallError, Interface, Limits, LineCheck, LineState, LogLine, PageError, Pin,
+    PluginMetadata, ProductLink, ProductReadiness, Readiness, ReleasePolicy, SealError, SetupError, Shop, ShopId,
+    StrategyChoice, UnverifiedLine, VersionSwitch, Visitor, World,
 };
 use jsonschema::Validator;
 use serde::Serialize;
@@ -215,8 +215,9 @@ fn outcomes() -> Vec<Value> {
         json!({ "push-settings": [
             { "name": "a", "value": { "text": "b" } }, { "name": "b", "value": { "pairs": [["a", "b"]] } },
             { "name": "c", "value": "secret-is-set" }, { "name": "d", "value": { "decimal": "-0.5" } },
-            { "name": "e", "value": { "yes-no": true } }, { "name": "f", "value": { "money": money() } },
+            { "name": "e", "value": { "boolean": true } }, { "name": "f", "value": { "money": money() } },
             { "name": "g", "value": { "integer": -3 } }, { "name": "h", "value": { "texts": ["a"] } },
+            { "name": "i", "value": { "other": { "name": "a", "json": "1" } } },
         ] }),
         json!({ "hand-on": { "name": "a", "json": "1" } }),
     ]
@@ -242,18 +243,19 @@ fn embed_data() -> Value {
 
 fn field() -> Value {
     json!({
-        "name": "colour", "kind": "select", "label": message(), "help": null, "group": null, "required": true, "public": false,
-        "pattern": null, "minimum": "0.5", "maximum": null, "default": { "text": "red" },
-        "choices": { "fixed": [{ "value": "red", "label": message() }] },
-        "enabled_when": { "field": "other", "one_of": ["on"] }, "per_product": true, "vendor_may_push": false, "hosts": [],
-        "uses": [],
+        "name": "colour", "kind": "select", "label": message(), "help": null, "group": message(), "required": true,
+        "placeholder": message(), "advanced": true, "shown_on_page": false,
+        "pattern": null, "minimum": "0.5", "maximum": null, "default_value": { "text": "red" },
+        "choices": { "fixed": [{ "value": "red", "label": message(), "extra": [] }] },
+        "enabled_when": { "field": "other", "one_of": ["on"] }, "per_product": true, "vendor_can_change": false, "outbound_hosts": [],
+        "uses": [], "extra": [],
     })
 }
 
 fn identity() -> Value {
     json!({
-        "id": "expivi", "name": "Expivi", "version": "1.0.0", "vendor": "Expivi", "hosts": ["expivi.net"],
-        "strategies": [{ "name": "single-line", "title": message() }], "capabilities": [], "grants": [], "extra": [],
+        "id": "expivi", "name": "Expivi", "version": "1.0.0", "publisher": "Expivi", "outbound_hosts": ["expivi.net"],
+        "strategies": [{ "name": "single-line", "title": message(), "extra": [] }], "grants": [], "extra": [],
     })
 }
 
@@ -438,6 +440,7 @@ fn errors_of_shops_plugins_and_jobs() {
         InstallError::Empty,
         InstallError::TooLarge { bytes: 2, allowed: 1 },
         InstallError::NotPinned { found: digest, pinned: digest },
+        InstallError::StrategyImports(vec!["http".to_owned()]),
         InstallError::Describe(hook_error(Failure::NotExported("feed".to_owned()))),
     ]);
     let outage = types::Outage { retry_after_seconds: Some(3), detail: "away".to_owned() };
@@ -474,6 +477,7 @@ fn plugins_swaps_and_readiness() {
         endpoints: vec![serde_json::from_value(endpoint()).unwrap()],
     }]);
     writes(&World::ALL);
+    writes(Interface::ALL);
     writes(Hook::ALL);
     writes(&[ReleasePolicy::Paid, ReleasePolicy::ByHand]);
     let product = ProductReadiness { shop_product: "ring".to_owned(), ready: false, issues: vec![issue()] };
@@ -521,8 +525,8 @@ fn no_two_types_have_one_name() {
         listed::<types::Diagnosis>(),
         listed::<types::Fetched>(),
         listed::<types::Next>(),
-        listed::<types::PageOfChoices>(),
-        listed::<types::PageOfProducts>(),
+        listed::<types::ChoiceList>(),
+        listed::<types::ProductList>(),
         listed::<types::PlanRequest>(),
         listed::<types::Received>(),
         listed::<types::WebhookRequest>(),

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use cartwright::types::{Event, EventKind, Order, OrderLine};
 use cartwright::{
-    AccountId, CartLine, Cartwright, Digest, OrderError, PluginVersion, RESERVED_ID_PREFIX, ReleasePolicy, SetupError,
-    ShopId, check_event,
+    AccountId, CartLine, Cartwright, Digest, Interface, OrderError, PluginVersion, RESERVED_ID_PREFIX, ReleasePolicy,
+    SetupError, ShopId, check_event,
 };
 use semver::Version;
 use serde_json::{Value, json};
@@ -358,6 +358,10 @@ pub(crate) fn recipients(
             Ok(current) if closed => current.digest(),
             _ => newest_version(host, shop, &account, &lines)?,
         };
+        // A vendor that exports no `orders` is told of none.
+        if host.plugin(&plugin).is_some_and(|version| !version.has(Interface::Orders)) {
+            continue;
+        }
         jobs.push(NewJob { account, plugin, lines: Lines::Own });
     }
     for (account, plugin) in hooks {

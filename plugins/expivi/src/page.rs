@@ -123,7 +123,7 @@ fn options(context: &Context, association: &Association, raw: Option<&[u8]>) -> 
         members.push((context.text("preset-option").unwrap_or("preset"), value));
     }
     for (preference, option) in context.pairs("preference-names") {
-        if let Some(on) = context.yes_no(preference) {
+        if let Some(on) = context.boolean(preference) {
             members.push((option, on.to_string()));
         }
     }

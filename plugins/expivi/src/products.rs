@@ -1,7 +1,7 @@
 //! Expivi's products, and the connection test: `GET catalogue`.
 
-use cartwright_plugin::exports::account::Diagnosis;
-use cartwright_plugin::exports::products::{PageOfProducts, Product};
+use cartwright_plugin::exports::account::{Diagnosis, Verdict};
+use cartwright_plugin::exports::products::{Product, ProductList};
 use cartwright_plugin::json::{Code, Optional, Text};
 use cartwright_plugin::types::Context;
 use cartwright_plugin::{ContextExt, Error, message, rejected};
@@ -37,13 +37,13 @@ struct Named<'a> {
 
 /// Finds products by a part of their name or id. Expivi documents neither a search nor pages, so this reads and filters
 /// the whole list.
-pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<PageOfProducts, Error> {
+pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<ProductList, Error> {
     let reply = Api { host, context }.call(Call::get("catalogue", reading_token(context)))?;
     let needle = text.trim().to_lowercase();
     let products = read(&reply)?
         .into_iter()
         .filter(|product| product.id.contains(&needle) || product.title.to_lowercase().contains(&needle));
-    Ok(PageOfProducts { products: products.take(MAX_SEARCH_RESULTS).collect(), cursor: None })
+    Ok(ProductList { products: products.take(MAX_SEARCH_RESULTS).collect(), cursor: None })
 }
 
 fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
@@ -53,7 +53,7 @@ fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
     let products = catalog.data.into_iter().map(|resource| {
         let id = resource.id.to_string();
         let name = resource.attributes.and_then(|attributes| attributes.name.0).map(|name| name.to_string());
-        Product { title: name.unwrap_or_else(|| id.clone()), id, thumbnail: None }
+        Product { title: name.unwrap_or_else(|| id.clone()), id, thumbnail: None, extra: Vec::new() }
     });
     Ok(products.collect())
 }
@@ -67,7 +67,7 @@ pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<D
     } else {
         found.push(Diagnosis {
             check: message("check-server-token", "Server token", &[]),
-            passed: true,
+            verdict: Verdict::NotTried,
             detail: Some(message(
                 "server-token-absent",
                 "It is not set: nothing is uploaded, and there are no print files.",
@@ -85,22 +85,22 @@ fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<D
     };
     let check = message(&format!("check-{name}"), title, &[]);
     let answer = Api { host, context }.call(Call::get("catalogue", token)).and_then(|reply| read(&reply));
-    let (passed, detail) = match answer {
+    let (verdict, detail) = match answer {
         Ok(products) => {
             let count = products.len().to_string();
             let untried = match token {
                 Token::Viewer => "",
                 Token::Server => " Its write access cannot be tested without writing; the first upload will show it.",
             };
-            (true, message("catalogue-read", format!("{count} products.{untried}"), &[("count", &count)]))
+            (Verdict::Passed, message("catalogue-read", format!("{count} products.{untried}"), &[("count", &count)]))
         }
-        Err(Error::NotConfigured(issue)) | Err(Error::InvalidInput(issue)) => (false, issue.message),
-        Err(Error::Rejected(message)) => (false, message),
-        Err(Error::Unavailable(outage)) => (false, message("vendor-unreachable", outage.detail, &[])),
-        Err(Error::Denied(text)) => (false, message("host-denied", text, &[])),
+        Err(Error::NotConfigured(issue)) | Err(Error::InvalidInput(issue)) => (Verdict::Failed, issue.message),
+        Err(Error::Rejected(message)) => (Verdict::Failed, message),
+        Err(Error::Unavailable(outage)) => (Verdict::Failed, message("vendor-unreachable", outage.detail, &[])),
+        Err(Error::Denied(text)) => (Verdict::Failed, message("host-denied", text, &[])),
         Err(error) => return Err(error),
     };
-    Ok(Diagnosis { check, passed, detail: Some(detail) })
+    Ok(Diagnosis { check, verdict, detail: Some(detail) })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) const MULTI: &str = include_str!("../../../tests/fake-vendors/samples
 pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
     let mut all: Vec<Setting> = crate::settings::fields()
         .into_iter()
-        .filter_map(|field| Some(Setting { name: field.name, value: field.default? }))
+        .filter_map(|field| Some(Setting { name: field.name, value: field.default_value? }))
         .collect();
     all.push(Setting { name: "viewer-token".to_owned(), value: text("viewer-token") });
     for (name, value) in settings {

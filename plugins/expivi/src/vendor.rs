@@ -1,12 +1,12 @@
-//! The world `vendor`: each exported interface delegates to its module.
+//! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::configuration::Decoded;
-use cartwright_plugin::exports::plugin::{Identity, Strategy};
+use cartwright_plugin::exports::metadata::PluginMetadata;
 use cartwright_plugin::exports::{
-    account, cart, configuration, orders, page, plugin, products, reopening, settings, webhooks,
+    account, cart, configuration, metadata, orders, page, product_links, products, reopening, settings,
 };
 use cartwright_plugin::types::{Association, Context, Digest, FieldIssue, Item, LineRequest, Price, Setting};
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::{Error, named_strategy, plugin_metadata};
 
 use crate::host::{Host as _, Imports};
 use crate::settings::OrderType;
@@ -15,27 +15,17 @@ use crate::{prices, products as catalogue, settings as form};
 /// The component.
 pub struct Expivi;
 
-impl plugin::Guest for Expivi {
-    fn describe() -> Identity {
+impl metadata::Guest for Expivi {
+    fn describe() -> PluginMetadata {
         let titles = ["Custom product", "Variation by KEYs", "Bundle of articles"];
-        let strategies = OrderType::ALL.iter().zip(titles).map(|(kind, title)| Strategy {
-            name: kind.name().to_owned(),
-            title: message(&format!("strategy-{}", kind.name()), title, &[]),
-        });
-        let capabilities = ["product-search", "preset", "reopen", "vendor-price", "documents"];
-        Identity {
-            id: "expivi".to_owned(),
-            name: "Expivi".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            vendor: "Expivi".to_owned(),
+        let strategies = OrderType::ALL.iter().zip(titles).map(|(kind, title)| named_strategy(kind.name(), title));
+        PluginMetadata {
             // A page loads from the hosts of the scripts and the style sheet; this plugin itself never does.
-            hosts: ["api-url", "files-url", "viewer-script", "options-script", "options-style"]
+            outbound_hosts: ["api-url", "files-url", "viewer-script", "options-script", "options-style"]
                 .map(|name| format!("setting:{name}"))
                 .into(),
             strategies: strategies.collect(),
-            capabilities: capabilities.map(str::to_owned).into(),
-            grants: Vec::new(),
-            extra: Vec::new(),
+            ..plugin_metadata("expivi", "Expivi", env!("CARGO_PKG_VERSION"), "Expivi")
         }
     }
 }
@@ -45,8 +35,8 @@ impl settings::Guest for Expivi {
         form::fields()
     }
 
-    fn validate(context: Context) -> Vec<FieldIssue> {
-        form::check(&context)
+    fn validate(context: Context) -> Result<Vec<FieldIssue>, Error> {
+        Ok(form::check(&context))
     }
 
     fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
@@ -55,26 +45,18 @@ impl settings::Guest for Expivi {
 }
 
 impl account::Guest for Expivi {
-    fn choices(
-        _context: Context,
-        _field: String,
-        _search: String,
-        _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
-        // No field has dynamic choices: Expivi documents no list of presets or media.
-        Err(Error::Unsupported)
-    }
-
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
         catalogue::diagnose(&mut Imports, &context)
     }
 }
 
 impl products::Guest for Expivi {
-    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, Error> {
         catalogue::search(&mut Imports, &context, &text)
     }
+}
 
+impl product_links::Guest for Expivi {
     fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
         Ok(form::check_association(&context, &association))
     }
@@ -117,16 +99,5 @@ impl cart::Guest for Expivi {
 impl orders::Guest for Expivi {
     fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
-    }
-}
-
-impl webhooks::Guest for Expivi {
-    fn endpoints() -> Vec<webhooks::Endpoint> {
-        // Expivi documents no webhooks.
-        Vec::new()
-    }
-
-    fn receive(_context: Context, _endpoint: String, _request: webhooks::Request) -> Result<webhooks::Received, Error> {
-        Err(Error::Unsupported)
     }
 }

@@ -1,6 +1,6 @@
 //! Constructors of messages, errors and metadata.
 
-use crate::strategy::{Identity, NamedStrategy};
+use crate::strategy::{NamedStrategy, PluginMetadata};
 use crate::types::{Error, FieldIssue, Message, Outage, Outcome, RememberedText};
 
 /// Returns a message for people: a stable key, the English text, and its parameters.
@@ -42,23 +42,27 @@ pub fn internal(text: impl Into<String>) -> Error {
     Error::Internal(text.into())
 }
 
-/// Returns the metadata of a plugin without hosts, strategies and grants, to be completed with `..identity(…)`.
-pub fn identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
-    Identity {
+/// Returns the metadata of a plugin without outbound hosts, strategies and grants, to be completed with
+/// `..plugin_metadata(…)`.
+pub fn plugin_metadata(id: &str, name: &str, version: &str, publisher: &str) -> PluginMetadata {
+    PluginMetadata {
         id: id.to_owned(),
         name: name.to_owned(),
         version: version.to_owned(),
-        vendor: vendor.to_owned(),
-        hosts: Vec::new(),
+        publisher: publisher.to_owned(),
+        outbound_hosts: Vec::new(),
         strategies: Vec::new(),
-        capabilities: Vec::new(),
         grants: Vec::new(),
         extra: Vec::new(),
     }
 }
 
+/// Returns a strategy that the metadata lists, with its English title.
+pub fn named_strategy(name: &str, title: &str) -> NamedStrategy {
+    NamedStrategy { name: name.to_owned(), title: message(&format!("strategy-{name}"), title, &[]), extra: Vec::new() }
+}
+
 /// Returns the metadata of a plugin that is a single cart strategy, which has the plugin's id and name.
-pub fn strategy_identity(id: &str, name: &str, version: &str, vendor: &str) -> Identity {
-    let strategies = vec![NamedStrategy { name: id.to_owned(), title: message(id, name, &[]) }];
-    Identity { strategies, ..identity(id, name, version, vendor) }
+pub fn strategy_metadata(id: &str, name: &str, version: &str, publisher: &str) -> PluginMetadata {
+    PluginMetadata { strategies: vec![named_strategy(id, name)], ..plugin_metadata(id, name, version, publisher) }
 }

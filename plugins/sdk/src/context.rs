@@ -25,9 +25,9 @@ pub trait ContextExt {
     }
 
     /// Returns a switch, or `None` if it is not set and has no default.
-    fn yes_no(&self, name: &str) -> Option<bool> {
+    fn boolean(&self, name: &str) -> Option<bool> {
         match self.setting(name)? {
-            SettingValue::YesNo(on) => Some(*on),
+            SettingValue::Boolean(on) => Some(*on),
             _ => None,
         }
     }

@@ -1,15 +1,17 @@
 //! The component: each exported interface delegates to its module.
 
-use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
+use cartwright_plugin::exports::{
+    account, cart, configuration, metadata, orders, page, product_links, products, settings, webhooks,
+};
 use cartwright_plugin::types::{Association, Context, FieldIssue, Item, LineRequest, Price, Setting};
 use cartwright_plugin::{Error, order_book};
 
 use crate::Twikit;
 use crate::host::{Host, Imports};
 
-impl plugin::Guest for Twikit {
-    fn describe() -> plugin::Identity {
-        crate::identity::describe()
+impl metadata::Guest for Twikit {
+    fn describe() -> metadata::PluginMetadata {
+        crate::metadata::describe()
     }
 }
 
@@ -18,8 +20,8 @@ impl settings::Guest for Twikit {
         crate::fields::fields()
     }
 
-    fn validate(context: Context) -> Vec<FieldIssue> {
-        crate::settings::validate(&context)
+    fn validate(context: Context) -> Result<Vec<FieldIssue>, Error> {
+        Ok(crate::settings::validate(&context))
     }
 
     fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
@@ -28,26 +30,18 @@ impl settings::Guest for Twikit {
 }
 
 impl account::Guest for Twikit {
-    fn choices(
-        _context: Context,
-        _field: String,
-        _search: String,
-        _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
-        // No field of the form has dynamic choices.
-        Err(Error::Unsupported)
-    }
-
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
         Ok(crate::account::diagnoses(&context, |bytes| Imports.digest(bytes)))
     }
 }
 
 impl products::Guest for Twikit {
-    fn search(context: Context, text: String, cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(context: Context, text: String, cursor: Option<String>) -> Result<products::ProductList, Error> {
         crate::products::search(&context, &text, cursor.as_deref())
     }
+}
 
+impl product_links::Guest for Twikit {
     fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
         Ok(crate::products::validate(&context, &association))
     }

@@ -1,7 +1,7 @@
 //! Twikit's products for product links. Twikit has no call that lists products: the list is a setting that the merchant
 //! fills from the publisher and that the Website Publication webhook keeps up to date.
 
-use cartwright_plugin::exports::products::{PageOfProducts, Product};
+use cartwright_plugin::exports::products::{Product, ProductList};
 use cartwright_plugin::types::{Association, Context, FieldIssue};
 use cartwright_plugin::{Error, invalid_input, message};
 
@@ -11,7 +11,7 @@ use crate::settings::{Settings, UnverifiedSku};
 const PAGE: usize = 100;
 
 /// Finds products by a part of their key.
-pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<PageOfProducts, Error> {
+pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<ProductList, Error> {
     let start = match cursor.map(str::parse::<usize>) {
         None => 0,
         Some(Ok(start)) => start,
@@ -29,9 +29,10 @@ pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<Pag
     found.sort_unstable();
     let products = found.iter().skip(start).take(PAGE);
     // Twikit sends nothing about a product but its key (Webhooks, Website Publication: IProduct).
-    let product = |key: &&str| Product { id: (*key).to_owned(), title: (*key).to_owned(), thumbnail: None };
+    let product =
+        |key: &&str| Product { id: (*key).to_owned(), title: (*key).to_owned(), thumbnail: None, extra: Vec::new() };
     let next = start.saturating_add(PAGE);
-    Ok(PageOfProducts {
+    Ok(ProductList {
         products: products.map(product).collect(),
         cursor: (next < found.len()).then(|| next.to_string()),
     })
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(keys(&validate(&context(), &other)), [("product-key-unlisted", false)]);
         assert_eq!(keys(&validate(&context_with(&[(PRODUCT_KEYS, "")]), &other)), []);
         let mut strict = context();
-        strict.settings.push(Setting { name: STRICT_CHECK.into(), value: SettingValue::YesNo(true) });
+        strict.settings.push(Setting { name: STRICT_CHECK.into(), value: SettingValue::Boolean(true) });
         assert_eq!(keys(&validate(&strict, &other)), [("product-key-unlisted", true)]);
     }
 

@@ -77,13 +77,13 @@ impl<'a> Settings<'a> {
 
     /// Returns whether a link to an unlisted product is an error.
     pub fn strict_check(&self) -> bool {
-        self.0.yes_no(STRICT_CHECK).unwrap_or(false)
+        self.0.boolean(STRICT_CHECK).unwrap_or(false)
     }
 
     /// Returns the localization for Twikit.
     pub fn locale(&self) -> &'a str {
         let context: &'a Context = self.0;
-        if context.yes_no(SHOP_LOCALE).unwrap_or(false) && !context.locale.is_empty() {
+        if context.boolean(SHOP_LOCALE).unwrap_or(false) && !context.locale.is_empty() {
             return &context.locale;
         }
         // "default" is the only value that Twikit's document uses.
@@ -280,7 +280,7 @@ mod tests {
     fn the_language_is_default_unless_the_merchant_says_otherwise() {
         assert_eq!(Settings(&context()).locale(), "default");
         let mut own = context();
-        own.settings.push(Setting { name: SHOP_LOCALE.into(), value: SettingValue::YesNo(true) });
+        own.settings.push(Setting { name: SHOP_LOCALE.into(), value: SettingValue::Boolean(true) });
         assert_eq!(Settings(&own).locale(), "en-GB");
     }
 

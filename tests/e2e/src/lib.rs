@@ -114,9 +114,29 @@ pub fn local(url: &str) -> Grants {
         hosts: BTreeSet::from([host.clone()]),
         plain_http: BTreeSet::from([host]),
         networks: vec!["127.0.0.1/32".parse().expect("a network")],
-        personal_data: true,
         ..Grants::default()
     }
+}
+
+/// Returns such grants with names and addresses, for a plugin that asks for them.
+pub fn local_with_personal_data(url: &str) -> Grants {
+    Grants { personal_data: true, ..local(url) }
+}
+
+/// Returns a component in which a text is replaced by another of the same length, wherever it is.
+///
+/// # Panics
+/// If the lengths differ, or the text is not in the component.
+pub fn replaced(component: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len(), "{from} and {to}");
+    let (mut bytes, mut at) = (component.to_vec(), 0);
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
+        at += found;
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        at += to.len();
+    }
+    assert_ne!(bytes, component, "{from} is not in the component");
+    bytes
 }
 
 /// Serves a shop in the state of a snapshot without calling a plugin, as a store does.

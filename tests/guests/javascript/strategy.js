@@ -11,16 +11,15 @@ import { write as log } from 'cartwright:plugin/log@0.1.0';
 
 const message = (key, text, parameters = []) => ({ key, parameters, text });
 
-export const plugin = {
+export const metadata = {
   describe() {
     return {
       id: 'joined-sku',
       name: 'Joined SKU',
       version: '0.1.0',
-      vendor: "Cartwright's examples",
-      hosts: [],
-      strategies: [{ name: 'joined-sku', title: message('joined-sku', 'Variant by joined codes') }],
-      capabilities: ['quotation'],
+      publisher: "Cartwright's examples",
+      outboundHosts: [],
+      strategies: [{ name: 'joined-sku', title: message('joined-sku', 'Variant by joined codes'), extra: [] }],
       grants: [],
       extra: [],
     };
@@ -34,18 +33,21 @@ const field = (name, label, rest) => ({
   label: message(`field-${name}`, label),
   help: undefined,
   group: undefined,
+  placeholder: undefined,
+  advanced: false,
   required: false,
-  public: false,
+  shownOnPage: false,
   pattern: undefined,
   minimum: undefined,
   maximum: undefined,
-  default: undefined,
+  defaultValue: undefined,
   choices: { tag: 'none' },
   enabledWhen: undefined,
   perProduct: true,
-  vendorMayPush: false,
-  hosts: [],
+  vendorCanChange: false,
+  outboundHosts: [],
   uses: [],
+  extra: [],
   ...rest,
 });
 
@@ -57,12 +59,12 @@ export const settings = {
       }),
       field('separator', 'Separator', {
         maximum: '3',
-        default: { tag: 'text', val: '-' },
+        defaultValue: { tag: 'text', val: '-' },
         help: message('help-separator', 'What stands between the codes.'),
       }),
       field('ignore-case', 'Find SKUs in capitals and small letters alike', {
-        kind: 'yes-no',
-        default: { tag: 'yes-no', val: false },
+        kind: 'boolean',
+        defaultValue: { tag: 'boolean', val: false },
       }),
       field('packaging', 'SKU of the packaging', {
         help: message('help-packaging', 'Sold with each configured product, as a line of its own.'),

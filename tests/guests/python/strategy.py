@@ -11,9 +11,9 @@ The app is the module that is componentized; it has one class for each exported 
 from decimal import Decimal
 
 from componentize_py_types import Err
-from wit_world.exports import Cart as CartExport, Plugin as PluginExport, Settings as SettingsExport
+from wit_world.exports import Cart as CartExport, Metadata as MetadataExport, Settings as SettingsExport
 from wit_world.exports.cart import PlanRequest, PlanResult
-from wit_world.exports.plugin import Identity, Strategy
+from wit_world.exports.metadata import PluginMetadata, Strategy
 from wit_world.exports.settings import Choice, ChoiceSource_Fixed, Field
 from wit_world.imports import catalog
 from wit_world.imports.types import (
@@ -39,16 +39,15 @@ from wit_world.imports.types import (
 LARGEST = 2**32 - 1
 
 
-class Plugin(PluginExport):
-    def describe(self) -> Identity:
-        return Identity(
+class Metadata(MetadataExport):
+    def describe(self) -> PluginMetadata:
+        return PluginMetadata(
             id="parts-bundle",
             name="Bundle of parts",
             version="0.1.0",
-            vendor="Cartwright's examples",
-            hosts=[],
-            strategies=[Strategy("parts-bundle", message("parts-bundle", "Bundle of its priced parts"))],
-            capabilities=["quotation"],
+            publisher="Cartwright's examples",
+            outbound_hosts=[],
+            strategies=[Strategy("parts-bundle", message("parts-bundle", "Bundle of its priced parts"), [])],
             grants=[],
             extra=[],
         )
@@ -63,21 +62,24 @@ class Settings(SettingsExport):
                 label=message("child-removal", "When a shopper takes a part out"),
                 help=None,
                 group=None,
+                placeholder=None,
+                advanced=False,
                 required=True,
-                public=False,
+                shown_on_page=False,
                 pattern=None,
                 minimum=None,
                 maximum=None,
-                default=SettingValue_Text("refused"),
+                default_value=SettingValue_Text("refused"),
                 choices=ChoiceSource_Fixed([
-                    Choice("refused", message("child-removal-refused", "Refuse it")),
-                    Choice("repriced", message("child-removal-repriced", "Go on without it")),
+                    Choice("refused", message("child-removal-refused", "Refuse it"), []),
+                    Choice("repriced", message("child-removal-repriced", "Go on without it"), []),
                 ]),
                 enabled_when=None,
                 per_product=True,
-                vendor_may_push=False,
-                hosts=[],
+                vendor_can_change=False,
+                outbound_hosts=[],
                 uses=[],
+                extra=[],
             )
         ]
 

@@ -26,6 +26,8 @@ fn inspect_shows_the_metadata_and_form_of_expivi() {
     assert!(text.starts_with("Expivi ") && text.contains(" (expivi), by Expivi\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("expivi"));
     assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
+    let exports = "metadata, settings, account, products, product-links, page, reopening, configuration, cart, orders";
+    assert_eq!(shown(&text, "exports"), exports);
     assert_eq!(
         shown(&text, "asks to reach"),
         "setting:api-url, setting:files-url, setting:viewer-script, setting:options-script, setting:options-style"
@@ -36,7 +38,7 @@ fn inspect_shows_the_metadata_and_form_of_expivi() {
     }
     assert_eq!(shown(&text, "webhooks"), "none");
     let csrf_field = text.lines().find(|line| line.trim().starts_with("viewer-token ")).expect("the setting");
-    assert!(csrf_field.ends_with("[required, public]"), "{csrf_field}");
+    assert!(csrf_field.ends_with("[required, shown on page]"), "{csrf_field}");
     assert!(text.contains("    cartwright:plugin/http@0.1.0\n"), "{text}");
 }
 
@@ -105,7 +107,12 @@ fn inspect_as_json_says_the_same() {
         let identity = &value["about"]["identity"];
         assert_eq!(identity["id"], id);
         let hosts: Vec<String> = hosts.into_iter().map(|name| format!("setting:{name}")).collect();
-        assert_eq!(identity["hosts"], json!(hosts));
+        assert_eq!(identity["outbound_hosts"], json!(hosts));
+        assert_eq!(value["unknown_exports"], json!([]));
+        assert!(
+            value["exports"].as_array().is_some_and(|exports| exports.contains(&json!("product-links"))),
+            "{value:#}"
+        );
         let names: Vec<&str> = identity["strategies"]
             .as_array()
             .expect("strategies")
@@ -125,6 +132,23 @@ fn inspect_of_a_file_gives_the_digest_of_its_bytes() {
     fs::write(&file, cartwright_bundled::by_id("twikit").expect("a plugin")).expect("a file");
     let text = cartwright([Path::new("inspect"), &file]).succeeded();
     assert_eq!(shown(&text, "digest"), digest("twikit"));
+}
+
+#[test]
+fn inspect_lists_an_export_of_a_later_contract() {
+    let (from, to) = (b"cartwright:plugin/choices@0.1.0", b"cartwright:plugin/quoting@0.1.2");
+    let mut bytes = cartwright_test_guests::HOSTILE.to_vec();
+    for at in 0..bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("later.wasm");
+    fs::write(&file, bytes).expect("a file");
+    let text = cartwright([Path::new("inspect"), &file]).succeeded();
+    assert!(text.contains("  exports quoting@0.1.2, which this host does not know\n"), "{text}");
+    assert_eq!(shown(&text, "exports "), "metadata, settings, cart");
 }
 
 #[test]

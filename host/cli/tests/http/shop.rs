@@ -27,7 +27,7 @@ const VARIANTS: [(&str, &str, i64); 9] = [
 /// Returns the grants of the tests: one server on this machine, without TLS.
 pub fn local(url: &str) -> Value {
     let host = url.trim_start_matches("http://");
-    json!({ "hosts": [host], "plain_http": [host], "networks": ["127.0.0.1/32"], "personal_data": true })
+    json!({ "hosts": [host], "plain_http": [host], "networks": ["127.0.0.1/32"] })
 }
 
 /// A shop of a server, with a client for each role.
@@ -138,7 +138,9 @@ impl Shop {
             "api-url": fake.api_url(), "script-url": "https://scripts.twikit.example/1/plugin.js",
             "product-keys": ["diamond-letter-jewel"],
         });
-        self.set_account("twikit", settings, local(fake.base_url())).await;
+        let mut grants = local(fake.base_url());
+        grants["personal_data"] = json!(true);
+        self.set_account("twikit", settings, grants).await;
         let link =
             json!({ "account": "twikit", "vendor_product": "diamond-letter-jewel", "allowed_skus": ["JEWEL-A"] });
         self.integrator.put(&self.path("/product-links/jewel"), &link).await.ok();

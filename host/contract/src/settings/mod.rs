@@ -21,7 +21,7 @@ pub use value::{check_value_texts, is_decimal};
 use crate::records::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
 use crate::text::{TextFault, check_text};
 use uses::check_uses;
-use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
+use value::{KINDS, bound, compile_pattern, is_empty, known_kind, read_value, value_issue};
 
 /// The value of a secret. It is never printed, and is wiped when dropped.
 #[derive(Clone, Eq)]
@@ -82,6 +82,8 @@ pub struct Form(pub Vec<Field>);
 
 /// Maximum number of fields of a form.
 const MAX_FIELDS: usize = 200;
+/// Maximum length of the name of a field or a strategy.
+const MAX_NAME_CHARS: usize = 64;
 /// Maximum length of a secret in bytes; longer ones do not fit into a header.
 pub const MAX_SECRET_BYTES: usize = 8192;
 
@@ -116,56 +118,82 @@ fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, Fie
     Ok(value)
 }
 
+/// Returns whether a text is a name as the contract gives them to fields and strategies.
+pub(crate) fn is_contract_name(name: &str) -> bool {
+    (1..=MAX_NAME_CHARS).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Checks one field of a form by itself, and sets its kind to the one that the host treats it as.
+fn check_field(field: &mut Field) -> Result<(), String> {
+    let name = &field.name;
+    if !is_contract_name(name) {
+        return Err(format!("{name:?} is not a field name; use 1 to {MAX_NAME_CHARS} of a-z, 0-9 and \"-\""));
+    }
+    let Some(kind) = known_kind(&field.kind) else {
+        return Err(format!(
+            "the field {name:?} has the unknown kind {:?}; the known kinds are {KINDS:?}, and another names one of them as its \
+             fallback, as in \"date/text\"",
+            field.kind
+        ));
+    };
+    field.kind = kind.to_owned();
+    if field.label.text.trim().is_empty() {
+        return Err(format!("the field {name:?} has an empty label"));
+    }
+    for bound in field.minimum.iter().chain(&field.maximum) {
+        if !is_decimal(bound) {
+            return Err(format!("the bound {bound:?} of the field {name:?} is not a decimal number"));
+        }
+    }
+    if let (Some(minimum), Some(maximum)) = (bound(field.minimum.as_ref()), bound(field.maximum.as_ref()))
+        && minimum > maximum
+    {
+        return Err(format!("the field {name:?} has the minimum {minimum} and the smaller maximum {maximum}"));
+    }
+    if let Some(pattern) = &field.pattern {
+        compile_pattern(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
+    }
+    let is_choice = matches!(field.kind.as_str(), "select" | "multi-select");
+    let has_choices = match &field.choices {
+        ChoiceSource::None => false,
+        ChoiceSource::Fixed(choices) => !(is_choice && choices.is_empty()),
+        ChoiceSource::Dynamic => true,
+    };
+    if is_choice != has_choices {
+        return Err(format!(
+            "the field {name:?} has the kind {:?}, and {}",
+            field.kind,
+            if is_choice { "has no choices" } else { "has choices" }
+        ));
+    }
+    if let Some(issue) = field.default_value.as_ref().and_then(|default| value_issue(field, default)) {
+        return Err(format!("the default of the field {name:?}: {}", issue.message.text));
+    }
+    if field.kind == "secret" && (field.shown_on_page || field.per_product || field.default_value.is_some()) {
+        return Err(format!("the secret {name:?} cannot be shown on a page or per product, and cannot have a default"));
+    }
+    check_uses(field)
+}
+
 impl Form {
-    /// Checks a form that a plugin returned.
-    pub fn check(fields: Vec<Field>) -> Result<Self, String> {
+    /// Checks a form that a plugin returned. A field of a kind that the host does not know gets the kind that it names
+    /// as its fallback.
+    ///
+    /// # Errors
+    /// Says which field the author must change, and how.
+    pub fn check(mut fields: Vec<Field>) -> Result<Self, String> {
         if fields.len() > MAX_FIELDS {
             return Err(format!("the settings form has {} fields; at most {MAX_FIELDS} are allowed", fields.len()));
         }
-        let mut names = std::collections::BTreeSet::new();
-        for field in &fields {
-            let name = &field.name;
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-                return Err(format!("{name:?} is not a field name; use a-z, 0-9 and \"-\""));
-            }
-            if !names.insert(name) {
-                return Err(format!("duplicate field {name:?} in the form"));
-            }
-            if !KINDS.contains(&field.kind.as_str()) {
-                return Err(format!(
-                    "the field {name:?} has the unknown kind {:?}; the known kinds are {KINDS:?}",
-                    field.kind
-                ));
-            }
-            for bound in field.minimum.iter().chain(&field.maximum) {
-                if !is_decimal(bound) {
-                    return Err(format!("the bound {bound:?} of the field {name:?} is not a decimal number"));
-                }
-            }
-            if let Some(pattern) = &field.pattern {
-                compile_pattern(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
+        let mut names = BTreeSet::new();
+        for field in &mut fields {
+            check_field(field)?;
+            if !names.insert(field.name.clone()) {
+                return Err(format!("duplicate field {:?} in the form", field.name));
             }
         }
         for field in &fields {
-            let name = &field.name;
-            if let Some(issue) = field.default.as_ref().and_then(|default| value_issue(field, default)) {
-                return Err(format!("the default of the field {name:?}: {}", issue.message.text));
-            }
-            let is_choice = matches!(field.kind.as_str(), "select" | "multi-select");
-            if is_choice == matches!(field.choices, ChoiceSource::None) {
-                return Err(format!(
-                    "the field {name:?} has the kind {:?}, and {}",
-                    field.kind,
-                    match is_choice {
-                        true => "has no choices",
-                        false => "has choices",
-                    }
-                ));
-            }
-            if field.kind == "secret" && (field.public || field.per_product || field.default.is_some()) {
-                return Err(format!("the secret {name:?} cannot be public or per product, and cannot have a default"));
-            }
-            check_uses(field)?;
             if let Some(condition) = &field.enabled_when
                 && !names.contains(&condition.field)
             {
@@ -274,7 +302,7 @@ impl Form {
                 }
                 continue;
             }
-            match settings.get(name).or(field.default.as_ref()) {
+            match settings.get(name).or(field.default_value.as_ref()) {
                 None if field.required => {
                     issues.push(issue(name, "setting-missing", format!("{} is required.", field.label.text)));
                 }
@@ -312,7 +340,7 @@ impl Form {
         let Some(condition) = &field.enabled_when else { return true };
         match self.field(&condition.field).and_then(|other| value_of(other, product, settings)) {
             Some(SettingValue::Text(text)) => condition.one_of.contains(text),
-            Some(SettingValue::YesNo(on)) => condition.one_of.contains(&on.to_string()),
+            Some(SettingValue::Boolean(on)) => condition.one_of.contains(&on.to_string()),
             Some(SettingValue::Integer(number)) => condition.one_of.contains(&number.to_string()),
             Some(SettingValue::Texts(texts)) => texts.iter().any(|text| condition.one_of.contains(text)),
             _ => false,
@@ -323,13 +351,13 @@ impl Form {
 /// Returns a field's value: the product's, otherwise the account's, otherwise the default.
 fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings) -> Option<&'v SettingValue> {
     let product_value = if field.per_product { product.get(&field.name) } else { None };
-    product_value.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
+    product_value.or_else(|| settings.get(&field.name)).or(field.default_value.as_ref())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{Choice, Condition, Money};
+    use crate::records::{Choice, Condition, Money, NamedJson};
 
     fn field(kind: &str) -> Field {
         testing::field("name", kind)
@@ -370,7 +398,12 @@ mod tests {
 
     #[test]
     fn a_form_that_no_merchant_could_fill_in_is_refused_and_named() {
-        let red = || vec![Choice { value: "red".to_owned(), label: message("red", "Red".to_owned()) }];
+        let choice = |value: &str| Choice {
+            value: value.to_owned(),
+            label: message(value, value.to_owned()),
+            extra: Vec::new(),
+        };
+        let red = || vec![choice("red")];
         let text = |text: &str| Some(text.to_owned());
         let forms = [
             ("Näme", vec![Field { name: "Näme".to_owned(), ..field("text") }]),
@@ -382,15 +415,20 @@ mod tests {
             ("pattern", vec![Field { pattern: text("a)|(b"), ..field("text") }]),
             ("pattern", vec![Field { pattern: text("(?x) a # comment"), ..field("text") }]),
             ("bound \"1e3\"", vec![Field { minimum: text("1e3"), ..field("integer") }]),
-            ("default", vec![Field { default: Some(SettingValue::Integer(1)), ..field("text") }]),
-            ("secret", vec![Field { public: true, ..field("secret") }]),
+            ("default", vec![Field { default_value: Some(SettingValue::Integer(1)), ..field("text") }]),
+            ("secret", vec![Field { shown_on_page: true, ..field("secret") }]),
             ("no choices", vec![field("select")]),
+            ("no choices", vec![Field { choices: ChoiceSource::Fixed(Vec::new()), ..field("select") }]),
             ("has choices", vec![Field { choices: ChoiceSource::Fixed(red()), ..field("text") }]),
+            ("hologram", vec![field("hologram/film")]),
+            ("smaller maximum", vec![Field { minimum: text("10"), maximum: text("1"), ..field("integer") }]),
+            ("empty label", vec![Field { label: message("label", " ".to_owned()), ..field("text") }]),
+            ("1 to 64", vec![Field { name: "a".repeat(65), ..field("text") }]),
             (
                 "\"blue\" is not one of",
                 vec![Field {
                     choices: ChoiceSource::Fixed(red()),
-                    default: Some(SettingValue::Text("blue".to_owned())),
+                    default_value: Some(SettingValue::Text("blue".to_owned())),
                     ..field("select")
                 }],
             ),
@@ -408,6 +446,29 @@ mod tests {
         }
         let many = (0..=MAX_FIELDS).map(|number| Field { name: format!("f{number}"), ..field("text") });
         assert!(Form::check(many.collect()).is_err());
+    }
+
+    #[test]
+    fn a_field_of_a_later_kind_is_used_as_its_fallback() {
+        let default_value = Some(SettingValue::Text("2026-03-01".to_owned()));
+        let later = Field { default_value: default_value.clone(), ..field("date/text") };
+        let form = Form::check(vec![later]).unwrap();
+        assert_eq!(form.0[0].kind, "text");
+        let values = serde_json::Map::from_iter([("name".to_owned(), Value::from("2026-04-01"))]);
+        let (settings, _) = form.read(&values, &Secrets::new()).unwrap();
+        assert_eq!(settings["name"], SettingValue::Text("2026-04-01".to_owned()));
+        let error = Form::check(vec![Field { default_value, ..field("date/integer") }]).unwrap_err();
+        assert!(error.contains("default"), "{error}");
+        // A known kind has no need of its fallback.
+        assert_eq!(Form::check(vec![field("integer/text")]).unwrap().0[0].kind, "integer");
+    }
+
+    #[test]
+    fn a_value_of_a_later_kind_fits_no_field() {
+        let value = SettingValue::Other(NamedJson { name: "table".to_owned(), json: "[]".to_owned() });
+        for kind in ["text", "pairs", "list"] {
+            assert_eq!(issues(&Form::check(vec![field(kind)]).unwrap(), value.clone()), ["setting-kind"], "{kind}");
+        }
     }
 
     #[test]

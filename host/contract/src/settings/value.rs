@@ -23,7 +23,7 @@ pub(super) const KINDS: [&str; 16] = [
     "integer",
     "decimal",
     "money",
-    "yes-no",
+    "boolean",
     "select",
     "multi-select",
     "color",
@@ -31,6 +31,11 @@ pub(super) const KINDS: [&str; 16] = [
     "pairs",
     "heading",
 ];
+
+/// Returns the kind that the host treats a field as: the first that it knows of those that the plugin names, "date/text".
+pub(super) fn known_kind(kind: &str) -> Option<&str> {
+    kind.split('/').find(|kind| KINDS.contains(kind))
+}
 
 /// Returns whether a value counts as missing for a required field.
 pub(super) fn is_empty(value: &SettingValue) -> bool {
@@ -55,7 +60,7 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
                 .map_err(|_| "Enter an amount such as 1234.50, without thousands separators and not with exactly three decimals; over HTTP {\"minor\": 123450, \"scale\": 2, \"currency\": \"EUR\"}.")?;
             SettingValue::Money(money)
         }
-        "yes-no" => SettingValue::YesNo(value.as_bool().ok_or("Enter true or false.")?),
+        "boolean" => SettingValue::Boolean(value.as_bool().ok_or("Enter true or false.")?),
         "list" => SettingValue::Texts(match value {
             // A form sends a list as one text with a line per entry.
             Value::String(text) => {
@@ -84,7 +89,8 @@ pub fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
         SettingValue::Texts(texts) => texts.iter().map(String::as_str).collect(),
         SettingValue::Pairs(pairs) => pairs.iter().flat_map(|(name, value)| [name.as_str(), value]).collect(),
         SettingValue::Money(money) => vec![&money.currency],
-        SettingValue::Integer(_) | SettingValue::YesNo(_) | SettingValue::SecretIsSet => Vec::new(),
+        SettingValue::Other(value) => vec![&value.name, &value.json],
+        SettingValue::Integer(_) | SettingValue::Boolean(_) | SettingValue::SecretIsSet => Vec::new(),
     };
     let mut remaining = MAX_DATA_BYTES;
     for text in texts {
@@ -130,7 +136,7 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         "integer" => matches!(value, SettingValue::Integer(_)),
         "decimal" => matches!(value, SettingValue::Decimal(_)),
         "money" => matches!(value, SettingValue::Money(_)),
-        "yes-no" => matches!(value, SettingValue::YesNo(_)),
+        "boolean" => matches!(value, SettingValue::Boolean(_)),
         "list" | "multi-select" => matches!(value, SettingValue::Texts(_)),
         "pairs" => matches!(value, SettingValue::Pairs(_)),
         _ => matches!(value, SettingValue::Text(_)),
@@ -190,14 +196,18 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         SettingValue::Pairs(pairs) => Decimal::from(pairs.len()),
         _ => return None,
     };
-    let bound = |bound: &Option<String>| bound.as_ref().and_then(|bound| bound.parse::<Decimal>().ok());
-    let (minimum, maximum) = (bound(&field.minimum), bound(&field.maximum));
+    let (minimum, maximum) = (bound(field.minimum.as_ref()), bound(field.maximum.as_ref()));
     if minimum.is_some_and(|minimum| size < minimum) || maximum.is_some_and(|maximum| size > maximum) {
         let from = minimum.map_or(String::new(), |minimum| format!(" from {minimum}"));
         let to = maximum.map_or(String::new(), |maximum| format!(" up to {maximum}"));
         return wrong("setting-range", format!("Must be{from}{to}, but is {size}."));
     }
     None
+}
+
+/// Returns a bound of a field as a number.
+pub(super) fn bound(text: Option<&String>) -> Option<Decimal> {
+    text?.parse().ok()
 }
 
 fn is_color(text: &str) -> bool {

@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use cartwright::types::{Diagnosis, PageOfChoices, PageOfProducts};
+use cartwright::types::{ChoiceList, Diagnosis, ProductList};
 use cartwright::webhook::form_value;
 use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Form, Grants, PluginId, ShopId};
 use cartwright_service::accounts::{self, SetAccountError};
@@ -184,13 +184,13 @@ struct Search {
 /// Lists the choices of a field that the vendor provides.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/choices/{field}", tag = "accounts", operation_id = "list_choices",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path), ("field" = String, Path), Search),
-    responses((status = 200, body = PageOfChoices), Problems))]
+    responses((status = 200, body = ChoiceList), Problems))]
 async fn choices(
     _: Integrator,
     State(node): State<Node>,
     Path((shop, account, field)): Path<(ShopId, AccountId, String)>,
     Query(Search { search, cursor }): Query<Search>,
-) -> Result<Json<PageOfChoices>, Problem> {
+) -> Result<Json<ChoiceList>, Problem> {
     Ok(Json(node.host().choices(&shop, &account, &field, &search, cursor.as_deref()).await?))
 }
 
@@ -209,13 +209,13 @@ async fn test(
 /// Searches the vendor's products, to link them.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/products", tag = "accounts", operation_id = "search_products",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path), Search),
-    responses((status = 200, body = PageOfProducts), Problems))]
+    responses((status = 200, body = ProductList), Problems))]
 async fn products(
     _: Integrator,
     State(node): State<Node>,
     Path((shop, account)): Path<(ShopId, AccountId)>,
     Query(Search { search, cursor }): Query<Search>,
-) -> Result<Json<PageOfProducts>, Problem> {
+) -> Result<Json<ProductList>, Problem> {
     Ok(Json(node.host().search_products(&shop, &account, &search, cursor.as_deref()).await?))
 }
 

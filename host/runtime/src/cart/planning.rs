@@ -100,6 +100,7 @@ impl PlanPipeline<'_> {
         let pin = self.pin();
         let expires =
             expiry(self.priced_at, self.state.shop.seal_seconds, prices.iter().flatten().map(|price| &price.price))?;
+        let grants = self.strategy_plugin.grants.limited_to(&self.strategy_version.plugin.metadata().identity.grants);
         let checking = PlanCheck {
             shop,
             linked_product: &self.association.shop_product,
@@ -114,7 +115,7 @@ impl PlanPipeline<'_> {
             },
             price_from: decoded.price_from,
             quote: self.quote,
-            grants: &self.strategy_plugin.grants,
+            grants: &grants,
             pin: &pin,
             removed_parts: &self.removed_parts,
             sell_unconfigured: self.state.shop.sell_unconfigured,

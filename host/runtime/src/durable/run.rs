@@ -33,6 +33,7 @@ impl Cartwright {
         let account = state.account(&job.account)?;
         let digest = self.replacement(&job.plugin).map_err(|_| SetupError::Revoked(job.plugin))?;
         let plugin = self.plugin(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
+        let granted = account.grants.limited_to(&plugin.metadata().identity.grants);
         let mut run = OpenRun::load(start).await?;
         let began = match run.started() {
             Some(began) => began.clone(),
@@ -40,13 +41,13 @@ impl Cartwright {
                 let version = account.versions.get(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
                 let mut context = context(&state.shop, account, version, None, &Visitor::default());
                 context.at = timestamp(run.now());
-                let began = RunStart { context, personal_data: account.grants.personal_data };
+                let began = RunStart { context, personal_data: granted.personal_data };
                 run.begin(began.clone()).await?;
                 began
             }
         };
         let mut event = job.event.clone();
-        let personal_data = began.personal_data && account.grants.personal_data;
+        let personal_data = began.personal_data && granted.personal_data;
         if !personal_data {
             event.order.billing = None;
             event.order.delivery = None;

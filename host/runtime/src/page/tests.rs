@@ -161,7 +161,7 @@ fn an_origin_is_on_a_declared_and_a_granted_host() {
     let all = grants(&DECLARED_HOSTS);
     let Fault { member, reason } = with("https://evil.example", &all);
     assert_eq!(member, "allowed_origins[1].origin");
-    assert!(matches!(&reason, Reason::Malformed(text) if text.contains("identity.hosts")), "{reason:?}");
+    assert!(matches!(&reason, Reason::Malformed(text) if text.contains("`outbound-hosts`")), "{reason:?}");
     for (origin, grants, setting) in [
         ("https://api.vendor.example", grants(&["assets.vendor.example"]), "grants.hosts += \"api.vendor.example\""),
         ("https://shop.example:8443", grants(&["assets.vendor.example"]), "grants.hosts += \"shop.example:8443\""),

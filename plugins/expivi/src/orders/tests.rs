@@ -80,7 +80,7 @@ fn with_token(more: &[(&'static str, SettingValue)]) -> Context {
 fn printing() -> Context {
     let media = SettingValue::Pairs(vec![("1004".into(), "501".into()), ("1005".into(), "502".into())]);
     with_token(&[
-        ("print-files", SettingValue::YesNo(true)),
+        ("print-files", SettingValue::Boolean(true)),
         ("media-ids", media),
         ("print-dpi", SettingValue::Integer(300)),
     ])

@@ -26,9 +26,9 @@ fn a_new_configuration_starts_with_documented_options_alone() {
 fn the_merchants_choices_reach_the_viewer() {
     let settings = [
         ("viewer-selector", text("#viewer")),
-        ("auto-rotate", SettingValue::YesNo(true)),
-        ("progress-bar", SettingValue::YesNo(false)),
-        ("pass-currency", SettingValue::YesNo(false)),
+        ("auto-rotate", SettingValue::Boolean(true)),
+        ("progress-bar", SettingValue::Boolean(false)),
+        ("pass-currency", SettingValue::Boolean(false)),
         ("viewer-options", SettingValue::Pairs(vec![("fov".into(), "45".into()), ("skin".into(), "dark".into())])),
         ("action", text("request-quote")),
         ("success-page", text("/cart")),

@@ -80,7 +80,7 @@ fn the_country_is_the_merchants_or_the_one_delivered_to() {
     for (extra, expected) in [
         (vec![], Some("be")),
         (vec![("locale-country", text("NL"))], Some("nl")),
-        (vec![("send-country", SettingValue::YesNo(false))], None),
+        (vec![("send-country", SettingValue::Boolean(false))], None),
     ] {
         let mut host = FakeHost::new(|_| response(200, r#"{"price":1}"#));
         let settings: Vec<_> = terms().into_iter().chain(extra).collect();

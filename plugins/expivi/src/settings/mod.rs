@@ -120,7 +120,7 @@ pub(crate) fn api_url(context: &Context) -> String {
 
 /// Returns whether a switch is on.
 pub(crate) fn is_enabled(context: &Context, name: &str) -> bool {
-    context.yes_no(name).unwrap_or(false)
+    context.boolean(name).unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ fn blocking(settings: &[(&str, SettingValue)]) -> Vec<(String, String)> {
 }
 
 fn on() -> SettingValue {
-    SettingValue::YesNo(true)
+    SettingValue::Boolean(true)
 }
 
 #[test]
@@ -24,15 +24,17 @@ fn the_form_holds_together() {
         if let Some(condition) = &field.enabled_when {
             assert!(names.contains(condition.field.as_str()), "{}", field.name);
         }
-        if let (ChoiceSource::Fixed(choices), Some(SettingValue::Text(default))) = (&field.choices, &field.default) {
+        if let (ChoiceSource::Fixed(choices), Some(SettingValue::Text(default))) =
+            (&field.choices, &field.default_value)
+        {
             assert!(choices.iter().any(|choice| choice.value == *default), "{}", field.name);
         }
-        assert!(field.kind != "secret" || !field.public, "a secret is never public");
+        assert!(field.kind != "secret" || !field.shown_on_page, "a secret is never public");
     }
     let token = fields.iter().find(|field| field.name == SERVER_TOKEN).unwrap();
-    assert_eq!((token.kind.as_str(), &token.hosts[..]), ("secret", &["setting:api-url".to_owned()][..]));
+    assert_eq!((token.kind.as_str(), &token.outbound_hosts[..]), ("secret", &["setting:api-url".to_owned()][..]));
     let viewer = fields.iter().find(|field| field.name == VIEWER_TOKEN).unwrap();
-    assert!(viewer.public && viewer.required);
+    assert!(viewer.shown_on_page && viewer.required);
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn expivis_prices_need_what_its_answer_does_not_say() {
 
 #[test]
 fn print_files_need_token_upload_and_media() {
-    let missing: Vec<String> = blocking(&[("print-files", on()), ("upload-bundles", SettingValue::YesNo(false))])
+    let missing: Vec<String> = blocking(&[("print-files", on()), ("upload-bundles", SettingValue::Boolean(false))])
         .into_iter()
         .map(|(_, key)| key)
         .collect();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cartwright_plugin::exports::cart::Request;
+use cartwright_plugin::exports::cart::PlanRequest;
 use cartwright_plugin::types::{
     Article, Bundle, BundleChild, ChildRemoval, Context, LineRequest, Message, SkuQuery, Target,
 };

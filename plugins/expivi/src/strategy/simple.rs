@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::exports::cart::Request;
+use cartwright_plugin::exports::cart::PlanRequest;
 use cartwright_plugin::types::{Attribute, DisplayField, LineRequest, PlannedLine, Target};
 
 use super::tree::Root;

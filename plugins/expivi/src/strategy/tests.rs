@@ -133,7 +133,7 @@ fn another_product_is_not_sold_as_the_linked_one() {
 
 #[test]
 fn the_price_of_parts_ignores_the_case_of_skus_where_the_merchant_chose_so() {
-    let ignoring = context(&[("ignore-case", SettingValue::YesNo(true))]);
+    let ignoring = context(&[("ignore-case", SettingValue::Boolean(true))]);
     for (context, expected) in [(context(&[]), false), (ignoring, true)] {
         let plan_request = request("simple", vec![item("1")]);
         assert_eq!(only_line(planned(&context, plan_request)).price.ignore_case, expected);
@@ -219,7 +219,7 @@ fn only_allowed_skus_are_sold_where_the_link_lists_them() {
     assert_eq!(refusal(planned(&context(&[]), request_with("B"))), "sku-not-allowed");
     assert_eq!(refusal(planned(&context(&[]), request_with("r"))), "sku-not-allowed");
     assert_eq!(only_sku(planned(&context(&[]), request_with("R"))), "R");
-    assert_eq!(only_sku(planned(&context(&[("ignore-case", SettingValue::YesNo(true))]), request_with("r"))), "R");
+    assert_eq!(only_sku(planned(&context(&[("ignore-case", SettingValue::Boolean(true))]), request_with("r"))), "R");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright_plugin::exports::cart::Request;
+use cartwright_plugin::exports::cart::PlanRequest;
 use cartwright_plugin::types::{
     Association, Attribute, Context, Item, LineRequest, Message, PlannedLine, SkuQuery, Target,
 };

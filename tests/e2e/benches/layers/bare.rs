@@ -2,7 +2,7 @@
 //! capabilities.
 
 pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
-use bindings::cartwright::plugin::types::{Error, Item, LineRequest, Money, Setting, SettingValue};
+use bindings::cartwright::plugin::types::{Error, Item, LineRequest, Money, NamedJson, Setting, SettingValue};
 use bindings::exports::cartwright::plugin::cart::{PlanRequest, PlanResult};
 use bindings::exports::cartwright::plugin::configuration::Decoded;
 use cartwright::types;
@@ -12,7 +12,19 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 #[allow(dead_code, missing_docs, clippy::all)]
 mod bindings {
-    wasmtime::component::bindgen!({ path: "../../wit/0.1", world: "everything", exports: { default: async } });
+    wasmtime::component::bindgen!({
+        path: "../../wit/0.1",
+        inline: "
+            package cartwright:bare;
+
+            world mine {
+                include cartwright:plugin/vendor@0.1.0;
+                include cartwright:plugin/has-cart@0.1.0;
+            }
+        ",
+        world: "cartwright:bare/mine",
+        exports: { default: async },
+    });
 }
 
 pub struct State {
@@ -116,13 +128,14 @@ pub fn setting(name: &str, value: types::SettingValue) -> Setting {
         types::SettingValue::Text(text) => SettingValue::Text(text),
         types::SettingValue::Integer(number) => SettingValue::Integer(number),
         types::SettingValue::Decimal(decimal) => SettingValue::Decimal(decimal),
-        types::SettingValue::YesNo(on) => SettingValue::YesNo(on),
+        types::SettingValue::Boolean(on) => SettingValue::Boolean(on),
         types::SettingValue::Money(types::Money { minor, scale, currency }) => {
             SettingValue::Money(Money { minor, scale, currency })
         }
         types::SettingValue::Texts(texts) => SettingValue::Texts(texts),
         types::SettingValue::Pairs(pairs) => SettingValue::Pairs(pairs),
         types::SettingValue::SecretIsSet => SettingValue::SecretIsSet,
+        types::SettingValue::Other(types::NamedJson { name, json }) => SettingValue::Other(NamedJson { name, json }),
     };
     Setting { name: name.to_owned(), value }
 }

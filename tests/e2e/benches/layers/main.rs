@@ -147,7 +147,7 @@ fn same_context(world: &World) -> bare::Context {
         .form
         .0
         .iter()
-        .filter_map(|field| Some(bare::setting(&field.name, field.default.clone()?)))
+        .filter_map(|field| Some(bare::setting(&field.name, field.default_value.clone()?)))
         .collect();
     bare::Context {
         shop: "shop".to_owned(),

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use cartwright::types::Error;
-use cartwright::{AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Limits, StrategyChoice};
-use cartwright_e2e::{HOSTILE, World, added_lines};
+use cartwright::{
+    AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Interface, Limits, StrategyChoice,
+};
+use cartwright_e2e::{HOSTILE, WEBHOOKS, World, added_lines, replaced};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
@@ -166,6 +168,19 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
         ("another world", wat("wrong-world"), "example:other/thing"),
         ("an unknown import", wat("wrong-import"), "not a Cartwright plugin"),
         ("a later contract", wat("later-contract"), "0.1.x"),
+        (
+            "a strategy that imports http",
+            wat("strategy-with-http"),
+            "imports http, secrets; a cart strategy imports log",
+        ),
+        ("an import of a later contract", wat("later-function"), "http.send-all, quoting, which"),
+        ("an import of a later contract", wat("later-function"), "it needs a host of 0.1.3"),
+        (
+            "an import that no contract has",
+            wat("unknown-function"),
+            "http.send-all, which cartwright:plugin@0.1.0 does not",
+        ),
+        ("WASI 0.3", wat("wasi-0.3"), "wasi:clocks/system-clock@0.3.0"),
         ("sixteen memories", wat("many-memories"), "linear memories"),
         ("a loop at its start", wat("endless-start"), "not a Cartwright plugin"),
         ("a huge table", wat("big-table"), "table"),
@@ -176,6 +191,28 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
     let other = cartwright::Digest::of(b"other");
     let error = world.host.install(whole, Some(other)).await.expect_err("another digest is pinned");
     assert!(matches!(error, InstallError::NotPinned { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_export_of_a_later_contract_is_listed_and_does_no_harm() {
+    let world = World::new().await;
+    let later = replaced(HOSTILE, "cartwright:plugin/choices@0.1.0", "cartwright:plugin/quoting@0.1.2");
+    let plugin = world.host.install(&later, None).await.expect("a plugin");
+    assert_eq!(plugin.unknown_exports(), ["quoting@0.1.2"]);
+    let exports: Vec<&str> = plugin.exports().map(|interface| interface.name()).collect();
+    assert_eq!(exports, ["metadata", "settings", "cart"]);
+    let known = world.host.install(HOSTILE, None).await.expect("a plugin");
+    assert!(known.unknown_exports().is_empty() && known.has(Interface::Choices));
+}
+
+#[tokio::test]
+async fn metadata_that_depends_on_the_clock_or_on_random_numbers_is_refused() {
+    let world = World::new().await;
+    for form in ["token's form5", "token's form6"] {
+        let changing = replaced(WEBHOOKS, "token's form1", form);
+        let error = world.host.install(&changing, None).await.err();
+        assert!(matches!(&error, Some(InstallError::Metadata(text)) if text.contains("another version")), "{error:?}");
+    }
 }
 
 /// A component with a core module of one type: a function that takes a reference to a string. No current tool parses

@@ -14,7 +14,7 @@ use cartwright::types::{Event, EventKind};
 use cartwright::{
     AccountId, AccountSetup, Builder, Cartwright, Clock, Digest, MemoryBlobs, Secret, ShopId, SimulatedClock,
 };
-use cartwright_e2e::{ORDER_HOOK, local, members, shop};
+use cartwright_e2e::{ORDER_HOOK, local, local_with_personal_data, members, shop};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -127,7 +127,7 @@ impl Erp {
     /// Sets the account up with another URL and token, and grants another server in addition to the ERP system.
     pub async fn set_with(&self, url: &str, token: &str, granted: &str) {
         let settings = members(json!({ "url": url, "token": token }));
-        let (mut grants, other) = (local(&self.url), local(granted));
+        let (mut grants, other) = (local_with_personal_data(&self.url), local(granted));
         grants.hosts.extend(other.hosts);
         grants.plain_http.extend(other.plain_http);
         let setup = AccountSetup { id: self.account.clone(), settings, grants };

@@ -17,7 +17,7 @@ use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, MemoryOrderBook, ProductLink,
     ShopId,
 };
-use cartwright_e2e::{added_lines, catalog, local, members, shop, variant};
+use cartwright_e2e::{added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use serde_json::{Value, json};
@@ -90,7 +90,8 @@ impl Gems {
             "product-keys": ["diamond-letter-jewel"],
         }));
         all.extend(members(settings));
-        let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
+        let setup =
+            AccountSetup { id: account.clone(), settings: all, grants: local_with_personal_data(twikit.base_url()) };
         host.set_account(&shop, plugin, setup).await.expect("an account");
         let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",

@@ -8,7 +8,7 @@ use cartwright::{
     AccountId, CartLine, Clock, Digest, NewHostPolicy, OrderError, OrderedLine, ReleasePolicy, SimulatedClock,
 };
 use cartwright_e2e::orders::{approved_line, order};
-use cartwright_e2e::{ORDER_HOOK, World, local, members, shop};
+use cartwright_e2e::{ORDER_HOOK, World, local, members, replaced, shop};
 use cartwright_fake_vendors::samples;
 use cartwright_store::{Claim, JobFilter, RecordOutcome, ReportError, SoldLine, SoldLines, Store};
 use serde_json::json;
@@ -17,6 +17,7 @@ use crate::database::{Database, on_each_database};
 
 on_each_database!(
     each_vendor_is_told_of_its_lines_and_each_order_hook_of_all,
+    a_vendor_that_exports_no_orders_receives_no_event,
     an_order_goes_to_the_newest_version_that_a_line_is_pinned_to,
     what_comes_after_an_order_was_closed_goes_to_the_current_version,
     an_order_is_released_once_when_it_is_paid,
@@ -139,6 +140,18 @@ async fn each_vendor_is_told_of_its_lines_and_each_order_hook_of_all(database: D
     }
     handled_jobs.sort();
     assert_eq!(handled_jobs, [("erp".to_owned(), "1 2 9".to_owned()), ("expivi".to_owned(), "1 2".to_owned())]);
+}
+
+async fn a_vendor_that_exports_no_orders_receives_no_event(database: Database) {
+    let platform = Platform::new(&database).await;
+    platform.hook().await;
+    let (host, shop) = (&platform.world.host, &platform.world.shop);
+    let without =
+        replaced(cartwright_bundled::EXPIVI, "cartwright:plugin/orders@0.1.0", "cartwright:plugin/quotes@0.1.0");
+    let without = host.install(&without, None).await.expect("a vendor without orders").digest();
+    host.switch_version(shop, &platform.world.account, without, NewHostPolicy::Reject).await.expect("switched");
+    host.revoke(platform.world.digest, Some(without)).expect("revoked");
+    assert_eq!(platform.report("e1", EventKind::Placed, platform.order(1)).await, ["shop:erp:e1"]);
 }
 
 async fn an_order_goes_to_the_newest_version_that_a_line_is_pinned_to(database: Database) {

@@ -1,6 +1,8 @@
 //! A cart strategy that misbehaves. Each of its strategies is one misdeed; the host's tests select it by name and check
 //! the host's reaction. `honest` behaves, so that a test can check the plugin after a misdeed. The locale selects an
 //! invalid settings form: form.rs.
+//!
+//! It exports `choices`, which nothing calls: the host installs no pure strategy that imports what the misdeeds do.
 
 #![allow(
     clippy::expect_used,
@@ -13,7 +15,8 @@ mod exhaust;
 mod lie;
 mod reach;
 
-use cartwright_plugin::{Error, Strategy, export_strategy, internal, message, strategy::*, types::*};
+use cartwright_plugin::exports::choices;
+use cartwright_plugin::{Error, Strategy, export_strategy, internal, named_strategy, strategy::*, types::*};
 
 type Misdeed = fn(PlanRequest) -> Result<PlanResult, Error>;
 
@@ -84,14 +87,12 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
 struct Hostile;
 
 impl Strategy for Hostile {
-    fn identity() -> Identity {
-        let strategies = MISDEEDS
-            .iter()
-            .map(|(name, _)| NamedStrategy { name: name.to_string(), title: message(name, *name, &[]) })
-            .collect();
-        Identity {
+    fn metadata() -> PluginMetadata {
+        let strategies = MISDEEDS.iter().map(|(name, _)| named_strategy(name, name)).collect();
+        PluginMetadata {
             strategies,
-            ..cartwright_plugin::strategy_identity(
+            grants: ["personal-data", "adjust-prices", "choose-price-source"].map(str::to_owned).to_vec(),
+            ..cartwright_plugin::strategy_metadata(
                 "hostile",
                 "Hostile",
                 env!("CARGO_PKG_VERSION"),
@@ -130,4 +131,15 @@ fn entries(entries: Vec<PlanEntry>) -> Result<PlanResult, Error> {
     Ok(PlanResult { entries, warnings: Vec::new(), extra: Vec::new() })
 }
 
-export_strategy!(Hostile);
+impl choices::Guest for Hostile {
+    fn search(
+        _context: Context,
+        _field: String,
+        _text: String,
+        _cursor: Option<String>,
+    ) -> Result<choices::ChoiceList, Error> {
+        Err(internal("no field has dynamic choices"))
+    }
+}
+
+export_strategy!(Hostile, choices);

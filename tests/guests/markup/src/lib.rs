@@ -12,10 +12,11 @@
 mod form;
 mod outcomes;
 
-use cartwright_plugin::exports::{account, cart, configuration, page, plugin, products};
+use cartwright_plugin::exports::account::{Diagnosis, Verdict};
+use cartwright_plugin::exports::{account, cart, choices, configuration, metadata, page, product_links, products};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, identity, message, outage, rejected};
+use cartwright_plugin::{ContextExt, Error, message, outage, plugin_metadata, rejected};
 
 struct Markup;
 
@@ -33,48 +34,59 @@ fn issue(field: &str, name: &str, blocking: bool) -> FieldIssue {
     FieldIssue { field: field.to_owned(), message: markup_message(name), blocking }
 }
 
-impl plugin::Guest for Markup {
-    fn describe() -> plugin::Identity {
-        let strategy = |name: &str, title| plugin::Strategy { name: name.to_owned(), title: markup_message(title) };
-        plugin::Identity {
-            strategies: vec![
-                strategy("plain", "strategy-title"),
-                strategy(&markup_text("strategy-name"), "strategy-title-2"),
-            ],
-            capabilities: vec!["product-search".to_owned(), "preset".to_owned(), markup_text("capability")],
-            grants: vec!["personal-data".to_owned(), markup_text("grant")],
-            ..identity("markup", &markup_text("plugin-name"), env!("CARGO_PKG_VERSION"), &markup_text("plugin-vendor"))
+impl metadata::Guest for Markup {
+    fn describe() -> metadata::PluginMetadata {
+        let strategy = |name: &str, title| metadata::Strategy {
+            name: name.to_owned(),
+            title: markup_message(title),
+            extra: Vec::new(),
+        };
+        metadata::PluginMetadata {
+            strategies: vec![strategy("plain", "strategy-title"), strategy("other", "strategy-title-2")],
+            grants: vec!["personal-data".to_owned()],
+            ..plugin_metadata(
+                "markup",
+                &markup_text("plugin-name"),
+                env!("CARGO_PKG_VERSION"),
+                &markup_text("plugin-publisher"),
+            )
         }
     }
 }
 
-impl account::Guest for Markup {
-    fn choices(
+impl choices::Guest for Markup {
+    fn search(
         _context: Context,
         _field: String,
-        _search: String,
+        _text: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
-        Ok(account::PageOfChoices { choices: vec![form::choice("asked")], cursor: None })
+    ) -> Result<choices::ChoiceList, Error> {
+        Ok(choices::ChoiceList { choices: vec![form::choice("asked")], cursor: None })
     }
+}
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+impl account::Guest for Markup {
+    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
         write(Level::Warn, &markup_text("log-line"));
         eprintln!("{}", markup_text("standard-error"));
         if context.text("mood") == Some("refuse") {
             return Err(rejected(markup_message("test-error")));
         }
-        let tried = |check, passed, detail| account::Diagnosis {
+        let diagnosis = |verdict, check, detail| Diagnosis {
             check: markup_message(check),
-            passed,
+            verdict,
             detail: Some(markup_message(detail)),
         };
-        Ok(vec![tried("check-passed", true, "detail-passed"), tried("check-failed", false, "detail-failed")])
+        Ok(vec![
+            diagnosis(Verdict::Passed, "check-passed", "detail-passed"),
+            diagnosis(Verdict::Failed, "check-failed", "detail-failed"),
+            diagnosis(Verdict::NotTried, "check-not-tried", "detail-not-tried"),
+        ])
     }
 }
 
 impl products::Guest for Markup {
-    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, Error> {
         if text == "refuse" {
             return Err(outage(markup_text("search-error"), None));
         }
@@ -82,10 +94,13 @@ impl products::Guest for Markup {
             id: markup_text("product-id"),
             title: markup_text("product-title"),
             thumbnail: Some(format!("https://pictures.example/{}", markup_text("product-picture"))),
+            extra: Vec::new(),
         };
-        Ok(products::PageOfProducts { products: vec![found], cursor: Some(markup_text("product-cursor")) })
+        Ok(products::ProductList { products: vec![found], cursor: Some(markup_text("product-cursor")) })
     }
+}
 
+impl product_links::Guest for Markup {
     fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
         Ok(match association.vendor_product.as_str() {
             "refuse" => {
@@ -182,4 +197,4 @@ impl cart::Guest for Markup {
     }
 }
 
-cartwright_plugin::export_vendor!(Markup);
+cartwright_plugin::export_vendor!(Markup, choices, account, products, product_links, cart, orders, webhooks);

@@ -5,8 +5,8 @@ use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*}
 struct OneLine;
 
 impl Strategy for OneLine {
-    fn identity() -> Identity {
-        cartwright_plugin::strategy_identity("one-line", "One line", env!("CARGO_PKG_VERSION"), "Cartwright's tests")
+    fn metadata() -> PluginMetadata {
+        cartwright_plugin::strategy_metadata("one-line", "One line", env!("CARGO_PKG_VERSION"), "Cartwright's tests")
     }
 
     fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, Error> {

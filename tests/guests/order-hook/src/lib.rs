@@ -16,9 +16,9 @@ mod wire;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cartwright_plugin::exports::account::Diagnosis;
+use cartwright_plugin::exports::account::{self, Diagnosis, Verdict};
+use cartwright_plugin::exports::metadata::PluginMetadata;
 use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
-use cartwright_plugin::exports::plugin::Identity;
 use cartwright_plugin::exports::settings::Field;
 use cartwright_plugin::http::{Body, HttpRequest};
 use cartwright_plugin::timer::{self, Woken};
@@ -38,21 +38,12 @@ const TOO_LONG_WAIT: &str = "longest-wait";
 struct Erp;
 
 impl OrderHook for Erp {
-    fn identity() -> Identity {
-        form::identity()
+    fn metadata() -> PluginMetadata {
+        form::metadata()
     }
 
     fn fields(_locale: String) -> Vec<Field> {
         form::fields()
-    }
-
-    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
-        let check = message("reach-erp", "The ERP system answers", &[]);
-        let answer = HttpRequest::get(address(&context)?).bearer(form::TOKEN).send()?;
-        let passed = (200..300).contains(&answer.status);
-        let status = answer.status.to_string();
-        let detail = message("answered", format!("It answered {status}."), &[("status", &status)]);
-        Ok(vec![Diagnosis { check, passed, detail: Some(detail) }])
     }
 
     /// Handles an event. `state` is the ERP system's reference, once it is known.
@@ -74,6 +65,17 @@ impl OrderHook for Erp {
             Kind::Other(named) if named.name == "files" => send_files(&context, &event.order),
             _ => Ok(Next::Done),
         }
+    }
+}
+
+impl account::Guest for Erp {
+    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
+        let check = message("reach-erp", "The ERP system answers", &[]);
+        let answer = HttpRequest::get(address(&context)?).bearer(form::TOKEN).send()?;
+        let verdict = if (200..300).contains(&answer.status) { Verdict::Passed } else { Verdict::Failed };
+        let status = answer.status.to_string();
+        let detail = message("answered", format!("It answered {status}."), &[("status", &status)]);
+        Ok(vec![Diagnosis { check, verdict, detail: Some(detail) }])
     }
 }
 
@@ -172,4 +174,4 @@ fn address(context: &Context) -> Result<&str, Error> {
     })
 }
 
-export_order_hook!(Erp);
+export_order_hook!(Erp, account);

@@ -1,4 +1,4 @@
-//! A vendor that only has webhooks: one endpoint for each way of signing, and bodies that name the outcome to return,
+//! A vendor that has webhooks, and neither cart strategies nor products: one endpoint for each way of signing, and bodies that name the outcome to return,
 //! such as `line <order> <line>`. The host's tests check what it makes of that. Three of its settings have dynamic
 //! choices.
 
@@ -111,4 +111,4 @@ impl Guest for Webhooks {
     }
 }
 
-cartwright_plugin::export_vendor!(Webhooks);
+cartwright_plugin::export_vendor!(Webhooks, choices, account, orders, webhooks);

@@ -1,12 +1,16 @@
-//! The interfaces that a vendor must export besides webhooks.
+//! The interfaces that the guest exports besides webhooks.
 
+use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
+use cartwright_plugin::exports::account::Verdict;
+use cartwright_plugin::exports::choices::ChoiceList;
+use cartwright_plugin::exports::{self, account, configuration, metadata, orders, page, settings};
 use cartwright_plugin::types::{
     Association, Context, FieldIssue, Item, LineRequest, NamedJson, Outage, Price, Setting, SettingValue, SkuQuery,
 };
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, http, message, secrets};
+use cartwright_plugin::{ContextExt, Error, FieldExt, field, http, message, plugin_metadata, secrets};
 
 use crate::{SECRET, Webhooks};
 
@@ -45,6 +49,15 @@ fn token() -> &'static str {
 /// Returns the server that only the fourth version sends its token to.
 fn other_host() -> Option<&'static str> {
     (black_box(FORM)[12] == b'4').then_some("elsewhere.example")
+}
+
+/// Returns the version of the plugin. That of the fifth form depends on the clock, that of the sixth on random numbers.
+fn version() -> String {
+    match black_box(FORM)[12] {
+        b'5' => format!("1.0.{}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()),
+        b'6' => format!("1.0.{}", RandomState::new().hash_one(0)),
+        _ => env!("CARGO_PKG_VERSION").to_owned(),
+    }
 }
 
 /// Returns a field of a product with dynamic choices.
@@ -112,19 +125,14 @@ fn use_secret(context: &Context, url: &str, words: &str) -> Result<Vec<account::
         }
     };
     let detail = Some(message("seen", seen, &[]));
-    Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), passed: true, detail }])
+    Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), verdict: Verdict::Passed, detail }])
 }
 
-impl plugin::Guest for Webhooks {
-    fn describe() -> plugin::Identity {
-        let identity =
-            cartwright_plugin::identity("webhooks", "Webhooks", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
-        // Only a plugin with a strategy can be linked to products.
-        let strategy = plugin::Strategy { name: "none".to_owned(), title: message("none", "None", &[]) };
-        plugin::Identity {
-            hosts: [HOST, TOKEN_HOST].into_iter().chain(other_host()).map(str::to_owned).collect(),
-            strategies: vec![strategy],
-            ..identity
+impl metadata::Guest for Webhooks {
+    fn describe() -> metadata::PluginMetadata {
+        metadata::PluginMetadata {
+            outbound_hosts: [HOST, TOKEN_HOST].into_iter().chain(other_host()).map(str::to_owned).collect(),
+            ..plugin_metadata("webhooks", "Webhooks", &version(), "Cartwright's tests")
         }
     }
 }
@@ -147,9 +155,9 @@ impl settings::Guest for Webhooks {
                 .fold(field(WIDE, "secret", "Secret").outbound_host(HOST).outbound_host(TOKEN_HOST), |secret, word| {
                     secret.secret_use(word)
                 }),
-            field("script-url", "url", "Script").vendor_may_push(),
+            field("script-url", "url", "Script").vendor_can_change(),
             field("name", "text", "Name"),
-            field("api-url", "url", "Address").vendor_may_push(),
+            field("api-url", "url", "Address").vendor_can_change(),
             secret,
             field("token-url", "url", "Token endpoint"),
             field(NARROW, "secret", "Secret of the token endpoint")
@@ -161,8 +169,8 @@ impl settings::Guest for Webhooks {
         ]
     }
 
-    fn validate(_context: Context) -> Vec<FieldIssue> {
-        Vec::new()
+    fn validate(_context: Context) -> Result<Vec<FieldIssue>, Error> {
+        Ok(Vec::new())
     }
 
     fn migrate(_from_version: String, mut values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
@@ -174,30 +182,28 @@ impl settings::Guest for Webhooks {
     }
 }
 
-impl account::Guest for Webhooks {
+impl exports::choices::Guest for Webhooks {
     /// Returns two choices at a time of a short list, a hundred of a long one. Fails if the setting `name` is "away".
-    fn choices(
-        context: Context,
-        field: String,
-        search: String,
-        cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    fn search(context: Context, field: String, text: String, cursor: Option<String>) -> Result<ChoiceList, Error> {
         if context.text("name") == Some("away") {
             return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
         }
         let mut all = choices(&field)?;
-        all.retain(|(_, label)| label.to_lowercase().contains(&search.to_lowercase()));
+        all.retain(|(_, label)| label.to_lowercase().contains(&text.to_lowercase()));
         let at_once = if field == "colour" { 100 } else { 2 };
         let from: usize = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let some = all.iter().skip(from).take(at_once);
         let choices = some.map(|(value, label)| settings::Choice {
             value: value.clone(),
             label: message(&format!("choice-{field}"), label.clone(), &[]),
+            extra: Vec::new(),
         });
         let next = from + at_once;
-        Ok(account::PageOfChoices { choices: choices.collect(), cursor: (next < all.len()).then(|| next.to_string()) })
+        Ok(ChoiceList { choices: choices.collect(), cursor: (next < all.len()).then(|| next.to_string()) })
     }
+}
 
+impl account::Guest for Webhooks {
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
         let url = context.text("api-url").ok_or(Error::Unsupported)?;
         if let Some(words) = context.text("try") {
@@ -211,18 +217,8 @@ impl account::Guest for Webhooks {
                 http::Auth::ClientCredentials(credentials(token_url, secret, http::SecretPlace::Basic))
             }
         });
-        let passed = request.send()?.status == 200;
-        Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), passed, detail: None }])
-    }
-}
-
-impl products::Guest for Webhooks {
-    fn search(_context: Context, _text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
-        Err(Error::Unsupported)
-    }
-
-    fn validate(_context: Context, _association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(Vec::new())
+        let verdict = if request.send()?.status == 200 { Verdict::Passed } else { Verdict::Failed };
+        Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), verdict, detail: None }])
     }
 }
 
@@ -244,12 +240,6 @@ impl configuration::Guest for Webhooks {
         _items: Vec<Item>,
         _line_requests: Vec<LineRequest>,
     ) -> Result<Vec<Option<Price>>, Error> {
-        Err(Error::Unsupported)
-    }
-}
-
-impl cart::Guest for Webhooks {
-    fn plan(_context: Context, _request: cart::PlanRequest) -> Result<cart::PlanResult, Error> {
         Err(Error::Unsupported)
     }
 }

@@ -1,6 +1,6 @@
 //! A plugin's settings form: the handling of its input, and the vendor's choices.
 
-use cartwright_test_guests::WEBHOOKS;
+use cartwright_test_guests::{ONE_LINE, WEBHOOKS};
 use serde_json::json;
 
 use super::{Browser, page_path, says, text};
@@ -75,17 +75,27 @@ async fn choices_of_a_vendor_are_offered_for_an_account_and_for_a_product() {
         says(beside(&page, "colour"), &["Not all options are listed"]);
         assert!(!beside(&page, "finish").contains("options"), "{page}");
     }
-    let chosen = [
-        ("product", "ring"),
-        ("account", "webhooks"),
-        ("vendor_product", "1"),
-        ("strategy", "/"),
-        ("setting.finish", "s"),
-        ("setting.colour", "c999"),
-        ("setting.extras", "b"),
-        ("setting.extras", "c"),
-    ];
-    browser.done(&page_path(&shop, "/links/edit"), &chosen).await;
+    let chosen = |strategy| {
+        [
+            ("product", "ring"),
+            ("account", "webhooks"),
+            ("vendor_product", "1"),
+            ("strategy", strategy),
+            ("setting.finish", "s"),
+            ("setting.colour", "c999"),
+            ("setting.extras", "b"),
+            ("setting.extras", "c"),
+        ]
+    };
+    // It has no strategy of its own, and no list of its products.
+    let page = browser.page(&link).await;
+    assert!(!page.contains("Connection default") && !page.contains("Vendor catalog"), "{page}");
+    let refused = browser.post(&page_path(&shop, "/links/edit"), &chosen("/")).await;
+    assert_eq!(refused.status, 422);
+    says(&text(&refused), &["webhooks has no cart strategy; choose a strategy of another account."]);
+    shop.install("one-line", ONE_LINE).await;
+    shop.set_account("one-line", json!({}), json!({})).await;
+    browser.done(&page_path(&shop, "/links/edit"), &chosen("one-line/one-line")).await;
     let kept = shop.integrator.get(&shop.path("/product-links/ring")).await.ok();
     assert_eq!(kept["settings"], json!({ "finish": "s", "colour": "c999", "extras": ["b", "c"] }), "{kept:#}");
     let page = browser.page(&link).await;

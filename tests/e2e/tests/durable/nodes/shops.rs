@@ -19,7 +19,7 @@ use cartwright::{
 };
 use cartwright_e2e::orders::{event, order};
 use cartwright_e2e::stored::{KEY, host_secret, store_shop};
-use cartwright_e2e::{World, added_lines, catalog, local, members, shop, variant};
+use cartwright_e2e::{World, added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
 use cartwright_store::{JobFilter, JobState, JobSummary, Keyring, Lines, NewJob, RecordOutcome, Store};
@@ -195,7 +195,8 @@ impl Jewels {
             "product-keys": ["diamond-letter-jewel"],
         }));
         all.extend(members(settings));
-        let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
+        let setup =
+            AccountSetup { id: account.clone(), settings: all, grants: local_with_personal_data(twikit.base_url()) };
         host.set_account(&id, plugin, setup).await.expect("an account");
         let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",

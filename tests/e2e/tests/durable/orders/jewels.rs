@@ -20,7 +20,7 @@ use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Grants, HandleResult, Limits, MemoryBlobs,
     MemoryCatalog, MemoryOrderBook, ProductLink, SetupError, ShopId, SimulatedClock,
 };
-use cartwright_e2e::{added_lines, catalog, local, members, shop, variant};
+use cartwright_e2e::{added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, Received, TwikitConfig};
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ impl Jewels {
             "product-keys": ["diamond-letter-jewel", "pendant"],
         }));
         all.extend(members(settings));
-        let mut grants = local(all["api-url"].as_str().expect("an address"));
+        let mut grants = local_with_personal_data(all["api-url"].as_str().expect("an address"));
         grants.hosts.insert("scripts.twikit.example".to_owned());
         change(&mut grants);
         let setup = AccountSetup { id: self.account.clone(), settings: all, grants };
