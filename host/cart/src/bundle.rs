@@ -53,6 +53,7 @@ impl PlanCheck<'_> {
             line.child_removal = Some(part.child.removal);
             line.per_bundle = Some(part.child.quantity);
             line.price.included_in_parent = true;
+            line.price.expires.clone_from(&parent.price.expires);
             parent.children.push(line.key.clone());
             children.push(line);
         }

@@ -105,6 +105,25 @@ pub enum CartError {
         /// The reason.
         reason: String,
     },
+    /// The vendor's price recurs, which no line of a cart can.
+    #[error(
+        "the vendor's price of {product} recurs ({period}), and this host sells no recurring prices; use a price that is paid once, or \
+         remove the product link"
+    )]
+    RecurringPrice {
+        /// The product.
+        product: String,
+        /// What the price recurs by, as an ISO 8601 duration.
+        period: String,
+    },
+    /// The vendor no longer keeps the saved configuration.
+    #[error("the vendor kept the configuration of {product} until {until}; the product must be configured again")]
+    ConfigurationExpired {
+        /// The vendor's product.
+        product: String,
+        /// Until when it was kept, as an RFC 3339 time.
+        until: String,
+    },
     /// The offer is in another currency or scale than the shop's prices.
     #[error(
         "{title} is offered in {offered}, but the shop sells in {expected}, and amounts are not converted; offer it in {expected}"

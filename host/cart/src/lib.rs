@@ -3,6 +3,7 @@
 
 #![expect(missing_docs, reason = "documented in the pass over names")]
 
+mod articles;
 pub mod budget;
 mod bundle;
 mod canonical;

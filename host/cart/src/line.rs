@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
+    Adjustment, Article, ChildRemoval, ItemSummary, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
@@ -306,11 +306,11 @@ impl CartLine {
     /// Converts to the contract's `line`, with the stored data of its item.
     pub fn as_contract(&self) -> Line {
         let item = || {
-            Some(ItemReference {
+            Some(ItemSummary {
                 index: self.item?,
                 id: self.item_id.clone(),
                 vendor_product: self.vendor_product.clone()?,
-                reference: self.reference.clone(),
+                saved_id: self.reference.clone(),
                 fingerprint: self.fingerprint?.to_string(),
             })
         };

@@ -1,29 +1,30 @@
 //! The check of a strategy's plan. Every plan entry is checked before any of it reaches the platform.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
+    BundleChild, Item, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
+use crate::articles::materials;
 use crate::budget::{MAX_LINE_QUANTITY, MAX_LINES};
 use crate::error::CartError;
 use crate::identity::{LineKeyInput, line_key};
 use crate::index::RemovedParts;
 use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
-use crate::money::{self, Amount};
+use crate::money::Amount;
 use crate::pricing::{ExactPrice, Priced, Pricing};
+pub use crate::tree::Descendant;
 
 /// What the host determined about an item.
 #[derive(Default, Clone)]
 pub struct ItemFacts {
     pub fingerprint: Option<Digest>,
-    /// For a root, the indexes of the item and of all items below it.
-    pub descendants: Vec<usize>,
+    /// For a root, the item and all items below it.
+    pub descendants: Vec<Descendant>,
 }
 
 /// The data that a plan is checked against.
@@ -254,7 +255,7 @@ impl PlanCheck<'_> {
     pub(crate) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
         match planned.item {
             Some(index) => match self.facts.get(index as usize) {
-                Some(facts) => Ok(facts.clone()),
+                Some(facts) => self.check_kept(facts).map(|()| facts.clone()),
                 None => plan_error(format!("it names the item {index} of {}", self.facts.len())),
             },
             None if self.sell_unconfigured => Ok(ItemFacts::default()),
@@ -262,30 +263,28 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// Returns the bill of materials of an item with everything below it. Equal articles are added up.
-    #[allow(clippy::indexing_slicing, reason = "each place is the position of an article in `all`")]
-    fn materials(&self, descendants: &[usize]) -> Vec<Article> {
-        // A plugin has added up the articles of one item already.
-        if let [only] = descendants {
-            return self.pricing.items.get(*only).map_or_else(Vec::new, |item| item.articles.clone());
-        }
-        let mut all: Vec<Article> = Vec::new();
-        let mut places: HashMap<ArticleKey<'_>, usize> = HashMap::new();
-        for article in
-            descendants.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles)
-        {
-            match places.entry(article_key(article)) {
-                Entry::Vacant(place) => {
-                    place.insert(all.len());
-                    all.push(article.clone());
-                }
-                Entry::Occupied(place) => match sum(&all[*place.get()].quantity, &article.quantity) {
-                    Some(sum) => all[*place.get()].quantity = sum,
-                    None => all.push(article.clone()),
-                },
+    /// Returns the items of a configured product that have data that only the vendor keeps, with the end of that.
+    fn kept_items<'s>(&'s self, facts: &'s ItemFacts) -> impl Iterator<Item = (&'s Item, &'s String)> {
+        let items = self.pricing.items;
+        let below = facts.descendants.iter().filter_map(move |below| items.get(below.index));
+        below.filter_map(|item| Some((item, item.valid_until.as_ref()?)))
+    }
+
+    /// Checks that the vendor still keeps the saved configuration. Timestamps of the contract are in the order of their
+    /// texts.
+    fn check_kept(&self, facts: &ItemFacts) -> Result<(), CartError> {
+        match self.kept_items(facts).find(|(_, until)| **until <= self.pricing.context.at) {
+            Some((item, until)) => {
+                Err(CartError::ConfigurationExpired { product: item.vendor_product.clone(), until: until.clone() })
             }
+            None => Ok(()),
         }
-        all
+    }
+
+    /// Returns when the seal of a line expires: when its price does, and no later than the saved configuration.
+    fn expires(&self, facts: &ItemFacts) -> String {
+        let kept_until = self.kept_items(facts).map(|(_, until)| until.as_str()).min();
+        kept_until.map_or(self.expires, |until| until.min(self.expires)).to_owned()
     }
 
     pub(crate) fn build_line(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
@@ -331,7 +330,7 @@ impl PlanCheck<'_> {
                 source: draft.source,
                 state: draft.priced.state,
                 included_in_parent: false,
-                expires: self.expires.to_owned(),
+                expires: self.expires(&draft.facts),
                 country: None,
                 customer_group: None,
                 adjustments: Vec::new(),
@@ -343,14 +342,17 @@ impl PlanCheck<'_> {
             item_id: item.and_then(|item| item.id.clone()),
             fingerprint: draft.facts.fingerprint,
             thumbnail: None,
-            bill_of_materials: if draft.item.is_some() { self.materials(&draft.facts.descendants) } else { Vec::new() },
+            bill_of_materials: match draft.item {
+                Some(_) => materials(self.pricing.items, &draft.facts.descendants)?,
+                None => Vec::new(),
+            },
             vendor_product: item.map(|item| item.vendor_product.clone()),
-            reference: item.and_then(|item| item.reference.clone()),
+            reference: item.and_then(|item| item.saved_id.clone()),
             unconfirmed: draft
                 .facts
                 .descendants
                 .iter()
-                .filter_map(|index| self.pricing.items.get(*index)?.unverified.as_ref())
+                .filter_map(|below| self.pricing.items.get(below.index)?.unverified.as_ref())
                 .next_back()
                 .map(|unverified| UnverifiedLine { reason: unverified.reason.clone(), hold: unverified.hold }),
             linked_product: self.linked_product.to_owned(),
@@ -359,21 +361,6 @@ impl PlanCheck<'_> {
             pin: self.pin.clone(),
         })
     }
-}
-
-/// The members of an article apart from its quantity.
-type ArticleKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<(i64, u8, &'a str)>, Vec<(&'a str, &'a str)>);
-
-fn article_key(article: &Article) -> ArticleKey<'_> {
-    let price = article.price.as_ref().map(|price| (price.minor, price.scale, price.currency.as_str()));
-    let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
-    (&article.sku, article.price_sku.as_deref(), article.material_sku.as_deref(), price, extra)
-}
-
-/// Adds two quantities. Returns `None` if one is not a number, or if the sum has too many digits.
-fn sum(a: &str, b: &str) -> Option<String> {
-    let sum = money::decimal(a).ok()?.checked_add(money::decimal(b).ok()?)?;
-    Some(sum.normalize().to_string())
 }
 
 /// Sanitizes a text for use in an error.

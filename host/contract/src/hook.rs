@@ -86,8 +86,8 @@ hooks! {
     Embed = "page.embed" [Log Catalog],
     /// `configuration.decode`
     Decode = "configuration.decode" [Log Catalog],
-    /// `configuration.price-items`
-    PriceItems = "configuration.price-items" [Log Catalog Http Secrets],
+    /// `prices.price-items`
+    PriceItems = "prices.price-items" [Log Catalog Http Secrets Blobs],
     /// `cart.plan`
     Plan = "cart.plan" [Log Catalog],
     /// `orders.handle`

@@ -3,6 +3,7 @@
 //! clocks, and the traits that a commerce platform implements.
 
 pub mod address;
+pub mod articles;
 pub mod clock;
 pub mod endpoint;
 pub mod error;

@@ -17,7 +17,7 @@ fn the_contract_is_one_package_with_its_worlds() {
     assert_eq!(resolve.packages.len(), 1, "the contract needs no other package");
     let mut worlds: Vec<_> = resolve.worlds.iter().map(|(_, world)| world.name.as_str()).collect();
     worlds.sort();
-    assert_eq!(worlds, ["cart-strategy", "everything", "host-imports", "order-hook", "vendor"]);
+    assert_eq!(worlds, ["cart-strategy", "everything", "has-feed", "has-prices", "host-imports", "order-hook", "vendor"]);
 }
 
 #[test]

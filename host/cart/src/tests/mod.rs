@@ -2,6 +2,7 @@
 //! request.
 
 mod growth;
+mod items;
 mod prices;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use super::error::SealError;
 use super::index::{CartIndex, RemovedParts};
 use super::line::{CartLine, Pin};
-use super::plan::{ItemFacts, PlanCheck, key_of, queries};
+use super::plan::{Descendant, ItemFacts, PlanCheck, key_of, queries};
 use super::pricing::{Pricing, VendorPrice};
 use super::shop::Shop;
 use super::tree::item_tree;
@@ -41,29 +42,35 @@ fn money(minor: i64, scale: u8) -> Money {
     Money { minor, scale, currency: "EUR".into() }
 }
 
-fn item(state: &str) -> Item {
+pub(crate) fn item(state: &str) -> Item {
     Item {
         id: None,
         parent: None,
         vendor_product: "1".into(),
+        title: None,
+        quantity: 1,
         attributes: vec![],
         articles: vec![],
         sku: None,
-        reference: None,
+        saved_id: None,
         thumbnail: None,
         state: state.into(),
         unverified: None,
+        valid_until: None,
         extra: vec![],
     }
 }
 
-fn article(sku: &str, quantity: &str) -> Article {
+pub(crate) fn article(sku: &str, quantity: &str) -> Article {
     Article {
         sku: sku.into(),
+        title: None,
         quantity: quantity.into(),
+        unit: None,
         price_sku: Some(sku.into()),
         price: None,
         material_sku: None,
+        parent: None,
         extra: vec![],
     }
 }
@@ -134,7 +141,7 @@ impl Counter {
             shop: "shop".parse().unwrap(),
             context,
             items: vec![item("")],
-            facts: vec![ItemFacts { descendants: vec![0], ..ItemFacts::default() }],
+            facts: vec![ItemFacts { descendants: vec![Descendant { index: 0, count: 1 }], ..ItemFacts::default() }],
             vendor: vec![],
             variants: vec![],
             price_from: PriceSource::Platform,
