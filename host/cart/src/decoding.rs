@@ -3,7 +3,7 @@
 use cartwright_contract::articles::check_tree;
 use cartwright_contract::clock::is_timestamp;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{FieldIssue, Item};
+use cartwright_contract::records::{BytesSource, FieldIssue, Item};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
 use crate::articles::add_up;
@@ -55,17 +55,35 @@ pub fn check_quantities(index: usize, item: &mut Item) -> Result<(), CartError> 
     Ok(())
 }
 
-/// Checks the times until which the vendor keeps the items.
+/// Checks what only a fault of the plugin can make wrong: the times until which the vendor keeps the items, and files that
+/// the call was not given.
 ///
 /// # Errors
-/// Returns an error for the plugin's author if one is not a timestamp.
-pub fn check_times(items: &[Item]) -> Result<(), String> {
+/// Returns an error for the plugin's author.
+pub fn check_contract(items: &[Item]) -> Result<(), String> {
+    let files = items.iter().flat_map(|item| &item.attributes).filter_map(|attribute| attribute.file.as_ref());
+    for file in files {
+        if let BytesSource::Stored(digest) = file {
+            return Err(format!("the file of an attribute is the blob {digest:?}, which the call did not receive"));
+        }
+    }
     match items.iter().filter_map(|item| item.valid_until.as_ref()).find(|until| !is_timestamp(until)) {
         Some(until) => Err(format!(
             "`valid-until` of an item is {until:?}, which is not a timestamp such as \"2026-03-01T09:30:00Z\""
         )),
         None => Ok(()),
     }
+}
+
+/// Returns the size of what the fingerprints of items are computed from beside their names, in bytes.
+pub fn hashed_bytes(items: &[Item]) -> usize {
+    let file = |file: &BytesSource| match file {
+        BytesSource::Inline(bytes) => bytes.len(),
+        BytesSource::Stored(_) => 0,
+    };
+    let files =
+        |item: &Item| item.attributes.iter().filter_map(|attribute| attribute.file.as_ref()).map(file).sum::<usize>();
+    items.iter().map(|item| item.state.len() + files(item)).sum()
 }
 
 /// Refuses an item if a name of the item or of one of its parts could not be stored unchanged.
@@ -110,7 +128,7 @@ pub fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
 
 #[cfg(test)]
 mod tests {
-    use cartwright_contract::records::Article;
+    use cartwright_contract::records::{Article, Attribute, ChoiceKind};
 
     use super::*;
     use crate::tests::{article, item};
@@ -173,8 +191,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_the_call_did_not_receive_is_the_authors_to_mend() {
+        let of = |file: BytesSource| {
+            let attribute = Attribute {
+                id: "1".into(),
+                name: "Logo".into(),
+                value: "a.png".into(),
+                value_id: None,
+                key: None,
+                hidden: false,
+                kind: ChoiceKind::File,
+                group: None,
+                file: Some(file),
+                extra: vec![],
+            };
+            Item { attributes: vec![attribute], ..item("{}") }
+        };
+        let inline = of(BytesSource::Inline(vec![0; 10]));
+        assert_eq!((check_contract(&[inline.clone()]), hashed_bytes(&[inline])), (Ok(()), 12));
+        let stored = of(BytesSource::Stored("abc".into()));
+        assert!(check_contract(&[stored]).unwrap_err().contains("did not receive"));
+    }
+
+    #[test]
     fn a_time_that_is_none_is_the_authors_to_mend() {
-        let until = |until: &str| check_times(&[Item { valid_until: Some(until.into()), ..item("") }]);
+        let until = |until: &str| check_contract(&[Item { valid_until: Some(until.into()), ..item("") }]);
         assert_eq!(until("2026-03-01T09:30:00Z"), Ok(()));
         assert!(until("2026-03-01").unwrap_err().contains("valid-until"));
     }

@@ -109,18 +109,25 @@ mod tests {
 
     fn article() -> Value {
         json!({
-            "sku": "A", "quantity": "1.5", "price_sku": "P", "price": money(), "material_sku": null, "extra": [named_json()],
+            "sku": "A", "title": "Panel", "quantity": "1.5", "unit": "MTK", "price_sku": "P", "price": money(),
+            "material_sku": null, "parent": 0, "extra": [named_json()],
+        })
+    }
+
+    fn attribute(kind: &str) -> Value {
+        json!({
+            "id": "1", "name": "Colour", "value": "Red", "value_id": "2", "key": null, "hidden": true, "kind": kind,
+            "group": "Wood", "file": { "inline": [0, 255] }, "extra": [named_json()],
         })
     }
 
     fn item(thumbnail: Value) -> Value {
         json!({
-            "id": "7", "parent": null, "vendor_product": "1001",
-            "attributes": [{
-                "id": "1", "name": "Colour", "value": "Red", "value_id": "2", "key": null, "hidden": true, "kind": "option",
-            }],
-            "articles": [article()], "sku": null, "reference": "r", "thumbnail": thumbnail, "state": "{}",
-            "unverified": { "reason": message(), "hold": true }, "extra": [named_json()],
+            "id": "7", "parent": null, "vendor_product": "1001", "title": "Ring", "quantity": 2,
+            "attributes": ["chosen", "text", "number", "file", "other"].map(attribute),
+            "articles": [article()], "sku": null, "saved_id": "r", "thumbnail": thumbnail, "state": "{}",
+            "unverified": { "reason": message(), "hold": true }, "valid_until": "2026-03-01T09:30:00Z",
+            "extra": [named_json()],
         })
     }
 
@@ -129,12 +136,14 @@ mod tests {
             item(Value::Null),
             item(json!({ "in-payload": { "offset": 3, "length": 9 } })),
             item(json!({ "url": "https://a/b.png" })),
+            item(json!({ "stored": DIGEST })),
         ]
     }
 
     fn price(state: Value) -> Value {
         json!({
-            "amount": money(), "basis": "total", "tax": "gross", "state": state, "valid_until": "2026-03-01T09:30:00Z",
+            "amount": money(), "basis": "total", "role": "surcharge", "tax": "gross", "state": state, "period": "P1M",
+            "valid_until": "2026-03-01T09:30:00Z", "extra": [named_json()],
         })
     }
 
@@ -149,7 +158,7 @@ mod tests {
         json!({
             "key": "k", "product": "ring", "variant_id": "1", "sku": "A", "quantity": 2, "parent_key": null,
             "unit_price": money(), "configuration": DIGEST,
-            "item": { "index": 1, "id": "7", "vendor_product": "1001", "reference": null, "fingerprint": DIGEST },
+            "item": { "index": 1, "id": "7", "vendor_product": "1001", "saved_id": null, "fingerprint": DIGEST },
         })
     }
 
@@ -230,8 +239,10 @@ mod tests {
             converts::<records::Item, types::Item>(item);
         }
         for source in ["platform", "vendor", "components"] {
-            let decoded = json!({ "items": items(), "price_from": source, "warnings": [message()] });
-            converts::<records::Decoded, exports::configuration::Decoded>(decoded);
+            let decoded = json!({
+                "items": items(), "price_from": source, "warnings": [message()], "extra": [named_json()],
+            });
+            converts::<records::DecodeResult, exports::configuration::DecodeResult>(decoded);
         }
     }
 

@@ -1,10 +1,13 @@
 //! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`, `settings.fields` and
 //! `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
 
+use std::sync::Arc;
+
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
+    self, Association, Context, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
     PageOfProducts, PlanRequest, Planned, Price, Received, Setting, VariantInfo, Wanted, WebhookRequest,
     WebhookResponse,
 };
@@ -18,13 +21,13 @@ use crate::plugin::PluginVersion;
 /// The result of `configuration.decode`.
 #[derive(Debug)]
 pub struct DecodeResult {
-    /// The vendor product in the configuration.
-    pub decoded: Decoded,
+    /// What the configuration says.
+    pub decoded: records::DecodeResult,
     /// What the plugin logged.
     pub log: Vec<LogLine>,
 }
 
-/// The result of `configuration.price-items`.
+/// The result of `prices.price-items`.
 #[derive(Debug)]
 pub struct PriceItemsResult {
     /// The price of each item, in their order, as the plugin gave them.
@@ -215,7 +218,8 @@ impl Engine {
         let association = types::Association::from(association.clone());
         let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
             let configuration = plugin.interfaces().configuration(store, instance)?;
-            Ok(from_guest(configuration.call_decode(store, &context, &association, raw).await?, Decoded::from))
+            let decoded = configuration.call_decode(store, &context, &association, raw).await?;
+            Ok(from_guest(decoded, records::DecodeResult::from))
         });
         match called.await? {
             (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
@@ -223,7 +227,7 @@ impl Engine {
         }
     }
 
-    /// Calls `configuration.price-items`.
+    /// Calls `prices.price-items`. `raw` is the configuration, which the plugin may read as a blob.
     ///
     /// # Errors
     /// If the call fails, or the plugin returns an error; the error holds the log.
@@ -234,7 +238,7 @@ impl Engine {
         options: CallOptions,
         context: &Context,
         association: &Association,
-        raw: &[u8],
+        raw: (Digest, Arc<Vec<u8>>),
         items: &[Item],
         wanted: &[Wanted],
     ) -> Result<PriceItemsResult, HookError> {
@@ -242,10 +246,13 @@ impl Engine {
         let association = types::Association::from(association.clone());
         let items = convert_list::<_, types::Item>(items.to_vec());
         let wanted = convert_list::<_, types::Wanted>(wanted.to_vec());
+        let (digest, bytes) = raw;
+        let options = options.blob(digest, bytes);
+        let digest = digest.to_string();
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
-            let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
+            let interface = plugin.interfaces().prices(&mut *store, instance)?;
             let prices =
-                configuration.call_price_items(&mut *store, &context, &association, raw, &items, &wanted).await?;
+                interface.call_price_items(&mut *store, &context, &association, &digest, &items, &wanted).await?;
             let prices =
                 from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
             Ok((prices, !store.data().catalog.is_empty()))

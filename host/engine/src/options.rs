@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cartwright_contract::ids::Digest;
 use cartwright_contract::records;
 
 use crate::capability::Scope;
@@ -18,6 +19,8 @@ pub struct CallOptions {
     /// Seeds the guest's random numbers, so that a pure hook returns the same result for the same input.
     pub(crate) seed: [u8; 32],
     pub(crate) readable: Vec<records::Digest>,
+    /// A blob that the call may read although it is not stored.
+    pub(crate) given_blob: Option<(Digest, Arc<Vec<u8>>)>,
     pub(crate) durable: Option<Box<Cursor>>,
     pub(crate) slot_kind: SlotKind,
 }
@@ -36,6 +39,7 @@ impl CallOptions {
             lines: 0,
             seed: [0; 32],
             readable: Vec::new(),
+            given_blob: None,
             durable: None,
             slot_kind: SlotKind::Call,
         }
@@ -56,6 +60,13 @@ impl CallOptions {
     /// Sets the seed of the guest's random numbers. A pure hook gets the same seed for the same input.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Gives the call a blob to read, which need not be stored.
+    pub(crate) fn blob(mut self, digest: Digest, bytes: Arc<Vec<u8>>) -> Self {
+        self.readable.push(digest.to_string());
+        self.given_blob = Some((digest, bytes));
         self
     }
 

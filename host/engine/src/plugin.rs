@@ -139,6 +139,7 @@ interfaces! {
     products = "products",
     page = "page",
     configuration = "configuration",
+    prices = "prices",
     cart = "cart",
     orders = "orders",
     webhooks = "webhooks",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{self, VariantInfo};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -36,6 +37,8 @@ pub(crate) struct GuestState {
     pub(crate) catalog: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
     /// Blobs that this call may read, because it was given their digests.
     pub(crate) readable: Vec<records::Digest>,
+    /// A blob that this call may read although it is not stored.
+    pub(crate) given_blob: Option<(Digest, Arc<Vec<u8>>)>,
     /// The position of a durable hook in its journal.
     pub(crate) durable: Option<Box<Cursor>>,
     /// What the host could not determine for the guest, if anything. The result of the call may be wrong then.
@@ -90,6 +93,7 @@ impl GuestState {
             log,
             catalog: HashMap::new(),
             readable: options.readable,
+            given_blob: options.given_blob,
             durable: options.durable,
             uncertainty: None,
             deadline,

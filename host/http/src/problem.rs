@@ -298,6 +298,8 @@ impl From<CartError> for Problem {
             CartError::Variant { .. } => "variant",
             CartError::NotPurchasable(_) => "not-purchasable",
             CartError::Price { .. } => "price",
+            CartError::RecurringPrice { .. } => "recurring-price",
+            CartError::ConfigurationExpired { .. } => "must-reconfigure",
             CartError::OfferMoney { .. } | CartError::AskedMoney { .. } => "money",
             CartError::UnknownStrategy { .. } => "no-strategy",
             CartError::Plan(_) => "plan",
@@ -315,6 +317,14 @@ impl From<CartError> for Problem {
             CartError::QuotedLine { .. } => {
                 let text = "This was offered as it is. Remove it from the cart to buy it differently.".to_owned();
                 problem.shopper = Some(Message { key: "offered".to_owned(), parameters: Vec::new(), text });
+            }
+            CartError::RecurringPrice { .. } => {
+                let text = "This product cannot be sold in this shop.".to_owned();
+                problem.shopper = Some(Message { key: "not-sold".to_owned(), parameters: Vec::new(), text });
+            }
+            CartError::ConfigurationExpired { .. } => {
+                let text = "Your configuration is no longer stored. Please configure the product again.".to_owned();
+                problem.shopper = Some(Message { key: "must-reconfigure".to_owned(), parameters: Vec::new(), text });
             }
             CartError::Configuration(issue) => problem = problem.with_issues(vec![issue]),
             _ => {}

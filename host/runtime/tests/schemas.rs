@@ -136,7 +136,8 @@ fn issue() -> FieldIssue {
 
 fn article() -> Value {
     json!({
-        "sku": "A", "quantity": "1.5", "price_sku": null, "price": money(), "material_sku": "M",
+        "sku": "A", "title": null, "quantity": "1.5", "unit": "MTK", "price_sku": null, "price": money(),
+        "material_sku": "M", "parent": null,
         "extra": [{ "name": "a", "json": "{}" }],
     })
 }
@@ -179,7 +180,7 @@ fn order() -> Value {
             "cart_line": {
                 "key": DIGEST, "product": "ring", "variant_id": null, "sku": null, "quantity": 1, "parent_key": null,
                 "unit_price": money(), "configuration": DIGEST,
-                "item": { "index": 0, "id": null, "vendor_product": "1", "reference": null, "fingerprint": DIGEST },
+                "item": { "index": 0, "id": null, "vendor_product": "1", "saved_id": null, "fingerprint": DIGEST },
             },
             "title": "Ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
             "released": true, "bill_of_materials": [article()], "extra": [],
@@ -395,6 +396,8 @@ fn why_a_cart_was_not_changed() {
         CartError::Variant { variant: text(), product: text() },
         CartError::NotPurchasable(text()),
         CartError::Price { what: text(), reason: text() },
+        CartError::RecurringPrice { product: text(), period: text() },
+        CartError::ConfigurationExpired { product: text(), until: text() },
         CartError::OfferMoney { title: text(), offered: text(), expected: text() },
         CartError::AskedMoney { title: text(), asked: text(), expected: text() },
         CartError::Platform(text()),
@@ -507,7 +510,7 @@ fn no_two_types_have_one_name() {
         listed::<Visitor>(),
         listed::<StopReason>(),
         listed::<types::Context>(),
-        listed::<types::Decoded>(),
+        listed::<types::DecodeResult>(),
         listed::<types::Diagnosis>(),
         listed::<types::Fetched>(),
         listed::<types::Next>(),

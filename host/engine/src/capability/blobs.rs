@@ -3,6 +3,7 @@
 use std::convert::identity;
 
 use cartwright_contract::hook::Capability;
+use cartwright_contract::ids;
 use cartwright_contract::records::{Digest, Error, FieldIssue, Message, Outage};
 
 use crate::bindings::blobs::Host;
@@ -33,8 +34,13 @@ impl GuestState {
                 blocking: true,
             })
         };
-        let parsed = digest.parse().ok().filter(|_| self.readable.contains(&digest));
+        let parsed = digest.parse::<ids::Digest>().ok().filter(|_| self.readable.contains(&digest));
         let allowed = self.meter.limits().bytes_in;
+        if let Some((given, bytes)) = &self.given_blob
+            && parsed == Some(*given)
+        {
+            return Ok(Ok(bytes.to_vec()));
+        }
         let read = async || match scope.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(Some(bytes)) if bytes.len() > allowed => {
                 Err(Error::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len())))

@@ -10,6 +10,7 @@ use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::ids;
 use cartwright_contract::records::{
     Auth, Body, BytesSource, Digest, Error, FieldIssue, HttpRequest, HttpResponse, Message, Outage, Repeat, StoredBody,
 };
@@ -74,6 +75,7 @@ impl GuestState {
                 None => ("bytes_in", limits.bytes_in as u64),
             },
             readable: self.readable.clone(),
+            given_blob: self.given_blob.clone(),
             test_order: self.test_order(),
             may_have_arrived: AtomicBool::new(false),
         };
@@ -109,6 +111,8 @@ pub(crate) struct SendOptions {
     bytes_in: u64,
     stored_limit: (&'static str, u64),
     readable: Vec<Digest>,
+    /// A blob that may be sent although it is not stored.
+    given_blob: Option<(ids::Digest, Arc<Vec<u8>>)>,
     /// Reference of the order that the request is sent for, if it is a test order.
     test_order: Option<String>,
     may_have_arrived: AtomicBool,
@@ -234,8 +238,13 @@ impl SendOptions {
 
     async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
         let is_readable = self.readable.iter().any(|readable| readable == digest);
-        let parsed = digest.parse().ok().filter(|_| is_readable);
+        let parsed = digest.parse::<ids::Digest>().ok().filter(|_| is_readable);
         let unknown = || invalid("body", "This call did not receive a blob with this digest.".to_owned());
+        if let Some((given, bytes)) = &self.given_blob
+            && parsed == Some(*given)
+        {
+            return Ok(bytes.to_vec());
+        }
         let blobs = &self.scope.blobs;
         match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(bytes) => bytes.ok_or_else(unknown),

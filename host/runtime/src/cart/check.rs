@@ -227,6 +227,10 @@ impl<'a> CartRequest<'a> {
             Err(CartError::Hook(error)) if error.is_retryable() => {
                 (LineState::Unavailable { reason: error.to_string() }, Vec::new())
             }
+            // The merchant reads of the price where the product is added.
+            Err(CartError::RecurringPrice { .. }) => {
+                (LineState::Unavailable { reason: "it cannot be sold in this shop".to_owned() }, Vec::new())
+            }
             Err(
                 error @ (CartError::NotPurchasable(_)
                 | CartError::Quantity { .. }

@@ -6,32 +6,42 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cartwright_cart::budget::{Budget, INLINE_STATE_BYTES};
-use cartwright_cart::decoding::{check_names, fingerprint_items};
+use cartwright_cart::decoding::{check_contract, check_names, check_quantities, fingerprint_items, hashed_bytes};
 use cartwright_cart::error::{CartError, issue};
 use cartwright_cart::plan::ItemFacts;
 use cartwright_cart::price_cache::{Lookup, VendorPrices};
-use cartwright_cart::pricing::{VendorPrice, convert};
+use cartwright_cart::pricing::{VendorPrice, check_prices, convert};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, Wanted};
+use cartwright_contract::records::{self, Association, Context, Item, PriceRole, PriceSource, Wanted};
 use cartwright_contract::text;
 use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::pipeline::PlanPipeline;
+use super::prepared::Prepared;
 
 impl PlanPipeline<'_> {
-    pub(super) async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
+    pub(super) async fn decode(
+        &mut self,
+        raw: &[u8],
+        digest: Option<Digest>,
+    ) -> Result<records::DecodeResult, CartError> {
         let Some(digest) = digest else {
-            return Ok(Decoded { items: Vec::new(), price_from: PriceSource::Platform, warnings: Vec::new() });
+            return Ok(records::DecodeResult {
+                items: Vec::new(),
+                price_from: PriceSource::Platform,
+                warnings: Vec::new(),
+                extra: Vec::new(),
+            });
         };
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(scope).seed(*digest.as_bytes());
         let called = self.host.engine().decode(&plugin, options, &self.context, &self.association, raw);
-        let DecodeResult { decoded, log } = called.await?;
+        let DecodeResult { mut decoded, log } = called.await?;
         self.log = log;
         if decoded.items.is_empty() {
             let text = "it contains no configured product".to_owned();
@@ -44,8 +54,15 @@ impl PlanPipeline<'_> {
         Budget::Attributes.check(attributes)?;
         Budget::StateBytes.check(decoded.items.iter().map(|item| item.state.len()).sum())?;
         self.budget_usage.items(decoded.items.len())?;
-        for (index, item) in decoded.items.iter().enumerate() {
+        let breach = |text: String| CartError::Hook(contract_violation(&plugin, Hook::Decode, text));
+        check_contract(&decoded.items).map_err(breach)?;
+        if decoded.price_from == PriceSource::Vendor && !plugin.hooks().any(|hook| hook == Hook::PriceItems) {
+            let text = "`price-from` is `vendor`, but the plugin does not export the interface `prices`";
+            return Err(breach(text.to_owned()));
+        }
+        for (index, item) in decoded.items.iter_mut().enumerate() {
             check_names(index, item).map_err(CartError::Configuration)?;
+            check_quantities(index, item)?;
         }
         self.warnings.extend(decoded.warnings.iter().cloned().map(text::message));
         let result = format!(
@@ -93,8 +110,7 @@ impl PlanPipeline<'_> {
 
     /// Computes fingerprints and the tree of items.
     pub(super) async fn facts(&mut self, items: &mut Vec<Item>) -> Result<Vec<ItemFacts>, CartError> {
-        let bytes: usize = items.iter().map(|item| item.state.len()).sum();
-        let (fingerprints, below) = if bytes <= INLINE_STATE_BYTES {
+        let (fingerprints, below) = if hashed_bytes(items) <= INLINE_STATE_BYTES {
             fingerprint_items(items)?
         } else {
             let owned_items = std::mem::take(items);
@@ -116,21 +132,20 @@ impl PlanPipeline<'_> {
     /// Returns the vendor's prices of the items if the vendor is the price source, from the cache or from the plugin.
     pub(super) async fn prices(
         &mut self,
-        raw: &[u8],
-        configuration: Option<Digest>,
-        decoded: &Decoded,
+        prepared: &Prepared,
         wanted: &[Wanted],
     ) -> Result<Vec<Option<VendorPrice>>, CartError> {
-        if decoded.price_from != PriceSource::Vendor {
+        let decoded = &prepared.decoded;
+        let Some(configuration) = prepared.configuration.filter(|_| decoded.price_from == PriceSource::Vendor) else {
             return Ok(Vec::new());
-        }
+        };
         let host = self.host;
         let key = self.price_key(configuration, wanted)?;
         let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
         let (quote, from) = match host.prices().get(key, max_age, Timestamp::now()).await {
             Lookup::Hit(quote) => (quote, "a moment ago"),
             Lookup::Miss(asking) => {
-                let (quote, may_be_remembered) = self.fetch_prices(raw, decoded, wanted).await?;
+                let (quote, may_be_remembered) = self.fetch_prices(prepared, configuration, wanted).await?;
                 (if may_be_remembered { asking.remember(quote) } else { Arc::new(quote) }, "now")
             }
         };
@@ -154,18 +169,21 @@ impl PlanPipeline<'_> {
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
             in_shop.push(Some(convert(price, &what, rate, &self.context)?));
         }
-        self.record_stage(format!("the vendor priced {} items, asked {from}", in_shop.iter().flatten().count()));
+        let priced = || in_shop.iter().flatten();
+        let is_surcharge = priced().any(|price| price.price.role == PriceRole::Surcharge);
+        let role = if is_surcharge { ", as surcharges on the platform's prices" } else { "" };
+        self.record_stage(format!("the vendor priced {} items{role}, asked {from}", priced().count()));
         Ok(in_shop)
     }
 
     /// Returns the cache key of a vendor's price: everything that its plugin is given, except the time.
-    fn price_key(&self, configuration: Option<Digest>, wanted: &[Wanted]) -> Result<Digest, CartError> {
+    fn price_key(&self, configuration: Digest, wanted: &[Wanted]) -> Result<Digest, CartError> {
         #[derive(Serialize)]
         struct PriceQuery<'a> {
             plugin: Digest,
             context: Context,
             association: &'a Association,
-            configuration: Option<Digest>,
+            configuration: Digest,
             wanted: &'a [Wanted],
         }
         let query = PriceQuery {
@@ -184,22 +202,24 @@ impl PlanPipeline<'_> {
     /// which changes independently of the vendor.
     async fn fetch_prices(
         &mut self,
-        raw: &[u8],
-        decoded: &Decoded,
+        prepared: &Prepared,
+        configuration: Digest,
         wanted: &[Wanted],
     ) -> Result<(VendorPrices, bool), CartError> {
         let requested_at = Timestamp::now();
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
-        let options = CallOptions::new(scope).lines(decoded.items.len()).client(self.visitor.client.as_ref());
-        let (context, association, items) = (&self.context, &self.association, &decoded.items);
+        let options = CallOptions::new(scope).lines(prepared.items().len()).client(self.visitor.client.as_ref());
+        let (context, association, items) = (&self.context, &self.association, prepared.items());
+        let raw = (configuration, prepared.raw.clone());
         let called = self.host.engine().price_items(&plugin, options, context, association, raw, items, wanted);
         let PriceItemsResult { prices, used_catalog, log } = called.await?;
         self.log = log;
-        if prices.len() != decoded.items.len() {
-            let text = format!("price-items returned {} prices for {} items", prices.len(), decoded.items.len());
-            return Err(CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text)));
+        let breach = |text: String| CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text));
+        if prices.len() != items.len() {
+            return Err(breach(format!("price-items returned {} prices for {} items", prices.len(), items.len())));
         }
+        check_prices(&prices, prepared.facts.iter().map(|facts| facts.descendants.as_slice())).map_err(breach)?;
         Ok((VendorPrices { prices, requested_at }, !used_catalog))
     }
 }

@@ -85,6 +85,8 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) stage_started: Instant,
     pub(super) removed_parts: RemovedParts,
     pub(super) pictures: Thumbnails,
+    /// Blobs that the host stored for the configuration before it was decoded. Its items may name them as pictures.
+    pub(super) received_blobs: BTreeSet<Digest>,
     /// When the vendor returned the prices. `None` if it was not asked.
     pub(super) priced_at: Option<Timestamp>,
     /// The platform's exchange rates by the currency of a vendor's price, so that all plans use the same rate.
@@ -215,6 +217,7 @@ impl<'a> PlanPipeline<'a> {
             stage_started: Instant::now(),
             removed_parts: RemovedParts::default(),
             pictures: Thumbnails::default(),
+            received_blobs: BTreeSet::new(),
             priced_at: None,
             exchange_rates: HashMap::new(),
             linked_variants: None,
@@ -274,16 +277,15 @@ impl<'a> PlanPipeline<'a> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let Prepared { raw, configuration, decoded, .. } = prepared;
-        let prices = self.begin_stage("price").prices(raw, *configuration, decoded, &wanted).await?;
+        let prices = self.begin_stage("price").prices(prepared, &wanted).await?;
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
             association: self.association.clone(),
-            items: prepared.items_without_states(),
+            items: prepared.items_for_strategy(),
             wanted: wanted.clone(),
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
-            price_from: decoded.price_from,
+            price_from: prepared.decoded.price_from,
             chosen_variant: self.chosen_variant.clone(),
             lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),

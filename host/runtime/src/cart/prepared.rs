@@ -12,7 +12,7 @@ use cartwright_cart::plan::ItemFacts;
 use cartwright_contract::error::{Breach, Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Decoded, Item, PriceSource};
+use cartwright_contract::records::{DecodeResult, Item, PriceSource};
 use cartwright_contract::text;
 
 use super::pipeline::{BudgetUsage, PlanPipeline};
@@ -30,11 +30,11 @@ const MAX_PREPARED: usize = 4;
 /// each plan requests its own.
 pub(super) struct Prepared {
     /// The configuration as the browser sent it. Empty for a product that is bought unconfigured.
-    pub(super) raw: Vec<u8>,
+    pub(super) raw: Arc<Vec<u8>>,
     /// Digest of `raw`. `None` for a product that is bought unconfigured.
     pub(super) configuration: Option<Digest>,
-    /// The result of the plugin's `decode`. The items have their states only if the vendor prices them.
-    pub(super) decoded: Decoded,
+    /// The result of the plugin's `decode`. The items have their states and files only if the vendor prices them.
+    pub(super) decoded: DecodeResult,
     /// The fingerprint and the descendants of each item.
     pub(super) facts: Vec<ItemFacts>,
     state: Arc<ShopState>,
@@ -50,10 +50,11 @@ impl Prepared {
         &self.decoded.items
     }
 
-    /// Returns the items as a strategy receives them: without their states, which strategies do not use.
-    pub(super) fn items_without_states(&self) -> Vec<Item> {
+    /// Returns the items as a strategy receives them: without their states and the bytes of files, which strategies do
+    /// not use.
+    pub(super) fn items_for_strategy(&self) -> Vec<Item> {
         let mut items = self.decoded.items.clone();
-        items.iter_mut().for_each(|item| item.state = String::new());
+        drop_hashed_bytes(&mut items);
         items
     }
 
@@ -139,10 +140,10 @@ impl PlanPipeline<'_> {
         self.begin_stage("products").check_products(&decoded.items)?;
         let facts = self.begin_stage("identify").facts(&mut decoded.items).await?;
         if decoded.price_from != PriceSource::Vendor {
-            decoded.items.iter_mut().for_each(|item| item.state = String::new());
+            drop_hashed_bytes(&mut decoded.items);
         }
         Ok(Prepared {
-            raw,
+            raw: Arc::new(raw),
             configuration,
             decoded,
             facts,
@@ -162,5 +163,13 @@ impl PlanPipeline<'_> {
             return Err(CartError::Hook(HookError::new(self.version.plugin.id(), Hook::Decode, failure)));
         }
         Ok((!raw.is_empty()).then(|| Digest::of(raw)))
+    }
+}
+
+/// Removes what only fingerprints are computed from: the states of items, and the bytes of files.
+fn drop_hashed_bytes(items: &mut [Item]) {
+    for item in items {
+        item.state = String::new();
+        item.attributes.iter_mut().for_each(|attribute| attribute.file = None);
     }
 }
