@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path("../../wit/0.1")?;
-    for name in ["vendor", "cart-strategy", "order-hook", "everything"] {
+    for name in ["vendor", "cart-strategy", "order-hook", "has-prices", "has-feed"] {
         let world = resolve.select_world(&[package], Some(name))?;
         std::fs::write(out.join(name), metadata::encode(&resolve, world, StringEncoding::UTF8, None)?)?;
     }

@@ -50,4 +50,4 @@ pub use strategy::plan;
 pub use vendor::Expivi;
 
 #[cfg(target_arch = "wasm32")]
-cartwright_plugin::export_vendor!(Expivi);
+cartwright_plugin::export_vendor!(Expivi, prices);

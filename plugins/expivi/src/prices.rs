@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::json::RawValue;
-use cartwright_plugin::types::{Association, Context, Item, Money, Price, PriceBasis, PriceState};
+use cartwright_plugin::types::{Association, Context, Item, Money, Price};
 use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured, rejected};
 use serde::Deserialize;
 
@@ -24,20 +24,22 @@ const MAX_SCALE: u8 = 9;
 /// Minimum number of digits of an inexact number that was printed from a float.
 const FLOAT_DIGITS: u32 = 15;
 
-/// Returns Expivi's price of each item.
+/// Returns Expivi's price of each item. `raw` is the digest of the saved configuration.
 #[allow(clippy::indexing_slicing, reason = "the tree and both lists of products are of the same payload")]
 pub(crate) fn price_items<H: Host>(
     host: &mut H,
     context: &Context,
     association: &Association,
-    raw: &[u8],
+    raw: &str,
     items: &[Item],
 ) -> Result<Vec<Option<Price>>, Error> {
     let terms = Terms::of(context)?;
     let key_fields = settings::key_fields(context);
-    let saved = saved::read(raw, &key_fields)?;
+    // Expivi prices a product by all that was saved of it, which the items do not have.
+    let raw = host.read(raw)?;
+    let saved = saved::read(&raw, &key_fields)?;
     let family = product_tree::link(&saved, whole(&association.vendor_product))?;
-    let products = raw::raw_products(raw)?;
+    let products = raw::raw_products(&raw)?;
     let same = items.len() == family.order.len()
         && items
             .iter()
@@ -71,13 +73,7 @@ pub(crate) fn price_items<H: Host>(
                 amount
             }
         };
-        prices.push(Some(Price {
-            amount,
-            basis: PriceBasis::Unit,
-            tax: terms.tax,
-            state: PriceState::Verified,
-            valid_until: None,
-        }));
+        prices.push(Some(Price::new(amount, terms.tax)));
     }
     Ok(prices)
 }

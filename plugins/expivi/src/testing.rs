@@ -4,7 +4,7 @@
 use cartwright_plugin::http::{Body, Request, Response, StoredBody};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{
-    Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
+    Article, Association, Attribute, BytesSource, ChoiceKind, Context, Item, ItemSummary, Order, Outcome, Rounding, Setting,
     SettingValue,
 };
 use cartwright_plugin::{Error, message};
@@ -65,41 +65,17 @@ pub(crate) fn association(product: &str, others: &[&str]) -> Association {
 
 pub(crate) fn attribute(id: &str, name: &str, key: Option<&str>) -> Attribute {
     Attribute {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        value: format!("value of {name}"),
-        value_id: None,
         key: key.map(str::to_owned),
-        hidden: false,
-        kind: "option".to_owned(),
+        ..Attribute::new(id, name, format!("value of {name}"), ChoiceKind::Chosen)
     }
 }
 
 pub(crate) fn article(sku: &str, quantity: &str) -> Article {
-    Article {
-        sku: format!("MODEL-{sku}"),
-        quantity: quantity.to_owned(),
-        price_sku: Some(sku.to_owned()),
-        price: None,
-        material_sku: None,
-        extra: Vec::new(),
-    }
+    Article { price_sku: Some(sku.to_owned()), ..Article::new(format!("MODEL-{sku}"), quantity) }
 }
 
 pub(crate) fn item(product: &str) -> Item {
-    Item {
-        id: None,
-        parent: None,
-        vendor_product: product.to_owned(),
-        attributes: Vec::new(),
-        articles: Vec::new(),
-        sku: None,
-        reference: None,
-        thumbnail: None,
-        state: String::new(),
-        unverified: None,
-        extra: Vec::new(),
-    }
+    Item::new(product)
 }
 
 /// Returns the field and the message key of an error about input or settings.
@@ -111,12 +87,12 @@ pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, Error>) -> (Stri
 }
 
 /// Returns what a cart stores about an item.
-pub(crate) fn item_reference(item: &Item) -> ItemReference {
-    ItemReference {
+pub(crate) fn item_summary(item: &Item) -> ItemSummary {
+    ItemSummary {
         index: 0,
         id: item.id.clone(),
         vendor_product: item.vendor_product.clone(),
-        reference: None,
+        saved_id: None,
         fingerprint: String::new(),
     }
 }

@@ -1,14 +1,14 @@
 //! The world `vendor`: each exported interface delegates to its module.
 
-use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
-use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
+use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, prices, products, settings, webhooks};
 use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
 use cartwright_plugin::{Error, message};
 
 use crate::host::Imports;
 use crate::settings::OrderType;
-use crate::{prices, products as catalogue, settings as form};
+use crate::{prices as price, products as catalogue, settings as form};
 
 /// The component.
 pub struct Expivi;
@@ -82,18 +82,20 @@ impl page::Guest for Expivi {
 }
 
 impl configuration::Guest for Expivi {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<Decoded, Error> {
+    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<DecodeResult, Error> {
         crate::decode(&context, &association, &raw)
     }
+}
 
+impl prices::Guest for Expivi {
     fn price_items(
         context: Context,
         association: Association,
-        raw: Vec<u8>,
+        raw: String,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, Error> {
-        prices::price_items(&mut Imports, &context, &association, &raw, &items)
+        price::price_items(&mut Imports, &context, &association, &raw, &items)
     }
 }
 

@@ -50,6 +50,7 @@ extern crate self as cartwright_plugin;
 mod constructors;
 mod context;
 mod form;
+mod items;
 pub mod json;
 mod request;
 mod text;
@@ -168,22 +169,28 @@ impl exports::orders::Event {
 }
 
 /// Exports a component of the world `vendor` from a type that implements the `Guest` trait of each of its interfaces.
-/// `export_vendor!(Type, feed)` also exports the optional interface `feed`.
+/// `export_vendor!(Type, prices, feed)` also exports the optional interfaces that it names: `prices`, `feed`.
 #[macro_export]
 macro_rules! export_vendor {
-    ($component:ident) => {
+    ($component:ident $(, $optional:tt)*) => {
         $crate::export_world!(
             $component,
             "vendor",
             [plugin, settings, account, products, page, configuration, cart, orders, webhooks]
         );
+        $($crate::export_optional!($component, $optional);)*
+    };
+}
+
+/// Exports an optional interface of the world `vendor`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_optional {
+    ($component:ident, prices) => {
+        $crate::export_world!($component, "has-prices", "component-type:cartwright:prices", [prices]);
     };
     ($component:ident, feed) => {
-        $crate::export_world!(
-            $component,
-            "everything",
-            [plugin, settings, account, products, page, configuration, cart, orders, webhooks, feed]
-        );
+        $crate::export_world!($component, "has-feed", "component-type:cartwright:feed", [feed]);
     };
 }
 
@@ -276,6 +283,10 @@ macro_rules! export_form {
 #[macro_export]
 macro_rules! export_world {
     ($component:ident, $world:tt, [$($interface:ident),*]) => {
+        $crate::export_world!($component, $world, "component-type:cartwright:exports", [$($interface),*]);
+    };
+    // Each section describes one world; the linker unites them.
+    ($component:ident, $world:tt, $section:literal, [$($interface:ident),*]) => {
         // Native builds export nothing, so that the plugin's tests build; its types are checked all the same.
         const _: fn() = || {
             $({
@@ -287,7 +298,7 @@ macro_rules! export_world {
         const _: () = {
             $($crate::export_interface!($interface, $component);)*
             const WORLD: &[u8] = $crate::encoded_world!($world);
-            #[unsafe(link_section = "component-type:cartwright:exports")]
+            #[unsafe(link_section = $section)]
             #[used]
             static ENCODED: [u8; WORLD.len()] = *WORLD.first_chunk().unwrap();
         };
@@ -306,8 +317,11 @@ macro_rules! encoded_world {
     ("order-hook") => {
         $crate::worlds::ORDER_HOOK
     };
-    ("everything") => {
-        $crate::worlds::EVERYTHING
+    ("has-prices") => {
+        $crate::worlds::HAS_PRICES
+    };
+    ("has-feed") => {
+        $crate::worlds::HAS_FEED
     };
 }
 
@@ -316,7 +330,8 @@ pub mod worlds {
     pub const VENDOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vendor"));
     pub const CART_STRATEGY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cart-strategy"));
     pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/order-hook"));
-    pub const EVERYTHING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/everything"));
+    pub const HAS_PRICES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-prices"));
+    pub const HAS_FEED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-feed"));
 }
 
 #[doc(hidden)]
@@ -339,6 +354,9 @@ macro_rules! export_interface {
     };
     (configuration, $component:ident) => {
         $crate::exports::configuration::__export_cartwright_plugin_configuration_0_1_0_cabi!($component with_types_in $crate::exports::configuration);
+    };
+    (prices, $component:ident) => {
+        $crate::exports::prices::__export_cartwright_plugin_prices_0_1_0_cabi!($component with_types_in $crate::exports::prices);
     };
     (cart, $component:ident) => {
         $crate::exports::cart::__export_cartwright_plugin_cart_0_1_0_cabi!($component with_types_in $crate::exports::cart);

@@ -1,7 +1,7 @@
 //! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{Association, Context, FieldIssue, Setting};
 use cartwright_plugin::{Error, order_book};
 
 use crate::Twikit;
@@ -60,19 +60,8 @@ impl page::Guest for Twikit {
 }
 
 impl configuration::Guest for Twikit {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
+    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<configuration::DecodeResult, Error> {
         crate::decode::decode(&context, &association, &raw)
-    }
-
-    fn price_items(
-        _context: Context,
-        _association: Association,
-        _raw: Vec<u8>,
-        _items: Vec<Item>,
-        _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
-        // Twikit shows a price to the browser only; `decode` makes the platform the price source.
-        Err(Error::Unsupported)
     }
 }
 

@@ -24,7 +24,7 @@ fn the_only_allowed_sku_is_verified() {
     let [item] = decoded.items.as_slice() else { panic!("{decoded:?}") };
     assert_eq!(item.vendor_product, "diamond-letter-jewel");
     assert_eq!(item.sku.as_deref(), Some("RING-S"));
-    assert_eq!(item.reference.as_deref(), Some("4711"));
+    assert_eq!(item.saved_id.as_deref(), Some("4711"));
     assert_eq!(item.state, r#"{"configurationId":4711}"#);
     assert_eq!(item.thumbnail, Some(Thumbnail::Url("https://previews.twikit.example/4711.png".into())));
     assert_eq!(item.unverified, None);
@@ -117,7 +117,7 @@ fn a_number_and_its_digits_are_the_same() {
     let raw = br#"{"configurationId":"4711","variation":{"sku":40012}}"#;
     let decoded = decode(&context(), &association(&["40012"]), raw).unwrap();
     assert_eq!(decoded.items[0].sku.as_deref(), Some("40012"));
-    assert_eq!(decoded.items[0].reference.as_deref(), Some("4711"));
+    assert_eq!(decoded.items[0].saved_id.as_deref(), Some("4711"));
     assert_eq!(decoded.items[0].state, r#"{"configurationId":4711}"#);
 }
 

@@ -49,13 +49,13 @@ pub struct Configured<'a> {
 pub fn configured_lines(order: &Order) -> Result<Vec<Configured<'_>>, Error> {
     let mut lines = Vec::new();
     for line in &order.lines {
-        let Some(reference) = line.cart_line.item.as_ref().and_then(|item| item.reference.as_deref()) else { continue };
-        let Ok(configuration) = reference.parse() else {
+        let Some(saved_id) = line.cart_line.item.as_ref().and_then(|item| item.saved_id.as_deref()) else { continue };
+        let Ok(configuration) = saved_id.parse() else {
             // `decode` wrote it as digits. Without an error the line would be paid for and never made.
             let text =
-                format!("The line {} has the configuration id \"{reference}\", which is no number.", line.reference);
+                format!("The line {} has the configuration id \"{saved_id}\", which is no number.", line.reference);
             return Err(invalid_input(
-                format!("order.lines.{}.item.reference", line.id),
+                format!("order.lines.{}.item.saved-id", line.id),
                 message("configuration-id-unreadable", text, &[("line", &line.reference)]),
             ));
         };

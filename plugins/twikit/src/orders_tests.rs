@@ -356,7 +356,7 @@ fn a_missing_integration_id_is_the_merchants_to_mend() {
 fn a_configuration_id_that_is_no_number_stops_instead_of_being_left_out() {
     let mut bad = line("a", 7, 1);
     if let Some(item) = &mut bad.cart_line.item {
-        item.reference = Some("seven".into());
+        item.saved_id = Some("seven".into());
     }
     assert!(matches!(run(&mut FakeHost::default(), &released(vec![bad])), Err(Error::InvalidInput(_))));
 }

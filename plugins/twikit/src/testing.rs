@@ -64,17 +64,9 @@ pub fn association(allowed: &[&str]) -> Association {
 
 pub fn item(configuration: u64) -> Item {
     Item {
-        id: None,
-        parent: None,
-        vendor_product: "diamond-letter-jewel".into(),
-        attributes: Vec::new(),
-        articles: Vec::new(),
         sku: Some("RING-S".into()),
-        reference: Some(configuration.to_string()),
-        thumbnail: None,
-        state: String::new(),
-        unverified: None,
-        extra: Vec::new(),
+        saved_id: Some(configuration.to_string()),
+        ..Item::new("diamond-letter-jewel")
     }
 }
 
@@ -95,11 +87,11 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
             parent_key: None,
             unit_price: None,
             configuration: None,
-            item: Some(ItemReference {
+            item: Some(ItemSummary {
                 index: 0,
                 id: None,
                 vendor_product: "diamond-letter-jewel".into(),
-                reference: Some(configuration.to_string()),
+                saved_id: Some(configuration.to_string()),
                 fingerprint: String::new(),
             }),
         },

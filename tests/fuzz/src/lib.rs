@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use cartwright::types::{Authentication, WebhookHmac};
 use cartwright::webhook::{IncomingRequest, Verifier};
 use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
-use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
 use cartwright_service::links_table::{self, TableFor};
 use hmac::{Hmac, Mac};
@@ -80,11 +80,11 @@ pub fn decode_twikit(data: &[u8]) {
 
 /// Checks that a decoder is deterministic, and that no text in its result contains a NUL, which a database cannot
 /// store.
-fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
+fn check_decoded(first: Option<DecodeResult>, second: Option<DecodeResult>) {
     let Some(decoded) = first else { return };
     assert_eq!(format!("{decoded:?}"), format!("{:?}", second.expect("it was decoded before")));
     for item in &decoded.items {
-        let names = [&item.id, &item.parent, &item.sku, &item.reference].into_iter().flatten();
+        let names = [&item.id, &item.parent, &item.sku, &item.saved_id].into_iter().flatten();
         let articles =
             item.articles.iter().flat_map(|article| [Some(&article.sku), article.price_sku.as_ref()]).flatten();
         let attributes = item.attributes.iter().flat_map(|attribute| [&attribute.id, &attribute.value]);

@@ -125,24 +125,26 @@ def bundle(context: Context, request: Request, root: int, quantity: int) -> Bund
     return Bundle(parent, children)
 
 
-def family(items: list[Item], root: int) -> list[Item]:
-    """A root and all items below it; parents stand before their children."""
-    below = [items[root]]
-    ids = {items[root].id}
+def family(items: list[Item], root: int) -> list[tuple[Item, int]]:
+    """A root and all items below it, each with how many of it the root takes; parents stand before their children."""
+    below = [(items[root], 1)]
+    counts = {items[root].id: 1}
     for item in items:
-        if item.parent is not None and item.parent in ids:
-            below.append(item)
-            ids.add(item.id)
+        if item.parent is not None and item.parent in counts:
+            count = counts[item.parent] * item.quantity
+            below.append((item, count))
+            counts[item.id] = count
     return below
 
 
-def count_parts(items: list[Item]) -> dict[str, int]:
+def count_parts(items: list[tuple[Item, int]]) -> dict[str, int]:
     """How many of each price SKU one bundle takes, in the order in which they first come."""
     sums: dict[str, Decimal] = {}
-    for item in items:
+    for item, count in items:
         for article in item.articles:
             if article.price_sku is not None:
-                sums[article.price_sku] = sums.get(article.price_sku, Decimal(0)) + Decimal(article.quantity)
+                needed = Decimal(article.quantity) * count
+                sums[article.price_sku] = sums.get(article.price_sku, Decimal(0)) + needed
 
     parts: dict[str, int] = {}
     for sku, quantity in sums.items():

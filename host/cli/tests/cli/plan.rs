@@ -150,7 +150,7 @@ async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
     desk.write("settings.json", &settings.to_string());
     let error = desk.plan(&["--vendor-url", &url]).typed_error();
     assert_eq!(error["error"], "hook", "{error:#}");
-    assert_eq!(error["detail"]["hook"], "configuration.price-items", "{error:#}");
+    assert_eq!(error["detail"]["hook"], "prices.price-items", "{error:#}");
     fake.stop().await;
 }
 

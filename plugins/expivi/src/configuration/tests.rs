@@ -1,11 +1,11 @@
-use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::types::{PriceSource, Thumbnail};
 use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, context, error_field, text, texts};
 
-fn decoded(product: &str, raw: &str) -> Decoded {
+fn decoded(product: &str, raw: &str) -> DecodeResult {
     decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap()
 }
 
@@ -374,25 +374,25 @@ fn values_are_shown_by_their_kind() {
         (attribute.value, attribute.kind)
     };
     for (members, value, kind) in [
-        (r#""attribute_value":true"#, "yes", "option"),
-        (r#""attribute_value":{"value":false}"#, "no", "option"),
-        (r#""attribute_value":false,"attribute_value_name":"Without""#, "Without", "option"),
-        (r#""attribute_value":17.50"#, "17.50", "number"),
-        (r#""attribute_value":17,"attribute_value_name":"17 mm""#, "17 mm", "number"),
-        (r#""attribute_value_name":17"#, "17", "option"),
-        (r#""attribute_value":"DATA:image/png;base64,AA","attribute_value_name":"Photo""#, "Photo", "file"),
-        (r#""attribute_value":"Bob","attribute_value_name":"Text""#, "Bob", "text"),
+        (r#""attribute_value":true"#, "yes", ChoiceKind::Chosen),
+        (r#""attribute_value":{"value":false}"#, "no", ChoiceKind::Chosen),
+        (r#""attribute_value":false,"attribute_value_name":"Without""#, "Without", ChoiceKind::Chosen),
+        (r#""attribute_value":17.50"#, "17.50", ChoiceKind::Number),
+        (r#""attribute_value":17,"attribute_value_name":"17 mm""#, "17 mm", ChoiceKind::Number),
+        (r#""attribute_value_name":17"#, "17", ChoiceKind::Chosen),
+        (r#""attribute_value":"DATA:image/png;base64,AA","attribute_value_name":"Photo""#, "Photo", ChoiceKind::File),
+        (r#""attribute_value":"Bob","attribute_value_name":"Text""#, "Bob", ChoiceKind::Text),
         // A text may look like a data URI.
-        (r#""attribute_value":"Data: 12.05.2024""#, "Data: 12.05.2024", "text"),
-        (r#""attribute_value":{"value":"data: a/b, c"}"#, "data: a/b, c", "text"),
-        (r#""attribute_value":"data:""#, "data:", "text"),
-        (r#""attribute_value":"Data:image\/PNG;base64,AA""#, "image/png", "file"),
-        (r#""attribute_value":["Oak",2,true,null,{"name":"a.png"}]"#, "Oak, 2, yes, a.png", "option"),
-        (r#""attribute_value":{"file":"kitten.png","id":901}"#, "kitten.png", "option"),
-        (r#""attribute_value":{"value":{"url":"x","filename":"b.pdf"}}"#, "b.pdf", "option"),
-        (r#""attribute_value":["a"],"attribute_value_name":"Parts""#, "Parts", "option"),
+        (r#""attribute_value":"Data: 12.05.2024""#, "Data: 12.05.2024", ChoiceKind::Text),
+        (r#""attribute_value":{"value":"data: a/b, c"}"#, "data: a/b, c", ChoiceKind::Text),
+        (r#""attribute_value":"data:""#, "data:", ChoiceKind::Text),
+        (r#""attribute_value":"Data:image\/PNG;base64,AA""#, "image/png", ChoiceKind::File),
+        (r#""attribute_value":["Oak",2,true,null,{"name":"a.png"}]"#, "Oak, 2, yes, a.png", ChoiceKind::Chosen),
+        (r#""attribute_value":{"file":"kitten.png","id":901}"#, "kitten.png", ChoiceKind::Chosen),
+        (r#""attribute_value":{"value":{"url":"x","filename":"b.pdf"}}"#, "b.pdf", ChoiceKind::Chosen),
+        (r#""attribute_value":["a"],"attribute_value_name":"Parts""#, "Parts", ChoiceKind::Chosen),
     ] {
-        assert_eq!(shown(members), (value.to_owned(), kind.to_owned()), "{members}");
+        assert_eq!(shown(members), (value.to_owned(), kind), "{members}");
     }
 }
 

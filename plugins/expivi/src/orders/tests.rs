@@ -3,7 +3,7 @@ use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, Refun
 
 use super::*;
 use crate::testing::{
-    FakeHost, MULTI, SIMPLE, article, context, error_field, item, item_reference, response, stored, text,
+    FakeHost, MULTI, SIMPLE, article, context, error_field, item, item_summary, response, stored, text,
 };
 
 const TABLE: &str = "0a2b4c6d-1e3f-4a5b-8c7d-9e0f1a2b1004";
@@ -25,7 +25,7 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
             parent_key: None,
             unit_price: None,
             configuration: None,
-            item: item.as_ref().map(item_reference),
+            item: item.as_ref().map(item_summary),
         },
         configuration: Some("saved".to_owned()),
         status: "ordered".to_owned(),

@@ -1,5 +1,5 @@
 use cartwright_plugin::http::Auth;
-use cartwright_plugin::types::{Rounding, SettingValue, TaxBasis};
+use cartwright_plugin::types::{PriceBasis, PriceState, Rounding, SettingValue, TaxBasis};
 
 use super::*;
 use crate::testing::{FakeHost, MULTI, SIMPLE, association, context, error_field, header, response, text};
@@ -16,7 +16,8 @@ fn terms() -> Vec<(&'static str, SettingValue)> {
 fn ask(host: &mut FakeHost, context: &Context, product: &str, raw: &str) -> Result<Vec<Option<Price>>, Error> {
     let association = association(product, &["1005"]);
     let items = crate::decode(context, &association, raw.as_bytes()).unwrap().items;
-    price_items(host, context, &association, raw.as_bytes(), &items)
+    host.blob = raw.as_bytes().to_vec();
+    price_items(host, context, &association, "saved", &items)
 }
 
 fn money_of(reply: &'static str, rounding: Rounding) -> Result<Money, Error> {
@@ -168,7 +169,8 @@ fn items_of_another_configuration_are_refused() {
     let context = context(&terms());
     let items = crate::decode(&context, &association("1001", &[]), SIMPLE.as_bytes()).unwrap().items;
     let mut host = FakeHost::new(|_| panic!("asked"));
-    let result = price_items(&mut host, &context, &association("1004", &[]), MULTI.as_bytes(), &items);
+    host.blob = MULTI.as_bytes().to_vec();
+    let result = price_items(&mut host, &context, &association("1004", &[]), "saved", &items);
     assert_eq!(error_field(result).1, "items-differ");
 }
 

@@ -85,22 +85,24 @@ struct Part<'a> {
     quantity: u32,
 }
 
-/// Returns the parts in order of first occurrence, with equal SKUs added up exactly.
+/// Returns the parts in order of first occurrence, with equal SKUs added up exactly. What is part of an article is bought
+/// with it.
 #[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
 fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, Error> {
     let by_model = context.text("bundle-sku") == Some("models-sku");
     let sku_of = |article: &'a Article| {
         let sku = if by_model { Some(&article.sku) } else { article.price_sku.as_ref() };
-        sku.map(String::as_str).filter(|sku| !sku.is_empty())
+        sku.map(String::as_str).filter(|sku| !sku.is_empty() && article.parent.is_none())
     };
     let mut sums: Vec<(&str, Decimal, String)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for index in root.indices() {
+    for (index, count) in root.counted() {
         for (number, article) in request.items[index].articles.iter().enumerate() {
             let Some(sku) = sku_of(article) else { continue };
             let path = format!("items[{index}].articles[{number}].quantity");
             let quantity = Decimal::parse(&article.quantity).filter(|quantity| !quantity.is_negative());
             let quantity = quantity.ok_or_else(|| wrong_quantity(&path, sku, &article.quantity))?;
+            let quantity = quantity.times(count).ok_or_else(|| wrong_quantity(&path, sku, "too many"))?;
             match places.get(sku).and_then(|place| sums.get_mut(*place)) {
                 Some((_, sum, _)) => *sum = sum.plus(quantity).ok_or_else(|| wrong_quantity(&path, sku, "too many"))?,
                 None => {

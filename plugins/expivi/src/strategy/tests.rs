@@ -1,5 +1,5 @@
 use cartwright_plugin::exports::cart::{Planned, Request};
-use cartwright_plugin::types::{Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
+use cartwright_plugin::types::{Article, Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
 use cartwright_test_growth::assert_linear;
 
 use super::*;
@@ -138,6 +138,27 @@ fn the_price_of_parts_ignores_the_case_of_skus_where_the_merchant_chose_so() {
         assert_eq!(only_line(planned(&context, plan_request)).price.ignore_case, expected);
         let plan_request = request("bundle", vec![with_articles(&[("A", "1")])]);
         assert_eq!(only_bundle(planned(&context, plan_request)).parent.price.ignore_case, expected);
+    }
+}
+
+#[test]
+fn a_bundle_takes_the_articles_of_an_item_as_often_as_its_root_takes_the_item() {
+    let part = |id: &str, parent: &str, quantity: u32, articles: &[(&str, &str)]| Item {
+        id: Some(id.to_owned()),
+        parent: Some(parent.to_owned()),
+        quantity,
+        ..with_articles(articles)
+    };
+    let root = Item { id: Some("table".to_owned()), ..with_articles(&[("SCREW", "1")]) };
+    let mut items = vec![part("foot", "leg", 2, &[("SCREW", "0.5")]), part("leg", "table", 4, &[("LEG", "1")]), root];
+    // What is part of an article is bought with it.
+    items[1].articles.push(Article { parent: Some(0), ..article("WOOD", "3") });
+    let mut plan_request = request("bundle", items);
+    plan_request.association = association("1", &["1"]);
+    for settings in [vec![], vec![("bundle-sku", text("models-sku"))]] {
+        let bundle = only_bundle(planned(&context(&settings), plan_request.clone()));
+        let counts: Vec<u32> = bundle.children.iter().map(|child| child.quantity).collect();
+        assert_eq!(counts, [5, 4]);
     }
 }
 

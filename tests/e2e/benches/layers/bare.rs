@@ -4,7 +4,7 @@
 pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
 use bindings::cartwright::plugin::types::{Error, Item, Money, Setting, SettingValue, Wanted};
 use bindings::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
-use bindings::exports::cartwright::plugin::configuration::Decoded;
+use bindings::exports::cartwright::plugin::configuration::DecodeResult;
 use cartwright::types;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
@@ -35,7 +35,7 @@ pub struct Bare {
     association: Association,
 }
 
-type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<Decoded, Error>,)>;
+type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<DecodeResult, Error>,)>;
 type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<Planned, Error>,)>;
 
 impl Bare {
@@ -80,7 +80,7 @@ impl Bare {
         (store, instance)
     }
 
-    pub async fn decode(&self, (store, instance): &mut (Store<State>, Instance), raw: &[u8]) -> Decoded {
+    pub async fn decode(&self, (store, instance): &mut (Store<State>, Instance), raw: &[u8]) -> DecodeResult {
         let decode: Decode = instance.get_typed_func(&mut *store, self.decode).expect("decode");
         let input = (&self.context, &self.association, raw);
         let (decoded,) = decode.call_async(&mut *store, input).await.expect("an answer");

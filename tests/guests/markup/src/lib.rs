@@ -12,10 +12,11 @@
 mod form;
 mod outcomes;
 
-use cartwright_plugin::exports::{account, cart, configuration, page, plugin, products};
+use cartwright_plugin::exports::configuration::DecodeResult;
+use cartwright_plugin::exports::{account, cart, configuration, page, plugin, prices, products};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, identity, message, outage, rejected};
+use cartwright_plugin::{ContextExt, Error, blobs, identity, message, outage, rejected};
 
 struct Markup;
 
@@ -107,7 +108,7 @@ impl page::Guest for Markup {
 }
 
 impl configuration::Guest for Markup {
-    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
+    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<DecodeResult, Error> {
         write(Level::Info, &markup_text("decode-log"));
         match &*raw {
             b"refuse" => return Err(rejected(markup_message("decode-rejected"))),
@@ -116,48 +117,62 @@ impl configuration::Guest for Markup {
             _ => {}
         }
         let attribute = Attribute {
-            id: markup_text("attribute-id"),
-            name: markup_text("attribute-name"),
-            value: markup_text("attribute-value"),
-            value_id: None,
-            key: None,
-            hidden: false,
-            kind: markup_text("attribute-kind"),
+            group: Some(markup_text("attribute-group")),
+            ..Attribute::new(
+                markup_text("attribute-id"),
+                markup_text("attribute-name"),
+                markup_text("attribute-value"),
+                ChoiceKind::Other,
+            )
+        };
+        let article = Article {
+            title: Some(markup_text("article-title")),
+            unit: Some(markup_text("article-unit")),
+            ..Article::new(markup_text("article-sku"), "1")
         };
         let item = Item {
-            id: None,
-            parent: None,
-            vendor_product: link.vendor_product,
+            title: Some(markup_text("item-title")),
             attributes: vec![attribute],
-            articles: Vec::new(),
-            sku: None,
-            reference: Some(markup_text("configuration-reference")),
-            thumbnail: None,
-            state: String::new(),
-            unverified: Some(Unverified { reason: markup_message("unverified"), hold: true }),
-            extra: Vec::new(),
+            articles: vec![article],
+            saved_id: Some(markup_text("configuration-reference")),
+            unverified: Some(UnverifiedData { reason: markup_message("unverified"), hold: true }),
+            valid_until: match &*raw {
+                b"gone" => Some("2020-01-01T00:00:00Z".to_owned()),
+                b"someday" => Some("someday".to_owned()),
+                _ => None,
+            },
+            ..Item::new(link.vendor_product)
         };
-        Ok(configuration::Decoded {
+        Ok(DecodeResult {
             items: vec![item],
             price_from: PriceSource::Vendor,
             warnings: vec![markup_message("decode-warning")],
+            extra: Vec::new(),
         })
     }
+}
 
-    /// Returns prices with a text about why they are unverified.
+impl prices::Guest for Markup {
+
+    /// Returns prices with a text about why they are unverified. The configuration says what else they are.
     fn price_items(
         context: Context,
         _link: Association,
-        _raw: Vec<u8>,
+        raw: String,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, Error> {
+        let raw = blobs::read(&raw)?;
+        let amount = Money { minor: 1_000, scale: context.scale, currency: context.currency };
         let price = Price {
-            amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
-            basis: PriceBasis::Unit,
-            tax: TaxBasis::AsShop,
             state: PriceState::Unverified(markup_text("price-state")),
-            valid_until: None,
+            role: if raw == b"surcharge" { PriceRole::Surcharge } else { PriceRole::Whole },
+            period: match &*raw {
+                b"monthly" => Some("P1M".to_owned()),
+                b"often" => Some("often".to_owned()),
+                _ => None,
+            },
+            ..Price::new(amount, TaxBasis::AsShop)
         };
         Ok(items.iter().map(|_| Some(price.clone())).collect())
     }
@@ -179,4 +194,4 @@ impl cart::Guest for Markup {
     }
 }
 
-cartwright_plugin::export_vendor!(Markup);
+cartwright_plugin::export_vendor!(Markup, prices);

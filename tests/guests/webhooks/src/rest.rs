@@ -5,7 +5,7 @@ use std::hint::black_box;
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
 use cartwright_plugin::http;
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
+    Association, Context, FieldIssue, Item, Outage, PriceSource, Setting, SettingValue, SkuQuery,
 };
 use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
 
@@ -157,18 +157,14 @@ impl page::Guest for Webhooks {
 }
 
 impl configuration::Guest for Webhooks {
-    fn decode(_context: Context, _link: Association, _raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
-        Err(Error::Unsupported)
-    }
-
-    fn price_items(
-        _context: Context,
-        _association: Association,
-        _raw: Vec<u8>,
-        _items: Vec<Item>,
-        _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
-        Err(Error::Unsupported)
+    /// Names the vendor as the price source, although this component exports no `prices`.
+    fn decode(_context: Context, link: Association, _raw: Vec<u8>) -> Result<configuration::DecodeResult, Error> {
+        Ok(configuration::DecodeResult {
+            items: vec![Item::new(link.vendor_product)],
+            price_from: PriceSource::Vendor,
+            warnings: Vec::new(),
+            extra: Vec::new(),
+        })
     }
 }
 

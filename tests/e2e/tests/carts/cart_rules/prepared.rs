@@ -35,7 +35,7 @@ async fn world() -> (World, Arc<CallLog>) {
 }
 
 const DECODE: &str = "configuration.decode";
-const PRICE: &str = "configuration.price-items";
+const PRICE: &str = "prices.price-items";
 const PLAN: &str = "cart.plan";
 
 #[tokio::test]

@@ -34,7 +34,7 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
     );
     assert_eq!(
         configuration.to_string(),
-        order.lines[0].cart_line.item.as_ref().expect("an item").reference.clone().expect("an id")
+        order.lines[0].cart_line.item.as_ref().expect("an item").saved_id.clone().expect("an id")
     );
     assert_eq!(payload["identifier"], "test:gems:1");
     assert_eq!(payload["deliveryAddress"]["firstName"], "Zoë \"Z\"");
@@ -110,7 +110,7 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
         assert_eq!(handled.next, Next::Done);
         assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
         let item = order.lines[0].cart_line.item.as_ref().expect("an item");
-        let configuration: u64 = item.reference.as_deref().expect("an id").parse().expect("a number");
+        let configuration: u64 = item.saved_id.as_deref().expect("an id").parse().expect("a number");
         let query = json!({ "identifier": order.reference, "configurationIds": [configuration] });
         let reply = client::post_json(&question, &[], &query).await.expect("a reply");
         assert_eq!(reply.json(), json!({ "error": "", "success": false }), "{number}");
@@ -325,7 +325,7 @@ async fn lines_without_a_configuration_id_are_not_sent() {
     let mut bare = order.lines[0].clone();
     bare.id = "2".to_owned();
     bare.reference = "test:gems:1:2".to_owned();
-    bare.cart_line.item.as_mut().expect("an item").reference = None;
+    bare.cart_line.item.as_mut().expect("an item").saved_id = None;
     let mut itemless = bare.clone();
     (itemless.id, itemless.cart_line.item) = ("3".to_owned(), None);
     let configured = std::mem::replace(&mut order.lines, vec![bare, itemless]);
