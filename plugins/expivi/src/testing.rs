@@ -4,8 +4,8 @@
 use cartwright_plugin::http::{Body, Request, Response, StoredBody};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{
-    Article, Association, Attribute, BytesSource, ChoiceKind, Context, Item, ItemSummary, Order, Outcome, Rounding, Setting,
-    SettingValue,
+    Article, Association, Attribute, BytesSource, ChoiceKind, Context, Item, ItemSummary, Order, Outcome, Rounding,
+    Setting, SettingValue,
 };
 use cartwright_plugin::{Error, message};
 

@@ -2,7 +2,9 @@
 
 use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
-use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, prices, products, settings, webhooks};
+use cartwright_plugin::exports::{
+    account, cart, configuration, orders, page, plugin, prices, products, settings, webhooks,
+};
 use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
 use cartwright_plugin::{Error, message};
 

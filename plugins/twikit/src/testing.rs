@@ -63,11 +63,7 @@ pub fn association(allowed: &[&str]) -> Association {
 }
 
 pub fn item(configuration: u64) -> Item {
-    Item {
-        sku: Some("RING-S".into()),
-        saved_id: Some(configuration.to_string()),
-        ..Item::new("diamond-letter-jewel")
-    }
+    Item { sku: Some("RING-S".into()), saved_id: Some(configuration.to_string()), ..Item::new("diamond-letter-jewel") }
 }
 
 /// Returns a released line "inst:shop:1001:<id>" of this configuration.

@@ -17,7 +17,10 @@ fn the_contract_is_one_package_with_its_worlds() {
     assert_eq!(resolve.packages.len(), 1, "the contract needs no other package");
     let mut worlds: Vec<_> = resolve.worlds.iter().map(|(_, world)| world.name.as_str()).collect();
     worlds.sort();
-    assert_eq!(worlds, ["cart-strategy", "everything", "has-feed", "has-prices", "host-imports", "order-hook", "vendor"]);
+    assert_eq!(
+        worlds,
+        ["cart-strategy", "everything", "has-feed", "has-prices", "host-imports", "order-hook", "vendor"]
+    );
 }
 
 #[test]
@@ -30,7 +33,9 @@ fn every_item_has_a_comment() {
 
 fn contract() -> Resolve {
     let mut resolve = Resolve::default();
-    resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1")).expect("the contract is well formed");
+    resolve
+        .push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1"))
+        .expect("the contract is well formed");
     resolve
 }
 

@@ -153,7 +153,6 @@ impl configuration::Guest for Markup {
 }
 
 impl prices::Guest for Markup {
-
     /// Returns prices with a text about why they are unverified. The configuration says what else they are.
     fn price_items(
         context: Context,

@@ -1,9 +1,7 @@
 //! What a vendor says of its items and prices beside names and amounts, with guests that say it on request.
 
 use cartwright::types::TaxBasis;
-use cartwright::{
-    AccountId, AccountSetup, CartError, Failure, Grants, HookError, LineState, ProductLink, Visitor,
-};
+use cartwright::{AccountId, AccountSetup, CartError, Failure, Grants, HookError, LineState, ProductLink, Visitor};
 use cartwright_e2e::{WEBHOOKS, World};
 use cartwright_test_guests::MARKUP;
 use serde_json::{Map, json};
@@ -85,7 +83,10 @@ async fn a_recurring_price_is_not_sold_and_one_that_recurs_by_no_duration_is_the
 async fn a_configuration_that_the_vendor_no_longer_keeps_is_not_sold() {
     let world = world(MARKUP, "plain").await;
     let error = refused(&world, "gone").await;
-    assert!(matches!(&error, CartError::ConfigurationExpired { until, .. } if until == "2020-01-01T00:00:00Z"), "{error}");
+    assert!(
+        matches!(&error, CartError::ConfigurationExpired { until, .. } if until == "2020-01-01T00:00:00Z"),
+        "{error}"
+    );
     assert!(breach(refused(&world, "someday").await).contains("`valid-until`"));
 }
 
