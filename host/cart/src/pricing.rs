@@ -47,7 +47,9 @@ pub struct VendorPrice {
 
 /// The data that prices are looked up in.
 pub struct Pricing<'a> {
+    /// The context of the call: currency, scale, tax entry and rounding of the shop.
     pub context: &'a Context,
+    /// The items of the configuration.
     pub items: &'a [Item],
     /// The vendor's prices, one per item.
     pub vendor: &'a [Option<VendorPrice>],

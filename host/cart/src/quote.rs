@@ -105,7 +105,7 @@ fn quote_family(
     let line_money = money_words(&parent.price.total.currency, parent.price.total.scale);
     let offered = money_words(&unit.currency, unit.scale);
     if line_money != expected {
-        return Err(CartError::AskedMoney { title: parent.title.clone(), asked: line_money, expected });
+        return Err(CartError::QuoteMoney { title: parent.title.clone(), requested: line_money, expected });
     }
     if offered != expected {
         return Err(CartError::OfferMoney { title: parent.title.clone(), offered, expected });

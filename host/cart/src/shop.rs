@@ -172,6 +172,10 @@ fn check_visitor(visitor: &Visitor) -> Result<(), SetupError> {
     Ok(())
 }
 
+/// Checks the settings of a shop.
+///
+/// # Errors
+/// Returns [`SetupError::Invalid`] with the first setting that cannot be used.
 pub fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if !is_currency(&shop.currency) {
         return Err(invalid("currency", "Use an ISO 4217 code in capitals, such as EUR."));
@@ -203,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_shop_says_of_itself_is_bounded() {
+    fn settings_of_a_shop_are_bounded() {
         let good = Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"));
         let longest = Shop {
             seal_seconds: MAX_SEAL_SECONDS,

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn each_root_has_what_is_below_it_wherever_it_stands() {
+    fn each_root_has_its_descendants_wherever_it_stands() {
         let tree = item_tree(&items(&[Some(1), None, Some(0), None, Some(1)])).unwrap();
         let indexes = |descendants: &Vec<Descendant>| descendants.iter().map(|item| item.index).collect::<Vec<_>>();
         let descendants: Vec<Vec<usize>> = tree.descendants.iter().map(indexes).collect();

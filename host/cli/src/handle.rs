@@ -242,14 +242,14 @@ fn entry(entry: &Entry) -> Option<String> {
         Entry::Intent { call, attempt, .. } => format!("{call} (attempt {attempt})"),
         Entry::Responded { answer: Answer::Returned(response), .. } => {
             let body = match &response.body {
-                JournaledBody::Inline(kept) => short(&json!(kept).to_string()),
+                JournaledBody::Inline(stored) => short(&json!(stored).to_string()),
                 JournaledBody::Stored(stored) => short(&json!(stored).to_string()),
             };
             format!("  answered {} {body}", response.status)
         }
         Entry::Responded { answer: Answer::Failed(error), .. } => format!("  failed: {}", describe(error)),
-        Entry::Returned { call, answer: Answer::Returned(kept) } => {
-            format!("{call}: {}", short(&json!(kept).to_string()))
+        Entry::Returned { call, answer: Answer::Returned(stored) } => {
+            format!("{call}: {}", short(&json!(stored).to_string()))
         }
         Entry::Returned { call, answer: Answer::Failed(error) } => format!("{call}: failed: {}", describe(error)),
         Entry::Emitted { outcome, .. } => format!("says {}", describe_outcome(outcome)),

@@ -10,7 +10,7 @@ use cartwright_store::{NewAccessKey, Role, StoreError};
 use clap::ValueEnum;
 use ipnet::IpNet;
 
-use crate::desk::{Actor, Database};
+use crate::database::{Actor, Database};
 
 /// Create, list and revoke access keys.
 #[derive(clap::Args)]

@@ -70,18 +70,18 @@ pub enum Breach {
         allowed_ms: u64,
     },
     /// The guest requested too much memory.
-    #[error("the guest requested {asked} bytes of memory; at most {allowed} are allowed (limit memory)")]
+    #[error("the guest requested {requested} bytes of memory; at most {allowed} are allowed (limit memory)")]
     Memory {
         /// The requested size of all memories together, in bytes.
-        asked: usize,
+        requested: usize,
         /// The limit in bytes.
         allowed: usize,
     },
     /// The guest requested too many table elements.
-    #[error("the guest requested {asked} table elements; at most {allowed} are allowed (limit table_elements)")]
+    #[error("the guest requested {requested} table elements; at most {allowed} are allowed (limit table_elements)")]
     TableElements {
         /// The requested number of elements of all tables together.
-        asked: usize,
+        requested: usize,
         /// The limit in elements.
         allowed: usize,
     },

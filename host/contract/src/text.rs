@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_goes_and_a_zero_is_refused() {
+    fn invisible_characters_are_removed_and_a_nul_is_refused() {
         assert_eq!(plain("a\u{7}b\u{202e}c\u{2069}d\u{7f}"), "abcd");
         assert_eq!(display_text("a\0b"), Err(TextFault::Nul));
         assert_eq!(sanitize("a\0b", 10).text, "ab");

@@ -38,8 +38,9 @@ impl Cartwright {
         {
             return Err(SetupError::AlreadyExists(format!("the account {} with another version", setup.id)));
         }
-        let kept = old.map(|old| old.secrets.clone()).unwrap_or_default();
-        let (settings, secrets) = plugin.metadata().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
+        let old_secrets = old.map(|old| old.secrets.clone()).unwrap_or_default();
+        let (settings, secrets) =
+            plugin.metadata().form.read(&setup.settings, &old_secrets).map_err(SetupError::Invalid)?;
         let mut versions = old.map(|old| with_new_scope(&old.versions)).unwrap_or_default();
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));

@@ -110,11 +110,11 @@ impl Account {
     }
 }
 
-/// The set-up of a shop at one moment: the shop, its accounts and its product links. It never changes.
+/// The set-up of a shop: the shop, its accounts and its product links. The value never changes.
 ///
-/// [`Cartwright::shop_state`](crate::Cartwright::shop_state) returns the state that is served. A change is planned: it takes a state and
-/// returns another, and touches nothing. [`Cartwright::publish`](crate::Cartwright::publish) then serves the planned state in the place
-/// of the one that it was planned on.
+/// [`Cartwright::shop_state`](crate::Cartwright::shop_state) returns the state that is served. Planning a change
+/// returns another state and leaves the served one as it is; [`Cartwright::publish`](crate::Cartwright::publish) then
+/// serves the planned state in place of the one that it was planned on.
 #[derive(Clone)]
 pub struct ShopState {
     pub(crate) shop: Arc<Shop>,

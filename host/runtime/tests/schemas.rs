@@ -288,7 +288,7 @@ fn carts_lines_and_their_checks() {
 }
 
 #[test]
-fn orders_events_and_what_came_of_them() {
+fn orders_events_and_outcomes() {
     round::<Order>(&[order()]);
     round::<Outcome>(&outcomes());
     let event = |kind: Value| {
@@ -301,12 +301,12 @@ fn orders_events_and_what_came_of_them() {
 }
 
 #[test]
-fn what_a_page_is_given() {
+fn embed_data_and_page_events() {
     round::<EmbedData>(&[embed_data()]);
 }
 
 #[test]
-fn what_a_shop_is_set_up_with() {
+fn shops_accounts_and_product_links() {
     reads::<Shop>(&[
         json!({ "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform" }),
         json!({
@@ -389,7 +389,7 @@ fn why_a_cart_was_not_changed() {
         CartError::NeedsConfiguration(text()),
         CartError::Configuration(issue()),
         CartError::NotLinked { found: text(), shop_product: text(), linked: text() },
-        CartError::OtherProduct { key: text(), held: text(), given: text() },
+        CartError::OtherProduct { key: text(), current: text(), given: text() },
         CartError::Sku { sku: text(), product: None, found: 2 },
         CartError::Sku { sku: text(), product: Some(text()), found: 0 },
         CartError::Product { product: text(), found: 2 },
@@ -399,7 +399,7 @@ fn why_a_cart_was_not_changed() {
         CartError::RecurringPrice { product: text(), period: text() },
         CartError::ConfigurationExpired { product: text(), until: text() },
         CartError::OfferMoney { title: text(), offered: text(), expected: text() },
-        CartError::AskedMoney { title: text(), asked: text(), expected: text() },
+        CartError::QuoteMoney { title: text(), requested: text(), expected: text() },
         CartError::Platform(text()),
         CartError::UnknownStrategy { plugin: "expivi".parse().unwrap(), wanted: text(), known: vec![text()] },
         CartError::Plan(text()),
@@ -412,7 +412,7 @@ fn why_a_cart_was_not_changed() {
 }
 
 #[test]
-fn why_a_shop_a_plugin_or_a_job_stands_still() {
+fn errors_of_shops_plugins_and_jobs() {
     let (shop, account, digest): (ShopId, AccountId, _) =
         ("rings".parse().unwrap(), "expivi".parse().unwrap(), Digest::of(b""));
     let plugin = || "expivi".parse().unwrap();
@@ -440,7 +440,7 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         silent,
         hook_error(Failure::PluginError(types::Error::InvalidInput(issue()))),
         hook_error(Failure::PluginError(types::Error::Unavailable(outage))),
-        hook_error(Failure::Limit(Breach::Memory { asked: 2, allowed: 1 })),
+        hook_error(Failure::Limit(Breach::Memory { requested: 2, allowed: 1 })),
         hook_error(Failure::Limit(Breach::GuestCpu { allowed_ms: 250 })),
         hook_error(Failure::UnansweredRequest("POST".to_owned())),
         hook_error(Failure::ContractViolation("x".to_owned())),
@@ -448,7 +448,7 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
     let call = Call { import: "http.send".to_owned(), label: "GET /".to_owned(), digest };
     writes(&[
         StopReason::Failed(Failure::Trap("x".to_owned())),
-        StopReason::DeterminismFault(DeterminismFault { number: 1, journal: None, asked: Some(call) }),
+        StopReason::DeterminismFault(DeterminismFault { number: 1, journal: None, actual: Some(call) }),
         StopReason::JournalFull,
     ]);
     writes(&[UnansweredRequest { request: "POST /".to_owned(), attempts: 2 }]);
@@ -530,7 +530,7 @@ fn no_two_types_have_one_name() {
 }
 
 #[test]
-fn what_the_contract_says_of_a_type_is_its_description() {
+fn descriptions_of_types_are_those_of_the_contract() {
     let schema = serde_json::to_value(types::Money::schema()).unwrap();
     assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units."), "{schema}");
     assert!(schema["properties"]["scale"]["description"].as_str().unwrap().contains("decimals"), "{schema}");

@@ -54,7 +54,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
         }
         Entry::Responded { answer: Answer::Returned(response), .. } => {
             let body = match &response.body {
-                JournaledBody::Inline(kept) => size(kept),
+                JournaledBody::Inline(stored) => size(stored),
                 JournaledBody::Stored(stored) => format!("{} bytes as {}", stored.length, stored.digest),
             };
             (format!("answered {}", response.status), format!("{body}, attempts {}", response.attempts))
@@ -63,7 +63,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
             let arrived = if *may_have_arrived { "may have arrived" } else { "was not sent" };
             ("not answered".to_owned(), format!("{}; {arrived}", describe(error)))
         }
-        Entry::Returned { call, answer: Answer::Returned(kept) } => (call.to_string(), size(kept)),
+        Entry::Returned { call, answer: Answer::Returned(stored) } => (call.to_string(), size(stored)),
         Entry::Returned { call, answer: Answer::Failed(error) } => (call.to_string(), describe(error)),
         Entry::Emitted { outcome, .. } => ("outcomes.emit".to_owned(), describe_outcome(outcome)),
         Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", timestamp(*until))),
@@ -75,7 +75,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
             };
             ("woke".to_owned(), reason.to_owned())
         }
-        Entry::Retried { kept_calls: keep } => ("retried".to_owned(), format!("from call {} on", keep + 1)),
+        Entry::Retried { kept_calls } => ("retried".to_owned(), format!("from call {} on", kept_calls + 1)),
     }
 }
 

@@ -270,7 +270,7 @@ fn a_seal_holds_for_the_money_that_the_shop_sells_in() {
 }
 
 #[test]
-fn what_a_line_shows_is_readable_and_the_merchant_is_warned_of_what_was_cut() {
+fn displayed_texts_are_sanitized_and_the_merchant_is_warned_of_truncation() {
     let mut warnings = Vec::new();
     let mut line = sealed(1, "Anna\nTom");
     line.title = "x".repeat(5_000);

@@ -106,9 +106,9 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 /// Returns whether a text is a decimal number: digits with at most one point and a sign, at most 28 digits.
 pub fn is_decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let (compiled, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(compiled) && all_digits(fraction) && digits.len() <= 29
+    all_digits(whole) && all_digits(fraction) && digits.len() <= 29
 }
 
 /// Compiles the pattern of a field, which must match the whole text.

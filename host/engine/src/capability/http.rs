@@ -223,9 +223,9 @@ impl SendOptions {
         })
     }
 
-    fn headers(&self, asked: &[(String, String)]) -> Result<HeaderMap, Error> {
+    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, Error> {
         let mut headers = HeaderMap::new();
-        for (name, value) in asked {
+        for (name, value) in requested {
             let parsed: HeaderName =
                 name.parse().map_err(|_| invalid("headers", format!("{name:?} is not a header name.")))?;
             if RESERVED_HEADERS.contains(&parsed.as_str()) {

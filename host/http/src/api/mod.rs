@@ -12,6 +12,7 @@ mod notifications;
 mod order_list;
 mod orders;
 mod page;
+mod personal_data;
 mod plugins;
 mod quotes;
 mod shops;
@@ -69,6 +70,7 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(catalog::routes())
         .merge(orders::routes())
         .merge(order_list::routes())
+        .merge(personal_data::routes())
         .merge(jobs::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())

@@ -227,7 +227,7 @@ impl<'a> CartRequest<'a> {
             Err(CartError::Hook(error)) if error.is_retryable() => {
                 (LineState::Unavailable { reason: error.to_string() }, Vec::new())
             }
-            // The merchant reads of the price where the product is added.
+            // The reason is for the shopper. The merchant gets the error when the product is added to a cart.
             Err(CartError::RecurringPrice { .. }) => {
                 (LineState::Unavailable { reason: "it cannot be sold in this shop".to_owned() }, Vec::new())
             }

@@ -26,7 +26,7 @@ impl Cartwright {
     /// again: [`check_quote_lines`](Self::check_quote_lines) did so when the quote was requested.
     ///
     /// # Errors
-    /// Returns [`CartError::AskedMoney`] if a line has another currency or scale than the shop, and
+    /// Returns [`CartError::QuoteMoney`] if a line has another currency or scale than the shop, and
     /// [`CartError::OfferMoney`] if an offered price does; [`CartError::Price`] if a top line has no price, or a
     /// negative one; [`CartError::UnknownLine`] for a price of a line that does not exist.
     pub fn quote_lines(

@@ -88,7 +88,7 @@ impl WorkerState {
                 return;
             }
             let Ok(RunReport { end: RunEnd::PendingRequest(waiting), .. }) = run else { return };
-            if let Err(error) = waiting.answered().await {
+            if let Err(error) = waiting.wait().await {
                 self.write_run_end(&claim.lease, Err(&RunError::Journal(error))).await;
                 return;
             }

@@ -18,15 +18,14 @@ use cartwright::types::{
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest, Grants};
 use cartwright_store::{
-    BeginOutcome, Expected, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredResponse,
-    UnfinishedJobs,
+    BeginOutcome, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredResponse, UnfinishedJobs,
 };
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
 
 use crate::database::{Database, MINUTE, account, at, claimed, configured, event_of, order, shop};
 use crate::journals::began;
-use crate::setup::rings;
+use crate::setup::{rings, set_endpoint};
 
 /// In lower case, because e-mail addresses may be folded.
 const MARK: &str = "vorlon7431";
@@ -159,7 +158,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.shops().save_shop(&rings(), at(0)).await.unwrap();
     // The platform does not respond, so that notifications stay stored.
     let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
-    store.notifications().set_endpoint(&shop(), &platform, Expected::Any, "ann", at(0)).await.unwrap();
+    set_endpoint(store, &shop(), &platform).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
     let picture = format!("a picture of {person}").into_bytes();
     let client = format!("the session of {person}");

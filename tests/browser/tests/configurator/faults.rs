@@ -12,7 +12,7 @@ const FALLBACK: &str = "<b>Not</b> now<img src=x onerror=alert(1)>";
 async fn fault(browser: &Browser) -> (String, String) {
     browser.until("document.body.dataset.fault").await;
     let code = browser.value("document.body.dataset.fault").await;
-    (code.as_str().expect("a code").to_owned(), browser.text("#said").await)
+    (code.as_str().expect("a code").to_owned(), browser.text("#message").await)
 }
 
 #[tokio::test]

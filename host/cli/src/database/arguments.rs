@@ -1,4 +1,4 @@
-//! The database that a command works on, and its key.
+//! The arguments that name the database of a command, and its key.
 
 use std::path::PathBuf;
 

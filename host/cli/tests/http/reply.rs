@@ -4,7 +4,7 @@ use cartwright_fake_vendors::client::Reply;
 use serde_json::Value;
 
 /// Assertions about the response to a request.
-pub trait Answer {
+pub trait ReplyAssertions {
     /// Returns the JSON of a response with this status.
     fn with(self, status: u16) -> Value;
     /// Returns the JSON of a success.
@@ -13,7 +13,7 @@ pub trait Answer {
     fn problem(self, status: u16, kind: &str) -> Value;
 }
 
-impl Answer for Reply {
+impl ReplyAssertions for Reply {
     #[track_caller]
     fn with(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server};
 use crate::shop::{Shop, paid};
 
@@ -25,11 +25,11 @@ async fn metrics_are_served_at_an_address_of_their_own_and_nowhere_else() {
     let shop = Shop::on(std::sync::Arc::new(server)).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &crate::shop::links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &crate::shop::links()).await.ok();
     let cart = shop.cart().await;
-    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("1", &cart)).await.ok();
     let order = shop.handled("1").await;
-    shop.storefront.post(&shop.at("/cart/add"), &json!({ "product": "no", "quantity": 1 })).await;
+    shop.storefront.post(&shop.path("/cart/add"), &json!({ "product": "no", "quantity": 1 })).await;
     shop.admin.get("/metrics").await.problem(404, "not-found");
     let scraped = scraper.get("/metrics").await;
     assert_eq!(scraped.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
@@ -56,12 +56,12 @@ async fn metrics_are_served_at_an_address_of_their_own_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn how_calls_went_is_told_for_all_shops_to_an_admin_and_for_its_own_to_an_integrator() {
+async fn an_admin_reads_call_statistics_of_all_shops_and_an_integrator_of_its_own() {
     let (shop, _fake) = Shop::with_expivi().await;
     let (other, _other) = Shop::with_expivi().await;
     for shop in [&shop, &other] {
         let body = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
-        shop.storefront.post(&shop.at("/cart/add"), &body).await.ok();
+        shop.storefront.post(&shop.path("/cart/add"), &body).await.ok();
     }
     let shops = |page: &Value| {
         let page = page.as_array().expect("a list").iter();
@@ -92,14 +92,14 @@ async fn guests_logs_are_their_shops() {
     let sent = shop.admin.ask("POST", "/v1/plugins", &wasm, cartwright_test_guests::HOSTILE).await.with(201);
     for shop in [&shop, &other] {
         let account = json!({ "component": sent["digest"] });
-        shop.integrator.put(&shop.at("/accounts/hostile"), &account).await.ok();
+        shop.integrator.put(&shop.path("/accounts/hostile"), &account).await.ok();
     }
     // The plugin logs that a product is sold out, and rejects it.
     let loud = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1,
         "strategy": { "account": "hostile", "name": "loud-refusal" } });
-    shop.backend.post(&shop.at("/cart/add"), &loud).await.problem(422, "rejected");
+    shop.backend.post(&shop.path("/cart/add"), &loud).await.problem(422, "rejected");
     let lines = async |shop: &Shop, which: &str| {
-        let page = shop.integrator.get(&shop.at(&format!("/plugin-logs{which}"))).await.ok();
+        let page = shop.integrator.get(&shop.path(&format!("/plugin-logs{which}"))).await.ok();
         page.as_array().expect("a list").clone()
     };
     for which in ["", "?plugin=hostile", "?level=warn", "?plugin=hostile&level=debug"] {
@@ -111,11 +111,11 @@ async fn guests_logs_are_their_shops() {
         assert_eq!(lines(&shop, which).await, Vec::<Value>::new(), "{which}");
     }
     assert_eq!(lines(&other, "").await, Vec::<Value>::new(), "it is another shop's");
-    shop.integrator.get(&other.at("/plugin-logs")).await.problem(404, "not-found");
-    other.integrator.get(&shop.at("/plugin-logs")).await.problem(404, "not-found");
-    shop.backend.get(&shop.at("/plugin-logs")).await.problem(403, "role");
+    shop.integrator.get(&other.path("/plugin-logs")).await.problem(404, "not-found");
+    other.integrator.get(&shop.path("/plugin-logs")).await.problem(404, "not-found");
+    shop.backend.get(&shop.path("/plugin-logs")).await.problem(403, "role");
     shop.admin.get("/v1/shops/nowhere/plugin-logs").await.problem(404, "not-found");
-    shop.integrator.get(&shop.at("/plugin-logs?level=loud")).await.problem(400, "bad-request");
+    shop.integrator.get(&shop.path("/plugin-logs?level=loud")).await.problem(400, "bad-request");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use cartwright_fake_vendors::twikit::{Webhook, Webhooks};
 use cartwright_fake_vendors::{Outage, samples};
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, paid};
 
@@ -19,21 +19,21 @@ fn amounts(cart: &[CartLine]) -> Vec<i64> {
 #[tokio::test]
 async fn a_shop_is_set_up_from_nothing() {
     let shop = Shop::new().await;
-    let read = shop.backend.get(&shop.at("")).await.ok();
+    let read = shop.backend.get(&shop.path("")).await.ok();
     assert_eq!(read["id"], shop.id);
     assert_eq!((&read["release"], &read["seal_seconds"]), (&json!("paid"), &json!(86_400)), "{read:#}");
     let _fake = shop.expivi().await;
-    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let account = shop.integrator.get(&shop.path("/accounts/expivi")).await.ok();
     assert_eq!(account["secrets"], json!(["server-token"]), "{account:#}");
     assert_eq!(account["settings"]["viewer-token"], "viewer-token");
     assert!(!account.to_string().contains("\"server-token\":"), "secrets are never shown: {account:#}");
-    let form = shop.integrator.get(&shop.at("/accounts/expivi/form")).await.ok();
+    let form = shop.integrator.get(&shop.path("/accounts/expivi/form")).await.ok();
     assert!(form.to_string().contains("viewer-token"), "{form:#}");
-    let tested = shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
+    let tested = shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await.ok();
     assert!(tested.as_array().is_some_and(|tested| tested.iter().all(|check| check["passed"] == true)), "{tested:#}");
-    let found = shop.integrator.get(&shop.at("/accounts/expivi/products?search=ring")).await.ok();
+    let found = shop.integrator.get(&shop.path("/accounts/expivi/products?search=ring")).await.ok();
     assert_eq!(found["products"][0]["id"], "1001", "{found:#}");
-    let choices = shop.integrator.get(&shop.at("/accounts/expivi/choices/media-id")).await;
+    let choices = shop.integrator.get(&shop.path("/accounts/expivi/choices/media-id")).await;
     assert!(matches!(choices.status, 200 | 422), "{choices:?}");
 }
 
@@ -42,76 +42,81 @@ async fn a_wrong_setting_is_refused_beside_its_field() {
     let shop = Shop::new().await;
     let component = shop.component("expivi").await;
     let body = json!({ "component": component, "settings": { "viewer-tokn": "x" } });
-    let problem = shop.integrator.put(&shop.at("/accounts/expivi"), &body).await.problem(422, "invalid");
+    let problem = shop.integrator.put(&shop.path("/accounts/expivi"), &body).await.problem(422, "invalid");
     let fields: Vec<&str> =
         problem["issues"].as_array().expect("issues").iter().filter_map(|issue| issue["field"].as_str()).collect();
     assert!(fields.contains(&"viewer-tokn") && fields.contains(&"viewer-token"), "{fields:?}");
-    shop.integrator.get(&shop.at("/accounts/expivi")).await.problem(404, "not-found");
+    shop.integrator.get(&shop.path("/accounts/expivi")).await.problem(404, "not-found");
 }
 
 #[tokio::test]
 async fn links_go_out_and_in_as_json_and_as_a_table() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
+    let before = shop.integrator.get(&shop.path("/product-links")).await.ok();
     assert_eq!(before["links"].as_array().map(Vec::len), Some(3), "{before:#}");
-    shop.integrator.put(&shop.at("/product-links"), &before["links"]).await.ok();
-    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
-    let table = shop.integrator.get(&shop.at("/product-links.csv")).await;
+    shop.integrator.put(&shop.path("/product-links"), &before["links"]).await.ok();
+    assert_eq!(shop.integrator.get(&shop.path("/product-links")).await.ok(), before);
+    let table = shop.integrator.get(&shop.path("/product-links.csv")).await;
     assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
     for product in ["ring", "shirt", "wardrobe"] {
-        shop.integrator.delete(&shop.at(&format!("/product-links/{product}"))).await.with(204);
+        shop.integrator.delete(&shop.path(&format!("/product-links/{product}"))).await.with(204);
     }
-    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok()["links"], json!([]));
+    assert_eq!(shop.integrator.get(&shop.path("/product-links")).await.ok()["links"], json!([]));
     let put =
-        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table.body).await;
+        shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &[("content-type", "text/csv")], table.body).await;
     assert_eq!(put.ok()["links"], 3);
-    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.path("/product-links")).await.ok(), before);
     // A SKU may contain spaces, and the separators of columns and lists.
     let link = json!({ "account": "expivi", "vendor_product": "1002", "strategy": { "name": "variation" },
         "settings": { "sku-prefix": "SHIRT-" }, "allowed_skus": ["RING L", "RING XL", "a,b;c", "=1", " x "] });
-    shop.integrator.put(&shop.at("/product-links/shirt"), &link).await.ok();
-    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
-    let table = shop.integrator.get(&shop.at("/product-links.csv")).await;
-    shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table.body).await.ok();
-    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
+    shop.integrator.put(&shop.path("/product-links/shirt"), &link).await.ok();
+    let before = shop.integrator.get(&shop.path("/product-links")).await.ok();
+    let table = shop.integrator.get(&shop.path("/product-links.csv")).await;
+    shop.integrator
+        .ask("PUT", &shop.path("/product-links.csv"), &[("content-type", "text/csv")], table.body)
+        .await
+        .ok();
+    assert_eq!(shop.integrator.get(&shop.path("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
 async fn a_table_with_a_mistake_changes_nothing_and_says_where_it_is() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
+    let before = shop.integrator.get(&shop.path("/product-links")).await.ok();
     let table = "shop_product,account,vendor_product\nring,expivi,1002\nbed,nobody,1002\n";
     let headers = [("content-type", "text/csv")];
     let problem =
-        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "invalid");
+        shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &headers, table).await.problem(422, "invalid");
     assert_eq!(problem["issues"][0]["field"], "bed.account", "{problem:#}");
     let table = "shop_product,account,vendor_product,settings\nring,expivi,1002,{}\nbed,expivi,1002,{no\n";
-    let problem = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "csv");
+    let problem =
+        shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &headers, table).await.problem(422, "csv");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("line 3")), "{problem:#}");
     let table = "shop_product,account,vendor_product\nring,expivi,1002\nring,expivi,1003\n";
-    let problem = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(422, "csv");
+    let problem =
+        shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &headers, table).await.problem(422, "csv");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("lines 2 and 3")), "{problem:#}");
     let link =
         |vendor_product| json!({ "shop_product": "ring", "account": "expivi", "vendor_product": vendor_product });
     let problem = shop
         .integrator
-        .put(&shop.at("/product-links"), &json!([link("1002"), link("1003")]))
+        .put(&shop.path("/product-links"), &json!([link("1002"), link("1003")]))
         .await
         .problem(422, "links");
     let detail = problem["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("links 1 and 2") && detail.contains("\"ring\""), "{problem:#}");
-    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.path("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
-async fn a_page_gets_what_it_needs_and_goes_on_from_a_line() {
+async fn a_page_gets_its_embed_data_and_continues_from_a_line() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let page = shop.storefront.post(&shop.at("/products/ring/embed-data"), &json!({})).await.ok();
+    let page = shop.storefront.post(&shop.path("/products/ring/embed-data"), &json!({})).await.ok();
     assert!(page["scripts"].as_array().is_some_and(|scripts| !scripts.is_empty()), "{page:#}");
     let line = shop.cart().await.swap_remove(0);
-    let again = shop.storefront.post(&shop.at("/products/ring/embed-data"), &json!({ "reopen": line })).await.ok();
+    let again = shop.storefront.post(&shop.path("/products/ring/embed-data"), &json!({ "reopen": line })).await.ok();
     assert_ne!(page["start"], again["start"], "{again:#}");
-    shop.storefront.post(&shop.at("/products/bed/embed-data"), &json!({})).await.problem(404, "not-found");
+    shop.storefront.post(&shop.path("/products/bed/embed-data"), &json!({})).await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -136,13 +141,13 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
     assert_ne!(cart[0].key, key);
     assert_eq!(cart[0].quantity, 2);
     let body = json!({ "key": key, "product": "ring", "configuration": other, "lines": cart });
-    shop.backend.post(&shop.at("/cart/edit"), &body).await.problem(422, "no-line");
+    shop.backend.post(&shop.path("/cart/edit"), &body).await.problem(422, "no-line");
     // Another quantity.
     let body = json!({ "key": cart[1].key, "quantity": 3, "lines": cart });
     shop.change(&mut cart, "quantity", body).await;
     assert_eq!(amounts(&cart), [2 * ring, 3 * 2_495, wardrobe]);
     let body = json!({ "key": cart[1].key, "quantity": 0, "lines": cart });
-    shop.backend.post(&shop.at("/cart/quantity"), &body).await.problem(422, "quantity");
+    shop.backend.post(&shop.path("/cart/quantity"), &body).await.problem(422, "quantity");
     // Nothing changed.
     let body = json!({ "key": cart[2].key, "lines": cart });
     assert_eq!(shop.change(&mut cart, "refresh", body).await.operations, []);
@@ -150,7 +155,7 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 50, "lines": cart });
     let change = shop.change(&mut cart, "quote", body).await;
     assert!(matches!(change.operations[..], [CartOperation::RequestQuote { .. }]), "{change:?}");
-    let checks = shop.backend.post(&shop.at("/cart/check"), &json!({ "lines": cart })).await.ok();
+    let checks = shop.backend.post(&shop.path("/cart/check"), &json!({ "lines": cart })).await.ok();
     assert!(checks.as_array().is_some_and(|checks| checks.len() == 3), "{checks:#}");
     assert!(checks.as_array().expect("a list").iter().all(|check| check["state"]["state"] == "ok"), "{checks:#}");
     // The catalog changes while the cart is open.
@@ -158,7 +163,7 @@ async fn a_cart_is_filled_edited_checked_and_emptied() {
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
         "prices": [{ "minor": 3_000, "scale": 2, "currency": "EUR" }],
     }] });
-    shop.backend.put(&shop.at("/catalog"), &dearer).await.ok();
+    shop.backend.put(&shop.path("/catalog"), &dearer).await.ok();
     let body = json!({ "key": cart[1].key, "lines": cart });
     shop.change(&mut cart, "refresh", body).await;
     assert_eq!(amounts(&cart)[1], 9_000);
@@ -185,17 +190,17 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     let (shop, fake) = Shop::with_expivi().await;
     let cart = shop.cart().await;
     let event = paid("1001", &cart);
-    let reported = shop.backend.post(&shop.at("/events"), &event).await.ok();
+    let reported = shop.backend.post(&shop.path("/events"), &event).await.ok();
     assert_eq!((&reported["new"], reported["jobs"].as_array().map(Vec::len)), (&json!(true), Some(2)), "{reported:#}");
-    let again = shop.backend.post(&shop.at("/events"), &event).await.ok();
+    let again = shop.backend.post(&shop.path("/events"), &event).await.ok();
     assert_eq!(again, json!({ "new": false, "jobs": [] }));
     let order = shop.handled("1001").await;
     assert_eq!(order["order"]["released"], true);
-    let page = shop.backend.get(&shop.at("/orders?search=100&limit=1")).await.ok();
+    let page = shop.backend.get(&shop.path("/orders?search=100&limit=1")).await.ok();
     assert_eq!((&page["orders"][0]["id"], &page["after"]), (&json!("1001"), &json!("1001")), "{page:#}");
     assert_eq!(page["orders"][0]["known"]["lines"], 6, "{page:#}");
     assert!(!page.to_string().contains("Sample"), "a list contains a name or an address: {page:#}");
-    let page = shop.backend.get(&shop.at("/orders?after=1001")).await.ok();
+    let page = shop.backend.get(&shop.path("/orders?after=1001")).await.ok();
     assert_eq!(page, json!({ "orders": [], "after": null }));
     assert!(!fake.uploaded().is_empty(), "Expivi has its configurations");
     let outcomes = order["outcomes"].as_array().expect("outcomes");
@@ -203,27 +208,27 @@ async fn a_paid_order_comes_to_expivi_and_its_print_file_back() {
     let document = document.unwrap_or_else(|| panic!("{order:#}"));
     // A document URL needs no key, and a changed one is rejected.
     let link =
-        shop.backend.ask("POST", &shop.at(&format!("/outcomes/{}/document-url", document["id"])), &[], "").await.ok();
+        shop.backend.ask("POST", &shop.path(&format!("/outcomes/{}/document-url", document["id"])), &[], "").await.ok();
     let url = link["url"].as_str().expect("a link").to_owned();
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server");
-    let nobody = shop.server.node.nobody();
-    let file = nobody.get(path).await;
+    let anonymous = shop.server.node.anonymous();
+    let file = anonymous.get(path).await;
     assert_eq!(file.status, 200, "{file:?}");
     assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(file.header("content-security-policy"), Some("default-src 'none'; sandbox"));
     assert!(file.header("content-disposition").is_some_and(|text| text.starts_with("attachment")), "{file:?}");
     assert!(file.body.starts_with(b"%PDF"), "{file:?}");
-    nobody.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "link");
-    nobody.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "link");
-    let materials = shop.backend.get(&shop.at("/orders/1001/bill-of-materials")).await.ok();
+    anonymous.get(&path.replacen("expires=", "expires=9", 1)).await.problem(403, "document-url");
+    anonymous.get(&path.replacen(&shop.id, "another", 1)).await.problem(403, "document-url");
+    let materials = shop.backend.get(&shop.path("/orders/1001/bill-of-materials")).await.ok();
     assert!(materials.to_string().contains("RING-GOLD-17"), "{materials:#}");
-    let table = shop.backend.get(&shop.at("/orders/1001/bill-of-materials.csv")).await;
+    let table = shop.backend.get(&shop.path("/orders/1001/bill-of-materials.csv")).await;
     assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8"));
-    let exported = shop.backend.get(&shop.at("/customers/ada@example.com/export")).await.ok();
+    let exported = shop.backend.get(&shop.path("/customers/ada@example.com/export")).await.ok();
     assert!(exported.to_string().contains("Sample Street 1"), "{exported:#}");
-    let erased = shop.backend.delete(&shop.at("/customers/ada@example.com")).await.ok();
+    let erased = shop.backend.delete(&shop.path("/customers/ada@example.com")).await.ok();
     assert_eq!(erased, json!({ "orders": 1 }));
-    shop.backend.get(&shop.at("/orders/1001/export")).await.problem(410, "erased");
+    shop.backend.get(&shop.path("/orders/1001/export")).await.problem(410, "erased");
 }
 
 #[tokio::test]
@@ -234,17 +239,17 @@ async fn a_time_is_given_on_in_utc_however_it_was_sent() {
         for wrong in ["2024-06-19T15:22:45-04[America/New_York]", "2024-06-19T15:22:45Z[UTC]", "2024-06-19", "soon"] {
             let mut event = event.clone();
             place.iter().fold(&mut event, |value, name| &mut value[name]).clone_from(&json!(wrong));
-            let problem = shop.backend.post(&shop.at("/events"), &event).await.problem(422, "body");
+            let problem = shop.backend.post(&shop.path("/events"), &event).await.problem(422, "body");
             assert!(problem["detail"].as_str().is_some_and(|text| text.contains(member)), "{problem:#}");
         }
     }
     event["at"] = json!("2024-06-19T15:22:45-04:00");
     event["order"]["placed_at"] = json!("2024-06-19T21:20:00+02:00");
-    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    shop.backend.post(&shop.path("/events"), &event).await.ok();
     assert_eq!(shop.handled("1").await["order"]["placed_at"], "2024-06-19T19:20:00Z");
-    let listed = shop.backend.get(&shop.at("/orders")).await.ok();
+    let listed = shop.backend.get(&shop.path("/orders")).await.ok();
     assert_eq!(listed["orders"][0]["known"]["placed_at"], "2024-06-19T19:20:00Z");
-    let exported = shop.backend.get(&shop.at("/orders/1/export")).await.ok().to_string();
+    let exported = shop.backend.get(&shop.path("/orders/1/export")).await.ok().to_string();
     assert!(exported.contains("2024-06-19T19:22:45Z") && !exported.contains("-04:00"), "{exported}");
 }
 
@@ -254,14 +259,14 @@ async fn a_line_that_no_server_confirmed_waits_for_the_merchant() {
     let cart = shop.cart().await.split_off(2);
     let mut event = paid("1", &cart);
     event["order"]["lines"][0]["approved"] = json!(false);
-    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    shop.backend.post(&shop.path("/events"), &event).await.ok();
     assert_eq!(shop.handled("1").await["order"]["lines"][0]["released"], false);
     assert!(fake.uploaded().is_empty());
     event["id"] = json!("1-approved");
     event["kind"] = json!("released");
     event["order"]["version"] = json!(2);
     event["order"]["lines"][0]["approved"] = json!(true);
-    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    shop.backend.post(&shop.path("/events"), &event).await.ok();
     shop.handled("1").await;
     assert!(!fake.uploaded().is_empty());
 }
@@ -271,27 +276,27 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
     let (shop, fake) = Shop::with_expivi().await;
     let cart = shop.cart().await.split_off(2);
     fake.faults().outage(Outage::Unavailable { retry_after: None });
-    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("1", &cart)).await.ok();
     let began = Instant::now();
     let job = loop {
-        let page = shop.backend.get(&shop.at("/jobs?order=1&state=retrying")).await.ok();
+        let page = shop.backend.get(&shop.path("/jobs?order=1&state=retrying")).await.ok();
         if let Some(job) = page["jobs"].as_array().expect("jobs").first() {
             break job.clone();
         }
-        let all = shop.backend.get(&shop.at("/orders/1")).await.ok();
+        let all = shop.backend.get(&shop.path("/orders/1")).await.ok();
         assert!(began.elapsed() < Duration::from_secs(10), "{all:#}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert!(job["due_at"].is_string(), "{job:#}");
     let id = job["id"].as_str().expect("an id").to_owned();
-    let at = shop.at(&format!("/jobs/{id}"));
+    let at = shop.path(&format!("/jobs/{id}"));
     let shown = shop.backend.get(&at).await.ok();
     assert!(shown["reason"]["text"].as_str().is_some_and(|text| text.contains("503")), "{shown:#}");
     assert!(!shown.to_string().contains("Sample Street"), "a journal is shown without bodies: {shown:#}");
     // Another shop does not have the job.
     let other = Shop::new().await;
-    other.backend.get(&other.at(&format!("/jobs/{id}"))).await.problem(404, "not-found");
-    let stolen = other.backend.ask("POST", &other.at(&format!("/jobs/{id}/cancel")), &[], "").await;
+    other.backend.get(&other.path(&format!("/jobs/{id}"))).await.problem(404, "not-found");
+    let stolen = other.backend.ask("POST", &other.path(&format!("/jobs/{id}/cancel")), &[], "").await;
     stolen.problem(404, "not-found");
     shop.backend.ask("POST", &format!("{at}/cancel"), &[], "").await.with(204);
     // Its next run is notified, and may clean up.
@@ -303,15 +308,15 @@ async fn jobs_are_listed_shown_cancelled_and_replayed() {
     shop.backend.post(&format!("{at}/retry"), &json!({ "from": "start" })).await.with(204);
     shop.handled("1").await;
     assert_eq!(fake.uploaded().len(), 1);
-    shop.backend.get(&shop.at("/jobs?state=lost")).await.problem(422, "state");
+    shop.backend.get(&shop.path("/jobs?state=lost")).await.problem(422, "state");
 }
 
 #[tokio::test]
-async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
+async fn twikit_sends_its_queries_and_deliveries_to_its_webhook_urls() {
     let (shop, fake) = Shop::with_twikit().await;
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+        let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
         made["url"].as_str().map(str::to_owned)
     };
     fake.set_webhooks(Webhooks {
@@ -321,12 +326,12 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
         website_published: made("website-publication").await,
     });
     let body = json!({ "account": "twikit", "endpoint": "no-such" });
-    shop.integrator.post(&shop.at("/webhook-urls"), &body).await.problem(422, "endpoint");
+    shop.integrator.post(&shop.path("/webhook-urls"), &body).await.problem(422, "endpoint");
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
     shop.change(&mut cart, "add", body).await;
     assert_eq!(amounts(&cart), [9_800]);
-    shop.backend.post(&shop.at("/events"), &paid("2001", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("2001", &cart)).await.ok();
     let order = shop.handled("2001").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     let webhooks = fake.sent_webhooks();
@@ -334,25 +339,25 @@ async fn twikit_asks_at_its_address_and_tells_there_what_it_made() {
     assert_eq!((webhooks[0].webhook, &webhooks[0].answer["success"]), (Webhook::PaymentVerification, &json!(true)));
     let shipped = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
     assert!(shipped.accepted(), "{shipped:?}");
-    let order = shop.backend.get(&shop.at("/orders/2001")).await.ok();
+    let order = shop.backend.get(&shop.path("/orders/2001")).await.ok();
     assert!(order["outcomes"].to_string().contains("https://track.example/1"), "{order:#}");
     // A deactivated URL accepts no webhooks, and a forged one never did.
-    let addresses = shop.integrator.get(&shop.at("/webhook-urls")).await.ok();
+    let addresses = shop.integrator.get(&shop.path("/webhook-urls")).await.ok();
     assert!(!addresses.to_string().contains("/webhooks/"), "an address is shown once: {addresses:#}");
     for address in addresses["addresses"].as_array().expect("a list") {
         let id = address["id"].as_str().expect("an id");
-        shop.integrator.delete(&shop.at(&format!("/webhook-urls/{id}"))).await.with(204);
+        shop.integrator.delete(&shop.path(&format!("/webhook-urls/{id}"))).await.with(204);
     }
     let late = fake.order_completed(&reference, "https://track.example/2", "T-2").await.expect("an order");
     assert!(!late.accepted(), "{late:?}");
-    let forged = shop.server.node.nobody().post("/webhooks/00000000000000000000000000000000", &json!({})).await;
+    let forged = shop.server.node.anonymous().post("/webhooks/00000000000000000000000000000000", &json!({})).await;
     assert!(matches!(forged.status, 401 | 403 | 404), "{forged:?}");
 }
 
 #[tokio::test]
-async fn the_log_says_who_did_what_with_secrets_masked() {
+async fn the_audit_log_names_actors_and_changes_with_secrets_masked() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let log = shop.integrator.get(&shop.at("/audit-log")).await.ok();
+    let log = shop.integrator.get(&shop.path("/audit-log")).await.ok();
     let entries = log["entries"].as_array().expect("entries");
     let account = entries.iter().find(|entry| entry["action"] == "add-account").expect("an entry");
     assert_eq!((&account["subject"], &account["shop"]), (&json!("expivi"), &json!(shop.id)));
@@ -366,10 +371,10 @@ async fn the_log_says_who_did_what_with_secrets_masked() {
 #[tokio::test]
 async fn the_script_of_a_page_is_a_few_kilobytes() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
-    let sent = nobody.ask("GET", "/cartwright.js", &[("accept-encoding", "gzip")], "").await;
+    let anonymous = server.node.anonymous();
+    let sent = anonymous.ask("GET", "/cartwright.js", &[("accept-encoding", "gzip")], "").await;
     assert_eq!((sent.status, sent.header("content-encoding")), (200, Some("gzip")));
     assert!((1..7 * 1024).contains(&sent.body.len()), "{} bytes", sent.body.len());
-    let plain = nobody.get("/cartwright.js").await;
+    let plain = anonymous.get("/cartwright.js").await;
     assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("accept-encoding")));
 }

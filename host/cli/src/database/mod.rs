@@ -1,12 +1,12 @@
 //! `cartwright jobs` and `cartwright orders`: the operator's view of a host's database.
 
-mod database;
+mod arguments;
 mod jobs;
 mod journal;
 mod orders;
 mod outcomes;
 
-pub(crate) use database::Database;
+pub(crate) use arguments::Database;
 pub(crate) use jobs::{Jobs, run as run_jobs};
 pub(crate) use orders::{Orders, run as run_orders};
 

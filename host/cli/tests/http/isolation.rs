@@ -5,7 +5,7 @@ use cartwright_fake_vendors::twikit::Webhooks;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::audit::{give_up, until};
 use crate::server::Server;
 use crate::shop::{Shop, links, local, paid};
@@ -15,13 +15,13 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let (expivi, twikit) = (shop.expivi().await, shop.twikit().await);
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     // A URL without a listener.
     let unreachable_url = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
-    shop.admin.put(&shop.at("/notification-endpoint"), &unreachable_url).await.ok();
+    shop.admin.put(&shop.path("/notification-endpoint"), &unreachable_url).await.ok();
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+        let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
         made["url"].as_str().map(str::to_owned)
     };
     twikit.set_webhooks(Webhooks {
@@ -31,20 +31,20 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
         ..Webhooks::default()
     });
     let cart = shop.cart().await;
-    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("1", &cart)).await.ok();
     shop.handled("1").await;
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
     shop.change(&mut cart, "add", body).await;
-    shop.backend.post(&shop.at("/events"), &paid("2", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("2", &cart)).await.ok();
     let order = shop.handled("2").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     twikit.production_completed(&reference, "", false, "T-1").await.expect("an order");
     twikit.website_published("https://elsewhere.example/1.js", &["diamond-letter-jewel"]).await;
     let quote_request = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
-    let quote_request = shop.backend.post(&shop.at("/cart/quote"), &quote_request).await.ok();
+    let quote_request = shop.backend.post(&shop.path("/cart/quote"), &quote_request).await.ok();
     let quote = json!({ "id": "q1", "lines": quote_request["operations"][0]["lines"] });
-    shop.backend.post(&shop.at("/quotes"), &quote).await.with(201);
+    shop.backend.post(&shop.path("/quotes"), &quote).await.with(201);
     shop.handled("~quotation-q1").await;
     (shop, vec![Box::new(expivi), Box::new(twikit)])
 }
@@ -52,14 +52,14 @@ async fn full(server: &Arc<Server>) -> (Shop, Vec<Box<dyn std::any::Any>>) {
 /// Returns the first matching element of a list.
 async fn first(shop: &Shop, path: &str, list: &str, matches: impl Fn(&Value) -> bool) -> Value {
     until(async || {
-        let found = shop.admin.get(&shop.at(path)).await.ok();
+        let found = shop.admin.get(&shop.path(path)).await.ok();
         found[list].as_array().expect("a list").iter().find(|one| matches(one)).cloned()
     })
     .await
 }
 
 #[tokio::test]
-async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
+async fn resources_of_another_shop_are_not_found_under_this_shops_path() {
     let server = Arc::new(Server::new(&[]));
     let (shop, _fakes) = full(&server).await;
     let other = Shop::on(server).await;
@@ -79,7 +79,7 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     let state = async || {
         let mut state = Vec::new();
         for path in ["/orders/1", "/orders/2", "/quotes/q1", "/pushed-settings", "/webhook-urls", "/notifications"] {
-            state.push(shop.admin.get(&shop.at(path)).await.ok());
+            state.push(shop.admin.get(&shop.path(path)).await.ok());
         }
         state
     };
@@ -115,21 +115,24 @@ async fn what_another_shop_has_is_not_found_under_the_path_of_this_one() {
     for (somebody, asked) in [(&other.backend, &backends[..]), (&other.integrator, &integrators)] {
         for (method, path, body) in asked {
             for client in [somebody, &other.admin] {
-                client.send(method, &other.at(path), &[], body).await.problem(404, "not-found");
+                client.send(method, &other.path(path), &[], body).await.problem(404, "not-found");
             }
         }
     }
     // A customer belongs to the shop of the orders: without orders there, nothing is exported or erased.
-    let exported = other.backend.get(&other.at("/customers/ada@example.com/export")).await.ok();
+    let exported = other.backend.get(&other.path("/customers/ada@example.com/export")).await.ok();
     assert!(!exported.to_string().contains("Sample Street"), "{exported:#}");
-    assert_eq!(other.backend.delete(&other.at("/customers/ada@example.com")).await.ok(), json!({ "orders": 0 }));
+    assert_eq!(other.backend.delete(&other.path("/customers/ada@example.com")).await.ok(), json!({ "orders": 0 }));
     // A document URL belongs to its shop.
-    let link = shop.backend.ask("POST", &shop.at(&format!("/outcomes/{document}/document-url")), &[], "").await.ok();
+    let link = shop.backend.ask("POST", &shop.path(&format!("/outcomes/{document}/document-url")), &[], "").await.ok();
     let path =
         link["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("a path").to_owned();
-    let nobody = shop.server.node.nobody();
-    nobody.get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1)).await.problem(403, "link");
-    assert_eq!(nobody.get(&path).await.status, 200);
+    let anonymous = shop.server.node.anonymous();
+    anonymous
+        .get(&path.replacen(&format!("/{}/", shop.id), &format!("/{}/", other.id), 1))
+        .await
+        .problem(403, "document-url");
+    assert_eq!(anonymous.get(&path).await.status, 200);
     // Access keys are for admins.
     for client in [&other.backend, &other.integrator, &other.storefront, &shop.backend, &shop.integrator] {
         client.delete(&format!("/v1/access-keys/{key}")).await.problem(403, "role");

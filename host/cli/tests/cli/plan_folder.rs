@@ -10,17 +10,17 @@ use tempfile::TempDir;
 use crate::{CommandResult, cartwright};
 
 /// An integrator's folder: settings, product link, catalog and configuration for one `plan`.
-pub struct Desk {
+pub struct PlanFolder {
     folder: TempDir,
     plugin: &'static str,
 }
 
-impl Desk {
+impl PlanFolder {
     pub fn new(plugin: &'static str, settings: Value, association: Value, configuration: &str) -> Self {
-        let desk = Self { folder: TempDir::new().expect("a folder"), plugin };
-        desk.write("settings.json", &settings.to_string());
-        desk.write("association.json", &association.to_string());
-        desk.write("configuration.json", configuration);
+        let folder = Self { folder: TempDir::new().expect("a folder"), plugin };
+        folder.write("settings.json", &settings.to_string());
+        folder.write("association.json", &association.to_string());
+        folder.write("configuration.json", configuration);
         let variants = json!([
             { "sku": "RING", "product": "ring", "price": "199.00" },
             { "sku": "R-L", "product": "shirt", "price": "20.05" },
@@ -33,8 +33,8 @@ impl Desk {
             { "sku": "JEWEL-B", "product": "jewel", "price": "69.00" },
         ]);
         let catalog = json!({ "currency": "EUR", "scale": 2, "prices_include_tax": true, "variants": variants });
-        desk.write("catalog.json", &catalog.to_string());
-        desk
+        folder.write("catalog.json", &catalog.to_string());
+        folder
     }
 
     pub fn expivi(association: Value, configuration: &str) -> Self {

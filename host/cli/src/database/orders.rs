@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use cartwright::ShopId;
 use cartwright::types::Order;
-use cartwright_service::documents::{JobDocument, OutcomeDocument};
+use cartwright_service::json::{JobDocument, OutcomeDocument};
 use cartwright_service::orders::{self, OrderOverview};
 use cartwright_store::{JobSummary, StoredOutcome};
 use serde_json::json;
 
-use super::database::Database;
+use super::arguments::Database;
 use super::{jobs, outcomes};
 
 /// Inspect stored orders.

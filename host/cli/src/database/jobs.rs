@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use cartwright::{AccountId, Digest, ShopId, timestamp};
-use cartwright_service::documents::{JobDetailDocument, JobDocument};
+use cartwright_service::json::{JobDetailDocument, JobDocument};
 use cartwright_service::words::responsible_text;
 use cartwright_store::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::database::Database;
+use super::arguments::Database;
 use super::{Actor, journal, outcomes};
 
 /// Inspect the order events that plugins handle, and decide about jobs that stopped.
