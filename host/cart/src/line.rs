@@ -137,6 +137,9 @@ pub struct CartLine {
     pub vendor_product: Option<String>,
     /// The vendor's id of the saved configuration.
     pub reference: Option<String>,
+    /// Until when the vendor keeps the saved configuration, as an RFC 3339 time. The line is not sold after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
     /// Unverified data, or the parts that the shopper removed.
     pub unconfirmed: Option<UnverifiedLine>,
     /// The shop product that carries the configurator.
@@ -177,6 +180,7 @@ impl CartLine {
             bill_of_materials: &self.bill_of_materials,
             vendor_product: self.vendor_product.as_deref(),
             reference: self.reference.as_deref(),
+            valid_until: self.valid_until.as_deref(),
             unconfirmed: self.unconfirmed.as_ref(),
             linked_product: &self.linked_product,
             requested_quantity: self.requested_quantity,
@@ -353,6 +357,7 @@ struct SealInput<'a> {
     bill_of_materials: &'a [Article],
     vendor_product: Option<&'a str>,
     reference: Option<&'a str>,
+    valid_until: Option<&'a str>,
     unconfirmed: Option<&'a UnverifiedLine>,
     linked_product: &'a str,
     requested_quantity: u32,

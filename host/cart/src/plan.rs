@@ -294,10 +294,9 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// Returns when the seal of a line expires: when its price does, and no later than the saved configuration.
-    fn expires(&self, facts: &ItemFacts) -> String {
-        let kept_until = self.kept_items(facts).map(|(_, until)| until.as_str()).min();
-        kept_until.map_or(self.expires, |until| until.min(self.expires)).to_owned()
+    /// Returns until when the vendor keeps all that was saved of a configured product.
+    fn kept_until(&self, facts: &ItemFacts) -> Option<String> {
+        self.kept_items(facts).map(|(_, until)| until).min().cloned()
     }
 
     pub(crate) fn build_line(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
@@ -313,6 +312,7 @@ impl PlanCheck<'_> {
             parent: draft.parent,
             without: &[],
         })?;
+        let valid_until = self.kept_until(&draft.facts);
         let catalog_title = draft.variant.as_ref().map(|variant| variant.title.clone());
         let title = draft.title.or(draft.text.clone()).or(catalog_title).unwrap_or_else(|| product.clone());
         let visible = || -> Vec<LinePart> {
@@ -343,7 +343,8 @@ impl PlanCheck<'_> {
                 source: draft.source,
                 state: draft.priced.state,
                 included_in_parent: false,
-                expires: self.expires(&draft.facts),
+                // No later than the saved configuration.
+                expires: valid_until.as_deref().map_or(self.expires, |until| until.min(self.expires)).to_owned(),
                 country: None,
                 customer_group: None,
                 adjustments: Vec::new(),
@@ -361,6 +362,7 @@ impl PlanCheck<'_> {
             },
             vendor_product: item.map(|item| item.vendor_product.clone()),
             reference: item.and_then(|item| item.saved_id.clone()),
+            valid_until,
             unconfirmed: draft
                 .facts
                 .descendants

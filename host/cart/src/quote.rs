@@ -126,7 +126,7 @@ fn quote_family(
         source: PriceSource::Platform,
         state: PriceState::Verified,
         included_in_parent: line.price.included_in_parent,
-        expires: until.to_owned(),
+        expires: line.valid_until.as_deref().map_or(until, |kept| kept.min(until)).to_owned(),
         country: None,
         customer_group: None,
         adjustments: Vec::new(),

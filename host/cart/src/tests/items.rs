@@ -1,14 +1,17 @@
 //! What items and their vendor's prices say: quantities, surcharges, recurring prices, and times.
 
+use std::collections::BTreeMap;
+
 use cartwright_contract::records::{
     Article, Item, Money, Price, PriceBasis, PriceRole, PriceSource, PriceState, Rounding, TaxBasis,
 };
 
 use super::prices::vendor_price;
-use super::{Counter, article, child, item, money, variant};
+use super::{Counter, article, child, item, money, shop, variant};
 use crate::error::CartError;
 use crate::plan::Descendant;
 use crate::pricing::{VendorPrice, check_prices, convert};
+use crate::quote::{QuoteOffer, quote_lines};
 use crate::tree::item_tree;
 
 /// Returns a table that takes `legs` legs, each of which takes two screws and some felt.
@@ -183,6 +186,23 @@ fn a_seal_ends_with_the_saved_configuration_of_any_item_of_the_line() {
         let refused = sell(past);
         assert!(matches!(&refused, Err(CartError::ConfigurationExpired { until, .. }) if until == past), "{refused:?}");
     }
+}
+
+#[test]
+fn an_offer_ends_with_the_saved_configuration() {
+    let mut items = vec![item("")];
+    items[0].valid_until = Some("2026-01-01T06:00:00Z".into());
+    let lines = vec![counter(items, PriceSource::Platform).sell_line(1, PriceSource::Platform, &[]).unwrap()];
+    let offered = |until: &str| {
+        let offer = QuoteOffer {
+            quote: "q".into(),
+            prices: BTreeMap::from([(lines[0].key.clone(), money(100, 2))]),
+            until: until.parse::<jiff::Timestamp>().unwrap().into(),
+        };
+        quote_lines(&shop(), &lines, &offer).unwrap().remove(0).price.expires
+    };
+    assert_eq!(offered("2026-02-01T00:00:00Z"), "2026-01-01T06:00:00Z");
+    assert_eq!(offered("2026-01-01T03:00:00Z"), "2026-01-01T03:00:00Z");
 }
 
 #[test]
