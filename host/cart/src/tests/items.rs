@@ -14,7 +14,7 @@ use crate::pricing::{VendorPrice, check_prices, convert};
 use crate::quote::{QuoteOffer, quote_lines};
 use crate::tree::item_tree;
 
-/// Returns a table that takes `legs` legs, each of which takes two screws and some felt.
+/// Returns a table that takes `legs` legs, each with felt and two feet.
 fn table(legs: u32) -> Vec<Item> {
     let named = |id: &str, parent: Option<&str>, quantity: u32, articles: Vec<Article>| Item {
         id: Some(id.into()),
