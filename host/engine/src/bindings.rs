@@ -122,9 +122,10 @@ mod tests {
     }
 
     fn item(thumbnail: Value) -> Value {
+        let attributes = ["chosen", "text", "number", "file", "other"].map(attribute);
         json!({
             "id": "7", "parent": null, "vendor_product": "1001", "title": "Ring", "quantity": 2,
-            "attributes": ["chosen", "text", "number", "file", "other"].map(attribute),
+            "attributes": attributes,
             "articles": [article()], "sku": null, "saved_id": "r", "thumbnail": thumbnail, "state": "{}",
             "unverified": { "reason": message(), "hold": true }, "valid_until": "2026-03-01T09:30:00Z",
             "extra": [named_json()],
