@@ -126,7 +126,7 @@ pub enum Breach {
 pub enum Failure {
     /// The plugin returned an error of the contract.
     #[error("{}", describe(.0))]
-    PluginError(records::Error),
+    PluginError(records::CallError),
     /// The call exceeded a limit of the host.
     #[error("{0}")]
     Limit(Breach),
@@ -160,7 +160,7 @@ impl HookError {
 
     /// Returns whether a retry may succeed without intervention.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.failure, Failure::Busy { .. } | Failure::PluginError(records::Error::Unavailable(_)))
+        matches!(self.failure, Failure::Busy { .. } | Failure::PluginError(records::CallError::Unavailable(_)))
     }
 }
 
@@ -247,21 +247,21 @@ pub fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
 }
 
 /// Describes an error of the contract in words.
-pub fn describe(error: &records::Error) -> String {
-    use records::Error;
+pub fn describe(error: &records::CallError) -> String {
+    use records::CallError;
     match error {
-        Error::InvalidInput(issue) => format!("invalid input at {}: {}", issue.field, issue.message.text),
-        Error::NotConfigured(issue) => {
+        CallError::InvalidInput(issue) => format!("invalid input at {}: {}", issue.field, issue.message.text),
+        CallError::NotConfigured(issue) => {
             format!("the merchant must correct the setting {}: {}", issue.field, issue.message.text)
         }
-        Error::Unavailable(outage) => match outage.retry_after_seconds {
+        CallError::Unavailable(outage) => match outage.retry_after_seconds {
             Some(seconds) => format!("unavailable, try again in {seconds} s: {}", outage.detail),
             None => format!("unavailable: {}", outage.detail),
         },
-        Error::Rejected(message) => format!("rejected: {}", message.text),
-        Error::Denied(what) => format!("denied: {what}"),
-        Error::LimitExceeded(limit) => format!("limit exceeded: {limit}"),
-        Error::Unsupported => "not supported by this plugin".to_owned(),
-        Error::Internal(text) => format!("the plugin reports a fault of its own: {text}"),
+        CallError::Rejected(message) => format!("rejected: {}", message.text),
+        CallError::Denied(what) => format!("denied: {what}"),
+        CallError::LimitExceeded(limit) => format!("limit exceeded: {limit}"),
+        CallError::Unsupported => "not supported by this plugin".to_owned(),
+        CallError::Internal(text) => format!("the plugin reports a fault of its own: {text}"),
     }
 }

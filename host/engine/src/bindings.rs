@@ -47,17 +47,17 @@ pub(crate) fn convert_list<T: Into<U>, U>(list: Vec<T>) -> Vec<U> {
 
 /// Converts the result of an exported function. `convert` converts its value.
 pub(crate) fn from_guest<T, U>(
-    result: Result<T, types::Error>,
+    result: Result<T, types::CallError>,
     convert: impl FnOnce(T) -> U,
-) -> Result<U, records::Error> {
+) -> Result<U, records::CallError> {
     result.map(convert).map_err(Into::into)
 }
 
 /// Converts the result of an imported function. `convert` converts its value.
 pub(crate) fn to_guest<T, U>(
-    result: Result<T, records::Error>,
+    result: Result<T, records::CallError>,
     convert: impl FnOnce(T) -> U,
-) -> Result<U, types::Error> {
+) -> Result<U, types::CallError> {
     result.map(convert).map_err(Into::into)
 }
 
@@ -321,7 +321,7 @@ mod tests {
             json!({ "internal": "i" }),
         ];
         for error in errors {
-            converts::<records::Error, types::Error>(error);
+            converts::<records::CallError, types::CallError>(error);
         }
     }
 }

@@ -82,7 +82,7 @@ pub struct PendingResponse<'a> {
 #[derive(Debug)]
 pub struct SendError {
     /// The error as a plugin receives it.
-    pub error: records::Error,
+    pub error: records::CallError,
     /// Whether the server may have received the request.
     pub may_have_arrived: bool,
 }
@@ -187,7 +187,7 @@ impl<'a> RequestPermit<'a> {
 
     fn send_error(&self, error: &reqwest::Error, may_have_arrived: bool) -> SendError {
         let error = no_response(&self.host, error);
-        if matches!(error, records::Error::Unavailable(_)) {
+        if matches!(error, records::CallError::Unavailable(_)) {
             self.report(RequestOutcome::Unavailable { retry_after: None });
         }
         SendError { error, may_have_arrived }
@@ -213,7 +213,7 @@ impl PendingResponse<'_> {
             let Some(chunk) = chunk.map_err(|error| self.admission.send_error(&error, true))? else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 let text = format!("{name}: {} responded with more than {max_bytes} bytes", self.admission.host);
-                return Err(SendError { error: records::Error::LimitExceeded(text), may_have_arrived: true });
+                return Err(SendError { error: records::CallError::LimitExceeded(text), may_have_arrived: true });
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -236,12 +236,12 @@ fn outcome_of(status: StatusCode, headers: &HeaderMap) -> RequestOutcome {
 }
 
 /// Converts a failed request into an error. A refused address becomes `denied`, everything else `unavailable`.
-fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
+fn no_response(host: &str, error: &reqwest::Error) -> records::CallError {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(refusal) = error.downcast_ref::<Refusal>() {
-            return records::Error::Denied(format!("http: {refusal}"));
+            return records::CallError::Denied(format!("http: {refusal}"));
         }
         text = error.to_string();
         cause = error.source();
@@ -251,7 +251,7 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
     } else {
         format!("{host} did not respond: {}", if text.is_empty() { "the connection failed" } else { &text })
     };
-    records::Error::Unavailable(Outage { retry_after_seconds: None, detail })
+    records::CallError::Unavailable(Outage { retry_after_seconds: None, detail })
 }
 
 /// Why a request to a URL is refused. The text names the setting that would allow it.

@@ -329,7 +329,7 @@ impl Engine {
 }
 
 /// Converts an error of the contract into an error of the host, with what the plugin logged before.
-fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::Error, log: Vec<LogLine>) -> HookError {
+fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::CallError, log: Vec<LogLine>) -> HookError {
     let mut error = plugin_error(plugin, hook, error);
     error.outcomes.log = log;
     error

@@ -61,7 +61,7 @@ impl<'a> ComponentBytes<'a> {
 
 /// `plugin.describe`: the export errors of a component are reported elsewhere.
 impl Answer for Result<Identity, InstallError> {
-    fn error(&self) -> Option<&records::Error> {
+    fn error(&self) -> Option<&records::CallError> {
         None
     }
 }

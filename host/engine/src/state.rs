@@ -97,12 +97,15 @@ impl GuestState {
     }
 
     /// Counts a host call, and checks whether the hook may use this capability.
-    pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, records::Error>> {
+    pub(crate) fn permit(
+        &mut self,
+        capability: Capability,
+    ) -> wasmtime::Result<Result<Arc<Scope>, records::CallError>> {
         // A replay is bounded by its journal, which has its own limit.
         if !self.replaying() {
             self.meter.host_call()?;
         }
-        let denied = |reason: String| Ok(Err(records::Error::Denied(reason)));
+        let denied = |reason: String| Ok(Err(records::CallError::Denied(reason)));
         if !self.hook.capabilities().contains(&capability) {
             return denied(format!("{} is not available in {}", capability, self.hook));
         }
@@ -113,8 +116,8 @@ impl GuestState {
     }
 
     /// Records that the host could not determine something.
-    pub(crate) fn record_doubt<T>(&mut self, answer: &Result<T, records::Error>) {
-        if let Err(records::Error::Unavailable(outage)) = answer {
+    pub(crate) fn record_doubt<T>(&mut self, answer: &Result<T, records::CallError>) {
+        if let Err(records::CallError::Unavailable(outage)) = answer {
             self.uncertainty.get_or_insert_with(|| outage.detail.clone());
         }
     }

@@ -431,12 +431,12 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         InstallError::Describe(hook_error(Failure::NotExported("feed".to_owned()))),
     ]);
     let outage = types::Outage { retry_after_seconds: Some(3), detail: "away".to_owned() };
-    let mut silent = hook_error(Failure::PluginError(types::Error::Unsupported));
+    let mut silent = hook_error(Failure::PluginError(types::CallError::Unsupported));
     silent.outcomes = Box::default();
     writes(&[
         silent,
-        hook_error(Failure::PluginError(types::Error::InvalidInput(issue()))),
-        hook_error(Failure::PluginError(types::Error::Unavailable(outage))),
+        hook_error(Failure::PluginError(types::CallError::InvalidInput(issue()))),
+        hook_error(Failure::PluginError(types::CallError::Unavailable(outage))),
         hook_error(Failure::Limit(Breach::Memory { asked: 2, allowed: 1 })),
         hook_error(Failure::Limit(Breach::GuestCpu { allowed_ms: 250 })),
         hook_error(Failure::UnansweredRequest("POST".to_owned())),

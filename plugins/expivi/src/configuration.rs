@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, RawValue};
 use cartwright_plugin::types::{self, Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
-use cartwright_plugin::{Error, message, normalize_url};
+use cartwright_plugin::{CallError, message, normalize_url};
 
 use crate::product_tree::{self, ProductTree};
 use crate::raw::json_string;
@@ -26,7 +26,7 @@ const FONT: &str = "@font:";
 ///
 /// # Errors
 /// `invalid-input` with the path of the wrong value, such as `[0].articles[3].models_sku`.
-pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
+pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, CallError> {
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
     let family = product_tree::link(&saved, whole(&association.vendor_product))?;
@@ -46,7 +46,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn items(&mut self) -> Result<Vec<Item>, Error> {
+    fn items(&mut self) -> Result<Vec<Item>, CallError> {
         let unconfirmed = unconfirmed(self.context);
         let mut items = Vec::with_capacity(self.family.order.len());
         let (mut attributes, mut articles, mut states) = (0, 0, 0);

@@ -6,7 +6,7 @@
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
 use cartwright_plugin::types::{Association, Context};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured};
 use serde_json::value::RawValue;
 
 use crate::raw::{self, json_string};
@@ -24,10 +24,14 @@ const MOUNTS: [(&str, &str, &str, bool); 3] = [
 ///
 /// # Errors
 /// `not-configured` without a viewer token, `invalid-input` for an invalid link or stored configuration.
-pub(crate) fn embed(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<EmbedData, Error> {
+pub(crate) fn embed(
+    context: &Context,
+    association: &Association,
+    reopen: Option<&[u8]>,
+) -> Result<EmbedData, CallError> {
     let asset = |name: &str| {
         let url = context.text(name).ok_or_else(|| missing(name, "The URL of one of Expivi's assets is missing."))?;
-        Ok::<_, Error>(Asset { url: url.to_owned(), integrity: None, module: false })
+        Ok::<_, CallError>(Asset { url: url.to_owned(), integrity: None, module: false })
     };
     let scripts = vec![asset("viewer-script")?, asset("options-script")?];
     let styles = vec![asset("options-style")?];
@@ -77,7 +81,7 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
 }
 
 /// Returns the constructor's argument as JSON.
-fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, Error> {
+fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, CallError> {
     let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the viewer API token."))?;
     let product = &association.vendor_product;
     if !is_catalogue_id(product) {
@@ -144,7 +148,7 @@ fn literal(json: &str) -> String {
     format!("{{\"$literal\":{json}}}")
 }
 
-fn missing(name: &str, text: &str) -> Error {
+fn missing(name: &str, text: &str) -> CallError {
     not_configured(name, message("setting-missing", text, &[("setting", name)]))
 }
 

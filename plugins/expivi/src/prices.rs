@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::json::RawValue;
 use cartwright_plugin::types::{Association, Context, Item, Money, Price, PriceBasis, PriceState};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured, rejected};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured, rejected};
 use serde::Deserialize;
 
 use crate::api::{Api, Call, parse_response, reading_token};
@@ -32,7 +32,7 @@ pub(crate) fn price_items<H: Host>(
     association: &Association,
     raw: &[u8],
     items: &[Item],
-) -> Result<Vec<Option<Price>>, Error> {
+) -> Result<Vec<Option<Price>>, CallError> {
     let terms = Terms::of(context)?;
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
@@ -82,7 +82,7 @@ pub(crate) fn price_items<H: Host>(
     Ok(prices)
 }
 
-fn ask<H: Host>(host: &mut H, context: &Context, catalogue_id: u64, body: String) -> Result<Vec<u8>, Error> {
+fn ask<H: Host>(host: &mut H, context: &Context, catalogue_id: u64, body: String) -> Result<Vec<u8>, CallError> {
     let mut call = Call::post(format!("price_manager/price/{catalogue_id}"), body, reading_token(context));
     if let Some(country) = country(context) {
         call = call.header("Locale-Country", country);
@@ -113,7 +113,7 @@ struct Reply<'a> {
 }
 
 impl Terms {
-    fn of(context: &Context) -> Result<Self, Error> {
+    fn of(context: &Context) -> Result<Self, CallError> {
         let missing = |name: &str| {
             let text =
                 "Expivi's response does not state this, and it is never assumed. Set it to sell at Expivi's prices.";
@@ -132,7 +132,7 @@ impl Terms {
 
     /// Returns the amount of a response with all its decimals, because the host multiplies it and rounds each line
     /// once. Float noise as in 12.340000000000001 is rounded off; other amounts with too many digits are rejected.
-    fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, Error> {
+    fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, CallError> {
         let unusable = || rejected(message("price-unusable", "Expivi's response has no usable price.", &[]));
         let reply: Reply<'_> = parse_response(reply).map_err(|_| unusable())?;
         // A number with or without quotes.

@@ -7,7 +7,7 @@ use cartwright_plugin::types::{
     Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
     SettingValue,
 };
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::{CallError, message};
 
 use crate::host::Host;
 
@@ -103,9 +103,9 @@ pub(crate) fn item(product: &str) -> Item {
 }
 
 /// Returns the field and the message key of an error about input or settings.
-pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
+pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, CallError>) -> (String, String) {
     match result {
-        Err(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => (issue.field, issue.message.key),
+        Err(CallError::InvalidInput(issue) | CallError::NotConfigured(issue)) => (issue.field, issue.message.key),
         other => panic!("expected an error about a field, got {other:?}"),
     }
 }
@@ -121,7 +121,7 @@ pub(crate) fn item_reference(item: &Item) -> ItemReference {
     }
 }
 
-type Answer = Box<dyn Fn(&Request) -> Result<Response, Error>>;
+type Answer = Box<dyn Fn(&Request) -> Result<Response, CallError>>;
 
 /// A host that responds with a function and records the requests.
 pub(crate) struct FakeHost {
@@ -135,7 +135,7 @@ pub(crate) struct FakeHost {
 }
 
 impl FakeHost {
-    pub(crate) fn new(answer: impl Fn(&Request) -> Result<Response, Error> + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&Request) -> Result<Response, CallError> + 'static) -> Self {
         Self {
             answer: Box::new(answer),
             requests: Vec::new(),
@@ -161,13 +161,13 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn send(&mut self, request: Request) -> Result<Response, Error> {
+    fn send(&mut self, request: Request) -> Result<Response, CallError> {
         let response = (self.answer)(&request);
         self.requests.push(request);
         response
     }
 
-    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), CallError> {
         self.outcomes.push(outcome);
         Ok(())
     }
@@ -177,26 +177,26 @@ impl Host for FakeHost {
         self.woken
     }
 
-    fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error> {
+    fn read(&mut self, digest: &str) -> Result<Vec<u8>, CallError> {
         match digest {
             "saved" => Ok(self.blob.clone()),
             other => Err(cartwright_plugin::invalid_input("digest", message("unknown", other, &[]))),
         }
     }
 
-    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, CallError> {
         Ok(self.order.clone())
     }
 }
 
 /// Returns a response of Expivi.
-pub(crate) fn response(status: u16, body: &str) -> Result<Response, Error> {
+pub(crate) fn response(status: u16, body: &str) -> Result<Response, CallError> {
     let body = Body::Inline(body.as_bytes().to_vec());
     Ok(Response { status, headers: Vec::new(), body, attempts: 1 })
 }
 
 /// Returns a response whose body was stored as a blob.
-pub(crate) fn stored(digest: &str) -> Result<Response, Error> {
+pub(crate) fn stored(digest: &str) -> Result<Response, CallError> {
     let body = Body::Stored(StoredBody {
         digest: digest.to_owned(),
         length: 3,

@@ -4,7 +4,7 @@ use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
 use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::{CallError, message};
 
 use crate::host::Imports;
 use crate::settings::OrderType;
@@ -44,7 +44,7 @@ impl settings::Guest for Expivi {
         form::check(&context)
     }
 
-    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         form::migrate(&from_version, values)
     }
 }
@@ -55,34 +55,38 @@ impl account::Guest for Expivi {
         _field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    ) -> Result<account::PageOfChoices, CallError> {
         // No field has dynamic choices: Expivi documents no list of presets or media.
-        Err(Error::Unsupported)
+        Err(CallError::Unsupported)
     }
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         catalogue::diagnose(&mut Imports, &context)
     }
 }
 
 impl products::Guest for Expivi {
-    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, CallError> {
         catalogue::search(&mut Imports, &context, &text)
     }
 
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
+    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, CallError> {
         Ok(form::check_association(&context, &association))
     }
 }
 
 impl page::Guest for Expivi {
-    fn embed(context: Context, association: Association, reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
+    fn embed(
+        context: Context,
+        association: Association,
+        reopen: Option<Vec<u8>>,
+    ) -> Result<page::EmbedData, CallError> {
         crate::page::embed(&context, &association, reopen.as_deref())
     }
 }
 
 impl configuration::Guest for Expivi {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<Decoded, Error> {
+    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<Decoded, CallError> {
         crate::decode(&context, &association, &raw)
     }
 
@@ -92,19 +96,19 @@ impl configuration::Guest for Expivi {
         raw: Vec<u8>,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
+    ) -> Result<Vec<Option<Price>>, CallError> {
         prices::price_items(&mut Imports, &context, &association, &raw, &items)
     }
 }
 
 impl cart::Guest for Expivi {
-    fn plan(context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(context: Context, request: cart::Request) -> Result<cart::Planned, CallError> {
         crate::plan(&context, request)
     }
 }
 
 impl orders::Guest for Expivi {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }
@@ -115,7 +119,11 @@ impl webhooks::Guest for Expivi {
         Vec::new()
     }
 
-    fn receive(_context: Context, _endpoint: String, _request: webhooks::Request) -> Result<webhooks::Received, Error> {
-        Err(Error::Unsupported)
+    fn receive(
+        _context: Context,
+        _endpoint: String,
+        _request: webhooks::Request,
+    ) -> Result<webhooks::Received, CallError> {
+        Err(CallError::Unsupported)
     }
 }

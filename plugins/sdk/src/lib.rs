@@ -14,7 +14,7 @@
 //! of other systems for messages and pages.
 //!
 //! ```no_run
-//! use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
+//! use cartwright_plugin::{CallError, Strategy, export_strategy, strategy::*, types::*};
 //!
 //! /// Sells every configured product as one line of the product it is linked to.
 //! struct OneLine;
@@ -24,7 +24,7 @@
 //!         cartwright_plugin::strategy_identity("one-line", "One line", env!("CARGO_PKG_VERSION"), "Example")
 //!     }
 //!
-//!     fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+//!     fn plan(_context: Context, request: Request) -> Result<Planned, CallError> {
 //!         let line = |wanted: &Wanted| NewLine {
 //!             target: Target::LinkedProduct,
 //!             quantity: wanted.quantity,
@@ -76,7 +76,7 @@ pub mod bindings {
 }
 
 /// Every way in which a call fails.
-pub use bindings::cartwright::plugin::types::Error;
+pub use bindings::cartwright::plugin::types::CallError;
 /// The functions that the host offers, and the records that all worlds share.
 pub use bindings::cartwright::plugin::{blobs, catalog, http, log, order_book, outcomes, secrets, timer, types};
 /// The exported interfaces: a `Guest` trait and the records of each.
@@ -98,7 +98,7 @@ pub trait Strategy {
     fn identity() -> strategy::Identity;
 
     /// Plans the requested products. Pure: equal requests must yield equal plans.
-    fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, Error>;
+    fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, CallError>;
 
     /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<strategy::Field> {
@@ -111,7 +111,7 @@ pub trait Strategy {
     }
 
     /// Converts another version's settings into this version's form. Returns them unchanged by default.
-    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, CallError> {
         Ok(values)
     }
 }
@@ -127,7 +127,7 @@ pub trait OrderHook {
         context: types::Context,
         event: exports::orders::Event,
         state: Option<String>,
-    ) -> Result<exports::orders::Next, Error>;
+    ) -> Result<exports::orders::Next, CallError>;
 
     /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<exports::settings::Field> {
@@ -140,7 +140,7 @@ pub trait OrderHook {
     }
 
     /// Converts another version's settings into this version's form. Returns them unchanged by default.
-    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, CallError> {
         Ok(values)
     }
 
@@ -150,13 +150,13 @@ pub trait OrderHook {
         _field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<exports::account::PageOfChoices, Error> {
-        Err(Error::Unsupported)
+    ) -> Result<exports::account::PageOfChoices, CallError> {
+        Err(CallError::Unsupported)
     }
 
     /// Tests the account's connection. Unsupported by default.
-    fn test_connection(_context: types::Context) -> Result<Vec<exports::account::Diagnosis>, Error> {
-        Err(Error::Unsupported)
+    fn test_connection(_context: types::Context) -> Result<Vec<exports::account::Diagnosis>, CallError> {
+        Err(CallError::Unsupported)
     }
 }
 
@@ -201,12 +201,12 @@ macro_rules! export_order_hook {
                     field: String,
                     search: String,
                     cursor: Option<String>,
-                ) -> Result<exports::account::PageOfChoices, $crate::Error> {
+                ) -> Result<exports::account::PageOfChoices, $crate::CallError> {
                     <$hook as $crate::OrderHook>::choices(context, field, search, cursor)
                 }
                 fn test_connection(
                     context: $crate::types::Context,
-                ) -> Result<Vec<exports::account::Diagnosis>, $crate::Error> {
+                ) -> Result<Vec<exports::account::Diagnosis>, $crate::CallError> {
                     <$hook as $crate::OrderHook>::test_connection(context)
                 }
             }
@@ -215,7 +215,7 @@ macro_rules! export_order_hook {
                     context: $crate::types::Context,
                     event: exports::orders::Event,
                     state: Option<String>,
-                ) -> Result<exports::orders::Next, $crate::Error> {
+                ) -> Result<exports::orders::Next, $crate::CallError> {
                     <$hook as $crate::OrderHook>::handle(context, event, state)
                 }
             }
@@ -236,7 +236,7 @@ macro_rules! export_strategy {
                 fn plan(
                     context: $crate::types::Context,
                     request: exports::cart::Request,
-                ) -> Result<exports::cart::Planned, $crate::Error> {
+                ) -> Result<exports::cart::Planned, $crate::CallError> {
                     <$strategy as $crate::Strategy>::plan(context, request)
                 }
             }
@@ -265,7 +265,7 @@ macro_rules! export_form {
             fn migrate(
                 from_version: String,
                 values: Vec<$crate::types::Setting>,
-            ) -> Result<Vec<$crate::types::Setting>, $crate::Error> {
+            ) -> Result<Vec<$crate::types::Setting>, $crate::CallError> {
                 <$plugin as $written>::migrate(from_version, values)
             }
         }

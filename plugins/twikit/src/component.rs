@@ -2,7 +2,7 @@
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
 use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
-use cartwright_plugin::{Error, order_book};
+use cartwright_plugin::{CallError, order_book};
 
 use crate::Twikit;
 use crate::host::{Host, Imports};
@@ -22,7 +22,7 @@ impl settings::Guest for Twikit {
         crate::settings::validate(&context)
     }
 
-    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         Ok(crate::settings::migrate(values))
     }
 }
@@ -33,34 +33,38 @@ impl account::Guest for Twikit {
         _field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    ) -> Result<account::PageOfChoices, CallError> {
         // No field of the form has dynamic choices.
-        Err(Error::Unsupported)
+        Err(CallError::Unsupported)
     }
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         Ok(crate::account::diagnoses(&context, |bytes| Imports.digest(bytes)))
     }
 }
 
 impl products::Guest for Twikit {
-    fn search(context: Context, text: String, cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(context: Context, text: String, cursor: Option<String>) -> Result<products::PageOfProducts, CallError> {
         crate::products::search(&context, &text, cursor.as_deref())
     }
 
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
+    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, CallError> {
         Ok(crate::products::validate(&context, &association))
     }
 }
 
 impl page::Guest for Twikit {
-    fn embed(context: Context, association: Association, reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
+    fn embed(
+        context: Context,
+        association: Association,
+        reopen: Option<Vec<u8>>,
+    ) -> Result<page::EmbedData, CallError> {
         crate::page::embed(&context, &association, reopen.is_some())
     }
 }
 
 impl configuration::Guest for Twikit {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
+    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
         crate::decode::decode(&context, &association, &raw)
     }
 
@@ -70,20 +74,20 @@ impl configuration::Guest for Twikit {
         _raw: Vec<u8>,
         _items: Vec<Item>,
         _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
+    ) -> Result<Vec<Option<Price>>, CallError> {
         // Twikit shows a price to the browser only; `decode` makes the platform the price source.
-        Err(Error::Unsupported)
+        Err(CallError::Unsupported)
     }
 }
 
 impl cart::Guest for Twikit {
-    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, CallError> {
         crate::plan::plan(request)
     }
 }
 
 impl orders::Guest for Twikit {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }
@@ -93,7 +97,11 @@ impl webhooks::Guest for Twikit {
         crate::webhooks::endpoints()
     }
 
-    fn receive(context: Context, endpoint: String, request: webhooks::Request) -> Result<webhooks::Received, Error> {
+    fn receive(
+        context: Context,
+        endpoint: String,
+        request: webhooks::Request,
+    ) -> Result<webhooks::Received, CallError> {
         crate::webhooks::receive(&context, &endpoint, &request, &|reference| order_book::find(reference))
     }
 }

@@ -10,7 +10,7 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, Problem, RawValue};
 use cartwright_plugin::types::{Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
-use cartwright_plugin::{Error, invalid_input, message, normalize_url, not_configured, rejected};
+use cartwright_plugin::{CallError, invalid_input, message, normalize_url, not_configured, rejected};
 use serde::Deserialize;
 
 use crate::identifiers::ConfigurationId;
@@ -37,7 +37,7 @@ struct Variation<'a> {
 }
 
 /// Decodes one configuration.
-pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
+pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, CallError> {
     let saved: Saved<'_> = json::read(raw).map_err(invalid)?;
     let configuration = saved.configuration_id.0;
     let named = saved.variation.as_ref().map(|variation| variation.sku.as_str());
@@ -87,7 +87,7 @@ fn choose_sku(
     policy: UnverifiedSku,
     association: &Association,
     named: Option<&str>,
-) -> Result<(String, Option<Unverified>), Error> {
+) -> Result<(String, Option<Unverified>), CallError> {
     let mut allowed: Vec<&str> =
         association.allowed_skus.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
     allowed.sort_unstable();
@@ -126,7 +126,7 @@ pub fn no_allowed_skus() -> Message {
     message("no-allowed-skus", text, &[])
 }
 
-fn invalid(problem: Problem) -> Error {
+fn invalid(problem: Problem) -> CallError {
     let text = format!("The saved configuration is invalid: {problem}.");
     let path = problem.path.clone();
     invalid_input(problem.path, message("configuration-unreadable", text, &[("path", &path)]))

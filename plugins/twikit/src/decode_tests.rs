@@ -11,7 +11,7 @@ const SAVED: &str = r#"{"configurationId":4711,"previewUrl":"https://previews.tw
 
 fn path(raw: &[u8], allowed: &[&str]) -> String {
     match decode(&context(), &association(allowed), raw) {
-        Err(Error::InvalidInput(issue)) => issue.field,
+        Err(CallError::InvalidInput(issue)) => issue.field,
         other => panic!("{}: {other:?}", String::from_utf8_lossy(raw)),
     }
 }
@@ -39,7 +39,7 @@ fn several_allowed_skus_are_unverified_and_held_sold_or_refused_as_the_merchant_
         let unverified = decide(policy).unwrap().items.remove(0).unverified.unwrap();
         assert_eq!((unverified.hold, unverified.reason.key.as_str()), (hold, "sku-unverified"), "{policy}");
     }
-    assert!(matches!(decide("refuse"), Err(Error::Rejected(_))));
+    assert!(matches!(decide("refuse"), Err(CallError::Rejected(_))));
     let default = decode(&context(), &association(&["RING-S", "RING-L"]), SAVED.as_bytes()).unwrap();
     assert!(default.items[0].unverified.as_ref().unwrap().hold);
 }
@@ -66,7 +66,7 @@ fn without_a_reported_variation_only_a_single_sku_can_be_meant() {
 
 #[test]
 fn a_link_without_skus_is_the_merchants_to_mend() {
-    assert!(matches!(decode(&context(), &association(&[]), SAVED.as_bytes()), Err(Error::NotConfigured(_))));
+    assert!(matches!(decode(&context(), &association(&[]), SAVED.as_bytes()), Err(CallError::NotConfigured(_))));
 }
 
 #[test]

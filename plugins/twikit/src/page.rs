@@ -5,7 +5,7 @@
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
 use cartwright_plugin::types::{Association, Context};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message};
 use serde_json::json;
 
 use crate::fields::*;
@@ -13,10 +13,10 @@ use crate::settings::Settings;
 
 /// Returns the embed data of a linked product.
 #[allow(clippy::indexing_slicing, reason = "a JSON object inserts a member that it lacks")]
-pub fn embed(context: &Context, association: &Association, reopen: bool) -> Result<EmbedData, Error> {
+pub fn embed(context: &Context, association: &Association, reopen: bool) -> Result<EmbedData, CallError> {
     if reopen {
         // No call accepts a configuration id, so an edit starts a new configuration.
-        return Err(Error::Unsupported);
+        return Err(CallError::Unsupported);
     }
     let settings = Settings(context);
     let (script, origin) = settings.script()?;
@@ -152,13 +152,13 @@ mod tests {
     fn a_script_that_is_not_https_never_reaches_a_page() {
         for url in ["http://cdn.example/a.js", "javascript:alert(1)", "//cdn.example/a.js", ""] {
             let error = embed(&context_with(&[(SCRIPT_URL, url)]), &association(&["RING-S"]), false);
-            assert!(matches!(error, Err(Error::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
+            assert!(matches!(error, Err(CallError::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
         }
     }
 
     #[test]
     fn a_configuration_cannot_be_reopened() {
-        assert_eq!(embed(&context(), &association(&["RING-S"]), true), Err(Error::Unsupported));
+        assert_eq!(embed(&context(), &association(&["RING-S"]), true), Err(CallError::Unsupported));
     }
 
     #[test]

@@ -3,13 +3,13 @@
 
 use cartwright_plugin::exports::cart::{Planned, Request};
 use cartwright_plugin::types::{LinePrice, NewLine, Piece, PriceSource, SkuQuery, Target, Wanted};
-use cartwright_plugin::{Error, invalid_input, message, rejected};
+use cartwright_plugin::{CallError, invalid_input, message, rejected};
 
 /// The only strategy. Its name is Twikit's word: a variation is a group of configurations with the same price and SKU.
 pub const VARIATION: &str = "variation";
 
 /// Plans one request.
-pub fn plan(request: Request) -> Result<Planned, Error> {
+pub fn plan(request: Request) -> Result<Planned, CallError> {
     if request.strategy != VARIATION {
         let text = format!("Unknown strategy \"{}\"; the only strategy is \"{VARIATION}\".", request.strategy);
         return Err(invalid_input("strategy", message("strategy-unknown", text, &[("strategy", &request.strategy)])));
@@ -75,13 +75,13 @@ mod tests {
     #[test]
     fn a_sku_that_was_taken_off_the_link_is_refused_with_a_text_for_the_shopper() {
         let refused = plan(request(Some("RING-XL"))).unwrap_err();
-        assert!(matches!(&refused, Error::Rejected(message) if message.key == "sku-not-allowed"), "{refused:?}");
+        assert!(matches!(&refused, CallError::Rejected(message) if message.key == "sku-not-allowed"), "{refused:?}");
     }
 
     #[test]
     fn what_cannot_be_planned_names_its_field() {
         let field = |request| match plan(request) {
-            Err(Error::InvalidInput(issue)) => issue.field,
+            Err(CallError::InvalidInput(issue)) => issue.field,
             other => panic!("{other:?}"),
         };
         assert_eq!(field(request(None)), "items[0].sku");

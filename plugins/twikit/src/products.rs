@@ -3,7 +3,7 @@
 
 use cartwright_plugin::exports::products::{PageOfProducts, Product};
 use cartwright_plugin::types::{Association, Context, FieldIssue};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{CallError, invalid_input, message};
 
 use crate::decode::no_allowed_skus;
 use crate::settings::{Settings, UnverifiedSku};
@@ -11,7 +11,7 @@ use crate::settings::{Settings, UnverifiedSku};
 const PAGE: usize = 100;
 
 /// Finds products by a part of their key.
-pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<PageOfProducts, Error> {
+pub fn search(context: &Context, text: &str, cursor: Option<&str>) -> Result<PageOfProducts, CallError> {
     let start = match cursor.map(str::parse::<usize>) {
         None => 0,
         Some(Ok(start)) => start,

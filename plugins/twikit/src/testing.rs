@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use cartwright_plugin::exports::orders::{Event, Kind};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{Error, http};
+use cartwright_plugin::{CallError, http};
 
 use crate::fields::*;
 use crate::host::Host;
@@ -166,7 +166,7 @@ pub fn event(kind: Kind, order: Order) -> Event {
 /// A host with prepared responses, which records the requests.
 #[derive(Default)]
 pub struct FakeHost {
-    pub answers: VecDeque<Result<http::Response, Error>>,
+    pub answers: VecDeque<Result<http::Response, CallError>>,
     pub requests: Vec<http::Request>,
     pub digest_inputs: Vec<Vec<u8>>,
     pub outcomes: Vec<Outcome>,
@@ -218,13 +218,13 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn send(&mut self, request: http::Request) -> Result<http::Response, Error> {
+    fn send(&mut self, request: http::Request) -> Result<http::Response, CallError> {
         self.requests.push(request);
         self.answers.pop_front().unwrap_or_else(|| panic!("no answer was prepared"))
     }
 
     /// Stands in for MD5: sixteen bytes that depend on the message's length and last byte.
-    fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, CallError> {
         self.digest_inputs.push(message.to_vec());
         let mut digest = vec![0xAB; 16];
         digest[0] = message.len() as u8;
@@ -232,16 +232,16 @@ impl Host for FakeHost {
         Ok(digest)
     }
 
-    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), CallError> {
         self.outcomes.push(outcome);
         Ok(())
     }
 
-    fn read(&mut self, _digest: &str) -> Result<Vec<u8>, Error> {
+    fn read(&mut self, _digest: &str) -> Result<Vec<u8>, CallError> {
         Ok(self.stored.clone())
     }
 
-    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, CallError> {
         Ok(self.now.clone())
     }
 }

@@ -9,7 +9,7 @@ use cartwright::durable::{
     UnansweredRequest,
 };
 use cartwright::types::{
-    Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
+    Address, CallError, Context, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
     SettingValue, VendorReference,
 };
 use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
@@ -131,7 +131,8 @@ impl Host {
     /// Adds a job that was interrupted, and whose last request may have arrived.
     async fn uncertainty(&self) {
         let claim = self.claim().await;
-        let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
+        let away =
+            CallError::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
         let response = JournaledResponse {
             status: 201,
             headers: vec![],

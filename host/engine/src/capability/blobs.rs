@@ -3,7 +3,7 @@
 use std::convert::identity;
 
 use cartwright_contract::hook::Capability;
-use cartwright_contract::records::{Digest, Error, FieldIssue, Message, Outage};
+use cartwright_contract::records::{CallError, Digest, FieldIssue, Message, Outage};
 
 use crate::bindings::blobs::Host;
 use crate::bindings::{to_guest, types};
@@ -11,19 +11,19 @@ use crate::durable::Call;
 use crate::state::GuestState;
 
 impl Host for GuestState {
-    async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
+    async fn read(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, types::CallError>> {
         Ok(to_guest(self.read_blob(digest).await?, identity))
     }
 }
 
 impl GuestState {
-    async fn read_blob(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    async fn read_blob(&mut self, digest: Digest) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
         let scope = match self.permit(Capability::Blobs)? {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
         let unknown = || {
-            Error::InvalidInput(FieldIssue {
+            CallError::InvalidInput(FieldIssue {
                 field: "digest".into(),
                 message: Message {
                     key: "blob-unknown".into(),
@@ -37,11 +37,11 @@ impl GuestState {
         let allowed = self.meter.limits().bytes_in;
         let read = async || match scope.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(Some(bytes)) if bytes.len() > allowed => {
-                Err(Error::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len())))
+                Err(CallError::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len())))
             }
             Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => Err(unknown()),
-            Err(error) => Err(Error::Unavailable(Outage {
+            Err(error) => Err(CallError::Unavailable(Outage {
                 retry_after_seconds: None,
                 detail: format!("the blob store: {error}"),
             })),

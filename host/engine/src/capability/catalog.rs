@@ -1,7 +1,7 @@
 //! `catalog`: the platform's catalog. Its results stay the same within one call.
 
 use cartwright_contract::hook::Capability;
-use cartwright_contract::records::{Error, Outage, SkuQuery, VariantInfo};
+use cartwright_contract::records::{CallError, Outage, SkuQuery, VariantInfo};
 
 use crate::bindings::catalog::Host;
 use crate::bindings::{catalog, convert_list, to_guest, types};
@@ -18,14 +18,17 @@ impl Host for GuestState {
     async fn resolve(
         &mut self,
         queries: Vec<types::SkuQuery>,
-    ) -> wasmtime::Result<Result<Vec<Vec<catalog::VariantInfo>>, types::Error>> {
+    ) -> wasmtime::Result<Result<Vec<Vec<catalog::VariantInfo>>, types::CallError>> {
         let answers = self.resolve_skus(convert_list(queries)).await?;
         Ok(to_guest(answers, |answers| answers.into_iter().map(convert_list).collect()))
     }
 }
 
 impl GuestState {
-    async fn resolve_skus(&mut self, queries: Vec<SkuQuery>) -> wasmtime::Result<Result<Vec<Vec<VariantInfo>>, Error>> {
+    async fn resolve_skus(
+        &mut self,
+        queries: Vec<SkuQuery>,
+    ) -> wasmtime::Result<Result<Vec<Vec<VariantInfo>>, CallError>> {
         let scope = match self.permit(Capability::Catalog)? {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
@@ -38,11 +41,11 @@ impl GuestState {
                 Ok(answers) => {
                     let detail =
                         format!("the catalog returned {} results for {} queries", answers.len(), unknown.len());
-                    Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
+                    Err(CallError::Unavailable(Outage { retry_after_seconds: None, detail }))
                 }
                 Err(error) => {
                     let detail = format!("the catalog: {error}");
-                    Err(Error::Unavailable(Outage { retry_after_seconds: None, detail }))
+                    Err(CallError::Unavailable(Outage { retry_after_seconds: None, detail }))
                 }
             };
             // A replay knows the results of earlier queries of the same call as well.

@@ -210,7 +210,7 @@ pub(super) async fn append(
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use cartwright_contract::records::{Context, Error, Message, Outage, Rounding};
+    use cartwright_contract::records::{CallError, Context, Message, Outage, Rounding};
 
     use super::*;
     use crate::durable::journal::JournaledBody;
@@ -241,7 +241,7 @@ mod tests {
 
     fn away(may_have_arrived: bool) -> Entry {
         let outage = Outage { retry_after_seconds: None, detail: "away".into() };
-        Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived }
+        Entry::Responded { answer: Answer::Failed(CallError::Unavailable(outage)), may_have_arrived }
     }
 
     fn note(key: &str) -> Entry {
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn an_error_of_another_import_is_taken_back() {
         let lookup = |answer| Entry::Returned { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
-        let denied = Answer::Failed(Error::Denied("personal-data".into()));
+        let denied = Answer::Failed(CallError::Denied("personal-data".into()));
         let entries = [
             began(),
             note("1"),

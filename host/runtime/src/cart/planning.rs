@@ -10,7 +10,7 @@ use cartwright_cart::planning::{component_queries, expiry};
 use cartwright_cart::pricing::{Pricing, VendorPrice};
 use cartwright_contract::error::Failure;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo, Wanted};
+use cartwright_contract::records::{CallError, Piece, PlanRequest, Planned, VariantInfo, Wanted};
 use cartwright_engine::{CallOptions, PlanResult};
 
 use super::pipeline::PlanPipeline;
@@ -40,7 +40,7 @@ impl PlanPipeline<'_> {
         };
         let called = self.host.engine().plan(&plugin, options, context, request).await;
         let PlanResult { planned, variants, log } = called.map_err(|error| match error.failure {
-            Failure::PluginError(Error::Rejected(message)) => {
+            Failure::PluginError(CallError::Rejected(message)) => {
                 self.log.clone_from(&error.outcomes.log);
                 CartError::Rejected(message)
             }

@@ -61,7 +61,7 @@ impl WebhookError {
             Self::Setup(_) | Self::Uncertain(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) => match error.failure {
-                Failure::PluginError(records::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
+                Failure::PluginError(records::CallError::InvalidInput(_)) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };

@@ -6,7 +6,7 @@ use cartwright::durable::{
     DeterminismFault, JITTER_PERCENT, JournalError, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, RunEnd,
     RunError, StopReason, UnansweredRequest, next_step,
 };
-use cartwright::types::{Error, FieldIssue, Message, Outage};
+use cartwright::types::{CallError, FieldIssue, Message, Outage};
 use cartwright::{Breach, Failure, SetupError};
 use proptest::prelude::*;
 
@@ -101,13 +101,13 @@ fn a_run_that_got_further_begins_its_tries_anew() {
 #[test]
 fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
     let cases = [
-        (Failure::PluginError(Error::InvalidInput(issue())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::Rejected(message())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::NotConfigured(issue())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::Denied("http".to_owned())), ResponsibleParty::Operator),
-        (Failure::PluginError(Error::LimitExceeded("bytes_in".to_owned())), ResponsibleParty::Operator),
-        (Failure::PluginError(Error::Unsupported), ResponsibleParty::PluginAuthor),
-        (Failure::PluginError(Error::Internal("oh".to_owned())), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(CallError::InvalidInput(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::Rejected(message())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::NotConfigured(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::Denied("http".to_owned())), ResponsibleParty::Operator),
+        (Failure::PluginError(CallError::LimitExceeded("bytes_in".to_owned())), ResponsibleParty::Operator),
+        (Failure::PluginError(CallError::Unsupported), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(CallError::Internal("oh".to_owned())), ResponsibleParty::PluginAuthor),
         (Failure::Trap("unreachable".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::ContractViolation("oh".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::NotExported("orders".to_owned()), ResponsibleParty::PluginAuthor),

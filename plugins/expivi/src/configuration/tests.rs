@@ -201,7 +201,7 @@ fn caps_are_named() {
         &association("1", &[]),
         product(&format!(r#","articles":[{}]"#, many(2001, r#"{"models_sku":"A"}"#))).as_bytes(),
     ) {
-        Err(Error::InvalidInput(issue)) => (issue.field, issue.message.text),
+        Err(CallError::InvalidInput(issue)) => (issue.field, issue.message.text),
         other => panic!("{other:?}"),
     };
     assert_eq!(path, "[0].articles");

@@ -29,7 +29,7 @@ fn request(strategy: &str, items: Vec<Item>) -> Request {
     }
 }
 
-fn planned(context: &Context, request: Request) -> Result<Planned, Error> {
+fn planned(context: &Context, request: Request) -> Result<Planned, CallError> {
     plan_with(context, request, &|_| panic!("the catalogue was asked"))
 }
 
@@ -37,30 +37,30 @@ fn items_of(product: &str, raw: &str) -> Vec<Item> {
     crate::decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap().items
 }
 
-fn only_line(planned: Result<Planned, Error>) -> NewLine {
+fn only_line(planned: Result<Planned, CallError>) -> NewLine {
     match planned.unwrap().pieces.as_slice() {
         [Piece::Line(line)] => line.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn only_sku(planned: Result<Planned, Error>) -> String {
+fn only_sku(planned: Result<Planned, CallError>) -> String {
     match only_line(planned).target {
         Target::Sku(query) => query.sku,
         other => panic!("{other:?}"),
     }
 }
 
-fn only_bundle(planned: Result<Planned, Error>) -> Bundle {
+fn only_bundle(planned: Result<Planned, CallError>) -> Bundle {
     match planned.unwrap().pieces.as_slice() {
         [Piece::Bundle(bundle)] => bundle.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn refusal(planned: Result<Planned, Error>) -> String {
+fn refusal(planned: Result<Planned, CallError>) -> String {
     match planned {
-        Err(Error::Rejected(message)) => message.key,
+        Err(CallError::Rejected(message)) => message.key,
         other => panic!("{other:?}"),
     }
 }
@@ -86,7 +86,9 @@ fn quantities(bundle: &Bundle) -> Vec<(String, u32)> {
 #[test]
 fn an_unknown_strategy_is_refused_with_the_known_ones() {
     for name in ["", "grouped", "Simple"] {
-        let Err(Error::InvalidInput(issue)) = planned(&context(&[]), request(name, vec![item("1")])) else { panic!() };
+        let Err(CallError::InvalidInput(issue)) = planned(&context(&[]), request(name, vec![item("1")])) else {
+            panic!()
+        };
         assert_eq!(issue.field, "strategy");
         assert!(issue.message.text.contains("simple, variation, bundle"));
     }

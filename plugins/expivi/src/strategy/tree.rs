@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
 use cartwright_plugin::types::{Item, Message};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{CallError, invalid_input, message};
 
 use super::platform_prices;
 use crate::product_tree::follow_links;
@@ -24,7 +24,7 @@ impl Root {
 }
 
 /// Returns the roots in the order of the items.
-pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
+pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, CallError> {
     let by_id: BTreeMap<&str, usize> =
         items.iter().enumerate().filter_map(|(index, item)| Some((item.id.as_deref()?, index))).collect();
     let wrong =

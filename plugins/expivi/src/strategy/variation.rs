@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
 use cartwright_plugin::types::{Association, Attribute, Context, Item, Message, NewLine, SkuQuery, Target, Wanted};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 
 use super::simple;
 use super::tree::Root;
@@ -68,7 +68,7 @@ pub(super) fn line(
     root: &Root,
     spelled: &mut SpelledSkus,
     warnings: &mut Vec<Message>,
-) -> Result<NewLine, Error> {
+) -> Result<NewLine, CallError> {
     let item = &request.items[root.index];
     let path = || format!("items[{}].attributes", root.index);
     let with_key = item.attributes.iter().filter(|attribute| counted_key(attribute).is_some());

@@ -2,7 +2,7 @@
 //! capabilities.
 
 pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
-use bindings::cartwright::plugin::types::{Error, Item, Money, Setting, SettingValue, Wanted};
+use bindings::cartwright::plugin::types::{CallError, Item, Money, Setting, SettingValue, Wanted};
 use bindings::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
 use bindings::exports::cartwright::plugin::configuration::Decoded;
 use cartwright::types;
@@ -35,8 +35,8 @@ pub struct Bare {
     association: Association,
 }
 
-type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<Decoded, Error>,)>;
-type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<Planned, Error>,)>;
+type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<Decoded, CallError>,)>;
+type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<Planned, CallError>,)>;
 
 impl Bare {
     pub fn new(component: &[u8], context: Context, association: Association) -> Self {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cartwright::types::Error;
+use cartwright::types::CallError;
 use cartwright::{AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Limits, StrategyChoice};
 use cartwright_e2e::{HOSTILE, World, added_lines};
 use cartwright_fake_vendors::samples;
@@ -113,12 +113,12 @@ async fn whoever_calls_what_it_may_not_is_denied() {
     let (world, account) = world().await;
     for name in ["another-host", "this-machine", "undeclared-secret", "order-book", "blob", "emit"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        let Failure::PluginError(Error::Denied(reason)) = &failure else { panic!("{name}: {failure}") };
+        let Failure::PluginError(CallError::Denied(reason)) = &failure else { panic!("{name}: {failure}") };
         assert!(reason.contains("is not available in cart.plan"), "{name}: {reason}");
     }
     for name in ["files", "environment", "socket"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        assert!(matches!(failure, Failure::PluginError(Error::Denied(_))), "{name}: {failure}");
+        assert!(matches!(failure, Failure::PluginError(CallError::Denied(_))), "{name}: {failure}");
     }
     let failure = failure(misdeed(&world, &account, "sleep").await, "sleep");
     assert!(failure.to_string().contains("timer is not available in cart.plan"), "{failure}");

@@ -13,9 +13,9 @@ mod exhaust;
 mod lie;
 mod reach;
 
-use cartwright_plugin::{Error, Strategy, export_strategy, internal, message, strategy::*, types::*};
+use cartwright_plugin::{CallError, Strategy, export_strategy, internal, message, strategy::*, types::*};
 
-type Misdeed = fn(Request) -> Result<Planned, Error>;
+type Misdeed = fn(Request) -> Result<Planned, CallError>;
 
 /// Every misdeed by the name of its strategy.
 const MISDEEDS: &[(&str, Misdeed)] = &[
@@ -96,7 +96,7 @@ impl Strategy for Hostile {
         }
     }
 
-    fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+    fn plan(_context: Context, request: Request) -> Result<Planned, CallError> {
         match MISDEEDS.iter().find(|(name, _)| *name == request.strategy) {
             Some((_, misdeed)) => misdeed(request),
             None => Err(internal(format!("no misdeed is called {}", request.strategy))),
@@ -118,11 +118,11 @@ fn line(request: &Request) -> NewLine {
 }
 
 /// Returns a plan with this line only.
-fn plan(line: NewLine) -> Result<Planned, Error> {
+fn plan(line: NewLine) -> Result<Planned, CallError> {
     pieces(vec![Piece::Line(line)])
 }
 
-fn pieces(pieces: Vec<Piece>) -> Result<Planned, Error> {
+fn pieces(pieces: Vec<Piece>) -> Result<Planned, CallError> {
     Ok(Planned { pieces, warnings: Vec::new() })
 }
 

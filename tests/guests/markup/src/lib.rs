@@ -15,7 +15,7 @@ mod outcomes;
 use cartwright_plugin::exports::{account, cart, configuration, page, plugin, products};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, identity, message, outage, rejected};
+use cartwright_plugin::{CallError, ContextExt, identity, message, outage, rejected};
 
 struct Markup;
 
@@ -54,11 +54,11 @@ impl account::Guest for Markup {
         _field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    ) -> Result<account::PageOfChoices, CallError> {
         Ok(account::PageOfChoices { choices: vec![form::choice("asked")], cursor: None })
     }
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         write(Level::Warn, &markup_text("log-line"));
         eprintln!("{}", markup_text("standard-error"));
         if context.text("mood") == Some("refuse") {
@@ -74,7 +74,7 @@ impl account::Guest for Markup {
 }
 
 impl products::Guest for Markup {
-    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, CallError> {
         if text == "refuse" {
             return Err(outage(markup_text("search-error"), None));
         }
@@ -86,7 +86,7 @@ impl products::Guest for Markup {
         Ok(products::PageOfProducts { products: vec![found], cursor: Some(markup_text("product-cursor")) })
     }
 
-    fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
+    fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, CallError> {
         Ok(match association.vendor_product.as_str() {
             "refuse" => {
                 vec![
@@ -101,18 +101,20 @@ impl products::Guest for Markup {
 }
 
 impl page::Guest for Markup {
-    fn embed(_context: Context, _link: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        Err(Error::Unsupported)
+    fn embed(_context: Context, _link: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, CallError> {
+        Err(CallError::Unsupported)
     }
 }
 
 impl configuration::Guest for Markup {
-    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
+    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
         write(Level::Info, &markup_text("decode-log"));
         match &*raw {
             b"refuse" => return Err(rejected(markup_message("decode-rejected"))),
-            b"invalid" => return Err(Error::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true))),
-            b"fault" => return Err(Error::Internal(markup_text("decode-fault"))),
+            b"invalid" => {
+                return Err(CallError::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true)));
+            }
+            b"fault" => return Err(CallError::Internal(markup_text("decode-fault"))),
             _ => {}
         }
         let attribute = Attribute {
@@ -151,7 +153,7 @@ impl configuration::Guest for Markup {
         _raw: Vec<u8>,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
+    ) -> Result<Vec<Option<Price>>, CallError> {
         let price = Price {
             amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
             basis: PriceBasis::Unit,
@@ -164,7 +166,7 @@ impl configuration::Guest for Markup {
 }
 
 impl cart::Guest for Markup {
-    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, CallError> {
         let line = |line_request: &Wanted| NewLine {
             target: Target::LinkedProduct,
             quantity: line_request.quantity,
