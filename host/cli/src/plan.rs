@@ -27,13 +27,13 @@ use crate::files::{Catalog, json_file};
 #[command(after_help = "\
 Files:
   settings       {\"viewer-token\": \"…\"}: the account's settings by field name, secrets too (see `cartwright inspect`)
-  association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
+  link           {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
   catalog        {\"currency\": \"EUR\", \"scale\": 2, \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
   configuration  what the configurator's page handed over, as it is
   existing       an earlier plan, as `--json` printed it, or a list of its lines
 
 Example:
-  cartwright plan --plugin expivi --settings s.json --association a.json --catalog c.json --configuration conf.json --explain")]
+  cartwright plan --plugin expivi --settings s.json --link link.json --catalog c.json --configuration conf.json --explain")]
 pub(crate) struct Arguments {
     /// The vendor's plugin: a component's file, or `expivi` or `twikit`.
     #[arg(long)]
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     settings: PathBuf,
     /// The file of the product link.
     #[arg(long)]
-    association: PathBuf,
+    link: PathBuf,
     /// The file of the shop's currency and variants.
     #[arg(long)]
     catalog: PathBuf,
@@ -141,10 +141,10 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
     let grants = grants::add_grants(grants::declared(&plugin, &settings), &granted);
     host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
 
-    let mut link: Map<String, Value> = json_file(&arguments.association)?;
+    let mut link: Map<String, Value> = json_file(&arguments.link)?;
     link.insert("account".to_owned(), json!(account));
     let mut link: ProductLink = serde_json::from_value(Value::Object(link))
-        .with_context(|| format!("{} is not a product link", arguments.association.display()))?;
+        .with_context(|| format!("{} is not a product link", arguments.link.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
     host.link(&id, &[link]).await?;

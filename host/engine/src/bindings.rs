@@ -138,9 +138,9 @@ mod tests {
         })
     }
 
-    fn association() -> Value {
+    fn product_link() -> Value {
         json!({
-            "shop_product": "ring", "vendor_product": "1001", "other_vendor_products": ["1002"], "preset": "p",
+            "shop_product": "ring", "vendor_product": "1001", "additional_vendor_products": ["1002"], "preset": "p",
             "allowed_skus": ["A"],
         })
     }
@@ -244,7 +244,7 @@ mod tests {
             price(json!({ "mismatch": money() })),
         ];
         converts::<records::PlanRequest, exports::cart::Request>(json!({
-            "strategy": "simple", "association": association(), "items": items(),
+            "strategy": "simple", "link": product_link(), "items": items(),
             "wanted": [{ "item": 0, "quantity": 2 }, { "item": null, "quantity": 1 }], "prices": prices,
             "price_from": "vendor", "chosen_variant": "1", "lines": [line()], "extra": [named_json()],
         }));

@@ -4,7 +4,7 @@
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::records::{
-    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
+    self, ProductLink, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
     PageOfProducts, PlanRequest, Planned, Price, Received, Setting, VariantInfo, Wanted, WebhookRequest,
     WebhookResponse,
 };
@@ -161,21 +161,21 @@ impl Engine {
     ///
     /// # Errors
     /// If the call fails, or the plugin returns an error.
-    pub async fn validate_association(
+    pub async fn validate_link(
         &self,
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::ValidateAssociation, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::ValidateLink, plugin, options, async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
-            let issues = products.call_validate(store, &context, &association).await?;
+            let issues = products.call_validate(store, &context, &product_link).await?;
             Ok(from_guest(issues, convert_list::<_, FieldIssue>))
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateAssociation, error))
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateLink, error))
     }
 
     /// Calls `page.embed`. `reopen` is the raw configuration to continue from.
@@ -187,14 +187,14 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         reopen: Option<&[u8]>,
     ) -> Result<EmbedData, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
         let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
             let page = plugin.interfaces().page(store, instance)?;
-            Ok(from_guest(page.call_embed(store, &context, &association, reopen).await?, EmbedData::from))
+            Ok(from_guest(page.call_embed(store, &context, &product_link, reopen).await?, EmbedData::from))
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
     }
@@ -208,14 +208,14 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         raw: &[u8],
     ) -> Result<DecodeResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
         let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
             let configuration = plugin.interfaces().configuration(store, instance)?;
-            Ok(from_guest(configuration.call_decode(store, &context, &association, raw).await?, Decoded::from))
+            Ok(from_guest(configuration.call_decode(store, &context, &product_link, raw).await?, Decoded::from))
         });
         match called.await? {
             (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
@@ -233,19 +233,19 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         raw: &[u8],
         items: &[Item],
         wanted: &[Wanted],
     ) -> Result<PriceItemsResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
         let items = convert_list::<_, types::Item>(items.to_vec());
         let wanted = convert_list::<_, types::Wanted>(wanted.to_vec());
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
             let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
             let prices =
-                configuration.call_price_items(&mut *store, &context, &association, raw, &items, &wanted).await?;
+                configuration.call_price_items(&mut *store, &context, &product_link, raw, &items, &wanted).await?;
             let prices =
                 from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
             Ok((prices, !store.data().catalog.is_empty()))

@@ -142,9 +142,9 @@ impl Cartwright {
         }
         if version.plugin.worlds().contains(&World::Vendor) {
             let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
-            let association = linked.association();
+            let product_link = linked.as_contract();
             let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-            let called = self.engine().validate_association(&version.plugin, options, &context, &association);
+            let called = self.engine().validate_link(&version.plugin, options, &context, &product_link);
             let plugin_issues = called.await?;
             let plugin_issues: Vec<FieldIssue> = plugin_issues.into_iter().map(text::issue).collect();
             if plugin_issues.iter().any(|issue| issue.blocking) {
@@ -222,14 +222,14 @@ fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
         shop_product,
         account: _,
         vendor_product,
-        other_vendor_products,
+        additional_vendor_products,
         preset,
         allowed_skus,
         settings: _,
         strategy,
         strategy_settings: _,
     } = link;
-    let lists = [("other_vendor_products", other_vendor_products), ("allowed_skus", allowed_skus)];
+    let lists = [("additional_vendor_products", additional_vendor_products), ("allowed_skus", allowed_skus)];
     for (field, list) in lists {
         if list.len() > MAX_LINK_ENTRIES {
             return Err(invalid(field, format!("This has {} entries; use at most {MAX_LINK_ENTRIES}.", list.len())));

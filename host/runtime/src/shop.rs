@@ -12,7 +12,7 @@ use cartwright_cart::shop::{Shop, StrategyChoice, Visitor, check_shop};
 use cartwright_contract::error::SetupError;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
-use cartwright_contract::records::{Association, Context, Setting};
+use cartwright_contract::records::{self, Context, Setting};
 use cartwright_contract::settings::{Secrets, Settings};
 use cartwright_engine::{PluginVersion, Scope};
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ pub struct ProductLink {
     pub vendor_product: String,
     /// Further vendor products that a configuration may contain.
     #[serde(default)]
-    pub other_vendor_products: Vec<String>,
+    pub additional_vendor_products: Vec<String>,
     /// Preset to start from.
     #[serde(default)]
     pub preset: Option<String>,
@@ -216,13 +216,15 @@ impl CheckedLink {
         (self.link.strategy.account.as_ref() == Some(strategy_account)).then_some(&self.strategy_settings)
     }
 
-    pub(crate) fn association(&self) -> Association {
-        Association {
+    /// Converts to the contract's `product-link`.
+    pub(crate) fn as_contract(&self) -> records::ProductLink {
+        records::ProductLink {
             shop_product: self.link.shop_product.clone(),
             vendor_product: self.link.vendor_product.clone(),
-            other_vendor_products: self.link.other_vendor_products.clone(),
+            additional_vendor_products: self.link.additional_vendor_products.clone(),
             preset: self.link.preset.clone(),
             allowed_skus: self.link.allowed_skus.clone(),
+            extra: Vec::new(),
         }
     }
 }

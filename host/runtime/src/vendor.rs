@@ -112,9 +112,9 @@ impl Cartwright {
             None => None,
         };
         let context = context(&state.shop, account, version, Some(&linked.settings), visitor);
-        let association = linked.association();
+        let product_link = linked.as_contract();
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        let called = self.engine().embed(&version.plugin, options, &context, &association, raw.as_deref());
+        let called = self.engine().embed(&version.plugin, options, &context, &product_link, raw.as_deref());
         Ok(called.await?)
     }
 

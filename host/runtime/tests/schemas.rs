@@ -326,7 +326,7 @@ fn what_a_shop_is_set_up_with() {
     round::<ProductLink>(&[
         json!({ "shop_product": "ring", "account": "expivi", "vendor_product": "1001" }),
         json!({
-            "shop_product": "ring", "account": "expivi", "vendor_product": "1001", "other_vendor_products": ["1"],
+            "shop_product": "ring", "account": "expivi", "vendor_product": "1001", "additional_vendor_products": ["1"],
             "preset": "p", "allowed_skus": ["a"], "settings": { "a": 1 }, "strategy": { "account": "x", "name": "y" },
             "strategy_settings": {},
         }),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, RawValue};
-use cartwright_plugin::types::{self, Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
+use cartwright_plugin::types::{self, ProductLink, Context, Item, Message, PriceSource, Thumbnail, Unverified};
 use cartwright_plugin::{CallError, message, normalize_url};
 
 use crate::product_tree::{self, ProductTree};
@@ -26,10 +26,10 @@ const FONT: &str = "@font:";
 ///
 /// # Errors
 /// `invalid-input` with the path of the wrong value, such as `[0].articles[3].models_sku`.
-pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, CallError> {
+pub fn decode(context: &Context, product_link: &ProductLink, raw: &[u8]) -> Result<Decoded, CallError> {
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = product_tree::link(&saved, whole(&association.vendor_product))?;
+    let family = product_tree::link(&saved, whole(&product_link.vendor_product))?;
     let mut decoder = Decoder { context, raw, saved: &saved, family: &family, warnings: Vec::new(), omitted: 0 };
     let items = decoder.items()?;
     let warnings = decoder.into_warnings();

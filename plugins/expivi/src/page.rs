@@ -5,7 +5,7 @@
 //! chose is passed.
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
-use cartwright_plugin::types::{Association, Context};
+use cartwright_plugin::types::{ProductLink, Context};
 use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured};
 use serde_json::value::RawValue;
 
@@ -26,7 +26,7 @@ const MOUNTS: [(&str, &str, &str, bool); 3] = [
 /// `not-configured` without a viewer token, `invalid-input` for an invalid link or stored configuration.
 pub(crate) fn embed(
     context: &Context,
-    association: &Association,
+    product_link: &ProductLink,
     reopen: Option<&[u8]>,
 ) -> Result<EmbedData, CallError> {
     let asset = |name: &str| {
@@ -57,7 +57,7 @@ pub(crate) fn embed(
         arguments: arguments.replace('<', "\\u003c"),
     };
     let save = r#"[512,512,"ACTIVE_CAMERA","image/jpeg",{"include_keys":true}]"#.to_owned();
-    let options = format!("[{}]", options(context, association, reopen)?);
+    let options = format!("[{}]", options(context, product_link, reopen)?);
     Ok(EmbedData {
         scripts,
         styles,
@@ -81,9 +81,9 @@ pub(crate) fn embed(
 }
 
 /// Returns the constructor's argument as JSON.
-fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, CallError> {
+fn options(context: &Context, product_link: &ProductLink, reopen: Option<&[u8]>) -> Result<String, CallError> {
     let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the viewer API token."))?;
-    let product = &association.vendor_product;
+    let product = &product_link.vendor_product;
     if !is_catalogue_id(product) {
         let text = format!("{product:?} is not an Expivi product id; link the product again.");
         return Err(invalid_input("vendor-product", message("product-id-wrong", text, &[("product", product)])));
@@ -104,7 +104,7 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
         let language = context.locale.split(['-', '_']).next().unwrap_or_default();
         members.push(("locale", json_string(language)));
     }
-    if let Some(preset) = association.preset.as_deref().filter(|preset| !preset.is_empty()) {
+    if let Some(preset) = product_link.preset.as_deref().filter(|preset| !preset.is_empty()) {
         let value = if is_catalogue_id(preset) { preset.to_owned() } else { json_string(preset) };
         members.push((context.text("preset-option").unwrap_or("preset"), value));
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::json::RawValue;
-use cartwright_plugin::types::{Association, Context, Item, Money, Price, PriceBasis, PriceState};
+use cartwright_plugin::types::{ProductLink, Context, Item, Money, Price, PriceBasis, PriceState};
 use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured, rejected};
 use serde::Deserialize;
 
@@ -29,14 +29,14 @@ const FLOAT_DIGITS: u32 = 15;
 pub(crate) fn price_items<H: Host>(
     host: &mut H,
     context: &Context,
-    association: &Association,
+    product_link: &ProductLink,
     raw: &[u8],
     items: &[Item],
 ) -> Result<Vec<Option<Price>>, CallError> {
     let terms = Terms::of(context)?;
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = product_tree::link(&saved, whole(&association.vendor_product))?;
+    let family = product_tree::link(&saved, whole(&product_link.vendor_product))?;
     let products = raw::raw_products(raw)?;
     let same = items.len() == family.order.len()
         && items

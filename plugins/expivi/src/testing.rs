@@ -4,7 +4,7 @@
 use cartwright_plugin::http::{Body, Request, Response, StoredBody};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{
-    Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
+    Article, ProductLink, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
     SettingValue,
 };
 use cartwright_plugin::{CallError, message};
@@ -53,11 +53,11 @@ pub(crate) fn text(text: &str) -> SettingValue {
     SettingValue::Text(text.to_owned())
 }
 
-pub(crate) fn association(product: &str, others: &[&str]) -> Association {
-    Association {
+pub(crate) fn product_link(product: &str, others: &[&str]) -> ProductLink {
+    ProductLink {
         shop_product: "shop-product".to_owned(),
         vendor_product: product.to_owned(),
-        other_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
+        additional_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
         preset: None,
         allowed_skus: Vec::new(),
     }

@@ -3,7 +3,7 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{ProductLink, Context, FieldIssue, Item, Price, Setting, Wanted};
 use cartwright_plugin::{CallError, message};
 
 use crate::host::Imports;
@@ -70,34 +70,34 @@ impl products::Guest for Expivi {
         catalogue::search(&mut Imports, &context, &text)
     }
 
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, CallError> {
-        Ok(form::check_association(&context, &association))
+    fn validate(context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(form::check_product_link(&context, &product_link))
     }
 }
 
 impl page::Guest for Expivi {
     fn embed(
         context: Context,
-        association: Association,
+        product_link: ProductLink,
         reopen: Option<Vec<u8>>,
     ) -> Result<page::EmbedData, CallError> {
-        crate::page::embed(&context, &association, reopen.as_deref())
+        crate::page::embed(&context, &product_link, reopen.as_deref())
     }
 }
 
 impl configuration::Guest for Expivi {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<Decoded, CallError> {
-        crate::decode(&context, &association, &raw)
+    fn decode(context: Context, product_link: ProductLink, raw: Vec<u8>) -> Result<Decoded, CallError> {
+        crate::decode(&context, &product_link, &raw)
     }
 
     fn price_items(
         context: Context,
-        association: Association,
+        product_link: ProductLink,
         raw: Vec<u8>,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, CallError> {
-        prices::price_items(&mut Imports, &context, &association, &raw, &items)
+        prices::price_items(&mut Imports, &context, &product_link, &raw, &items)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{ProductLink, Context, FieldIssue, Item, Price, Setting, Wanted};
 use cartwright_plugin::{CallError, order_book};
 
 use crate::Twikit;
@@ -48,29 +48,29 @@ impl products::Guest for Twikit {
         crate::products::search(&context, &text, cursor.as_deref())
     }
 
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, CallError> {
-        Ok(crate::products::validate(&context, &association))
+    fn validate(context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(crate::products::validate(&context, &product_link))
     }
 }
 
 impl page::Guest for Twikit {
     fn embed(
         context: Context,
-        association: Association,
+        product_link: ProductLink,
         reopen: Option<Vec<u8>>,
     ) -> Result<page::EmbedData, CallError> {
-        crate::page::embed(&context, &association, reopen.is_some())
+        crate::page::embed(&context, &product_link, reopen.is_some())
     }
 }
 
 impl configuration::Guest for Twikit {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
-        crate::decode::decode(&context, &association, &raw)
+    fn decode(context: Context, product_link: ProductLink, raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
+        crate::decode::decode(&context, &product_link, &raw)
     }
 
     fn price_items(
         _context: Context,
-        _association: Association,
+        _link: ProductLink,
         _raw: Vec<u8>,
         _items: Vec<Item>,
         _wanted: Vec<Wanted>,

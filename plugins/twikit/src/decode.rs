@@ -9,7 +9,7 @@
 
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, Problem, RawValue};
-use cartwright_plugin::types::{Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
+use cartwright_plugin::types::{ProductLink, Context, Item, Message, PriceSource, Thumbnail, Unverified};
 use cartwright_plugin::{CallError, invalid_input, message, normalize_url, not_configured, rejected};
 use serde::Deserialize;
 
@@ -37,11 +37,11 @@ struct Variation<'a> {
 }
 
 /// Decodes one configuration.
-pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, CallError> {
+pub fn decode(context: &Context, product_link: &ProductLink, raw: &[u8]) -> Result<Decoded, CallError> {
     let saved: Saved<'_> = json::read(raw).map_err(invalid)?;
     let configuration = saved.configuration_id.0;
     let named = saved.variation.as_ref().map(|variation| variation.sku.as_str());
-    let (sku, unverified) = choose_sku(Settings(context).unverified_sku(), association, named)?;
+    let (sku, unverified) = choose_sku(Settings(context).unverified_sku(), product_link, named)?;
     let (thumbnail, warning) = preview(raw, saved.preview_url);
     let item = Item {
         id: None,
@@ -49,7 +49,7 @@ pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Resul
         // The envelope does not name the product: the page was started with the linked product's key. The first server
         // that names the product of a configuration is Twikit's at the completion of the order, when its product key is
         // compared.
-        vendor_product: association.vendor_product.clone(),
+        vendor_product: product_link.vendor_product.clone(),
         attributes: Vec::new(),
         articles: Vec::new(),
         sku: Some(sku),
@@ -85,11 +85,11 @@ fn preview(raw: &[u8], url: Option<&RawValue>) -> (Option<Thumbnail>, Option<Mes
 
 fn choose_sku(
     policy: UnverifiedSku,
-    association: &Association,
+    product_link: &ProductLink,
     named: Option<&str>,
 ) -> Result<(String, Option<Unverified>), CallError> {
     let mut allowed: Vec<&str> =
-        association.allowed_skus.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
+        product_link.allowed_skus.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
     allowed.sort_unstable();
     allowed.dedup();
     let sku = match (allowed.as_slice(), named) {

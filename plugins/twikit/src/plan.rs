@@ -22,7 +22,7 @@ pub fn plan(request: Request) -> Result<Planned, CallError> {
         let text = "The configuration names no SKU.";
         return Err(invalid_input("items[0].sku", message("sku-missing", text, &[])));
     };
-    if !request.association.allowed_skus.iter().any(|allowed| allowed == sku) {
+    if !request.link.allowed_skus.iter().any(|allowed| allowed == sku) {
         // Planning runs again long after decoding, and the merchant may have removed the SKU from the link.
         let text = format!("\"{sku}\" can no longer be bought with this product. Please configure it again.");
         return Err(rejected(message("sku-not-allowed", text, &[("sku", sku)])));
@@ -30,7 +30,7 @@ pub fn plan(request: Request) -> Result<Planned, CallError> {
     let line = NewLine {
         target: Target::Sku(SkuQuery {
             sku: sku.to_owned(),
-            within_product: Some(request.association.shop_product.clone()),
+            within_product: Some(request.link.shop_product.clone()),
             ignore_case: false,
         }),
         quantity: *quantity,
@@ -47,12 +47,12 @@ pub fn plan(request: Request) -> Result<Planned, CallError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{association, item};
+    use crate::testing::{product_link, item};
 
     fn request(sku: Option<&str>) -> Request {
         Request {
             strategy: VARIATION.into(),
-            association: association(&["RING-S", "RING-L"]),
+            link: product_link(&["RING-S", "RING-L"]),
             items: vec![cartwright_plugin::types::Item { sku: sku.map(str::to_owned), ..item(7) }],
             wanted: vec![Wanted { item: Some(0), quantity: 3 }],
             prices: Vec::new(),

@@ -52,11 +52,11 @@ pub fn context_with(changed: &[(&str, &str)]) -> Context {
     }
 }
 
-pub fn association(allowed: &[&str]) -> Association {
-    Association {
+pub fn product_link(allowed: &[&str]) -> ProductLink {
+    ProductLink {
         shop_product: "shop-ring".into(),
         vendor_product: "diamond-letter-jewel".into(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: allowed.iter().map(|sku| (*sku).to_owned()).collect(),
     }

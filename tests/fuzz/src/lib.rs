@@ -20,7 +20,7 @@ use cartwright::types::{Authentication, WebhookHmac};
 use cartwright::webhook::{IncomingRequest, Verifier};
 use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
 use cartwright_plugin::exports::configuration::Decoded;
-use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
+use cartwright_plugin::types::{ProductLink, Context, Rounding, Setting, SettingValue};
 use cartwright_service::links_table::{self, TableFor};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
@@ -65,16 +65,16 @@ pub fn canonical_json(data: &[u8]) {
 
 /// Decodes a saved configuration with Expivi's plugin.
 pub fn decode_expivi(data: &[u8]) {
-    let (context, association) = (context(&[]), association("1001"));
-    let decode = || cartwright_expivi::decode(&context, &association, data);
+    let (context, product_link) = (context(&[]), product_link("1001"));
+    let decode = || cartwright_expivi::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
 /// Decodes a saved configuration with Twikit's plugin.
 pub fn decode_twikit(data: &[u8]) {
     let keys = Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["jewel".to_owned()]) };
-    let (context, association) = (context(&[keys]), association("jewel"));
-    let decode = || cartwright_twikit::decode::decode(&context, &association, data);
+    let (context, product_link) = (context(&[keys]), product_link("jewel"));
+    let decode = || cartwright_twikit::decode::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
@@ -190,11 +190,11 @@ fn context(settings: &[Setting]) -> Context {
     }
 }
 
-fn association(vendor_product: &str) -> Association {
-    Association {
+fn product_link(vendor_product: &str) -> ProductLink {
+    ProductLink {
         shop_product: "product".into(),
         vendor_product: vendor_product.into(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
     }

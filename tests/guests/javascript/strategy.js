@@ -95,7 +95,7 @@ export const cart = {
           tag: 'sku',
           val: {
             sku,
-            withinProduct: request.association.shopProduct,
+            withinProduct: request.link.shopProduct,
             ignoreCase: setting(context, 'ignore-case') ?? false,
           },
         },

@@ -128,8 +128,8 @@ async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
         "price-scale": 2,
         "price-tax": "gross",
     });
-    let association = json!({ "shop_product": "ring", "vendor_product": "1001" });
-    let desk = Desk::new("expivi", settings.clone(), association, samples::EXPIVI_SIMPLE);
+    let link = json!({ "shop_product": "ring", "vendor_product": "1001" });
+    let desk = Desk::new("expivi", settings.clone(), link, samples::EXPIVI_SIMPLE);
     let configured: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
     let url = fake.api_url();
 
@@ -205,8 +205,8 @@ async fn a_refusal_says_which_flag_would_allow_it() {
         "price-scale": 2,
         "price-tax": "gross",
     });
-    let association = json!({ "shop_product": "ring", "vendor_product": "1001" });
-    let desk = Desk::new("expivi", settings, association, samples::EXPIVI_SIMPLE);
+    let link = json!({ "shop_product": "ring", "vendor_product": "1001" });
+    let desk = Desk::new("expivi", settings, link, samples::EXPIVI_SIMPLE);
     let host = fake.base_url().strip_prefix("http://").expect("no TLS").to_owned();
     let (plain, network) = (format!("http://{host}"), "127.0.0.1/32");
     let error = desk.plan(&[]).typed_error();

@@ -76,7 +76,7 @@ fn a_quantity_of_nothing_is_refused() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    for name in ["settings", "association", "catalog", "configuration"] {
+    for name in ["settings", "link", "catalog", "configuration"] {
         let desk = Desk::ring();
         fs::remove_file(desk.path(&format!("{name}.json"))).expect("removed");
         let err = desk.plan(&[]).failed();
@@ -92,9 +92,9 @@ fn a_file_that_cannot_be_read_is_named() {
 fn a_misspelt_member_of_a_file_is_named() {
     let desk = Desk::ring();
     let link = json!({ "shop_product": "ring", "vendor_product": "1001", "setings": {} });
-    desk.write("association.json", &link.to_string());
+    desk.write("link.json", &link.to_string());
     let err = desk.plan(&[]).failed();
-    assert!(err.contains("association.json") && err.contains("unknown field `setings`"), "{err}");
+    assert!(err.contains("link.json") && err.contains("unknown field `setings`"), "{err}");
     let desk = Desk::ring();
     desk.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variant": [] }).to_string());
     let err = desk.plan(&[]).failed();

@@ -14,7 +14,7 @@ use cartwright_cart::pricing::{VendorPrice, convert};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, Wanted};
+use cartwright_contract::records::{ProductLink, Context, Decoded, Item, PriceSource, Wanted};
 use cartwright_contract::text;
 use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
@@ -30,7 +30,7 @@ impl PlanPipeline<'_> {
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(scope).seed(*digest.as_bytes());
-        let called = self.host.engine().decode(&plugin, options, &self.context, &self.association, raw);
+        let called = self.host.engine().decode(&plugin, options, &self.context, &self.product_link, raw);
         let DecodeResult { decoded, log } = called.await?;
         self.log = log;
         if decoded.items.is_empty() {
@@ -67,26 +67,26 @@ impl PlanPipeline<'_> {
         let mut others: Option<HashSet<&str>> = None;
         for (index, item) in items.iter().enumerate() {
             let vendor_product = &item.vendor_product;
-            if *vendor_product == self.association.vendor_product {
+            if *vendor_product == self.product_link.vendor_product {
                 continue;
             }
             let may_be_with = others.get_or_insert_with(|| {
                 let links = self.state.links.values().map(|other| &other.link);
                 let linked =
                     links.filter(|link| link.account == self.linked.link.account).map(|link| &link.vendor_product);
-                linked.chain(&self.association.other_vendor_products).map(String::as_str).collect()
+                linked.chain(&self.product_link.additional_vendor_products).map(String::as_str).collect()
             });
             // A configuration may have several roots; the first is the product that the page was opened with.
             if index == 0 || !may_be_with.contains(vendor_product.as_str()) {
                 return Err(CartError::NotLinked {
                     found: vendor_product.clone(),
-                    shop_product: self.association.shop_product.clone(),
-                    linked: self.association.vendor_product.clone(),
+                    shop_product: self.product_link.shop_product.clone(),
+                    linked: self.product_link.vendor_product.clone(),
                 });
             }
         }
         if !items.is_empty() {
-            self.record_stage(format!("{} is the linked vendor product", self.association.vendor_product));
+            self.record_stage(format!("{} is the linked vendor product", self.product_link.vendor_product));
         }
         Ok(())
     }
@@ -164,14 +164,14 @@ impl PlanPipeline<'_> {
         struct PriceQuery<'a> {
             plugin: Digest,
             context: Context,
-            association: &'a Association,
+            product_link: &'a ProductLink,
             configuration: Option<Digest>,
             wanted: &'a [Wanted],
         }
         let query = PriceQuery {
             plugin: self.version.plugin.digest(),
             context: Context { at: String::new(), ..self.context.clone() },
-            association: &self.association,
+            product_link: &self.product_link,
             configuration,
             wanted,
         };
@@ -192,8 +192,8 @@ impl PlanPipeline<'_> {
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(scope).lines(decoded.items.len()).client(self.visitor.client.as_ref());
-        let (context, association, items) = (&self.context, &self.association, &decoded.items);
-        let called = self.host.engine().price_items(&plugin, options, context, association, raw, items, wanted);
+        let (context, product_link, items) = (&self.context, &self.product_link, &decoded.items);
+        let called = self.host.engine().price_items(&plugin, options, context, product_link, raw, items, wanted);
         let PriceItemsResult { prices, used_catalog, log } = called.await?;
         self.log = log;
         if prices.len() != decoded.items.len() {

@@ -19,7 +19,7 @@ use cartwright_cart::plan::{BelowMinimum, Warnings};
 use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
+use cartwright_contract::records::{ProductLink, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
@@ -64,7 +64,7 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) strategy: String,
     pub(super) visitor: &'a Visitor,
     pub(super) context: Context,
-    pub(super) association: Association,
+    pub(super) product_link: ProductLink,
     /// The variant of the product that the shopper chose before configuring.
     pub(super) chosen_variant: Option<String>,
     /// Whether a quote is requested.
@@ -190,7 +190,7 @@ impl<'a> PlanPipeline<'a> {
                 });
             }
         };
-        let association = linked.association();
+        let product_link = linked.as_contract();
         Ok(Self {
             host,
             state,
@@ -202,7 +202,7 @@ impl<'a> PlanPipeline<'a> {
             strategy: name,
             visitor,
             context,
-            association,
+            product_link,
             chosen_variant: None,
             quote: false,
             may_join: false,
@@ -268,7 +268,7 @@ impl<'a> PlanPipeline<'a> {
         self.stage_started = Instant::now();
         self.begin_stage("quantity");
         if let Some(out_of_range) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
-            let (what, quantity) = (self.association.shop_product.clone(), out_of_range.quantity.into());
+            let (what, quantity) = (self.product_link.shop_product.clone(), out_of_range.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
         }
         if wanted.is_empty() {
@@ -279,7 +279,7 @@ impl<'a> PlanPipeline<'a> {
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
-            association: self.association.clone(),
+            link: self.product_link.clone(),
             items: prepared.items_without_states(),
             wanted: wanted.clone(),
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),

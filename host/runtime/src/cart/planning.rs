@@ -66,7 +66,7 @@ impl PlanPipeline<'_> {
         let linked = match &self.linked_variants {
             Some(linked) => linked.clone(),
             None => {
-                let product = &self.association.shop_product;
+                let product = &self.product_link.shop_product;
                 let mut linked = catalog.variants(shop, currency, product).await.map_err(platform)?;
                 if let Some(chosen) = &self.chosen_variant {
                     linked.retain(|variant| variant.id == *chosen);
@@ -102,7 +102,7 @@ impl PlanPipeline<'_> {
             expiry(self.priced_at, self.state.shop.seal_seconds, prices.iter().flatten().map(|price| &price.price))?;
         let checking = PlanCheck {
             shop,
-            linked_product: &self.association.shop_product,
+            linked_product: &self.product_link.shop_product,
             configuration: *configuration,
             facts,
             pricing: Pricing {

@@ -130,7 +130,7 @@ impl PlanPipeline<'_> {
         let raw = match raw {
             Some(raw) => raw,
             None if self.state.shop.sell_unconfigured => Vec::new(),
-            None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
+            None => return Err(CartError::NeedsConfiguration(self.product_link.shop_product.clone())),
         };
         self.budget_usage.begin(raw.len())?;
         self.stage_started = Instant::now();

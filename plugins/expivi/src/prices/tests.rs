@@ -2,7 +2,7 @@ use cartwright_plugin::http::Auth;
 use cartwright_plugin::types::{Rounding, SettingValue, TaxBasis};
 
 use super::*;
-use crate::testing::{FakeHost, MULTI, SIMPLE, association, context, error_field, header, response, text};
+use crate::testing::{FakeHost, MULTI, SIMPLE, product_link, context, error_field, header, response, text};
 
 fn terms() -> Vec<(&'static str, SettingValue)> {
     vec![
@@ -14,9 +14,9 @@ fn terms() -> Vec<(&'static str, SettingValue)> {
 }
 
 fn ask(host: &mut FakeHost, context: &Context, product: &str, raw: &str) -> Result<Vec<Option<Price>>, CallError> {
-    let association = association(product, &["1005"]);
-    let items = crate::decode(context, &association, raw.as_bytes()).unwrap().items;
-    price_items(host, context, &association, raw.as_bytes(), &items)
+    let product_link = product_link(product, &["1005"]);
+    let items = crate::decode(context, &product_link, raw.as_bytes()).unwrap().items;
+    price_items(host, context, &product_link, raw.as_bytes(), &items)
 }
 
 fn money_of(reply: &'static str, rounding: Rounding) -> Result<Money, CallError> {
@@ -166,9 +166,9 @@ fn each_refusal_says_who_must_act() {
 #[test]
 fn items_of_another_configuration_are_refused() {
     let context = context(&terms());
-    let items = crate::decode(&context, &association("1001", &[]), SIMPLE.as_bytes()).unwrap().items;
+    let items = crate::decode(&context, &product_link("1001", &[]), SIMPLE.as_bytes()).unwrap().items;
     let mut host = FakeHost::new(|_| panic!("asked"));
-    let result = price_items(&mut host, &context, &association("1004", &[]), MULTI.as_bytes(), &items);
+    let result = price_items(&mut host, &context, &product_link("1004", &[]), MULTI.as_bytes(), &items);
     assert_eq!(error_field(result).1, "items-differ");
 }
 

@@ -39,8 +39,8 @@ fn plan_with(context: &Context, request: Request, found: SkuLookup<'_>) -> Resul
     let mut pieces = Vec::with_capacity(request.wanted.len());
     // In the order of their indices.
     let roots = tree::roots(&request.items)?;
-    let listed = request.association.other_vendor_products.iter().map(String::as_str).collect();
-    let rules = variation::KeyRules::of(context, &request.association);
+    let listed = request.link.additional_vendor_products.iter().map(String::as_str).collect();
+    let rules = variation::KeyRules::of(context, &request.link);
     let mut spelled = variation::SpelledSkus::default();
     for line_request in &request.wanted {
         if line_request.quantity == 0 {

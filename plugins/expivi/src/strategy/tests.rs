@@ -4,7 +4,7 @@ use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::testing::{
-    BUNDLE, MULTI, VARIATION, article, association, attribute, context, error_field, item, text, texts,
+    BUNDLE, MULTI, VARIATION, article, product_link, attribute, context, error_field, item, text, texts,
 };
 
 /// Requests two of each root.
@@ -18,7 +18,7 @@ fn request(strategy: &str, items: Vec<Item>) -> Request {
     let product = items.first().map_or("1", |item| item.vendor_product.as_str());
     Request {
         strategy: strategy.to_owned(),
-        association: association(product, &[]),
+        link: product_link(product, &[]),
         wanted: wanted(&items),
         items,
         prices: Vec::new(),
@@ -34,7 +34,7 @@ fn planned(context: &Context, request: Request) -> Result<Planned, CallError> {
 }
 
 fn items_of(product: &str, raw: &str) -> Vec<Item> {
-    crate::decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap().items
+    crate::decode(&context(&[]), &product_link(product, &[]), raw.as_bytes()).unwrap().items
 }
 
 fn only_line(planned: Result<Planned, CallError>) -> NewLine {
@@ -105,7 +105,7 @@ fn simple_sells_the_linked_product_in_the_quantity_asked_for() {
 #[test]
 fn children_belong_to_their_roots_line_and_are_shown_there() {
     let mut plan_request = request("simple", items_of("1004", MULTI));
-    plan_request.association = association("1004", &["1005"]);
+    plan_request.link = product_link("1004", &["1005"]);
     let line = only_line(planned(&context(&[]), plan_request));
     let shown: Vec<String> =
         line.shown.unwrap().into_iter().map(|part| format!("{}: {}", part.name, part.value)).collect();
@@ -211,7 +211,7 @@ fn a_key_that_holds_the_separator_is_a_warning_and_two_readings_an_error() {
 fn only_allowed_skus_are_sold_where_the_link_lists_them() {
     let request_with = |allowed: &str| {
         let mut request_with = request("variation", vec![with_keys(&[("Colour", Some("R"))])]);
-        request_with.association.allowed_skus = vec![allowed.to_owned()];
+        request_with.link.allowed_skus = vec![allowed.to_owned()];
         request_with
     };
     assert_eq!(refusal(planned(&context(&[]), request_with("B"))), "sku-not-allowed");
@@ -232,7 +232,7 @@ fn a_bundle_is_the_linked_product_with_its_priced_articles() {
 #[test]
 fn the_articles_of_parts_belong_to_the_bundle_of_their_root() {
     let mut plan_request = request("bundle", items_of("1004", MULTI));
-    plan_request.association = association("1004", &["1005"]);
+    plan_request.link = product_link("1004", &["1005"]);
     let bundle = only_bundle(planned(&context(&[]), plan_request));
     // The chair and its replica.
     assert_eq!(quantities(&bundle), [("TABLE-TOP-180".into(), 1), ("TABLE-LEG".into(), 4), ("CHAIR".into(), 2)]);
@@ -336,7 +336,7 @@ fn twice_as_much_to_plan_takes_about_twice_as_long() {
     for (strategy, what, items, count) in inputs {
         let request_of = |count: usize| {
             let mut request = request(strategy, items(count));
-            request.association.other_vendor_products = vec!["1".to_owned()];
+            request.link.additional_vendor_products = vec!["1".to_owned()];
             request
         };
         assert_linear(&format!("{strategy} of {what}"), count, request_of, |request| {

@@ -56,7 +56,7 @@ pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root, liste
     if !platform_prices(request) {
         return None;
     }
-    let linked = &request.association.vendor_product;
+    let linked = &request.link.vendor_product;
     let product = &request.items[root.index].vendor_product;
     // A variation is the product that its SKU names; other strategies sell the linked product.
     if strategy != OrderType::Variation && product != linked {

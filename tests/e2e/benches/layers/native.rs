@@ -1,7 +1,7 @@
 //! The same decode and plan in native Rust: the plugin's own functions without a component.
 
 use cartwright_plugin::strategy::{Planned, Request};
-use cartwright_plugin::types::{Association, Context, Item, Rounding, Setting, SettingValue, Wanted};
+use cartwright_plugin::types::{ProductLink, Context, Item, Rounding, Setting, SettingValue, Wanted};
 
 pub fn context() -> Context {
     let text = |name: &str, value: &str| Setting { name: name.to_owned(), value: SettingValue::Text(value.to_owned()) };
@@ -23,21 +23,21 @@ pub fn context() -> Context {
     }
 }
 
-pub fn association() -> Association {
-    Association {
+pub fn product_link() -> ProductLink {
+    ProductLink {
         shop_product: "any".to_owned(),
         vendor_product: "1010".to_owned(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
     }
 }
 
-pub fn decode_and_plan(context: &Context, association: &Association, raw: &[u8]) -> Planned {
-    let decoded = cartwright_expivi::decode(context, association, raw).expect("a configuration");
+pub fn decode_and_plan(context: &Context, product_link: &ProductLink, raw: &[u8]) -> Planned {
+    let decoded = cartwright_expivi::decode(context, product_link, raw).expect("a configuration");
     let request = Request {
         strategy: "simple".to_owned(),
-        association: association.clone(),
+        link: product_link.clone(),
         wanted: wanted(&decoded.items),
         items: decoded.items,
         prices: Vec::new(),

@@ -86,8 +86,8 @@ impl products::Guest for Markup {
         Ok(products::PageOfProducts { products: vec![found], cursor: Some(markup_text("product-cursor")) })
     }
 
-    fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, CallError> {
-        Ok(match association.vendor_product.as_str() {
+    fn validate(_context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(match product_link.vendor_product.as_str() {
             "refuse" => {
                 vec![
                     issue("vendor-product", "link-refused", true),
@@ -101,13 +101,13 @@ impl products::Guest for Markup {
 }
 
 impl page::Guest for Markup {
-    fn embed(_context: Context, _link: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, CallError> {
+    fn embed(_context: Context, _link: ProductLink, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, CallError> {
         Err(CallError::Unsupported)
     }
 }
 
 impl configuration::Guest for Markup {
-    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
+    fn decode(_context: Context, link: ProductLink, raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
         write(Level::Info, &markup_text("decode-log"));
         match &*raw {
             b"refuse" => return Err(rejected(markup_message("decode-rejected"))),
@@ -149,7 +149,7 @@ impl configuration::Guest for Markup {
     /// Returns prices with a text about why they are unverified.
     fn price_items(
         context: Context,
-        _link: Association,
+        _link: ProductLink,
         _raw: Vec<u8>,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,

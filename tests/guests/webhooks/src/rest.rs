@@ -5,7 +5,7 @@ use std::hint::black_box;
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
 use cartwright_plugin::http;
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
+    ProductLink, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
 };
 use cartwright_plugin::{CallError, ContextExt, FieldExt, field, message};
 
@@ -149,7 +149,7 @@ impl products::Guest for Webhooks {
         Err(CallError::Unsupported)
     }
 
-    fn validate(_context: Context, _association: Association) -> Result<Vec<FieldIssue>, CallError> {
+    fn validate(_context: Context, _link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
         Ok(Vec::new())
     }
 }
@@ -157,7 +157,7 @@ impl products::Guest for Webhooks {
 impl page::Guest for Webhooks {
     fn embed(
         _context: Context,
-        _association: Association,
+        _link: ProductLink,
         _reopen: Option<Vec<u8>>,
     ) -> Result<page::EmbedData, CallError> {
         Err(CallError::Unsupported)
@@ -165,13 +165,13 @@ impl page::Guest for Webhooks {
 }
 
 impl configuration::Guest for Webhooks {
-    fn decode(_context: Context, _link: Association, _raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
+    fn decode(_context: Context, _link: ProductLink, _raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
         Err(CallError::Unsupported)
     }
 
     fn price_items(
         _context: Context,
-        _association: Association,
+        _link: ProductLink,
         _raw: Vec<u8>,
         _items: Vec<Item>,
         _wanted: Vec<Wanted>,
