@@ -1,4 +1,4 @@
-//! Codes of currencies, countries and languages in carts and orders.
+//! Codes of currencies, countries, time zones and languages in carts and orders.
 
 /// Maximum length in bytes of a shop's language tag. RFC 5646 recommends room for 35 characters.
 pub(crate) const MAX_LOCALE_BYTES: usize = 35;
@@ -11,6 +11,17 @@ pub fn is_currency(text: &str) -> bool {
 /// Returns whether a text has the form of a country code (ISO 3166-1 alpha-2): two ASCII capitals.
 pub fn is_country(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Returns whether a text has the form of a time zone's name in the IANA database, such as `Europe/Amsterdam` or `UTC`: at
+/// most three parts, separated by `/`, each of at most 14 ASCII letters, digits, `_`, `-` and `+`, and begun by a letter.
+pub fn is_time_zone(text: &str) -> bool {
+    let is_part = |part: &str| {
+        (1..=14).contains(&part.len())
+            && part.starts_with(|first: char| first.is_ascii_alphabetic())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte))
+    };
+    text.split('/').count() <= 3 && text.split('/').all(is_part)
 }
 
 /// Returns whether a text has the form of a language tag (BCP 47): subtags of at most 8 ASCII letters and digits,

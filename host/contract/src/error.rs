@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hook::Hook;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
-use crate::records::{self, FieldIssue, Message, Outcome};
+use crate::records::{self, FieldIssue, Message, Outcome, Refusal};
 use crate::text::TextFault;
 
 /// The error of a failed guest call.
@@ -259,9 +259,28 @@ pub fn describe(error: &records::CallError) -> String {
             None => format!("unavailable: {}", outage.detail),
         },
         CallError::Rejected(message) => format!("rejected: {}", message.text),
-        CallError::Denied(what) => format!("denied: {what}"),
-        CallError::LimitExceeded(limit) => format!("limit exceeded: {limit}"),
-        CallError::Unsupported => "not supported by this plugin".to_owned(),
+        CallError::Denied(refusal) => format!("denied: {}", refusal.text),
+        CallError::LimitExceeded(refusal) => format!("limit exceeded: {}", refusal.text),
         CallError::Internal(text) => format!("the plugin reports a fault of its own: {text}"),
+        // A later version of the contract may say more; to this host it is a fault of the plugin.
+        CallError::Other(named) => {
+            format!("the plugin reports an error that this host does not know, {:?}: {}", named.name, named.json)
+        }
     }
+}
+
+/// Returns the error for input that is wrong and stays wrong.
+pub fn invalid_input(field: &str, key: &str, text: impl Into<String>) -> records::CallError {
+    let message = Message { key: key.to_owned(), parameters: Vec::new(), text: text.into() };
+    records::CallError::InvalidInput(FieldIssue { field: field.to_owned(), message, blocking: true })
+}
+
+/// Returns the error for what the host does not allow. `what` names it for programs: see `host/LIMITS.md`.
+pub fn denied(what: impl Into<String>, text: impl Into<String>) -> records::CallError {
+    records::CallError::Denied(Refusal { what: what.into(), text: text.into() })
+}
+
+/// Returns the error for a limit of the host. `limit` is its name.
+pub fn limit_exceeded(limit: &str, text: impl Into<String>) -> records::CallError {
+    records::CallError::LimitExceeded(Refusal { what: format!("limit:{limit}"), text: text.into() })
 }

@@ -14,10 +14,10 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use hosts::NamedHost;
-pub use value::{check_value_texts, is_decimal};
+pub use value::check_value_texts;
 
-use crate::records::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
-use crate::text::{TextFault, check_text};
+use crate::records::{ChoiceSource, Currency, Field, FieldIssue, Message, Setting, SettingValue};
+use crate::text::{TextFault, check_text, is_decimal};
 use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
 
 /// The value of a secret. It is never printed, and is wiped when dropped.
@@ -302,6 +302,22 @@ impl Form {
                 Some(Setting { name: field.name.clone(), value: value? })
             })
             .collect()
+    }
+
+    /// Returns the issues of amounts of money that are in a currency, or with a number of decimals, in which the shop has
+    /// no prices. A product's settings come before the account's; a default counts as a value.
+    pub fn currency_issues(&self, settings: &Settings, product: &Settings, currencies: &[Currency]) -> Vec<FieldIssue> {
+        let enabled = self.0.iter().filter(|field| self.is_enabled(field, product, settings));
+        let foreign = enabled.filter(|field| match value_of(field, product, settings) {
+            Some(SettingValue::Money(money)) => {
+                !currencies.iter().any(|known| known.code == money.currency && known.scale == money.scale)
+            }
+            _ => false,
+        });
+        let known: Vec<String> =
+            currencies.iter().map(|known| format!("{} with {} decimals", known.code, known.scale)).collect();
+        let text = format!("Enter an amount in {}; the shop has no other prices.", known.join(" or "));
+        foreign.map(|field| issue(&field.name, "setting-currency", text.clone())).collect()
     }
 
     fn is_enabled(&self, field: &Field, product: &Settings, settings: &Settings) -> bool {
