@@ -17,6 +17,7 @@ use crate::index::RemovedParts;
 use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 use crate::money::{self, Amount};
 use crate::pricing::{ExactPrice, Priced, Pricing};
+use crate::shop::CustomerGroups;
 
 /// What the host determined about an item.
 #[derive(Default, Clone)]
@@ -333,7 +334,8 @@ impl PlanCheck<'_> {
                 included_in_parent: false,
                 expires: self.expires.to_owned(),
                 country: None,
-                customer_group: None,
+                region: None,
+                customer_groups: CustomerGroups::default(),
                 adjustments: Vec::new(),
                 offer: None,
                 seal: String::new(),

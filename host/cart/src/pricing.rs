@@ -1,10 +1,10 @@
-//! Prices of planned lines. An amount comes from its price source; here it is converted into the shop's currency at
+//! Prices of planned lines. An amount comes from its price source; here it is converted into the visitor's currency at
 //! the platform's own rate and multiplied, exactly. Only the line's total is rounded.
 
 use std::collections::HashMap;
 
 use cartwright_contract::records::{
-    Context, Item, LinePrice, Message, Money, Price, PriceBasis, PriceSource, PriceState, TaxBasis, VariantInfo,
+    Currency, Item, LinePrice, Message, Money, Price, PriceBasis, PriceSource, PriceState, Rounding, Shop, TaxBasis, VariantInfo,
 };
 
 use crate::error::CartError;
@@ -33,10 +33,10 @@ pub(crate) struct ExactPrice {
     pub(crate) state: PriceState,
 }
 
-/// A vendor's price, converted into the shop's currency.
+/// A vendor's price, converted into the visitor's currency.
 #[derive(Clone)]
 pub struct VendorPrice {
-    /// The price in the shop's scale, for strategies to read.
+    /// The price in the currency's scale, for strategies to read.
     pub price: Price,
     /// The exact amount that the host calculates with.
     exact: Amount,
@@ -44,7 +44,10 @@ pub struct VendorPrice {
 
 /// The data that prices are looked up in.
 pub struct Pricing<'a> {
-    pub context: &'a Context,
+    /// The shop, as plugins see it.
+    pub shop: &'a Shop,
+    /// The currency that the visitor sees prices in.
+    pub currency: &'a Currency,
     pub items: &'a [Item],
     /// The vendor's prices, one per item.
     pub vendor: &'a [Option<VendorPrice>],
@@ -74,14 +77,14 @@ impl Pricing<'_> {
         let price = variant
             .price
             .as_ref()
-            .ok_or_else(|| no_price(&variant.sku, format!("the platform has no price in {}", self.context.currency)))?;
+            .ok_or_else(|| no_price(&variant.sku, format!("the platform has no price in {}", self.currency.code)))?;
         self.exact(price, &variant.sku)
     }
 
-    /// Converts an amount in the shop's currency, of any scale.
+    /// Converts an amount in the visitor's currency, of any scale.
     fn exact(&self, amount: &Money, what: &str) -> Result<Amount, CartError> {
-        if amount.currency != self.context.currency {
-            let reason = format!("it is in {}, the cart in {}", amount.currency, self.context.currency);
+        if amount.currency != self.currency.code {
+            let reason = format!("it is in {}, the cart in {}", amount.currency, self.currency.code);
             return Err(no_price(what, reason));
         }
         Amount::of(amount).map_err(self.price_failure(what))
@@ -89,8 +92,8 @@ impl Pricing<'_> {
 
     /// Rounds a line's total by the shop's rule.
     pub(crate) fn rounded(&self, what: &str, total: &Amount) -> Result<Money, CartError> {
-        let Context { currency, scale, rounding, .. } = self.context;
-        let rounded = total.round(currency, *scale, *rounding).map_err(self.price_failure(what))?;
+        let Currency { code, scale } = self.currency;
+        let rounded = total.round(code, *scale, self.shop.rounding).map_err(self.price_failure(what))?;
         if total.is_negative() {
             return Err(no_price(what, format!("it would be negative ({} minor units)", rounded.minor)));
         }
@@ -120,6 +123,15 @@ impl Pricing<'_> {
             priced.state = self.state(below);
         }
         for adjustment in &price.adjustments {
+            let (money, code) = (&adjustment.amount, &self.currency.code);
+            if money.currency != *code {
+                let reason = format!(
+                    "its adjustment {:?} is in {}, the cart in {code}, and amounts are not converted; if it comes from a \
+                     setting, enter that in {code}",
+                    adjustment.label.text, money.currency
+                );
+                return Err(no_price(what, reason));
+            }
             priced.total = priced.total.plus(&self.exact(&adjustment.amount, what)?.for_pieces(quantity));
         }
         Ok(priced)
@@ -187,8 +199,8 @@ impl Pricing<'_> {
     pub(crate) fn is_as_shop(&self, tax: TaxBasis) -> bool {
         match tax {
             TaxBasis::AsShop => true,
-            TaxBasis::Gross => self.context.prices_include_tax,
-            TaxBasis::Net => !self.context.prices_include_tax,
+            TaxBasis::Gross => self.shop.prices_include_tax,
+            TaxBasis::Net => !self.shop.prices_include_tax,
         }
     }
 }
@@ -199,24 +211,30 @@ pub(crate) fn unit_price(total: &Money, quantity: u32) -> Option<Money> {
     (total.minor % quantity == 0).then(|| Money { minor: total.minor / quantity, ..total.clone() })
 }
 
-/// Converts a vendor's price into the shop's currency at the platform's own rate, or refuses it.
-pub fn convert(price: Price, what: &str, rate: Option<&str>, context: &Context) -> Result<VendorPrice, CartError> {
+/// Converts a vendor's price into the visitor's currency at the platform's own rate, or refuses it.
+pub fn convert(
+    price: Price,
+    what: &str,
+    rate: Option<&str>,
+    currency: &Currency,
+    rounding: Rounding,
+) -> Result<VendorPrice, CartError> {
     let price_failure = |error: MoneyError| no_price(what, error.to_string());
     if price.amount.currency.len() != 3 {
         return Err(no_price(what, format!("{:?} is not an amount of money", price.amount)));
     }
     let mut exact = Amount::of(&price.amount).map_err(price_failure)?;
-    if price.amount.currency != context.currency {
+    if price.amount.currency != currency.code {
         let rate = rate.ok_or_else(|| {
             let reason = format!(
                 "the vendor's price is in {}, the cart in {}, and the platform has no rate",
-                price.amount.currency, context.currency
+                price.amount.currency, currency.code
             );
             no_price(what, reason)
         })?;
         exact = exact.times(&money::decimal(rate).map_err(price_failure)?.into());
     }
-    let amount = exact.round(&context.currency, context.scale, context.rounding).map_err(price_failure)?;
+    let amount = exact.round(&currency.code, currency.scale, rounding).map_err(price_failure)?;
     Ok(VendorPrice { price: Price { amount, ..price }, exact })
 }
 

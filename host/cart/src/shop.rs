@@ -28,8 +28,8 @@ pub(crate) const MAX_PIN_SECONDS: u32 = 5 * 366 * 86_400;
 pub struct Shop {
     /// Id of the shop.
     pub id: ShopId,
-    /// The currencies that it sells in, its main one first.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Currency>, min_items = 1))]
+    /// The currencies that it sells in, at least one, its main one first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Currency>))]
     pub currencies: Currencies,
     /// The country that it sells from: an ISO 3166-1 alpha-2 code in capitals.
     #[serde(default)]
@@ -228,8 +228,8 @@ pub struct Visitor {
     pub country: Option<String>,
     /// The region within the country: the part of its ISO 3166-2 code after the country, or its name.
     pub region: Option<String>,
-    /// The customer groups.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, max_items = 50))]
+    /// The customer groups, at most 50.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub customer_groups: CustomerGroups,
     /// The client id: an IP address or a session id. A vendor's request queue and a shop's storage are shared fairly
     /// by it, so that one shopper cannot use up those of all. Plugins do not see it. Without it, shoppers are not

@@ -282,5 +282,5 @@ pub fn denied(what: impl Into<String>, text: impl Into<String>) -> records::Call
 
 /// Returns the error for a limit of the host. `limit` is its name.
 pub fn limit_exceeded(limit: &str, text: impl Into<String>) -> records::CallError {
-    records::CallError::LimitExceeded(Refusal { what: format!("limit:{limit}"), text: text.into() })
+    records::CallError::LimitExceeded(Refusal { what: format!("limit:{}", limit.replace('_', "-")), text: text.into() })
 }

@@ -166,6 +166,10 @@ fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
 pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::CallError) -> HookError {
     use records::CallError;
     let readable = |words: String| text::sanitize(&words, MAX_MESSAGE_CHARS).text;
+    let refusal = |refusal: records::Refusal| records::Refusal {
+        what: readable(refusal.what),
+        text: readable(refusal.text),
+    };
     let error = match error {
         CallError::InvalidInput(issue) => CallError::InvalidInput(text::issue(issue)),
         CallError::NotConfigured(issue) => CallError::NotConfigured(text::issue(issue)),
@@ -173,10 +177,12 @@ pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::C
             CallError::Unavailable(records::Outage { detail: readable(outage.detail), ..outage })
         }
         CallError::Rejected(message) => CallError::Rejected(text::message(message)),
-        CallError::Denied(words) => CallError::Denied(readable(words)),
-        CallError::LimitExceeded(words) => CallError::LimitExceeded(readable(words)),
-        CallError::Unsupported => CallError::Unsupported,
+        CallError::Denied(denied) => CallError::Denied(refusal(denied)),
+        CallError::LimitExceeded(exceeded) => CallError::LimitExceeded(refusal(exceeded)),
         CallError::Internal(words) => CallError::Internal(readable(words)),
+        CallError::Other(named) => {
+            CallError::Other(records::NamedJson { name: readable(named.name), json: readable(named.json) })
+        }
     };
     HookError::new(plugin.id(), hook, Failure::PluginError(error))
 }

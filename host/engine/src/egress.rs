@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::Clock;
+use cartwright_contract::error::{denied, limit_exceeded};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::{self, Outage};
@@ -213,7 +214,7 @@ impl PendingResponse<'_> {
             let Some(chunk) = chunk.map_err(|error| self.admission.send_error(&error, true))? else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 let text = format!("{name}: {} responded with more than {max_bytes} bytes", self.admission.host);
-                return Err(SendError { error: records::CallError::LimitExceeded(text), may_have_arrived: true });
+                return Err(SendError { error: limit_exceeded(name, text), may_have_arrived: true });
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -241,7 +242,7 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::CallError {
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(refusal) = error.downcast_ref::<Refusal>() {
-            return records::CallError::Denied(format!("http: {refusal}"));
+            return denied(refusal.what(), format!("http: {refusal}"));
         }
         text = error.to_string();
         cause = error.source();
@@ -284,6 +285,18 @@ pub enum Refusal {
         /// The number of bits of the network that consists of this address alone.
         bits: u8,
     },
+}
+
+impl Refusal {
+    /// Returns what was refused, for programs.
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::NotAUrl(_) | Self::Credentials => "url".to_owned(),
+            Self::NotDeclared(host) | Self::NotGranted(host) | Self::PlainHttp(host) | Self::Address { host, .. } => {
+                format!("outbound-host:{host}")
+            }
+        }
+    }
 }
 
 /// Checks the host of a URL against declarations and grants, and the IP address if the URL contains one.

@@ -71,7 +71,7 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::ValidateSettings, plugin, options, async |store, instance| {
+        let called = self.call(Hook::ValidateSettings, plugin, options.currency_of(&context), async |store, instance| {
             let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
             Ok(convert_list::<_, FieldIssue>(issues))
         });
@@ -92,7 +92,7 @@ impl Engine {
         let values = convert_list::<_, types::Setting>(values.to_vec());
         let called = self.call(Hook::Migrate, plugin, options, async |store, instance| {
             let migrated = plugin.interfaces().settings(store, instance)?.call_migrate(store, from, &values).await?;
-            Ok(from_guest(migrated, convert_list::<_, Setting>))
+            from_guest(plugin, migrated, convert_list::<_, Setting>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Migrate, error))
     }
@@ -111,10 +111,10 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<PageOfChoices, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Choices, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Choices, plugin, options.currency_of(&context), async |store, instance| {
             let account = plugin.interfaces().account(store, instance)?;
             let page = account.call_choices(store, &context, field, search, cursor).await?;
-            Ok(from_guest(page, PageOfChoices::from))
+            from_guest(plugin, page, PageOfChoices::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Choices, error))
     }
@@ -130,9 +130,9 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<Diagnosis>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::TestConnection, plugin, options, async |store, instance| {
+        let called = self.call(Hook::TestConnection, plugin, options.currency_of(&context), async |store, instance| {
             let account = plugin.interfaces().account(store, instance)?;
-            Ok(from_guest(account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>))
+            from_guest(plugin, account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::TestConnection, error))
     }
@@ -150,9 +150,9 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<PageOfProducts, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::SearchProducts, plugin, options, async |store, instance| {
+        let called = self.call(Hook::SearchProducts, plugin, options.currency_of(&context), async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
-            Ok(from_guest(products.call_search(store, &context, text, cursor).await?, PageOfProducts::from))
+            from_guest(plugin, products.call_search(store, &context, text, cursor).await?, PageOfProducts::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
     }
@@ -170,10 +170,10 @@ impl Engine {
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
         let product_link = types::ProductLink::from(product_link.clone());
-        let called = self.call(Hook::ValidateLink, plugin, options, async |store, instance| {
+        let called = self.call(Hook::ValidateLink, plugin, options.currency_of(&context), async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
             let issues = products.call_validate(store, &context, &product_link).await?;
-            Ok(from_guest(issues, convert_list::<_, FieldIssue>))
+            from_guest(plugin, issues, convert_list::<_, FieldIssue>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateLink, error))
     }
@@ -192,9 +192,9 @@ impl Engine {
     ) -> Result<EmbedData, HookError> {
         let context = types::Context::from(context.clone());
         let product_link = types::ProductLink::from(product_link.clone());
-        let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Embed, plugin, options.currency_of(&context), async |store, instance| {
             let page = plugin.interfaces().page(store, instance)?;
-            Ok(from_guest(page.call_embed(store, &context, &product_link, reopen).await?, EmbedData::from))
+            from_guest(plugin, page.call_embed(store, &context, &product_link, reopen).await?, EmbedData::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
     }
@@ -213,9 +213,9 @@ impl Engine {
     ) -> Result<DecodeResult, HookError> {
         let context = types::Context::from(context.clone());
         let product_link = types::ProductLink::from(product_link.clone());
-        let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Decode, plugin, options.currency_of(&context), async |store, instance| {
             let configuration = plugin.interfaces().configuration(store, instance)?;
-            Ok(from_guest(configuration.call_decode(store, &context, &product_link, raw).await?, Decoded::from))
+            from_guest(plugin, configuration.call_decode(store, &context, &product_link, raw).await?, Decoded::from)
         });
         match called.await? {
             (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
@@ -242,12 +242,12 @@ impl Engine {
         let product_link = types::ProductLink::from(product_link.clone());
         let items = convert_list::<_, types::Item>(items.to_vec());
         let wanted = convert_list::<_, types::Wanted>(wanted.to_vec());
-        let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
+        let called = self.call(Hook::PriceItems, plugin, options.currency_of(&context), async |store, instance| {
             let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
             let prices =
                 configuration.call_price_items(&mut *store, &context, &product_link, raw, &items, &wanted).await?;
             let prices =
-                from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
+                from_guest(plugin, prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>())?;
             Ok((prices, !store.data().catalog.is_empty()))
         });
         match called.await? {
@@ -269,10 +269,10 @@ impl Engine {
     ) -> Result<PlanResult, HookError> {
         let context = types::Context::from(context.clone());
         let request = bindings::exports::cart::Request::from(request);
-        let called = self.call(Hook::Plan, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Plan, plugin, options.currency_of(&context), async |store, instance| {
             let cart = plugin.interfaces().cart(store, instance)?;
             let planned = cart.call_plan(&mut *store, &context, &request).await?;
-            Ok((from_guest(planned, Planned::from), std::mem::take(&mut store.data_mut().catalog)))
+            Ok((from_guest(plugin, planned, Planned::from)?, std::mem::take(&mut store.data_mut().catalog)))
         });
         match called.await? {
             ((Ok(planned), catalog), log) => {
@@ -296,10 +296,10 @@ impl Engine {
     ) -> Result<ReceiveResult, HookError> {
         let context = types::Context::from(context.clone());
         let request = bindings::exports::webhooks::Request::from(request);
-        let called = self.call(Hook::ReceiveWebhook, plugin, options, async |store, instance| {
+        let called = self.call(Hook::ReceiveWebhook, plugin, options.currency_of(&context), async |store, instance| {
             let webhooks = plugin.interfaces().webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, endpoint, &request).await?;
-            let (received, state) = (from_guest(received, Received::from), store.data_mut());
+            let (received, state) = (from_guest(plugin, received, Received::from)?, store.data_mut());
             Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         });
         let ((received, uncertainty, readable), _) = called.await?;
@@ -320,9 +320,9 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<Fetched, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Poll, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Poll, plugin, options.currency_of(&context), async |store, instance| {
             let feed = plugin.interfaces().feed(store, instance)?;
-            Ok(from_guest(feed.call_poll(store, &context, cursor).await?, Fetched::from))
+            from_guest(plugin, feed.call_poll(store, &context, cursor).await?, Fetched::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
     }

@@ -166,11 +166,11 @@ impl CallOutcome {
     fn of_error(error: &records::CallError) -> Self {
         use records::CallError;
         match error {
-            CallError::InvalidInput(_) | CallError::Rejected(_) | CallError::Unsupported => Self::Refused,
+            CallError::InvalidInput(_) | CallError::Rejected(_) => Self::Refused,
             CallError::NotConfigured(_) | CallError::Denied(_) => Self::NotConfigured,
             CallError::Unavailable(_) => Self::Unavailable,
             CallError::LimitExceeded(_) => Self::Limit,
-            CallError::Internal(_) => Self::Failed,
+            CallError::Internal(_) | CallError::Other(_) => Self::Failed,
         }
     }
 

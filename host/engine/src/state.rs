@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cartwright_contract::error;
+use cartwright_contract::extras::Extras;
 use cartwright_contract::hook::{Capability, Hook};
 use cartwright_contract::records::{self, VariantInfo};
 use wasmtime::component::ResourceTable;
@@ -31,6 +33,8 @@ pub(crate) struct GuestState {
     /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly
     /// by it.
     pub(crate) client: Option<String>,
+    /// The currency that the catalog is asked in. `None` for the shop's main one.
+    pub(crate) currency: Option<String>,
     pub(crate) log: LogSink,
     /// Results of the catalog, which stay the same within one call.
     pub(crate) catalog: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
@@ -87,6 +91,7 @@ impl GuestState {
             hook,
             scope: options.scope,
             client: options.client,
+            currency: options.currency,
             log,
             catalog: HashMap::new(),
             readable: options.readable,
@@ -105,13 +110,21 @@ impl GuestState {
         if !self.replaying() {
             self.meter.host_call()?;
         }
-        let denied = |reason: String| Ok(Err(records::CallError::Denied(reason)));
+        let denied = |reason: String| Ok(Err(error::denied(format!("capability:{capability}"), reason)));
         if !self.hook.capabilities().contains(&capability) {
             return denied(format!("{} is not available in {}", capability, self.hook));
         }
         match &self.scope {
             Some(scope) => Ok(Ok(scope.clone())),
             None => denied(format!("{capability} is not available without a shop")),
+        }
+    }
+
+    /// Checks the lists `extra` in a value that the guest passed to the host.
+    pub(crate) fn check_extras(&self, value: &impl Extras) -> Result<(), records::CallError> {
+        match &self.scope {
+            Some(scope) => Ok(value.check_extras(&scope.plugin)?),
+            None => Ok(()),
         }
     }
 

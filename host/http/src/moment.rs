@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use cartwright::format_timestamp;
 use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -22,9 +23,10 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
+/// As the contract spells timestamps: in UTC, to the second.
 impl std::fmt::Display for Moment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&format_timestamp(self.0))
     }
 }
 

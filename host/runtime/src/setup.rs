@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_cart::shop::Shop;
 use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue, unstorable};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
@@ -135,13 +135,17 @@ impl Cartwright {
         let version = account.version().clone();
         let form = &version.plugin.metadata().form;
         let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
+        let issues = form.currency_issues(&version.settings, &settings, &Vec::from(state.shop.currencies.clone()));
+        if !issues.is_empty() {
+            return Err(SetupError::Invalid(issues));
+        }
         let linked = CheckedLink { link, settings, strategy_settings };
         let mut warnings = Vec::new();
         if version.plugin.metadata().identity.strategies.is_empty() {
             return Err(invalid("account", format!("{} is not a vendor plugin.", version.plugin.id())));
         }
         if version.plugin.worlds().contains(&World::Vendor) {
-            let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
+            let context = context(&state.shop, account, &version, Some(&linked.settings), None);
             let product_link = linked.as_contract();
             let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
             let called = self.engine().validate_link(&version.plugin, options, &context, &product_link);
@@ -191,10 +195,12 @@ impl Cartwright {
         let form = &version.plugin.metadata().form;
         let mut problems = form.issues(&version.settings, &account.secrets);
         problems.extend(form.secrets_for_new_hosts(&version.settings, &account.secrets));
+        let (currencies, none) = (Vec::from(shop.currencies.clone()), Settings::new());
+        problems.extend(form.currency_issues(&version.settings, product.unwrap_or(&none), &currencies));
         if problems.iter().any(|issue| issue.blocking) {
             return Err(SetupError::Invalid(problems));
         }
-        let context = context(shop, account, version, product, &Visitor::default());
+        let context = context(shop, account, version, product, None);
         let scope = self.scope(shop, account, &version.plugin);
         let called = self.engine().validate_settings(&version.plugin, CallOptions::new(scope), &context);
         let plugin_issues = called.await?;

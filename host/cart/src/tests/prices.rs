@@ -76,7 +76,7 @@ proptest! {
                 let (tax, state) = (TaxBasis::Gross, PriceState::Verified);
                 let offered = Price { amount, basis, tax, state, valid_until: None };
                 let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
-                match convert(offered, "it", Some(&text), &counter.context) {
+                match convert(offered, "it", Some(&text), &counter.currency, rounding) {
                     Ok(price) => counter.vendor = vec![Some(price)],
                     // The amount is too large for a price.
                     Err(_) => return Ok(()),

@@ -2,6 +2,7 @@
 
 use std::convert::identity;
 
+use cartwright_contract::error::limit_exceeded;
 use cartwright_contract::hook::Capability;
 use cartwright_contract::records::{CallError, Digest, FieldIssue, Message, Outage};
 
@@ -37,7 +38,8 @@ impl GuestState {
         let allowed = self.meter.limits().bytes_in;
         let read = async || match scope.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(Some(bytes)) if bytes.len() > allowed => {
-                Err(CallError::LimitExceeded(format!("bytes_in: the blob has {} bytes", bytes.len())))
+                let text = format!("the blob has {} bytes; at most {allowed} are allowed (limit bytes_in)", bytes.len());
+                Err(limit_exceeded("bytes_in", text))
             }
             Ok(Some(bytes)) => Ok(bytes),
             Ok(None) => Err(unknown()),

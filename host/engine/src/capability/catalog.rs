@@ -1,5 +1,6 @@
 //! `catalog`: the platform's catalog. Its results stay the same within one call.
 
+use cartwright_contract::error::limit_exceeded;
 use cartwright_contract::hook::Capability;
 use cartwright_contract::records::{CallError, Outage, SkuQuery, VariantInfo};
 
@@ -7,6 +8,9 @@ use crate::bindings::catalog::Host;
 use crate::bindings::{catalog, convert_list, to_guest, types};
 use crate::durable::Call;
 use crate::state::GuestState;
+
+/// Maximum number of queries of one call.
+const MAX_QUERIES: usize = 1_000;
 
 type Key = (String, Option<String>, bool);
 
@@ -33,10 +37,15 @@ impl GuestState {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
         };
+        if queries.len() > MAX_QUERIES {
+            let text = format!("catalog.resolve: {} queries; at most {MAX_QUERIES} are allowed in one call", queries.len());
+            return Ok(Err(limit_exceeded("catalog-queries", text)));
+        }
+        let currency = self.currency.clone().unwrap_or_else(|| scope.main_currency.clone());
         let unknown: Vec<SkuQuery> =
             queries.iter().filter(|query| !self.catalog.contains_key(&key(query))).cloned().collect();
         if !unknown.is_empty() {
-            let resolve = async || match scope.platform.catalog.resolve(&scope.shop, &scope.currency, &unknown).await {
+            let resolve = async || match scope.platform.catalog.resolve(&scope.shop, &currency, &unknown).await {
                 Ok(answers) if answers.len() == unknown.len() => Ok(answers),
                 Ok(answers) => {
                     let detail =

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
-use cartwright_contract::error::Failure;
+use cartwright_contract::error::{Failure, denied};
 use cartwright_contract::hook::{Capability, Hook};
 use cartwright_contract::records::{
     Auth, Body, BytesSource, CallError, Digest, FieldIssue, HttpRequest, HttpResponse, Message, Outage, Repeat,
@@ -43,8 +43,11 @@ impl GuestState {
     async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, CallError>> {
         let scope = match self.permit(Capability::Http)? {
             Ok(scope) => scope,
-            Err(denied) => return Ok(Err(denied)),
+            Err(error) => return Ok(Err(error)),
         };
+        if let Err(error) = self.check_extras(&request) {
+            return Ok(Err(error));
+        }
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let limits = self.meter.limits();
         let requested_timeout = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
@@ -161,10 +164,13 @@ impl SendOptions {
         clock: &dyn Clock,
     ) -> Result<HttpResponse, CallError> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
-            return Err(CallError::Denied(format!(
-                "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
-                 order.test before a request that is not `safe` to repeat"
-            )));
+            return Err(denied(
+                "test-order",
+                format!(
+                    "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
+                     order.test before a request that is not `safe` to repeat"
+                ),
+            ));
         }
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid("method", format!("{:?} is not an HTTP method.", request.method)))?;
@@ -216,7 +222,8 @@ impl SendOptions {
 
     pub(super) fn check(&self, url: &str) -> Result<Url, CallError> {
         check_url(url, &self.scope.declared_hosts, &self.scope.grants).map_err(|refusal| {
-            CallError::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
+            let text = format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop);
+            denied(refusal.what(), text)
         })
     }
 
@@ -251,10 +258,13 @@ impl SendOptions {
     pub(super) fn secret_for(&self, name: &str, host: &str) -> Result<&str, CallError> {
         let granted = secret(&self.scope, name)?;
         if !granted.hosts.iter().any(|allowed| allowed == host) {
-            return Err(CallError::Denied(format!(
-                "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
-                 is authorized for those it was entered for"
-            )));
+            return Err(denied(
+                format!("secret-use:{name}/{host}"),
+                format!(
+                    "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
+                     is authorized for those it was entered for"
+                ),
+            ));
         }
         std::str::from_utf8(granted.value.expose())
             .map_err(|_| invalid("auth", format!("The secret {name:?} is not text.")))

@@ -22,6 +22,9 @@ impl GuestState {
         if let Err(denied) = self.permit(Capability::Outcomes)? {
             return Ok(Err(denied));
         }
+        if let Err(error) = self.check_extras(&outcome) {
+            return Ok(Err(error));
+        }
         // Every hook with this capability is durable.
         if let Some(cursor) = &mut self.durable {
             outcome::check(&cursor.form, Some(&cursor.order), &self.readable, &outcome)

@@ -2,6 +2,7 @@
 
 use std::convert::identity;
 
+use cartwright_contract::error::denied;
 use cartwright_contract::hook::Capability;
 use cartwright_contract::records::{CallError, FieldIssue, Message};
 use hmac::{Hmac, Mac};
@@ -68,14 +69,17 @@ impl GuestState {
     ) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
         let scope = match self.permit(Capability::Secrets)? {
             Ok(scope) => scope,
-            Err(denied) => return Ok(Err(denied)),
+            Err(error) => return Ok(Err(error)),
         };
         let answer = async || {
             let granted = secret(&scope, &name)?;
             if let Some(host) = &granted.missing_host {
-                return Err(CallError::Denied(format!(
-                    "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
-                )));
+                return Err(denied(
+                    format!("secret-use:{name}/{algorithm}"),
+                    format!(
+                        "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
+                    ),
+                ));
             }
             digest(&algorithm, granted.value.expose(), &message).ok_or_else(|| {
                 CallError::InvalidInput(FieldIssue {

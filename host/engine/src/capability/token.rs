@@ -77,7 +77,7 @@ impl SendOptions {
                 detail: format!("the token endpoint at {host} responded {status}"),
             }));
         }
-        let text = answer.body(("bytes of a token", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
+        let text = answer.body(("token_bytes", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
         let granted = serde_json::from_slice::<TokenResponse>(&text)
             .ok()
             .filter(|granted| status.is_success() && granted.access_token.len() <= MAX_SECRET_BYTES)

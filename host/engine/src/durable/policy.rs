@@ -142,7 +142,7 @@ fn after_failure(failure: &Failure, counters: RetryCounters, seed: &[u8]) -> (Ne
             stop(ResponsibleParty::Merchant)
         }
         Failure::PluginError(CallError::Denied(_) | CallError::LimitExceeded(_)) => stop(ResponsibleParty::Operator),
-        Failure::PluginError(CallError::Unsupported | CallError::Internal(_)) => stop(ResponsibleParty::PluginAuthor),
+        Failure::PluginError(CallError::Internal(_) | CallError::Other(_)) => stop(ResponsibleParty::PluginAuthor),
         Failure::Limit(Breach::GuestCpu { .. } | Breach::Deadline { .. })
             if counters.limit_breaches < MAX_LIMIT_RETRIES =>
         {
