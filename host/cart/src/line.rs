@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, ChildRemoval, Currency, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
+    Adjustment, Article, ChildRemoval, Currency, ItemReference, Line, LinePart, Message, Money, PriceSource,
+    PriceState, TaxBasis,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
@@ -207,9 +208,8 @@ impl CartLine {
     /// for the customer it was offered to, in the currency it was offered in.
     pub fn is_priced_for(&self, visitor: &Visitor, currency: &Currency) -> bool {
         let SealedPrice { country, region, customer_groups, offer, .. } = &self.price;
-        let are_equal = || {
-            (country, region, customer_groups) == (&visitor.country, &visitor.region, &visitor.customer_groups)
-        };
+        let are_equal =
+            || (country, region, customer_groups) == (&visitor.country, &visitor.region, &visitor.customer_groups);
         self.is_priced_in(currency) && (offer.is_some() || are_equal())
     }
 

@@ -157,7 +157,9 @@ pub enum OrderError {
         expected: String,
     },
     /// A time is invalid.
-    #[error("{field} {value:?} is not a time such as 2026-03-01T09:30:00Z: UTC, to the second, between the years 1990 and 2199")]
+    #[error(
+        "{field} {value:?} is not a time such as 2026-03-01T09:30:00Z: UTC, to the second, between the years 1990 and 2199"
+    )]
     Time {
         /// The field that contains the time.
         field: &'static str,

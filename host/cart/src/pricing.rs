@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use cartwright_contract::records::{
-    Currency, Item, LinePrice, Message, Money, Price, PriceBasis, PriceSource, PriceState, Rounding, Shop, TaxBasis, VariantInfo,
+    Currency, Item, LinePrice, Message, Money, Price, PriceBasis, PriceSource, PriceState, Rounding, Shop, TaxBasis,
+    VariantInfo,
 };
 
 use crate::error::CartError;

@@ -101,7 +101,10 @@ pub fn is_decimal(text: &str) -> bool {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let count = digits.bytes().filter(u8::is_ascii_digit).count();
-    all_digits(whole) && all_digits(fraction) && (whole == "0" || !whole.starts_with('0')) && count <= MAX_DECIMAL_DIGITS
+    all_digits(whole)
+        && all_digits(fraction)
+        && (whole == "0" || !whole.starts_with('0'))
+        && count <= MAX_DECIMAL_DIGITS
 }
 
 /// Compares two `decimal`s of the contract as numbers. `None` if one of them is not a decimal.

@@ -166,10 +166,8 @@ fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
 pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::CallError) -> HookError {
     use records::CallError;
     let readable = |words: String| text::sanitize(&words, MAX_MESSAGE_CHARS).text;
-    let refusal = |refusal: records::Refusal| records::Refusal {
-        what: readable(refusal.what),
-        text: readable(refusal.text),
-    };
+    let refusal =
+        |refusal: records::Refusal| records::Refusal { what: readable(refusal.what), text: readable(refusal.text) };
     let error = match error {
         CallError::InvalidInput(issue) => CallError::InvalidInput(text::issue(issue)),
         CallError::NotConfigured(issue) => CallError::NotConfigured(text::issue(issue)),

@@ -4,9 +4,8 @@
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::records::{
-    self, ProductLink, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
-    PageOfProducts, PlanRequest, Planned, Price, Received, Setting, VariantInfo, Wanted, WebhookRequest,
-    WebhookResponse,
+    self, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices, PageOfProducts,
+    PlanRequest, Planned, Price, ProductLink, Received, Setting, VariantInfo, Wanted, WebhookRequest, WebhookResponse,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -71,10 +70,11 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::ValidateSettings, plugin, options.currency_of(&context), async |store, instance| {
-            let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
-            Ok(convert_list::<_, FieldIssue>(issues))
-        });
+        let called =
+            self.call(Hook::ValidateSettings, plugin, options.currency_of(&context), async |store, instance| {
+                let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
+                Ok(convert_list::<_, FieldIssue>(issues))
+            });
         Ok(called.await?.0)
     }
 
@@ -246,8 +246,9 @@ impl Engine {
             let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
             let prices =
                 configuration.call_price_items(&mut *store, &context, &product_link, raw, &items, &wanted).await?;
-            let prices =
-                from_guest(plugin, prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>())?;
+            let prices = from_guest(plugin, prices, |prices| {
+                prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>()
+            })?;
             Ok((prices, !store.data().catalog.is_empty()))
         });
         match called.await? {

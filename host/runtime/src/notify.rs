@@ -119,7 +119,7 @@ impl NotificationSender {
             CallError::Unavailable(Outage { detail, retry_after_seconds }) => {
                 NotificationError::Unavailable { detail, retry_after: retry_after_seconds }
             }
-            CallError::Denied(reason) => NotificationError::Refused(reason),
+            CallError::Denied(refusal) => NotificationError::Refused(refusal.text),
             error => NotificationError::Refused(format!("{error:?}")),
         })?;
         let status = answer.status;

@@ -307,9 +307,9 @@ fn what_a_page_is_given() {
 #[test]
 fn what_a_shop_is_set_up_with() {
     reads::<Shop>(&[
-        json!({ "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform" }),
+        json!({ "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform" }),
         json!({
-            "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform", "locale": "nl",
+            "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform", "locale": "nl",
             "prices_include_tax": true, "rounding": "half-even", "seal_seconds": 60, "pin_seconds": 60,
             "sell_unconfigured": true, "release": "by-hand",
         }),
@@ -332,14 +332,16 @@ fn what_a_shop_is_set_up_with() {
         }),
     ]);
     round::<StrategyChoice>(&[json!({})]);
-    round::<Visitor>(&[json!({ "locale": "nl", "country": "NL", "customer_group": null })]);
+    round::<Visitor>(&[json!({
+        "locale": "nl", "currency": "EUR", "country": "NL", "region": null, "customer_groups": ["b2b", "vip"],
+    })]);
     round::<Limits>(&[json!({}), json!({ "guest_cpu": { "secs": 1, "nanos": 5 }, "memory": 1, "host_calls": 7 })]);
     round::<CircuitRules>(&[json!({ "failures": 3, "open_duration": { "secs": 1, "nanos": 0 } })]);
     round::<RateLimitRules>(&[json!({ "burst": 3 })]);
     round::<RetryCounters>(&[json!({ "outages": 1 })]);
     round::<VariantInfo>(&[json!({
         "id": "v", "product": "p", "sku": "s", "title": "t", "price": money(), "tax_class": null, "purchasable": true,
-        "stock": -1, "weight_grams": "0.5", "minimum": 1, "maximum": null,
+        "in_stock": false, "weight_grams": "0.5", "minimum": 1, "maximum": null, "extra": [],
     })]);
 }
 
@@ -431,7 +433,8 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         InstallError::Describe(hook_error(Failure::NotExported("feed".to_owned()))),
     ]);
     let outage = types::Outage { retry_after_seconds: Some(3), detail: "away".to_owned() };
-    let mut silent = hook_error(Failure::PluginError(types::CallError::Unsupported));
+    let refusal = types::Refusal { what: "capability:http".to_owned(), text: "not here".to_owned() };
+    let mut silent = hook_error(Failure::PluginError(types::CallError::Denied(refusal)));
     silent.outcomes = Box::default();
     writes(&[
         silent,

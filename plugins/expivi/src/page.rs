@@ -97,7 +97,7 @@ fn options(context: &Context, product_link: &ProductLink, reopen: Option<&[u8]>)
         members.push((option, place));
     }
     if settings::is_enabled(context, "pass-currency") {
-        members.push(("currency", json_string(&context.currency)));
+        members.extend(context.currency().map(|currency| ("currency", json_string(&currency.code))));
     }
     if settings::is_enabled(context, "pass-locale") {
         // Pages that use Expivi pass the language without the region.

@@ -95,7 +95,7 @@ fn country(context: &Context) -> Option<String> {
     if !settings::is_enabled(context, "send-country") {
         return None;
     }
-    let country = context.text("locale-country").or(context.country.as_deref())?;
+    let country = context.text("locale-country").or(context.country())?;
     (country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic())).then(|| country.to_ascii_lowercase())
 }
 
@@ -144,7 +144,7 @@ impl Terms {
             _ if price.digits() >= FLOAT_DIGITS => MAX_SCALE,
             _ => return Err(unusable()),
         };
-        let minor = price.minor(scale, context.rounding).ok_or_else(unusable)?;
+        let minor = price.minor(scale, context.shop.rounding).ok_or_else(unusable)?;
         Ok(money(minor, scale, self))
     }
 }

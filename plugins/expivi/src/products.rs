@@ -97,7 +97,7 @@ fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<D
         Err(CallError::NotConfigured(issue)) | Err(CallError::InvalidInput(issue)) => (false, issue.message),
         Err(CallError::Rejected(message)) => (false, message),
         Err(CallError::Unavailable(outage)) => (false, message("vendor-unreachable", outage.detail, &[])),
-        Err(CallError::Denied(text)) => (false, message("host-denied", text, &[])),
+        Err(CallError::Denied(refusal)) => (false, message("host-denied", refusal.text, &[])),
         Err(error) => return Err(error),
     };
     Ok(Diagnosis { check, passed, detail: Some(detail) })

@@ -4,8 +4,8 @@
 use cartwright_plugin::http::{Body, Request, Response, StoredBody};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{
-    Article, ProductLink, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
-    SettingValue,
+    Article, Attribute, BytesSource, Context, Currency, Item, ItemReference, Order, Outcome, ProductLink, Rounding,
+    Setting, SettingValue, Shop, Visitor,
 };
 use cartwright_plugin::{CallError, message};
 
@@ -28,18 +28,24 @@ pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
         all.push(Setting { name: (*name).to_owned(), value: value.clone() });
     }
     Context {
-        shop: "shop".to_owned(),
+        shop: Shop {
+            id: "shop".to_owned(),
+            currencies: vec![Currency { code: "EUR".to_owned(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".to_owned(),
+        visitor: Some(Visitor {
+            currency: Currency { code: "EUR".to_owned(), scale: 2 },
+            country: Some("BE".to_owned()),
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "nl-NL".to_owned(),
-        currency: "EUR".to_owned(),
-        scale: 2,
-        country: Some("BE".to_owned()),
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".to_owned(),
+        now: "2026-03-01T09:30:00Z".to_owned(),
         settings: all,
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
@@ -60,6 +66,7 @@ pub(crate) fn product_link(product: &str, others: &[&str]) -> ProductLink {
         additional_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }
 

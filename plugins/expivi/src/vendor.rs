@@ -4,7 +4,7 @@ use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
 use cartwright_plugin::types::{ProductLink, Context, FieldIssue, Item, Price, Setting, Wanted};
-use cartwright_plugin::{CallError, message};
+use cartwright_plugin::{CallError, invalid_input, message, no_choices};
 
 use crate::host::Imports;
 use crate::settings::OrderType;
@@ -52,12 +52,12 @@ impl settings::Guest for Expivi {
 impl account::Guest for Expivi {
     fn choices(
         _context: Context,
-        _field: String,
+        field: String,
         _search: String,
         _cursor: Option<String>,
     ) -> Result<account::PageOfChoices, CallError> {
         // No field has dynamic choices: Expivi documents no list of presets or media.
-        Err(CallError::Unsupported)
+        Err(no_choices(field))
     }
 
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
@@ -121,9 +121,9 @@ impl webhooks::Guest for Expivi {
 
     fn receive(
         _context: Context,
-        _endpoint: String,
+        endpoint: String,
         _request: webhooks::Request,
     ) -> Result<webhooks::Received, CallError> {
-        Err(CallError::Unsupported)
+        Err(invalid_input("endpoint", message("endpoint-unknown", format!("There is no webhook {endpoint:?}."), &[])))
     }
 }

@@ -17,6 +17,13 @@ pub fn invalid_input(field: impl Into<String>, message: Message) -> CallError {
     CallError::InvalidInput(FieldIssue { field: field.into(), message, blocking: true })
 }
 
+/// Returns the error of `account.choices` for a field that has no choices of the vendor.
+pub fn no_choices(field: impl Into<String>) -> CallError {
+    let field = field.into();
+    let text = format!("The field {field:?} has no choices from the vendor.");
+    invalid_input(field, message("no-choices", text, &[]))
+}
+
 /// Returns an error about a missing or wrong setting.
 pub fn not_configured(field: impl Into<String>, message: Message) -> CallError {
     CallError::NotConfigured(FieldIssue { field: field.into(), message, blocking: true })

@@ -55,7 +55,7 @@ mod request;
 mod text;
 
 pub use constructors::{
-    identity, internal, invalid_input, message, not_configured, outage, rejected, remember, strategy_identity,
+    identity, internal, invalid_input, message, no_choices, not_configured, outage, rejected, remember, strategy_identity,
 };
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
@@ -144,19 +144,19 @@ pub trait OrderHook {
         Ok(values)
     }
 
-    /// Returns the choices of a field with dynamic choices. Empty by default.
+    /// Returns the choices of a field with dynamic choices. By default, no field has any.
     fn choices(
         _context: types::Context,
-        _field: String,
+        field: String,
         _search: String,
         _cursor: Option<String>,
     ) -> Result<exports::account::PageOfChoices, CallError> {
-        Err(CallError::Unsupported)
+        Err(no_choices(field))
     }
 
-    /// Tests the account's connection. Unsupported by default.
+    /// Tests the account's connection. By default, says that there is nothing to test.
     fn test_connection(_context: types::Context) -> Result<Vec<exports::account::Diagnosis>, CallError> {
-        Err(CallError::Unsupported)
+        Err(rejected(message("no-connection-test", "This plugin has no connection to test.", &[])))
     }
 }
 

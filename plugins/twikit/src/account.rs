@@ -65,13 +65,16 @@ fn error_text(error: &CallError) -> String {
         CallError::InvalidInput(issue) | CallError::NotConfigured(issue) => issue.message.text.clone(),
         CallError::Unavailable(outage) => outage.detail.clone(),
         CallError::Rejected(message) => message.text.clone(),
-        CallError::Denied(text) | CallError::LimitExceeded(text) | CallError::Internal(text) => text.clone(),
-        CallError::Unsupported => "not supported".to_owned(),
+        CallError::Denied(refusal) | CallError::LimitExceeded(refusal) => refusal.text.clone(),
+        CallError::Internal(text) => text.clone(),
+        CallError::Other(named) => format!("{}: {}", named.name, named.json),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use cartwright_plugin::types::Refusal;
+
     use super::*;
     use crate::fields::{INTEGRATION_ID, SCRIPT_URL};
     use crate::testing::{context, context_with};
@@ -103,9 +106,13 @@ mod tests {
         }
     }
 
+    fn refusal() -> Refusal {
+        Refusal { what: "capability:secrets".to_owned(), text: "secrets is not available".to_owned() }
+    }
+
     #[test]
     fn a_refused_digest_says_why() {
-        let diagnoses = diagnoses(&context(), |_| Err(CallError::Denied("secrets".into())));
+        let diagnoses = diagnoses(&context(), |_| Err(CallError::Denied(refusal())));
         assert!(!diagnoses[2].passed);
         assert!(diagnoses[2].detail.as_ref().is_some_and(|detail| detail.text.contains("secrets")));
     }

@@ -2,7 +2,7 @@
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
 use cartwright_plugin::types::{ProductLink, Context, FieldIssue, Item, Price, Setting, Wanted};
-use cartwright_plugin::{CallError, order_book};
+use cartwright_plugin::{CallError, message, no_choices, order_book, rejected};
 
 use crate::Twikit;
 use crate::host::{Host, Imports};
@@ -30,12 +30,12 @@ impl settings::Guest for Twikit {
 impl account::Guest for Twikit {
     fn choices(
         _context: Context,
-        _field: String,
+        field: String,
         _search: String,
         _cursor: Option<String>,
     ) -> Result<account::PageOfChoices, CallError> {
         // No field of the form has dynamic choices.
-        Err(CallError::Unsupported)
+        Err(no_choices(field))
     }
 
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
@@ -76,7 +76,7 @@ impl configuration::Guest for Twikit {
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, CallError> {
         // Twikit shows a price to the browser only; `decode` makes the platform the price source.
-        Err(CallError::Unsupported)
+        Err(rejected(message("no-prices", "Twikit's server has no prices.", &[])))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
 use cartwright_plugin::types::{ProductLink, Context};
-use cartwright_plugin::{CallError, ContextExt, invalid_input, message};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 use serde_json::json;
 
 use crate::fields::*;
@@ -16,7 +16,8 @@ use crate::settings::Settings;
 pub fn embed(context: &Context, product_link: &ProductLink, reopen: bool) -> Result<EmbedData, CallError> {
     if reopen {
         // No call accepts a configuration id, so an edit starts a new configuration.
-        return Err(CallError::Unsupported);
+        let text = "Twikit cannot reopen a configuration. Start a new one.";
+        return Err(rejected(message("cannot-reopen", text, &[])));
     }
     let settings = Settings(context);
     let (script, origin) = settings.script()?;
@@ -158,7 +159,8 @@ mod tests {
 
     #[test]
     fn a_configuration_cannot_be_reopened() {
-        assert_eq!(embed(&context(), &product_link(&["RING-S"]), true), Err(CallError::Unsupported));
+        let refused = embed(&context(), &product_link(&["RING-S"]), true);
+        assert!(matches!(refused, Err(CallError::Rejected(message)) if message.key == "cannot-reopen"));
     }
 
     #[test]

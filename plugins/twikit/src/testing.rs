@@ -35,18 +35,24 @@ pub fn context_with(changed: &[(&str, &str)]) -> Context {
     settings.extend(changed.iter().map(|(name, value)| setting(name, value)));
     settings.push(Setting { name: PAYLOAD_SECRET.into(), value: SettingValue::SecretIsSet });
     Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "twikit".into(),
+        visitor: Some(Visitor {
+            currency: Currency { code: "EUR".into(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en-GB".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".into(),
-        settings,
-        settings_revision: 1,
+        now: "2026-03-01T09:30:00Z".into(),
+        settings: settings,
         grants: Vec::new(),
         extra: Vec::new(),
     }
@@ -59,6 +65,7 @@ pub fn product_link(allowed: &[&str]) -> ProductLink {
         additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: allowed.iter().map(|sku| (*sku).to_owned()).collect(),
+        extra: Vec::new(),
     }
 }
 

@@ -20,7 +20,7 @@ use cartwright::types::{Authentication, WebhookHmac};
 use cartwright::webhook::{IncomingRequest, Verifier};
 use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
 use cartwright_plugin::exports::configuration::Decoded;
-use cartwright_plugin::types::{ProductLink, Context, Rounding, Setting, SettingValue};
+use cartwright_plugin::types::{self as plugin_types, Context, Currency, Rounding, Setting, SettingValue, Shop};
 use cartwright_service::links_table::{self, TableFor};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
@@ -173,29 +173,36 @@ pub fn webhook(data: &[u8]) {
 
 fn context(settings: &[Setting]) -> Context {
     Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "account".into(),
+        visitor: Some(plugin_types::Visitor {
+            currency: Currency { code: "EUR".into(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".into(),
+        now: "2026-03-01T09:30:00Z".into(),
         settings: settings.to_vec(),
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-fn product_link(vendor_product: &str) -> ProductLink {
-    ProductLink {
+fn product_link(vendor_product: &str) -> plugin_types::ProductLink {
+    plugin_types::ProductLink {
         shop_product: "product".into(),
         vendor_product: vendor_product.into(),
         additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }

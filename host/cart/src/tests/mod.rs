@@ -83,6 +83,7 @@ fn variant(sku: &str, price: Money) -> VariantInfo {
         weight_grams: None,
         minimum: 1,
         maximum: None,
+        extra: Vec::new(),
     }
 }
 
@@ -340,7 +341,10 @@ fn a_quote_has_one_currency_and_is_offered_in_it() {
     let mut lines = [sealed(1, "Anna"), dollars];
     lines.iter_mut().for_each(|line| line.seal(&both).unwrap());
     let refused = check_quote_lines(&both, &lines).unwrap_err();
-    assert!(matches!(&refused, CartError::Seal { key, fault: SealError::OtherMoney } if *key == lines[1].key), "{refused}");
+    assert!(
+        matches!(&refused, CartError::Seal { key, fault: SealError::OtherMoney } if *key == lines[1].key),
+        "{refused}"
+    );
     check_quote_lines(&both, &lines[1..]).unwrap();
     let offer = |currency: &str| QuoteOffer {
         quote: "quote".into(),

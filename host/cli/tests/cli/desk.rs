@@ -32,7 +32,8 @@ impl Desk {
             { "sku": "JEWEL-A", "product": "jewel", "price": "49.00" },
             { "sku": "JEWEL-B", "product": "jewel", "price": "69.00" },
         ]);
-        let catalog = json!({ "currency": "EUR", "scale": 2, "prices_include_tax": true, "variants": variants });
+        let catalog =
+            json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "prices_include_tax": true, "variants": variants });
         desk.write("catalog.json", &catalog.to_string());
         desk
     }

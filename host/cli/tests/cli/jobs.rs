@@ -9,8 +9,8 @@ use cartwright::durable::{
     UnansweredRequest,
 };
 use cartwright::types::{
-    Address, CallError, Context, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
-    SettingValue, VendorReference,
+    Address, CallError, Context, Currency, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding,
+    Setting, SettingValue, VendorReference,
 };
 use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
@@ -64,20 +64,21 @@ fn order() -> Order {
 
 fn began() -> Entry {
     let context = Context {
-        shop: "rings".into(),
+        shop: cartwright::types::Shop {
+            id: "rings".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".into(),
+        visitor: None,
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-01-01T12:00:00Z".into(),
+        now: "2026-01-01T12:00:00Z".into(),
         settings: vec![Setting { name: "server-token".into(), value: SettingValue::SecretIsSet }],
-        settings_revision: 4,
         grants: Vec::new(),
-        extra: Vec::new(),
+        extra: vec![],
     };
     Entry::RunStart(RunStart { context, personal_data: false })
 }
@@ -165,7 +166,7 @@ impl Host {
     /// Moves the account to another version of the plugin, and returns its digest.
     async fn moved_to(&self) -> Digest {
         let shop: Shop = serde_json::from_value(json!({
-            "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
+            "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "a key of the tests, 32 bytes long"
         }))
         .expect("a shop");
         self.store.shops().save_shop(&shop, at(0)).await.expect("kept");
@@ -209,7 +210,7 @@ async fn a_journal_is_read_request_by_request() {
         &format!("  account  expivi, component {}", Digest::of(b"expivi")),
         "  worker   node-1",
         "journal 0",
-        "    0 2026-01-01T12:00:00Z began: with revision 4 of the settings, personal data not granted",
+        "    0 2026-01-01T12:00:00Z began: personal data not granted",
         "    1 2026-01-01T12:00:01Z http.send POST https://vendor.example/orders: attempt 1, idempotent",
         "    2 2026-01-01T12:00:02Z not answered: unavailable: vendor.example is away; was not sent",
         "    3 2026-01-01T12:00:03Z retried: from call 1 on",

@@ -138,7 +138,10 @@ fn a_strategy_in_python_names_every_part_that_the_shop_does_not_have() {
     let desk = Desk::wardrobe();
     let variants =
         json!([{ "sku": "WARDROBE", "product": "wardrobe", "price": "1.00" }, { "sku": "HINGE", "price": "1.00" }]);
-    desk.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variants": variants }).to_string());
+    desk.write(
+        "catalog.json",
+        &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variants": variants }).to_string(),
+    );
     let error = desk.plan(&["--strategy", &file]).typed_error();
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains("PANEL-60, SCREW-4"), "{text}");

@@ -185,7 +185,10 @@ fn of_several_variants_one_must_be_chosen() {
         { "sku": "RING-S", "product": "ring", "price": "100.00" },
         { "sku": "RING-L", "product": "ring", "price": "120.00" },
     ]);
-    desk.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variants": variants }).to_string());
+    desk.write(
+        "catalog.json",
+        &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variants": variants }).to_string(),
+    );
     let error = desk.plan(&[]).typed_error();
     assert!(error["message"].as_str().expect("a message").contains("has 2 variants; choose one"), "{error:#}");
     let change = desk.plan(&["--variant", "RING-L", "--json"]).json();

@@ -96,7 +96,7 @@ fn a_misspelt_member_of_a_file_is_named() {
     let err = desk.plan(&[]).failed();
     assert!(err.contains("link.json") && err.contains("unknown field `setings`"), "{err}");
     let desk = Desk::ring();
-    desk.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variant": [] }).to_string());
+    desk.write("catalog.json", &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variant": [] }).to_string());
     let err = desk.plan(&[]).failed();
     assert!(err.contains("catalog.json") && err.contains("unknown field `variant`"), "{err}");
 }

@@ -119,7 +119,8 @@ async fn keys_and_catalogue(audit: &mut Audit) {
     audit.did("rotate_key", rotated, "rotate-access-key", CHANGED).await;
     audit.did("revoke_key", admin.delete(&key).await, "revoke-access-key", CHANGED).await;
     let at = |path: &str| audit.shop.at(path);
-    let shop = json!({ "currency": "EUR", "scale": 2, "seal_seconds": 600, "prices_include_tax": true });
+    let shop =
+        json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 600, "prices_include_tax": true });
     let (own, origins, catalog, rates) = (at(""), at("/origins"), at("/catalog"), at("/exchange-rates"));
     audit.did("set_shop", admin.put(&own, &shop).await, "change-shop", CHANGED).await;
     let origin = json!(["https://shop.example"]);

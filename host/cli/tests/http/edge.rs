@@ -28,7 +28,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     let url = json!({ "url": "https://shop.example/0" });
     shop.admin.put(&shop.at("/notification-endpoint"), &url).await.ok();
     for (path, body) in [
-        (shop.at(""), json!({ "currency": "EUR", "scale": 2 })),
+        (shop.at(""), json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })),
         (shop.at("/accounts/expivi"), account),
         (shop.at("/product-links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
         (shop.at("/origins"), json!(["https://one.example"])),

@@ -48,7 +48,11 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
         "integer" => SettingValue::Integer(value.as_i64().ok_or("Enter a whole number.")?),
         "decimal" => SettingValue::Decimal(match value {
             Value::String(text) if is_decimal(text) => text.clone(),
-            _ => return Err("Enter a decimal number as text, such as \"1.25\": at most 28 digits, without a plus, an exponent or leading zeros."),
+            _ => {
+                return Err(
+                    "Enter a decimal number as text, such as \"1.25\": at most 28 digits, without a plus, an exponent or leading zeros.",
+                );
+            }
         }),
         "money" => {
             let money: Money = serde_json::from_value(value.clone())

@@ -38,7 +38,8 @@ impl GuestState {
         let allowed = self.meter.limits().bytes_in;
         let read = async || match scope.blobs.get(&scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(Some(bytes)) if bytes.len() > allowed => {
-                let text = format!("the blob has {} bytes; at most {allowed} are allowed (limit bytes_in)", bytes.len());
+                let text =
+                    format!("the blob has {} bytes; at most {allowed} are allowed (limit bytes_in)", bytes.len());
                 Err(limit_exceeded("bytes_in", text))
             }
             Ok(Some(bytes)) => Ok(bytes),

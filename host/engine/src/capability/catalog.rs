@@ -38,7 +38,8 @@ impl GuestState {
             Err(denied) => return Ok(Err(denied)),
         };
         if queries.len() > MAX_QUERIES {
-            let text = format!("catalog.resolve: {} queries; at most {MAX_QUERIES} are allowed in one call", queries.len());
+            let text =
+                format!("catalog.resolve: {} queries; at most {MAX_QUERIES} are allowed in one call", queries.len());
             return Ok(Err(limit_exceeded("catalog-queries", text)));
         }
         let currency = self.currency.clone().unwrap_or_else(|| scope.main_currency.clone());

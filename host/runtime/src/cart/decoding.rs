@@ -14,7 +14,7 @@ use cartwright_cart::pricing::{VendorPrice, convert};
 use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{ProductLink, Context, Decoded, Item, PriceSource, Wanted};
+use cartwright_contract::records::{Context, Decoded, Item, PriceSource, ProductLink, Wanted};
 use cartwright_contract::text;
 use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
@@ -143,16 +143,16 @@ impl PlanPipeline<'_> {
                 continue;
             };
             let from = price.amount.currency.clone();
-            if from != self.context.currency && !self.exchange_rates.contains_key(&from) {
+            if from != self.currency.code && !self.exchange_rates.contains_key(&from) {
                 let catalog = &self.host.platform().catalog;
-                let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.context.currency).await;
+                let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.currency.code).await;
                 let rate = rate.map_err(|error| CartError::Platform(error.to_string()))?;
                 self.exchange_rates.insert(from.clone(), rate);
             }
             let rate = self.exchange_rates.get(&from).and_then(Option::as_deref);
             #[allow(clippy::indexing_slicing, reason = "there is one price for each item, see `fetch_prices`")]
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
-            in_shop.push(Some(convert(price, &what, rate, &self.context)?));
+            in_shop.push(Some(convert(price, &what, rate, &self.currency, self.state.shop.rounding)?));
         }
         self.record_stage(format!("the vendor priced {} items, asked {from}", in_shop.iter().flatten().count()));
         Ok(in_shop)
@@ -170,7 +170,7 @@ impl PlanPipeline<'_> {
         }
         let query = PriceQuery {
             plugin: self.version.plugin.digest(),
-            context: Context { at: String::new(), ..self.context.clone() },
+            context: Context { now: String::new(), ..self.context.clone() },
             product_link: &self.product_link,
             configuration,
             wanted,

@@ -19,7 +19,7 @@ use cartwright_cart::plan::{BelowMinimum, Warnings};
 use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{ProductLink, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
+use cartwright_contract::records::{Context, Currency, Message, PlanRequest, ProductLink, SettingValue, VariantInfo, Wanted};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
@@ -63,6 +63,8 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) strategy_version: Arc<AccountVersion>,
     pub(super) strategy: String,
     pub(super) visitor: &'a Visitor,
+    /// The currency that the visitor sees prices in.
+    pub(super) currency: Currency,
     pub(super) context: Context,
     pub(super) product_link: ProductLink,
     /// The variant of the product that the shopper chose before configuring.
@@ -104,7 +106,6 @@ impl<'a> PlanPipeline<'a> {
         choice: Option<StrategyChoice>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        visitor.check()?;
         let state = host.shop_state(shop)?;
         let linked = state.linked(product)?.clone();
         let vendor = state.account(&linked.link.account)?.clone();
@@ -168,7 +169,8 @@ impl<'a> PlanPipeline<'a> {
         strategy: Option<String>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), visitor);
+        let currency = visitor.check(&state.shop)?.clone();
+        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), Some((visitor, &currency)));
         let is_own_strategy = Arc::ptr_eq(&vendor, &strategy_plugin);
         let by_setting = || {
             let setting =
@@ -201,6 +203,7 @@ impl<'a> PlanPipeline<'a> {
             strategy_version,
             strategy: name,
             visitor,
+            currency,
             context,
             product_link,
             chosen_variant: None,
@@ -320,7 +323,8 @@ impl<'a> PlanPipeline<'a> {
         self.begin_stage("seal");
         for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);
-            line.price.customer_group.clone_from(&self.visitor.customer_group);
+            line.price.region.clone_from(&self.visitor.region);
+            line.price.customer_groups.clone_from(&self.visitor.customer_groups);
             line.sanitize_texts(&mut self.warnings)?;
             line.seal(&self.state.shop)?;
             if number % LINES_BETWEEN_YIELDS == LINES_BETWEEN_YIELDS - 1 {

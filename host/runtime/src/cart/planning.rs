@@ -35,7 +35,8 @@ impl PlanPipeline<'_> {
             &self.context
         } else {
             let product = self.linked.settings_of(&self.strategy_plugin.id);
-            own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, self.visitor);
+            let visitor = Some((self.visitor, &self.currency));
+            own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, visitor);
             &own
         };
         let called = self.host.engine().plan(&plugin, options, context, request).await;
@@ -61,7 +62,7 @@ impl PlanPipeline<'_> {
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let Prepared { configuration, decoded, facts, .. } = prepared;
         let catalog = &self.host.platform().catalog;
-        let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
+        let (shop, currency) = (&self.state.shop.id, self.currency.code.as_str());
         let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
         let linked = match &self.linked_variants {
             Some(linked) => linked.clone(),
@@ -106,7 +107,8 @@ impl PlanPipeline<'_> {
             configuration: *configuration,
             facts,
             pricing: Pricing {
-                context: &self.context,
+                shop: &self.context.shop,
+                currency: &self.currency,
                 items: &decoded.items,
                 vendor: prices,
                 components: &components,

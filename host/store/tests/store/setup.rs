@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright::types::{Rounding, SettingValue};
+use cartwright::types::{Currency, Rounding, SettingValue};
 use cartwright::{
     AccountSecret, AccountSnapshot, Digest, Grants, ProductLink, ReleasePolicy, Secret, Settings, Shop, ShopId,
 };
@@ -26,8 +26,14 @@ const NEW_KEY: [u8; 32] = [9; 32];
 pub fn rings() -> Shop {
     Shop {
         id: "shop".parse().unwrap(),
-        currency: "CHF".into(),
-        scale: 3,
+        currencies: vec![
+            Currency { code: "CHF".into(), scale: 3 },
+            Currency { code: "EUR".into(), scale: 2 },
+        ]
+        .try_into()
+        .unwrap(),
+        base_country: Some("CH".into()),
+        time_zone: Some("Europe/Zurich".into()),
         locale: "de-CH".into(),
         prices_include_tax: true,
         rounding: Rounding::HalfEven,

@@ -198,7 +198,7 @@ impl<H: Host> Run<'_, H> {
                 }));
             }
             Err(CallError::Rejected(why)) => why.text,
-            Err(CallError::Denied(why) | CallError::LimitExceeded(why)) => why,
+            Err(CallError::Denied(refusal) | CallError::LimitExceeded(refusal)) => refusal.text,
             Err(error) => return Err(error),
         };
         let text = format!(

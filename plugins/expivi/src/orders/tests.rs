@@ -1,5 +1,5 @@
 use cartwright_plugin::http::{Repeat, Request, Response};
-use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, Refund, SettingValue};
+use cartwright_plugin::types::{Item, Line, LineQuantity, Money, OrderLine, Refund, Refusal, SettingValue};
 
 use super::*;
 use crate::testing::{
@@ -215,7 +215,10 @@ fn failed_conversions_and_unknown_files_go_to_the_merchant() {
 #[test]
 fn a_file_at_a_host_that_is_not_granted_is_told_with_its_address() {
     let mut host = host(MULTI, |request| match request.store_body {
-        true => Err(CallError::Denied("grants.hosts += \"cdn\"".to_owned())),
+        true => Err(CallError::Denied(Refusal {
+            what: "outbound-host:cdn".to_owned(),
+            text: "grants.hosts += \"cdn\"".to_owned(),
+        })),
         false => expivi(request),
     });
     run(&mut host, &printing(), &event(Kind::Released, vec![line("1", table())])).unwrap();

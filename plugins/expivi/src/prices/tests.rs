@@ -21,7 +21,8 @@ fn ask(host: &mut FakeHost, context: &Context, product: &str, raw: &str) -> Resu
 
 fn money_of(reply: &'static str, rounding: Rounding) -> Result<Money, CallError> {
     let mut host = FakeHost::new(move |_| response(200, reply));
-    let context = Context { rounding, ..context(&terms()) };
+    let mut context = context(&terms());
+    context.shop.rounding = rounding;
     let prices = ask(&mut host, &context, "1001", SIMPLE)?;
     Ok(prices[0].as_ref().unwrap().amount.clone())
 }

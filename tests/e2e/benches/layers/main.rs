@@ -150,18 +150,24 @@ fn same_context(world: &World) -> bare::Context {
         .filter_map(|field| Some(bare::setting(&field.name, field.default.clone()?)))
         .collect();
     bare::Context {
-        shop: "shop".to_owned(),
+        shop: bare::Shop {
+            id: "shop".to_owned(),
+            currencies: vec![bare::Currency { code: "EUR".to_owned(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: bare::Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".to_owned(),
+        visitor: Some(bare::Visitor {
+            currency: bare::Currency { code: "EUR".to_owned(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en".to_owned(),
-        currency: "EUR".to_owned(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: bare::Rounding::HalfUp,
-        at: "2026-01-01T00:00:00Z".to_owned(),
-        settings,
-        settings_revision: 1,
+        now: "2026-01-01T00:00:00Z".to_owned(),
+        settings: settings,
         grants: Vec::new(),
         extra: Vec::new(),
     }
@@ -174,6 +180,7 @@ fn same_product_link() -> bare::ProductLink {
         additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }
 

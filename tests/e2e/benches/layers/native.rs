@@ -1,23 +1,31 @@
 //! The same decode and plan in native Rust: the plugin's own functions without a component.
 
 use cartwright_plugin::strategy::{Planned, Request};
-use cartwright_plugin::types::{ProductLink, Context, Item, Rounding, Setting, SettingValue, Wanted};
+use cartwright_plugin::types::{
+    Context, Currency, Item, ProductLink, Rounding, Setting, SettingValue, Shop, Visitor, Wanted,
+};
 
 pub fn context() -> Context {
     let text = |name: &str, value: &str| Setting { name: name.to_owned(), value: SettingValue::Text(value.to_owned()) };
     Context {
-        shop: "shop".to_owned(),
+        shop: Shop {
+            id: "shop".to_owned(),
+            currencies: vec![Currency { code: "EUR".to_owned(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".to_owned(),
+        visitor: Some(Visitor {
+            currency: Currency { code: "EUR".to_owned(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en".to_owned(),
-        currency: "EUR".to_owned(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-01-01T00:00:00Z".to_owned(),
+        now: "2026-01-01T00:00:00Z".to_owned(),
         settings: vec![text("viewer-token", "viewer-token"), text("order-type", "simple")],
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
@@ -30,6 +38,7 @@ pub fn product_link() -> ProductLink {
         additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use cartwright_plugin::http;
 use cartwright_plugin::strategy::{Planned, Request};
-use cartwright_plugin::types::{CallError, Outcome};
+use cartwright_plugin::types::{CallError, Outcome, Refusal};
 use cartwright_plugin::{blobs, internal, message, order_book, outcomes, secrets, timer};
 
 pub fn another_host(_: Request) -> Result<Planned, CallError> {
@@ -42,7 +42,7 @@ pub fn files(_: Request) -> Result<Planned, CallError> {
 
 pub fn environment(_: Request) -> Result<Planned, CallError> {
     let found: Vec<_> = std::env::vars().map(|(name, _)| name).chain(std::env::args()).collect();
-    if found.is_empty() { Err(CallError::Denied("the environment is empty".to_owned())) } else { answered(found) }
+    if found.is_empty() { Err(denied("the environment is empty")) } else { answered(found) }
 }
 
 pub fn socket(_: Request) -> Result<Planned, CallError> {
@@ -56,8 +56,12 @@ fn send(url: &str) -> Result<http::Response, CallError> {
 fn of_the_system(result: std::io::Result<impl Debug>) -> Result<Planned, CallError> {
     match result {
         Ok(answer) => answered(answer),
-        Err(error) => Err(CallError::Denied(error.to_string())),
+        Err(error) => Err(denied(&error.to_string())),
     }
+}
+
+fn denied(text: &str) -> CallError {
+    CallError::Denied(Refusal { what: "capability:system".to_owned(), text: text.to_owned() })
 }
 
 fn answered(answer: impl Debug) -> Result<Planned, CallError> {

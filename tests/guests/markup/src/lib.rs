@@ -102,7 +102,7 @@ impl products::Guest for Markup {
 
 impl page::Guest for Markup {
     fn embed(_context: Context, _link: ProductLink, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, CallError> {
-        Err(CallError::Unsupported)
+        Err(rejected(markup_message("embed-error")))
     }
 }
 
@@ -154,8 +154,9 @@ impl configuration::Guest for Markup {
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, CallError> {
+        let currency = context.currency().expect("a shop has a currency");
         let price = Price {
-            amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
+            amount: Money { minor: 1_000, scale: currency.scale, currency: currency.code.clone() },
             basis: PriceBasis::Unit,
             tax: TaxBasis::AsShop,
             state: PriceState::Unverified(markup_text("price-state")),

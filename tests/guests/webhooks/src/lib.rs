@@ -91,7 +91,7 @@ impl Guest for Webhooks {
             Some("fault") => return Err(internal("as told")),
             Some("trap") => panic!("as told"),
             // Different at every run: the wall clock is the call's.
-            _ => format!("heard at {}", context.at),
+            _ => format!("heard at {}", context.now),
         };
         let mut outcomes = Vec::new();
         match words.first().copied() {

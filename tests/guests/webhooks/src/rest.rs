@@ -7,7 +7,7 @@ use cartwright_plugin::http;
 use cartwright_plugin::types::{
     ProductLink, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
 };
-use cartwright_plugin::{CallError, ContextExt, FieldExt, field, message};
+use cartwright_plugin::{CallError, ContextExt, FieldExt, field, message, no_choices, rejected};
 
 use crate::{SECRET, Webhooks};
 
@@ -48,8 +48,13 @@ fn choices(field: &str) -> Result<Vec<(String, String)>, CallError> {
         "finish" => named(&[("m", "Matt"), ("g", "Gloss"), ("s", "Satin")]),
         "extras" => named(&[("b", "Box"), ("r", "Ribbon"), ("c", "Card")]),
         "colour" => (0..1_000).map(|number| (format!("c{number}"), format!("Colour {number}"))).collect(),
-        _ => return Err(CallError::Unsupported),
+        _ => return Err(no_choices(field)),
     })
+}
+
+/// The error of what this plugin does not do.
+fn not_here() -> CallError {
+    rejected(message("not-here", "This plugin does not do this.", &[]))
 }
 
 impl plugin::Guest for Webhooks {
@@ -124,7 +129,7 @@ impl account::Guest for Webhooks {
     }
 
     fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
-        let url = context.text("api-url").ok_or(CallError::Unsupported)?;
+        let url = context.text("api-url").ok_or_else(not_here)?;
         let mut request = http::Request::get(url);
         request.auth.push(match context.text("token-url") {
             None => http::Auth::Bearer(token().to_owned()),
@@ -146,7 +151,7 @@ impl products::Guest for Webhooks {
         _text: String,
         _cursor: Option<String>,
     ) -> Result<products::PageOfProducts, CallError> {
-        Err(CallError::Unsupported)
+        Err(not_here())
     }
 
     fn validate(_context: Context, _link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
@@ -160,13 +165,13 @@ impl page::Guest for Webhooks {
         _link: ProductLink,
         _reopen: Option<Vec<u8>>,
     ) -> Result<page::EmbedData, CallError> {
-        Err(CallError::Unsupported)
+        Err(not_here())
     }
 }
 
 impl configuration::Guest for Webhooks {
     fn decode(_context: Context, _link: ProductLink, _raw: Vec<u8>) -> Result<configuration::Decoded, CallError> {
-        Err(CallError::Unsupported)
+        Err(not_here())
     }
 
     fn price_items(
@@ -176,13 +181,13 @@ impl configuration::Guest for Webhooks {
         _items: Vec<Item>,
         _wanted: Vec<Wanted>,
     ) -> Result<Vec<Option<Price>>, CallError> {
-        Err(CallError::Unsupported)
+        Err(not_here())
     }
 }
 
 impl cart::Guest for Webhooks {
     fn plan(_context: Context, _request: cart::Request) -> Result<cart::Planned, CallError> {
-        Err(CallError::Unsupported)
+        Err(not_here())
     }
 }
 
