@@ -68,8 +68,8 @@ pub use cartwright_cart::{
     AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, Currencies, CustomerGroups, LineCheck,
     LineState, MAX_LINE_QUANTITY, MAX_LINES, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION,
     MAX_STOREFRONT_BODY_BYTES, MoneyFault, NoCurrency, OrderError, OrderedLine, OverBudget, Pin, QuoteOffer,
-    RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice, Shop, Stage, StrategyChoice, UnverifiedLine, Visitor, check_event, check_money, check_order, is_country,
-    is_currency, is_language_tag, is_time_zone,
+    RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice, Shop, Stage, StrategyChoice, UnverifiedLine, Visitor,
+    check_event, check_money, check_order, is_country, is_currency, is_language_tag, is_time_zone,
 };
 pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock};
 pub use cartwright_contract::error::{

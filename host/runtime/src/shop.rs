@@ -333,7 +333,10 @@ mod tests {
         let shop = |currency: &str, key: &str| Shop::new("rings".parse().unwrap(), currency, 2, Secret::new(key));
         let state = ShopState::new(shop("EUR", "a key of the tests, 32 bytes long")).unwrap();
         let changed = state.with_shop(shop("CHF", "another key of the tests, 32 bytes")).unwrap();
-        assert_eq!((state.shop().currencies.main().code.as_str(), changed.shop().currencies.main().code.as_str()), ("EUR", "CHF"));
+        assert_eq!(
+            (state.shop().currencies.main().code.as_str(), changed.shop().currencies.main().code.as_str()),
+            ("EUR", "CHF")
+        );
         assert_eq!(changed.shop().seal_key.expose(), state.shop().seal_key.expose());
         assert!(matches!(
             state.with_shop(shop("euro", "another key of the tests, 32 bytes")),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, RawValue};
-use cartwright_plugin::types::{self, ProductLink, Context, Item, Message, PriceSource, Thumbnail, Unverified};
+use cartwright_plugin::types::{self, Context, Item, Message, PriceSource, ProductLink, Thumbnail, Unverified};
 use cartwright_plugin::{CallError, message, normalize_url};
 
 use crate::product_tree::{self, ProductTree};

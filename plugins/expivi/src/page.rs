@@ -5,7 +5,7 @@
 //! chose is passed.
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
-use cartwright_plugin::types::{ProductLink, Context};
+use cartwright_plugin::types::{Context, ProductLink};
 use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured};
 use serde_json::value::RawValue;
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::json::RawValue;
-use cartwright_plugin::types::{ProductLink, Context, Item, Money, Price, PriceBasis, PriceState};
+use cartwright_plugin::types::{Context, Item, Money, Price, PriceBasis, PriceState, ProductLink};
 use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured, rejected};
 use serde::Deserialize;
 

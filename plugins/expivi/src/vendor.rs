@@ -3,7 +3,7 @@
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{ProductLink, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{Context, FieldIssue, Item, Price, ProductLink, Setting, Wanted};
 use cartwright_plugin::{CallError, invalid_input, message, no_choices};
 
 use crate::host::Imports;

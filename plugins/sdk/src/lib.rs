@@ -55,7 +55,8 @@ mod request;
 mod text;
 
 pub use constructors::{
-    identity, internal, invalid_input, message, no_choices, not_configured, outage, rejected, remember, strategy_identity,
+    identity, internal, invalid_input, message, no_choices, not_configured, outage, rejected, remember,
+    strategy_identity,
 };
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};

@@ -1,7 +1,7 @@
 //! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{ProductLink, Context, FieldIssue, Item, Price, Setting, Wanted};
+use cartwright_plugin::types::{Context, FieldIssue, Item, Price, ProductLink, Setting, Wanted};
 use cartwright_plugin::{CallError, message, no_choices, order_book, rejected};
 
 use crate::Twikit;

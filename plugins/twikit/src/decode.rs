@@ -9,7 +9,7 @@
 
 use cartwright_plugin::exports::configuration::Decoded;
 use cartwright_plugin::json::{self, Code, Name, Problem, RawValue};
-use cartwright_plugin::types::{ProductLink, Context, Item, Message, PriceSource, Thumbnail, Unverified};
+use cartwright_plugin::types::{Context, Item, Message, PriceSource, ProductLink, Thumbnail, Unverified};
 use cartwright_plugin::{CallError, invalid_input, message, normalize_url, not_configured, rejected};
 use serde::Deserialize;
 

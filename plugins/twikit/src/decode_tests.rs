@@ -4,7 +4,7 @@ use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::fields::UNVERIFIED_SKU;
-use crate::testing::{product_link, context, context_with};
+use crate::testing::{context, context_with, product_link};
 
 // Made from the documented types, ISaveData and IVariation; not a capture.
 const SAVED: &str = r#"{"configurationId":4711,"previewUrl":"https://previews.twikit.example/4711.png","variation":{"id":"v1","sku":"RING-S","price":49.95}}"#;

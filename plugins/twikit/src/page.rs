@@ -4,7 +4,7 @@
 //! `initialize` and `parameterReady`. The page calls whichever function the script has, with both callbacks.
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
-use cartwright_plugin::types::{ProductLink, Context};
+use cartwright_plugin::types::{Context, ProductLink};
 use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 use serde_json::json;
 
@@ -97,7 +97,7 @@ fn call(receiver: Receiver, paths: &[&str], completion: Completion, arguments: S
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{product_link, context, context_with};
+    use crate::testing::{context, context_with, product_link};
     use serde_json::Value;
 
     fn arguments(embed: &EmbedData) -> Value {

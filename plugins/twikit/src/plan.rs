@@ -47,7 +47,7 @@ pub fn plan(request: Request) -> Result<Planned, CallError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{product_link, item};
+    use crate::testing::{item, product_link};
 
     fn request(sku: Option<&str>) -> Request {
         Request {

@@ -2,7 +2,7 @@
 //! fills from the publisher and that the Website Publication webhook keeps up to date.
 
 use cartwright_plugin::exports::products::{PageOfProducts, Product};
-use cartwright_plugin::types::{ProductLink, Context, FieldIssue};
+use cartwright_plugin::types::{Context, FieldIssue, ProductLink};
 use cartwright_plugin::{CallError, invalid_input, message};
 
 use crate::decode::no_allowed_skus;
@@ -75,7 +75,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::fields::{PRODUCT_KEYS, STRICT_CHECK, UNVERIFIED_SKU};
-    use crate::testing::{product_link, context, context_with};
+    use crate::testing::{context, context_with, product_link};
     use cartwright_plugin::types::{Setting, SettingValue};
 
     fn keys(issues: &[FieldIssue]) -> Vec<(&str, bool)> {

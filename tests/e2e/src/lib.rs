@@ -16,10 +16,9 @@ use std::sync::Arc;
 
 use cartwright::types::{Money, Rounding, VariantInfo};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright, Currencies,
-    Digest,
-    Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret, SetupError, Shop, ShopId,
-    ShopSnapshot,
+    AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright,
+    Currencies, Digest, Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret,
+    SetupError, Shop, ShopId, ShopSnapshot,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};

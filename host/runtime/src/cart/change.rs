@@ -155,7 +155,9 @@ impl Cartwright {
                 }
                 // A line in another currency is priced again, because a cart is in one.
                 None if line.price.offer.is_some() => as_it_is()?,
-                None if wanted == line.requested_quantity && line.is_priced_in(&customer_request.currency) => as_it_is()?,
+                None if wanted == line.requested_quantity && line.is_priced_in(&customer_request.currency) => {
+                    as_it_is()?
+                }
                 None => guests.join_duplicates(&line.key, wanted).await?,
             };
             merged.operations.extend(change.operations);

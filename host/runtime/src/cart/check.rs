@@ -136,8 +136,9 @@ impl<'a> CartRequest<'a> {
         let is_pinned = [line.pin.digest, line.pin.strategy_digest]
             .iter()
             .all(|pinned| self.host.replacement(pinned).is_ok_and(|digest| digest == *pinned));
-        let unexpired =
-            |member: &&CartLine| member.is_priced_for(self.visitor, &self.currency) && member.check_seal(&state.shop, now).is_ok();
+        let unexpired = |member: &&CartLine| {
+            member.is_priced_for(self.visitor, &self.currency) && member.check_seal(&state.shop, now).is_ok()
+        };
         if !is_pinned || !is_bundle_consistent(&family) || !family.iter().all(unexpired) {
             return Ok(None);
         }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::types::{Event, EventKind, Money, Order};
 use cartwright::{
-    CartChange, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer,
-    RESERVED_ID_PREFIX, ShopId, check_order,
+    CartChange, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer, RESERVED_ID_PREFIX,
+    ShopId, check_order,
 };
 use serde_json::{Value, json};
 

@@ -26,12 +26,9 @@ const NEW_KEY: [u8; 32] = [9; 32];
 pub fn rings() -> Shop {
     Shop {
         id: "shop".parse().unwrap(),
-        currencies: vec![
-            Currency { code: "CHF".into(), scale: 3 },
-            Currency { code: "EUR".into(), scale: 2 },
-        ]
-        .try_into()
-        .unwrap(),
+        currencies: vec![Currency { code: "CHF".into(), scale: 3 }, Currency { code: "EUR".into(), scale: 2 }]
+            .try_into()
+            .unwrap(),
         base_country: Some("CH".into()),
         time_zone: Some("Europe/Zurich".into()),
         locale: "de-CH".into(),

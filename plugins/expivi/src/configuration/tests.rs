@@ -3,7 +3,7 @@ use cartwright_plugin::types::{PriceSource, Thumbnail};
 use cartwright_test_growth::assert_linear;
 
 use super::*;
-use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, product_link, context, error_field, text, texts};
+use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, context, error_field, product_link, text, texts};
 
 fn decoded(product: &str, raw: &str) -> Decoded {
     decode(&context(&[]), &product_link(product, &[]), raw.as_bytes()).unwrap()

@@ -2,7 +2,7 @@ use cartwright_plugin::types::SettingValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{MULTI, SIMPLE, product_link, context, error_field, text};
+use crate::testing::{MULTI, SIMPLE, context, error_field, product_link, text};
 
 fn options(settings: &[(&str, SettingValue)], reopen: Option<&str>) -> Value {
     let embedded = embed(&context(settings), &product_link("1001", &[]), reopen.map(str::as_bytes)).unwrap();

@@ -2,7 +2,7 @@ use cartwright_plugin::http::Auth;
 use cartwright_plugin::types::{Rounding, SettingValue, TaxBasis};
 
 use super::*;
-use crate::testing::{FakeHost, MULTI, SIMPLE, product_link, context, error_field, header, response, text};
+use crate::testing::{FakeHost, MULTI, SIMPLE, context, error_field, header, product_link, response, text};
 
 fn terms() -> Vec<(&'static str, SettingValue)> {
     vec![

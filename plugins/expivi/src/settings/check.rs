@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::types::{ProductLink, Context, FieldIssue, PriceSource};
+use cartwright_plugin::types::{Context, FieldIssue, PriceSource, ProductLink};
 use cartwright_plugin::{ContextExt, message};
 
 use super::{API_URL, OrderType, SERVER_TOKEN, VIEWER_TOKEN};

@@ -4,7 +4,7 @@ use cartwright_plugin::exports::settings::ChoiceSource;
 use cartwright_plugin::types::{Setting, SettingValue};
 
 use super::*;
-use crate::testing::{product_link, context, error_field, text, texts};
+use crate::testing::{context, error_field, product_link, text, texts};
 
 fn blocking(settings: &[(&str, SettingValue)]) -> Vec<(String, String)> {
     let issues = check(&context(settings));

@@ -4,7 +4,7 @@ use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::testing::{
-    BUNDLE, MULTI, VARIATION, article, product_link, attribute, context, error_field, item, text, texts,
+    BUNDLE, MULTI, VARIATION, article, attribute, context, error_field, item, product_link, text, texts,
 };
 
 /// Requests two of each root.

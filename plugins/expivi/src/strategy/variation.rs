@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{ProductLink, Attribute, Context, Item, Message, NewLine, SkuQuery, Target, Wanted};
+use cartwright_plugin::types::{Attribute, Context, Item, Message, NewLine, ProductLink, SkuQuery, Target, Wanted};
 use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 
 use super::simple;

@@ -1,8 +1,8 @@
 //! The same guest on wasmtime alone: the pool and WASI with the host's settings, without limits, epochs and
 //! capabilities.
 
-pub use bindings::cartwright::plugin::types::{Context, Currency, ProductLink, Rounding, Shop, Visitor};
 use bindings::cartwright::plugin::types::{CallError, Item, Money, Setting, SettingValue, Wanted};
+pub use bindings::cartwright::plugin::types::{Context, Currency, ProductLink, Rounding, Shop, Visitor};
 use bindings::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
 use bindings::exports::cartwright::plugin::configuration::Decoded;
 use cartwright::types;

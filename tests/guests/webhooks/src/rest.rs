@@ -5,7 +5,7 @@ use std::hint::black_box;
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
 use cartwright_plugin::http;
 use cartwright_plugin::types::{
-    ProductLink, Context, FieldIssue, Item, Outage, Price, Setting, SettingValue, SkuQuery, Wanted,
+    Context, FieldIssue, Item, Outage, Price, ProductLink, Setting, SettingValue, SkuQuery, Wanted,
 };
 use cartwright_plugin::{CallError, ContextExt, FieldExt, field, message, no_choices, rejected};
 
@@ -160,11 +160,7 @@ impl products::Guest for Webhooks {
 }
 
 impl page::Guest for Webhooks {
-    fn embed(
-        _context: Context,
-        _link: ProductLink,
-        _reopen: Option<Vec<u8>>,
-    ) -> Result<page::EmbedData, CallError> {
+    fn embed(_context: Context, _link: ProductLink, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, CallError> {
         Err(not_here())
     }
 }
