@@ -36,7 +36,7 @@ forms:
     done <.ci/forbidden-forms.tsv
     exit "$found"
 
-# Checks licences and sources of dependencies, and finds those that nothing uses.
+# Checks licenses and sources of dependencies, and finds those that nothing uses.
 dependencies:
     cargo deny --locked check bans licenses sources
     cargo shear

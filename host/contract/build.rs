@@ -229,7 +229,7 @@ fn rust_type(contract: &Contract, ty: &Type, form: Form) -> Result<String, Box<d
             match (contract.path(id), form) {
                 (("types", "decimal"), Form::Schema) => "crate::openapi::DecimalText".to_owned(),
                 (("types", "digest"), Form::Schema) => "crate::ids::Digest".to_owned(),
-                (("types", "timestamp"), Form::Schema) => "crate::openapi::Moment".to_owned(),
+                (("types", "timestamp"), Form::Schema) => "crate::openapi::TimestampText".to_owned(),
                 _ => contract.record_name(id),
             }
         }

@@ -1,4 +1,4 @@
-// What makes the admin pages quicker. Without it they work the same.
+// Enhancements of the admin pages, which work without it too.
 
 // The navigation is a menu on narrow screens, and stays open on others; see the style sheet.
 const menu = document.querySelector("details.menu");
@@ -9,12 +9,12 @@ if (menu) {
   follow();
 }
 
-// A page that is loaded again does not say again what was done, nor do it again.
+// Reloading the page neither repeats the notice nor the action.
 const here = new URL(document.querySelector("[data-page]")?.dataset.page ?? location, location);
 here.searchParams.delete("done");
 if (here.href !== location.href) history.replaceState(null, "", here);
 
-// A field that counts only while another has a value is shown only then.
+// Shows a field only while the field that it depends on has one of the given values.
 for (const field of document.querySelectorAll(".field[data-when]")) {
   const wanted = JSON.parse(field.dataset.is);
   const form = field.closest("form");
@@ -24,19 +24,19 @@ for (const field of document.querySelectorAll(".field[data-when]")) {
       input.type === "checkbox" && input.value === "true" ? [String(input.checked)]
         : input.type === "checkbox" ? (input.checked ? [input.value] : [])
           : input.value.split("\n").map((line) => line.trim()));
-    // What is empty has its default, which only the host knows.
+    // An empty field has its default, which only the host knows.
     field.hidden = inputs.length > 0 && values.some(Boolean) && !values.some((value) => wanted.includes(value));
   };
   form.addEventListener("input", show);
   show();
 }
 
-// A long form says that something in it was changed.
+// Marks a long form that has unsaved changes.
 for (const form of document.querySelectorAll("form.long")) {
   form.addEventListener("input", () => { form.querySelector(".unsaved").textContent = "Unsaved changes"; });
 }
 
-// Times and amounts are written as the browser's language and time zone have them.
+// Formats times and amounts in the browser's language and time zone.
 const times = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const localize = (part) => {
   for (const time of part.querySelectorAll("time[datetime]")) {
@@ -57,7 +57,7 @@ const localize = (part) => {
 };
 localize(document);
 
-// What is shown once is copied with a button.
+// Adds a button that copies a one-time secret.
 for (const field of navigator.clipboard ? document.querySelectorAll(".attention input[readonly]") : []) {
   const copy = document.createElement("button");
   copy.type = "button";
@@ -70,7 +70,7 @@ for (const field of navigator.clipboard ? document.querySelectorAll(".attention 
   field.after(copy);
 }
 
-// What cannot be taken back is asked about, and confirmed with the button's own words.
+// Asks for confirmation in a dialog whose button repeats the words of the pressed one.
 const ask = (button) => {
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", "ask");
@@ -91,7 +91,7 @@ for (const button of document.querySelectorAll("button[data-ask]")) {
   });
 }
 
-// A preview follows what is entered.
+// Refreshes a preview while its form is edited.
 for (const form of document.querySelectorAll("form[data-live]")) {
   let waiting;
   let latest = 0;

@@ -1,5 +1,4 @@
-//! Vendor accounts: connecting a vendor after its requested permissions are shown, its settings, and the connection
-//! test.
+//! Vendor accounts: the list, their settings and permissions, the connection test, and their versions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,36 +10,33 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::types::{Diagnosis, FieldIssue};
 use cartwright::webhook::form_value;
-use cartwright::{
-    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginId, PluginVersion, SetupError, ShopId, World,
-};
+use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginVersion, SetupError, ShopId};
 use cartwright_http::access::Integrator;
-use cartwright_http::extract::{Path, Query};
+use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
 use cartwright_service::accounts;
+use cartwright_service::grants::{Grant, add_grants};
 use cartwright_store::{Expected, account_version};
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Issues, again};
+use super::entry::{Entry, again};
 use super::form::{self, FormView, VendorChoices};
 use super::grants;
-use super::layout::{Done, csrf_field, page, page_with_action, problem_details, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::issues::Issues;
+use super::layout::{csrf_field, page, page_with_action, problem_details};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{account_path, shop_path};
+use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
-        .route("/admin/shops/{shop}/accounts", get(list).post(add))
-        .route("/admin/shops/{shop}/accounts/new", get(choose))
+        .route("/admin/shops/{shop}/accounts", get(list))
         .route("/admin/shops/{shop}/accounts/{account}", get(read).post(change))
         .route("/admin/shops/{shop}/accounts/{account}/test", post(test))
+        .route("/admin/shops/{shop}/accounts/{account}/allow", post(allow))
         .route("/admin/shops/{shop}/accounts/{account}/swap", post(swap))
-}
-
-fn path(shop: &ShopId, account: &AccountId) -> String {
-    shop_path(shop, &format!("/accounts/{}", segment(account.as_str())))
 }
 
 /// Returns an installed plugin version.
@@ -66,7 +62,7 @@ async fn list(
                 @for account in &accounts {
                     @let (name, version) = plugin_name(&node, account);
                     section.card {
-                        h2 { a href=(path(&shop, &account.id)) { (account.id) } }
+                        h2 { a href=(account_path(&shop, &account.id)) { (account.id) } }
                         p { (name) " " (version) }
                     }
                 }
@@ -75,72 +71,16 @@ async fn list(
     ))
 }
 
-#[derive(Debug, Deserialize)]
-struct ChosenPlugin {
-    component: Option<Digest>,
-}
-
-async fn choose(
-    _: Integrator,
-    visitor: AdminUser,
-    State(node): State<Node>,
-    Path(shop): Path<ShopId>,
-    Query(ChosenPlugin { component }): Query<ChosenPlugin>,
-) -> Result<Markup, Problem> {
-    node.host().shop(&shop)?;
-    if let Some(component) = component {
-        let plugin = plugin(&node, component)?;
-        let empty = AccountForm { id: plugin.id().to_string(), ..AccountForm::default() };
-        return Ok(new_page(&visitor, &shop, &plugin, &empty, &Entry::default()));
-    }
-    // Only the newest version of each plugin is offered.
-    let mut newest: BTreeMap<PluginId, Arc<PluginVersion>> = BTreeMap::new();
-    for plugin in node.host().installed() {
-        let version = |plugin: &PluginVersion| semver::Version::parse(&plugin.metadata().identity.version).ok();
-        let newer = newest.get(plugin.id()).is_none_or(|known| version(known) < version(&plugin));
-        if newer {
-            newest.insert(plugin.id().clone(), plugin);
-        }
-    }
-    let (vendors, others): (Vec<_>, Vec<_>) =
-        newest.values().partition(|plugin| plugin.worlds().contains(&World::Vendor));
-    Ok(page(
-        &visitor,
-        "Connect a vendor",
-        html! {
-            p { "Choose a configurator. You'll review its permissions before connecting." }
-            div.cards { @for plugin in vendors { (plugin_card(&shop, plugin)) } }
-            @if !others.is_empty() {
-                h2 { "Add-ons" }
-                p { "Cart strategies decide how items are added to the cart. Order hooks react to order events." }
-                div.cards { @for plugin in others { (plugin_card(&shop, plugin)) } }
-            }
-        },
-    ))
-}
-
-fn plugin_card(shop: &ShopId, plugin: &PluginVersion) -> Markup {
-    let identity = &plugin.metadata().identity;
-    html! {
-        section.card {
-            h2 { (identity.name) }
-            p { "By " (identity.vendor) " · v" (identity.version) }
-            (grants::requested(plugin))
-            p { a.button href=(shop_path(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
-        }
-    }
-}
-
 /// The content of an account's form.
 #[derive(Default)]
-struct AccountForm {
-    id: String,
-    values: Map<String, Value>,
-    secrets: Vec<String>,
-    grants: Grants,
-    issues: Vec<FieldIssue>,
+pub(super) struct AccountForm {
+    pub(super) id: String,
+    pub(super) values: Map<String, Value>,
+    pub(super) secrets: Vec<String>,
+    pub(super) grants: Grants,
+    pub(super) issues: Vec<FieldIssue>,
     /// The choices that the vendor offers; `None` before the account exists.
-    choices: Option<BTreeMap<String, VendorChoices>>,
+    pub(super) choices: Option<BTreeMap<String, VendorChoices>>,
 }
 
 impl AccountForm {
@@ -156,7 +96,7 @@ impl AccountForm {
     }
 
     /// Reads a submitted form. Values that this visitor may not change keep their old value.
-    fn sent(
+    pub(super) fn sent(
         visitor: &AdminUser,
         plugin: &PluginVersion,
         sent: &FormData,
@@ -175,38 +115,8 @@ impl AccountForm {
     }
 }
 
-fn new_page(
-    visitor: &AdminUser,
-    shop: &ShopId,
-    plugin: &PluginVersion,
-    entered: &AccountForm,
-    entry: &Entry<'_>,
-) -> Markup {
-    let identity = &plugin.metadata().identity;
-    page(
-        visitor,
-        &format!("Connect {}", identity.name),
-        html! {
-            (entry.summary_of(|field| input_of(plugin, field)))
-            section.card { p { "By " (identity.vendor) " · v" (identity.version) } (grants::requested(plugin)) }
-            form.card method="post" action=(shop_path(shop, "/accounts")) {
-                (csrf_field(visitor))
-                input type="hidden" name="component" value=(plugin.digest());
-                (entry.field("id", "Connection ID", "", html! {
-                    input #id name="id" required value=(entered.id) maxlength="64" spellcheck="false" aria-describedby="id-help"
-                        aria-invalid=[entry.invalid("id")];
-                }))
-                (grants::draw(visitor, plugin, &entered.grants, &entered.values, entry, true))
-                h2 { "Settings" }
-                (settings(plugin, entered))
-                button { "Connect" }
-            }
-        },
-    )
-}
-
 /// Returns the id of the input of a field of an account's form: one of the plugin's settings, or one of the account's own.
-fn input_of(plugin: &PluginVersion, field: &str) -> Option<String> {
+pub(super) fn input_of(plugin: &PluginVersion, field: &str) -> Option<String> {
     let is_setting = plugin.metadata().form.field(field).is_some_and(|field| field.kind != "heading");
     let is_own = field == "id" || grants::FIELDS.contains(&field);
     match is_setting {
@@ -215,7 +125,8 @@ fn input_of(plugin: &PluginVersion, field: &str) -> Option<String> {
     }
 }
 
-fn settings(plugin: &PluginVersion, entered: &AccountForm) -> Markup {
+/// Draws the settings of an account's form.
+pub(super) fn settings(plugin: &PluginVersion, entered: &AccountForm) -> Markup {
     form::render(&FormView {
         form: &plugin.metadata().form,
         prefix: form::SETTING,
@@ -227,39 +138,8 @@ fn settings(plugin: &PluginVersion, entered: &AccountForm) -> Markup {
     })
 }
 
-async fn add(
-    Integrator(caller): Integrator,
-    visitor: AdminUser,
-    State(node): State<Node>,
-    Path(shop): Path<ShopId>,
-    sent: FormData,
-) -> Result<Response, Problem> {
-    let plugin = plugin(&node, sent.read("component")?)?;
-    let mut issues = Issues::default();
-    let mut entered = AccountForm::sent(&visitor, &plugin, &sent, None, &mut issues);
-    let id = issues.take(sent.read::<AccountId>("id"));
-    let kept = match (id, issues.end()) {
-        (Some(id), Ok(())) => {
-            let settings = entered.values.clone();
-            let setup = AccountSetup { id: id.clone(), settings, grants: entered.grants.clone() };
-            let (installation, digest, actor) = (node.installation(), plugin.digest(), caller.as_actor());
-            let set = accounts::set(installation, &shop, digest, setup, Expected::Absent, actor, node.now()).await;
-            set.map(|_| id).map_err(Problem::from)
-        }
-        (_, ended) => ended.and_then(|()| sent.read("id")),
-    };
-    match kept {
-        Ok(id) => Ok(redirect_with_notice(&path(&shop, &id), Done::Connected).into_response()),
-        Err(problem) => {
-            entered.issues = problem.issues().to_vec();
-            let page = new_page(&visitor, &shop, &plugin, &entered, &Entry::refused(&sent, &problem));
-            Ok((status(&problem), page).into_response())
-        }
-    }
-}
-
 /// Returns the status of a page that shows its form again with the problem.
-fn status(problem: &Problem) -> StatusCode {
+pub(super) fn status(problem: &Problem) -> StatusCode {
     match problem.status() {
         StatusCode::FORBIDDEN => StatusCode::FORBIDDEN,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -284,6 +164,24 @@ struct PageContent<'a> {
     test_result: Option<Result<Vec<Diagnosis>, Problem>>,
 }
 
+impl PageContent<'_> {
+    /// Returns the texts of the failed checks of the connection test.
+    fn refusals(&self) -> Vec<&str> {
+        match &self.test_result {
+            None => Vec::new(),
+            Some(Err(problem)) => vec![problem.detail()],
+            Some(Ok(diagnoses)) => {
+                let failed = diagnoses.iter().filter(|diagnosis| !diagnosis.passed);
+                let mut refusals: Vec<&str> =
+                    failed.filter_map(|diagnosis| Some(diagnosis.detail.as_ref()?.text.as_str())).collect();
+                // A plugin may report the same refusal for several checks.
+                refusals.dedup();
+                refusals
+            }
+        }
+    }
+}
+
 async fn account_page(
     visitor: &AdminUser,
     node: &Node,
@@ -295,7 +193,7 @@ async fn account_page(
     let plugin = plugin(node, account.current)?;
     let identity = &plugin.metadata().identity;
     entered.choices = Some(form::vendor_choices(node, shop, &account.id, &plugin.metadata().form, false).await);
-    let here = path(shop, &account.id);
+    let here = account_path(shop, &account.id);
     Ok(page(
         visitor,
         &account.id.to_string(),
@@ -303,8 +201,13 @@ async fn account_page(
             (content.entry.summary_of(|field| input_of(&plugin, field)))
             p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
                 a href=(shop_path(shop, "/links")) { "Link products" } }
+            nav.tabs aria-label="Sections" {
+                @for (id, name) in [("connection", "Connection"), ("settings", "Settings"), ("permissions", "Permissions"), ("version", "Version")] {
+                    a href=(format!("#{id}")) { (name) }
+                }
+            }
             form.card method="post" action=(format!("{here}/test")) data-page=(here) {
-                h2 { "Connection" }
+                h2 #connection { "Connection" }
                 (csrf_field(visitor))
                 @match &content.test_result {
                     None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
@@ -314,7 +217,7 @@ async fn account_page(
                                 li.passed[diagnosis.passed] {
                                     strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
                                     (diagnosis.check.text)
-                                    @if let Some(detail) = &diagnosis.detail { " – " (detail.text) }
+                                    @if let Some(detail) = &diagnosis.detail { " – " (grants::without_setting(&detail.text)) }
                                 }
                             }
                         }
@@ -322,9 +225,10 @@ async fn account_page(
                     Some(Err(problem)) => (problem_details(problem)),
                 }
                 button.quiet { "Test connection" }
+                @for refusal in content.refusals() { " " (grants::missing(visitor, &here, refusal)) }
             }
             form.card.long method="post" action=(here) {
-                h2 { "Settings" }
+                h2 #settings { "Settings" }
                 (csrf_field(visitor))
                 input type="hidden" name="version" value=(account_version(account));
                 (settings(&plugin, &entered))
@@ -346,7 +250,7 @@ fn versions(visitor: &AdminUser, node: &Node, here: &str, account: &AccountSnaps
     versions.sort_by_key(|version| semver::Version::parse(&version.metadata().identity.version).ok());
     html! {
         section.card {
-            h2 { "Version" }
+            h2 #version { "Version" }
             p { "Existing carts and orders keep their version. To roll back, switch to the previous version." }
             div.scroll tabindex="0" role="region" aria-label="Versions" {
                 table {
@@ -389,7 +293,7 @@ async fn change(
     let mut entered = AccountForm::sent(&visitor, &plugin, &sent, Some(&account), &mut issues);
     let setup = AccountSetup { id: id.clone(), settings: entered.values.clone(), grants: entered.grants.clone() };
     let expected = Expected::Version(sent.text("version"));
-    let kept = match issues.end() {
+    let result = match issues.end() {
         Ok(()) => {
             let (installation, digest, actor) = (node.installation(), account.current, caller.as_actor());
             let set = accounts::set(installation, &shop, digest, setup, expected, actor, node.now()).await;
@@ -397,8 +301,8 @@ async fn change(
         }
         Err(problem) => Err(problem),
     };
-    match kept {
-        Ok(()) => Ok(redirect_with_notice(&path(&shop, &id), Done::Saved).into_response()),
+    match result {
+        Ok(()) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::Saved).into_response()),
         Err(problem) => {
             entered.issues = problem.issues().to_vec();
             let content = PageContent { entry: Entry::refused(&sent, &problem), ..PageContent::default() };
@@ -421,6 +325,32 @@ async fn test(
     account_page(&visitor, &node, &shop, &account, AccountForm::of(&account), &content).await
 }
 
+/// Adds a permission to an account's grants.
+async fn allow(
+    Integrator(caller): Integrator,
+    visitor: AdminUser,
+    State(node): State<Node>,
+    Path((shop, id)): Path<(ShopId, AccountId)>,
+    sent: FormData,
+) -> Result<Response, Problem> {
+    let grant: Grant = sent.read("grant")?;
+    let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;
+    let (version, stored) = (account_version(&account), AccountForm::of(&account));
+    let grants = add_grants(stored.grants, &[grant]);
+    let setup = AccountSetup { id: id.clone(), settings: stored.values, grants };
+    let (installation, expected, actor) = (node.installation(), Expected::Version(&version), caller.as_actor());
+    let set = accounts::set(installation, &shop, account.current, setup, expected, actor, node.now()).await;
+    match set.map_err(Problem::from) {
+        Ok(_) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::PermissionAdded).into_response()),
+        Err(problem) => {
+            let content = PageContent { entry: Entry::refused_without(&problem), ..PageContent::default() };
+            let entered = AccountForm { issues: problem.issues().to_vec(), ..AccountForm::of(&account) };
+            let page = account_page(&visitor, &node, &shop, &account, entered, &content).await?;
+            Ok((status(&problem), page).into_response())
+        }
+    }
+}
+
 async fn swap(
     Integrator(caller): Integrator,
     visitor: AdminUser,
@@ -432,7 +362,7 @@ async fn swap(
     let (installation, actor) = (node.installation(), caller.as_actor());
     let switched = accounts::switch_version(installation, &shop, &id, component, actor, node.now()).await;
     match switched.map_err(Problem::from) {
-        Ok(_) => Ok(redirect_with_notice(&path(&shop, &id), Done::VersionSwitch).into_response()),
+        Ok(_) => Ok(redirect_with_notice(&account_path(&shop, &id), Notice::VersionSwitched).into_response()),
         // A setting that the new version rejects can be corrected on this page.
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             let account = node.host().shop_state(&shop)?.account_snapshot(&id)?;

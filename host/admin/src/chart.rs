@@ -14,17 +14,17 @@ const MINUTES: i64 = 60;
 const HEIGHT: u32 = 100;
 const WIDTH: i64 = 10;
 /// Minimum height of a bar, so that a minute with few calls stays visible.
-const LEAST: u32 = 2;
+const MIN_BAR_HEIGHT: u32 = 2;
 
 /// Draws a chart of these minutes: bars for the calls with the errors at the bottom, and a line for their duration.
 pub(super) fn chart(name: &str, minutes: &[CallMinute], now: SystemTime) -> Markup {
-    let most = minutes.iter().map(|minute| minute.count.calls).max().unwrap_or_default();
-    let longest = minutes.iter().map(|minute| minute.count.p95_ms).max().unwrap_or_default();
+    let max_calls = minutes.iter().map(|minute| minute.count.calls).max().unwrap_or_default();
+    let max_p95_ms = minutes.iter().map(|minute| minute.count.p95_ms).max().unwrap_or_default();
     let rendered: Vec<(i64, &CallStatistics)> =
         minutes.iter().filter_map(|minute| Some((place(&minute.at, now)?, &minute.count))).collect();
     let mut latency = String::new();
     for (place, count) in &rendered {
-        let from_top = HEIGHT - height(count.p95_ms, longest);
+        let from_top = HEIGHT - height(count.p95_ms, max_p95_ms);
         // Writing to a string does not fail.
         let _ = write!(latency, "M{} {from_top}h{WIDTH}", place * WIDTH);
     }
@@ -33,14 +33,14 @@ pub(super) fn chart(name: &str, minutes: &[CallMinute], now: SystemTime) -> Mark
             svg.chart viewBox=(format!("0 0 {} {HEIGHT}", MINUTES * WIDTH)) preserveAspectRatio="none" role="img"
                 aria-label=(format!("Calls of {name} in the last hour by minute; the same data is in the table below")) {
                 @for (place, count) in &rendered {
-                    @let (calls, errors) = (height(count.calls, most), height(count.errors, most));
+                    @let (calls, errors) = (height(count.calls, max_calls), height(count.errors, max_calls));
                     rect.calls x=(place * WIDTH + 1) y=(HEIGHT - calls) width=(WIDTH - 2) height=(calls) {}
                     @if errors > 0 { rect.errors x=(place * WIDTH + 1) y=(HEIGHT - errors) width=(WIDTH - 2) height=(errors) {} }
                 }
                 path.latency d=(latency) {}
             }
             figcaption.help {
-                "Last hour, now at the right. Bars: calls per minute, at most " (most) "; errors at the bottom. Line: p95, at most " (span(longest)) "."
+                "Last hour, now at the right. Bars: calls per minute, at most " (max_calls) "; errors at the bottom. Line: p95, at most " (span(max_p95_ms)) "."
             }
         }
         details {
@@ -77,7 +77,7 @@ fn place(at: &str, now: SystemTime) -> Option<i64> {
 
 fn height(part: u32, whole: u32) -> u32 {
     match (u64::from(part) * u64::from(HEIGHT)).checked_div(u64::from(whole)) {
-        Some(height) if part > 0 => u32::try_from(height).unwrap_or(HEIGHT).clamp(LEAST, HEIGHT),
+        Some(height) if part > 0 => u32::try_from(height).unwrap_or(HEIGHT).clamp(MIN_BAR_HEIGHT, HEIGHT),
         _ => 0,
     }
 }

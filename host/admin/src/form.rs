@@ -39,17 +39,18 @@ pub(super) async fn vendor_choices(
     is_product_form: bool,
 ) -> BTreeMap<String, VendorChoices> {
     let mut all = BTreeMap::new();
-    let is_asked = |field: &&Field| field.choices == ChoiceSource::Dynamic && (!is_product_form || field.per_product);
-    for field in form.0.iter().filter(is_asked) {
+    let has_vendor_choices =
+        |field: &&Field| field.choices == ChoiceSource::Dynamic && (!is_product_form || field.per_product);
+    for field in form.0.iter().filter(has_vendor_choices) {
         let mut choices: Option<VendorChoices> = None;
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_CHOICE_PAGES {
             let Ok(page) = node.host().choices(shop, account, &field.name, "", cursor.as_deref()).await else { break };
-            let so_far = choices.get_or_insert(VendorChoices { choices: Vec::new(), is_all: false });
-            so_far.choices.extend(page.choices);
-            so_far.is_all = page.cursor.is_none();
+            let loaded = choices.get_or_insert(VendorChoices { choices: Vec::new(), is_all: false });
+            loaded.choices.extend(page.choices);
+            loaded.is_all = page.cursor.is_none();
             cursor = page.cursor;
-            if so_far.is_all || so_far.choices.len() >= MAX_CHOICES {
+            if loaded.is_all || loaded.choices.len() >= MAX_CHOICES {
                 break;
             }
         }
@@ -148,7 +149,7 @@ pub(super) fn render(view: &FormView<'_>) -> Markup {
 fn fold(view: &FormView<'_>, name: &str, fields: &[&Field]) -> Markup {
     let changed = fields.iter().filter(|field| is_changed(view, field)).count();
     let is_wrong = |field: &Field| view.issues.iter().any(|issue| issue.field == field.name);
-    let is_open = changed > 0 || fields.iter().any(|field| is_needed(view, field) || is_wrong(field));
+    let is_open = changed > 0 || fields.iter().any(|field| is_required(view, field) || is_wrong(field));
     html! {
         details.fold open[is_open] {
             summary {
@@ -161,7 +162,7 @@ fn fold(view: &FormView<'_>, name: &str, fields: &[&Field]) -> Markup {
 }
 
 /// Returns whether a value is required.
-fn is_needed(view: &FormView<'_>, field: &Field) -> bool {
+fn is_required(view: &FormView<'_>, field: &Field) -> bool {
     field.required && field.default.is_none() && !view.is_product_form
 }
 
@@ -183,7 +184,7 @@ fn render_field(view: &FormView<'_>, field: &Field) -> Markup {
     }
     let (name, id) = (input_name(view.prefix, &field.name), input_id(view.prefix, &field.name));
     let issues: Vec<&FieldIssue> = view.issues.iter().filter(|issue| issue.field == field.name).collect();
-    let is_disabled = issues.iter().any(|issue| issue.blocking);
+    let is_invalid = issues.iter().any(|issue| issue.blocking);
     let about = format!("{id}-help");
     let condition = field.enabled_when.as_ref();
     html! {
@@ -194,7 +195,7 @@ fn render_field(view: &FormView<'_>, field: &Field) -> Markup {
             } @else {
                 label for=(id) { (label(view, field)) }
             }
-            (input(view, field, &Input { name: &name, id: &id, about: &about, is_disabled }))
+            (input(view, field, &Input { name: &name, id: &id, about: &about, is_invalid }))
             div id=(about) {
                 @for issue in &issues { p.issue { (issue.message.text) } }
                 @if must_reenter(view, field) { p.issue { "For security this was not kept. Enter it again." } }
@@ -209,7 +210,7 @@ fn render_field(view: &FormView<'_>, field: &Field) -> Markup {
 fn label(view: &FormView<'_>, field: &Field) -> Markup {
     html! {
         (field.label.text)
-        @if is_needed(view, field) { " " span.needed { "Required" } }
+        @if is_required(view, field) { " " span.needed { "Required" } }
         @if field.public { " " span.mark { "Public: visible to shoppers" } }
     }
 }
@@ -300,13 +301,13 @@ struct Input<'a> {
     name: &'a str,
     id: &'a str,
     about: &'a str,
-    is_disabled: bool,
+    is_invalid: bool,
 }
 
-fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_disabled }: &Input<'_>) -> Markup {
+fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_invalid }: &Input<'_>) -> Markup {
     let value = view.values.get(&field.name);
     let text = value.map(text_of).unwrap_or_default();
-    let invalid = is_disabled.then_some("true");
+    let invalid = is_invalid.then_some("true");
     match field.kind.as_str() {
         // A missing value may differ from both yes and no.
         "yes-no" if view.is_product_form || field.default.is_none() => html! {
@@ -324,10 +325,10 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_disable
         }
         "secret" => {
             let is_set = view.secrets.contains(&field.name);
-            let held = if is_set { "•••••••• Enter a new value to replace" } else { "" };
+            let placeholder = if is_set { "•••••••• Enter a new value to replace" } else { "" };
             let is_removed = value.is_some_and(Value::is_null);
             html! {
-                input id=(id) name=(name) type="password" autocomplete="off" spellcheck="false" placeholder=(held)
+                input id=(id) name=(name) type="password" autocomplete="off" spellcheck="false" placeholder=(placeholder)
                     aria-describedby=(about) aria-invalid=[invalid];
                 @if is_set && !field.required {
                     label.inline { input type="checkbox" name=(format!("{name}.remove")) checked[is_removed]; " Remove saved value" }

@@ -5,13 +5,14 @@ use std::num::NonZeroU32;
 
 use cartwright::{Grants, PluginVersion};
 use cartwright_http::Problem;
-use cartwright_service::grants;
+use cartwright_service::grants::{self, Grant};
 use ipnet::IpNet;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-use super::entry::{Entry, Issues, wrong};
+use super::entry::Entry;
 use super::form::host_shown;
+use super::issues::{Issues, wrong};
 use super::session::{AdminUser, FormData};
 
 /// The fields of the grants form that can have issues.
@@ -24,13 +25,13 @@ pub(super) fn requested(plugin: &PluginVersion) -> Markup {
     let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
     let hosts: Vec<String> =
         identity.hosts.iter().map(|host| host_shown(&plugin.metadata().form, &Map::new(), host)).collect();
-    let wishes: Vec<&str> = identity.grants.iter().map(|grant| grant_text(grant)).collect();
+    let requested_grants: Vec<&str> = identity.grants.iter().map(|grant| grant_text(grant)).collect();
     html! {
         dl {
             @if !strategies.is_empty() { dt { "Cart strategies" } dd { (strategies.join(", ")) } }
             @if !identity.capabilities.is_empty() { dt { "Features" } dd { (identity.capabilities.join(", ")) } }
             dt { "Connects to" } dd { @if hosts.is_empty() { "No external hosts" } @else { (hosts.join(", ")) } }
-            @if !wishes.is_empty() { dt { "Permissions requested" } dd { (wishes.join(", ")) } }
+            @if !requested_grants.is_empty() { dt { "Permissions requested" } dd { (requested_grants.join(", ")) } }
         }
     }
 }
@@ -41,6 +42,41 @@ fn grant_text(grant: &str) -> &str {
         "adjust-prices" => "Adjust prices",
         "choose-price-source" => "Choose the price source",
         other => other,
+    }
+}
+
+/// Returns the text of a refusal without the setting that it names, which the pages show as a button.
+pub(super) fn without_setting(refusal: &str) -> &str {
+    refusal.split_once("; to allow it: grants.").map_or(refusal, |(reason, _)| reason)
+}
+
+/// Draws a button that grants what the text of a refusal says is missing, or that an admin can grant it. The button is
+/// of the form that surrounds it. `account` is the address of the account's page.
+pub(super) fn missing(visitor: &AdminUser, account: &str, refusal: &str) -> Markup {
+    let flag = grants::suggested_flag(refusal);
+    let grant = flag.as_deref().and_then(|flag| flag.strip_prefix("--grant "));
+    let Some((text, grant)) = grant.and_then(|text| Some((text, text.parse::<Grant>().ok()?))) else {
+        return html! {};
+    };
+    let (permission, is_of_admins) = permission(&grant);
+    html! {
+        @if visitor.caller.is_admin() || !is_of_admins {
+            button.quiet formaction=(format!("{account}/allow")) name="grant" value=(text) { "Allow " (permission) }
+        } @else {
+            p.help { "Ask an admin to allow " (permission) "." }
+        }
+    }
+}
+
+/// Returns a permission in words, and whether only admins grant it.
+fn permission(grant: &Grant) -> (String, bool) {
+    match grant {
+        Grant::AdjustPrices => ("price adjustments".to_owned(), false),
+        Grant::ChoosePriceSource => ("the choice of the price source".to_owned(), false),
+        Grant::PersonalData => ("access to customer names and addresses".to_owned(), true),
+        Grant::Host(host) => (format!("connections to {host}"), false),
+        Grant::PlainHttp(host) => (format!("plain HTTP to {host}"), true),
+        Grant::Network(network) => (format!("the private network {network}"), true),
     }
 }
 
@@ -71,14 +107,14 @@ pub(super) fn draw(
     };
     let requests_per_second = grants.requests_per_second.map(|number| number.to_string()).unwrap_or_default();
     let admin = visitor.caller.is_admin();
-    let unusual = !further.is_empty()
+    let is_open = !further.is_empty()
         || !grants.plain_http.is_empty()
         || !grants.networks.is_empty()
         || !grants.webhook_source_networks.is_empty()
         || grants.requests_per_second.is_some()
         || FIELDS.iter().any(|name| entry.invalid(name).is_some());
     html! {
-        fieldset {
+        fieldset #permissions {
             legend { "Permissions" }
             @for host in &identity.hosts {
                 @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));
@@ -105,7 +141,7 @@ pub(super) fn draw(
             @if requested("choose-price-source") {
                 (tick("choose_price_source", grants.choose_price_source, html! { "Choose the price source" }))
             }
-            details open[unusual] {
+            details open[is_open] {
                 summary { "Advanced network access" }
                 (list(
                     "further_hosts",
@@ -161,7 +197,7 @@ pub(super) fn read(
     issues: &mut Issues,
 ) -> Grants {
     let old = old.cloned().unwrap_or_default();
-    // A grant that the form does not show is kept.
+    // A grant that the form does not show keeps its value.
     let requested = plugin.metadata().identity.grants.iter().any(|requested_grant| requested_grant == "personal-data");
     let mut grants = Grants {
         webhook_source_networks: issues

@@ -12,7 +12,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::chart::{chart, span};
-use super::layout::{page, shop_path};
+use super::layout::page;
+use super::paths::shop_path;
 use super::session::AdminUser;
 use super::text::time_of_text;
 

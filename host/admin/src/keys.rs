@@ -16,10 +16,14 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::entry::{Entry, Issues, again, of_field, wrong};
+use super::entry::{Entry, again};
+use super::failed_action::{FailedAction, of_button};
 use super::grants::networks;
-use super::layout::{Done, address, csrf_field, page, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::issues::{Issues, of_field, wrong};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{address, segment, shop_path};
+use super::session::{AdminUser, FormData};
 use super::text::time;
 
 /// The roles and their purpose.
@@ -51,10 +55,15 @@ fn role_text(role: &Role) -> &'static str {
 }
 
 async fn list(_: Admin, visitor: AdminUser, State(node): State<Node>) -> Result<Markup, Problem> {
-    list_page(&visitor, &node, &Entry::default()).await
+    list_page(&visitor, &node, &Entry::default(), FailedAction::default()).await
 }
 
-async fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Result<Markup, Problem> {
+async fn list_page(
+    visitor: &AdminUser,
+    node: &Node,
+    entry: &Entry<'_>,
+    failed: FailedAction<'_>,
+) -> Result<Markup, Problem> {
     let mut keys = node.store().access().access_keys(None, None, u32::MAX).await?;
     let now = node.now();
     // Active keys first, the newest first among equals.
@@ -64,10 +73,11 @@ async fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Resul
         "Access keys",
         html! {
             (entry.summary())
+            p { "For requests to the HTTP API and for signing in here. " a href=(node.public_url("/openapi.json")) { "API reference" } }
             div.scroll tabindex="0" role="region" aria-label="Access keys" {
                 table {
                     thead { tr { th { "Name" } th { "Role" } th { "Status" } th { "Last used" } th { span.visually-hidden { "Change" } } } }
-                    tbody { @for key in &keys { (key_row(visitor, key, now)) } }
+                    tbody { @for key in &keys { (key_row(visitor, key, now, failed)) } }
                 }
             }
             (new_form(visitor, &node.host().shop_ids(), entry))
@@ -79,7 +89,7 @@ fn is_active(key: &AccessKeyInfo, now: SystemTime) -> bool {
     key.revoked.is_none() && key.expires.is_none_or(|ends| ends > now)
 }
 
-fn key_row(visitor: &AdminUser, key: &AccessKeyInfo, now: SystemTime) -> Markup {
+fn key_row(visitor: &AdminUser, key: &AccessKeyInfo, now: SystemTime, failed: FailedAction<'_>) -> Markup {
     let here = address(&format!("/admin/keys/{}", segment(&key.id)));
     html! {
         tr {
@@ -110,6 +120,7 @@ fn key_row(visitor: &AdminUser, key: &AccessKeyInfo, now: SystemTime) -> Markup 
             }
             td { @match key.last_used { Some(used) => (time(used)), None => "Never" } }
             td {
+                (failed.beside(&key.id))
                 @if key.revoked.is_none() {
                     form method="post" action=(format!("{here}/rotate")) {
                         (csrf_field(visitor))
@@ -202,7 +213,7 @@ async fn create(
         Ok((role, text)) => Ok(secret_response(&visitor, &text, Some(&role)).into_response()),
         Err(problem) => {
             let entry = Entry::refused(&sent, &problem);
-            Ok(again(&problem, list_page(&visitor, &node, &entry).await?))
+            Ok(again(&problem, list_page(&visitor, &node, &entry, FailedAction::default()).await?))
         }
     }
 }
@@ -254,14 +265,20 @@ async fn rotate(
     State(node): State<Node>,
     Path(key): Path<String>,
     sent: FormData,
-) -> Result<Markup, Problem> {
+) -> Result<Response, Problem> {
     let overlap: u32 = sent.read("overlap_seconds")?;
     if OVERLAPS.iter().all(|(seconds, _)| *seconds != overlap) {
         return Err(Problem::unprocessable("body", "Choose when the old secret expires."));
     }
     let overlap = Duration::from_secs(overlap.into());
-    let secret = access_keys::rotate(node.store(), &key, overlap, &caller.actor, node.now()).await?;
-    Ok(secret_response(&visitor, &secret, None))
+    match access_keys::rotate(node.store(), &key, overlap, &caller.actor, node.now()).await {
+        Ok(secret) => Ok(secret_response(&visitor, &secret, None).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let failed = FailedAction::new(&key, &problem);
+            Ok(again(&problem, list_page(&visitor, &node, &Entry::default(), failed).await?))
+        }
+    }
 }
 
 async fn revoke(
@@ -271,5 +288,5 @@ async fn revoke(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().access().revoke_access_key(None, &key, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&address("/admin/keys"), Done::Revoked))
+    Ok(redirect_with_notice(&address("/admin/keys"), Notice::Revoked))
 }

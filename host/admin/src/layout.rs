@@ -5,88 +5,14 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use cartwright::ShopId;
 use cartwright_http::{LATE_PROBLEM, PANIC_PROBLEM, Problem};
 use maud::{DOCTYPE, Markup, html};
 use url::form_urlencoded;
 
 use super::nav;
+use super::notice::Notice;
+use super::paths::{address, segment, with_prefix};
 use super::session::{AdminUser, ORIGIN_PROBLEM};
-
-macro_rules! done {
-    ($($variant:ident = $name:literal: $text:literal,)*) => {
-        /// The notices of completed actions. A closed list, so that a link cannot put words into a page.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Done {
-            $($variant,)*
-        }
-
-        impl Done {
-            pub(super) fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            fn text(name: &str) -> Option<&'static str> {
-                match name { $($name => Some($text),)* _ => None }
-            }
-        }
-    };
-}
-
-done! {
-    Saved = "saved": "Changes saved",
-    Created = "created": "Shop created. Next, connect a vendor.",
-    Connected = "connected": "Vendor connected. Test the connection, then link products.",
-    LinkedProducts = "linked": "Product linked",
-    Imported = "imported": "Links imported",
-    Unlinked = "unlinked": "Link removed. Existing carts and orders are not affected.",
-    VendorSwapped = "vendor-swapped": "Vendor switched. New configurations use the new vendor; existing items stay with the old one.",
-    Installed = "installed": "Version installed. Move shops to it when you're ready.",
-    AlreadyInstalled = "already-installed": "This version was already installed.",
-    Retired = "retired": "Version retired",
-    Offered = "offered": "Offer sent to the shop",
-    Declined = "declined": "Quote declined",
-    Withdrawn = "withdrawn": "Offer withdrawn",
-    VersionSwitch = "swapped": "Version switched",
-    Settled = "settled": "Marked as done",
-    Closed = "closed": "Order closed",
-    Replayed = "replayed": "Retry queued",
-    Cancelled = "cancelled": "Job cancelled. A step in progress will finish first.",
-    Ended = "ended": "Webhook URL deactivated",
-    Approved = "approved": "Changes approved and applied",
-    Refused = "refused": "Changes rejected",
-    RemovedVariants = "removed": "Endpoint removed. The platform no longer receives notifications.",
-    Sent = "sent": "Notification queued for delivery",
-    Revoked = "revoked": "Key revoked. Sessions using it were signed out.",
-}
-
-tokio::task_local! {
-    /// The prefix of the host's own paths while a request for a page is handled.
-    static PATH_PREFIX: String;
-}
-
-/// Returns the address of one of the host's own paths as browsers request it: below the path of the host's public URL.
-/// Every address in a page, a redirect or a cookie of the pages is made here.
-pub(super) fn address(path: &str) -> String {
-    // Outside of a request, as in a unit test, there is no prefix.
-    PATH_PREFIX.try_with(|prefix| format!("{prefix}{path}")).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Returns the address of a page of a shop.
-pub(super) fn shop_path(shop: &ShopId, path: &str) -> String {
-    address(&of_shop(shop, path))
-}
-
-/// Returns the path of a page of a shop, within the host.
-pub(super) fn of_shop(shop: &ShopId, path: &str) -> String {
-    format!("/admin/shops/{shop}{path}")
-}
-
-/// Encodes a name as a path segment.
-pub(super) fn segment(name: &str) -> String {
-    // In a path, a space is `%20` and not the form encoding's `+`.
-    form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
-}
 
 /// Draws the hidden field with the session's token, which every form has.
 pub(super) fn csrf_field(visitor: &AdminUser) -> Markup {
@@ -100,9 +26,9 @@ pub(super) fn page(visitor: &AdminUser, title: &str, content: Markup) -> Markup 
 
 /// Draws a page with its main action beside the title.
 pub(super) fn page_with_action(visitor: &AdminUser, title: &str, action: Markup, content: Markup) -> Markup {
-    let done = visitor.at.query().unwrap_or_default();
-    let done = form_urlencoded::parse(done.as_bytes()).find(|(name, _)| name == "done");
-    let done = done.and_then(|(_, what)| Done::text(&what));
+    let query = visitor.at.query().unwrap_or_default();
+    let done = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "done");
+    let notice = done.and_then(|(_, name)| Notice::text(&name));
     bare_page(
         &nav::title(visitor, title),
         html! {
@@ -121,7 +47,7 @@ pub(super) fn page_with_action(visitor: &AdminUser, title: &str, action: Markup,
                 main #content tabindex="-1" {
                     div.page-head { h1 { (title) } (action) }
                     (nav::tabs(visitor))
-                    @if let Some(done) = done { p.done role="status" { (done) } }
+                    @if let Some(notice) = notice { p.done role="status" { (notice) } }
                     (content)
                 }
             }
@@ -151,7 +77,7 @@ pub(super) fn bare_page(title: &str, body: Markup) -> Markup {
 /// Draws problems as pages, and redirects visitors without a session to the sign-in page.
 pub(super) async fn render_problems(State(prefix): State<String>, request: Request, next: Next) -> Response {
     let (method, at) = (request.method().clone(), request.uri().clone());
-    PATH_PREFIX.scope(prefix, async move { render_problem(&method, &at, next.run(request).await) }).await
+    with_prefix(prefix, async move { render_problem(&method, &at, next.run(request).await) }).await
 }
 
 fn render_problem(method: &Method, at: &Uri, response: Response) -> Response {

@@ -7,10 +7,13 @@
 
 mod accounts;
 mod chart;
+mod connect;
 mod entry;
+mod failed_action;
 mod form;
 mod grants;
 mod health;
+mod issues;
 mod jobs;
 mod keys;
 mod layout;
@@ -18,9 +21,11 @@ mod link;
 mod links;
 mod log;
 mod nav;
+mod notice;
 mod notifications;
 mod open_items;
 mod orders;
+mod paths;
 mod pending_changes;
 mod plugins;
 mod preview;
@@ -57,6 +62,7 @@ pub fn routes(node: &Node) -> Router<Node> {
         .merge(sign_in::routes())
         .merge(shops::routes())
         .merge(accounts::routes())
+        .merge(connect::routes())
         .merge(link::routes())
         .merge(links::routes())
         .merge(preview::routes())

@@ -19,11 +19,14 @@ use serde::Deserialize;
 use url::form_urlencoded;
 
 use super::accounts::plugin;
-use super::entry::{Entry, wrong};
+use super::entry::Entry;
 use super::form::{self, FormView};
-use super::layout::{Done, csrf_field, page, problem_details, shop_path};
+use super::issues::wrong;
+use super::layout::{csrf_field, page, problem_details};
 use super::links::{read_strategy, strategies};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
 
 /// Maximum number of the shop's products in the list.
@@ -357,7 +360,7 @@ async fn set(
     };
     match linked {
         Ok(warnings) if warnings.is_empty() => {
-            Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::LinkedProducts).into_response())
+            Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Linked).into_response())
         }
         Ok(warnings) => {
             let warnings = warnings.iter().flat_map(|ProductLinkIssues { issues, .. }| issues);

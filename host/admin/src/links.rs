@@ -15,9 +15,13 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::entry::{Entry, again, of_field, wrong};
-use super::layout::{Done, csrf_field, page_with_action, shop_path};
-use super::session::{AdminUser, FormData, Uploaded, redirect_with_notice};
+use super::entry::{Entry, again};
+use super::failed_action::{FailedAction, of_button};
+use super::issues::{of_field, wrong};
+use super::layout::{csrf_field, page_with_action};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData, Uploaded};
 
 /// Maximum number of links on a page; a search finds the others.
 const MAX_LIMIT: usize = 200;
@@ -48,10 +52,17 @@ async fn list(
     Path(shop): Path<ShopId>,
     Query(Which { q }): Query<Which>,
 ) -> Result<Markup, Problem> {
-    list_page(&visitor, &node, &shop, &q, &Entry::default())
+    list_page(&visitor, &node, &shop, &q, &Entry::default(), FailedAction::default())
 }
 
-fn list_page(visitor: &AdminUser, node: &Node, shop: &ShopId, q: &str, entry: &Entry<'_>) -> Result<Markup, Problem> {
+fn list_page(
+    visitor: &AdminUser,
+    node: &Node,
+    shop: &ShopId,
+    q: &str,
+    entry: &Entry<'_>,
+    failed: FailedAction<'_>,
+) -> Result<Markup, Problem> {
     let ShopSnapshot { links, accounts, .. } = node.host().snapshot(shop)?;
     let needle = q.to_lowercase();
     let is_wanted = |link: &&ProductLink| {
@@ -72,31 +83,32 @@ fn list_page(visitor: &AdminUser, node: &Node, shop: &ShopId, q: &str, entry: &E
                     div.field { label for="q" { "Search products" } input #q name="q" type="search" value=(q) size="24"; }
                     button.quiet { "Search" }
                 }
-            }
-            @if links.is_empty() { p { "No linked products" } }
-            @else if found.is_empty() { p { "No results for “" (q) "”" } }
-            @else {
-                p.mark {
-                    @if found.len() > MAX_LIMIT { "Showing " (MAX_LIMIT) " of " (found.len()) ". Search to narrow the list." }
-                    @else { (found.len()) " of " (links.len()) }
-                }
-                div.scroll tabindex="0" role="region" aria-label="Product links" {
-                    table {
-                        thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
-                        tbody {
-                            @for link in found.iter().take(MAX_LIMIT) {
-                                tr {
-                                    th scope="row" { a href=(edit_path(shop, &link.shop_product)) { (link.shop_product) } }
-                                    td { (link.account) }
-                                    td { (link.vendor_product) }
-                                    td { (strategy_shown(&link.strategy)) }
-                                    td {
-                                        form method="post" action=(shop_path(shop, "/links/remove")) {
-                                            (csrf_field(visitor))
-                                            input type="hidden" name="product" value=(link.shop_product);
-                                            input type="hidden" name="version" value=(link_version(link));
-                                            button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
-                                                "Unlink" span.visually-hidden { " " (link.shop_product) }
+                @if links.is_empty() { p { "No linked products" } }
+                @else if found.is_empty() { p { "No results for “" (q) "”" } }
+                @else {
+                    p.mark {
+                        @if found.len() > MAX_LIMIT { "Showing " (MAX_LIMIT) " of " (found.len()) ". Search to narrow the list." }
+                        @else { (found.len()) " of " (links.len()) }
+                    }
+                    div.scroll tabindex="0" role="region" aria-label="Product links" {
+                        table {
+                            thead { tr { th { "Product" } th { "Vendor" } th { "Vendor product" } th { "Cart strategy" } th { span.visually-hidden { "Unlink" } } } }
+                            tbody {
+                                @for link in found.iter().take(MAX_LIMIT) {
+                                    tr {
+                                        th scope="row" { a href=(edit_path(shop, &link.shop_product)) { (link.shop_product) } }
+                                        td { (link.account) }
+                                        td { (link.vendor_product) }
+                                        td { (strategy_shown(&link.strategy)) }
+                                        td {
+                                            (failed.beside(&link.shop_product))
+                                            form method="post" action=(shop_path(shop, "/links/remove")) {
+                                                (csrf_field(visitor))
+                                                input type="hidden" name="product" value=(link.shop_product);
+                                                input type="hidden" name="version" value=(link_version(link));
+                                                button.danger data-ask=(format!("Unlink {}? New shoppers won't see the configurator. Existing carts and orders are not affected.", link.shop_product)) {
+                                                    "Unlink" span.visually-hidden { " " (link.shop_product) }
+                                                }
                                             }
                                         }
                                     }
@@ -105,19 +117,19 @@ fn list_page(visitor: &AdminUser, node: &Node, shop: &ShopId, q: &str, entry: &E
                         }
                     }
                 }
-            }
-            form.card method="post" action=(shop_path(shop, "/links/table")) enctype="multipart/form-data" {
-                h2 { "Import and export" }
-                (csrf_field(visitor))
-                p {
-                    a href=(shop_path(shop, "/links/table")) { "Export the links" }
-                    ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
+                form.card method="post" action=(shop_path(shop, "/links/table")) enctype="multipart/form-data" {
+                    h2 { "Import and export" }
+                    (csrf_field(visitor))
+                    p {
+                        a href=(shop_path(shop, "/links/table")) { "Export the links" }
+                        ", edit them in a spreadsheet and import them again. If a row is invalid nothing is imported. Products not in the file are unchanged."
+                    }
+                    (entry.field("table", "CSV file", "", html! {
+                        input #table name="table" type="file" accept=".csv,text/csv" required aria-describedby="table-help"
+                            aria-invalid=[entry.invalid("table")];
+                    }))
+                    button.quiet { "Import CSV" }
                 }
-                (entry.field("table", "CSV file", "", html! {
-                    input #table name="table" type="file" accept=".csv,text/csv" required aria-describedby="table-help"
-                        aria-invalid=[entry.invalid("table")];
-                }))
-                button.quiet { "Import CSV" }
             }
         },
     ))
@@ -176,14 +188,22 @@ pub(super) fn strategies(
 
 async fn remove(
     Integrator(caller): Integrator,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Response, Problem> {
     let expected = Expected::Version(sent.text("version"));
     let product = sent.raw("product");
-    node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::Unlinked).into_response())
+    match node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await {
+        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Unlinked).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let failed = FailedAction::new(&product, &problem);
+            // The search that finds the product, which a long list may not show.
+            Ok(again(&problem, list_page(&visitor, &node, &shop, &product, &Entry::default(), failed)?))
+        }
+    }
 }
 
 async fn export(_: Integrator, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
@@ -204,10 +224,10 @@ async fn import(
     Uploaded(file): Uploaded,
 ) -> Result<Response, Problem> {
     match link_all(&node, &caller, &shop, file.as_deref()).await {
-        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::Imported).into_response()),
+        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::Imported).into_response()),
         Err(problem) => {
             let entry = Entry::refused_without(&problem);
-            Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry)?))
+            Ok(again(&problem, list_page(&visitor, &node, &shop, "", &entry, FailedAction::default())?))
         }
     }
 }

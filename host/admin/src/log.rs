@@ -15,7 +15,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::form::text_of;
-use super::layout::{address, page, shop_path};
+use super::layout::page;
+use super::paths::{address, shop_path};
 use super::session::AdminUser;
 use super::text::{PAGE, PageOf, next_cursor, time};
 
@@ -85,20 +86,25 @@ fn list(entries: &[AuditEntry], here: &str, shops: bool, shown: &PageOf) -> Mark
     }
 }
 
-/// Draws the members that differ, with their old and new values.
+/// Draws the members that differ, with their old and new values. Several are collapsed.
 fn difference(before: Option<&Value>, after: Option<&Value>) -> Markup {
     let mut changes = Vec::new();
     compare(String::new(), before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null), &mut changes);
     html! {
-        @if !changes.is_empty() {
-            dl {
-                @for (name, old, new) in &changes {
-                    dt { (name) }
-                    dd {
-                        @if let Some(old) = old { del { span.visually-hidden { "was " } (old) } }
-                        @if old.is_some() && new.is_some() { " → " }
-                        @if let Some(new) = new { ins { span.visually-hidden { "is " } (new) } }
-                    }
+        @if changes.len() == 1 { (change_list(&changes)) }
+        @else if !changes.is_empty() { details { summary { (changes.len()) " changes" } (change_list(&changes)) } }
+    }
+}
+
+fn change_list(changes: &[Change]) -> Markup {
+    html! {
+        dl {
+            @for (name, old, new) in changes {
+                dt { (name) }
+                dd {
+                    @if let Some(old) = old { del { span.visually-hidden { "was " } (old) } }
+                    @if old.is_some() && new.is_some() { " → " }
+                    @if let Some(new) = new { ins { span.visually-hidden { "is " } (new) } }
                 }
             }
         }
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_differences_are_listed() {
         let before = json!({ "settings": { "a": 1, "b": "x", "gone": true }, "same": [1, 2] });
         let after = json!({ "settings": { "a": 2, "b": "x", "new": ["y", "z"] }, "same": [1, 2] });
         assert_eq!(
@@ -165,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_or_gone_is_told_member_by_member() {
+    fn added_and_removed_values_are_listed_member_by_member() {
         let account = json!({ "plugin": "expivi", "grants": { "hosts": ["a.example"] } });
         assert_eq!(describe(Value::Null, account.clone()), ["grants › hosts: - > a.example", "plugin: - > expivi"]);
         assert_eq!(describe(account, Value::Null), ["grants › hosts: a.example > -", "plugin: expivi > -"]);

@@ -4,8 +4,8 @@
 use cartwright::ShopId;
 use maud::{Markup, html};
 
-use super::layout::{address, of_shop, shop_path};
-use super::open_items::{OpenItems, shown};
+use super::open_items::{OpenItems, count_text};
+use super::paths::{address, of_shop, shop_path};
 use super::session::AdminUser;
 
 /// An entry of the sidebar.
@@ -90,6 +90,7 @@ impl Page {
         match self.path {
             "/quotations" => items.quotes,
             "/approvals" => items.changes,
+            "/notifications" => items.failed_notifications,
             "/jobs" => items.failed_jobs + items.jobs_for_merchant,
             _ => 0,
         }
@@ -221,8 +222,9 @@ pub(super) fn tabs(visitor: &AdminUser) -> Markup {
     }
 }
 
-fn badge(open: usize) -> Markup {
-    html! { @if open > 0 { " " span.badge { (shown(open)) span.visually-hidden { " open" } } } }
+/// Draws the number of open items of a page, if there are any.
+pub(super) fn badge(open: usize) -> Markup {
+    html! { @if open > 0 { " " span.badge { (count_text(open)) span.visually-hidden { " open" } } } }
 }
 
 #[cfg(test)]

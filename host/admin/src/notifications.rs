@@ -13,9 +13,12 @@ use cartwright_store::{Expected, NotificationState, StoredNotification};
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::entry::{Entry, again, of_field};
-use super::layout::{Done, csrf_field, page, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::entry::{Entry, again};
+use super::issues::of_field;
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, time};
 
 pub(super) fn routes() -> Router<Node> {
@@ -38,7 +41,7 @@ async fn read(
 
 async fn endpoint_page(visitor: &AdminUser, node: &Node, shop: &ShopId, entry: &Entry<'_>) -> Result<Markup, Problem> {
     let endpoint = node.store().notifications().endpoint(shop).await?;
-    let kept = node.store().notifications().list(shop, false, None, PAGE).await?;
+    let undelivered = node.store().notifications().list(shop, false, None, PAGE).await?;
     let here = shop_path(shop, "/notifications");
     let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
     Ok(page(
@@ -73,19 +76,19 @@ async fn endpoint_page(visitor: &AdminUser, node: &Node, shop: &ShopId, entry: &
             }
             section {
                 h2 { "Undelivered" }
-                @if kept.is_empty() { p { "All notifications delivered" } } @else { (table(visitor, &here, &kept)) }
+                @if undelivered.is_empty() { p { "All notifications delivered" } } @else { (table(visitor, &here, &undelivered)) }
             }
         },
     ))
 }
 
-fn table(visitor: &AdminUser, here: &str, kept: &[StoredNotification]) -> Markup {
+fn table(visitor: &AdminUser, here: &str, undelivered: &[StoredNotification]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Undelivered notifications" {
             table {
                 thead { tr { th { "Notification" } th { "Created" } th { "Status" } th { "Reason" } th { span.visually-hidden { "Send again" } } } }
                 tbody {
-                    @for notification in kept {
+                    @for notification in undelivered {
                         tr {
                             th scope="row" { (subject(&notification.body)) }
                             td { (time(notification.created)) }
@@ -157,7 +160,7 @@ async fn set(
     let set = set_endpoint(installation, &shop, url, None, Expected::Any, actor, node.now()).await;
     Ok(match set.map_err(Problem::from).map_err(of_field("url")) {
         Ok((_, Some(secret))) => secret_page(&visitor, &shop, &secret).into_response(),
-        Ok((_, None)) => redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Saved).into_response(),
+        Ok((_, None)) => redirect_with_notice(&shop_path(&shop, "/notifications"), Notice::Saved).into_response(),
         Err(problem) => {
             let page = endpoint_page(&visitor, &node, &shop, &Entry::refused(&sent, &problem)).await?;
             again(&problem, page)
@@ -183,7 +186,7 @@ async fn remove(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().notifications().remove_endpoint(&shop, Expected::Any, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Done::RemovedVariants))
+    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Notice::EndpointRemoved))
 }
 
 async fn retry_notification(
@@ -193,5 +196,5 @@ async fn retry_notification(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().notifications().retry(&shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Done::Sent))
+    Ok(redirect_with_notice(&shop_path(&shop, "/notifications"), Notice::NotificationQueued))
 }

@@ -19,6 +19,8 @@ pub(super) struct OpenItems {
     pub(super) jobs_for_merchant: usize,
     /// Quote requests without an offer. Only admins see quotes.
     pub(super) quotes: usize,
+    /// Notifications that the platform did not accept. Only admins see notifications.
+    pub(super) failed_notifications: usize,
 }
 
 impl OpenItems {
@@ -28,12 +30,13 @@ impl OpenItems {
             let filter = JobFilter { shop: Some(shop.clone()), state: Some(state), ..JobFilter::default() };
             Ok::<_, Problem>(store.jobs().list(&filter, MAX_COUNTED).await?.len())
         };
-        let quotes = match caller.is_admin() {
+        let (quotes, failed_notifications) = match caller.is_admin() {
             true => {
                 let requested = Some(QuoteState::Requested);
-                store.quotes().list(shop, requested, None, MAX_COUNTED, node.now()).await?.len()
+                let quotes = store.quotes().list(shop, requested, None, MAX_COUNTED, node.now()).await?;
+                (quotes.len(), store.notifications().list(shop, true, None, MAX_COUNTED).await?.len())
             }
-            false => 0,
+            false => (0, 0),
         };
         Ok(Self {
             changes: store
@@ -44,17 +47,18 @@ impl OpenItems {
             failed_jobs: jobs(JobStateKind::Stopped).await?,
             jobs_for_merchant: jobs(JobStateKind::NeedsMerchant).await?,
             quotes,
+            failed_notifications,
         })
     }
 
     pub(super) fn total(&self) -> usize {
-        let Self { changes, failed_jobs, jobs_for_merchant, quotes } = *self;
-        changes + failed_jobs + jobs_for_merchant + quotes
+        let Self { changes, failed_jobs, jobs_for_merchant, quotes, failed_notifications } = *self;
+        changes + failed_jobs + jobs_for_merchant + quotes + failed_notifications
     }
 }
 
 /// Formats a number of open items for a badge.
-pub(super) fn shown(count: usize) -> String {
+pub(super) fn count_text(count: usize) -> String {
     match u32::try_from(count) {
         Ok(count) if count < MAX_COUNTED => count.to_string(),
         _ => format!("{}+", MAX_COUNTED - 1),

@@ -8,20 +8,22 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright::durable::ResponsibleParty;
-use cartwright::types::{Document, Order, OrderLine, Outcome, Shipment};
+use cartwright::types::{Document, Order, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
 use cartwright_store::{
-    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome,
+    JobDetail, JobFilter, JobState, ListedOrder, OrderFilter, StateReason, StoreError, StoredOutcome, is_on_hold,
 };
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::jobs;
-use super::layout::{Done, csrf_field, page, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{job_path, order_path, shop_path};
+use super::session::{AdminUser, FormData};
 use super::text::{
     PAGE, PageOf, amount, describe_outcome, external_link, item, next_cursor, status, time, time_of_text,
 };
@@ -37,13 +39,8 @@ pub(super) fn routes() -> Router<Node> {
         .route("/admin/shops/{shop}/orders", get(list))
         .route("/admin/shops/{shop}/orders/{order}", get(read))
         .route("/admin/shops/{shop}/orders/{order}/close", post(close))
-        .route("/admin/shops/{shop}/orders/{order}/settle", post(settle))
+        .route("/admin/shops/{shop}/orders/{order}/settle", post(resolve_outcome))
         .route("/admin/shops/{shop}/orders/{order}/documents/{outcome}", get(document))
-}
-
-/// Returns the path of the page of an order.
-pub(super) fn path(shop: &ShopId, order: &str) -> String {
-    shop_path(shop, &format!("/orders/{}", segment(order)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +100,7 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
                 },
                 Some(order) => {
                     th scope="row" {
-                        a href=(path(shop, &listed.id)) { (order.number) }
+                        a href=(order_path(shop, &listed.id)) { (order.number) }
                         @if order.number != listed.id { " " span.mark { (listed.id) } }
                     }
                     td { (time(listed.created)) }
@@ -163,10 +160,15 @@ async fn read(
             job => job?,
         });
     }
-    let (events, notices) = (store.orders().events(&shop, &id).await?, store.orders().webhooks(&shop, &id).await?);
-    let history =
-        OrderHistory { events: &events, notices: &notices, jobs: &jobs, outcomes: &outcomes, lines: &order.lines };
-    let here = path(&shop, &id);
+    let (events, deliveries) = (store.orders().events(&shop, &id).await?, store.orders().webhooks(&shop, &id).await?);
+    let history = OrderHistory {
+        events: &events,
+        deliveries: &deliveries,
+        jobs: &jobs,
+        outcomes: &outcomes,
+        lines: &order.lines,
+    };
+    let here = order_path(&shop, &id);
     Ok(page(
         &visitor,
         &format!("Order {}", order.number),
@@ -185,7 +187,7 @@ async fn read(
             @if !jobs.is_empty() {
                 section {
                     h2 { "Vendor jobs" }
-                    (jobs::table(&shop, "Vendor jobs", jobs.iter().map(|job| &job.summary)))
+                    (jobs::table(&shop, "Vendor jobs", jobs.iter().map(|job| &job.summary), false))
                 }
             }
             section.card { h2 { "Timeline" } (history.render()) }
@@ -229,7 +231,7 @@ fn attention(
                 @for outcome in open_outcomes {
                     li {
                         strong { (outcome.account) } ": " (describe_outcome(&outcome.outcome, &order.lines)) " "
-                        @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", path(shop, &order.id))) {
+                        @if visitor.caller.is_admin() { form method="post" action=(format!("{}/settle", order_path(shop, &order.id))) {
                             (csrf_field(visitor))
                             input type="hidden" name="outcome" value=(outcome.id);
                             button.quiet { "Mark as done" span.visually-hidden { ": " (describe_outcome(&outcome.outcome, &order.lines)) } }
@@ -238,7 +240,7 @@ fn attention(
                 }
                 @for job in stuck {
                     li {
-                        a href=(jobs::path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state == JobState::Stopped { "job failed" } @else { "action required" } }
+                        a href=(job_path(shop, &job.summary.id)) { (job.summary.account) ": " @if job.summary.state == JobState::Stopped { "job failed" } @else { "action required" } }
                         @if let Some(reason) = &job.reason { ": " (reason.text) }
                     }
                 }
@@ -252,11 +254,6 @@ fn attention(
     }
 }
 
-/// Returns whether a line of a released order is on hold. A cancelled line is not.
-fn is_on_hold(line: &OrderLine) -> bool {
-    !line.released && line.status != "cancelled"
-}
-
 fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
     html! {
         section {
@@ -264,13 +261,14 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
             @for (account, reference) in vendor_references(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
             div.scroll tabindex="0" role="region" aria-label="Items" {
                 table {
-                    thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th { "Status" } th { "Vendor ID" } } }
+                    thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th.number { "Unit price" } th { "Status" } th { "Vendor ID" } } }
                     tbody {
                         @for line in &order.lines {
-                            tr {
+                            tr.child[line.cart_line.parent_key.is_some()] {
                                 th scope="row" { (line.title) " " span.mark { (line.id) } }
                                 td { (line.account.as_deref().unwrap_or("–")) }
                                 td.number { (line.cart_line.quantity) }
+                                td.number { @match &line.cart_line.unit_price { Some(unit) => (amount(unit)), None => "–" } }
                                 td {
                                     span.state { (status(&line.status)) }
                                     @if order.released && is_on_hold(line) { " " span.state.warn { "On hold" } }
@@ -392,7 +390,7 @@ async fn of_order(node: &Node, shop: &ShopId, order: &str, outcome: i64) -> Resu
     if found { Ok(()) } else { Err(Problem::not_found("This order has no such update.")) }
 }
 
-async fn settle(
+async fn resolve_outcome(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
@@ -401,7 +399,7 @@ async fn settle(
     let outcome: i64 = sent.read("outcome")?;
     of_order(&node, &shop, &order, outcome).await?;
     node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &order), Done::Settled))
+    Ok(redirect_with_notice(&order_path(&shop, &order), Notice::Resolved))
 }
 
 async fn close(
@@ -411,5 +409,5 @@ async fn close(
     _: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().orders().close_order(&shop, &order, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&shop, &order), Done::Closed))
+    Ok(redirect_with_notice(&order_path(&shop, &order), Notice::Closed))
 }

@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cartwright::types::{Outcome, Setting};
 use cartwright::webhook::form_value;
@@ -15,9 +15,13 @@ use cartwright_service::webhooks;
 use cartwright_store::{AccountOutcome, AccountOutcomeState};
 use maud::{Markup, html};
 
+use super::entry::again;
+use super::failed_action::{FailedAction, of_button};
 use super::form::text_of;
-use super::layout::{Done, csrf_field, page, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, describe_outcome, time};
 
 pub(super) fn routes() -> Router<Node> {
@@ -34,16 +38,25 @@ async fn list(
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
-    let accounts = node.host().snapshot(&shop)?.accounts;
-    let held =
-        node.store().webhooks().account_outcomes(&shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
+    list_page(&visitor, &node, &shop, FailedAction::default()).await
+}
+
+async fn list_page(
+    visitor: &AdminUser,
+    node: &Node,
+    shop: &ShopId,
+    failed: FailedAction<'_>,
+) -> Result<Markup, Problem> {
+    let accounts = node.host().snapshot(shop)?.accounts;
+    let pending =
+        node.store().webhooks().account_outcomes(shop, Some(AccountOutcomeState::PendingApproval), None, PAGE).await?;
     Ok(page(
-        &visitor,
+        visitor,
         "Pending changes",
         html! {
             p { "Vendor changes apply automatically, except those that affect your storefront. Review those here." }
-            @if held.is_empty() { p { "Nothing to review" } }
-            @for pushed in &held {
+            @if pending.is_empty() { p { "Nothing to review" } }
+            @for pushed in &pending {
                 @let account = accounts.iter().find(|account| account.id == pushed.account);
                 @let plugin = account.and_then(|account| node.host().plugin(&account.current));
                 section.card {
@@ -52,14 +65,15 @@ async fn list(
                     @match &pushed.outcome {
                         Outcome::PushSettings(settings) => {
                             (changes(&pushed.account, account, plugin.as_deref(), settings))
+                            (failed.beside(&pushed.id))
                             div.row {
-                                (decision(&visitor, &shop, pushed, "approve", "Approve"))
-                                (decision(&visitor, &shop, pushed, "refuse", "Reject"))
+                                (decision(visitor, shop, pushed, "approve", "Approve"))
+                                (decision(visitor, shop, pushed, "refuse", "Reject"))
                             }
                         },
                         other => {
                             p { (describe_outcome(other, &[])) }
-                            (decision(&visitor, &shop, pushed, "seen", "Mark as done"))
+                            (decision(visitor, shop, pushed, "seen", "Mark as done"))
                         },
                     }
                 }
@@ -75,7 +89,7 @@ fn changes(
     plugin: Option<&PluginVersion>,
     settings: &[Setting],
 ) -> Markup {
-    let kept = snapshot.and_then(|account| account.versions.get(&account.current));
+    let current = snapshot.and_then(|account| account.versions.get(&account.current));
     let shown = |value| form_value(value).map_or_else(|| "Hidden value".to_owned(), |value| text_of(&value));
     html! {
         div.scroll tabindex="0" role="region" aria-label=(format!("Proposed changes of {account}")) {
@@ -92,7 +106,7 @@ fn changes(
                                 }
                             }
                             td.long {
-                                @match kept.and_then(|kept| kept.get(name)) {
+                                @match current.and_then(|current| current.get(name)) {
                                     Some(old) => pre { (shown(old)) },
                                     None => span.mark { "empty" },
                                 }
@@ -118,12 +132,20 @@ fn decision(visitor: &AdminUser, shop: &ShopId, pushed: &AccountOutcome, what: &
 
 async fn approve(
     Integrator(caller): Integrator,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
     sent: FormData,
-) -> Result<Redirect, Problem> {
-    webhooks::approve_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Approved))
+) -> Result<Response, Problem> {
+    let id = sent.text("id");
+    match webhooks::approve_settings(node.installation(), &shop, id, &caller.actor, node.now()).await {
+        Ok(()) => Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Approved).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let page = list_page(&visitor, &node, &shop, FailedAction::new(id, &problem)).await?;
+            Ok(again(&problem, page))
+        }
+    }
 }
 
 async fn refuse(
@@ -133,7 +155,7 @@ async fn refuse(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     webhooks::reject_settings(node.installation(), &shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Refused))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Rejected))
 }
 
 async fn resolve(
@@ -143,5 +165,5 @@ async fn resolve(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     node.store().webhooks().resolve_account_outcome(&shop, sent.text("id"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Done::Settled))
+    Ok(redirect_with_notice(&shop_path(&shop, "/approvals"), Notice::Resolved))
 }

@@ -18,10 +18,14 @@ use cartwright_service::accounts::switch_all_versions;
 use maud::{Markup, html};
 
 use super::accounts::plugin;
-use super::entry::{Entry, again, of_field, wrong};
+use super::entry::{Entry, again};
+use super::failed_action::{FailedAction, of_button};
 use super::grants::requested;
-use super::layout::{Done, address, csrf_field, page, problem_details, segment, shop_path};
-use super::session::{AdminUser, FormData, Uploaded, redirect_with_notice};
+use super::issues::{of_field, wrong};
+use super::layout::{csrf_field, page, problem_details};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{address, segment, shop_path};
+use super::session::{AdminUser, FormData, Uploaded};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -130,8 +134,8 @@ async fn install(
         None => Err(wrong("component", "Choose a plugin file (.wasm) to install.")),
     };
     Ok(match installed {
-        Ok((plugin, true)) => redirect_with_notice(&path(plugin.id()), Done::AlreadyInstalled).into_response(),
-        Ok((plugin, false)) => redirect_with_notice(&path(plugin.id()), Done::Installed).into_response(),
+        Ok((plugin, true)) => redirect_with_notice(&path(plugin.id()), Notice::AlreadyInstalled).into_response(),
+        Ok((plugin, false)) => redirect_with_notice(&path(plugin.id()), Notice::Installed).into_response(),
         Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused_without(&problem))),
     })
 }
@@ -146,11 +150,17 @@ async fn versions(
     State(node): State<Node>,
     Path(id): Path<PluginId>,
 ) -> Result<Markup, Problem> {
-    versions_page(&visitor, &node, &id, &Entry::default())
+    versions_page(&visitor, &node, &id, &Entry::default(), FailedAction::default())
 }
 
 #[allow(clippy::indexing_slicing, reason = "an installed plugin has at least one version")]
-fn versions_page(visitor: &AdminUser, node: &Node, id: &PluginId, entry: &Entry<'_>) -> Result<Markup, Problem> {
+fn versions_page(
+    visitor: &AdminUser,
+    node: &Node,
+    id: &PluginId,
+    entry: &Entry<'_>,
+    failed: FailedAction<'_>,
+) -> Result<Markup, Problem> {
     let (versions, running) = (of_plugin(node, id)?, running(node));
     let name = &versions[0].metadata().identity.name;
     let is_revoked = |plugin: &PluginVersion| node.host().is_revoked(&plugin.digest());
@@ -182,6 +192,7 @@ fn versions_page(visitor: &AdminUser, node: &Node, id: &PluginId, entry: &Entry<
                                 td { (plugin.worlds().iter().map(|world| world.name()).collect::<Vec<_>>().join(", ")) }
                                 td.number { (running.get(&digest).map_or(0, Vec::len)) }
                                 td {
+                                    (failed.beside(&digest.to_string()))
                                     @if is_revoked(plugin) { span.state.bad { "Retired" } }
                                     @else {
                                         details {
@@ -255,7 +266,10 @@ async fn swap(
     }
     if shops.is_empty() {
         let problem = wrong("shop", "Select the shops to switch.");
-        return Ok(again(&problem, versions_page(&visitor, &node, &id, &Entry::refused(&sent, &problem))?));
+        return Ok(again(
+            &problem,
+            versions_page(&visitor, &node, &id, &Entry::refused(&sent, &problem), FailedAction::default())?,
+        ));
     }
     let (installation, actor) = (node.installation(), caller.as_actor());
     let switches = switch_all_versions(installation, &id, to.digest(), &shops, actor, node.now()).await?;
@@ -263,7 +277,7 @@ async fn swap(
     let failed: Vec<_> =
         switches.into_iter().filter_map(|switch| Some((switch.shop, switch.account, switch.error?))).collect();
     if failed.is_empty() {
-        return Ok(redirect_with_notice(&path(&id), Done::VersionSwitch).into_response());
+        return Ok(redirect_with_notice(&path(&id), Notice::VersionSwitched).into_response());
     }
     Ok(page(&visitor, "Some shops could not be switched", html! {
         p { (accounts - failed.len()) " of " (accounts) " connections now use version " (to.metadata().identity.version) ". The others keep their version:" }
@@ -277,11 +291,18 @@ async fn swap(
 
 async fn revoke(
     Admin(caller): Admin,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path(id): Path<PluginId>,
     sent: FormData,
 ) -> Result<Response, Problem> {
-    let (digest, replacement) = (sent.read("component")?, sent.optional("replacement")?);
-    node.installation().revoke(digest, replacement, &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&path(&id), Done::Retired).into_response())
+    let (digest, replacement): (Digest, Option<Digest>) = (sent.read("component")?, sent.optional("replacement")?);
+    match node.installation().revoke(digest, replacement, &caller.actor, node.now()).await {
+        Ok(()) => Ok(redirect_with_notice(&path(&id), Notice::Retired).into_response()),
+        Err(error) => {
+            let (problem, version) = (of_button(error)?, digest.to_string());
+            let failed = FailedAction::new(&version, &problem);
+            Ok(again(&problem, versions_page(&visitor, &node, &id, &Entry::default(), failed)?))
+        }
+    }
 }

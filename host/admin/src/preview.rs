@@ -15,8 +15,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::entry::{Entry, again};
-use super::layout::{csrf_field, page, problem_details, shop_path};
+use super::layout::{csrf_field, page, problem_details};
 use super::links::{read_strategy, strategies};
+use super::paths::shop_path;
 use super::session::{AdminUser, FormData};
 use super::text::amount;
 
@@ -56,10 +57,10 @@ async fn form(
     visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(tried): Query<PreviewInput>,
+    Query(input): Query<PreviewInput>,
 ) -> Result<Markup, Problem> {
-    let of = node.host().snapshot(&shop)?;
-    Ok(draw(&visitor, &node, &of, &tried, None, &Entry::default()))
+    let snapshot = node.host().snapshot(&shop)?;
+    Ok(draw(&visitor, &node, &snapshot, &input, None, &Entry::default()))
 }
 
 async fn show(
@@ -69,10 +70,10 @@ async fn show(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Response, Problem> {
-    let of = node.host().snapshot(&shop)?;
+    let snapshot = node.host().snapshot(&shop)?;
     let quantity = sent.whole::<u32>("quantity");
     let strategy = Some(sent.text("strategy")).filter(|text| !text.is_empty() && *text != "as-linked");
-    let tried = PreviewInput {
+    let input = PreviewInput {
         product: sent.raw("product"),
         quantity: *quantity.as_ref().unwrap_or(&1),
         configuration: sent.raw("configuration"),
@@ -84,14 +85,14 @@ async fn show(
         },
     };
     if let Err(problem) = quantity {
-        let page = draw(&visitor, &node, &of, &tried, None, &Entry::refused(&sent, &problem));
+        let page = draw(&visitor, &node, &snapshot, &input, None, &Entry::refused(&sent, &problem));
         return Ok(again(&problem, page));
     }
-    let result = match tried.configuration.trim().is_empty() {
+    let result = match input.configuration.trim().is_empty() {
         true => None,
-        false => Some(plan(&node, &shop, &tried).await),
+        false => Some(plan(&node, &shop, &input).await),
     };
-    Ok(draw(&visitor, &node, &of, &tried, result.as_ref(), &Entry::default()).into_response())
+    Ok(draw(&visitor, &node, &snapshot, &input, result.as_ref(), &Entry::default()).into_response())
 }
 
 /// Returns a field's text, unless it is empty.
@@ -99,15 +100,15 @@ fn optional(sent: &FormData, name: &str) -> Option<String> {
     Some(sent.text(name).to_owned()).filter(|text| !text.is_empty())
 }
 
-async fn plan(node: &Node, shop: &ShopId, tried: &PreviewInput) -> PreviewResult {
+async fn plan(node: &Node, shop: &ShopId, input: &PreviewInput) -> PreviewResult {
     // Stages are sent as they end, so that those before a failure are shown too.
     let (stage_sender, stages) = channel();
     let add = AddToCart {
-        product: tried.product.clone(),
-        configuration: Some(tried.configuration.clone().into_bytes()),
-        quantity: tried.quantity,
-        strategy: tried.strategy.clone(),
-        visitor: tried.visitor.clone(),
+        product: input.product.clone(),
+        configuration: Some(input.configuration.clone().into_bytes()),
+        quantity: input.quantity,
+        strategy: input.strategy.clone(),
+        visitor: input.visitor.clone(),
         stages: Some(stage_sender),
         ..AddToCart::default()
     };
@@ -130,30 +131,30 @@ async fn plan(node: &Node, shop: &ShopId, tried: &PreviewInput) -> PreviewResult
 fn draw(
     visitor: &AdminUser,
     node: &Node,
-    of: &ShopSnapshot,
-    tried: &PreviewInput,
+    snapshot: &ShopSnapshot,
+    input: &PreviewInput,
     result: Option<&PreviewResult>,
     entry: &Entry<'_>,
 ) -> Markup {
-    let shop = &of.shop.id;
-    let link = of.links.iter().find(|link| link.shop_product == tried.product).or_else(|| of.links.first());
-    let chosen = tried.strategy.as_ref();
+    let shop = &snapshot.shop.id;
+    let link = snapshot.links.iter().find(|link| link.shop_product == input.product).or_else(|| snapshot.links.first());
+    let chosen = input.strategy.as_ref();
     page(
         visitor,
         "Test a configuration",
         html! {
             (entry.summary())
             p { "Paste a saved configuration to see the cart items it creates. No cart is changed." }
-            @if of.links.is_empty() { p { "First " a href=(shop_path(shop, "/links")) { "link a product" } "." } }
+            @if snapshot.links.is_empty() { p { "First " a href=(shop_path(shop, "/links")) { "link a product" } "." } }
             @else {
-                form.card method="post" action=(shop_path(shop, "/preview")) data-live="came" {
+                form.card method="post" action=(shop_path(shop, "/preview")) data-live="result" {
                     (csrf_field(visitor))
                     div.row {
                         div.field {
                             label for="product" { "Product" }
                             select #product name="product" {
-                                @for link in &of.links {
-                                    option value=(link.shop_product) selected[link.shop_product == tried.product] { (link.shop_product) }
+                                @for link in &snapshot.links {
+                                    option value=(link.shop_product) selected[link.shop_product == input.product] { (link.shop_product) }
                                 }
                             }
                         }
@@ -161,36 +162,36 @@ fn draw(
                             label for="strategy" { "Cart strategy" }
                             select #strategy name="strategy" {
                                 option value="as-linked" selected[chosen.is_none()] { "As the product is linked" }
-                                (strategies(node, &of.accounts, link.map(|link| &link.account), chosen))
+                                (strategies(node, &snapshot.accounts, link.map(|link| &link.account), chosen))
                             }
                         }
                         (entry.field("quantity", "Quantity", "", html! {
-                            input #quantity name="quantity" inputmode="numeric" value=(entry.text("quantity", tried.quantity)) size="5" required
+                            input #quantity name="quantity" inputmode="numeric" value=(entry.text("quantity", input.quantity)) size="5" required
                                 aria-describedby="quantity-help" aria-invalid=[entry.invalid("quantity")];
                         }))
                         div.field {
                             label for="currency" { "Currency" }
                             select #currency name="currency" {
-                                @for currency in of.shop.currencies.iter() {
-                                    option value=(currency.code) selected[tried.visitor.currency.as_deref() == Some(&currency.code)] { (currency.code) }
+                                @for currency in snapshot.shop.currencies.iter() {
+                                    option value=(currency.code) selected[input.visitor.currency.as_deref() == Some(&currency.code)] { (currency.code) }
                                 }
                             }
                         }
                         div.field {
                             label for="country" { "Country of delivery" }
-                            input #country name="country" value=(tried.visitor.country.as_deref().unwrap_or_default()) maxlength="2" size="4";
+                            input #country name="country" value=(input.visitor.country.as_deref().unwrap_or_default()) maxlength="2" size="4";
                         }
                     }
                     div.field {
                         label for="configuration" { "Configuration" }
                         textarea #configuration name="configuration" rows="8" spellcheck="false" aria-describedby="configuration-help" {
-                            "\n" (tried.configuration)
+                            "\n" (input.configuration)
                         }
                         p.help #configuration-help { "Exactly as sent by the product page." }
                     }
                     button { "Run test" }
                 }
-                div #came aria-live="polite" { @if let Some(result) = result { (render_result(result)) } }
+                div #result aria-live="polite" { @if let Some(result) = result { (render_result(result)) } }
             }
         },
     )

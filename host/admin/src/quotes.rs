@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::types::Money;
 use cartwright::{CartLine, QuoteOffer, Shop, ShopId, money};
@@ -16,10 +16,16 @@ use cartwright_service::input;
 use cartwright_store::{Expected, Quote, QuoteState};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use serde::Deserialize;
 
-use super::entry::{Entry, Issues, again, wrong};
-use super::layout::{Done, csrf_field, page, segment, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::entry::{Entry, again};
+use super::failed_action::{FailedAction, of_button};
+use super::issues::{Issues, wrong};
+use super::layout::{csrf_field, page};
+use super::nav::badge;
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::{order_path, segment, shop_path};
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, PageOf, amount, next_cursor, time};
 
 pub(super) fn routes() -> Router<Node> {
@@ -34,20 +40,31 @@ fn path(shop: &ShopId, id: &str) -> String {
     shop_path(shop, &format!("/quotations/{}", segment(id)))
 }
 
+/// The states of quotes, those that need the merchant first.
+const STATES: [QuoteState; 5] =
+    [QuoteState::Requested, QuoteState::Offered, QuoteState::Accepted, QuoteState::Withdrawn, QuoteState::Expired];
+
+/// Returns the words for a quote's state, and its severity.
+fn state_text(state: QuoteState) -> (&'static str, &'static str) {
+    match state {
+        QuoteState::Requested => ("To price", "warn"),
+        QuoteState::Offered => ("Offered", "good"),
+        QuoteState::Accepted => ("Accepted", "good"),
+        QuoteState::Withdrawn => ("Closed", ""),
+        QuoteState::Expired => ("Expired", ""),
+    }
+}
+
 fn state(state: QuoteState) -> Markup {
-    let class = match state {
-        QuoteState::Requested => "state warn",
-        QuoteState::Offered | QuoteState::Accepted => "state good",
-        QuoteState::Withdrawn | QuoteState::Expired => "state",
-    };
-    let text = match state {
-        QuoteState::Requested => "To price",
-        QuoteState::Offered => "Offered",
-        QuoteState::Accepted => "Accepted",
-        QuoteState::Withdrawn => "Closed",
-        QuoteState::Expired => "Expired",
-    };
-    html! { span class=(class) { (text) } }
+    let (text, class) = state_text(state);
+    html! { span.state.(class) { (text) } }
+}
+
+#[derive(Debug, Deserialize)]
+struct Which {
+    state: Option<QuoteState>,
+    #[serde(flatten)]
+    page: PageOf,
 }
 
 async fn list(
@@ -55,15 +72,24 @@ async fn list(
     visitor: AdminUser,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(shown): Query<PageOf>,
+    Query(Which { state: chosen, page: shown }): Query<Which>,
 ) -> Result<Markup, Problem> {
     node.host().shop(&shop)?;
-    let found = node.store().quotes().list(&shop, None, shown.after.as_deref(), PAGE, node.now()).await?;
+    let found = node.store().quotes().list(&shop, chosen, shown.after.as_deref(), PAGE, node.now()).await?;
     Ok(page(
         &visitor,
         "Quotes",
         html! {
-            @if found.is_empty() { p { "No quote requests yet" } }
+            nav.filters aria-label="Statuses" {
+                a href=(shop_path(&shop, "/quotations")) aria-current=[chosen.is_none().then_some("page")] { "All" }
+                @for state in STATES {
+                    a href=(shop_path(&shop, &format!("/quotations?state={}", state.name()))) aria-current=[(chosen == Some(state)).then_some("page")] {
+                        (state_text(state).0)
+                        @if state == QuoteState::Requested { (badge(visitor.open.quotes)) }
+                    }
+                }
+            }
+            @if found.is_empty() { p { @if chosen.is_some() { "No quotes" } @else { "No quote requests yet" } } }
             @else {
                 div.scroll tabindex="0" role="region" aria-label="Quotes" {
                     table {
@@ -80,7 +106,7 @@ async fn list(
                         }
                     }
                 }
-                (shown.draw(&shop_path(&shop, "/quotations"), &[], next_cursor(&found).map(|last| last.id.as_str())))
+                (shown.draw(&shop_path(&shop, "/quotations"), &[("state", chosen.map_or("", QuoteState::name))], next_cursor(&found).map(|last| last.id.as_str())))
             }
         },
     ))
@@ -93,7 +119,7 @@ async fn read(
     Path((id, quote)): Path<(ShopId, String)>,
 ) -> Result<Markup, Problem> {
     let shop = node.host().shop(&id)?;
-    quote_page(&visitor, &node, &shop, &quote, &Entry::default()).await
+    quote_page(&visitor, &node, &shop, &quote, &Entry::default(), FailedAction::default()).await
 }
 
 async fn quote_page(
@@ -102,15 +128,16 @@ async fn quote_page(
     shop: &Shop,
     quote: &str,
     entry: &Entry<'_>,
+    failed: FailedAction<'_>,
 ) -> Result<Markup, Problem> {
     let id = &shop.id;
-    let Quote { summary, request: asked, offer, order } = node.store().quotes().get(id, quote, node.now()).await?;
+    let Quote { summary, request, offer, order } = node.store().quotes().get(id, quote, node.now()).await?;
     let is_open = matches!(summary.state, QuoteState::Requested | QuoteState::Offered | QuoteState::Expired);
     let here = path(id, &summary.id);
-    // The default is a week from now.
-    let usual = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
-    let usual = usual.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
-    let usual = usual.map(|day| day.to_string()).unwrap_or_default();
+    // The default expiry.
+    let in_a_week = jiff::Timestamp::try_from(node.now()).map(|now| now.to_zoned(TimeZone::UTC).date());
+    let in_a_week = in_a_week.and_then(|today| today.checked_add(jiff::Span::new().days(7)));
+    let in_a_week = in_a_week.map(|day| day.to_string()).unwrap_or_default();
     let offered = |line: &CartLine| offer.as_ref().and_then(|offer| offer.prices.get(&line.key));
     Ok(page(
         visitor,
@@ -120,7 +147,7 @@ async fn quote_page(
             p {
                 (state(summary.state)) " Requested " (time(summary.requested_at))
                 @if let Some(until) = summary.valid_until { ", valid until " (valid_until(until)) }
-                ". " a href=(shop_path(id, &format!("/orders/{}", segment(&order)))) { "Vendor activity" }
+                ". " a href=(order_path(id, &order)) { "Vendor activity" }
             }
             form.card method="post" action=(format!("{here}/offer")) {
                 (csrf_field(visitor))
@@ -130,7 +157,7 @@ async fn quote_page(
                     table {
                         thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
                         tbody {
-                            @for line in &asked.lines {
+                            @for line in &request.lines {
                                 tr.child[line.parent.is_some()] {
                                     th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
                                     td { (line.sku.as_deref().unwrap_or("–")) }
@@ -143,9 +170,12 @@ async fn quote_page(
                                             @let price = offered(line).or(line.price.unit.as_ref());
                                             @let text = price.and_then(|price| money::exact(price).ok()).map(|price| price.to_string());
                                             @let name = input_of(&line.key);
-                                            input id=(name) name=(name) value=(entry.text(&name, text.unwrap_or_default())) inputmode="decimal"
-                                                size="9" required aria-label=(format!("Your price of one {} in {}", line.title, line.price.total.currency))
-                                                aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(&name)];
+                                            span.pair {
+                                                input id=(name) name=(name) value=(entry.text(&name, text.unwrap_or_default())) inputmode="decimal"
+                                                    size="9" required aria-label=(format!("Your price of one {} in {}", line.title, line.price.total.currency))
+                                                    aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(&name)];
+                                                span.mark { (line.price.total.currency) }
+                                            }
                                             div id=(format!("{name}-help")) { (entry.beside(&name)) }
                                         } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
                                     }
@@ -156,12 +186,13 @@ async fn quote_page(
                 }
                 @if is_open {
                     (entry.field("until", "Valid through", "Up to one year from today (UTC)", html! {
-                        input #until name="until" type="date" value=(entry.text("until", usual)) required size="12" aria-describedby="until-help"
+                        input #until name="until" type="date" value=(entry.text("until", in_a_week)) required size="12" aria-describedby="until-help"
                             aria-invalid=[entry.invalid("until")];
                     }))
                     button { @if summary.state == QuoteState::Offered { "Update offer" } @else { "Send offer" } }
                 }
             }
+            (failed.beside("withdraw"))
             @if is_open {
                 form method="post" action=(format!("{here}/withdraw")) {
                     (csrf_field(visitor))
@@ -214,19 +245,19 @@ async fn offer(
 ) -> Result<Response, Problem> {
     let shop = node.host().shop(&id)?;
     match make_offer(&node, &caller, &shop, &quote, &sent).await {
-        Ok(()) => Ok(redirect_with_notice(&path(&id, &quote), Done::Offered).into_response()),
+        Ok(()) => Ok(redirect_with_notice(&path(&id, &quote), Notice::Offered).into_response()),
         Err(problem) => {
             let entry = Entry::refused(&sent, &problem);
-            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &entry).await?))
+            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &entry, FailedAction::default()).await?))
         }
     }
 }
 
 async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent: &FormData) -> Result<(), Problem> {
-    let kept = node.store().quotes().get(&shop.id, quote, node.now()).await?;
+    let stored = node.store().quotes().get(&shop.id, quote, node.now()).await?;
     let mut issues = Issues::default();
     let mut prices = BTreeMap::new();
-    for line in kept.request.lines.iter().filter(|line| line.parent.is_none()) {
+    for line in stored.request.lines.iter().filter(|line| line.parent.is_none()) {
         if let Some(price) = issues.take(price(sent, line)) {
             prices.insert(line.key.clone(), price);
         }
@@ -241,13 +272,21 @@ async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent
 
 async fn withdraw(
     Admin(caller): Admin,
+    visitor: AdminUser,
     State(node): State<Node>,
     Path((id, quote)): Path<(ShopId, String)>,
     sent: FormData,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
+    let shop = node.host().shop(&id)?;
     let expected = Expected::Version(sent.text("version"));
     let state = node.store().quotes().get(&id, &quote, node.now()).await?.summary.state;
-    node.store().quotes().withdraw(&id, &quote, expected, &caller.actor, node.now()).await?;
-    let what = if state == QuoteState::Offered { Done::Withdrawn } else { Done::Declined };
-    Ok(redirect_with_notice(&path(&id, &quote), what))
+    let notice = if state == QuoteState::Offered { Notice::Withdrawn } else { Notice::Declined };
+    match node.store().quotes().withdraw(&id, &quote, expected, &caller.actor, node.now()).await {
+        Ok(_) => Ok(redirect_with_notice(&path(&id, &quote), notice).into_response()),
+        Err(error) => {
+            let problem = of_button(error)?;
+            let failed = FailedAction::new("withdraw", &problem);
+            Ok(again(&problem, quote_page(&visitor, &node, &shop, &quote, &Entry::default(), failed).await?))
+        }
+    }
 }

@@ -15,10 +15,10 @@ use axum::http::header::{HOST, HeaderMap, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use cartwright::ShopId;
-use cartwright_http::access::{Caller, client_ip};
+use cartwright_http::access::Caller;
 use cartwright_http::body;
 use cartwright_http::extract::{Raw, read_problem, require_media_type};
 use cartwright_http::{Node, Problem};
@@ -28,9 +28,9 @@ use jiff::civil::Date;
 use url::Url;
 use url::form_urlencoded;
 
-use super::entry::wrong;
-use super::layout::address;
+use super::issues::wrong;
 use super::open_items::OpenItems;
+use super::paths::address;
 
 /// Maximum number of fields of a form. A field takes a few bytes of a body and many times as much memory.
 const MAX_FORM_FIELDS: usize = 10_000;
@@ -113,7 +113,7 @@ pub(super) async fn identify(State(node): State<Node>, mut request: Request, nex
     {
         return problem.into_response();
     }
-    let from = client_ip(&node, &request);
+    let from = node.client_ip(&request);
     if let Some(from) = from {
         request.extensions_mut().insert(from);
     }
@@ -350,9 +350,4 @@ impl FromRequest<Node> for Uploaded {
         sent.check(&visitor)?;
         Ok(Self(file))
     }
-}
-
-/// Redirects to a page that shows a notice of the completed action.
-pub(super) fn redirect_with_notice(path: &str, what: super::layout::Done) -> Redirect {
-    Redirect::to(&format!("{path}?done={}", what.name()))
 }

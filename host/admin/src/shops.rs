@@ -16,10 +16,13 @@ use cartwright_service::{input, shops};
 use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
-use super::entry::{Entry, Issues, again, of_field, wrong};
-use super::layout::{Done, address, csrf_field, page, segment, shop_path};
-use super::open_items::{OpenItems, shown};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::entry::{Entry, again};
+use super::issues::{Issues, of_field, wrong};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::open_items::{OpenItems, count_text};
+use super::paths::{account_path, address, shop_path};
+use super::session::{AdminUser, FormData};
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -102,7 +105,7 @@ async fn add(
     sent: FormData,
 ) -> Result<Response, Problem> {
     Ok(match create(&node, &caller, &sent).await {
-        Ok(id) => redirect_with_notice(&shop_path(&id, ""), Done::Created).into_response(),
+        Ok(id) => redirect_with_notice(&shop_path(&id, ""), Notice::Created).into_response(),
         Err(problem) => again(&problem, list_page(&visitor, &node, &Entry::refused(&sent, &problem))),
     })
 }
@@ -152,7 +155,7 @@ async fn overview(
                                     @let (name, version) = plugin_name(&node, account);
                                     tr {
                                         th scope="row" {
-                                            a href=(shop_path(&id, &format!("/accounts/{}", segment(account.id.as_str())))) { (account.id) }
+                                            a href=(account_path(&id, &account.id)) { (account.id) }
                                         }
                                         td { (name) } td { (version) }
                                         td.number { (linked.get(&account.id).copied().unwrap_or_default()) }
@@ -171,7 +174,7 @@ async fn overview(
 /// Draws what needs attention.
 fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
     let item = |count: usize, path: &str, one: &str, many: &str| {
-        html! { @if count > 0 { li { a href=(shop_path(shop, path)) { (shown(count)) " " (if count == 1 { one } else { many }) } } } }
+        html! { @if count > 0 { li { a href=(shop_path(shop, path)) { (count_text(count)) " " (if count == 1 { one } else { many }) } } } }
     };
     html! {
         @if open.total() > 0 {
@@ -182,6 +185,7 @@ fn attention(shop: &ShopId, open: &OpenItems) -> Markup {
                     (item(open.jobs_for_merchant, "/jobs?state=needs-merchant", "job needs your input", "jobs need your input"))
                     (item(open.failed_jobs, "/jobs?state=stopped", "job failed", "jobs failed"))
                     (item(open.quotes, "/quotations", "quote to price", "quotes to price"))
+                    (item(open.failed_notifications, "/notifications", "notification failed", "notifications failed"))
                 }
             }
         }
@@ -375,7 +379,7 @@ async fn change(
 ) -> Result<Response, Problem> {
     let shop = node.host().shop(&id)?;
     Ok(match set_settings(&node, &caller, &shop, &sent).await {
-        Ok(()) => redirect_with_notice(&shop_path(&id, "/settings"), Done::Saved).into_response(),
+        Ok(()) => redirect_with_notice(&shop_path(&id, "/settings"), Notice::Saved).into_response(),
         Err(problem) => {
             let form = settings_form(&visitor, &shop, &Entry::refused(&sent, &problem));
             again(&problem, page(&visitor, "Shop settings", form))
@@ -460,7 +464,7 @@ async fn set_origins(
     let origins: BTreeSet<String> = sent.lines("origins").map(str::to_owned).collect();
     let set = shops::set_origins(node.installation(), &id, &origins, Expected::Any, &caller.actor, node.now()).await;
     Ok(match set.map_err(Problem::from).map_err(of_field("origins")) {
-        Ok(()) => redirect_with_notice(&shop_path(&id, "/origins"), Done::Saved).into_response(),
+        Ok(()) => redirect_with_notice(&shop_path(&id, "/origins"), Notice::Saved).into_response(),
         Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             again(&problem, origins_page(&visitor, &node, &id, &Entry::refused(&sent, &problem)).await?)
         }

@@ -16,7 +16,8 @@ use cartwright_store::AccessError;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{address, bare_page, shop_path};
+use super::layout::bare_page;
+use super::paths::{address, shop_path};
 use super::session::{self, AdminUser, AnonymousForm, ClientIp, FormData};
 
 pub(super) fn routes() -> Router<Node> {

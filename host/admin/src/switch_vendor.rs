@@ -18,8 +18,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::layout::{Done, csrf_field, page, problem_details, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page, problem_details};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
 
 /// Maximum number of products on a page; the CSV import switches more.
@@ -43,10 +45,10 @@ async fn form(
     Path(shop): Path<ShopId>,
     Query(SwitchQuery { from, to }): Query<SwitchQuery>,
 ) -> Result<Markup, Problem> {
-    let of = node.host().snapshot(&shop)?;
+    let snapshot = node.host().snapshot(&shop)?;
     let mut mapped = ProductMapping::default();
     (mapped.from, mapped.to) = (from, to);
-    Ok(render(&visitor, &node, &of, &mapped).await)
+    Ok(render(&visitor, &node, &snapshot, &mapped).await)
 }
 
 /// The mapping of an account's products.
@@ -60,15 +62,15 @@ struct ProductMapping {
 }
 
 impl ProductMapping {
-    fn links(&self, of: &ShopSnapshot) -> Vec<ProductLink> {
+    fn links(&self, snapshot: &ShopSnapshot) -> Vec<ProductLink> {
         let Some(to) = &self.to else { return Vec::new() };
-        let link = |linked_products: &ProductLink| {
-            let (vendor_product, skus) = self.products.get(&linked_products.shop_product)?;
+        let link = |old: &ProductLink| {
+            let (vendor_product, skus) = self.products.get(&old.shop_product)?;
             if vendor_product.is_empty() {
                 return None;
             }
             Some(ProductLink {
-                shop_product: linked_products.shop_product.clone(),
+                shop_product: old.shop_product.clone(),
                 account: to.clone(),
                 vendor_product: vendor_product.clone(),
                 additional_vendor_products: Vec::new(),
@@ -80,11 +82,11 @@ impl ProductMapping {
                 strategy_settings: Map::new(),
             })
         };
-        self.linked_products(of).filter_map(link).collect()
+        self.linked_products(snapshot).filter_map(link).collect()
     }
 
-    fn linked_products<'a>(&'a self, of: &'a ShopSnapshot) -> impl Iterator<Item = &'a ProductLink> {
-        of.links.iter().filter(|link| Some(&link.account) == self.from.as_ref())
+    fn linked_products<'a>(&'a self, snapshot: &'a ShopSnapshot) -> impl Iterator<Item = &'a ProductLink> {
+        snapshot.links.iter().filter(|link| Some(&link.account) == self.from.as_ref())
     }
 }
 
@@ -95,17 +97,17 @@ async fn check_or_switch(
     Path(shop): Path<ShopId>,
     sent: FormData,
 ) -> Result<Response, Problem> {
-    let of = node.host().snapshot(&shop)?;
+    let snapshot = node.host().snapshot(&shop)?;
     let mut mapped =
         ProductMapping { from: Some(sent.read("from")?), to: Some(sent.read("to")?), ..ProductMapping::default() };
     mapped.products = mapped
-        .linked_products(&of)
+        .linked_products(&snapshot)
         .map(|link| {
             let text = |what: &str| sent.text(&format!("{what}.{}", link.shop_product)).to_owned();
             (link.shop_product.clone(), (text("product"), text("skus")))
         })
         .collect();
-    let links = mapped.links(&of);
+    let links = mapped.links(&snapshot);
     let from = sent.read("from")?;
     let report = match links.is_empty() {
         true => Err(Problem::unprocessable("links", "Enter the new vendor product of at least one product.")),
@@ -113,32 +115,32 @@ async fn check_or_switch(
     };
     if sent.text("do") == "swap" && report.as_ref().is_ok_and(Readiness::is_ready) {
         node.installation().link(&shop, &links, Expected::Any, &caller.actor, node.now()).await?;
-        return Ok(redirect_with_notice(&shop_path(&shop, "/links"), Done::VendorSwapped).into_response());
+        return Ok(redirect_with_notice(&shop_path(&shop, "/links"), Notice::VendorSwitched).into_response());
     }
     let ready = report.as_ref().is_ok_and(Readiness::is_ready);
     mapped.report = Some(report);
     let status = if ready { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok((status, render(&visitor, &node, &of, &mapped).await).into_response())
+    Ok((status, render(&visitor, &node, &snapshot, &mapped).await).into_response())
 }
 
-async fn render(visitor: &AdminUser, node: &Node, of: &ShopSnapshot, mapped: &ProductMapping) -> Markup {
-    let shop = &of.shop.id;
+async fn render(visitor: &AdminUser, node: &Node, snapshot: &ShopSnapshot, mapped: &ProductMapping) -> Markup {
+    let shop = &snapshot.shop.id;
     let (from, to) = (mapped.from.as_ref(), mapped.to.as_ref());
-    let way = from.zip(to).filter(|(from, to)| from != to);
+    let pair = from.zip(to).filter(|(from, to)| from != to);
     let choice = |name: &str, label: &str, chosen: Option<&AccountId>| {
         html! {
             div.field {
                 label for=(name) { (label) }
                 select id=(name) name=(name) {
-                    @for account in &of.accounts {
+                    @for account in &snapshot.accounts {
                         option value=(account.id) selected[Some(&account.id) == chosen] { (account.id) " (" (plugin_name(node, account).0) ")" }
                     }
                 }
             }
         }
     };
-    let mapping = match way {
-        Some((from, to)) => mapping(visitor, node, of, mapped, from, to).await,
+    let mapping = match pair {
+        Some((from, to)) => mapping(visitor, node, snapshot, mapped, from, to).await,
         None => html! {},
     };
     page(
@@ -146,17 +148,17 @@ async fn render(visitor: &AdminUser, node: &Node, of: &ShopSnapshot, mapped: &Pr
         "Switch vendor",
         html! {
             p { "Move products to another vendor in one step. Existing carts and orders stay with their vendor." }
-            @if of.accounts.len() < 2 {
+            @if snapshot.accounts.len() < 2 {
                 p { "This needs two connected vendors. " a href=(shop_path(shop, "/accounts/new")) { "Connect the new vendor" } " first." }
             } @else {
                 form.card method="get" action=(shop_path(shop, "/vendor-swap")) {
                     div.row {
                         (choice("from", "From", from))
-                        (choice("to", "To", to.or_else(|| of.accounts.iter().skip(1).map(|account| &account.id).find(|id| Some(*id) != from))))
+                        (choice("to", "To", to.or_else(|| snapshot.accounts.iter().skip(1).map(|account| &account.id).find(|id| Some(*id) != from))))
                         button.quiet { "Choose" }
                     }
                 }
-                @if way.is_none() && from.is_some() { p.refused { "Choose two different vendors." } }
+                @if pair.is_none() && from.is_some() { p.refused { "Choose two different vendors." } }
             }
             (mapping)
         },
@@ -171,13 +173,13 @@ async fn vendor_products(node: &Node, shop: &ShopId, to: &AccountId) -> Vec<Prod
 async fn mapping(
     visitor: &AdminUser,
     node: &Node,
-    of: &ShopSnapshot,
+    snapshot: &ShopSnapshot,
     mapped: &ProductMapping,
     from: &AccountId,
     to: &AccountId,
 ) -> Markup {
-    let shop = &of.shop.id;
-    let linked_products: Vec<&ProductLink> = mapped.linked_products(of).collect();
+    let shop = &snapshot.shop.id;
+    let linked_products: Vec<&ProductLink> = mapped.linked_products(snapshot).collect();
     if linked_products.is_empty() {
         return html! { p { "No products are linked to " (from) "." } };
     }
@@ -187,7 +189,7 @@ async fn mapping(
     let vendor_products = vendor_products(node, shop, to).await;
     let report = mapped.report.as_ref().and_then(|report| report.as_ref().ok());
     let readiness_of = |product: &str| {
-        report.and_then(|report| report.products.iter().find(|readiness_of| readiness_of.shop_product == product))
+        report.and_then(|report| report.products.iter().find(|readiness| readiness.shop_product == product))
     };
     let ready = report.is_some_and(Readiness::is_ready);
     html! {
@@ -222,9 +224,9 @@ async fn mapping(
                                     }
                                 }
                                 td {
-                                    @if let Some(readiness_of) = readiness_of(product) {
-                                        @if readiness_of.ready { span.state.good { "Ready" } } @else { span.state.bad { "Not ready" } }
-                                        @for issue in &readiness_of.issues { p.help { (issue.field) ": " (issue.message.text) } }
+                                    @if let Some(readiness) = readiness_of(product) {
+                                        @if readiness.ready { span.state.good { "Ready" } } @else { span.state.bad { "Not ready" } }
+                                        @for issue in &readiness.issues { p.help { (issue.field) ": " (issue.message.text) } }
                                     } @else if report.is_some() { span.mark { "Not moved" } }
                                 }
                             }

@@ -1,21 +1,21 @@
 //! Words for the states and events of orders and jobs, the same on every page. Names and addresses never appear in
 //! them.
 
+use cartwright::timestamp;
 use std::time::SystemTime;
 
 use cartwright::money;
 use cartwright::types::{Money, OrderLine, Outcome};
-use cartwright_service::documents::moment;
 use cartwright_store::{JobState, JobStateKind, JobSummary};
 use maud::{Markup, html};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::layout::segment;
+use super::paths::segment;
 
 /// Draws a time, to the second.
 pub(super) fn time(at: SystemTime) -> Markup {
-    time_of_text(&moment(at))
+    time_of_text(&timestamp(at))
 }
 
 /// Draws a time that is given in RFC 3339.
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_for_people_and_machines() {
+    fn a_time_is_readable_for_people_and_machines() {
         let shown = time_of_text("2026-01-01T12:00:00+02:00").into_string();
         assert_eq!(shown, "<time datetime=\"2026-01-01T10:00:00Z\">2026-01-01 10:00:00 UTC</time>");
         assert_eq!(time_of_text("<soon>").into_string(), "&lt;soon&gt;");

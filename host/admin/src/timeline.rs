@@ -24,7 +24,7 @@ struct TimelineEntry {
 /// The records of an order's history.
 pub(super) struct OrderHistory<'a> {
     pub(super) events: &'a [RecordedEvent],
-    pub(super) notices: &'a [OrderWebhook],
+    pub(super) deliveries: &'a [OrderWebhook],
     pub(super) jobs: &'a [JobDetail],
     pub(super) outcomes: &'a [StoredOutcome],
     /// The items of the order, for their titles.
@@ -35,9 +35,9 @@ impl OrderHistory<'_> {
     pub(super) fn render(&self) -> Markup {
         let mut entries = self.entries();
         // A stable sort: causes stay before their effects at the same time.
-        entries.sort_by_key(|moment| moment.at);
+        entries.sort_by_key(|entry| entry.at);
         let (steps, events): (Vec<TimelineEntry>, Vec<TimelineEntry>) =
-            entries.into_iter().partition(|moment| moment.is_step);
+            entries.into_iter().partition(|entry| entry.is_step);
         html! {
             (list(&events))
             @if !steps.is_empty() {
@@ -77,7 +77,7 @@ impl OrderHistory<'_> {
             },
         };
         let mut entries: Vec<TimelineEntry> = self.events.iter().map(event).collect();
-        entries.extend(self.notices.iter().map(delivery));
+        entries.extend(self.deliveries.iter().map(delivery));
         for job in self.jobs {
             for (number, records) in &job.journals {
                 entries.extend(of_journal(job, *number, records));

@@ -16,8 +16,10 @@ use cartwright_service::webhooks;
 use cartwright_store::{FailedWebhookDelivery, WebhookUrlInfo};
 use maud::{Markup, html};
 
-use super::layout::{Done, csrf_field, page, shop_path};
-use super::session::{AdminUser, FormData, redirect_with_notice};
+use super::layout::{csrf_field, page};
+use super::notice::{Notice, redirect_with_notice};
+use super::paths::shop_path;
+use super::session::{AdminUser, FormData};
 use super::text::{PAGE, time};
 
 pub(super) fn routes() -> Router<Node> {
@@ -33,17 +35,16 @@ async fn list(
     Path(shop): Path<ShopId>,
 ) -> Result<Markup, Problem> {
     let accounts = node.host().snapshot(&shop)?.accounts;
-    let addresses = node.store().webhooks().webhook_urls(&shop, None, u32::MAX).await?;
-    let notices = node.store().webhooks().failed_webhook_deliveries(&shop, None, PAGE).await?;
+    let urls = node.store().webhooks().webhook_urls(&shop, None, u32::MAX).await?;
+    let failed_deliveries = node.store().webhooks().failed_webhook_deliveries(&shop, None, PAGE).await?;
     let now = node.now();
-    let mut rows = Vec::new();
+    let mut cards = Vec::new();
     for account in &accounts {
         if let Ok(plugin) = node.host().current_version(&shop, &account.id)
             && !plugin.metadata().endpoints.is_empty()
         {
-            let of_account: Vec<_> =
-                addresses.iter().filter(|address| address.stored.destination.account == account.id).collect();
-            rows.push(account_card(&visitor, &shop, &account.id, &plugin.metadata().endpoints, &of_account, now));
+            let of_account: Vec<_> = urls.iter().filter(|url| url.stored.destination.account == account.id).collect();
+            cards.push(account_card(&visitor, &shop, &account.id, &plugin.metadata().endpoints, &of_account, now));
         }
     }
     Ok(page(
@@ -51,9 +52,9 @@ async fn list(
         "Webhooks",
         html! {
             p { "Vendors send updates to secret URLs. Create one per event and paste it into the vendor's admin." }
-            @if rows.is_empty() { p { "No connected vendor sends webhooks." } }
-            @for card in &rows { (card) }
-            (failed(&notices))
+            @if cards.is_empty() { p { "No connected vendor sends webhooks." } }
+            @for card in &cards { (card) }
+            (failed(&failed_deliveries))
         },
     ))
 }
@@ -63,21 +64,21 @@ fn account_card(
     shop: &ShopId,
     account: &AccountId,
     endpoints: &[Endpoint],
-    addresses: &[&WebhookUrlInfo],
+    urls: &[&WebhookUrlInfo],
     now: SystemTime,
 ) -> Markup {
     html! {
         section.card {
             h2 { (account) }
             @for endpoint in endpoints {
-                @let own: Vec<_> = addresses.iter().filter(|a| a.stored.destination.endpoint == endpoint.name).collect();
+                @let own: Vec<_> = urls.iter().filter(|a| a.stored.destination.endpoint == endpoint.name).collect();
                 h3 { (endpoint.title) " " span.mark { (endpoint.name) } }
                 p.help { (authentication_text(&endpoint.authentication)) }
                 @if !own.is_empty() {
                     div.scroll tabindex="0" role="region" aria-label=(format!("URLs of {} of {account}", endpoint.title)) {
                         table {
                             thead { tr { th { "URL" } th { "Created" } th { "Status" } th { span.visually-hidden { "Deactivate" } } } }
-                            tbody { @for address in own { (row(visitor, shop, endpoint, address, now)) } }
+                            tbody { @for url in own { (row(visitor, shop, endpoint, url, now)) } }
                         }
                     }
                 }
@@ -86,7 +87,7 @@ fn account_card(
                     input type="hidden" name="account" value=(account);
                     input type="hidden" name="endpoint" value=(endpoint.name);
                     button.quiet {
-                        @if addresses.iter().any(|a| a.stored.destination.endpoint == endpoint.name) { "Create another URL" }
+                        @if urls.iter().any(|a| a.stored.destination.endpoint == endpoint.name) { "Create another URL" }
                         @else { "Create URL" }
                         span.visually-hidden { " for " (endpoint.title) " of " (account) }
                     }
@@ -96,18 +97,18 @@ fn account_card(
     }
 }
 
-fn row(visitor: &AdminUser, shop: &ShopId, endpoint: &Endpoint, address: &WebhookUrlInfo, now: SystemTime) -> Markup {
-    let id = address.stored.selector.to_string();
-    let ended = address.stored.expires_at.filter(|ends| *ends <= now);
-    let held = address.use_state.has_account || address.use_state.has_open_order;
+fn row(visitor: &AdminUser, shop: &ShopId, endpoint: &Endpoint, url: &WebhookUrlInfo, now: SystemTime) -> Markup {
+    let id = url.stored.selector.to_string();
+    let ended = url.stored.expires_at.filter(|ends| *ends <= now);
+    let is_in_use = url.use_state.has_account || url.use_state.has_open_order;
     html! {
         tr {
             th scope="row" { code { (id) "…" } }
-            td { (time(address.created_at)) }
+            td { (time(url.created_at)) }
             td {
                 @if let Some(ended) = ended { span.state { "Deactivated" } " " (time(ended)) }
-                @else if !held { span.state.warn { "Inactive" } " The connection has no linked product and no open order." }
-                @else { span.state.good { "Active" } @if let Some(ends) = address.stored.expires_at { " until " (time(ends)) } }
+                @else if !is_in_use { span.state.warn { "Inactive" } " The connection has no linked product and no open order." }
+                @else { span.state.good { "Active" } @if let Some(ends) = url.stored.expires_at { " until " (time(ends)) } }
             }
             td {
                 @if ended.is_none() {
@@ -131,18 +132,18 @@ fn authentication_text(authentication: &Authentication) -> &'static str {
     }
 }
 
-fn failed(notices: &[FailedWebhookDelivery]) -> Markup {
+fn failed(failed_deliveries: &[FailedWebhookDelivery]) -> Markup {
     html! {
         section {
             h2 { "Failed deliveries" }
-            @if notices.is_empty() { p { "All webhooks were processed" } }
+            @if failed_deliveries.is_empty() { p { "All webhooks were processed" } }
             @else {
                 p { "These webhooks were rejected or failed. Most vendors retry automatically." }
                 div.scroll tabindex="0" role="region" aria-label="Failed deliveries" {
                     table {
                         thead { tr { th { "Webhook" } th { "Last received" } th.number { "Attempts" } th { "Reason" } } }
                         tbody {
-                            @for delivery in notices {
+                            @for delivery in failed_deliveries {
                                 tr {
                                     th scope="row" { (delivery.destination.account) " " span.mark { (delivery.destination.endpoint) } }
                                     td { (time(delivery.at)) }
@@ -205,5 +206,5 @@ async fn revoke_url(
     sent: FormData,
 ) -> Result<Redirect, Problem> {
     webhooks::revoke_url(node.store(), &shop, sent.text("address"), &caller.actor, node.now()).await?;
-    Ok(redirect_with_notice(&shop_path(&shop, "/webhooks"), Done::Ended))
+    Ok(redirect_with_notice(&shop_path(&shop, "/webhooks"), Notice::UrlDeactivated))
 }

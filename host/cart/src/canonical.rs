@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_two_meanings_or_none_is_refused() {
+    fn ambiguous_and_invalid_json_is_refused() {
         for text in [
             r#"{"a":1,"a":2}"#,
             r#"{"a":null,"\u0061":1}"#,

@@ -82,6 +82,10 @@ pub fn check_complete(shop: &Shop, family: &[&CartLine], faults: &[SealError]) -
     }
 }
 
+/// Checks that no line has one of these faults of its seal.
+///
+/// # Errors
+/// Returns [`CartError::Seal`] for the first line that has one.
 pub fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealError]) -> Result<(), CartError> {
     for line in lines {
         match line.check_seal(shop, Timestamp::now()) {

@@ -37,7 +37,7 @@ pub fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
         text.map_or(Ok(()), |text| name(&|| path(field), text))?;
     }
     for (number, article) in item.articles.iter().enumerate() {
-        let at = |field: &str| path(&format!("articles[{number}].{field}"));
+        let field_path = |field: &str| path(&format!("articles[{number}].{field}"));
         let names = [
             ("sku", Some(&article.sku)),
             ("price-sku", article.price_sku.as_ref()),
@@ -45,13 +45,13 @@ pub fn check_names(index: usize, item: &Item) -> Result<(), FieldIssue> {
             ("quantity", Some(&article.quantity)),
         ];
         for (field, text) in names {
-            text.map_or(Ok(()), |text| name(&|| at(field), text))?;
+            text.map_or(Ok(()), |text| name(&|| field_path(field), text))?;
         }
         for extra in &article.extra {
-            name(&|| at("extra"), &extra.name)?;
+            name(&|| field_path("extra"), &extra.name)?;
             if extra.json.len() > MAX_NAMED_JSON_BYTES || extra.json.contains('\0') {
                 let text = format!("{:?} is not JSON text of at most {MAX_NAMED_JSON_BYTES} bytes", extra.name);
-                return Err(issue(&at("extra"), "extra-unusable", text));
+                return Err(issue(&field_path("extra"), "extra-unusable", text));
             }
         }
     }

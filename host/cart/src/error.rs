@@ -59,12 +59,12 @@ pub enum CartError {
         linked: String,
     },
     /// A line cannot be edited with a configuration of another shop product.
-    #[error("the line {key} is of the product {held:?}; it cannot be replaced by a configuration of {given:?}")]
+    #[error("the line {key} is of the product {current:?}; it cannot be replaced by a configuration of {given:?}")]
     OtherProduct {
         /// Key of the line.
         key: String,
         /// The shop product of the line.
-        held: String,
+        current: String,
         /// The shop product of the new configuration.
         given: String,
     },
@@ -119,13 +119,13 @@ pub enum CartError {
     },
     /// The quote was requested in another currency or scale than the shop's prices.
     #[error(
-        "the quote for {title} was requested in {asked}, but the shop now sells in {expected}, and amounts are not converted; withdraw the quote and let the shopper request it again from a cart in {expected}"
+        "the quote for {title} was requested in {requested}, but the shop now sells in {expected}, and amounts are not converted; withdraw the quote and let the shopper request it again from a cart in {expected}"
     )]
-    AskedMoney {
+    QuoteMoney {
         /// Title of the line.
         title: String,
         /// Currency and scale of the line.
-        asked: String,
+        requested: String,
         /// Currencies and scales of the shop.
         expected: String,
     },
@@ -209,6 +209,7 @@ pub enum SealError {
     Expired,
 }
 
+/// Creates a blocking issue of the host with a field.
 pub fn issue(field: &str, key: &str, text: String) -> FieldIssue {
     let message = Message { key: key.to_owned(), parameters: Vec::new(), text };
     FieldIssue { field: field.to_owned(), message, blocking: true }

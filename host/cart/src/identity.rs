@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hashed_is_canonical_as_it_is_written() {
+    fn hashed_structs_serialize_canonically() {
         let shop = "shop".parse().unwrap();
         let digest = Some(Digest::of(b"any"));
         let text = "\u{1}\t\"\\/\u{7f}\u{2028}é😀";
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shopper_wrote_counts_whatever_id_it_has() {
+    fn a_text_that_a_shopper_typed_counts_whatever_id_it_has() {
         assert_ne!(of_attribute("text", "Anna", Some("7")), of_attribute("text", "Tom", Some("7")));
         assert_ne!(of_attribute("file", "a.png", Some("7")), of_attribute("file", "b.png", Some("7")));
         assert_ne!(of_attribute("text", "Anna", None), of_attribute("text", "Tom", None));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_is_said_of_an_article_counts_and_the_spelling_of_its_quantity_does_not() {
+    fn further_data_of_an_article_counts_and_the_spelling_of_its_quantity_does_not() {
         let of =
             |quantity, extra: &[(&str, &str)]| first(&[Item { articles: vec![article(quantity, extra)], ..item("") }]);
         assert_eq!(of("1", &[]), of("1.00", &[]));
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn how_items_hang_together_counts_and_what_they_are_called_does_not() {
+    fn the_structure_of_items_counts_and_their_ids_do_not() {
         let named = |id: &str, parent: Option<&str>, state: &str| Item {
             id: Some(id.into()),
             parent: parent.map(str::to_owned),

@@ -33,6 +33,7 @@ impl<'l> CartIndex<'l> {
         Ok(cart)
     }
 
+    /// Returns all lines of the cart, in its order.
     pub fn lines(&self) -> &'l [CartLine] {
         self.lines
     }

@@ -1,7 +1,10 @@
 //! The rules of a cart: money, prices, plans, bundles, line identity, seals and changes. Nothing in this crate calls a
 //! plugin or a platform.
-
-#![expect(missing_docs, reason = "documented in the pass over names")]
+//!
+//! Three types matter:
+//! - [`CartLine`], a sealed line of a cart;
+//! - [`CartChange`], the operations by which a platform changes its cart;
+//! - [`PlanCheck`](plan::PlanCheck), which turns a strategy's plan into lines, or refuses it.
 
 pub mod budget;
 mod bundle;

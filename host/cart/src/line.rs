@@ -60,7 +60,7 @@ pub struct SealedPrice {
     /// For a child of a bundle: the amount is part of the parent's price and is not charged again.
     pub included_in_parent: bool,
     /// When the price expires, as an RFC 3339 time.
-    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::Moment))]
+    #[cfg_attr(feature = "openapi", schema(value_type = cartwright_contract::openapi::TimestampText))]
     pub expires: String,
     /// The country that the line was priced for, as in [`Visitor`]. A vendor's prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_larger_than_any_price_is_an_error() {
+    fn an_amount_larger_than_any_price_is_an_error() {
         let huge = Money { minor: i64::MAX, scale: 2, currency: "EUR".into() };
         assert_eq!(times(&huge, 2), Err(MoneyError::TooLarge));
         let twice = Amount::of(&huge).unwrap().for_pieces(2);

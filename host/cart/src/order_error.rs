@@ -163,7 +163,7 @@ pub enum OrderError {
     Time {
         /// The field that contains the time.
         field: &'static str,
-        /// Beginning of the id.
+        /// Beginning of the value.
         value: String,
     },
     /// The order number is blank, so that it can be neither read nor searched.
@@ -182,7 +182,7 @@ pub enum OrderError {
     Country {
         /// Which address: "billing", "delivery" or "shop's".
         owner: &'static str,
-        /// Beginning of the id.
+        /// Beginning of the value.
         value: String,
     },
     /// The payment is not a known value.

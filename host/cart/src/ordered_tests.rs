@@ -293,7 +293,7 @@ fn named(lines: &[(&str, u32)]) -> Vec<LineQuantity> {
 }
 
 #[test]
-fn what_happened_and_how_the_order_is_agree() {
+fn an_event_agrees_with_the_state_of_its_order() {
     let placed = event();
     let checked = |kind: &EventKind, payment: &str, cancelled: bool, total: i64| {
         let mut event = Event { kind: kind.clone(), ..placed.clone() };

@@ -20,6 +20,7 @@ pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
 
 /// The line requests for an edited configuration, and the lines that they replace.
 pub struct Placement {
+    /// The line requests, one for each root of the configuration.
     pub wanted: Vec<Wanted>,
     /// For each line request, the key of the line that it replaces.
     replaces: Vec<Option<String>>,
@@ -29,7 +30,9 @@ pub struct Placement {
 
 /// A family of lines to be added, and the line that it replaces.
 pub struct LineMove {
+    /// Key of the line that the family replaces. `None` for a new line.
     pub replaces: Option<String>,
+    /// The family: a line, followed by its children.
     pub lines: Vec<CartLine>,
 }
 

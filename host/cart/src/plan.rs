@@ -22,6 +22,7 @@ use crate::shop::CustomerGroups;
 /// What the host determined about an item.
 #[derive(Default, Clone)]
 pub struct ItemFacts {
+    /// Digest of everything that makes the item what it is.
     pub fingerprint: Option<Digest>,
     /// For a root, the indexes of the item and of all items below it.
     pub descendants: Vec<usize>,
@@ -29,18 +30,29 @@ pub struct ItemFacts {
 
 /// The data that a plan is checked against.
 pub struct PlanCheck<'a> {
+    /// The shop.
     pub shop: &'a ShopId,
+    /// The shop product that is planned.
     pub linked_product: &'a str,
+    /// Digest of the raw configuration. `None` for a product that is bought unconfigured.
     pub configuration: Option<Digest>,
+    /// What the host determined about each item.
     pub facts: &'a [ItemFacts],
+    /// The prices.
     pub pricing: Pricing<'a>,
+    /// The price source that the plugin returned with the items.
     pub price_from: PriceSource,
     /// Whether the plan is for a quote.
     pub quote: bool,
+    /// Grants of the account whose strategy planned.
     pub grants: &'a Grants,
+    /// The pin of the new lines.
     pub pin: &'a Pin,
+    /// The parts to leave out of bundles.
     pub removed_parts: &'a RemovedParts,
+    /// Whether the shop sells linked products without a configuration.
     pub sell_unconfigured: bool,
+    /// When the seals expire, as an RFC 3339 time.
     pub expires: &'a str,
     /// The variant of the linked product that the shopper chose before configuring.
     pub chosen_variant: Option<&'a str>,
@@ -75,6 +87,7 @@ pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
     by_key.into_values().collect()
 }
 
+/// Returns the key of a query in [`PlanCheck::by_query`].
 pub fn key_of(query: &SkuQuery) -> (String, Option<String>, bool) {
     (query.sku.clone(), query.within_product.clone(), query.ignore_case)
 }
@@ -302,8 +315,8 @@ impl PlanCheck<'_> {
             parent: draft.parent,
             without: &[],
         })?;
-        let catalogue_title = draft.variant.as_ref().map(|variant| variant.title.clone());
-        let title = draft.title.or(draft.text.clone()).or(catalogue_title).unwrap_or_else(|| product.clone());
+        let catalog_title = draft.variant.as_ref().map(|variant| variant.title.clone());
+        let title = draft.title.or(draft.text.clone()).or(catalog_title).unwrap_or_else(|| product.clone());
         let visible = || -> Vec<LinePart> {
             item.map_or(&[][..], |item| &item.attributes)
                 .iter()

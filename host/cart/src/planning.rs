@@ -36,14 +36,14 @@ pub fn expiry<'a>(
     seconds: u32,
     prices: impl IntoIterator<Item = &'a Price>,
 ) -> Result<String, CartError> {
-    let unrounded_expiry =
-        priced_at.unwrap_or_else(Timestamp::now).checked_add(SignedDuration::from_secs(seconds.into()));
-    let unrounded_expiry = unrounded_expiry
-        .and_then(|unrounded_expiry| unrounded_expiry.round(Unit::Second))
+    let shop_expiry = priced_at
+        .unwrap_or_else(Timestamp::now)
+        .checked_add(SignedDuration::from_secs(seconds.into()))
+        .and_then(|expiry| expiry.round(Unit::Second))
         .map_err(|error| CartError::Unserializable(error.to_string()))?;
     let vendor_expiry =
         prices.into_iter().filter_map(|price| price.valid_until.as_ref()?.parse::<Timestamp>().ok()).min();
-    Ok(vendor_expiry.map_or(unrounded_expiry, |vendor_expiry| vendor_expiry.min(unrounded_expiry)).to_string())
+    Ok(vendor_expiry.map_or(shop_expiry, |vendor_expiry| vendor_expiry.min(shop_expiry)).to_string())
 }
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seal_over_a_remembered_price_ends_as_if_the_vendor_was_asked_for_it() {
+    fn a_seal_over_a_cached_price_expires_from_the_request_to_the_vendor() {
         let requested_at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
         assert_eq!(expiry(Some(requested_at), 3600, []).unwrap(), "2026-01-01T13:00:00Z");
         let price = |until: &str| {

@@ -3,7 +3,7 @@
 //!
 //! The cache key covers everything that the plugin was given, except the time. An entry is valid until the vendor's
 //! expiry, or for `MAX_AGE` if the vendor states none, and at most for half the validity of the shop's seals. A seal
-//! over a cached price expires as if it had been made when the vendor was asked, so caching never extends a price.
+//! over a cached price expires as if it had been made when the price was requested, so caching never extends a price.
 //!
 //! Equal requests at the same time are merged: the first asks the vendor, the others wait for its result. If it fails
 //! or is dropped, each of the others asks itself. This is not a cache crate, because `moka` would bring a thread pool
@@ -26,8 +26,9 @@ const MAX_PRICES: usize = 50_000;
 /// Prices of a configuration's items, as a plugin returned them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VendorPrices {
+    /// Price of each item. `None` for an item without a price.
     pub prices: Vec<Option<Price>>,
-    /// When the vendor was asked.
+    /// When the prices were requested from the vendor.
     pub requested_at: Timestamp,
 }
 
@@ -197,8 +198,9 @@ mod tests {
 
     const HALF_A_SEAL: Duration = Duration::from_secs(12 * 3600);
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_767_268_800 + seconds).expect("a moment")
+    /// Returns the time of the tests' start, and some seconds.
+    fn after_seconds(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_767_268_800 + seconds).expect("a time")
     }
 
     fn key(number: usize) -> Digest {
@@ -216,24 +218,27 @@ mod tests {
     }
 
     fn quote(valid_until: &[Option<Timestamp>]) -> VendorPrices {
-        VendorPrices { prices: valid_until.iter().map(|until| Some(price(*until))).collect(), requested_at: at(0) }
+        VendorPrices {
+            prices: valid_until.iter().map(|until| Some(price(*until))).collect(),
+            requested_at: after_seconds(0),
+        }
     }
 
     async fn ask(memory: &PriceCache, number: usize, seconds: i64) -> PriceRequest<'_> {
-        match memory.get(key(number), HALF_A_SEAL, at(seconds)).await {
+        match memory.get(key(number), HALF_A_SEAL, after_seconds(seconds)).await {
             Lookup::Miss(asking) => asking,
             Lookup::Hit(quote) => panic!("{quote:?}"),
         }
     }
 
     async fn is_known(memory: &PriceCache, number: usize, seconds: i64) -> bool {
-        matches!(memory.get(key(number), HALF_A_SEAL, at(seconds)).await, Lookup::Hit(_))
+        matches!(memory.get(key(number), HALF_A_SEAL, after_seconds(seconds)).await, Lookup::Hit(_))
     }
 
     #[tokio::test]
     async fn a_price_is_remembered_until_the_vendor_says_that_it_ends() {
         let memory = PriceCache::default();
-        ask(&memory, 1, 0).await.remember(quote(&[Some(at(3600)), Some(at(1800))]));
+        ask(&memory, 1, 0).await.remember(quote(&[Some(after_seconds(3600)), Some(after_seconds(1800))]));
         assert!(is_known(&memory, 1, 1799).await);
         assert!(!is_known(&memory, 1, 1800).await);
         assert!(!is_known(&memory, 2, 0).await);
@@ -242,26 +247,26 @@ mod tests {
     #[tokio::test]
     async fn a_price_without_an_end_is_remembered_for_minutes() {
         let memory = PriceCache::default();
-        ask(&memory, 1, 0).await.remember(quote(&[None, Some(at(3600))]));
+        ask(&memory, 1, 0).await.remember(quote(&[None, Some(after_seconds(3600))]));
         assert!(is_known(&memory, 1, 299).await);
         assert!(!is_known(&memory, 1, 300).await);
-        ask(&memory, 2, 0).await.remember(quote(&[Some(at(-1))]));
+        ask(&memory, 2, 0).await.remember(quote(&[Some(after_seconds(-1))]));
         assert!(!is_known(&memory, 2, 0).await, "it had ended");
-        ask(&memory, 3, 0).await.remember(VendorPrices { prices: vec![None], requested_at: at(0) });
+        ask(&memory, 3, 0).await.remember(VendorPrices { prices: vec![None], requested_at: after_seconds(0) });
         assert!(!is_known(&memory, 3, 0).await, "the vendor gave no price");
     }
 
     #[tokio::test]
     async fn a_price_is_not_remembered_for_longer_than_half_of_a_seal() {
         let memory = PriceCache::default();
-        ask(&memory, 1, 0).await.remember(quote(&[Some(at(3600))]));
+        ask(&memory, 1, 0).await.remember(quote(&[Some(after_seconds(3600))]));
         let minute = Duration::from_secs(60);
-        assert!(matches!(memory.get(key(1), minute, at(59)).await, Lookup::Hit(_)));
-        assert!(matches!(memory.get(key(1), minute, at(60)).await, Lookup::Miss(_)));
+        assert!(matches!(memory.get(key(1), minute, after_seconds(59)).await, Lookup::Hit(_)));
+        assert!(matches!(memory.get(key(1), minute, after_seconds(60)).await, Lookup::Miss(_)));
     }
 
     #[tokio::test]
-    async fn equal_questions_at_the_same_time_are_one() {
+    async fn equal_price_requests_at_the_same_time_are_sent_once() {
         let memory = PriceCache::default();
         let first = ask(&memory, 1, 0).await;
         let others = async { tokio::join!(is_known(&memory, 1, 0), is_known(&memory, 1, 0)) };
@@ -270,21 +275,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_asks_when_the_first_one_was_told_nothing() {
+    async fn a_waiting_call_asks_the_vendor_if_the_first_one_got_no_price() {
         let memory = PriceCache::default();
         let first = ask(&memory, 1, 0).await;
-        let (waiting, ()) = tokio::join!(memory.get(key(1), HALF_A_SEAL, at(0)), async { drop(first) });
+        let (waiting, ()) = tokio::join!(memory.get(key(1), HALF_A_SEAL, after_seconds(0)), async { drop(first) });
         let Lookup::Miss(waiting) = waiting else { panic!("nothing is known") };
         waiting.remember(quote(&[None]));
         assert!(is_known(&memory, 1, 0).await);
     }
 
     #[tokio::test]
-    async fn what_is_remembered_is_bounded_and_the_older_goes_first() {
+    async fn cached_prices_are_bounded_and_the_oldest_are_evicted() {
         let memory = PriceCache::default();
         let many = MAX_PRICES / 100;
         for number in 0..2 * many {
-            let requested_at = at(i64::try_from(number).expect("a number") / 100);
+            let requested_at = after_seconds(i64::try_from(number).expect("a number") / 100);
             let quote = VendorPrices { requested_at, ..quote(&[None; 100]) };
             ask(&memory, number, 0).await.remember(quote);
             assert!(memory.lock().prices <= MAX_PRICES);

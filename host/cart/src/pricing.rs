@@ -49,6 +49,7 @@ pub struct Pricing<'a> {
     pub shop: &'a Shop,
     /// The currency that the visitor sees prices in.
     pub currency: &'a Currency,
+    /// The items of the configuration.
     pub items: &'a [Item],
     /// The vendor's prices, one per item.
     pub vendor: &'a [Option<VendorPrice>],

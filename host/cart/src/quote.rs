@@ -118,8 +118,8 @@ fn quote_family(
     let Some((parent, children)) = family.split_first_mut() else { return Ok(family) };
     let Money { currency, scale, .. } = &parent.price.total;
     if !shop.currencies.iter().any(|known| parent.is_priced_in(known)) {
-        let (asked, expected) = (money_words(currency, *scale), shop.currencies.words());
-        return Err(CartError::AskedMoney { title: parent.title.clone(), asked, expected });
+        let (requested, expected) = (money_words(currency, *scale), shop.currencies.words());
+        return Err(CartError::QuoteMoney { title: parent.title.clone(), requested, expected });
     }
     if (&unit.currency, unit.scale) != (currency, *scale) {
         let (offered, expected) = (money_words(&unit.currency, unit.scale), money_words(currency, *scale));

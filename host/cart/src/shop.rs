@@ -330,6 +330,10 @@ fn check_visitor(visitor: &Visitor) -> Result<(), SetupError> {
     Ok(())
 }
 
+/// Checks the settings of a shop.
+///
+/// # Errors
+/// Returns [`SetupError::Invalid`] with the first setting that cannot be used.
 pub fn check_shop(shop: &Shop) -> Result<(), SetupError> {
     if shop.currencies.iter().count() > MAX_CURRENCIES {
         return Err(invalid("currencies", format!("Use at most {MAX_CURRENCIES} currencies.")));
@@ -409,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shop_says_of_itself_is_bounded() {
+    fn settings_of_a_shop_are_bounded() {
         let good = Shop::new("shop".parse().unwrap(), "EUR", 2, Secret::new("a key of the tests, 32 bytes long"));
         let longest = Shop {
             seal_seconds: MAX_SEAL_SECONDS,

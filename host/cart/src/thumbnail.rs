@@ -17,14 +17,19 @@ const MAX_EDGE_PIXELS: u32 = 2048;
 /// Why a thumbnail is not used. The line continues without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ThumbnailError {
+    /// The byte range is not inside the configuration.
     #[error("its byte range is not inside the configuration")]
     Range,
+    /// The text is not base64.
     #[error("it is not base64 text")]
     NotBase64,
+    /// The file is too large.
     #[error("it has more than {MAX_PICTURE_BYTES} bytes")]
     TooLarge,
+    /// The file is not an image of a known format.
     #[error("it is not a JPEG, PNG, WebP or GIF")]
     NotAnImage,
+    /// An edge of the image has too many pixels.
     #[error("it has more than {MAX_EDGE_PIXELS} pixels on an edge")]
     TooManyPixels,
 }
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_cut_out_of_a_data_uri_or_bare_base64() {
+    fn a_thumbnail_is_extracted_from_a_data_uri_or_bare_base64() {
         let bytes = png(2, 2);
         let bare = STANDARD.encode(&bytes);
         let in_lines: Vec<&str> = bare.as_bytes().chunks(20).map(|line| std::str::from_utf8(line).unwrap()).collect();
@@ -161,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_or_claims_too_many_pixels_is_refused() {
+    fn files_that_are_no_image_or_claim_too_many_pixels_are_refused() {
         assert_eq!(measure(b"<svg onload=alert(1)>"), Err(ThumbnailError::NotAnImage));
         let mut claims = png(1, 1);
         // The width in the PNG header (IHDR begins at byte 16), with a corrected checksum.

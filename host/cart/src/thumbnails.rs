@@ -16,14 +16,18 @@ pub const MAX_PICTURE_BYTES_PER_REQUEST: usize = 16 << 20;
 pub enum ThumbnailSource {
     /// The text in the configuration.
     Encoded(Vec<u8>),
+    /// The file that a URL returned.
     Fetched(Vec<u8>),
 }
 
 /// The results of checked thumbnails.
 #[derive(Default)]
 pub struct CheckedThumbnails {
+    /// Digest of the thumbnail of each item that has one.
     pub by_item: Vec<(u32, Digest)>,
+    /// The files to be stored.
     pub pictures: Vec<StoredThumbnail>,
+    /// The items whose thumbnails are left out, with the reasons.
     pub rejected: Vec<(u32, String)>,
 }
 
@@ -92,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_pictures_are_decoded_and_kept_once() {
+    fn equal_thumbnails_are_decoded_and_stored_once() {
         let large = png(2048, 1);
         let checked = check(fetched(vec![large; 20]));
         assert_eq!((checked.by_item.len(), checked.pictures.len(), checked.rejected.len()), (20, 1, 0));
     }
 
     #[test]
-    fn pictures_over_the_budget_of_pixels_are_left_out_by_its_name() {
+    fn thumbnails_over_the_pixel_budget_are_left_out_and_the_reason_names_it() {
         let checked = check(fetched((0..20).map(|shade| png(2048, shade))));
         assert_eq!((checked.by_item.len(), checked.pictures.len()), (4, 4));
         assert!(
@@ -113,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pixels_that_are_decoded_do_not_grow_with_the_number_of_pictures() {
+    fn decoded_pixels_do_not_grow_with_the_number_of_thumbnails() {
         let decoded = |count: u8| {
             let checked = check(fetched((0..count).map(|shade| png(1024, shade))));
             checked.pictures.len()

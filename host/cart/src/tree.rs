@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn each_root_has_what_is_below_it_wherever_it_stands() {
+    fn each_root_has_its_descendants_wherever_it_stands() {
         let tree = item_tree(&items(&[Some(1), None, Some(0), None, Some(1)])).unwrap();
         assert_eq!(tree.descendants, [vec![], vec![1, 0, 2, 4], vec![], vec![3], vec![]]);
         assert_eq!(tree.parents_first, [1, 3, 0, 4, 2]);

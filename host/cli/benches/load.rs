@@ -17,8 +17,8 @@
 
 // This benchmark uses only some of the tests' helpers.
 #[allow(dead_code)]
-#[path = "../tests/http/answer.rs"]
-mod answer;
+#[path = "../tests/http/reply.rs"]
+mod reply;
 #[allow(dead_code)]
 #[path = "../tests/http/server.rs"]
 mod server;
@@ -45,7 +45,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-pub use answer::Answer;
+pub use reply::ReplyAssertions;
 use server::Server;
 use shop::{Shop, links};
 
@@ -71,7 +71,7 @@ impl BenchRequest {
     fn new(shop: &Shop, address: &str, body: &Value) -> Arc<Self> {
         Arc::new(Self {
             address: address.to_owned(),
-            path: shop.at("/cart/add"),
+            path: shop.path("/cart/add"),
             authorization: format!("Bearer {}", shop.backend.key.as_deref().expect("a key")),
             body: body.to_string().into(),
         })
@@ -217,7 +217,10 @@ async fn swapped(shop: &Arc<Shop>, target: &Arc<BenchRequest>, components: [Valu
     let swapping = tokio::spawn(async move {
         for component in components.iter().cycle() {
             tokio::time::sleep(EVERY).await;
-            shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
+            shop.admin
+                .post(&shop.path("/accounts/expivi/switch-version"), &json!({ "component": component }))
+                .await
+                .ok();
             count.fetch_add(1, Ordering::Relaxed);
         }
     });
@@ -236,14 +239,14 @@ async fn main() {
     let shop = Arc::new(Shop::on(server).await);
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let first = shop.component("expivi").await;
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 6, 5, b'b', b'e', b'n', b'c', b'h']);
     let headers = [("content-type", "application/wasm")];
     let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
     let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
-    let response = shop.backend.post(&shop.at("/cart/add"), &add).await.ok();
+    let response = shop.backend.post(&shop.path("/cart/add"), &add).await.ok();
     let floor = BenchRequest::new(&shop, &floor(&shop, response).await, &add);
     let add = BenchRequest::new(&shop, shop.server.node.address(), &add);
     for warm in [&add, &floor] {

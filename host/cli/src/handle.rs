@@ -187,7 +187,7 @@ async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failur
             host.handle_order_in(journal.clone(), &id, &account, &event, state.as_deref(), clock.clone()).await;
         let mut handled = handled.inspect_err(|error| {
             if let cartwright::SetupError::Hook(error) = error {
-                run.log.extend(error.outcomes.log.iter().cloned());
+                run.log.extend(error.emitted.log.iter().cloned());
             }
         })?;
         run.log.append(&mut handled.log);
@@ -242,14 +242,14 @@ fn entry(entry: &Entry) -> Option<String> {
         Entry::Intent { call, attempt, .. } => format!("{call} (attempt {attempt})"),
         Entry::Responded { answer: Answer::Returned(response), .. } => {
             let body = match &response.body {
-                JournaledBody::Inline(kept) => short(&json!(kept).to_string()),
+                JournaledBody::Inline(stored) => short(&json!(stored).to_string()),
                 JournaledBody::Stored(stored) => short(&json!(stored).to_string()),
             };
             format!("  answered {} {body}", response.status)
         }
         Entry::Responded { answer: Answer::Failed(error), .. } => format!("  failed: {}", describe(error)),
-        Entry::Returned { call, answer: Answer::Returned(kept) } => {
-            format!("{call}: {}", short(&json!(kept).to_string()))
+        Entry::Returned { call, answer: Answer::Returned(stored) } => {
+            format!("{call}: {}", short(&json!(stored).to_string()))
         }
         Entry::Returned { call, answer: Answer::Failed(error) } => format!("{call}: failed: {}", describe(error)),
         Entry::Emitted { outcome, .. } => format!("says {}", describe_outcome(outcome)),

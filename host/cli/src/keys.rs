@@ -4,14 +4,13 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{anyhow, bail};
-use cartwright::ShopId;
+use cartwright::{ShopId, timestamp};
 use cartwright_service::access_keys::{self, AccessKeyError};
-use cartwright_service::documents::moment;
 use cartwright_store::{NewAccessKey, Role, StoreError};
 use clap::ValueEnum;
 use ipnet::IpNet;
 
-use crate::desk::{Actor, Database};
+use crate::database::{Actor, Database};
 
 /// Create, list and revoke access keys.
 #[derive(clap::Args)]
@@ -110,8 +109,9 @@ pub(crate) async fn run(arguments: Keys) -> anyhow::Result<ExitCode> {
         Command::List(List { database }) => {
             for key in database.open().await?.access().access_keys(None, None, u32::MAX).await? {
                 let shop = key.role.shop().map_or_else(|| "every shop".to_owned(), ToString::to_string);
-                let ended = key.revoked.map_or_else(String::new, |at| format!(", revoked {}", moment(at)));
-                let used = key.last_used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", moment(at)));
+                let ended = key.revoked.map_or_else(String::new, |at| format!(", revoked {}", timestamp(at)));
+                let used =
+                    key.last_used.map_or_else(|| "never used".to_owned(), |at| format!("used {}", timestamp(at)));
                 print_line!("{}  {:<10} {shop}  {}, {used}{ended}", key.id, key.role.name(), key.label);
             }
         }

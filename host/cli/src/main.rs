@@ -10,7 +10,7 @@ macro_rules! print_line {
 }
 
 mod config;
-mod desk;
+mod database;
 mod failure;
 mod files;
 mod handle;
@@ -51,8 +51,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Plan(Box<plan::Arguments>),
     Handle(Box<handle::Arguments>),
-    Jobs(desk::Jobs),
-    Orders(desk::Orders),
+    Jobs(database::Jobs),
+    Orders(database::Orders),
     Keys(keys::Keys),
     Serve(Box<serve::Arguments>),
     #[cfg(feature = "demo")]
@@ -70,8 +70,8 @@ async fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments).await,
         Command::Plan(arguments) => plan::run(*arguments).await,
         Command::Handle(arguments) => handle::run(*arguments).await,
-        Command::Jobs(arguments) => desk::run_jobs(arguments).await,
-        Command::Orders(arguments) => desk::run_orders(arguments).await,
+        Command::Jobs(arguments) => database::run_jobs(arguments).await,
+        Command::Orders(arguments) => database::run_orders(arguments).await,
         Command::Keys(arguments) => keys::run(arguments).await,
         Command::Serve(arguments) => serve::run(*arguments).await,
         #[cfg(feature = "demo")]

@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use cartwright::SystemClock;
 use cartwright::health::{RateLimitRules, Rules};
 use cartwright_http::base_url::BaseUrl;
-use cartwright_http::limits::Limits;
 use cartwright_http::{Observability, ServeOptions, Starting, serve};
 use cartwright_service::output::print_error;
 use cartwright_service::{database, installation};
@@ -81,7 +80,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         metrics_listener: scraped,
         observability,
         public_url,
-        limits: Limits::new(config.limits, &config.proxies),
+        limits: config.limits,
         proxies: config.proxies,
         worker: config.node,
         drain_delay: Duration::from_secs(config.drain_delay_seconds),

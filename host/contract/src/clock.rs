@@ -1,4 +1,4 @@
-//! Clocks.
+//! Clocks, and the text form of a time.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,6 +7,15 @@ use async_trait::async_trait;
 
 /// Start of a simulated clock: 2026-01-01 12:00 UTC.
 const SIMULATED_START: Duration = Duration::from_secs(1_767_268_800);
+
+/// Formats a time as RFC 3339 in UTC, to the second, as the contract's `timestamp` is. The fraction is cut off. A time
+/// before 1970 becomes its first second, and one beyond the calendar its last.
+pub fn timestamp(at: SystemTime) -> String {
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let last = jiff::Timestamp::MAX.as_second();
+    let seconds = i64::try_from(seconds).map_or(last, |seconds| seconds.min(last));
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+}
 
 /// A source of time for durable runs and for code that waits for them.
 #[async_trait]

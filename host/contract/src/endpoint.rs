@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_whose_requests_could_never_be_told_is_not_installed() {
+    fn an_endpoint_whose_requests_cannot_be_verified_is_not_installed() {
         assert_eq!(check_endpoints(&[endpoint(|_, _| ())], &form()), Ok(()));
         let cases: [(Endpoint, &str); 7] = [
             (endpoint(|_, hmac| hmac.secret = "name".to_owned()), "not a secret field"),

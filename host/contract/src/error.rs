@@ -22,7 +22,7 @@ pub struct HookError {
     pub failure: Failure,
     /// Outcomes and log lines that an order hook emitted before it failed. The outcomes stay applied.
     #[serde(skip_serializing_if = "EmittedOutcomes::is_empty")]
-    pub outcomes: Box<EmittedOutcomes>,
+    pub emitted: Box<EmittedOutcomes>,
 }
 
 /// Outcomes and log lines that an order hook emitted before it failed.
@@ -70,18 +70,18 @@ pub enum Breach {
         allowed_ms: u64,
     },
     /// The guest requested too much memory.
-    #[error("the guest requested {asked} bytes of memory; at most {allowed} are allowed (limit memory)")]
+    #[error("the guest requested {requested} bytes of memory; at most {allowed} are allowed (limit memory)")]
     Memory {
         /// The requested size of all memories together, in bytes.
-        asked: usize,
+        requested: usize,
         /// The limit in bytes.
         allowed: usize,
     },
     /// The guest requested too many table elements.
-    #[error("the guest requested {asked} table elements; at most {allowed} are allowed (limit table_elements)")]
+    #[error("the guest requested {requested} table elements; at most {allowed} are allowed (limit table_elements)")]
     TableElements {
         /// The requested number of elements of all tables together.
-        asked: usize,
+        requested: usize,
         /// The limit in elements.
         allowed: usize,
     },
@@ -155,7 +155,7 @@ pub enum Failure {
 impl HookError {
     /// Creates an error without emitted outcomes.
     pub fn new(plugin: &PluginId, hook: Hook, failure: Failure) -> Self {
-        Self { plugin: plugin.clone(), hook, failure, outcomes: Box::default() }
+        Self { plugin: plugin.clone(), hook, failure, emitted: Box::default() }
     }
 
     /// Returns whether a retry may succeed without intervention.
@@ -196,7 +196,7 @@ pub enum SetupError {
     #[error("{}", issues(.0))]
     Invalid(Vec<FieldIssue>),
     /// Product links are invalid, or do not fit the new plugin version or the new settings of the account.
-    #[error("{}; change these links, then try again", misfits(.0))]
+    #[error("{}; change these links, then try again", link_issues(.0))]
     Links(Vec<ProductLinkIssues>),
     /// The plugin failed during a check.
     #[error(transparent)]
@@ -216,7 +216,7 @@ pub struct ProductLinkIssues {
     pub issues: Vec<FieldIssue>,
 }
 
-fn misfits(links: &[ProductLinkIssues]) -> String {
+fn link_issues(links: &[ProductLinkIssues]) -> String {
     let texts: Vec<String> =
         links.iter().map(|link| format!("the product {:?}: {}", link.shop_product, issues(&link.issues))).collect();
     texts.join("; ")

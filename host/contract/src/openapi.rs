@@ -131,7 +131,7 @@ macro_rules! schemas {
 /// Schema of the contract's `decimal`.
 pub struct DecimalText;
 /// Schema of the contract's `timestamp`, and of other points in time in that format.
-pub struct Moment;
+pub struct TimestampText;
 /// Schema of [`ipnet::IpNet`].
 pub struct Network;
 /// Schema of [`std::time::Duration`] as serde serializes it.
@@ -163,7 +163,7 @@ schemas! {
         ))
         .max_length(Some(30))
         .pattern(Some("^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$"));
-    Moment, "Timestamp": text()
+    TimestampText, "Timestamp": text()
         .description(Some("A point in time in UTC to the second (RFC 3339)."))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
     Network, "Network": AnyOfBuilder::new()

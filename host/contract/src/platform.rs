@@ -233,8 +233,8 @@ impl Blobs for MemoryBlobs {
     }
 }
 
-// A lock is poisoned only if another thread panicked while it held the lock; the maps above are consistent at every
-// moment.
+// A lock is poisoned only if another thread panicked while it held the lock; the maps above are always
+// consistent.
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

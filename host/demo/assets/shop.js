@@ -7,12 +7,12 @@
 
   const configure = async (place) => {
     const { host, shop, product, key, currency, reopen, line } = place.dataset;
-    const say = (text) => {
-      by('said').textContent = text;
+    const show = (text) => {
+      by('message').textContent = text;
     };
     const fail = (error) => {
       document.body.dataset.fault = error.code || 'unknown';
-      say(error.message);
+      show(error.message);
     };
     const money = (amount) => new Intl.NumberFormat('en', { style: 'currency', currency }).format(amount);
 
@@ -22,11 +22,11 @@
       body: JSON.stringify(body),
     });
 
-    /** The embed data. Not every vendor opens a configuration again: then it is made anew. */
+    /** Loads the embed data. If the vendor cannot reopen a configuration, a new one starts. */
     const embedData = async () => {
       let reply = await ask(reopen ? { reopen: JSON.parse(reopen) } : {});
       if (reopen && reply.status === 422) {
-        say('This configurator cannot open your configuration again. A new one replaces the item in your cart.');
+        show('This configurator cannot open your configuration again. A new one replaces the item in your cart.');
         reply = await ask({});
       }
       const answer = await reply.json();
@@ -34,33 +34,33 @@
       return answer;
     };
 
-    const send = async (configurator, wish) => {
+    const send = async (configurator, action) => {
       const quantity = by('quantity');
       if (!quantity.reportValidity()) return;
       const buttons = [by('add'), by('offer')].filter(Boolean);
       for (const button of buttons) button.disabled = true;
-      say('One moment …');
+      show('One moment …');
       try {
-        const body = { configuration: await configurator.save(), quantity: quantity.valueAsNumber, wish, line: line || null };
+        const body = { configuration: await configurator.save(), quantity: quantity.valueAsNumber, action, line: line || null };
         const reply = await fetch(location.pathname, {
           method: 'POST',
           headers: { 'Content-Type': 'application/json' },
           body: JSON.stringify(body),
         });
-        const { next, told } = await reply.json();
-        if (!reply.ok) throw new Error(told);
-        location.assign((wish === 'cart' && configurator.successPage) || next);
+        const { next, error } = await reply.json();
+        if (!reply.ok) throw new Error(error);
+        location.assign((action === 'cart' && configurator.successPage) || next);
       } catch (error) {
         fail(error);
         for (const button of buttons) button.disabled = false;
       }
     };
 
-    // A configurator may start before all of it is there, and then says how far it is.
+    // A configurator may start before it is fully loaded, and reports its progress.
     let percent = 100;
-    let arrived;
-    const allThere = new Promise((resolve) => {
-      arrived = resolve;
+    let markLoaded;
+    const fullyLoaded = new Promise((resolve) => {
+      markLoaded = resolve;
     });
 
     try {
@@ -71,17 +71,17 @@
           progress: (now) => {
             percent = now;
             by('progress').value = now;
-            if (now >= 100) arrived();
+            if (now >= 100) markLoaded();
           },
           'variation-changed': ({ price }) => {
             by('price').textContent = money(price);
           },
         },
       });
-      if (percent < 100) await allThere;
-      const only = configurator.action === 'request-quotation';
+      if (percent < 100) await fullyLoaded;
+      const isQuoteOnly = configurator.action === 'request-quotation';
       if (by('offer')) {
-        by('add').hidden = only;
+        by('add').hidden = isQuoteOnly;
         by('offer').disabled = false;
         by('offer').addEventListener('click', () => send(configurator, 'quote'));
       }
@@ -94,26 +94,26 @@
     }
   };
 
-  /** Asks for the page again every second, and shows what is new of it. */
+  /** Polls the page every second, and replaces the part that changed. */
   const follow = (live) => {
-    const look = async () => {
+    const poll = async () => {
       if (!live.hasAttribute('data-open')) return;
       try {
         const reply = document.hidden ? null : await fetch(location.href);
         const page = reply && reply.ok ? new DOMParser().parseFromString(await reply.text(), 'text/html') : null;
-        const news = page && page.getElementById('live');
-        if (news) live.toggleAttribute('data-open', news.hasAttribute('data-open'));
-        if (news && news.innerHTML !== live.innerHTML) {
+        const changed = page && page.getElementById('live');
+        if (changed) live.toggleAttribute('data-open', changed.hasAttribute('data-open'));
+        if (changed && changed.innerHTML !== live.innerHTML) {
           const focused = document.activeElement && document.activeElement.id;
-          live.replaceChildren(...news.childNodes);
+          live.replaceChildren(...changed.childNodes);
           if (focused && by(focused)) by(focused).focus();
         }
       } catch (_) {
-        // The server is away: the next look may find it.
+        // The server is unavailable; the next poll may succeed.
       }
-      setTimeout(look, 1000);
+      setTimeout(poll, 1000);
     };
-    setTimeout(look, 1000);
+    setTimeout(poll, 1000);
   };
 
   if (by('configure')) configure(by('configure'));

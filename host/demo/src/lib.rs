@@ -67,7 +67,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let code = if arguments.check {
         // Dropping the story ends its node.
         tokio::select! {
-            told = play_story(&stored) => Ok(told.unwrap_or_else(|unsaid| unsaid.code().into())),
+            code = play_story(&stored) => Ok(code.unwrap_or_else(|closed| closed.code().into())),
             code = interrupted => Ok(code),
         }
     } else {
@@ -76,7 +76,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     stored.remove().await?;
     match code.map_err(anyhow::Error::downcast::<OutputClosed>) {
         Ok(code) => Ok(code),
-        Err(Ok(unsaid)) => Ok(unsaid.code().into()),
+        Err(Ok(closed)) => Ok(closed.code().into()),
         Err(Err(error)) => Err(error),
     }
 }
@@ -86,7 +86,7 @@ async fn play_story(stored: &StoredDemo) -> Result<ExitCode, OutputClosed> {
     let mut steps = Steps::default();
     if let Err(error) = story::play(&mut steps, stored).await {
         let error = match error.downcast::<OutputClosed>() {
-            Ok(unsaid) => return Err(unsaid),
+            Ok(closed) => return Err(closed),
             Err(error) => error,
         };
         // A failed step has been reported and counted already.

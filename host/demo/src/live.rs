@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use cartwright::SystemClock;
 use cartwright::health::Rules;
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig};
-use cartwright_http::limits::Limits;
+use cartwright_http::limits::LimitSettings;
 use cartwright_http::{Observability, ServeOptions, serve};
 use cartwright_service::output::try_line;
 use cartwright_service::{installation, source};
@@ -61,7 +61,7 @@ pub(crate) async fn run(
         observability,
         public_url: host_url.parse()?,
         proxies: Vec::new(),
-        limits: Limits::default(),
+        limits: LimitSettings::default(),
         worker: "demo".to_owned(),
         drain_delay: Duration::ZERO,
         drain_timeout: SHUTDOWN_TIMEOUT,
@@ -93,8 +93,8 @@ pub(crate) async fn run(
     code
 }
 
-async fn bind(address: SocketAddr, actor: &str, flag: &str) -> anyhow::Result<TcpListener> {
+async fn bind(address: SocketAddr, server: &str, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{actor} cannot listen at {address}; name another address with {flag}, such as {flag} 127.0.0.1:0")
+        format!("{server} cannot listen at {address}; name another address with {flag}, such as {flag} 127.0.0.1:0")
     })
 }

@@ -9,7 +9,7 @@ use axum::middleware::from_fn_with_state;
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, Cartwright, ShopId, SystemClock};
 use cartwright_http::base_url::BaseUrl;
-use cartwright_http::limits::Limits;
+use cartwright_http::limits::LimitSettings;
 use cartwright_http::{Node, Observability, body, public};
 use cartwright_store::{Installation, Store};
 use tokio::net::TcpListener;
@@ -44,7 +44,7 @@ pub(crate) async fn start(
     let clock = Arc::new(SystemClock);
     let observability = Arc::new(Observability::new(clock.clone()));
     let url: BaseUrl = document_base_url.parse()?;
-    let node = Node::new(installation, clock, url.clone(), url, Vec::new(), observability, Limits::default());
+    let node = Node::new(installation, clock, url.clone(), url, Vec::new(), observability, LimitSettings::default());
     let metered = from_fn_with_state(node.clone(), body::meter);
     let app = public::routes().layer(metered).with_state(node).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, app).await });

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn items_and_what_a_plugin_decodes_convert_there_and_back() {
+    fn items_and_decode_results_convert_there_and_back() {
         for item in items() {
             converts::<records::Item, types::Item>(item);
         }

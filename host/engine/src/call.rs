@@ -1,4 +1,4 @@
-//! One guest call: a fresh store and instance, its limits, and its purpose.
+//! One guest call: a fresh store and instance, and its limits.
 //!
 //! No state survives a call and nothing crosses shops, because every call gets its own instance from the pool. That
 //! costs about 20 µs more than a warm instance and makes a whole class of faults impossible.
@@ -19,7 +19,7 @@ use crate::durable::{Cursor, RunInterrupted};
 use crate::engine::Engine;
 use crate::limits::{breach_of, millis};
 use crate::log_sink::{LogSink, OUTPUT_LEVEL};
-use crate::observe::{Answer, CallContext, CallOutcome, ObservedCall};
+use crate::observe::{CallContext, CallOutcome, HookResult, ObservedCall};
 use crate::options::CallOptions;
 use crate::plugin::PluginVersion;
 use crate::sandbox::GuestClock;
@@ -27,7 +27,7 @@ use crate::state::GuestState;
 
 impl Engine {
     /// Calls one function of a plugin in a fresh instance. Returns its result with what the guest logged.
-    pub(crate) async fn call<R: Answer>(
+    pub(crate) async fn call<R: HookResult>(
         &self,
         hook: Hook,
         plugin: &PluginVersion,
@@ -47,12 +47,12 @@ impl Engine {
         );
         self.run(hook, plugin, options, function).instrument(span).await.map_err(|(failure, log)| {
             let mut error = HookError::new(plugin.id(), hook, failure);
-            error.outcomes.log = log;
+            error.emitted.log = log;
             error
         })
     }
 
-    async fn run<R: Answer>(
+    async fn run<R: HookResult>(
         &self,
         hook: Hook,
         plugin: &PluginVersion,
@@ -114,7 +114,7 @@ impl Engine {
         };
         let outcome = match &result {
             _ if paused => CallOutcome::Paused,
-            Ok(answer) => CallOutcome::of_answer(answer),
+            Ok(answer) => CallOutcome::of_result(answer),
             Err(failure) => CallOutcome::of_failure(failure),
         };
         let guest_ms = store.data().meter.cpu_ticks;

@@ -37,11 +37,11 @@ pub struct Egress {
     pub health: Health,
 }
 
-/// The queue that a request joins: the server's rate limit and the requester it counts for.
+/// How a request queues for a server: the rate limit, and the requester that it counts for.
 pub struct QueueEntry<'a> {
     /// The shop. Each shop has its own queue.
     pub shop: &'a ShopId,
-    /// Whom the request counts for.
+    /// The party that the request counts for.
     pub requester: &'a Requester,
     /// The server's rate limit.
     pub rate_limit: RateLimitRules,
@@ -383,8 +383,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// HTTP clients, one for each set of networks that an operator allows: a connection that one set allows must not be reused under
-/// another.
+/// HTTP clients, one for each set of networks that an operator allows: a connection that one set allows must not be
+/// reused under another.
 #[derive(Default)]
 struct Clients {
     by_networks: Mutex<HashMap<Vec<IpNet>, reqwest::Client>>,

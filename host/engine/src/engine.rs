@@ -1,4 +1,4 @@
-//! The engine: everything that a guest call needs beyond the plugin and what it is called with.
+//! The engine: everything that a guest call needs besides the plugin and its arguments.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,13 +48,13 @@ pub struct EngineOptions {
     pub catalog: Arc<dyn Catalog>,
     /// The platform's orders.
     pub order_book: Arc<dyn OrderBook>,
-    /// Where bytes are stored.
+    /// The blob store.
     pub blobs: Arc<dyn Blobs>,
     /// Limits of each call.
     pub limits: Limits,
-    /// A folder for compiled components, used by this engine alone. `None` to compile them in each process.
+    /// A cache folder for compiled components, which only this engine may use. `None` for no cache.
     pub cache: Option<PathBuf>,
-    /// What the random numbers of durable hooks follow from. `None` for a secret that holds until the process ends.
+    /// The secret that seeds the random numbers of durable hooks. `None` for a random secret for this process.
     pub secret: Option<Secret>,
     /// Rules for the requests to vendors' servers.
     pub health: Rules,
@@ -143,8 +143,8 @@ impl Engine {
         &self.platform
     }
 
-    /// Returns the number of guest instances at this moment: one for each call in a guest, none for what waits. `None` if the
-    /// pool could not be reserved, because they are not counted then.
+    /// Returns the current number of guest instances: one for each running call, none for calls that wait. `None` if
+    /// the pool could not be reserved, because instances are not counted then.
     pub fn instances(&self) -> Option<u64> {
         self.wasmtime.pooling_allocator_metrics().map(|pool| pool.component_instances())
     }

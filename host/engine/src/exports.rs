@@ -1,5 +1,5 @@
-//! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`, `settings.fields` and
-//! `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
+//! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`,
+//! `settings.fields` and `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
 
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
@@ -17,7 +17,7 @@ use crate::plugin::PluginVersion;
 /// The result of `configuration.decode`.
 #[derive(Debug)]
 pub struct DecodeResult {
-    /// The vendor product in the configuration.
+    /// The decoded configuration.
     pub decoded: Decoded,
     /// What the plugin logged.
     pub log: Vec<LogLine>,
@@ -26,9 +26,9 @@ pub struct DecodeResult {
 /// The result of `configuration.price-items`.
 #[derive(Debug)]
 pub struct PriceItemsResult {
-    /// The price of each item, in their order, as the plugin gave them.
+    /// The price of each item, in the order of the items.
     pub prices: Vec<Option<Price>>,
-    /// Whether the plugin used the platform's catalog, which changes without the vendor.
+    /// Whether the plugin queried the platform's catalog, which changes independently of the vendor.
     pub used_catalog: bool,
     /// What the plugin logged.
     pub log: Vec<LogLine>,
@@ -39,7 +39,7 @@ pub struct PriceItemsResult {
 pub struct PlanResult {
     /// The plan.
     pub planned: Planned,
-    /// The variants that the strategy saw in the catalog, in no order.
+    /// The variants that the catalog returned to the strategy, in no particular order.
     pub variants: Vec<VariantInfo>,
     /// What the strategy logged.
     pub log: Vec<LogLine>,
@@ -50,19 +50,19 @@ pub struct PlanResult {
 pub struct ReceiveResult {
     /// The plugin's response.
     pub response: WebhookResponse,
-    /// The outcomes that it gives, each with the reference of its order.
+    /// The outcomes that it emitted, each with the reference of its order.
     pub outcomes: Vec<(Option<String>, Outcome)>,
     /// What the host could not determine for the plugin, if anything. The response may be wrong then.
     pub uncertainty: Option<String>,
-    /// The blobs that the plugin was given the digest of.
+    /// The blobs whose digests the plugin received.
     pub readable: Vec<records::Digest>,
 }
 
 impl Engine {
-    /// Calls `settings.validate`. Returns what the plugin objects to.
+    /// Calls `settings.validate`. Returns the issues that the plugin found.
     ///
     /// # Errors
-    /// If the call fails.
+    /// Returns an error if the call fails.
     pub async fn validate_settings(
         &self,
         plugin: &PluginVersion,
@@ -81,7 +81,7 @@ impl Engine {
     /// Calls `settings.migrate`: converts values of the form of version `from` into the form of this one.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn migrate_settings(
         &self,
         plugin: &PluginVersion,
@@ -100,7 +100,7 @@ impl Engine {
     /// Calls `account.choices`: returns a page of a field's choices.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn choices(
         &self,
         plugin: &PluginVersion,
@@ -122,7 +122,7 @@ impl Engine {
     /// Calls `account.test-connection`.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn test_connection(
         &self,
         plugin: &PluginVersion,
@@ -140,7 +140,7 @@ impl Engine {
     /// Calls `products.search`: returns a page of the vendor's products.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn search_products(
         &self,
         plugin: &PluginVersion,
@@ -157,10 +157,10 @@ impl Engine {
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
     }
 
-    /// Calls `products.validate`. Returns what the plugin objects to.
+    /// Calls `products.validate`. Returns the issues that the plugin found.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn validate_link(
         &self,
         plugin: &PluginVersion,
@@ -181,7 +181,7 @@ impl Engine {
     /// Calls `page.embed`. `reopen` is the raw configuration to continue from.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn embed(
         &self,
         plugin: &PluginVersion,
@@ -202,7 +202,7 @@ impl Engine {
     /// Calls `configuration.decode`.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error; the error holds the log.
+    /// Returns an error if the call fails or the plugin returns one; the error contains the log.
     pub async fn decode(
         &self,
         plugin: &PluginVersion,
@@ -226,7 +226,7 @@ impl Engine {
     /// Calls `configuration.price-items`.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error; the error holds the log.
+    /// Returns an error if the call fails or the plugin returns one; the error contains the log.
     #[allow(clippy::too_many_arguments)]
     pub async fn price_items(
         &self,
@@ -260,7 +260,7 @@ impl Engine {
     /// Calls `cart.plan`.
     ///
     /// # Errors
-    /// If the call fails, or the strategy returns an error; the error holds the log.
+    /// Returns an error if the call fails or the strategy returns one; the error contains the log.
     pub async fn plan(
         &self,
         plugin: &PluginVersion,
@@ -286,7 +286,7 @@ impl Engine {
     /// Calls `webhooks.receive`.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn receive(
         &self,
         plugin: &PluginVersion,
@@ -309,10 +309,10 @@ impl Engine {
         Ok(ReceiveResult { response, outcomes, uncertainty, readable })
     }
 
-    /// Calls `feed.poll`: asks what happened since `cursor`.
+    /// Calls `feed.poll`: fetches what happened since `cursor`.
     ///
     /// # Errors
-    /// If the call fails, or the plugin returns an error.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn poll_feed(
         &self,
         plugin: &PluginVersion,
@@ -332,6 +332,6 @@ impl Engine {
 /// Converts an error of the contract into an error of the host, with what the plugin logged before.
 fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::CallError, log: Vec<LogLine>) -> HookError {
     let mut error = plugin_error(plugin, hook, error);
-    error.outcomes.log = log;
+    error.emitted.log = log;
     error
 }

@@ -14,7 +14,7 @@ use wasmtime::component::Component;
 
 use crate::bindings::convert_list;
 use crate::engine::Engine;
-use crate::observe::Answer;
+use crate::observe::HookResult;
 use crate::options::CallOptions;
 use crate::plugin::{InstallError, PluginMetadata, PluginVersion, type_mismatch};
 
@@ -34,7 +34,7 @@ impl<'a> ComponentBytes<'a> {
     /// Checks the size, the header and the digest of a component. `pinned` refuses any other digest.
     ///
     /// # Errors
-    /// Says in plain words what is wrong with the bytes and what to change.
+    /// The error says what is wrong with the bytes and what to change.
     pub fn check(bytes: &'a [u8], pinned: Option<Digest>) -> Result<Self, InstallError> {
         if bytes.is_empty() {
             return Err(InstallError::Empty);
@@ -61,17 +61,17 @@ impl<'a> ComponentBytes<'a> {
 }
 
 /// `plugin.describe`: the export errors of a component are reported elsewhere.
-impl Answer for Result<Identity, InstallError> {
+impl HookResult for Result<Identity, InstallError> {
     fn error(&self) -> Option<&records::CallError> {
         None
     }
 }
 
 impl Engine {
-    /// Compiles a component, checks it against the contract, and asks it who it is.
+    /// Compiles a component, checks it against the contract, and reads its metadata.
     ///
     /// # Errors
-    /// Says in plain words what is wrong with the component and what to change.
+    /// The error says what is wrong with the component and what to change.
     pub async fn install(&self, component: ComponentBytes<'_>) -> Result<PluginVersion, InstallError> {
         let ComponentBytes { bytes, digest } = component;
         let component = self.component(bytes, digest).await?;

@@ -1,12 +1,13 @@
-//! Runs plugins: compiles their components, calls the functions that they export within limits, and answers what they import. All of
-//! the host that knows wasmtime is here, and nothing here knows how a shop is set up or what a cart is.
+//! Runs plugins: compiles their components, calls the functions that they export within limits, and implements what
+//! they import. This is the only crate of the host that uses wasmtime. It knows neither set-ups nor carts.
 //!
 //! Three types matter:
 //! - [`Engine`], which installs a component and has a method for each function that the contract exports;
 //! - [`PluginVersion`], a component that passed installation;
 //! - [`Scope`], which names the shop and account that a call is for, and what the operator granted them.
 //!
-//! A call's result is a value: what the host has to know of it besides the plugin's answer stands in it too.
+//! A call returns a value. Besides the plugin's result, it contains what the host needs to know about the call, such as
+//! its log lines.
 //!
 //! ```no_run
 //! use std::sync::Arc;

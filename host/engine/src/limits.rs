@@ -141,7 +141,7 @@ impl ResourceLimiter for Meter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let requested = self.memory.saturating_add(desired - current);
         if requested > self.limits.memory {
-            return Err(Breach::Memory { asked: requested, allowed: self.limits.memory }.into());
+            return Err(Breach::Memory { requested, allowed: self.limits.memory }.into());
         }
         self.memory = requested;
         Ok(true)
@@ -150,7 +150,7 @@ impl ResourceLimiter for Meter {
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let requested = self.table_elements.saturating_add(desired - current);
         if requested > self.limits.table_elements {
-            return Err(Breach::TableElements { asked: requested, allowed: self.limits.table_elements }.into());
+            return Err(Breach::TableElements { requested, allowed: self.limits.table_elements }.into());
         }
         self.table_elements = requested;
         Ok(true)
@@ -190,7 +190,7 @@ mod tests {
         assert!(meter.memory_growing(0, 60, None).unwrap());
         let error = meter.memory_growing(0, 60, None).unwrap_err();
         let breach = breach_of(&error, &meter).unwrap();
-        assert_eq!(breach, Breach::Memory { asked: 120, allowed: 100 });
+        assert_eq!(breach, Breach::Memory { requested: 120, allowed: 100 });
         assert!(breach.to_string().contains("limit memory"));
         assert!(meter.memory_growing(60, 100, None).unwrap());
     }

@@ -185,8 +185,8 @@ impl CallOutcome {
         }
     }
 
-    pub(crate) fn of_answer(answer: &impl Answer) -> Self {
-        answer.error().map_or(Self::Answered, Self::of_error)
+    pub(crate) fn of_result(result: &impl HookResult) -> Self {
+        result.error().map_or(Self::Answered, Self::of_error)
     }
 }
 
@@ -202,7 +202,7 @@ labels! {
     /// Status 5xx.
     ServerError = "5xx",
     /// No response, or an incomplete one.
-    NoAnswer = "no-response",
+    NoResponse = "no-response",
     /// Not sent, because the circuit of the server is open.
     CircuitOpen = "circuit-open",
     /// Not sent, or the response was refused: not granted, malformed, or too large.
@@ -223,38 +223,38 @@ impl VendorOutcome {
                 400..500 => Self::ClientError,
                 500.. => Self::ServerError,
             },
-            Err(records::CallError::Unavailable(_)) => Self::NoAnswer,
+            Err(records::CallError::Unavailable(_)) => Self::NoResponse,
             Err(_) => Self::Refused,
         }
     }
 }
 
 /// The result of a function of the contract.
-pub(crate) trait Answer {
+pub(crate) trait HookResult {
     /// Returns the error of the contract, if the function failed with one.
     fn error(&self) -> Option<&records::CallError>;
 }
 
-impl<T> Answer for Result<T, records::CallError> {
+impl<T> HookResult for Result<T, records::CallError> {
     fn error(&self) -> Option<&records::CallError> {
         self.as_ref().err()
     }
 }
 
-impl<A: Answer, B> Answer for (A, B) {
+impl<A: HookResult, B> HookResult for (A, B) {
     fn error(&self) -> Option<&records::CallError> {
         self.0.error()
     }
 }
 
-impl<A: Answer, B, C> Answer for (A, B, C) {
+impl<A: HookResult, B, C> HookResult for (A, B, C) {
     fn error(&self) -> Option<&records::CallError> {
         self.0.error()
     }
 }
 
 /// `settings.validate`: the issues it finds are its result.
-impl Answer for Vec<FieldIssue> {
+impl HookResult for Vec<FieldIssue> {
     fn error(&self) -> Option<&records::CallError> {
         None
     }
@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_in_pieces_is_told_line_by_line() {
+    fn output_that_is_written_in_pieces_is_reported_line_by_line() {
         let piece = |level: &'static str, text: &str| LogLine { level: level.into(), text: text.to_owned() };
         let pieces = [
             piece("info", "two\nlines"),

@@ -1,4 +1,4 @@
-//! What a call is for, and what it may use.
+//! Options of a guest call.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use crate::capability::Scope;
 use crate::durable::Cursor;
 use crate::slots::SlotKind;
 
-/// Options of a guest call: whom it is for, and what it may use beyond the limits of every call.
+/// Options of a guest call: its account, and what it may use beyond the limits of every call.
 pub struct CallOptions {
     pub(crate) scope: Option<Arc<Scope>>,
-    /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly by it.
+    /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly
+    /// by it.
     pub(crate) client: Option<String>,
     /// The currency that the catalog is asked in. `None` for the shop's main one.
     pub(crate) currency: Option<String>,
@@ -31,7 +32,7 @@ impl CallOptions {
         Self { scope: Some(scope), ..Self::without_shop() }
     }
 
-    /// Returns the options of a call that no import answers, because it is for no shop.
+    /// Returns the options of a call for no shop. Every import of such a call returns an error.
     pub(crate) fn without_shop() -> Self {
         Self {
             scope: None,

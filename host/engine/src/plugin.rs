@@ -162,7 +162,7 @@ impl World {
     /// All worlds, the largest first.
     pub const ALL: [World; 3] = [World::Vendor, World::OrderHook, World::CartStrategy];
 
-    /// Returns the name of the hook in the contract.
+    /// Returns the name of the world in the contract.
     pub fn name(self) -> &'static str {
         match self {
             World::Vendor => "vendor",
@@ -256,7 +256,7 @@ impl PluginVersion {
         Ok(Self { digest, size, imports, worlds, pre, interfaces, metadata })
     }
 
-    /// Fills in what the plugin says about itself.
+    /// Sets the metadata of the plugin.
     pub(crate) fn with_metadata(self, metadata: PluginMetadata) -> Self {
         Self { metadata, ..self }
     }

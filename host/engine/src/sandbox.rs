@@ -59,7 +59,7 @@ impl GuestClock {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Sets it forward to this moment, in milliseconds since 1970.
+    /// Advances the clock to this time, in milliseconds since 1970, unless it is later already.
     pub(crate) fn wait_until(&self, milliseconds: u64) {
         self.0.fetch_max(milliseconds, Ordering::Relaxed);
     }

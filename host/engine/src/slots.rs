@@ -23,14 +23,14 @@ pub const SLOTS_PER_SHOP: u32 = (MAX_CONCURRENT_CALLS - RESERVED_QUERY_SLOTS) / 
 pub enum SlotKind {
     /// A call that can wait or be retried.
     Call,
-    /// A webhook query.
-    Question,
+    /// A webhook query, which must be answered at once.
+    Query,
 }
 
 /// The slots of a host.
 pub(crate) struct Slots {
     common: Semaphore,
-    questions: Semaphore,
+    queries: Semaphore,
     per_shop: u32,
     by_shop: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
 }
@@ -46,10 +46,10 @@ impl Slots {
         Self::of(MAX_CONCURRENT_CALLS - RESERVED_QUERY_SLOTS, RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP)
     }
 
-    fn of(common: u32, questions: u32, per_shop: u32) -> Self {
+    fn of(common: u32, queries: u32, per_shop: u32) -> Self {
         Self {
             common: Semaphore::new(common as usize),
-            questions: Semaphore::new(questions as usize),
+            queries: Semaphore::new(queries as usize),
             per_shop,
             by_shop: Mutex::default(),
         }
@@ -60,7 +60,7 @@ impl Slots {
         &self,
         slot_kind: SlotKind,
         shop: Option<&ShopId>,
-        patience: Duration,
+        max_wait: Duration,
     ) -> Option<Slot<'_>> {
         let free = async {
             match slot_kind {
@@ -73,10 +73,10 @@ impl Slots {
                     Ok::<_, AcquireError>(Slot { _permit: self.common.acquire().await?, _shop_permit })
                 }
                 // Queries beyond the reserved slots compete with all other calls.
-                SlotKind::Question => {
+                SlotKind::Query => {
                     let permit = tokio::select! {
                         biased;
-                        permit = self.questions.acquire() => permit,
+                        permit = self.queries.acquire() => permit,
                         permit = self.common.acquire() => permit,
                     };
                     permit.map(|_permit| Slot { _permit, _shop_permit: None })
@@ -84,7 +84,7 @@ impl Slots {
             }
         };
         // The semaphores are never closed.
-        timeout(patience, free).await.ok()?.ok()
+        timeout(max_wait, free).await.ok()?.ok()
     }
 
     fn shop_semaphore(&self, shop: &ShopId) -> Arc<Semaphore> {
@@ -113,27 +113,25 @@ mod tests {
             [slots.acquire(SlotKind::Call, None, TIMEOUT).await, slots.acquire(SlotKind::Call, None, TIMEOUT).await];
         assert!(busy_slots.iter().all(Option::is_some));
         assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none());
-        let question = slots.acquire(SlotKind::Question, None, TIMEOUT).await;
-        assert!(question.is_some());
-        assert!(slots.acquire(SlotKind::Question, None, TIMEOUT).await.is_none());
-        drop(question);
-        assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none(), "a call took a question's place");
+        let query = slots.acquire(SlotKind::Query, None, TIMEOUT).await;
+        assert!(query.is_some());
+        assert!(slots.acquire(SlotKind::Query, None, TIMEOUT).await.is_none());
+        drop(query);
+        assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_none(), "a call took a query's slot");
     }
 
     #[tokio::test]
     async fn more_questions_than_were_reserved_for_use_free_places() {
         let slots = Slots::of(1, 1, 1);
-        let both = [
-            slots.acquire(SlotKind::Question, None, TIMEOUT).await,
-            slots.acquire(SlotKind::Question, None, TIMEOUT).await,
-        ];
+        let both =
+            [slots.acquire(SlotKind::Query, None, TIMEOUT).await, slots.acquire(SlotKind::Query, None, TIMEOUT).await];
         assert!(both.iter().all(Option::is_some));
         drop(both);
         assert!(slots.acquire(SlotKind::Call, None, TIMEOUT).await.is_some());
     }
 
     #[tokio::test]
-    async fn who_waits_is_given_the_place_that_becomes_free() {
+    async fn a_waiting_call_gets_the_slot_that_becomes_free() {
         let slots = Slots::of(1, 1, 1);
         let first = slots.acquire(SlotKind::Call, None, TIMEOUT).await;
         let second = slots.acquire(SlotKind::Call, None, Duration::from_secs(5));
@@ -150,9 +148,9 @@ mod tests {
             slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await,
         ];
         assert!(busy_slots.iter().all(Option::is_some));
-        assert!(slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await.is_none(), "a third place of one shop");
-        let question = slots.acquire(SlotKind::Question, Some(&one), TIMEOUT).await;
-        assert!(question.is_some(), "its questions have places of their own");
+        assert!(slots.acquire(SlotKind::Call, Some(&one), TIMEOUT).await.is_none(), "a third slot of one shop");
+        let query = slots.acquire(SlotKind::Query, Some(&one), TIMEOUT).await;
+        assert!(query.is_some(), "queries have reserved slots");
         assert!(slots.acquire(SlotKind::Call, Some(&other), TIMEOUT).await.is_some());
     }
 }

@@ -10,10 +10,10 @@ use cartwright_service::input::contains_nul;
 use cartwright_store::{Expected, Versions};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-
 use tower_http::timeout::TimeoutError;
 
-use super::body::{BodyError, compute, no_room, read};
+use super::body::{BodyError, no_room, read};
+use super::compute::compute;
 use super::idempotency::Once;
 use super::problem::Problem;
 
@@ -44,8 +44,8 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, inner) = (error.path().to_string(), error.inner());
         // serde reports some values that do not fit their type as syntax errors.
-        let is_none = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_err();
-        match is_none {
+        let is_malformed = !inner.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_err();
+        match is_malformed {
             false => Problem::unprocessable("body", format!("{path}: {inner}")),
             true => Problem::bad_request(format!("the body is not valid JSON: {inner}")),
         }
@@ -253,14 +253,6 @@ fn version_of(tag: &[u8]) -> String {
     let tag = String::from_utf8_lossy(tag);
     let coded = CODINGS.iter().find_map(|coding| tag.strip_suffix(coding)?.strip_suffix(['-', ';', ':', '+']));
     coded.map_or(&*tag, |version| version.trim_end_matches('-')).to_owned()
-}
-
-pub(crate) fn header(headers: &HeaderMap, name: HeaderName) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(&name) else { return Ok(None) };
-    match value.to_str() {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Problem::bad_request(format!("the header {name} is not text"))),
-    }
 }
 
 /// A response body with the version that becomes its ETag.

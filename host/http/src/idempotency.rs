@@ -19,9 +19,8 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn}
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{OpenApi, Required};
 
-use super::access::Caller;
-use super::body::compute;
-use super::extract::header;
+use super::caller::Caller;
+use super::compute::compute;
 use super::node::Node;
 use super::problem::Problem;
 
@@ -128,7 +127,7 @@ struct NamedRequest {
 enum RequestProgress {
     #[default]
     Waiting,
-    BeginOutcome(RequestToken),
+    InProgress(RequestToken),
     Answered(StoredResponse),
 }
 
@@ -147,8 +146,8 @@ impl Once {
         let (body, request) = (body.clone(), request.clone());
         let digest = compute(body.len(), move || Digest::of(format!("{request} {}", Digest::of(&body)).as_bytes()));
         let problem = match node.store().idempotency().begin_request(caller, name, &digest.await, node.now()).await? {
-            BeginOutcome::New(csrf_field) => {
-                *lock(state) = RequestProgress::BeginOutcome(csrf_field);
+            BeginOutcome::New(token) => {
+                *lock(state) = RequestProgress::InProgress(token);
                 return Ok(());
             }
             BeginOutcome::Answered(before) => {
@@ -192,7 +191,7 @@ async fn answer(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let name = header(request.headers(), NAME)?.unwrap_or_default();
+    let name = idempotency_key(request.headers())?;
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(Problem::bad_request(format!("an Idempotency-Key has 1 to {MAX_NAME_BYTES} characters")));
     }
@@ -207,7 +206,7 @@ async fn answer(
     let state = std::mem::take(&mut *lock(&idempotent.0.state));
     match state {
         RequestProgress::Answered(before) => Ok(replay(before)),
-        RequestProgress::BeginOutcome(csrf_field) => store_response(&node, &csrf_field, response).await,
+        RequestProgress::InProgress(token) => store_response(&node, &token, response).await,
         RequestProgress::Waiting => {
             if response.status().is_success() {
                 tracing::error!(
@@ -219,8 +218,16 @@ async fn answer(
     }
 }
 
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(value) = headers.get(&NAME) else { return Ok(String::new()) };
+    match value.to_str() {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(Problem::bad_request(format!("the header {NAME} is not text"))),
+    }
+}
+
 /// Stores the response of a request that succeeded, and removes the record of one that failed.
-async fn store_response(node: &Node, csrf_field: &RequestToken, response: Response) -> Result<Response, Problem> {
+async fn store_response(node: &Node, token: &RequestToken, response: Response) -> Result<Response, Problem> {
     let store = node.store();
     let (parts, body) = response.into_parts();
     match to_bytes(body, MAX_ANSWER_BYTES).await {
@@ -232,15 +239,15 @@ async fn store_response(node: &Node, csrf_field: &RequestToken, response: Respon
             };
             let of = parts.extensions.get::<OrderResponse>().cloned();
             let orders: Vec<_> = of.into_iter().map(|OrderResponse(shop, order)| (shop, order)).collect();
-            store.idempotency().answer_request(csrf_field, &answer, &orders, node.now()).await?;
+            store.idempotency().answer_request(token, &answer, &orders, node.now()).await?;
             Ok(Response::from_parts(parts, Body::from(body)))
         }
         Ok(body) => {
-            store.idempotency().forget_request(csrf_field).await?;
+            store.idempotency().forget_request(token).await?;
             Ok(Response::from_parts(parts, Body::from(body)))
         }
         Err(error) => {
-            store.idempotency().forget_request(csrf_field).await?;
+            store.idempotency().forget_request(token).await?;
             Err(read_error(&error))
         }
     }

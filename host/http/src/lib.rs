@@ -10,17 +10,22 @@ pub mod access;
 mod api;
 pub mod base_url;
 pub mod body;
+mod caller;
+mod client_address;
+mod compute;
 mod cors;
 pub mod extract;
 mod idempotency;
 pub mod limits;
 mod listen;
-mod moment;
 mod node;
 pub mod observability;
 mod problem;
 pub mod public;
+mod readiness;
 mod ready;
+mod request_time;
+mod request_time;
 mod static_file;
 mod trace_context;
 
@@ -47,7 +52,7 @@ use tower_layer::Layer as _;
 use utoipa::openapi::Server;
 
 use base_url::BaseUrl;
-use limits::Limits;
+use limits::LimitSettings;
 pub use node::Node;
 pub use observability::Observability;
 pub use problem::Problem;
@@ -75,7 +80,7 @@ pub struct ServeOptions {
     /// Networks of trusted proxies, whose forwarding headers name the client.
     pub proxies: Vec<IpNet>,
     /// Rate limits and size limits.
-    pub limits: Limits,
+    pub limits: LimitSettings,
     /// Name of the node's worker.
     pub worker: String,
     /// Time for which a stopping node reports that it is not ready but still accepts requests.
@@ -138,7 +143,7 @@ pub async fn serve(
         }
         None => public = public.merge(pages(&node)),
     }
-    let connections = node.limits().connections.clone();
+    let connections = node.connections().clone();
     let on_refused = |limit: listen::ConnectionLimit| observability.connection_refused(limit.name());
     let serving =
         listen::serve(listener, finish(public, &node, public_url), connections.clone(), &on_refused, drain_delayed());
@@ -167,10 +172,6 @@ pub async fn serve(
     Ok(())
 }
 
-async fn live() -> &'static str {
-    "alive\n"
-}
-
 /// Policy of content that others supplied, which a browser could show as a page of this host: it allows nothing. The
 /// admin pages, which have their own policy, share the origin unless they are served at a separate URL.
 pub const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
@@ -190,7 +191,7 @@ fn public_routes(node: &Node, public_url: &BaseUrl) -> Router<Node> {
     api.layer(middleware::from_fn_with_state(node.clone(), access::identify))
         .merge(public::routes())
         .route("/openapi.json", described)
-        .route("/health/live", get(live))
+        .route("/health/live", get(ready::live))
         .route("/health/ready", get(ready::ready))
         .layer(middleware::from_fn(with_timeout))
 }

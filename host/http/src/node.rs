@@ -1,18 +1,24 @@
 //! The state that all requests of a node share.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use axum::extract::ConnectInfo;
+use axum::http::Request;
 use cartwright::webhook::WebhookToken;
 use cartwright::{Cartwright, Clock};
 use cartwright_store::{Installation, Store};
 use ipnet::IpNet;
 
 use super::base_url::BaseUrl;
-use super::limits::Limits;
+use super::body::BodyBudget;
+use super::client_address::client_ip;
+use super::limits::{LimitSettings, Limits};
+use super::listen::Connections;
 use super::observability::Observability;
-use super::ready::Readiness;
+use super::readiness::Readiness;
 
 /// A node of an installation. Cloning it is cheap.
 #[derive(Clone)]
@@ -26,13 +32,15 @@ struct Inner {
     proxies: Vec<IpNet>,
     observability: Arc<Observability>,
     limits: Limits,
+    bodies: Arc<BodyBudget>,
+    connections: Arc<Connections>,
     is_draining: AtomicBool,
     readiness: Readiness,
 }
 
 impl Node {
     /// Creates a node. `public_url` is the public URL of the installation, and `admin_url` that of its admin pages;
-    /// `proxies` are trusted to name the client; `observed` receives the statistics of guest calls.
+    /// `proxies` are trusted to name the client; `observability` receives the statistics of guest calls.
     pub fn new(
         installation: Installation,
         clock: Arc<dyn Clock>,
@@ -40,8 +48,9 @@ impl Node {
         admin_url: BaseUrl,
         proxies: Vec<IpNet>,
         observability: Arc<Observability>,
-        limits: Limits,
+        limits: LimitSettings,
     ) -> Self {
+        let connections = Arc::new(Connections::from_settings(&limits, proxies.clone()));
         Self(Arc::new(Inner {
             installation,
             clock,
@@ -49,7 +58,9 @@ impl Node {
             admin_url,
             proxies,
             observability,
-            limits,
+            limits: Limits::new(limits),
+            bodies: Arc::new(BodyBudget::from_settings(&limits)),
+            connections,
             is_draining: AtomicBool::new(false),
             readiness: Readiness::default(),
         }))
@@ -80,13 +91,25 @@ impl Node {
         &self.0.observability
     }
 
-    pub(crate) fn proxies(&self) -> &[IpNet] {
-        &self.0.proxies
+    /// Returns the IP address of a request's client: the last one in the forwarding header that no trusted proxy added.
+    pub fn client_ip<B>(&self, request: &Request<B>) -> Option<IpAddr> {
+        let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+        client_ip(peer.ip(), request.headers(), &self.0.proxies)
     }
 
     /// Returns the limits of requests and failed attempts.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Returns the memory budget of bodies.
+    pub(crate) fn bodies(&self) -> &Arc<BodyBudget> {
+        &self.0.bodies
+    }
+
+    /// Returns the open connections.
+    pub(crate) fn connections(&self) -> &Arc<Connections> {
+        &self.0.connections
     }
 
     /// Begins to drain the node: from now on it reports that it is not ready.

@@ -22,7 +22,6 @@ use cartwright_store::{DocumentUrl, DocumentUrlError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::SANDBOX;
-use super::access::client_ip;
 use super::body::{self, UncountedBody, read};
 use super::extract::body_problem;
 use super::limits::MAX_WEBHOOK_BYTES;
@@ -51,13 +50,13 @@ pub fn routes() -> Router<Node> {
 }
 
 async fn receive(State(node): State<Node>, Path(address): Path<String>, request: Request) -> Response {
-    let from = client_ip(&node, &request);
+    let from = node.client_ip(&request);
     // Before the body is read, so that an unknown URL costs no memory.
     let to = match destination(&node, &address).await {
         Ok(to) => to,
         Err(error) => return webhook_response(error.response()),
     };
-    if let Err(wait) = node.limits().webhook_asks(&to) {
+    if let Err(wait) = node.limits().check_webhook(&to) {
         return Problem::from(wait).into_response();
     }
     let (parts, body) = request.into_parts();
@@ -93,8 +92,8 @@ async fn destination(node: &Node, address: &str) -> Result<Destination, WebhookE
 
 async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Problem> {
     let found = async {
-        let link: DocumentUrl = uri.to_string().parse()?;
-        node.store().documents().document(&link, node.now()).await
+        let url: DocumentUrl = uri.to_string().parse()?;
+        node.store().documents().document(&url, node.now()).await
     };
     match found.await {
         Ok(file) => {
@@ -109,9 +108,11 @@ async fn document(State(node): State<Node>, uri: Uri) -> Result<Response, Proble
             Ok(response)
         }
         Err(error @ (DocumentUrlError::Malformed | DocumentUrlError::WrongSignature)) => {
-            Err(Problem::new(StatusCode::FORBIDDEN, "link", error.to_string()))
+            Err(Problem::new(StatusCode::FORBIDDEN, "document-url", error.to_string()))
         }
-        Err(error @ DocumentUrlError::Expired) => Err(Problem::new(StatusCode::GONE, "link", error.to_string())),
+        Err(error @ DocumentUrlError::Expired) => {
+            Err(Problem::new(StatusCode::GONE, "document-url", error.to_string()))
+        }
         Err(DocumentUrlError::Store(error)) => Err(error.into()),
     }
 }

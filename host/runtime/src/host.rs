@@ -192,8 +192,8 @@ impl Cartwright {
     }
 }
 
-// A lock is poisoned only if another thread panicked while it held the lock; the maps above are consistent at every
-// moment.
+// A lock is poisoned only if another thread panicked while it held the lock; the maps above are always
+// consistent.
 pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -71,7 +71,7 @@ pub use cartwright_cart::{
     RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice, Shop, Stage, StrategyChoice, UnverifiedLine, Visitor,
     check_event, check_money, check_order, is_country, is_currency, is_language_tag, is_time_zone,
 };
-pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock};
+pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock, timestamp};
 pub use cartwright_contract::error::{
     Breach, EmittedOutcomes, Failure, HookError, LogLine, ProductLinkIssues, SetupError, describe,
 };
@@ -85,7 +85,7 @@ pub use cartwright_contract::platform::{
 pub use cartwright_contract::settings::{AccountSecret, Form, Secret, Secrets, Settings};
 pub use cartwright_contract::text::{
     MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
-    check_name, check_text, format_timestamp, is_decimal, parse_timestamp,
+    check_name, check_text, is_decimal, parse_timestamp,
 };
 pub use cartwright_engine::{
     CONTRACT, InstallError, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,

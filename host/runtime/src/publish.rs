@@ -30,7 +30,7 @@ impl Cartwright {
         read(self.shops()).keys().cloned().collect()
     }
 
-    /// Returns the state of a shop that is served now.
+    /// Returns the served state of a shop.
     ///
     /// # Errors
     /// Returns an error if the shop does not exist.
@@ -39,7 +39,7 @@ impl Cartwright {
         served.ok_or_else(|| SetupError::UnknownShop(shop.clone()))
     }
 
-    /// Returns the current state of a shop.
+    /// Returns a snapshot of the served state of a shop, which a store can save.
     ///
     /// # Errors
     /// Returns an error if the shop does not exist.
@@ -47,11 +47,11 @@ impl Cartwright {
         Ok(self.shop_state(shop)?.snapshot())
     }
 
-    /// Serves a planned state if `expected`, the state that it was planned on, is still served; `None` if the shop did
-    /// not exist. Calls in flight end with the state that they began with.
+    /// Serves a planned state in place of `expected`, the state that it was planned on. `expected` is `None` for a new
+    /// shop. Calls in flight end with the state that they began with.
     ///
     /// # Errors
-    /// Returns [`OutdatedPlan`] if another state is served by now; nothing changes then.
+    /// Returns [`OutdatedPlan`] if another state is served meanwhile; nothing changes then.
     pub fn publish(&self, expected: Option<&Arc<ShopState>>, planned: ShopState) -> Result<(), OutdatedPlan> {
         let (shop, planned) = (planned.shop.id.clone(), Arc::new(planned));
         let Some(expected) = expected else {

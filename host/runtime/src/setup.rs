@@ -38,8 +38,9 @@ impl Cartwright {
         {
             return Err(SetupError::AlreadyExists(format!("the account {} with another version", setup.id)));
         }
-        let kept = old.map(|old| old.secrets.clone()).unwrap_or_default();
-        let (settings, secrets) = plugin.metadata().form.read(&setup.settings, &kept).map_err(SetupError::Invalid)?;
+        let old_secrets = old.map(|old| old.secrets.clone()).unwrap_or_default();
+        let (settings, secrets) =
+            plugin.metadata().form.read(&setup.settings, &old_secrets).map_err(SetupError::Invalid)?;
         let mut versions = old.map(|old| with_new_scope(&old.versions)).unwrap_or_default();
         let current = plugin.digest();
         versions.insert(current, Arc::new(AccountVersion::new(plugin, settings)));
@@ -61,7 +62,7 @@ impl Cartwright {
         self.validate(&state.shop, &account, None).await?;
         let (mut changed, id) = (state.clone(), account.id.clone());
         changed.accounts.insert(id.clone(), Arc::new(account));
-        let (state, mut misfits) = (changed.clone(), Vec::new());
+        let (state, mut link_issues) = (changed.clone(), Vec::new());
         let current = changed.links.values_mut().map(|linked| (true, linked));
         for (is_present, linked) in current.chain(changed.replaced_links.values_mut().map(|linked| (false, linked))) {
             let link = linked.link.clone();
@@ -81,12 +82,12 @@ impl Cartwright {
                 Err(SetupError::Invalid(mut issues)) => {
                     // A warning was shown when the link was created, and does not prevent a change of the account.
                     issues.retain(|issue| issue.blocking);
-                    misfits.push(ProductLinkIssues { shop_product: linked.link.shop_product.clone(), issues });
+                    link_issues.push(ProductLinkIssues { shop_product: linked.link.shop_product.clone(), issues });
                 }
                 Err(error) => return Err(error),
             }
         }
-        if misfits.is_empty() { Ok(changed) } else { Err(SetupError::Links(misfits)) }
+        if link_issues.is_empty() { Ok(changed) } else { Err(SetupError::Links(link_issues)) }
     }
 
     /// Plans new or changed links of products, all of them or none. A link to another account than the product's
@@ -100,16 +101,16 @@ impl Cartwright {
         state: &ShopState,
         links: &[ProductLink],
     ) -> Result<(ShopState, Vec<ProductLinkIssues>), SetupError> {
-        let (mut changed, mut warnings, mut misfits) = (state.clone(), Vec::new(), Vec::new());
+        let (mut changed, mut warnings, mut link_issues) = (state.clone(), Vec::new(), Vec::new());
         for link in links {
             let (issues, into) = match self.check_link(state, link.clone()).await {
                 Ok((linked, issues)) => {
                     changed.insert_link(linked);
                     (issues, &mut warnings)
                 }
-                Err(SetupError::Invalid(issues)) => (issues, &mut misfits),
+                Err(SetupError::Invalid(issues)) => (issues, &mut link_issues),
                 Err(error @ SetupError::UnknownAccount(_)) => {
-                    (vec![setup_issue("account", error.to_string())], &mut misfits)
+                    (vec![setup_issue("account", error.to_string())], &mut link_issues)
                 }
                 Err(error) => return Err(error),
             };
@@ -117,7 +118,7 @@ impl Cartwright {
                 into.push(ProductLinkIssues { shop_product: link.shop_product.clone(), issues });
             }
         }
-        if misfits.is_empty() { Ok((changed, warnings)) } else { Err(SetupError::Links(misfits)) }
+        if link_issues.is_empty() { Ok((changed, warnings)) } else { Err(SetupError::Links(link_issues)) }
     }
 
     /// Checks a product link against the account's form and the plugin's own rules.

@@ -7,16 +7,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use cartwright_cart::shop::{Shop, StrategyChoice, Visitor, check_shop};
+use cartwright_contract::clock::timestamp;
 use cartwright_contract::error::{SetupError, invalid};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::{self, Context, Currency, NamedJson, Setting};
 use cartwright_contract::settings::{Secrets, Settings};
-use cartwright_contract::text::format_timestamp;
 use cartwright_engine::{CONTRACT, PluginVersion, Scope};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -112,11 +112,11 @@ impl Account {
     }
 }
 
-/// The set-up of a shop at one moment: the shop, its accounts and its product links. It never changes.
+/// The set-up of a shop: the shop, its accounts and its product links. The value never changes.
 ///
-/// [`Cartwright::shop_state`](crate::Cartwright::shop_state) returns the state that is served. A change is planned: it takes a state and
-/// returns another, and touches nothing. [`Cartwright::publish`](crate::Cartwright::publish) then serves the planned state in the place
-/// of the one that it was planned on.
+/// [`Cartwright::shop_state`](crate::Cartwright::shop_state) returns the state that is served. Planning a change
+/// returns another state and leaves the served one as it is; [`Cartwright::publish`](crate::Cartwright::publish) then
+/// serves the planned state in place of the one that it was planned on.
 #[derive(Clone)]
 pub struct ShopState {
     pub(crate) shop: Arc<Shop>,
@@ -286,7 +286,7 @@ pub(crate) fn context(
         account: account.id.to_string(),
         visitor: visitor.map(|(visitor, currency)| visitor.as_contract(currency)),
         locale: locale.unwrap_or_else(|| shop.locale.clone()),
-        now: format_timestamp(Timestamp::now()),
+        now: timestamp(SystemTime::now()),
         settings,
         grants: account.grants.names(),
         extra: vec![NamedJson { name: "contract".to_owned(), json: format!("\"{contract}\"") }],

@@ -93,8 +93,8 @@ impl Cartwright {
             state.links.insert(link.shop_product.clone(), Arc::new(read_link(&state, link)?));
         }
         for link in replaced_links {
-            let place = (link.shop_product.clone(), link.account.clone());
-            state.replaced_links.insert(place, Arc::new(read_link(&state, link)?));
+            let key = (link.shop_product.clone(), link.account.clone());
+            state.replaced_links.insert(key, Arc::new(read_link(&state, link)?));
         }
         Ok(state)
     }

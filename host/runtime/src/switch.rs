@@ -42,12 +42,13 @@ pub struct Revocation {
     pub(crate) replacement: Option<Digest>,
 }
 
-/// Whether stored secrets may be sent to hosts that a version declares and that the secrets are not authorized for.
+/// Policy for stored secrets that a new version would send to hosts that they are not authorized for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewHostPolicy {
-    /// They may not: a switch to such a version is refused, and the error names the secrets.
+    /// Refuses the switch. The error names the secrets.
     Reject,
-    /// They may: the person who switches vouches for the version. Hosts that come from settings are not covered.
+    /// Authorizes the secrets for hosts that the version declares by name, because the person who switches vouches for
+    /// the version. Hosts that come from settings are not authorized.
     Approved,
 }
 

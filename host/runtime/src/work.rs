@@ -11,30 +11,30 @@ use tokio::sync::Semaphore;
 
 /// Slots for large work.
 pub(crate) struct BlockingWork {
-    permits: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     /// The slot of each shop that has work now.
-    shops: Mutex<HashMap<ShopId, Weak<Semaphore>>>,
+    shop_slots: Mutex<HashMap<ShopId, Weak<Semaphore>>>,
 }
 
 impl BlockingWork {
     /// Creates as many slots as the machine has cores.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { permits: Arc::new(Semaphore::new(cores)), shops: Mutex::default() }
+        Self { slots: Arc::new(Semaphore::new(cores)), shop_slots: Mutex::default() }
     }
 
-    /// Executes work on a blocking thread when it is this shop's turn. Returns `None` if the work panicked.
+    /// Executes work on a blocking thread when this shop has a slot. Returns `None` if the work panicked.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         shop: &ShopId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         // The semaphores are never closed.
-        let shop_permit = self.shop_semaphore(shop).acquire_owned().await.ok()?;
-        let place = self.permits.clone().acquire_owned().await.ok()?;
+        let shop_slot = self.shop_semaphore(shop).acquire_owned().await.ok()?;
+        let slot = self.slots.clone().acquire_owned().await.ok()?;
         let work = move || {
             // The slots are held until the work ends, even if no call waits for the result any more.
-            let _places = (shop_permit, place);
+            let _slots = (shop_slot, slot);
             work()
         };
         tokio::task::spawn_blocking(work).await.ok()
@@ -42,14 +42,14 @@ impl BlockingWork {
 
     fn shop_semaphore(&self, shop: &ShopId) -> Arc<Semaphore> {
         // Each change is one call that does not panic midway.
-        let mut shops = self.shops.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = shops.get(shop).and_then(Weak::upgrade) {
+        let mut shop_slots = self.shop_slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shop_slots.get(shop).and_then(Weak::upgrade) {
             return known;
         }
-        shops.retain(|_, place| place.strong_count() > 0);
-        let place = Arc::new(Semaphore::new(1));
-        shops.insert(shop.clone(), Arc::downgrade(&place));
-        place
+        shop_slots.retain(|_, slot| slot.strong_count() > 0);
+        let slot = Arc::new(Semaphore::new(1));
+        shop_slots.insert(shop.clone(), Arc::downgrade(&slot));
+        slot
     }
 }
 
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_shop_with_much_work_leaves_places_to_others() {
-        let work = Arc::new(BlockingWork { permits: Arc::new(Semaphore::new(2)), shops: Mutex::default() });
+    async fn a_shop_with_much_work_leaves_slots_to_others() {
+        let work = Arc::new(BlockingWork { slots: Arc::new(Semaphore::new(2)), shop_slots: Mutex::default() });
         let (busy, other): (ShopId, ShopId) = ("busy".parse().unwrap(), "other".parse().unwrap());
         let (end, ended) = mpsc::channel::<()>();
         let ended = Arc::new(Mutex::new(ended));
@@ -79,6 +79,6 @@ mod tests {
         }
         assert_eq!(work.run(&busy, || panic!("it fails")).await, None::<()>);
         work.run(&other, || ()).await;
-        assert_eq!(work.shops.lock().unwrap().len(), 1, "places of shops without work are kept");
+        assert_eq!(work.shop_slots.lock().unwrap().len(), 1, "slots of shops without work are kept");
     }
 }

@@ -192,7 +192,7 @@ fn hook_error(failure: Failure) -> HookError {
     let log = vec![LogLine { level: "info".into(), text: "hello".to_owned() }];
     let outcomes: Vec<Outcome> = outcomes().into_iter().map(|o| serde_json::from_value(o).unwrap()).collect();
     let emitted = Box::new(EmittedOutcomes { outcomes, log });
-    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, outcomes: emitted }
+    HookError { plugin: "expivi".parse().unwrap(), hook: Hook::HandleOrder, failure, emitted }
 }
 
 fn outcomes() -> Vec<Value> {
@@ -287,7 +287,7 @@ fn carts_lines_and_their_checks() {
 }
 
 #[test]
-fn orders_events_and_what_came_of_them() {
+fn orders_events_and_outcomes() {
     round::<Order>(&[order()]);
     round::<Outcome>(&outcomes());
     let event = |kind: Value| {
@@ -300,12 +300,12 @@ fn orders_events_and_what_came_of_them() {
 }
 
 #[test]
-fn what_a_page_is_given() {
+fn embed_data_and_page_events() {
     round::<EmbedData>(&[embed_data()]);
 }
 
 #[test]
-fn what_a_shop_is_set_up_with() {
+fn shops_accounts_and_product_links() {
     reads::<Shop>(&[
         json!({ "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform" }),
         json!({
@@ -390,7 +390,7 @@ fn why_a_cart_was_not_changed() {
         CartError::NeedsConfiguration(text()),
         CartError::Configuration(issue()),
         CartError::NotLinked { found: text(), shop_product: text(), linked: text() },
-        CartError::OtherProduct { key: text(), held: text(), given: text() },
+        CartError::OtherProduct { key: text(), current: text(), given: text() },
         CartError::Sku { sku: text(), product: None, found: 2 },
         CartError::Sku { sku: text(), product: Some(text()), found: 0 },
         CartError::Product { product: text(), found: 2 },
@@ -398,7 +398,7 @@ fn why_a_cart_was_not_changed() {
         CartError::NotPurchasable(text()),
         CartError::Price { what: text(), reason: text() },
         CartError::OfferMoney { title: text(), offered: text(), expected: text() },
-        CartError::AskedMoney { title: text(), asked: text(), expected: text() },
+        CartError::QuoteMoney { title: text(), requested: text(), expected: text() },
         CartError::Platform(text()),
         CartError::UnknownStrategy { plugin: "expivi".parse().unwrap(), wanted: text(), known: vec![text()] },
         CartError::Plan(text()),
@@ -411,7 +411,7 @@ fn why_a_cart_was_not_changed() {
 }
 
 #[test]
-fn why_a_shop_a_plugin_or_a_job_stands_still() {
+fn errors_of_shops_plugins_and_jobs() {
     let (shop, account, digest): (ShopId, AccountId, _) =
         ("rings".parse().unwrap(), "expivi".parse().unwrap(), Digest::of(b""));
     let plugin = || "expivi".parse().unwrap();
@@ -440,7 +440,7 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
         silent,
         hook_error(Failure::PluginError(types::CallError::InvalidInput(issue()))),
         hook_error(Failure::PluginError(types::CallError::Unavailable(outage))),
-        hook_error(Failure::Limit(Breach::Memory { asked: 2, allowed: 1 })),
+        hook_error(Failure::Limit(Breach::Memory { requested: 2, allowed: 1 })),
         hook_error(Failure::Limit(Breach::GuestCpu { allowed_ms: 250 })),
         hook_error(Failure::UnansweredRequest("POST".to_owned())),
         hook_error(Failure::ContractViolation("x".to_owned())),
@@ -448,7 +448,7 @@ fn why_a_shop_a_plugin_or_a_job_stands_still() {
     let call = Call { import: "http.send".to_owned(), label: "GET /".to_owned(), digest };
     writes(&[
         StopReason::Failed(Failure::Trap("x".to_owned())),
-        StopReason::DeterminismFault(DeterminismFault { number: 1, journal: None, asked: Some(call) }),
+        StopReason::DeterminismFault(DeterminismFault { number: 1, journal: None, actual: Some(call) }),
         StopReason::JournalFull,
     ]);
     writes(&[UnansweredRequest { request: "POST /".to_owned(), attempts: 2 }]);
@@ -530,7 +530,7 @@ fn no_two_types_have_one_name() {
 }
 
 #[test]
-fn what_the_contract_says_of_a_type_is_its_description() {
+fn descriptions_of_types_are_those_of_the_contract() {
     let schema = serde_json::to_value(types::Money::schema()).unwrap();
     assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units."), "{schema}");
     assert!(schema["properties"]["scale"]["description"].as_str().unwrap().contains("decimals"), "{schema}");

@@ -1,4 +1,4 @@
-//! Access keys: created and rotated.
+//! Creation and rotation of access keys.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +19,7 @@ pub enum AccessKeyError {
     /// The old secret would stay valid for too long.
     #[error("both secrets can be valid for at most {MAX_OVERLAP_SECONDS} seconds")]
     Overlap,
-    /// The store failed, or knows no such shop or key.
+    /// The store failed, or has no such shop or key.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -27,7 +27,7 @@ pub enum AccessKeyError {
 /// Creates an access key. Returns its id, and the key itself, which cannot be read again.
 ///
 /// # Errors
-/// [`AccessKeyError::Label`], and [`StoreError::NotFound`] when the role's shop is not stored.
+/// Returns [`AccessKeyError::Label`], and [`StoreError::NotFound`] if the role's shop is not stored.
 pub async fn create(
     store: &Store,
     key: &NewAccessKey,
@@ -49,8 +49,8 @@ fn check_label(label: &str) -> Result<(), AccessKeyError> {
 /// `overlap`.
 ///
 /// # Errors
-/// [`AccessKeyError::Overlap`], [`StoreError::NotFound`] when there is no such key, and [`StoreError::Conflict`] when it
-/// was revoked.
+/// Returns [`AccessKeyError::Overlap`], [`StoreError::NotFound`] if there is no such key, and [`StoreError::Conflict`]
+/// if it was revoked.
 pub async fn rotate(
     store: &Store,
     id: &str,

@@ -1,4 +1,4 @@
-//! Vendor accounts: set within what the actor may grant, and switched to other versions of their plugin.
+//! Changes of accounts: set-up within the grants that the actor may give, and version switches.
 
 use std::time::SystemTime;
 
@@ -13,15 +13,16 @@ pub enum SetAccountError {
     /// The actor may not grant this.
     #[error(transparent)]
     Grants(#[from] GrantRefused),
-    /// The host or a plugin refuses it, or it is not as expected.
+    /// The host or a plugin refused the change, or the account is not as expected.
     #[error(transparent)]
     Change(#[from] ChangeError),
 }
 
-/// Sets an account up, or changes one that runs the same version.
+/// Creates an account, or changes one that runs the same version.
 ///
 /// # Errors
-/// When the actor may not grant what the account is to be granted, and as [`Installation::set_account`] says.
+/// Returns [`SetAccountError::Grants`] if the actor may not give these grants, and the errors of
+/// [`Installation::set_account`].
 pub async fn set(
     installation: &Installation,
     shop: &ShopId,
@@ -31,23 +32,16 @@ pub async fn set(
     actor: Actor<'_>,
     now: SystemTime,
 ) -> Result<AccountSnapshot, SetAccountError> {
-    let granted = match expected {
-        // It is set only if there is no such account, to which nothing is granted.
-        Expected::Absent => Grants::default(),
-        _ => {
-            let state = installation.host().shop_state(shop).map_err(ChangeError::from)?;
-            state.account_snapshot(&setup.id).map(|account| account.grants).unwrap_or_default()
-        }
-    };
-    actor.check_grants(&granted, &setup.grants)?;
-    Ok(installation.set_account(shop, component, setup, expected, actor.name, now).await?)
+    let wanted = setup.grants.clone();
+    let check_grants = |granted: &Grants| actor.check_grants(granted, &wanted).map_err(SetAccountError::from);
+    installation.set_account(shop, component, setup, expected, check_grants, actor.name, now).await
 }
 
 /// Switches an account to another version of its plugin.
 ///
 /// # Errors
-/// When the version would send stored secrets to further hosts and the actor is not an admin, and as
-/// [`Installation::switch_version`] says.
+/// Returns an error if the version would send stored secrets to further hosts and the actor is not an admin, and the
+/// errors of [`Installation::switch_version`].
 pub async fn switch_version(
     installation: &Installation,
     shop: &ShopId,
@@ -76,7 +70,8 @@ pub struct AccountSwitch {
 /// cannot be switched keeps its version, and the others are switched.
 ///
 /// # Errors
-/// [`SetupError::UnknownShop`] for the first shop that does not exist; accounts of the shops before it are switched.
+/// Returns [`SetupError::UnknownShop`] for the first shop that does not exist; accounts of the shops before it are
+/// switched.
 pub async fn switch_all_versions(
     installation: &Installation,
     plugin: &PluginId,

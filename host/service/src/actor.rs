@@ -1,4 +1,4 @@
-//! Who makes a change, and what their access key lets them grant.
+//! The actor of a change, and the grants that its role may give.
 
 use cartwright::{Grants, NewHostPolicy};
 use cartwright_store::Role;
@@ -12,19 +12,19 @@ pub struct Actor<'a> {
     pub role: &'a Role,
 }
 
-/// A change of grants that only an admin may make.
+/// Why an actor may not change grants: the change is reserved for admins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GrantRefused {
-    /// Networks that are not public, and hosts without TLS.
+    /// The change concerns private networks, or hosts without TLS.
     #[error("grants.networks and grants.plain_http are reserved for the role admin; send them unchanged")]
     Reach,
-    /// The rate of requests to vendors.
+    /// The change concerns the rate of requests to vendors.
     #[error("grants.requests_per_second is reserved for the role admin; send it unchanged")]
     RequestRate,
-    /// Names and addresses of customers.
+    /// The change reveals names and addresses of customers.
     #[error("only the role admin can turn on grants.personal_data: it reveals names and addresses of orders")]
     PersonalData,
-    /// Further hosts to which names and addresses of customers could be sent.
+    /// The change adds hosts to which names and addresses of customers could be sent.
     #[error(
         "while grants.personal_data is on, further grants.hosts are reserved for the role admin: names and addresses may be \
          sent there; leave the hosts as they are, or turn grants.personal_data off"
@@ -33,8 +33,8 @@ pub enum GrantRefused {
 }
 
 impl Actor<'_> {
-    /// Returns whether a version that the actor switches to may send stored secrets to further hosts. Only an actor who
-    /// may install components may let it, because they vouch for them.
+    /// Returns whether a version switch of the actor may authorize stored secrets for further hosts. Only an actor who
+    /// may install components may do so, because that actor vouches for them.
     pub(crate) fn new_hosts(self) -> NewHostPolicy {
         match self.role {
             Role::Admin => NewHostPolicy::Approved,
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integrator_grants_hosts_and_takes_away_what_the_operator_granted() {
+    fn an_integrator_may_grant_hosts_and_revoke_grants_of_the_operator() {
         let private = Grants { personal_data: true, ..hosts(&["a.example", "b.example"]) };
         for (granted, wanted) in [
             (Grants::default(), hosts(&["a.example"])),

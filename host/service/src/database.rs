@@ -1,19 +1,19 @@
-//! Opening the database with its key.
+//! Opens the database with its key.
 
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use cartwright_store::{Keyring, Store};
 
-/// Environment variable of the key, if no file is named.
+/// Environment variable that contains the key if no key file is named.
 pub const KEY_VARIABLE: &str = "CARTWRIGHT_KEY";
 const KEY_HELP: &str = "the database's secrets and orders are encrypted with a key of 32 random bytes, which is stored outside it; create one with \
                    `(umask 077; openssl rand -hex 32 > cartwright.key)` and name it with --key-file, or set CARTWRIGHT_KEY";
 
-/// Opens a database, or creates it: for the start of an installation.
+/// Opens a database, or creates it for a new installation.
 ///
 /// # Errors
-/// If there is no key, or the database cannot be opened.
+/// Returns an error if there is no key, or the database cannot be opened.
 pub async fn open_or_create(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
     Store::open(url, keys(key_file)?).await.context("cannot open the database")
 }
@@ -22,7 +22,7 @@ pub async fn open_or_create(url: &str, key_file: Option<&Path>) -> anyhow::Resul
 /// jobs.
 ///
 /// # Errors
-/// If there is no key, or the database cannot be opened.
+/// Returns an error if there is no key, or the database cannot be opened.
 pub async fn open(url: &str, key_file: Option<&Path>) -> anyhow::Result<Store> {
     let keys = keys(key_file)?;
     let mut url = url.to_owned();

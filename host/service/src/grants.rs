@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_grant_is_refused_with_what_is_one() {
+    fn an_invalid_grant_is_refused_with_the_valid_forms() {
         for text in ["", "https://a.example", "a.example/path", "http://", "300.0.0.0/8", "user@a.example"] {
             let error = text.parse::<Grant>().expect_err(text);
             assert!(error.contains("choose-price-source"), "{error}");

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_type_is_taken_as_it_stands() {
+    fn typed_values_are_parsed_unchanged() {
         for line in ["RING L", "5\" ring", "a, b", "\"half", "\"a\\u0000b\""] {
             assert_eq!(value(line), line);
         }

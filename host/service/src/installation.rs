@@ -1,4 +1,4 @@
-//! Starts an installation's host on a node.
+//! Starts the host of an installation on a node.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,12 +8,13 @@ use cartwright::{Cartwright, Observer};
 use cartwright_store::{Installation, Store};
 
 /// Actor of the audit entries of a starting node.
-const WHO: &str = "host";
+const ACTOR: &str = "host";
 
-/// Returns the host of an installation, with everything that is stored, and the bundled plugins.
+/// Starts the host of an installation with everything that is stored, and installs the bundled plugins.
 ///
 /// # Errors
-/// If the host cannot be started, the database cannot be read, or a bundled plugin cannot be installed.
+/// Returns an error if the host cannot be started, the database cannot be read, or a bundled plugin cannot be
+/// installed.
 pub async fn start(
     installation: String,
     cache: Option<PathBuf>,
@@ -38,7 +39,7 @@ pub async fn start(
         tracing::error!(%fault, "this node serves everything else");
     }
     for component in [cartwright_bundled::EXPIVI, cartwright_bundled::TWIKIT] {
-        installation.install(component, None, WHO, std::time::SystemTime::now()).await?;
+        installation.install(component, None, ACTOR, std::time::SystemTime::now()).await?;
     }
     Ok(installation)
 }

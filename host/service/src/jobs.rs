@@ -1,15 +1,15 @@
-//! Jobs of a shop: read, retried and cancelled through a key that may be bound to that shop. The command line has the
-//! jobs of all shops.
+//! Reading, retrying and cancelling the jobs of one shop. Callers whose access key is bound to a shop use this module;
+//! the command line uses the store, which has the jobs of all shops.
 
 use std::time::SystemTime;
 
 use cartwright::ShopId;
 use cartwright_store::{JobDetail, RetryMode, Store, StoreError};
 
-/// Reads a job of a shop.
+/// Returns a job of a shop.
 ///
 /// # Errors
-/// [`StoreError::NotFound`] when there is no such job, or it is another shop's.
+/// Returns [`StoreError::NotFound`] if the shop has no such job.
 pub async fn get(store: &Store, shop: &ShopId, id: &str) -> Result<JobDetail, StoreError> {
     let detail = store.jobs().get(id).await?;
     match detail.summary.shop == *shop {
@@ -18,10 +18,10 @@ pub async fn get(store: &Store, shop: &ShopId, id: &str) -> Result<JobDetail, St
     }
 }
 
-/// Runs a job of a shop once more, as soon as a worker is free.
+/// Retries a job of a shop as soon as a worker is free.
 ///
 /// # Errors
-/// As [`get`], and as [`Jobs::retry`](cartwright_store::Jobs::retry) says.
+/// Returns the errors of [`get`] and of [`Jobs::retry`](cartwright_store::Jobs::retry).
 pub async fn retry(
     store: &Store,
     shop: &ShopId,
@@ -34,10 +34,10 @@ pub async fn retry(
     store.jobs().retry(id, mode, actor, now).await
 }
 
-/// Cancels a job of a shop: at once when it is not running, otherwise between two of its steps.
+/// Cancels a job of a shop: at once if it is not running, otherwise after its current step.
 ///
 /// # Errors
-/// As [`get`], and as [`Jobs::cancel`](cartwright_store::Jobs::cancel) says.
+/// Returns the errors of [`get`] and of [`Jobs::cancel`](cartwright_store::Jobs::cancel).
 pub async fn cancel(store: &Store, shop: &ShopId, id: &str, actor: &str, now: SystemTime) -> Result<(), StoreError> {
     get(store, shop, id).await?;
     store.jobs().cancel(id, actor, now).await

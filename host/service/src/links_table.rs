@@ -154,7 +154,7 @@ pub enum TableFor {
 /// Writes product links as a table.
 ///
 /// # Errors
-/// If a link cannot be written.
+/// Returns [`TableError::Write`] if a link cannot be written.
 pub fn write(links: &[ProductLink], reader: TableFor) -> Result<Vec<u8>, TableError> {
     let mark = match reader {
         TableFor::Program => "",
@@ -170,7 +170,7 @@ pub fn write(links: &[ProductLink], reader: TableFor) -> Result<Vec<u8>, TableEr
 /// Parses a table.
 ///
 /// # Errors
-/// The problem and its line.
+/// Returns [`TableError::Read`] with the problem and its line.
 #[allow(
     clippy::indexing_slicing,
     reason = "`duplicate` returns positions in `links`, and each link has its line in `lines`"
@@ -192,7 +192,7 @@ pub fn read(table: &[u8]) -> Result<Vec<ProductLink>, TableError> {
     let (mut links, mut lines) = (Vec::new(), Vec::new());
     for record in reader.into_records() {
         let record = record.map_err(|error| refused(error.to_string()))?;
-        // Spreadsheets write lines that were once in use.
+        // Spreadsheets also write rows that were emptied.
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
@@ -310,7 +310,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_that_goes_out_and_in_changes_nothing(links in prop::collection::vec(links(), 1..4)) {
+        fn a_table_that_is_exported_and_imported_changes_nothing(links in prop::collection::vec(links(), 1..4)) {
             prop_assume!(duplicate(&links).is_none());
             let table = written(&links);
             prop_assert_eq!(json!(read(table.as_bytes()).expect("a table")), json!(links));
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_table_cannot_mean_is_refused_with_its_line_and_the_form_that_is_wanted() {
+    fn an_invalid_table_is_refused_with_its_line_and_the_expected_form() {
         let header = "shop_product,account,vendor_product,allowed_skus\n";
         for (table, part) in [
             (
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spreadsheet_would_change_stands_between_apostrophes() {
+    fn texts_that_a_spreadsheet_would_change_are_quoted_with_apostrophes() {
         for (text, written) in [
             ("ring", "ring"),
             ("1001", "1001"),

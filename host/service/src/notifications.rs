@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use cartwright::{Grants, Secret, SetupError, ShopId};
-use cartwright_store::{EndpointError, Expected, Installation, NotificationEndpoint, StoreError};
+use cartwright_store::{EndpointError, Expected, Installation, NotificationEndpoint};
 
 use crate::actor::{Actor, GrantRefused};
 
@@ -22,17 +22,14 @@ pub enum SetEndpointError {
     /// The URL cannot be used, or the endpoint is not as expected.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
-/// Sets the endpoint of a shop. `grants` of `None` keeps what was granted before. Returns the endpoint, and the signing
+/// Sets the endpoint of a shop. If `grants` is `None`, the current grants stay. Returns the endpoint, and the signing
 /// secret if it is new; it cannot be read again.
 ///
 /// # Errors
-/// When the actor may not grant what the endpoint is to be granted, and as
-/// [`Notifications::set_endpoint`](cartwright_store::Notifications::set_endpoint) says.
+/// Returns [`SetEndpointError::Grants`] if the actor may not give these grants, and the errors of
+/// [`Notifications::set_endpoint`](cartwright_store::Notifications::set_endpoint).
 pub async fn set_endpoint(
     installation: &Installation,
     shop: &ShopId,
@@ -43,10 +40,11 @@ pub async fn set_endpoint(
     now: SystemTime,
 ) -> Result<(NotificationEndpoint, Option<Secret>), SetEndpointError> {
     installation.host().shop(shop)?;
+    let decide_grants = |granted: &Grants| -> Result<Grants, SetEndpointError> {
+        let wanted = grants.unwrap_or_else(|| granted.clone());
+        actor.check_grants(granted, &wanted)?;
+        Ok(wanted)
+    };
     let notifications = installation.store().notifications();
-    let granted = notifications.endpoint(shop).await?.map(|endpoint| endpoint.grants).unwrap_or_default();
-    let endpoint = NotificationEndpoint { url, grants: grants.unwrap_or_else(|| granted.clone()) };
-    actor.check_grants(&granted, &endpoint.grants)?;
-    let secret = notifications.set_endpoint(shop, &endpoint, expected, actor.name, now).await?;
-    Ok((endpoint, secret))
+    notifications.set_endpoint(shop, url, decide_grants, expected, actor.name, now).await
 }

@@ -1,27 +1,28 @@
-//! An order as the host knows it.
+//! Orders with their jobs and outcomes.
 
 use cartwright::ShopId;
 use cartwright::types::Order;
 use cartwright_store::{JobFilter, JobSummary, Store, StoreError, StoredOutcome};
 
-/// Maximum number of jobs that are read of an order. It has few; this is a bound, not a page.
+/// Maximum number of jobs in an overview. An order has one job per event and account, so all of them are returned in
+/// practice.
 const MAX_JOBS: u32 = 1000;
 
-/// An order with what was done about it.
+/// An order with its jobs and outcomes.
 #[derive(Debug)]
 pub struct OrderOverview {
-    /// The order in its newest version.
+    /// The newest version of the order.
     pub order: Order,
-    /// The jobs that handle its events.
+    /// The jobs of its events, oldest first.
     pub jobs: Vec<JobSummary>,
-    /// What plugins said of it, in order.
+    /// The outcomes that plugins reported, oldest first.
     pub outcomes: Vec<StoredOutcome>,
 }
 
-/// Reads an order of a shop; `None` if nothing was reported of it yet.
+/// Returns an order of a shop with its jobs and outcomes. `None` if the platform has not reported the order.
 ///
 /// # Errors
-/// As the database says.
+/// Returns an error if the database fails.
 pub async fn overview(store: &Store, shop: &ShopId, id: &str) -> Result<Option<OrderOverview>, StoreError> {
     let Some(order) = store.orders().get(shop, id).await? else { return Ok(None) };
     let outcomes = store.outcomes().list(shop, id).await?;

@@ -10,8 +10,8 @@ const CLOSED_PIPE: u8 = 141;
 
 /// Prints a line on standard output; exits if that fails. Callers that must clean up use [`try_line`].
 pub fn line(text: Arguments<'_>) {
-    if let Err(unsaid) = try_line(text) {
-        std::process::exit(unsaid.code().into());
+    if let Err(closed) = try_line(text) {
+        std::process::exit(closed.code().into());
     }
 }
 

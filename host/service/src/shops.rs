@@ -1,4 +1,4 @@
-//! Shops: a new one, and the origins whose pages may use a shop's storefront keys.
+//! New shops, and the origins whose pages may use a shop's storefront keys.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ const MAX_ORIGINS: usize = 100;
 /// Returns a shop with default settings and a new seal key. An existing shop keeps its seal key when it is set.
 ///
 /// # Errors
-/// When the system has no random bytes.
+/// Returns an error if the system has no random bytes.
 pub fn new_shop(id: ShopId, currencies: Currencies) -> Result<Shop, getrandom::Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)?;
@@ -25,24 +25,25 @@ pub fn new_shop(id: ShopId, currencies: Currencies) -> Result<Shop, getrandom::E
 /// Why a shop's origins were not set. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginsError {
-    /// There are too many.
+    /// There are too many origins.
     #[error("a shop has at most {MAX_ORIGINS} origins")]
     TooMany,
-    /// One is not spelled as browsers spell origins.
+    /// A text is not an origin in the form in which browsers send it.
     #[error("{0:?} is not an origin: enter the scheme and the host, such as https://shop.example")]
     Invalid(String),
     /// There is no such shop.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// They are not as expected, or cannot be stored.
+    /// The origins are not as expected, or cannot be stored.
     #[error(transparent)]
     Change(#[from] ChangeError),
 }
 
-/// Sets the origins whose pages may send requests from a browser, each as a browser spells it: `https://shop.example`.
+/// Sets the origins whose pages may send requests from a browser, each in the form in which a browser sends it:
+/// `https://shop.example`.
 ///
 /// # Errors
-/// When one is not spelled so, there are too many, or they are not as expected.
+/// Returns an error if a text is not such an origin, if there are too many, or if the origins are not as expected.
 pub async fn set_origins(
     installation: &Installation,
     shop: &ShopId,
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_spelled_as_browsers_spell_it() {
+    fn an_origin_has_the_form_that_browsers_send() {
         for origin in ["https://shop.example", "http://localhost:8080"] {
             assert!(check(origin).is_ok(), "{origin}");
         }

@@ -1,4 +1,4 @@
-//! Webhook URLs that vendors are given, and settings that vendors pushed.
+//! Webhook URLs for vendors, and settings that vendors pushed.
 
 use std::time::SystemTime;
 
@@ -19,13 +19,13 @@ pub enum WebhookUrlError {
         /// The endpoints that the plugin has.
         known: String,
     },
-    /// No URL has such an id.
+    /// There is no webhook URL with this id.
     #[error("webhook URL {0} not found")]
     UnknownUrl(String),
     /// There is no such shop or account.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The store failed, or knows no such account or URL.
+    /// The store failed, or has no such account or URL.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -34,7 +34,7 @@ pub enum WebhookUrlError {
 /// URL, which cannot be read again.
 ///
 /// # Errors
-/// When the account's plugin has no such endpoint, or there is no such account.
+/// Returns an error if the account's plugin has no such endpoint, or if there is no such account.
 pub async fn create_url(
     installation: &Installation,
     destination: &Destination,
@@ -56,7 +56,7 @@ pub async fn create_url(
 /// Revokes a webhook URL of a shop at once.
 ///
 /// # Errors
-/// When the shop has no URL of this id.
+/// Returns [`WebhookUrlError::UnknownUrl`] if the shop has no URL with this id.
 pub async fn revoke_url(
     store: &Store,
     shop: &ShopId,
@@ -68,11 +68,11 @@ pub async fn revoke_url(
     Ok(store.webhooks().revoke_webhook_url(shop, selector, now, actor, now).await?)
 }
 
-/// Gives settings that a vendor pushed to their account, checked as any change is.
+/// Approves settings that a vendor pushed: the account gets them, after the checks of any change.
 ///
 /// # Errors
-/// When there is no such shop, and as
-/// [`Webhooks::approve_pushed_settings`](cartwright_store::Webhooks::approve_pushed_settings) says.
+/// Returns an error if there is no such shop, and the errors of
+/// [`Webhooks::approve_pushed_settings`](cartwright_store::Webhooks::approve_pushed_settings).
 pub async fn approve_settings(
     installation: &Installation,
     shop: &ShopId,
@@ -85,11 +85,11 @@ pub async fn approve_settings(
     installation.store().webhooks().approve_pushed_settings(host, shop, id, actor, now).await
 }
 
-/// Rejects settings that a vendor pushed; the account keeps what it has.
+/// Rejects settings that a vendor pushed: the account keeps its current ones.
 ///
 /// # Errors
-/// When there is no such shop, and as
-/// [`Webhooks::reject_pushed_settings`](cartwright_store::Webhooks::reject_pushed_settings) says.
+/// Returns an error if there is no such shop, and the errors of
+/// [`Webhooks::reject_pushed_settings`](cartwright_store::Webhooks::reject_pushed_settings).
 pub async fn reject_settings(
     installation: &Installation,
     shop: &ShopId,

@@ -3,9 +3,7 @@
 
 use cartwright::durable::{Answer, Entry, JournaledBody, JournaledBytes, ResponsibleParty};
 use cartwright::types::{BytesSource, Money, Outcome, Repeat, Woken};
-use cartwright::{describe, money};
-
-use crate::documents::moment;
+use cartwright::{describe, money, timestamp};
 
 /// Describes an outcome, without personal data.
 pub fn describe_outcome(outcome: &Outcome) -> String {
@@ -55,7 +53,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
         }
         Entry::Responded { answer: Answer::Returned(response), .. } => {
             let body = match &response.body {
-                JournaledBody::Inline(kept) => size(kept),
+                JournaledBody::Inline(stored) => size(stored),
                 JournaledBody::Stored(stored) => format!("{} bytes as {}", stored.length, stored.digest),
             };
             (format!("answered {}", response.status), format!("{body}, attempts {}", response.attempts))
@@ -64,10 +62,10 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
             let arrived = if *may_have_arrived { "may have arrived" } else { "was not sent" };
             ("not answered".to_owned(), format!("{}; {arrived}", describe(error)))
         }
-        Entry::Returned { call, answer: Answer::Returned(kept) } => (call.to_string(), size(kept)),
+        Entry::Returned { call, answer: Answer::Returned(stored) } => (call.to_string(), size(stored)),
         Entry::Returned { call, answer: Answer::Failed(error) } => (call.to_string(), describe(error)),
         Entry::Emitted { outcome, .. } => ("outcomes.emit".to_owned(), describe_outcome(outcome)),
-        Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", moment(*until))),
+        Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", timestamp(*until))),
         Entry::SleepEnded { reason } => {
             let reason = match reason {
                 Woken::Elapsed => "the time elapsed",
@@ -76,7 +74,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
             };
             ("woke".to_owned(), reason.to_owned())
         }
-        Entry::Retried { kept_calls: keep } => ("retried".to_owned(), format!("from call {} on", keep + 1)),
+        Entry::Retried { kept_calls } => ("retried".to_owned(), format!("from call {} on", kept_calls + 1)),
     }
 }
 

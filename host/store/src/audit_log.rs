@@ -8,7 +8,7 @@ use cartwright::ShopId;
 use serde_json::Value;
 use sqlx::AnyConnection;
 
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::AuditLog;
 use crate::order_list::skip_damaged;
@@ -108,7 +108,7 @@ fn entry((id, at, actor, action, shop, subject, before, after): Row) -> Result<A
     let json = |text: Option<String>| text.map(|text| serde_json::from_str(&text)).transpose();
     Ok(AuditEntry {
         id,
-        at: moment(at),
+        at: system_time(at),
         actor,
         action,
         shop: shop.map(|shop| shop.parse()).transpose().map_err(|error| damaged(&error))?,

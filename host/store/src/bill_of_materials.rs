@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::StoreError;
 use crate::facades::Orders;
-use crate::outcome::StoredOutcome;
+use crate::stored_outcome::StoredOutcome;
 
 /// The bills of materials of an order.
 #[derive(Debug, Clone, PartialEq, Serialize)]

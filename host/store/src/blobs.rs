@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use cartwright::{Blobs, Digest, NewConfiguration, PlatformError, ShopId, StoredThumbnail};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, in_time, milliseconds, moment};
-use crate::document::safe_media_type;
+use crate::database::{Store, in_time, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::StoredBlobs;
 use crate::keys::aad;
+use crate::media_type::safe_media_type;
 use crate::vault::Key;
 
 /// Maximum number of bytes that are encrypted on an async worker; more are encrypted on a blocking thread.
@@ -102,7 +102,7 @@ impl StoredBlobs<'_> {
         Ok(found.map(|(media_type, size, stored_at, pictures)| BlobInfo {
             media_type,
             size: u64::try_from(size).unwrap_or(0),
-            stored_at: moment(stored_at),
+            stored_at: system_time(stored_at),
             is_thumbnail: pictures == 1,
         }))
     }
@@ -125,7 +125,7 @@ impl StoredBlobs<'_> {
         .bind(&digest_text)
         .fetch_optional(connection)
         .await?;
-        let Some((order, configuration, blob_key, order_key, sealed)) = found else { return Ok(None) };
+        let Some((order, configuration, blob_key, order_key, encrypted)) = found else { return Ok(None) };
         let key = match blob_key {
             Some(key) => self
                 .store
@@ -133,7 +133,7 @@ impl StoredBlobs<'_> {
                 .decrypt_key(&aad("blob", shop.as_str(), &(digest_text.clone() + &configuration)), &key)?,
             None => self.store.orders().order_key(shop, &order, order_key)?,
         };
-        let bytes = key.decrypt(&blob_aad(shop, &digest_text, &order, &configuration), &sealed)?;
+        let bytes = key.decrypt(&blob_aad(shop, &digest_text, &order, &configuration), &encrypted)?;
         // Callers trust that the bytes match the digest.
         if Digest::of(&bytes) != *digest {
             return Err(StoreError::Corrupt(format!("the blob {digest} has other bytes than its digest says")));
@@ -233,9 +233,9 @@ impl StoredBlobs<'_> {
                 continue;
             }
             let mut written = 0;
-            for sealed in new {
-                written += sealed.size.unsigned_abs();
-                insert_unowned(&mut work, shop, &keyed_hash, sealed, now).await?;
+            for blob in new {
+                written += blob.size.unsigned_abs();
+                insert_unowned(&mut work, shop, &keyed_hash, blob, now).await?;
             }
             work.commit().await?;
             break written;
@@ -316,10 +316,10 @@ async fn insert_unowned(
     connection: &mut AnyConnection,
     shop: &ShopId,
     client: &str,
-    sealed: EncryptedBlob,
+    blob: EncryptedBlob,
     now: i64,
 ) -> Result<(), StoreError> {
-    let EncryptedBlob { kind, digest, configuration, media_type, size, blob_key, bytes } = sealed;
+    let EncryptedBlob { kind, digest, configuration, media_type, size, blob_key, bytes } = blob;
     sqlx::query(
         "insert into blobs (shop, digest, order_id, configuration, kind, media_type, size, blob_key, created_at, client_hash,
                             is_reused, bytes)
@@ -348,7 +348,7 @@ async fn put_encrypted(
     shop: &ShopId,
     order: &str,
     blob: &NewBlob<'_>,
-    sealed: Vec<u8>,
+    encrypted: Vec<u8>,
     now: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -364,7 +364,7 @@ async fn put_encrypted(
     .bind(safe_media_type(blob.media_type))
     .bind(i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX))
     .bind(now)
-    .bind(sealed)
+    .bind(encrypted)
     .execute(&mut *connection)
     .await?;
     match blob.kind {

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use cartwright::{Digest, PluginId};
 use sqlx::AnyConnection;
 
-use crate::database::{milliseconds, moment};
+use crate::database::{milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Components;
-use crate::restore::{RestoreFailure, restore_failure};
+use crate::restore_failure::RestoreFailure;
 use crate::shops::change_number;
 
 /// An installed component without its bytes.
@@ -99,8 +99,8 @@ impl Components<'_> {
             Ok::<_, StoreError>(StoredComponent {
                 plugin: plugin.parse().map_err(|error| StoreError::corrupt(&digest, error))?,
                 version,
-                installed: moment(installed),
-                revoked: revoked.map(moment),
+                installed: system_time(installed),
+                revoked: revoked.map(system_time),
                 replacement: replacement
                     .map(|replacement| replacement.parse())
                     .transpose()
@@ -113,7 +113,7 @@ impl Components<'_> {
             let name = format!("the component {} ({} {})", row.0, row.1, row.2);
             match read(row) {
                 Ok(component) => components.push(component),
-                Err(error) => faults.push(restore_failure(name, error.to_string())),
+                Err(error) => faults.push(RestoreFailure::log(name, error.to_string())),
             }
         }
         Ok((components, faults))

@@ -20,7 +20,7 @@ use url::Host;
 use crate::error::StoreError;
 use crate::facades::PersonalData;
 use crate::keys::aad;
-use crate::vault::{Key, to_hex};
+use crate::vault::Key;
 
 /// The e-mail address that identifies a customer, normalized for comparison: without white space around it, in Unicode
 /// lower case and normalization form C, with its domain in ASCII (IDNA). It has text before and after an "@", so that
@@ -168,8 +168,8 @@ impl PersonalData<'_> {
                 .fetch_all(connection)
                 .await?;
         let mut emails = BTreeSet::new();
-        for (id, sealed) in rows {
-            match key.decrypt_json::<Event>(&aad("event", shop.as_str(), &id), &sealed) {
+        for (id, encrypted) in rows {
+            match key.decrypt_json::<Event>(&aad("event", shop.as_str(), &id), &encrypted) {
                 Ok(event) => emails.extend(emails_of(&event.order).into_iter().map(|email| email.0)),
                 Err(StoreError::Corrupt(_)) => {}
                 Err(error) => return Err(error),
@@ -189,7 +189,7 @@ impl PersonalData<'_> {
         // HMAC accepts a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;
-        Ok(to_hex(&mac.chain_update(format!("cartwright customers\n{shop}\n{}", email.0)).finalize().into_bytes()))
+        Ok(hex::encode(mac.chain_update(format!("cartwright customers\n{shop}\n{}", email.0)).finalize().into_bytes()))
     }
 }
 

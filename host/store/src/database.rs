@@ -11,9 +11,10 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor, SqlSafeStr, Transa
 use tokio::sync::watch;
 
 use crate::error::StoreError;
+use crate::limits::{MAX_CONNECTIONS, WORK_TIMEOUT};
 use crate::quota::{DEFAULT_CART_QUOTA_BYTES, Quota};
 use crate::vault::Keyring;
-use crate::webhook::ReceiptQuota;
+use crate::webhook::WebhookQuota;
 use crate::{file, server};
 
 /// Time for which a writer waits for another before it fails with [`StoreError::Unavailable`].
@@ -31,14 +32,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
 /// Time for which [`Store::check`] waits for the pool, and then for a connection of its own.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum time for which background work may wait for the database. A server whose machine has failed closes no
-/// connection, and the system would wait for a quarter of an hour. PostgreSQL itself ends each statement of this node
-/// after this time.
-pub(crate) const WORK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time after which a new connection looks again.
 const CONNECT_RETRY_DELAY: Duration = Duration::from_millis(20);
-/// Maximum number of connections to SQLite. It has one writer; more connections only serve readers.
-pub(crate) const SQLITE_CONNECTIONS: u32 = 8;
 
 /// Maximum number of attempts to migrate SQLite, which has no lock of its own for that: of nodes that start together,
 /// one performs each step, and the others find it done and continue with the next one.
@@ -69,7 +64,7 @@ struct Inner {
     address: Secret,
     keys: Keyring,
     cart_quota: Quota<ShopId>,
-    receipt_quota: ReceiptQuota,
+    webhook_quota: WebhookQuota,
     /// Notified when something may have become due, so that this process's workers need not poll for it.
     nudges: watch::Sender<()>,
     /// See [`Store::on_commit`].
@@ -163,7 +158,7 @@ impl Store {
                 .before_acquire(|connection, _| Box::pin(server::takes_writes(connection)))
                 .after_connect(|connection, _| Box::pin(server::prepare(connection))),
         };
-        let pool = pool.max_connections(SQLITE_CONNECTIONS).connect(&url).await?;
+        let pool = pool.max_connections(MAX_CONNECTIONS).connect(&url).await?;
         let address = Secret::new(url);
         let store = Self {
             inner: Arc::new(Inner {
@@ -172,7 +167,7 @@ impl Store {
                 address,
                 keys,
                 cart_quota: Quota::new(DEFAULT_CART_QUOTA_BYTES),
-                receipt_quota: ReceiptQuota::default(),
+                webhook_quota: WebhookQuota::default(),
                 nudges: watch::Sender::default(),
                 commit_hook: OnceLock::new(),
             }),
@@ -238,8 +233,8 @@ impl Store {
         &self.inner.cart_quota
     }
 
-    pub(crate) fn receipt_quota(&self) -> &ReceiptQuota {
-        &self.inner.receipt_quota
+    pub(crate) fn webhook_quota(&self) -> &WebhookQuota {
+        &self.inner.webhook_quota
     }
 
     pub(crate) fn keys(&self) -> &Keyring {
@@ -380,6 +375,30 @@ pub(crate) fn milliseconds(at: SystemTime) -> i64 {
 }
 
 /// Converts the tables' milliseconds to a time.
-pub(crate) fn moment(milliseconds: i64) -> SystemTime {
+pub(crate) fn system_time(milliseconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Store;
+    use crate::vault::Keyring;
+
+    #[tokio::test]
+    async fn every_statement_of_the_pool_has_a_limit() {
+        let shared = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer");
+        // Without PostgreSQL there is nothing to test.
+        let Some(server) = shared else { return };
+        let store = Store::open(&server.create_database(), Keyring::new([7; 32])).await.expect("a store");
+        let mut connections = Vec::new();
+        for _ in 0..2 {
+            let mut connection = store.pool().acquire().await.expect("a connection");
+            let (limit,): (String,) = sqlx::query_as("select current_setting('statement_timeout')")
+                .fetch_one(&mut *connection)
+                .await
+                .expect("a row");
+            assert_eq!(limit, "30s");
+            connections.push(connection);
+        }
+    }
 }

@@ -5,9 +5,9 @@
 //! it back.
 //!
 //! # Sequence
-//! 1. The platform reports the event `erase` ([`Orders::record_event`](crate::Orders::record_event)) for the accounts that
-//!    the order concerns. Their plugins receive the addresses once more and ask the vendors to erase their data. The event
-//!    waits for its lane like any other.
+//! 1. The platform reports the event `erase` ([`Orders::report`](crate::Orders::report)). The plugins of the accounts that
+//!    receive it see the addresses once more and ask the vendors to erase their data. The event waits for its lane like
+//!    any other.
 //! 2. When the jobs of the order are over, [`PersonalData::erase_order`] erases it. [`Store::sweep`](crate::Store::sweep)
 //!    does so by itself, at the latest [`Retention::erase_after`](crate::Retention::erase_after) after the event: a vendor
 //!    that is unavailable for weeks must be informed manually.
@@ -144,7 +144,7 @@ impl PersonalData<'_> {
             counts.insert(what.to_owned(), deleted.rows_affected().into());
         }
         let forget =
-            "update orders set order_key = null, number_hash = null, held_lines = 0, content = $3, changed_at = $4
+            "update orders set order_key = null, number_hash = null, has_lines_on_hold = 0, content = $3, changed_at = $4
                       where shop = $1 and id = $2";
         sqlx::query(forget)
             .bind(shop.as_str())

@@ -44,14 +44,16 @@ pub enum RecordOutcome {
 }
 
 impl Orders<'_> {
-    /// Stores an event with these jobs, and the event's order, in one transaction: all of it is durable when this
-    /// returns. [`Orders::report`] determines the jobs. The event's order must have all its lines, whichever accounts
+    /// Stores an event with these jobs, and the event's order, in one transaction, so that a test needs no host: platforms
+    /// use [`Orders::report`], which checks the event, determines its jobs and applies the shop's release policy. Here the
+    /// order is released if the event's order says so. The event's order must have all its lines, whichever accounts
     /// they concern. Recording the same event twice has no further effect.
     ///
     /// # Errors
     /// [`StoreError::EventIdTaken`] if another event has its id, [`StoreError::SameVersion`] if the order was recorded
     /// in this version with other content, [`StoreError::Conflict`] if the order's references belong to another order,
     /// [`StoreError::Erased`], or an error of the database.
+    #[doc(hidden)]
     pub async fn record_event(
         self,
         shop: &ShopId,
@@ -87,10 +89,10 @@ impl Orders<'_> {
         .bind(&event.id)
         .fetch_optional(work)
         .await?;
-        let Some((order, sealed, key)) = known else { return Ok(false) };
+        let Some((order, encrypted, key)) = known else { return Ok(false) };
         if order == event.order.id {
             let key = self.order_key(shop, &order, key)?;
-            let mut known: Event = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &sealed)?;
+            let mut known: Event = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &encrypted)?;
             // The host sets this flag; the platform's report does not contain it.
             known.order.released = event.order.released;
             if known == *event {

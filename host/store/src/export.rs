@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cartwright::types::{BytesSource, Document, Outcome};
-use cartwright::{Digest, ShopId};
+use cartwright::{Digest, ShopId, timestamp};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use crate::customer::CustomerEmail;
-use crate::database::moment;
+use crate::database::system_time;
 use crate::error::StoreError;
 use crate::facades::PersonalData;
 use crate::job::{JobFilter, JobSummary};
 use crate::journal;
 use crate::keys::aad;
-use crate::outcome::{OutcomeSelection, StoredOutcome};
+use crate::stored_outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// Number of jobs that are read at once.
@@ -120,7 +120,8 @@ async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key)
     }
     Ok(json!({
         "id": job.id, "account": job.account.as_str(), "event": job.event, "kind": job.kind,
-        "plugin": job.plugin.to_string(), "state": job.state.name(), "created": at(job.created), "changed": at(job.changed),
+        "plugin": job.plugin.to_string(), "state": job.state.name(), "created": timestamp(job.created),
+        "changed": timestamp(job.changed),
         "event_sent": open("event_sent", event_sent)?, "again_state": open("again_state", again_state)?,
         "reason": open("state_reason", reason)?,
         "journals": journals,
@@ -140,9 +141,9 @@ async fn events(
     .bind(order)
     .fetch_all(connection)
     .await?;
-    let rows = rows.into_iter().map(|(id, sealed, recorded)| {
-        let event: Value = key.decrypt_json(&aad("event", shop.as_str(), &id), &sealed)?;
-        Ok(json!({ "recorded": at(moment(recorded)), "event": event }))
+    let rows = rows.into_iter().map(|(id, encrypted, recorded)| {
+        let event: Value = key.decrypt_json(&aad("event", shop.as_str(), &id), &encrypted)?;
+        Ok(json!({ "recorded": timestamp(system_time(recorded)), "event": event }))
     });
     rows.collect()
 }
@@ -177,7 +178,8 @@ async fn files(
             // Names that differ only in unsafe characters are equal.
             if names.insert(name.clone()) {
                 listed.push(json!({
-                    "name": name, "kind": kind, "digest": digest, "media_type": media_type, "stored": at(moment(stored)),
+                    "name": name, "kind": kind, "digest": digest, "media_type": media_type,
+                    "stored": timestamp(system_time(stored)),
                 }));
                 files.push(ExportFile { name, digest: known, media_type: media_type.clone() });
             }
@@ -198,16 +200,11 @@ fn file_name(kind: &str, digest: &str, document: &str) -> String {
 
 fn outcome(outcome: &StoredOutcome) -> Result<Value, StoreError> {
     Ok(json!({
-        "account": outcome.account.as_str(), "job": outcome.job, "at": at(outcome.at), "order_version": outcome.order_version,
-        "held": outcome.needs_attention, "outcome": value(&outcome.outcome)?,
+        "account": outcome.account.as_str(), "job": outcome.job, "at": timestamp(outcome.at),
+        "order_version": outcome.order_version, "held": outcome.needs_attention, "outcome": value(&outcome.outcome)?,
     }))
 }
 
 fn value(content: &impl serde::Serialize) -> Result<Value, StoreError> {
     serde_json::to_value(content).map_err(|error| StoreError::corrupt("exported data", error))
-}
-
-/// Formats a time as RFC 3339.
-pub(crate) fn at(time: std::time::SystemTime) -> String {
-    jiff::Timestamp::try_from(time).unwrap_or_default().to_string()
 }

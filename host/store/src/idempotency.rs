@@ -6,18 +6,16 @@
 
 use std::time::{Duration, SystemTime};
 
-use cartwright::{Digest, ShopId};
+use cartwright::{Digest, ShopId, timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::AnyConnection;
 
-use crate::database::{Store, WriteTransaction, milliseconds, moment};
+use crate::database::{Store, WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::IdempotencyKeys;
 use crate::keys::aad;
-use crate::vault::to_hex;
 
 /// Time for which a request is remembered.
 pub const REQUEST_RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -71,8 +69,8 @@ impl StoredResponse {
         store.keys().encrypt(&response_aad(id), &[&head, b"\n".as_slice(), &self.body].concat())
     }
 
-    fn open(store: &Store, id: &str, sealed: &[u8]) -> Result<Self, StoreError> {
-        let plain = store.keys().decrypt(&response_aad(id), sealed)?;
+    fn open(store: &Store, id: &str, encrypted: &[u8]) -> Result<Self, StoreError> {
+        let plain = store.keys().decrypt(&response_aad(id), encrypted)?;
         let end = plain.iter().position(|byte| *byte == b'\n').unwrap_or(plain.len());
         let (head, body) = plain.split_at(end);
         let head: ResponseHead =
@@ -125,7 +123,7 @@ impl IdempotencyKeys<'_> {
         .await?;
         // It was deleted just now: the caller's next attempt begins it.
         let Some((of, fencing_token, begun, answer)) = found else { return Ok(BeginOutcome::Running) };
-        let is_over = |period: Duration| moment(begun) + period <= now;
+        let is_over = |period: Duration| system_time(begun) + period <= now;
         let is_old = is_over(REQUEST_RETENTION);
         if !is_old && of != digest.to_string() {
             return Ok(BeginOutcome::Conflict);
@@ -241,10 +239,10 @@ impl IdempotencyKeys<'_> {
         .bind(order)
         .fetch_all(connection)
         .await?;
-        let rows = rows.into_iter().map(|(id, answered, sealed)| {
-            let StoredResponse { status, headers, body } = StoredResponse::open(self.store, &id, &sealed)?;
+        let rows = rows.into_iter().map(|(id, answered, encrypted)| {
+            let StoredResponse { status, headers, body } = StoredResponse::open(self.store, &id, &encrypted)?;
             let body = String::from_utf8_lossy(&body);
-            Ok(json!({ "at": at(moment(answered)), "status": status, "headers": headers, "body": body }))
+            Ok(json!({ "at": timestamp(system_time(answered)), "status": status, "headers": headers, "body": body }))
         });
         rows.collect()
     }
@@ -258,5 +256,5 @@ async fn untie(work: &mut WriteTransaction, id: &str) -> Result<(), StoreError> 
 /// Returns the stored id of a request. It is a digest, because a platform's keys may name people.
 fn request_id(scope: &str, key: &str) -> String {
     let scoped = Sha256::new().chain_update(scope.len().to_be_bytes()).chain_update(scope).chain_update(key);
-    to_hex(&scoped.finalize())
+    hex::encode(scoped.finalize())
 }

@@ -14,6 +14,7 @@ use crate::database::{Store, WriteTransaction, in_time};
 use crate::error::StoreError;
 use crate::job::{Lease, check_lease};
 use crate::keys::aad;
+use crate::outcome::OutcomeSource;
 use crate::vault::Key;
 
 /// Time for which a vendor's response is kept in memory while the database is unavailable. It can be written as long as
@@ -28,10 +29,10 @@ pub struct StoreJournal {
     store: Store,
     lease: Lease,
     number: u32,
-    pub(crate) key: Key,
-    pub(crate) shop: ShopId,
-    pub(crate) account: AccountId,
-    pub(crate) order: String,
+    key: Key,
+    shop: ShopId,
+    account: AccountId,
+    order: String,
 }
 
 impl StoreJournal {
@@ -46,7 +47,7 @@ impl StoreJournal {
         Self { store, lease, number, key, shop, account, order }
     }
 
-    pub(crate) fn job(&self) -> &str {
+    fn job(&self) -> &str {
         &self.lease.job
     }
 
@@ -55,7 +56,14 @@ impl StoreJournal {
         check_lease(&mut work, &self.lease).await?;
         add(&mut work, self.job(), self.number, position, record, &self.key).await?;
         if let Entry::Emitted { key, outcome } = &record.entry {
-            self.store.outcomes().apply(&mut work, self, key, outcome, record.at).await?;
+            let source = OutcomeSource {
+                shop: &self.shop,
+                order: &self.order,
+                account: &self.account,
+                job: Some(self.job()),
+                key: &self.key,
+            };
+            self.store.outcomes().apply(&mut work, &source, key, outcome, record.at).await?;
         }
         work.commit().await?;
         // The platform is notified of it, and it may create a job or concern the account.
@@ -154,11 +162,11 @@ pub(crate) async fn load(
     .bind(i64::from(number))
     .fetch_all(connection)
     .await?;
-    let records = rows.iter().enumerate().map(|(index, (position, sealed))| {
+    let records = rows.iter().enumerate().map(|(index, (position, encrypted))| {
         if i64::try_from(index).ok() != Some(*position) {
             return Err(StoreError::Corrupt(format!("entry {index} of the journal {number} of {job} is missing")));
         }
-        key.decrypt_json(&entry_aad(job, number, index), sealed)
+        key.decrypt_json(&entry_aad(job, number, index), encrypted)
     });
     Ok(Loaded { records: records.collect::<Result<_, _>>()?, earlier_attempts })
 }

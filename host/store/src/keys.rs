@@ -6,11 +6,10 @@ use zeroize::Zeroizing;
 
 use crate::database::Store;
 use crate::error::StoreError;
-use crate::vault::to_hex;
 
 /// Maximum number of values that one transaction re-encrypts, so that others can write in between.
 const BATCH: i64 = 200;
-const PLACE: &str = "key check";
+const KEY_CHECK_AAD: &str = "key check";
 
 /// All columns that the store's key encrypts: their associated data, the query for values with another key, and the
 /// update of one.
@@ -85,11 +84,11 @@ impl Store {
         let mut known = false;
         for (key_id, encrypted) in checks {
             let key = self.keys().all().find(|key| key.name() == key_id);
-            key.ok_or(StoreError::WrongKey { key_id })?.decrypt(PLACE, &encrypted)?;
+            key.ok_or(StoreError::WrongKey { key_id })?.decrypt(KEY_CHECK_AAD, &encrypted)?;
             known |= self.keys().current().header() == encrypted.get(..9).unwrap_or_default();
         }
         if !known {
-            let encrypted = self.keys().encrypt(PLACE, PLACE.as_bytes())?;
+            let encrypted = self.keys().encrypt(KEY_CHECK_AAD, KEY_CHECK_AAD.as_bytes())?;
             // Another node may have been quicker.
             sqlx::query("insert into key_checks (key_id, encrypted) values ($1, $2) on conflict (key_id) do nothing")
                 .bind(self.keys().current().name())
@@ -124,7 +123,7 @@ impl Store {
                 .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
             // Another node may have been quicker.
             sqlx::query("insert into host_secret (id, secret) values (1, $1) on conflict (id) do nothing")
-                .bind(self.keys().encrypt(&aad, to_hex(random.as_slice()).as_bytes())?)
+                .bind(self.keys().encrypt(&aad, hex::encode(random.as_slice()).as_bytes())?)
                 .execute(&mut *connection)
                 .await?;
             found = sqlx::query_as(READ).fetch_optional(&mut *connection).await?;
@@ -157,11 +156,11 @@ impl Store {
                 if older.is_empty() {
                     break;
                 }
-                for (shop, id, sealed) in older {
+                for (shop, id, encrypted) in older {
                     let aad = aad(kind, &shop, &id);
-                    let plain = self.keys().decrypt(&aad, &sealed)?;
+                    let plain = self.keys().decrypt(&aad, &encrypted)?;
                     let anew = self.keys().encrypt(&aad, &plain)?;
-                    let query = sqlx::query(update).bind(anew).bind(shop).bind(id).bind(sealed);
+                    let query = sqlx::query(update).bind(anew).bind(shop).bind(id).bind(encrypted);
                     count += query.execute(&mut *work).await?.rows_affected();
                 }
                 work.commit().await?;

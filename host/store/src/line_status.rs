@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright::types::{Order, Outcome};
 
-use crate::outcome::StoredOutcome;
+use crate::stored_outcome::StoredOutcome;
 
 /// The progress of a line, in the contract's words; later variants are further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,19 +8,18 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright::types::{Order, OrderLine, Outcome};
-use cartwright::{AccountId, Digest, OrderBook, PlatformError, RESERVED_ID_PREFIX, ShopId};
+use cartwright::{AccountId, Digest, OrderBook, PlatformError, RESERVED_ID_PREFIX, ShopId, timestamp};
 use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{Store, WriteTransaction, in_time, milliseconds, moment};
+use crate::database::{Store, WriteTransaction, in_time, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::event::Lines;
-use crate::export::at;
 use crate::facades::Orders;
 use crate::keys::aad;
 use crate::line_status::LineStatuses;
-use crate::outcome::{OutcomeSelection, StoredOutcome};
+use crate::stored_outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
 
 /// A decrypted row of an order.
@@ -62,13 +61,9 @@ impl Orders<'_> {
             sqlx::query_as(lock).bind(shop.as_str()).bind(id).fetch_optional(&mut *work).await?;
         let (before,) = found.ok_or_else(|| StoreError::NotFound { what: "order", id: id.to_owned() })?;
         let after = before.unwrap_or(milliseconds(now));
-        sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
-            .bind(shop.as_str())
-            .bind(id)
-            .bind(after)
-            .execute(&mut *work)
-            .await?;
-        let audit_value = |closed: Option<i64>| json!({ "closed": closed.map(|closed| at(moment(closed))) });
+        self.set_closed_at(&mut work, shop, id, Some(after)).await?;
+        let audit_value =
+            |closed: Option<i64>| json!({ "closed": closed.map(|closed| timestamp(system_time(closed))) });
         let (before, after) = (audit_value(before), audit_value(Some(after)));
         let entry = NewAuditEntry {
             actor,
@@ -95,19 +90,50 @@ impl Orders<'_> {
                 .bind(id)
                 .fetch_optional(connection)
                 .await?;
-        let Some((sealed_key, known, released, closed_at)) = row else { return Ok(None) };
-        let key = self.order_key(shop, id, sealed_key)?;
-        let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), id), &known)?;
-        order.released = released == 1;
-        for line in &mut order.lines {
-            line.released &= order.released;
-        }
+        let Some((encrypted_key, content, released, closed_at)) = row else { return Ok(None) };
+        let key = self.order_key(shop, id, encrypted_key)?;
+        let order = self.decrypt_order(&key, shop, id, &content, released == 1)?;
         Ok(Some(StoredOrder { key, order, closed: closed_at.is_some() }))
+    }
+
+    /// Decrypts the content of an order, and sets what the table says of its release: while the order is not released,
+    /// none of its lines is.
+    pub(crate) fn decrypt_order(
+        self,
+        key: &Key,
+        shop: &ShopId,
+        id: &str,
+        content: &[u8],
+        released: bool,
+    ) -> Result<Order, StoreError> {
+        let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), id), content)?;
+        order.released = released;
+        for line in &mut order.lines {
+            line.released &= released;
+        }
+        Ok(order)
     }
 
     pub(crate) fn order_key(self, shop: &ShopId, id: &str, encrypted: Option<Vec<u8>>) -> Result<Key, StoreError> {
         let encrypted = encrypted.ok_or_else(|| StoreError::Erased(id.to_owned()))?;
         self.store.keys().decrypt_key(&aad("order", shop.as_str(), id), &encrypted)
+    }
+
+    /// Closes an order at a time, or opens it, without an audit entry.
+    pub(crate) async fn set_closed_at(
+        self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        id: &str,
+        closed_at: Option<i64>,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
+            .bind(shop.as_str())
+            .bind(id)
+            .bind(closed_at)
+            .execute(connection)
+            .await?;
+        Ok(())
     }
 
     /// Locks an order until this transaction ends, so that it is neither changed nor erased, and returns its key.
@@ -159,27 +185,27 @@ impl Orders<'_> {
         order: &Order,
         now: i64,
     ) -> Result<Key, StoreError> {
-        let (key, sealed_key) = self.store.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
-        let known_at = aad("known", shop.as_str(), &order.id);
+        let (key, encrypted_key) = self.store.keys().new_key(&aad("order", shop.as_str(), &order.id))?;
+        let content_aad = aad("known", shop.as_str(), &order.id);
         let version = i64::try_from(order.version)
             .map_err(|_| StoreError::Conflict(format!("{} is not a valid order version", order.version)))?;
         let number = self.number_hash(&mut *connection, shop, &order.number).await?;
-        let held_lines = i64::from(has_held_lines(order));
+        let has_lines_on_hold = i64::from(has_lines_on_hold(order));
         // The insert also serializes two events of one new order.
         let added = sqlx::query(
             "insert into orders (shop, id, reference, version, released, order_key, content, changed_at, number_hash, created_at,
-                                 held_lines)
+                                 has_lines_on_hold)
              values ($1, $2, $3, $4, 0, $5, $6, $7, $8, $7, $9) on conflict (shop, id) do nothing",
         )
         .bind(shop.as_str())
         .bind(&order.id)
         .bind(&order.reference)
         .bind(version)
-        .bind(sealed_key)
-        .bind(key.encrypt_json(&known_at, order)?)
+        .bind(encrypted_key)
+        .bind(key.encrypt_json(&content_aad, order)?)
         .bind(now)
         .bind(&number)
-        .bind(held_lines)
+        .bind(has_lines_on_hold)
         .execute(&mut *connection)
         .await?;
         let (key, news) = if added.rows_affected() == 1 {
@@ -188,18 +214,18 @@ impl Orders<'_> {
             let key = self.lock_order(connection, shop, &order.id).await?;
             self.check_same_version(connection, shop, order, &key).await?;
             let updated = sqlx::query(
-                "update orders set version = $3, content = $4, changed_at = $5, number_hash = $6, held_lines = $8,
+                "update orders set version = $3, content = $4, changed_at = $5, number_hash = $6, has_lines_on_hold = $8,
                                    released = case when $7 = 1 then released else 0 end
                  where shop = $1 and id = $2 and version < $3",
             )
             .bind(shop.as_str())
             .bind(&order.id)
             .bind(version)
-            .bind(key.encrypt_json(&known_at, order)?)
+            .bind(key.encrypt_json(&content_aad, order)?)
             .bind(now)
             .bind(&number)
             .bind(i64::from(is_releasable(order)))
-            .bind(held_lines)
+            .bind(has_lines_on_hold)
             .execute(&mut *connection)
             .await?;
             (key, updated.rows_affected() == 1)
@@ -430,11 +456,15 @@ pub(crate) fn is_releasable(order: &Order) -> bool {
     !order.cancelled && order.payment != "refunded"
 }
 
+/// Returns whether a line of a released order is on hold. A cancelled line is not.
+pub fn is_on_hold(line: &OrderLine) -> bool {
+    !line.released && line.status != "cancelled"
+}
+
 /// Returns whether a line of an order is on hold. The order under which a quote is stored has all of its lines on hold,
 /// and does not count.
-fn has_held_lines(order: &Order) -> bool {
-    let is_held = |line: &OrderLine| !line.released && line.status != "cancelled";
-    !order.id.starts_with(RESERVED_ID_PREFIX) && order.lines.iter().any(is_held)
+fn has_lines_on_hold(order: &Order) -> bool {
+    !order.id.starts_with(RESERVED_ID_PREFIX) && order.lines.iter().any(is_on_hold)
 }
 
 /// Returns whether an order is complete: cancelled, refunded in full, or each line shipped or cancelled.

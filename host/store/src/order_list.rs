@@ -8,16 +8,14 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use sqlx::AnyConnection;
 
-use crate::database::moment;
+use crate::database::system_time;
 use crate::error::StoreError;
 use crate::facades::Orders;
-use crate::keys::aad;
-use crate::vault::to_hex;
 
 /// Orders under which quotes are stored have ids with the host's own prefix, [`cartwright::RESERVED_ID_PREFIX`].
 const LIST: &str = "
     select o.id, o.order_key, o.content, o.released, o.created_at, o.changed_at, o.closed_at,
-           case when o.held_lines = 1 and o.released = 1 and o.closed_at is null
+           case when o.has_lines_on_hold = 1 and o.released = 1 and o.closed_at is null
                      or exists (select 1 from order_outcomes s where s.shop = o.shop and s.order_id = o.id and s.needs_attention = 1)
                then 1 else 0 end
     from orders o
@@ -104,10 +102,10 @@ impl Orders<'_> {
     ///
     /// # Errors
     /// Fails if the database does.
-    pub async fn held_orders(self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
+    pub async fn needing_attention(self, shop: &ShopId) -> Result<Vec<String>, StoreError> {
         let orders: Vec<(String,)> = sqlx::query_as(
             "select order_id from order_outcomes where shop = $1 and needs_attention = 1
-             union select id from orders where shop = $1 and held_lines = 1 and released = 1 and closed_at is null
+             union select id from orders where shop = $1 and has_lines_on_hold = 1 and released = 1 and closed_at is null
              order by order_id",
         )
         .bind(shop.as_str())
@@ -143,14 +141,12 @@ impl Orders<'_> {
             .bind(number)
             .fetch_all(&mut *connection)
             .await?;
-        let listed = |(id, sealed_key, known, released, created, changed, closed, needs_attention): Row| {
+        let listed = |(id, encrypted_key, content, released, created, changed, closed, needs_attention): Row| {
             let open = |key| -> Result<Order, StoreError> {
                 let key = self.order_key(shop, &id, Some(key))?;
-                let mut order: Order = key.decrypt_json(&aad("known", shop.as_str(), &id), &known)?;
-                order.released = released == 1;
-                Ok(order)
+                self.decrypt_order(&key, shop, &id, &content, released == 1)
             };
-            let (order, damaged) = match sealed_key.map(open).transpose() {
+            let (order, damaged) = match encrypted_key.map(open).transpose() {
                 Ok(order) => (order, false),
                 Err(error) => {
                     tracing::error!(%shop, order = id, %error, "an order cannot be read");
@@ -160,9 +156,9 @@ impl Orders<'_> {
             ListedOrder {
                 order,
                 damaged,
-                created: moment(created),
-                changed: moment(changed),
-                closed: closed.map(moment),
+                created: system_time(created),
+                changed: system_time(changed),
+                closed: closed.map(system_time),
                 needs_attention: needs_attention == 1,
                 id,
             }
@@ -187,7 +183,7 @@ impl Orders<'_> {
             id,
             kind,
             order_version: u64::try_from(version).unwrap_or(0),
-            at: moment(at),
+            at: system_time(at),
         };
         Ok(rows.into_iter().map(event).collect())
     }
@@ -210,7 +206,7 @@ impl Orders<'_> {
             let notice = OrderWebhook {
                 account: account.parse().map_err(|error| StoreError::corrupt("a webhook's account", error))?,
                 endpoint,
-                at: moment(at),
+                at: system_time(at),
                 attempts: u64::try_from(attempts).unwrap_or(0),
                 status: status.and_then(|status| u16::try_from(status).ok()),
             };
@@ -234,7 +230,7 @@ impl Orders<'_> {
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;
         let number = number.trim().trim_start_matches('#').to_lowercase();
-        Ok(to_hex(&mac.chain_update(format!("cartwright order numbers\n{shop}\n{number}")).finalize().into_bytes()))
+        Ok(hex::encode(mac.chain_update(format!("cartwright order numbers\n{shop}\n{number}")).finalize().into_bytes()))
     }
 }
 

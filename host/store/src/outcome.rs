@@ -7,44 +7,21 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use cartwright::types::{BytesSource, Document, Event, EventKind, Message, NamedJson, Outcome, Shipment};
-use cartwright::{AccountId, Digest, ShopId};
+use cartwright::{AccountId, Digest, ShopId, timestamp};
 use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::audit_log::NewAuditEntry;
 use crate::blobs::{Kind, NewBlob, keep_as_document};
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::event::{Lines, NewJob, reserved_event_id};
 use crate::facades::Outcomes;
-use crate::journal::StoreJournal;
 use crate::keys::aad;
 use crate::line_status::LineStatuses;
 use crate::notify::Subject;
+use crate::stored_outcome::{OutcomeSelection, StoredOutcome};
 use crate::vault::Key;
-
-/// A stored outcome.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredOutcome {
-    /// Id of the outcome; later outcomes have higher ids.
-    pub id: i64,
-    /// Account that reported the outcome.
-    pub account: AccountId,
-    /// Job that reported it; `None` = a webhook.
-    pub job: Option<String>,
-    /// The outcome itself. The bytes of a document are a blob of the shop.
-    pub outcome: Outcome,
-    /// Whether the outcome needs attention. This is true for [`Outcome::NeedsMerchant`], until [`Outcomes::resolve`].
-    /// Pushed settings wait with their account, see [`Webhooks::account_outcomes`](crate::Webhooks::account_outcomes).
-    pub needs_attention: bool,
-    /// Version of the order at the time of the report.
-    pub order_version: u64,
-    /// Time of the report.
-    pub at: SystemTime,
-    /// Whether the outcome is late, so that it changes nothing: a line's status that the line had already passed, or a
-    /// shipment as it was before a known change. Set by [`Outcomes::list`].
-    pub is_late: bool,
-}
 
 impl Outcomes<'_> {
     /// Returns all outcomes of an order in sequence, which are its timeline. An unreadable one is replaced by a note
@@ -89,14 +66,14 @@ impl Outcomes<'_> {
     /// [`StoreError::NotFound`] if no such outcome needs attention, or an error of the database.
     pub async fn resolve(self, shop: &ShopId, outcome: i64, actor: &str, now: SystemTime) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
-        let settled_at: Option<(String,)> =
+        let resolved: Option<(String,)> =
             sqlx::query_as("update order_outcomes set needs_attention = 0 where shop = $1 and id = $2 and needs_attention = 1 returning order_id")
                 .bind(shop.as_str())
                 .bind(outcome)
                 .fetch_optional(&mut *work)
                 .await?;
         let id = outcome.to_string();
-        let Some((order,)) = settled_at else {
+        let Some((order,)) = resolved else {
             return Err(StoreError::NotFound { what: "outcome that needs attention", id });
         };
         let logged = |waits: bool| json!({ "order": order, "waits for a person": waits });
@@ -172,23 +149,18 @@ impl Outcomes<'_> {
     pub(crate) async fn apply(
         self,
         work: &mut WriteTransaction,
-        journal: &StoreJournal,
-        key: &str,
+        source: &OutcomeSource<'_>,
+        outcome_key: &str,
         outcome: &Outcome,
         at: SystemTime,
     ) -> Result<(), StoreError> {
         let now = milliseconds(at);
-        let about = OutcomeSource {
-            shop: &journal.shop,
-            order: &journal.order,
-            account: &journal.account,
-            job: Some(journal.job()),
-            key: &journal.key,
-        };
-        if self.add_outcome(work, &about, key, outcome.clone(), now).await? {
-            match outcome {
-                Outcome::HandOn(message) => self.hand_on(work, journal, key, message.clone(), now).await?,
-                Outcome::LineStatus(_) => self.close_if_last(work, about.shop, about.order, now).await?,
+        if self.add_outcome(work, source, outcome_key, outcome.clone(), now).await? {
+            match (outcome, source.job) {
+                (Outcome::HandOn(message), Some(job)) => {
+                    self.forward(work, source, (job, outcome_key), message.clone(), now).await?;
+                }
+                (Outcome::LineStatus(_), _) => self.close_if_last(work, source.shop, source.order, now).await?,
                 _ => {}
             }
         }
@@ -214,21 +186,21 @@ impl Outcomes<'_> {
     pub(crate) async fn add_outcome(
         self,
         work: &mut WriteTransaction,
-        about: &OutcomeSource<'_>,
+        source: &OutcomeSource<'_>,
         outcome_key: &str,
         mut outcome: Outcome,
         now: i64,
     ) -> Result<bool, StoreError> {
         if let Outcome::Document(document) = &mut outcome {
-            self.store_document(work, about, document, now).await?;
+            self.store_document(work, source, document, now).await?;
         }
         let OutcomeKey { kind, needs_attention, .. } = outcome_key_of(&outcome);
-        if about.job.is_none() && self.is_repeated(work, about, kind, &outcome).await? {
+        if source.job.is_none() && self.is_repeated(work, source, kind, &outcome).await? {
             return Ok(false);
         }
         if matches!(outcome, Outcome::LineStatus(_)) {
             // Two accounts that ship the last two lines at once would each see the other's line as it was.
-            self.store.orders().lock_order(work, about.shop, about.order).await?;
+            self.store.orders().lock_order(work, source.shop, source.order).await?;
         }
         let added: Option<(i64,)> = sqlx::query_as(
             "insert into order_outcomes (shop, order_id, account, job, outcome_key, order_version, kind, outcome, needs_attention,
@@ -236,26 +208,26 @@ impl Outcomes<'_> {
              values ($1, $2, $3, $4, $5, (select version from orders where shop = $1 and id = $2), $6, $7, $8, $9)
              on conflict (job, outcome_key) do nothing returning id",
         )
-        .bind(about.shop.as_str())
-        .bind(about.order)
-        .bind(about.account.as_str())
-        .bind(about.job)
+        .bind(source.shop.as_str())
+        .bind(source.order)
+        .bind(source.account.as_str())
+        .bind(source.job)
         .bind(outcome_key)
         .bind(kind)
-        .bind(about.key.encrypt_json(&aad("outcome", outcome_key, about.job.unwrap_or_default()), &outcome)?)
+        .bind(source.key.encrypt_json(&aad("outcome", outcome_key, source.job.unwrap_or_default()), &outcome)?)
         .bind(i64::from(needs_attention))
         .bind(now)
         .fetch_optional(&mut **work)
         .await?;
         let Some((id,)) = added else { return Ok(false) };
-        let OutcomeSource { shop, order, account, job, .. } = about;
+        let OutcomeSource { shop, order, account, job, .. } = source;
         let data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
         self.store
             .notifications()
             .notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now)
             .await?;
         if matches!(outcome, Outcome::PushSettings(_)) {
-            self.store.webhooks().add_account_outcome(work, about.shop, about.account, outcome, now).await?;
+            self.store.webhooks().add_account_outcome(work, source.shop, source.account, outcome, now).await?;
         }
         Ok(true)
     }
@@ -266,7 +238,7 @@ impl Outcomes<'_> {
     async fn is_repeated(
         self,
         work: &mut WriteTransaction,
-        about: &OutcomeSource<'_>,
+        source: &OutcomeSource<'_>,
         kind: &str,
         outcome: &Outcome,
     ) -> Result<bool, StoreError> {
@@ -277,14 +249,14 @@ impl Outcomes<'_> {
             "select outcome_key, outcome from order_outcomes
              where shop = $1 and order_id = $2 and account = $3 and kind = $4 and job is null order by id desc limit 1",
         )
-        .bind(about.shop.as_str())
-        .bind(about.order)
-        .bind(about.account.as_str())
+        .bind(source.shop.as_str())
+        .bind(source.order)
+        .bind(source.account.as_str())
         .bind(kind)
         .fetch_optional(&mut **work)
         .await?;
-        let Some((key, sealed)) = last else { return Ok(false) };
-        let last: Outcome = about.key.decrypt_json(&aad("outcome", &key, ""), &sealed)?;
+        let Some((key, encrypted)) = last else { return Ok(false) };
+        let last: Outcome = source.key.decrypt_json(&aad("outcome", &key, ""), &encrypted)?;
         Ok(last == *outcome)
     }
 
@@ -292,24 +264,24 @@ impl Outcomes<'_> {
     async fn store_document(
         self,
         work: &mut WriteTransaction,
-        about: &OutcomeSource<'_>,
+        source: &OutcomeSource<'_>,
         document: &mut Document,
         now: i64,
     ) -> Result<(), StoreError> {
-        let owner = (about.order, about.key);
+        let owner = (source.order, source.key);
         match &mut document.content {
             BytesSource::Inline(bytes) => {
                 let bytes = std::mem::take(bytes);
                 let digest = Digest::of(&bytes);
                 let media_type = &document.media_type;
                 let blob = NewBlob { kind: Kind::Document, digest: &digest, media_type, bytes: &bytes };
-                self.store.blobs().put_in(work, about.shop, owner, &blob, now).await?;
+                self.store.blobs().put_in(work, source.shop, owner, &blob, now).await?;
                 document.content = BytesSource::Stored(digest.to_string());
             }
             BytesSource::Stored(digest) => {
                 if let Ok(digest) = digest.parse() {
-                    self.store.blobs().copy_to_order(work, about.shop, owner, &digest, now).await?;
-                    keep_as_document(work, about.shop, owner.0, &digest).await?;
+                    self.store.blobs().copy_to_order(work, source.shop, owner, &digest, now).await?;
+                    keep_as_document(work, source.shop, owner.0, &digest).await?;
                 }
             }
         }
@@ -317,28 +289,27 @@ impl Outcomes<'_> {
     }
 
     /// Turns a forwarded text into an event of the same order, for the same account.
-    async fn hand_on(
+    async fn forward(
         self,
         work: &mut WriteTransaction,
-        journal: &StoreJournal,
-        key: &str,
+        source: &OutcomeSource<'_>,
+        (job_id, outcome_key): (&str, &str),
         message: NamedJson,
         now: i64,
     ) -> Result<(), StoreError> {
         let (plugin, all_lines): (String, i64) = sqlx::query_as(
             "select j.plugin, l.all_lines from jobs j join job_lanes l on l.id = j.lane_id where j.id = $1",
         )
-        .bind(journal.job())
+        .bind(job_id)
         .fetch_one(&mut **work)
         .await?;
         let job = NewJob {
-            account: journal.account.clone(),
+            account: source.account.clone(),
             plugin: plugin.parse().map_err(|error| StoreError::corrupt("a job's plugin", error))?,
             lines: if all_lines == 1 { Lines::All } else { Lines::Own },
         };
-        let id = format!("job:{}:{key}", journal.job());
-        self.add_message_event(work, &journal.shop, &journal.order, OrderMessageEvent { id, at: now, message }, job)
-            .await
+        let id = format!("job:{job_id}:{outcome_key}");
+        self.add_message_event(work, source.shop, source.order, OrderMessageEvent { id, at: now, message }, job).await
     }
 
     /// Creates an event `message` of a stored order, and its job.
@@ -354,7 +325,7 @@ impl Outcomes<'_> {
         let known = self.store.orders().read_order(work, shop, order).await?.ok_or_else(missing)?;
         let event = Event {
             id: reserved_event_id("message", &message.id),
-            at: timestamp(message.at),
+            at: timestamp(system_time(message.at)),
             kind: EventKind::Message(message.message),
             order: known.order,
             earlier: Vec::new(),
@@ -365,20 +336,6 @@ impl Outcomes<'_> {
         self.store.orders().add_event(work, shop, (&event, &known.key), &[job], message.at).await?;
         Ok(())
     }
-}
-
-/// Selects outcomes of an order.
-#[derive(Clone, Copy)]
-pub(crate) enum OutcomeSelection {
-    /// All outcomes.
-    All,
-    /// Line statuses.
-    Statuses,
-    /// The outcomes that determine how a vendor sees an order: line statuses, and vendor references. The query takes no
-    /// longer for an order with many outcomes.
-    Visible,
-    /// The outcome with this id.
-    One(i64),
 }
 
 /// A forwarded text for `orders.handle`.
@@ -399,11 +356,6 @@ pub(crate) struct OutcomeSource<'a> {
     pub(crate) job: Option<&'a str>,
     /// Key of the order.
     pub(crate) key: &'a Key,
-}
-
-/// Formats a time as RFC 3339 in UTC, to the second, as the contract requires.
-pub(crate) fn timestamp(milliseconds: i64) -> String {
-    jiff::Timestamp::from_second(milliseconds / 1000).unwrap_or_default().to_string()
 }
 
 /// A row of the table.
@@ -442,7 +394,7 @@ impl Row {
             job: self.job.clone(),
             needs_attention: self.needs_attention == 1,
             order_version: u64::try_from(self.order_version).unwrap_or(0),
-            at: moment(self.emitted_at),
+            at: system_time(self.emitted_at),
             is_late: false,
         })
     }

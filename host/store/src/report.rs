@@ -186,22 +186,22 @@ impl Orders<'_> {
         }
         let known = known.map(|known| known.order);
         let before = known.as_ref().map(|known| audit_value(known, None));
-        let order_released = releases_order(state.release, event);
+        let meets_policy = releases_order(state.release, event);
         let mut event = event.clone();
-        let known_released = known.as_ref().filter(|known| known.released);
-        event.order.released = is_releasable(&event.order) && (order_released || known_released.is_some());
-        if let Some(known) = known_released.filter(|_| !order_released) {
+        let released_before = known.as_ref().filter(|known| known.released);
+        event.order.released = is_releasable(&event.order) && (meets_policy || released_before.is_some());
+        if let Some(known) = released_before.filter(|_| !meets_policy) {
             hold_new_lines(known, &mut event.order);
         }
-        let lines_released = known_released.is_some_and(|known| releases_lines(known, &event.order));
+        let frees_lines = released_before.is_some_and(|known| releases_lines(known, &event.order));
         let mut recorded = self.record_in(&mut work, shop, &event, &recipients, at).await?;
         self.check_configurations(&mut work, shop, &event.order, known.as_ref()).await?;
         // Of two concurrent events that release the order, only one does.
-        let released = order_released && self.release_in(&mut work, shop, &event.order).await?;
-        if (released || lines_released) && event.kind != EventKind::Released {
+        let is_newly_released = meets_policy && self.release_in(&mut work, shop, &event.order).await?;
+        if (is_newly_released || frees_lines) && event.kind != EventKind::Released {
             let id = reserved_event_id("released", &event.id);
-            let released = Event { id, kind: EventKind::Released, ..event.clone() };
-            let second = self.record_in(&mut work, shop, &released, &recipients, at).await?;
+            let follow_up = Event { id, kind: EventKind::Released, ..event.clone() };
+            let second = self.record_in(&mut work, shop, &follow_up, &recipients, at).await?;
             if let (RecordOutcome::New { jobs }, RecordOutcome::New { jobs: more }) = (&mut recorded, second) {
                 jobs.extend(more);
             }

@@ -12,6 +12,7 @@ use cartwright::{Cartwright, Digest, SetupError, ShopId, ShopSnapshot};
 use crate::component::StoredComponent;
 use crate::database::{Store, in_time};
 use crate::error::StoreError;
+use crate::restore_failure::RestoreFailure;
 
 /// Time to wait before another attempt, after the first failure, the second, and so on.
 const RETRY_BACKOFF: [Duration; 7] = [
@@ -59,16 +60,6 @@ impl FailedRestore {
     }
 }
 
-/// An object that is stored and cannot be used. All others were restored.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot restore {subject}: {reason}")]
-pub struct RestoreFailure {
-    /// Component or shop.
-    pub subject: String,
-    /// Why it cannot be used.
-    pub reason: String,
-}
-
 impl Store {
     /// Installs every stored component that the host does not have, and replaces every stored shop. Failures are
     /// returned and logged, and do not prevent the rest from being served. A node of several uses
@@ -105,7 +96,7 @@ impl Store {
                 // The shop was published when the change was committed.
                 Ok(id) if served.shops.get(&id) == Some(&shop_change_number) => {}
                 Ok(id) => drop(shops.insert(id)),
-                Err(error) => faults.push(restore_failure(format!("the shop {id:?}"), error.to_string())),
+                Err(error) => faults.push(RestoreFailure::log(format!("the shop {id:?}"), error.to_string())),
             }
         }
         shops.extend(served.failed_shops.iter().filter(|(_, failed)| failed.is_due(now)).map(|(id, _)| id.clone()));
@@ -192,7 +183,7 @@ impl Store {
             }
             if let Err(error) = host.revoke(component.digest, component.replacement) {
                 let subject = format!("the revocation of the component {}", component.digest);
-                faults.push(restore_failure(subject, error.to_string()));
+                faults.push(RestoreFailure::log(subject, error.to_string()));
             }
         }
         Ok(faults)
@@ -237,11 +228,6 @@ impl Store {
     }
 }
 
-pub(crate) fn restore_failure(subject: String, reason: String) -> RestoreFailure {
-    tracing::error!(subject, reason, "not restored");
-    RestoreFailure { subject, reason }
-}
-
 /// Logs a failure, unless it is the same as before.
 fn log_new_failure(subject: String, before: Option<&FailedRestore>, reason: String) -> RestoreFailure {
     match before {
@@ -249,7 +235,7 @@ fn log_new_failure(subject: String, before: Option<&FailedRestore>, reason: Stri
             tracing::debug!(subject, reason, failures = before.failures + 1, "still not restored");
             RestoreFailure { subject, reason }
         }
-        _ => restore_failure(subject, reason),
+        _ => RestoreFailure::log(subject, reason),
     }
 }
 

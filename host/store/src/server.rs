@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use sqlx::{AnyConnection, Connection as _, Executor as _, Row as _};
 
-use crate::database::{SQLITE_CONNECTIONS, WORK_TIMEOUT};
 use crate::error::StoreError;
+use crate::limits::{MAX_CONNECTIONS, WORK_TIMEOUT};
+use crate::vault::random;
 
 /// Time for a connection to show that it works.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -73,7 +74,7 @@ pub(crate) async fn check(url: &str, first: &mut AnyConnection) -> Result<(), St
     match tokio::time::timeout(SECOND_CONNECTION_TIMEOUT, second).await {
         Ok(checked) => checked,
         Err(_) => Err(StoreError::Unavailable(format!(
-            "its server, or the pooler in front of it, allows no second connection; {SQLITE_CONNECTIONS} are needed at the same time"
+            "its server, or the pooler in front of it, allows no second connection; {MAX_CONNECTIONS} are needed at the same time"
         ))),
     }
 }
@@ -81,10 +82,7 @@ pub(crate) async fn check(url: &str, first: &mut AnyConnection) -> Result<(), St
 /// Checks that sessions are separate: while the second connection occupies a session with a transaction, the first must
 /// find the variable that it set.
 async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection) -> Result<(), StoreError> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random)
-        .map_err(|error| StoreError::Unavailable(format!("the system's random numbers: {error}")))?;
-    let header = hex::encode(random);
+    let header = hex::encode(random::<8>()?);
     first.execute(sqlx::AssertSqlSafe(format!("set cartwright.session = '{header}'"))).await?;
     for _ in 0..COMPARISONS {
         second.execute("begin").await.map_err(|error| match &error {
@@ -109,27 +107,4 @@ async fn compare_sessions(first: &mut AnyConnection, second: &mut AnyConnection)
 async fn mark_of(connection: &mut AnyConnection) -> sqlx::Result<String> {
     let row = sqlx::raw_sql("select coalesce(current_setting('cartwright.session', true), '')").fetch_one(connection);
     row.await?.try_get(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::{Keyring, Store};
-
-    #[tokio::test]
-    async fn every_statement_of_the_pool_has_a_limit() {
-        let shared = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer");
-        // Without PostgreSQL there is nothing to test.
-        let Some(server) = shared else { return };
-        let store = Store::open(&server.create_database(), Keyring::new([7; 32])).await.expect("a store");
-        let mut connections = Vec::new();
-        for _ in 0..2 {
-            let mut connection = store.pool().acquire().await.expect("a connection");
-            let (limit,): (String,) = sqlx::query_as("select current_setting('statement_timeout')")
-                .fetch_one(&mut *connection)
-                .await
-                .expect("a row");
-            assert_eq!(limit, "30s");
-            connections.push(connection);
-        }
-    }
 }

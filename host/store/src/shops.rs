@@ -135,10 +135,10 @@ impl Shops<'_> {
                 .bind(only.map(ShopId::as_str))
                 .fetch_all(connection)
                 .await?;
-        let rows = rows.into_iter().map(|(id, stored, sealed)| {
+        let rows = rows.into_iter().map(|(id, stored, encrypted)| {
             let what = aad("shop", &id, "");
             let stored: StoredShop = read(&what, &stored)?;
-            let key = self.store.keys().decrypt(&what, &sealed)?;
+            let key = self.store.keys().decrypt(&what, &encrypted)?;
             let key = std::str::from_utf8(&key).map_err(|error| StoreError::corrupt(&what, error))?;
             Ok(Shop {
                 id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
@@ -228,10 +228,10 @@ impl Shops<'_> {
         .bind(shop.as_str())
         .fetch_all(connection)
         .await?;
-        let rows = rows.into_iter().map(|(id, current, versions, sealed, grants, revision)| {
+        let rows = rows.into_iter().map(|(id, current, versions, encrypted, grants, revision)| {
             let what = aad("account", shop.as_str(), &id);
             let secrets: BTreeMap<String, StoredSecret> =
-                serde_json::from_slice(&self.store.keys().decrypt(&what, &sealed)?)
+                serde_json::from_slice(&self.store.keys().decrypt(&what, &encrypted)?)
                     .map_err(|error| StoreError::corrupt_json(&what, &error))?;
             let secrets = secrets.into_iter().map(|(name, secret)| {
                 let text = std::str::from_utf8(&secret.value).map_err(|error| StoreError::corrupt(&what, error))?;

@@ -54,24 +54,24 @@ impl Keyring {
     }
 
     /// Decrypts with the key that encrypted the value.
-    pub(crate) fn decrypt(&self, aad: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let id = sealed.get(1..=KEY_ID_BYTES).unwrap_or_default();
+    pub(crate) fn decrypt(&self, aad: &str, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let id = encrypted.get(1..=KEY_ID_BYTES).unwrap_or_default();
         match self.all().find(|key| key.id == id) {
-            Some(key) => key.decrypt(aad, sealed),
-            None => Err(StoreError::WrongKey { key_id: to_hex(id) }),
+            Some(key) => key.decrypt(aad, encrypted),
+            None => Err(StoreError::WrongKey { key_id: hex::encode(id) }),
         }
     }
 
     /// Generates a key for an order. Returns it, and its encrypted form.
     pub(crate) fn new_key(&self, aad: &str) -> Result<(Key, Vec<u8>), StoreError> {
         let key = Key::of(random()?);
-        let sealed = self.encrypt(aad, &*key.bytes)?;
-        Ok((key, sealed))
+        let encrypted = self.encrypt(aad, &*key.bytes)?;
+        Ok((key, encrypted))
     }
 
     /// Decrypts an order's key.
-    pub(crate) fn decrypt_key(&self, aad: &str, sealed: &[u8]) -> Result<Key, StoreError> {
-        let bytes = self.decrypt(aad, sealed)?;
+    pub(crate) fn decrypt_key(&self, aad: &str, encrypted: &[u8]) -> Result<Key, StoreError> {
+        let bytes = self.decrypt(aad, encrypted)?;
         match <[u8; 32]>::try_from(bytes.as_slice()) {
             Ok(bytes) => Ok(Key::of(bytes)),
             Err(error) => Err(StoreError::corrupt(aad, error)),
@@ -103,7 +103,7 @@ impl Key {
     }
 
     pub(crate) fn name(&self) -> String {
-        to_hex(&self.id)
+        hex::encode(self.id)
     }
 
     /// Returns a short hash of a text, which cannot be reversed by trying texts without the key.
@@ -111,7 +111,9 @@ impl Key {
     pub(crate) fn keyed_hash(&self, text: &str) -> Result<String, StoreError> {
         let mac = Hmac::<Sha256>::new_from_slice(&*self.bytes);
         let mac = mac.map_err(|error| StoreError::Unusable(format!("the store's key: {error}")))?;
-        Ok(to_hex(&mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..KEY_ID_BYTES]))
+        Ok(hex::encode(
+            &mac.chain_update(b"cartwright tag\n").chain_update(text).finalize().into_bytes()[..KEY_ID_BYTES],
+        ))
     }
 
     /// Returns the header of every value that this key encrypted.
@@ -122,15 +124,15 @@ impl Key {
     pub(crate) fn encrypt(&self, aad: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let nonce = random::<NONCE_BYTES>()?;
         let payload = Payload { msg: plain, aad: aad.as_bytes() };
-        let sealed = XChaCha20Poly1305::new(&(*self.bytes).into())
+        let ciphertext = XChaCha20Poly1305::new(&(*self.bytes).into())
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| StoreError::Unusable(format!("{aad} is too long to be encrypted")))?;
-        Ok([self.header(), nonce.to_vec(), sealed].concat())
+        Ok([self.header(), nonce.to_vec(), ciphertext].concat())
     }
 
-    pub(crate) fn decrypt(&self, aad: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    pub(crate) fn decrypt(&self, aad: &str, encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let damaged = |what: &str| StoreError::Corrupt(format!("{aad} {what}"));
-        let (head, text) = sealed.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is truncated"))?;
+        let (head, text) = encrypted.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("is truncated"))?;
         let nonce = head
             .strip_prefix(self.header().as_slice())
             .ok_or_else(|| damaged("was encrypted with another key or in another format"))?;
@@ -151,14 +153,10 @@ impl Key {
     pub(crate) fn decrypt_json<T: serde::de::DeserializeOwned>(
         &self,
         aad: &str,
-        sealed: &[u8],
+        encrypted: &[u8],
     ) -> Result<T, StoreError> {
-        serde_json::from_slice(&self.decrypt(aad, sealed)?).map_err(|error| StoreError::corrupt_json(aad, &error))
+        serde_json::from_slice(&self.decrypt(aad, encrypted)?).map_err(|error| StoreError::corrupt_json(aad, &error))
     }
-}
-
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {

@@ -13,7 +13,7 @@
   const saw = (meaning) => (value) => window.seen.push([meaning, value]);
   const fault = (error) => {
     document.body.dataset.fault = error.code || 'unknown';
-    by('said').textContent = error.message;
+    by('message').textContent = error.message;
   };
   let configurator;
   try {
@@ -47,7 +47,7 @@
   by('add').addEventListener('click', async () => {
     try {
       await fetch('/saved', { method: 'POST', body: await configurator.save() });
-      by('said').textContent = 'It is in your cart.';
+      by('message').textContent = 'It is in your cart.';
       document.body.dataset.saved = 'yes';
     } catch (error) {
       fault(error);

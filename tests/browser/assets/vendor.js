@@ -18,7 +18,7 @@
     no: () => false,
     never: () => new Promise(() => {}),
     fail: () => {
-      throw new Error('no licence');
+      throw new Error('no license');
     },
     start(...values) {
       window.vendor.given = values;

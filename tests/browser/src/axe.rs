@@ -11,21 +11,45 @@ const MANIFESTS: [(&str, &str); 2] = [
     ("package-lock.json", include_str!("../axe/package-lock.json")),
 ];
 
-/// Returns a text for each element that violates a rule. Opens collapsed parts meanwhile, because axe-core ignores
-/// hidden elements.
+/// The presentations in which a page is checked.
+pub(crate) const PRESENTATIONS: [Presentation; 4] = [
+    Presentation { width: 1280, color_scheme: "light" },
+    Presentation { width: 1280, color_scheme: "dark" },
+    Presentation { width: 375, color_scheme: "light" },
+    Presentation { width: 375, color_scheme: "dark" },
+];
+
+/// Options of axe-core.
 ///
 /// Frames are excluded: a vendor's own frame is the vendor's to fix. Its title is checked. Nothing is preloaded: that
 /// is for rotated pages and media, and would violate the page's Content-Security-Policy on the console.
+const OPTIONS: &str = "{ iframes: false, preload: false, rules: { 'target-size': { enabled: true } } }";
+/// Options of axe-core for the dark scheme, which differs from the light one by its colors only.
+const COLOR_OPTIONS: &str = "{ iframes: false, preload: false, runOnly: ['color-contrast', 'link-in-text-block'] }";
+
+/// Returns a text for each element that violates a rule. Opens collapsed parts meanwhile, because axe-core ignores
+/// hidden elements. Waits for the page to follow a change of its presentation, and ends its transitions.
 const CHECK: &str = r"
-const folded = document.querySelectorAll('details:not([open])');
-for (const details of folded) details.open = true;
-return axe.run(document, { iframes: false, preload: false, rules: { 'target-size': { enabled: true } } })
-  .then(({ violations }) => violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .flatMap(({ id, impact, help, nodes }) => nodes.map(({ target, html, failureSummary }) =>
-      `${id} (${impact}): ${help}: ${target.join(' ')}: ${html.slice(0, 200)}: ${failureSummary.replace(/\s+/g, ' ')}`)))
-  .finally(() => { for (const details of folded) details.open = false; });
+const frame = () => new Promise((done) => requestAnimationFrame(done));
+return frame().then(frame).then(() => {
+  for (const animation of document.getAnimations()) animation.cancel();
+  const folded = document.querySelectorAll('details:not([open])');
+  for (const details of folded) details.open = true;
+  return axe.run(document, options)
+    .then(({ violations }) => violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .flatMap(({ id, impact, help, nodes }) => nodes.map(({ target, html, failureSummary }) =>
+        `${id} (${impact}): ${help}: ${target.join(' ')}: ${html.slice(0, 200)}: ${failureSummary.replace(/\s+/g, ' ')}`)))
+    .finally(() => { for (const details of folded) details.open = false; });
+});
 ";
+
+/// A width of the viewport, in CSS pixels, and a color scheme.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Presentation {
+    pub(crate) width: u32,
+    pub(crate) color_scheme: &'static str,
+}
 
 /// An installed axe-core. [`Browser::violations`](crate::Browser::violations) runs it.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +78,12 @@ impl Axe {
         script.as_deref().map(|script| Self { script })
     }
 
-    /// Returns the body of a function that checks the current page.
-    pub(crate) fn check(self) -> String {
-        format!("{}\n{CHECK}", self.script)
+    /// Returns the body of a function that checks the current page in a presentation. The first one loads axe-core into
+    /// the page, where the others find it.
+    pub(crate) fn check(self, number: usize, presentation: Presentation) -> String {
+        let script = if number == 0 { self.script } else { "" };
+        let options = if presentation.color_scheme == "dark" { COLOR_OPTIONS } else { OPTIONS };
+        format!("{script}\nconst options = {options};\n{CHECK}")
     }
 }
 

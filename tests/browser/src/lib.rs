@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
 use thirtyfour::{ChromiumLikeCapabilities, LoggingPrefsLogLevel};
@@ -180,16 +180,34 @@ impl Browser {
     }
 
     /// Returns the violations of impact "serious" or "critical" that axe-core finds in the page, each after the page's
-    /// name: the rule, axe-core's help text, the element, and how to fix it.
+    /// name and its presentation: the rule, axe-core's help text, the element, and how to fix it. The page is checked
+    /// on a wide and on a narrow screen, in a light and in a dark color scheme, without being loaded again.
     ///
     /// The driver runs axe-core rather than a script element, so that the page's Content-Security-Policy is unchanged.
     ///
     /// # Panics
     /// If axe-core does not end.
     pub async fn violations(&self, axe: Axe, page: &str) -> Vec<String> {
-        let found = self.page.execute(axe.check(), Vec::new()).await.expect("axe-core ends");
-        let found: Vec<String> = found.convert().expect("a list of texts");
-        found.into_iter().map(|violation| format!("{page}: {violation}")).collect()
+        let mut all = Vec::new();
+        for (number, presentation) in axe::PRESENTATIONS.into_iter().enumerate() {
+            let axe::Presentation { width, color_scheme } = presentation;
+            let features = json!([{ "name": "prefers-color-scheme", "value": color_scheme }]);
+            self.emulate("setEmulatedMedia", json!({ "features": features })).await;
+            // A scale of 0 leaves the device's own.
+            let metrics = json!({ "width": width, "height": WINDOW.1, "deviceScaleFactor": 0, "mobile": false });
+            self.emulate("setDeviceMetricsOverride", metrics).await;
+            let found = self.page.execute(axe.check(number, presentation), Vec::new()).await.expect("axe-core ends");
+            let found: Vec<String> = found.convert().expect("a list of texts");
+            all.extend(found.into_iter().map(|violation| format!("{page} ({width} px, {color_scheme}): {violation}")));
+        }
+        self.emulate("setEmulatedMedia", json!({ "features": [] })).await;
+        self.emulate("clearDeviceMetricsOverride", json!({})).await;
+        all
+    }
+
+    /// Sends a command of the browser's debugging domain `Emulation`.
+    async fn emulate(&self, command: &str, parameters: Value) {
+        self.page.cdp().send_raw(&format!("Emulation.{command}"), parameters).await.expect(command);
     }
 
     /// Stores a screenshot in the folder that `CARTWRIGHT_SCREENSHOTS` names, if it is set.

@@ -30,7 +30,9 @@ fn every_item_has_a_comment() {
 
 fn contract() -> Resolve {
     let mut resolve = Resolve::default();
-    resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1")).expect("the contract is well formed");
+    resolve
+        .push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1"))
+        .expect("the contract is well formed");
     resolve
 }
 

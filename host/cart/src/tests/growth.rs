@@ -113,7 +113,7 @@ fn bills_of_materials_cost_no_more_than_their_length() {
 }
 
 #[test]
-fn bundles_cost_no_more_than_their_parts_and_what_was_taken_out_of_them() {
+fn the_work_of_a_bundle_grows_linearly_with_its_parts_and_removed_parts() {
     let bundle = |count: usize| {
         let mut counter = Counter::new(2, Rounding::HalfUp);
         counter.price_from = PriceSource::Components;
@@ -144,12 +144,12 @@ fn carts_cost_no_more_than_their_lines() {
         };
         (0..count).map(numbered).collect::<Vec<CartLine>>()
     };
-    let settle = |lines: &Vec<CartLine>| {
+    let drop_all_unchanged = |lines: &Vec<CartLine>| {
         let cart = CartIndex::new(lines).unwrap();
         let replace = |line: &CartLine| CartOperation::Replace { key: line.key.clone(), lines: vec![line.clone()] };
         assert_eq!(drop_unchanged(lines.iter().map(replace).collect(), &cart), []);
     };
-    assert_linear("lines that are replaced", 1_000, lines, settle);
+    assert_linear("lines that are replaced", 1_000, lines, drop_all_unchanged);
     let edited = |count: usize| {
         let lines = lines(count);
         let root = |line: &CartLine| Item { id: line.item_id.clone(), ..item("") };

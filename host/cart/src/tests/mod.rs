@@ -357,11 +357,11 @@ fn a_quote_has_one_currency_and_is_offered_in_it() {
     assert!(matches!(refused, CartError::OfferMoney { .. }), "{refused}");
     let yen = Shop { currencies: Currencies::one("JPY", 0), ..shop() };
     let refused = quote_lines(&yen, &lines[1..], &offer("USD")).unwrap_err();
-    assert!(matches!(refused, CartError::AskedMoney { .. }), "{refused}");
+    assert!(matches!(refused, CartError::QuoteMoney { .. }), "{refused}");
 }
 
 #[test]
-fn what_a_line_shows_is_readable_and_the_merchant_is_warned_of_what_was_cut() {
+fn displayed_texts_are_sanitized_and_the_merchant_is_warned_of_truncation() {
     let mut warnings = Vec::new();
     let mut line = sealed(1, "Anna\nTom");
     line.title = "x".repeat(5_000);

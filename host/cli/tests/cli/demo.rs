@@ -109,7 +109,7 @@ fn a_reader_that_stops_early_ends_the_demo_and_nothing_is_left() {
 }
 
 #[test]
-fn a_demo_that_is_told_to_end_leaves_nothing() {
+fn a_terminated_demo_leaves_nothing() {
     let demo = DemoProcess::new();
     while fs::read_dir(demo.folder.path()).expect("the folder").count() == 0 {
         std::thread::sleep(Duration::from_millis(5));

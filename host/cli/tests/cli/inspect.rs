@@ -21,7 +21,7 @@ pub fn digest(bundled: &str) -> String {
 }
 
 #[test]
-fn inspect_shows_what_expivi_is_and_asks_for() {
+fn inspect_shows_the_metadata_and_form_of_expivi() {
     let text = cartwright(["inspect", "expivi"]).succeeded();
     assert!(text.starts_with("Expivi ") && text.contains(" (expivi), by Expivi\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("expivi"));
@@ -38,7 +38,7 @@ fn inspect_shows_what_expivi_is_and_asks_for() {
 }
 
 #[test]
-fn inspect_shows_what_can_be_chosen_what_holds_otherwise_and_what_a_field_depends_on() {
+fn inspect_shows_choices_defaults_and_dependencies_of_fields() {
     let notes = |plugin: &str, field: &str| -> Vec<String> {
         let text = cartwright(["inspect", plugin]).succeeded();
         let after = text.lines().skip_while(|line| !line.starts_with(&format!("    {field} "))).skip(1);
@@ -68,7 +68,7 @@ fn a_reader_that_stops_early_ends_the_command_quietly() {
 }
 
 #[test]
-fn inspect_shows_what_twikit_is_and_asks_for() {
+fn inspect_shows_the_metadata_and_form_of_twikit() {
     let text = cartwright(["inspect", "twikit"]).succeeded();
     assert!(text.contains(" (twikit), by Twikit\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("twikit"));

@@ -24,7 +24,8 @@ const JOB: &str = "rings:expivi:e1";
 const CITY: &str = "Ghent-on-Lys";
 const BODY: &str = "the body of an answer";
 
-fn at(seconds: u64) -> SystemTime {
+/// Returns the time of the tests' start, and some seconds.
+fn after_seconds(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
 }
 
@@ -120,13 +121,18 @@ impl Host {
         let job = NewJob { account, plugin: Digest::of(b"expivi"), lines: Lines::Own };
         self.store
             .orders()
-            .record_event(&"rings".parse().expect("an id"), &event, &[job], at(0))
+            .record_event(&"rings".parse().expect("an id"), &event, &[job], after_seconds(0))
             .await
             .expect("recorded");
     }
 
     async fn claim(&self) -> Claim {
-        self.store.jobs().claim("node-1", at(0), Duration::from_secs(60)).await.expect("an answer").expect("a job")
+        self.store
+            .jobs()
+            .claim("node-1", after_seconds(0), Duration::from_secs(60))
+            .await
+            .expect("an answer")
+            .expect("a job")
     }
 
     /// Adds a job that was interrupted, and whose last request may have arrived.
@@ -155,12 +161,12 @@ impl Host {
             intent(1, Repeat::Never),
         ];
         for (position, entry) in entries.into_iter().enumerate() {
-            let record = Record { at: at(position as u64), entry };
+            let record = Record { at: after_seconds(position as u64), entry };
             claim.journal.append(position, &record).await.expect("written");
         }
         let unanswered = UnansweredRequest { request: "POST https://vendor.example/orders".into(), attempts: 1 };
         let end = RunEnd::NeedsMerchant { unanswered };
-        self.store.jobs().finish(&claim.lease, Ok(&end), at(9)).await.expect("finished");
+        self.store.jobs().finish(&claim.lease, Ok(&end), after_seconds(9)).await.expect("finished");
     }
 
     /// Moves the account to another version of the plugin, and returns its digest.
@@ -169,18 +175,18 @@ impl Host {
             "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "a key of the tests, 32 bytes long"
         }))
         .expect("a shop");
-        self.store.shops().save_shop(&shop, at(0)).await.expect("kept");
+        self.store.shops().save_shop(&shop, after_seconds(0)).await.expect("kept");
         let plugin = "expivi".parse().expect("an id");
         let mut versions = BTreeMap::new();
         for bytes in [&b"expivi"[..], b"expivi, mended"] {
-            let digest = self.store.components().save(&plugin, "1.0.0", bytes, at(0)).await.expect("kept");
+            let digest = self.store.components().save(&plugin, "1.0.0", bytes, after_seconds(0)).await.expect("kept");
             versions.insert(digest, Settings::new());
         }
         let current = Digest::of(b"expivi, mended");
         let (secrets, grants) = (Secrets::new(), Grants::default());
         let id = "expivi".parse().expect("an id");
         let account = AccountSnapshot { id, current, versions, secrets, grants, revision: 1 };
-        self.store.shops().save_account(&shop.id, &account, at(0)).await.expect("kept");
+        self.store.shops().save_account(&shop.id, &account, after_seconds(0)).await.expect("kept");
         current
     }
 
@@ -264,7 +270,7 @@ async fn jobs_are_listed_by_their_state_and_in_pages() {
 }
 
 #[tokio::test]
-async fn a_person_has_a_job_go_on_or_cancels_it_and_the_log_says_who() {
+async fn a_job_is_retried_or_cancelled_and_the_audit_log_names_the_actor() {
     let host = Host::new().await;
     host.uncertainty().await;
     let text = host.run(&["jobs", "retry", JOB, "--actor", "ann"]).succeeded();

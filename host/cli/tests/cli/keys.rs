@@ -117,7 +117,7 @@ fn a_key_for_a_shop_that_there_is_not_is_refused_in_plain_words() {
 }
 
 #[test]
-fn a_database_that_cannot_be_opened_is_told_as_what_it_is() {
+fn a_database_that_cannot_be_opened_is_reported_as_such() {
     let folder = Folder::new(0o600);
     let error = folder.run(&["keys", "list"]).failed();
     assert!(error.contains("cannot be opened") && error.contains("folder"), "{error}");

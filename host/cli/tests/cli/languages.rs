@@ -10,8 +10,8 @@ use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
 use crate::cartwright;
-use crate::desk::{Desk, all_sold, lines};
 use crate::inspect::shown;
+use crate::plan_folder::{PlanFolder, all_sold, lines};
 
 /// The output of `tests/contract/check`, and the folder of the built files.
 struct Contract {
@@ -64,7 +64,7 @@ fn planned_by(line: &Value, id: &str) {
 #[test]
 fn a_strategy_in_rust_plans_one_line() {
     let Some(file) = built("one-line") else { return };
-    let change = Desk::ring().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
+    let change = PlanFolder::ring().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
     let lines = lines(&change, "add");
     assert_eq!(all_sold(&lines), [("RING", 2, 39_800)]);
     planned_by(&lines[0], "one-line");
@@ -73,13 +73,13 @@ fn a_strategy_in_rust_plans_one_line() {
 #[test]
 fn a_strategy_in_javascript_joins_the_sku_from_codes() {
     let Some(file) = built("javascript") else { return };
-    let desk = Desk::shirt("");
+    let folder = PlanFolder::shirt("");
     // Without the hidden attribute, which has a code as well: this test is about codes that a shopper chose.
     let mut saved: Value = serde_json::from_str(samples::EXPIVI_VARIATION).expect("a sample");
     let attributes = saved[0]["configuration"]["attributes"].as_array_mut().expect("attributes");
     attributes.retain(|attribute| attribute["attribute_id"] != 24);
-    desk.write("configuration.json", &saved.to_string());
-    let change = desk.plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
+    folder.write("configuration.json", &saved.to_string());
+    let change = folder.plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
     let lines = lines(&change, "add");
     assert_eq!(all_sold(&lines), [("R-L", 2, 4_010)]);
     planned_by(&lines[0], "joined-sku");
@@ -88,22 +88,22 @@ fn a_strategy_in_javascript_joins_the_sku_from_codes() {
 #[test]
 fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
     let Some(file) = built("javascript") else { return };
-    let desk = Desk::shirt("");
-    let settings = desk.write("strategy.json", &json!({ "prefix": "SHIRT" }).to_string());
-    let text = desk.plan(&["--strategy", &file, "--strategy-settings", &settings, "--explain"]).succeeded();
+    let folder = PlanFolder::shirt("");
+    let settings = folder.write("strategy.json", &json!({ "prefix": "SHIRT" }).to_string());
+    let text = folder.plan(&["--strategy", &file, "--strategy-settings", &settings, "--explain"]).succeeded();
     assert!(text.contains("[SHIRT-R-L] 24.95 EUR"), "{text}");
     assert!(text.contains("debug: planned SHIRT-R-L"), "{text}");
     // The plugin's own check gets the settings that the link overrides.
-    let settings = desk.write("strategy.json", &json!({ "separator": "- " }).to_string());
-    let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
+    let settings = folder.write("strategy.json", &json!({ "separator": "- " }).to_string());
+    let error = folder.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
     assert_eq!(error["detail"]["detail"][0]["issues"][0]["field"], "strategy_settings.separator", "{error:#}");
     // The link can contain them itself.
     let settings = json!({ "prefix": "SHIRT" });
     let link = json!({ "shop_product": "shirt", "vendor_product": "1002", "strategy_settings": settings });
-    let own = Desk::expivi(link, samples::EXPIVI_VARIATION);
+    let own = PlanFolder::expivi(link, samples::EXPIVI_VARIATION);
     assert!(own.plan(&["--strategy", &file]).succeeded().contains("[SHIRT-R-L]"));
-    let settings = desk.write("strategy.json", &json!({ "viewer-token": "x" }).to_string());
-    let error = desk.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
+    let settings = folder.write("strategy.json", &json!({ "viewer-token": "x" }).to_string());
+    let error = folder.plan(&["--strategy", &file, "--strategy-settings", &settings]).typed_error();
     let text = error["message"].as_str().expect("a message");
     assert!(
         text.contains("viewer-token") && text.contains("the known settings are: prefix, separator, ignore-case"),
@@ -114,7 +114,7 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
 #[test]
 fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
     let Some(file) = built("javascript") else { return };
-    let error = Desk::ring().plan(&["--strategy", &file]).typed_error();
+    let error = PlanFolder::ring().plan(&["--strategy", &file]).typed_error();
     assert_eq!(error["error"], "hook", "{error:#}");
     assert_eq!(error["detail"]["plugin"], "joined-sku");
     assert_eq!(error["detail"]["hook"], "cart.plan");
@@ -124,7 +124,7 @@ fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
 #[test]
 fn a_strategy_in_python_plans_a_bundle_of_parts() {
     let Some(file) = built("python") else { return };
-    let change = Desk::wardrobe().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
+    let change = PlanFolder::wardrobe().plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
     let lines = lines(&change, "add");
     let expected = [("WARDROBE", 2, 17_380), ("PANEL-60", 6, 14_700), ("HINGE", 8, 2_560), ("SCREW-4", 8, 120)];
     assert_eq!(all_sold(&lines), expected);
@@ -135,14 +135,14 @@ fn a_strategy_in_python_plans_a_bundle_of_parts() {
 #[test]
 fn a_strategy_in_python_names_every_part_that_the_shop_does_not_have() {
     let Some(file) = built("python") else { return };
-    let desk = Desk::wardrobe();
+    let folder = PlanFolder::wardrobe();
     let variants =
         json!([{ "sku": "WARDROBE", "product": "wardrobe", "price": "1.00" }, { "sku": "HINGE", "price": "1.00" }]);
-    desk.write(
+    folder.write(
         "catalog.json",
         &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variants": variants }).to_string(),
     );
-    let error = desk.plan(&["--strategy", &file]).typed_error();
+    let error = folder.plan(&["--strategy", &file]).typed_error();
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains("PANEL-60, SCREW-4"), "{text}");
 }
@@ -161,6 +161,6 @@ fn strategies_of_all_languages_can_be_inspected() {
 #[test]
 fn a_strategy_in_javascript_leaves_codes_of_hidden_attributes_out() {
     let Some(file) = built("javascript") else { return };
-    let change = Desk::shirt("").plan(&["--strategy", &file, "--json"]).json();
+    let change = PlanFolder::shirt("").plan(&["--strategy", &file, "--json"]).json();
     assert_eq!(all_sold(&lines(&change, "add")), [("R-L", 1, 2_005)]);
 }

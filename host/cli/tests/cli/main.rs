@@ -9,13 +9,13 @@
 )]
 
 mod demo;
-mod desk;
 mod handle;
 mod inspect;
 mod jobs;
 mod keys;
 mod languages;
 mod plan;
+mod plan_folder;
 mod plan_mistakes;
 
 use std::path::{Path, PathBuf};

@@ -3,12 +3,12 @@
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, samples};
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, all_sold, lines, sold, stages};
 use crate::inspect::digest;
+use crate::plan_folder::{PlanFolder, all_sold, lines, sold, stages};
 
 #[test]
 fn a_simple_configuration_becomes_one_line_at_the_shops_price() {
-    let text = Desk::ring().plan(&[]).succeeded();
+    let text = PlanFolder::ring().plan(&[]).succeeded();
     assert!(text.starts_with("add\n  1 × RING [RING] 199.00 EUR  key "), "{text}");
     for chosen in ["Metal: Gold", "Size: 17 mm", "Engraving: Bob"] {
         assert!(text.contains(&format!("      {chosen}\n")), "{text}");
@@ -18,15 +18,15 @@ fn a_simple_configuration_becomes_one_line_at_the_shops_price() {
 
 #[test]
 fn keys_behind_a_prefix_find_the_variant() {
-    let text = Desk::shirt("SHIRT-").plan(&["--strategy", "variation"]).succeeded();
+    let text = PlanFolder::shirt("SHIRT-").plan(&["--strategy", "variation"]).succeeded();
     assert!(text.contains("1 × Shirt, red, large [SHIRT-R-L] 24.95 EUR"), "{text}");
-    let change = Desk::shirt("").plan(&["--strategy", "variation", "--json"]).json();
+    let change = PlanFolder::shirt("").plan(&["--strategy", "variation", "--json"]).json();
     assert_eq!(all_sold(&lines(&change, "add")), [("R-L", 1, 2_005)]);
 }
 
 #[test]
 fn a_bundle_costs_the_sum_of_its_parts() {
-    let text = Desk::wardrobe().plan(&["--strategy", "bundle"]).succeeded();
+    let text = PlanFolder::wardrobe().plan(&["--strategy", "bundle"]).succeeded();
     for line in [
         "  1 × WARDROBE [WARDROBE] 86.90 EUR  key ",
         "    3 × PANEL-60 [PANEL-60] 73.50 EUR  key ",
@@ -40,7 +40,7 @@ fn a_bundle_costs_the_sum_of_its_parts() {
 
 #[test]
 fn a_plan_as_json_has_sealed_lines_with_keys_and_pins() {
-    let change = Desk::wardrobe().plan(&["--strategy", "bundle", "--json"]).json();
+    let change = PlanFolder::wardrobe().plan(&["--strategy", "bundle", "--json"]).json();
     let lines = lines(&change, "add");
     let expected = [("WARDROBE", 1, 8_690), ("PANEL-60", 3, 7_350), ("HINGE", 4, 1_280), ("SCREW-4", 4, 60)];
     assert_eq!(all_sold(&lines), expected);
@@ -64,57 +64,57 @@ fn a_plan_as_json_has_sealed_lines_with_keys_and_pins() {
 
 #[test]
 fn the_same_configuration_raises_the_quantity_of_an_existing_line() {
-    let desk = Desk::ring();
-    let before = lines(&desk.plan(&["--json"]).json(), "add");
-    let cart = desk.write("cart.json", &json!(before).to_string());
-    let after = lines(&desk.plan(&["--cart", &cart, "--quantity", "2", "--json"]).json(), "update");
+    let folder = PlanFolder::ring();
+    let before = lines(&folder.plan(&["--json"]).json(), "add");
+    let cart = folder.write("cart.json", &json!(before).to_string());
+    let after = lines(&folder.plan(&["--cart", &cart, "--quantity", "2", "--json"]).json(), "update");
     assert_eq!(all_sold(&after), [("RING", 3, 3 * 19_900)]);
     assert_eq!(after[0]["key"], before[0]["key"]);
 }
 
 #[test]
 fn another_configuration_leaves_an_existing_line_alone() {
-    let desk = Desk::ring();
-    let before = lines(&desk.plan(&["--json"]).json(), "add");
-    let cart = desk.write("cart.json", &json!(before).to_string());
-    desk.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
-    let after = lines(&desk.plan(&["--cart", &cart, "--json"]).json(), "add");
+    let folder = PlanFolder::ring();
+    let before = lines(&folder.plan(&["--json"]).json(), "add");
+    let cart = folder.write("cart.json", &json!(before).to_string());
+    folder.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
+    let after = lines(&folder.plan(&["--cart", &cart, "--json"]).json(), "add");
     assert_eq!(all_sold(&after), [("RING", 1, 19_900)]);
     assert_ne!(after[0]["key"], before[0]["key"]);
 }
 
 #[test]
 fn a_quantity_multiplies_a_line_and_the_parts_of_a_bundle() {
-    let change = Desk::ring().plan(&["--quantity", "3", "--json"]).json();
+    let change = PlanFolder::ring().plan(&["--quantity", "3", "--json"]).json();
     let ring = lines(&change, "add");
     assert_eq!(all_sold(&ring), [("RING", 3, 3 * 19_900)]);
     assert_eq!(ring[0]["price"]["unit"]["minor"], 19_900);
-    let change = Desk::wardrobe().plan(&["--strategy", "bundle", "--quantity", "3", "--json"]).json();
+    let change = PlanFolder::wardrobe().plan(&["--strategy", "bundle", "--quantity", "3", "--json"]).json();
     let expected = [("WARDROBE", 3, 26_070), ("PANEL-60", 9, 22_050), ("HINGE", 12, 3_840), ("SCREW-4", 12, 180)];
     assert_eq!(all_sold(&lines(&change, "add")), expected);
 }
 
 #[test]
 fn explain_shows_the_stages_in_their_order() {
-    let desk = Desk::ring();
-    let text = desk.plan(&["--explain"]).succeeded();
+    let folder = PlanFolder::ring();
+    let text = folder.plan(&["--explain"]).succeeded();
     assert_eq!(stages(&text), ["decode", "products", "identify", "plan", "check", "pictures", "store", "seal"]);
     assert!(text.contains("line by expivi/simple"), "{text}");
     assert!(text.contains("\nadd\n  1 × RING"), "the plan follows: {text}");
-    assert!(!desk.plan(&[]).succeeded().contains("µs"), "without --explain there are no stages");
+    assert!(!folder.plan(&[]).succeeded().contains("µs"), "without --explain there are no stages");
 }
 
 #[test]
 fn twikits_sample_becomes_the_variant_that_the_link_allows() {
-    let text = Desk::jewel(&["JEWEL-A"]).plan(&[]).succeeded();
+    let text = PlanFolder::jewel(&["JEWEL-A"]).plan(&[]).succeeded();
     assert!(text.starts_with("add\n  1 × JEWEL-A [JEWEL-A] 49.00 EUR  key "), "{text}");
 }
 
 #[test]
 fn the_price_that_a_browser_hands_over_is_no_price() {
-    let desk = Desk::jewel(&["JEWEL-A"]);
-    desk.write("configuration.json", &samples::TWIKIT_SAVED.replace("49.0", "0.01"));
-    let change = desk.plan(&["--json"]).json();
+    let folder = PlanFolder::jewel(&["JEWEL-A"]);
+    folder.write("configuration.json", &samples::TWIKIT_SAVED.replace("49.0", "0.01"));
+    let change = folder.plan(&["--json"]).json();
     assert_eq!(all_sold(&lines(&change, "add")), [("JEWEL-A", 1, 4_900)]);
 }
 
@@ -129,26 +129,26 @@ async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
         "price-tax": "gross",
     });
     let link = json!({ "shop_product": "ring", "vendor_product": "1001" });
-    let desk = Desk::new("expivi", settings.clone(), link, samples::EXPIVI_SIMPLE);
+    let folder = PlanFolder::new("expivi", settings.clone(), link, samples::EXPIVI_SIMPLE);
     let configured: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
     let url = fake.api_url();
 
     let expected = fake.expected_price(&configured[0], None).expect("a price");
     assert_ne!(expected, 19_900, "else the shop's own price would pass");
-    let line = lines(&desk.plan(&["--vendor-url", &url, "--json"]).json(), "add").remove(0);
+    let line = lines(&folder.plan(&["--vendor-url", &url, "--json"]).json(), "add").remove(0);
     assert_eq!(sold(&line), ("RING", 1, expected));
     assert_eq!(line["price"]["source"], "vendor");
 
     assert!(fake.set_base_price(1001, 30_000));
     let risen = fake.expected_price(&configured[0], None).expect("a price");
-    let text = desk.plan(&["--vendor-url", &url, "--quantity", "2", "--explain"]).succeeded();
+    let text = folder.plan(&["--vendor-url", &url, "--quantity", "2", "--explain"]).succeeded();
     let cents = 2 * risen;
     assert!(text.contains(&format!("2 × RING [RING] {}.{:02} EUR", cents / 100, cents % 100)), "{text}");
     assert_eq!(fake.record().all().len(), 2, "one price is asked for each plan");
 
     settings["viewer-token"] = json!("wrong");
-    desk.write("settings.json", &settings.to_string());
-    let error = desk.plan(&["--vendor-url", &url]).typed_error();
+    folder.write("settings.json", &settings.to_string());
+    let error = folder.plan(&["--vendor-url", &url]).typed_error();
     assert_eq!(error["error"], "hook", "{error:#}");
     assert_eq!(error["detail"]["hook"], "configuration.price-items", "{error:#}");
     fake.stop().await;
@@ -156,44 +156,44 @@ async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
 
 #[test]
 fn a_line_is_replaced_and_keeps_its_quantity() {
-    let desk = Desk::ring();
-    let before = desk.plan(&["--quantity", "3", "--json"]).succeeded();
-    let cart = desk.write("cart.json", &before);
+    let folder = PlanFolder::ring();
+    let before = folder.plan(&["--quantity", "3", "--json"]).succeeded();
+    let cart = folder.write("cart.json", &before);
     let key = lines(&serde_json::from_str(&before).expect("JSON"), "add")[0]["key"].as_str().expect("a key").to_owned();
-    desk.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
-    let change = desk.plan(&["--cart", &cart, "--replace", &key, "--json"]).json();
+    folder.write("configuration.json", &samples::EXPIVI_SIMPLE.replace("Bob", "Alice"));
+    let change = folder.plan(&["--cart", &cart, "--replace", &key, "--json"]).json();
     assert_eq!(change["operations"][0]["key"], key.as_str());
     let after = lines(&change, "replace");
     assert_eq!(all_sold(&after), [("RING", 3, 3 * 19_900)]);
     assert_ne!(after[0]["key"], key.as_str());
-    let short = desk.plan(&["--cart", &cart, "--replace", &key[..12], "--json"]).json();
+    let short = folder.plan(&["--cart", &cart, "--replace", &key[..12], "--json"]).json();
     assert_eq!(short["operations"][0]["key"], key.as_str());
-    let error = desk.plan(&["--cart", &cart, "--replace", "no-such-key"]).typed_error();
+    let error = folder.plan(&["--cart", &cart, "--replace", "no-such-key"]).typed_error();
     assert_eq!(error["error"], "unknown-line", "{error:#}");
 }
 
 #[test]
-fn an_offer_is_asked_for_what_would_be_added() {
-    let change = Desk::ring().plan(&["--quote", "--json"]).json();
+fn a_quote_is_requested_for_the_lines_that_would_be_added() {
+    let change = PlanFolder::ring().plan(&["--quote", "--json"]).json();
     assert_eq!(all_sold(&lines(&change, "request-quotation")), [("RING", 1, 19_900)]);
 }
 
 #[test]
 fn of_several_variants_one_must_be_chosen() {
-    let desk = Desk::ring();
+    let folder = PlanFolder::ring();
     let variants = json!([
         { "sku": "RING-S", "product": "ring", "price": "100.00" },
         { "sku": "RING-L", "product": "ring", "price": "120.00" },
     ]);
-    desk.write(
+    folder.write(
         "catalog.json",
         &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variants": variants }).to_string(),
     );
-    let error = desk.plan(&[]).typed_error();
+    let error = folder.plan(&[]).typed_error();
     assert!(error["message"].as_str().expect("a message").contains("has 2 variants; choose one"), "{error:#}");
-    let change = desk.plan(&["--variant", "RING-L", "--json"]).json();
+    let change = folder.plan(&["--variant", "RING-L", "--json"]).json();
     assert_eq!(all_sold(&lines(&change, "add")), [("RING-L", 1, 12_000)]);
-    let error = desk.plan(&["--variant", "RING-XL"]).typed_error();
+    let error = folder.plan(&["--variant", "RING-XL"]).typed_error();
     assert_eq!(error["error"], "variant", "{error:#}");
 }
 
@@ -209,16 +209,16 @@ async fn a_refusal_says_which_flag_would_allow_it() {
         "price-tax": "gross",
     });
     let link = json!({ "shop_product": "ring", "vendor_product": "1001" });
-    let desk = Desk::new("expivi", settings, link, samples::EXPIVI_SIMPLE);
+    let folder = PlanFolder::new("expivi", settings, link, samples::EXPIVI_SIMPLE);
     let host = fake.base_url().strip_prefix("http://").expect("no TLS").to_owned();
     let (plain, network) = (format!("http://{host}"), "127.0.0.1/32");
-    let error = desk.plan(&[]).typed_error();
+    let error = folder.plan(&[]).typed_error();
     assert_eq!(error["help"], format!("to allow it here, add: --grant {plain}"), "{error:#}");
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains(&format!("grants.plain_http += \"{host}\"")), "{text}");
-    let error = desk.plan(&["--grant", &plain]).typed_error();
+    let error = folder.plan(&["--grant", &plain]).typed_error();
     assert_eq!(error["help"], format!("to allow it here, add: --grant {network}"), "{error:#}");
-    let change = desk.plan(&["--grant", &plain, "--grant", network, "--json"]).json();
+    let change = folder.plan(&["--grant", &plain, "--grant", network, "--json"]).json();
     assert_eq!(lines(&change, "add")[0]["price"]["source"], "vendor");
     fake.stop().await;
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Server};
 use crate::shop::Shop;
 
 /// The operations of storefront keys. All others reveal nothing to such a key.
 const STOREFRONT: [&str; 7] =
-    ["embed_page", "add_to_cart", "edit_line", "request_quotation", "change_quantity", "refresh_line", "remove_line"];
+    ["read_embed_data", "add_to_cart", "edit_line", "request_quote", "change_quantity", "refresh_line", "remove_line"];
 
 /// An operation of the document, with a plausible path.
 struct Operation {
@@ -24,7 +24,7 @@ struct Operation {
 }
 
 async fn operations(server: &Server, shop: &str) -> Vec<Operation> {
-    let document = server.node.nobody().get("/openapi.json").await.with(200);
+    let document = server.node.anonymous().get("/openapi.json").await.with(200);
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         let named = path
@@ -61,11 +61,11 @@ impl Operation {
 }
 
 #[tokio::test]
-async fn without_a_key_nothing_is_answered() {
+async fn without_a_key_no_operation_is_executed() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     for operation in operations(&server, "lumen").await {
-        let reply = operation.ask(&nobody).await;
+        let reply = operation.ask(&anonymous).await;
         assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{}", operation.id);
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
         reply.problem(401, "access");
@@ -90,7 +90,7 @@ async fn another_shop_is_not_there_for_a_key_of_a_shop() {
     }
     let euro = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] });
     for client in [&shop.storefront, &shop.backend, &shop.integrator] {
-        client.put(&shop.at(""), &euro).await.problem(403, "role");
+        client.put(&shop.path(""), &euro).await.problem(403, "role");
     }
 }
 
@@ -157,8 +157,16 @@ async fn a_platforms_key_sets_nothing_up_and_an_integrators_sees_no_order() {
         let (backend, integrator) = (operation.ask(&shop.backend).await, operation.ask(&shop.integrator).await);
         let reads = operation.method == "GET";
         match operation.id.as_str() {
-            "list_keys" | "make_key" | "revoke_key" | "rotate_key" | "install_plugin" | "revoke_plugin"
-            | "swap_plugin" | "list_shops" | "set_shop" | "read_log" => {
+            "list_access_keys"
+            | "create_access_key"
+            | "revoke_access_key"
+            | "rotate_access_key"
+            | "install_plugin"
+            | "revoke_plugin"
+            | "switch_plugin_version"
+            | "list_shops"
+            | "set_shop"
+            | "read_audit_log" => {
                 backend.problem(403, "role");
                 integrator.problem(403, "role");
             }
@@ -178,11 +186,11 @@ async fn a_platforms_key_sets_nothing_up_and_an_integrators_sees_no_order() {
 #[tokio::test]
 async fn only_an_admin_opens_private_networks_and_plain_http() {
     let (shop, fake) = Shop::with_expivi().await;
-    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let account = shop.integrator.get(&shop.path("/accounts/expivi")).await.ok();
     let set = async |client: &Client, id: &str, grants: &Value| {
         let (component, settings) = (&account["component"], &account["settings"]);
         let body = json!({ "component": component, "settings": settings, "grants": grants });
-        client.put(&shop.at(&format!("/accounts/{id}")), &body).await
+        client.put(&shop.path(&format!("/accounts/{id}")), &body).await
     };
     for (member, wanted) in [("networks", json!(["10.0.0.0/8"])), ("plain_http", json!(["metadata.example"]))] {
         let mut wider = account["grants"].clone();
@@ -191,7 +199,7 @@ async fn only_an_admin_opens_private_networks_and_plain_http() {
         // Nor on a new account.
         let new = json!({ member: wanted });
         set(&shop.integrator, "second", &new).await.problem(403, "grants");
-        shop.admin.get(&shop.at("/accounts/second")).await.problem(404, "not-found");
+        shop.admin.get(&shop.path("/accounts/second")).await.problem(404, "not-found");
     }
     // A grant of the admin stays.
     let mut kept = account["grants"].clone();
@@ -203,7 +211,7 @@ async fn only_an_admin_opens_private_networks_and_plain_http() {
     );
     // The same applies to the notification endpoint.
     let inside = json!({ "url": fake.base_url(), "grants": account["grants"] });
-    let endpoint = shop.at("/notification-endpoint");
+    let endpoint = shop.path("/notification-endpoint");
     shop.backend.put(&endpoint, &inside).await.problem(403, "grants");
     shop.admin.put(&endpoint, &inside).await.with(200);
     shop.backend.put(&endpoint, &inside).await.with(200);
@@ -212,10 +220,10 @@ async fn only_an_admin_opens_private_networks_and_plain_http() {
 #[tokio::test]
 async fn only_an_admin_lets_names_and_addresses_out_and_adds_hosts_where_they_go() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let account = shop.integrator.get(&shop.path("/accounts/expivi")).await.ok();
     let set = async |client: &Client, grants: &Value| {
         let body = json!({ "component": account["component"], "settings": account["settings"], "grants": grants });
-        client.put(&shop.at("/accounts/expivi"), &body).await
+        client.put(&shop.path("/accounts/expivi"), &body).await
     };
     let with = |personal: bool, host: Option<&str>| {
         let mut grants = account["grants"].clone();
@@ -234,14 +242,14 @@ async fn only_an_admin_lets_names_and_addresses_out_and_adds_hosts_where_they_go
     set(&shop.integrator, &with(true, None)).await.problem(403, "grants");
     let new = json!({ "component": account["component"], "settings": { "viewer-token": "x" },
         "grants": { "personal_data": true } });
-    shop.integrator.put(&shop.at("/accounts/second"), &new).await.problem(403, "grants");
+    shop.integrator.put(&shop.path("/accounts/second"), &new).await.problem(403, "grants");
     set(&shop.admin, &with(true, mine)).await.with(200);
-    let read = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let read = shop.integrator.get(&shop.path("/accounts/expivi")).await.ok();
     assert_eq!((&read["grants"]["personal_data"], &read["grants"]["hosts"][1]), (&json!(true), &json!("mine.example")));
 }
 
 #[tokio::test]
-async fn a_server_inside_is_not_asked_for_an_integrator() {
+async fn an_integrator_cannot_reach_an_internal_server() {
     let (shop, fake) = Shop::with_expivi().await;
     let before = fake.record().all().len();
     let component = shop.component("expivi").await;
@@ -251,9 +259,9 @@ async fn a_server_inside_is_not_asked_for_an_integrator() {
             "component": component, "settings": { "viewer-token": "viewer-token", "api-url": url },
             "grants": { "hosts": [host] },
         });
-        let set = shop.integrator.put(&shop.at("/accounts/second"), &body).await;
+        let set = shop.integrator.put(&shop.path("/accounts/second"), &body).await;
         if set.status == 200 {
-            let tested = shop.integrator.ask("POST", &shop.at("/accounts/second/test-connection"), &[], "").await;
+            let tested = shop.integrator.ask("POST", &shop.path("/accounts/second/test-connection"), &[], "").await;
             let passed = tested.status == 200
                 && tested.json().as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
             assert!(!passed, "{url}: {tested:?}");
@@ -263,7 +271,7 @@ async fn a_server_inside_is_not_asked_for_an_integrator() {
 }
 
 #[tokio::test]
-async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
+async fn every_wrong_key_gets_the_same_response() {
     let server = Server::shared();
     let made = server
         .admin
@@ -290,7 +298,7 @@ async fn a_key_is_not_guessed_and_the_wrong_ones_are_told_the_same() {
     problems.dedup();
     assert_eq!(problems.len(), 1, "{problems:#?}");
     for header in ["Basic YTpi", key, "Bearer", ""] {
-        server.node.nobody().ask("GET", "/v1/shops", &[("authorization", header)], "").await.problem(401, "access");
+        server.node.anonymous().ask("GET", "/v1/shops", &[("authorization", header)], "").await.problem(401, "access");
     }
     assert_eq!(server.node.client(key).get("/v1/shops").await.status, 200);
     // Rotated, and expired.
@@ -335,16 +343,16 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     let (shop, fake) = Shop::with_expivi().await;
     let saved = cartwright_fake_vendors::samples::EXPIVI_SIMPLE;
     let add = json!({ "product": "ring", "configuration": saved, "quantity": 1 });
-    let change = shop.storefront.post(&shop.at("/cart/add"), &add).await.ok();
+    let change = shop.storefront.post(&shop.path("/cart/add"), &add).await.ok();
     assert_eq!((&change["stages"], &change["warnings"]), (&json!([]), &json!([])));
     assert_eq!(change["operations"][0]["operation"], "add");
     let chosen = json!({ "product": "ring", "configuration": saved, "quantity": 1, "strategy": { "name": "simple" } });
-    shop.storefront.post(&shop.at("/cart/add"), &chosen).await.problem(403, "role");
+    shop.storefront.post(&shop.path("/cart/add"), &chosen).await.problem(403, "role");
     // A page cannot be trusted: only the platform's server knows the customer group of its shopper.
     let mut trade = add.clone();
     trade["visitor"] = json!({ "customer_groups": ["trade"] });
-    shop.storefront.post(&shop.at("/cart/add"), &trade).await.problem(403, "role");
-    shop.backend.post(&shop.at("/cart/add"), &trade).await.ok();
+    shop.storefront.post(&shop.path("/cart/add"), &trade).await.problem(403, "role");
+    shop.backend.post(&shop.path("/cart/add"), &trade).await.ok();
     // Each failure, as reported to the platform's server and to a page.
     let of = |product: &str, saved: &str| json!({ "product": product, "configuration": saved, "quantity": 1 });
     let variation = cartwright_fake_vendors::samples::EXPIVI_VARIATION;
@@ -355,23 +363,23 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
         of("shirt", &variation.replace("1002", "1009")),
     ];
     for body in &wrong {
-        let whole = shop.backend.post(&shop.at("/cart/add"), body).await;
-        let change = shop.storefront.post(&shop.at("/cart/add"), body).await;
+        let whole = shop.backend.post(&shop.path("/cart/add"), body).await;
+        let change = shop.storefront.post(&shop.path("/cart/add"), body).await;
         assert_eq!((whole.status, whole.json()["type"].clone()), (change.status, change.json()["type"].clone()));
-        told_little(&change.json());
+        assert_reveals_nothing(&change.json());
     }
     fake.faults().outage(cartwright_fake_vendors::Outage::Unavailable { retry_after: None });
     // A new quantity, because the price of the other one is cached.
     let mut more = add.clone();
     more["quantity"] = json!(7);
-    let away = shop.storefront.post(&shop.at("/cart/add"), &more).await;
+    let away = shop.storefront.post(&shop.path("/cart/add"), &more).await;
     let away = away.problem(503, "vendor-unavailable");
-    told_little(&away);
+    assert_reveals_nothing(&away);
     assert!(!away.to_string().contains(fake.base_url().trim_start_matches("http://")), "{away:#}");
 }
 
 #[track_caller]
-fn told_little(problem: &Value) {
+fn assert_reveals_nothing(problem: &Value) {
     for member in ["error", "help", "issues"] {
         assert_eq!(problem[member], json!(null), "{problem:#}");
     }
@@ -384,21 +392,21 @@ fn told_little(problem: &Value) {
 }
 
 #[tokio::test]
-async fn a_browser_may_ask_from_the_shops_own_pages_only() {
+async fn a_browser_may_send_requests_from_the_shops_origins_only() {
     let shop = Shop::new().await;
-    shop.admin.put(&shop.at("/origins"), &json!(["https://shop.example"])).await.with(204);
+    shop.admin.put(&shop.path("/origins"), &json!(["https://shop.example"])).await.with(204);
     let preflight = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
     for (origin, allowed_origin) in
         [("https://shop.example", Some("https://shop.example")), ("https://other.example", None)]
     {
         let headers = [("origin", origin), preflight[0], preflight[1]];
         // A browser's preflight has no key, and uses a method that no operation has.
-        let nobody = shop.server.node.nobody();
-        let asks = nobody.ask("OPTIONS", &shop.at("/products/ring/embed-data"), &headers, "").await;
+        let anonymous = shop.server.node.anonymous();
+        let asks = anonymous.ask("OPTIONS", &shop.path("/products/ring/embed-data"), &headers, "").await;
         assert_eq!(asks.header("access-control-allow-origin"), allowed_origin);
         assert_eq!(asks.status, 200);
         // A page can read a rejection too.
-        let refused = nobody.send("POST", &shop.at("/cart/add"), &[("origin", origin)], &json!({})).await;
+        let refused = anonymous.send("POST", &shop.path("/cart/add"), &[("origin", origin)], &json!({})).await;
         assert_eq!(refused.header("access-control-allow-origin"), allowed_origin);
         refused.problem(401, "access");
     }

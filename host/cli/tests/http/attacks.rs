@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, paid};
 
 /// Returns the account as it is stored, with some changed settings.
 async fn changed(shop: &Shop, settings: Value, grants: Value) -> Value {
-    let account = shop.integrator.get(&shop.at("/accounts/expivi")).await.ok();
+    let account = shop.integrator.get(&shop.path("/accounts/expivi")).await.ok();
     let mut body = json!({
         "component": account["component"], "settings": account["settings"], "grants": account["grants"],
     });
@@ -37,10 +37,10 @@ async fn changed(shop: &Shop, settings: Value, grants: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
+async fn a_stored_secret_is_not_sent_to_another_server() {
     let (shop, fake) = Shop::with_expivi().await;
     let thief = FakeExpivi::start(ExpiviConfig::default()).await.expect("a server of the integrator's");
-    let account = shop.at("/accounts/expivi");
+    let account = shop.path("/accounts/expivi");
     let host = thief.base_url().trim_start_matches("http://").to_owned();
     // Even if an admin had granted everything possible.
     let grants = json!({ "hosts": [host], "plain_http": [host] });
@@ -54,7 +54,7 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
         assert_eq!(problem["issues"][0]["field"], "server-token", "{problem:#}");
         assert_eq!(problem["issues"][0]["message"]["key"], "secret-redirected");
     }
-    shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
+    shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await.ok();
     assert!(thief.record().all().is_empty(), "the thief got no request");
     assert!(!fake.record().all().is_empty());
     // Moving the URL is possible with the secret, or by removing it; another path of the same server is not another
@@ -64,7 +64,7 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
     let mut moved = elsewhere.clone();
     moved["settings"]["server-token"] = json!("server-token");
     shop.admin.put(&account, &moved).await.ok();
-    shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await.ok();
+    shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await.ok();
     assert!(!thief.record().all().is_empty());
     let mut without = changed(&shop, json!({ "api-url": fake.api_url() }), json!({})).await;
     without["settings"]["server-token"] = json!("");
@@ -74,9 +74,9 @@ async fn a_secret_that_is_kept_is_not_sent_to_another_server() {
 }
 
 #[tokio::test]
-async fn what_proves_an_order_is_sent_to_no_other_server() {
+async fn an_order_with_a_digest_of_its_secret_is_sent_to_no_other_server() {
     let (shop, _fake) = Shop::with_twikit().await;
-    let path = shop.at("/accounts/twikit");
+    let path = shop.path("/accounts/twikit");
     let account = shop.integrator.get(&path).await.ok();
     let mut body = json!({
         "component": account["component"], "settings": account["settings"], "grants": account["grants"],
@@ -121,12 +121,12 @@ async fn an_integrator_reaches_no_private_address_in_any_spelling() {
                 "component": component, "grants": { "hosts": hosts },
                 "settings": { "viewer-token": "v", "server-token": "stolen", "api-url": url },
             });
-            let set = shop.integrator.put(&shop.at("/accounts/probe"), &body).await;
+            let set = shop.integrator.put(&shop.path("/accounts/probe"), &body).await;
             if set.status != 200 {
                 assert_eq!(set.status, 422, "{url}: {set:?}");
                 continue;
             }
-            let tested = shop.integrator.ask("POST", &shop.at("/accounts/probe/test-connection"), &[], "").await;
+            let tested = shop.integrator.ask("POST", &shop.path("/accounts/probe/test-connection"), &[], "").await;
             let passed = tested.status == 200
                 && tested.json().as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
             assert!(!passed, "{url}: {tested:?}");
@@ -150,9 +150,9 @@ async fn a_vendor_that_sends_the_host_elsewhere_is_not_followed() {
     let settings = json!({ "api-url": format!("http://{host}/api"), "server-token": "server-token" });
     let grants = json!({ "hosts": [host, fake.base_url().trim_start_matches("http://")], "plain_http": [host] });
     let body = changed(&shop, settings, grants).await;
-    shop.admin.put(&shop.at("/accounts/expivi"), &body).await.ok();
+    shop.admin.put(&shop.path("/accounts/expivi"), &body).await.ok();
     let request_count = fake.record().all().len();
-    let tested = shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await;
+    let tested = shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await;
     let passed =
         |checks: &Value| checks.as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
     assert!(tested.status != 200 || !passed(&tested.json()), "{tested:?}");
@@ -160,28 +160,28 @@ async fn a_vendor_that_sends_the_host_elsewhere_is_not_followed() {
 }
 
 #[tokio::test]
-async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again() {
+async fn forged_webhooks_are_refused_and_a_repeated_delivery_has_no_second_effect() {
     let (shop, fake) = Shop::with_twikit().await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL").to_owned();
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
     shop.change(&mut cart, "add", body).await;
-    shop.backend.post(&shop.at("/events"), &paid("2001", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("2001", &cart)).await.ok();
     let order = shop.handled("2001").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     fake.set_webhooks(Webhooks { order_completed: Some(url.clone()), ..Webhooks::default() });
     let shipped = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
     assert!(shipped.accepted(), "{shipped:?}");
-    let outcomes = async || shop.backend.get(&shop.at("/orders/2001")).await.ok()["outcomes"].clone();
+    let outcomes = async || shop.backend.get(&shop.path("/orders/2001")).await.ok()["outcomes"].clone();
     let before = outcomes().await;
     // A repeated request gets the first response, and has no effect.
     let again = fake.order_completed(&reference, "https://track.example/1", "T-1").await.expect("an order");
     assert!(again.accepted(), "{again:?}");
     assert_eq!(outcomes().await, before);
     // Without the URL's token a webhook is rejected.
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     let (start, address) = path.rsplit_once('/').expect("a path");
     let mut other = address.to_owned();
@@ -189,11 +189,11 @@ async fn nobody_passes_for_a_vendor_and_a_notice_sent_again_does_nothing_again()
     other.push(if last == 'A' { 'B' } else { 'A' });
     let forged = json!({ "orderId": reference, "trackingUrl": "https://evil.example" });
     for address in [other, address[1..].to_owned(), format!("{address}A"), address.to_uppercase(), "x".repeat(20_000)] {
-        let reply = nobody.post(&format!("{start}/{address}"), &forged).await;
+        let reply = anonymous.post(&format!("{start}/{address}"), &forged).await;
         assert!(matches!(reply.status, 401 | 403 | 404 | 414 | 431), "{address}: {reply:?}");
     }
     let large = vec![b' '; (4 << 20) + 1];
-    assert_eq!(nobody.ask("POST", &path, &[], large).await.status, 413);
+    assert_eq!(anonymous.ask("POST", &path, &[], large).await.status, 413);
     assert_eq!(outcomes().await, before);
 }
 
@@ -207,19 +207,19 @@ fn swelling(edge: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_picture_that_swells_is_left_out_and_many_at_once_stay_small() {
+async fn a_decompression_bomb_is_left_out_and_many_at_once_use_little_memory() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
-    let added = shop.storefront.post(&shop.at("/cart/add"), &swelling(3_000)).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
+    let added = shop.storefront.post(&shop.path("/cart/add"), &swelling(3_000)).await.ok();
     assert_eq!(added["operations"][0]["lines"][0]["thumbnail"], Value::Null, "{added:#}");
     let Some(before) = shop.server.node.peak_memory() else { return };
     let large = swelling(2_048);
     let mut asking = JoinSet::new();
     for _ in 0..64 {
-        let (client, at, large) = (shop.storefront.clone(), shop.at("/cart/add"), large.clone());
-        asking.spawn(async move { client.post(&at, &large).await.status });
+        let (client, path, large) = (shop.storefront.clone(), shop.path("/cart/add"), large.clone());
+        asking.spawn(async move { client.post(&path, &large).await.status });
     }
     for status in asking.join_all().await {
         assert!(matches!(status, 200 | 503), "{status}");
@@ -273,7 +273,7 @@ async fn a_request_that_comes_letter_by_letter_is_ended_all_the_same() {
     assert!(after < Duration::from_secs(45), "{after:?}: {response}");
     let (after, response) = body.await.expect("its end");
     assert!(after < Duration::from_secs(75) && response.starts_with("HTTP/1.1 503"), "{after:?}: {response}");
-    assert_eq!(server.node.nobody().get("/health/ready").await.status, 200);
+    assert_eq!(server.node.anonymous().get("/health/ready").await.status, 200);
 }
 
 /// Sends many requests at once and reads no response for a time. Returns the number of bytes that arrive until the
@@ -298,9 +298,9 @@ fn unread(address: &str, path: &str, times: usize, wait: Duration) -> usize {
 }
 
 #[tokio::test]
-async fn whoever_reads_no_answer_loses_the_connection() {
+async fn a_client_that_reads_no_response_loses_the_connection() {
     let server = Server::shared();
-    let one = server.node.nobody().get("/openapi.json").await.json().to_string().len();
+    let one = server.node.anonymous().get("/openapi.json").await.json().to_string().len();
     let (address, times) = (server.node.address().to_owned(), 400);
     let reader = tokio::task::spawn_blocking(move || unread(&address, "/openapi.json", times, Duration::from_secs(40)));
     let reader = reader.await.expect("its end");
@@ -315,7 +315,7 @@ async fn a_nul_is_refused_wherever_it_is_sent() {
         (
             &shop.integrator,
             "PUT",
-            shop.at("/product-links"),
+            shop.path("/product-links"),
             r#"[{"shop_product":"\u0000","account":"x","vendor_product":"1"}]"#,
         ),
     ] {
@@ -325,9 +325,9 @@ async fn a_nul_is_refused_wherever_it_is_sent() {
     }
     let table = "shop_product,account,vendor_product\na\0b,x,1\n";
     let reply =
-        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &[("content-type", "text/csv")], table).await;
+        shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &[("content-type", "text/csv")], table).await;
     reply.problem(422, "csv");
-    assert_eq!(shop.integrator.get(&shop.at("/product-links/a%00b")).await.status, 404);
+    assert_eq!(shop.integrator.get(&shop.path("/product-links/a%00b")).await.status, 404);
 }
 
 /// Returns a gigabyte of zeros in a megabyte: a thousand members of gzip (RFC 1952), each a mebibyte.
@@ -340,7 +340,7 @@ fn bomb() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_packed_is_not_unpacked() {
+async fn a_compressed_body_is_not_decompressed() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
@@ -348,8 +348,8 @@ async fn what_is_packed_is_not_unpacked() {
     for kind in ["application/json", "text/csv", "application/wasm"] {
         let headers = [("content-type", kind), ("content-encoding", "gzip")];
         for (client, method, path) in [
-            (&shop.backend, "POST", shop.at("/cart/add")),
-            (&shop.integrator, "PUT", shop.at("/product-links.csv")),
+            (&shop.backend, "POST", shop.path("/cart/add")),
+            (&shop.integrator, "PUT", shop.path("/product-links.csv")),
             (&shop.admin, "POST", "/v1/plugins".to_owned()),
         ] {
             let reply = client.ask(method, &path, &headers, bomb()).await;
@@ -363,8 +363,8 @@ async fn what_is_packed_is_not_unpacked() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let settings = json!({ "api-url": format!("http://{host}/api"), "server-token": "server-token" });
     let body = changed(&shop, settings, json!({ "hosts": [host], "plain_http": [host] })).await;
-    shop.admin.put(&shop.at("/accounts/expivi"), &body).await.ok();
-    let tested = shop.integrator.ask("POST", &shop.at("/accounts/expivi/test-connection"), &[], "").await;
+    shop.admin.put(&shop.path("/accounts/expivi"), &body).await.ok();
+    let tested = shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await;
     let passed = |checks: &Value| checks.as_array().is_some_and(|all| all.iter().all(|check| check["passed"] == true));
     assert!(tested.status != 200 || !passed(&tested.json()), "{tested:?}");
     let Some((before, after)) = before.zip(shop.server.node.peak_memory()) else { return };

@@ -12,7 +12,7 @@ use cartwright_fake_vendors::{Outage, samples};
 use cartwright_store::{Keyring, Notifier, Store};
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, local, paid};
 
@@ -22,14 +22,14 @@ const NOTHING_KEPT: [&str; 13] = [
     "change_quantity",
     "check_cart",
     "edit_line",
-    "embed_page",
-    "link_document",
+    "read_embed_data",
+    "create_document_url",
     "merge_carts",
     "read_readiness",
     "refresh_line",
     "remove_line",
     "reorder",
-    "request_quotation",
+    "request_quote",
     "test_connection",
 ];
 
@@ -87,17 +87,17 @@ pub async fn until<T>(mut found: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 #[tokio::test]
-async fn every_write_is_in_the_log_with_what_was_before_and_after() {
+async fn every_write_is_in_the_audit_log_with_its_old_and_new_state() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     let mut audit = Audit { done: BTreeSet::new(), last: 0, shop };
-    keys_and_catalogue(&mut audit).await;
+    keys_and_catalog(&mut audit).await;
     let fake = audit.shop.expivi().await;
     setup(&mut audit).await;
     notifications(&mut audit).await;
     orders(&mut audit, &fake).await;
     quotes(&mut audit).await;
     webhooks(&mut audit).await;
-    let document = audit.shop.server.node.nobody().get("/openapi.json").await.with(200);
+    let document = audit.shop.server.node.anonymous().get("/openapi.json").await.with(200);
     let paths = document["paths"].as_object().expect("paths").values();
     let methods = paths.flat_map(|item| item.as_object().expect("methods"));
     let writes = methods.filter(|(method, _)| !matches!(method.as_str(), "get" | "parameters"));
@@ -110,18 +110,20 @@ async fn every_write_is_in_the_log_with_what_was_before_and_after() {
     }
 }
 
-async fn keys_and_catalogue(audit: &mut Audit) {
+async fn keys_and_catalog(audit: &mut Audit) {
     let (admin, backend) = (audit.shop.admin.clone(), audit.shop.backend.clone());
     let key = json!({ "role": { "role": "backend" }, "label": "another" });
-    let made = audit.did("make_key", admin.post("/v1/access-keys", &key).await, "create-access-key", MADE).await;
+    let made =
+        audit.did("create_access_key", admin.post("/v1/access-keys", &key).await, "create-access-key", MADE).await;
     let key = format!("/v1/access-keys/{}", made["id"].as_str().expect("an id"));
     let rotated = admin.post(&format!("{key}/rotate"), &json!({ "overlap_seconds": 60 })).await;
-    audit.did("rotate_key", rotated, "rotate-access-key", CHANGED).await;
-    audit.did("revoke_key", admin.delete(&key).await, "revoke-access-key", CHANGED).await;
-    let at = |path: &str| audit.shop.at(path);
+    audit.did("rotate_access_key", rotated, "rotate-access-key", CHANGED).await;
+    audit.did("revoke_access_key", admin.delete(&key).await, "revoke-access-key", CHANGED).await;
+    let shop_path = |path: &str| audit.shop.path(path);
     let shop =
         json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 600, "prices_include_tax": true });
-    let (own, origins, catalog, rates) = (at(""), at("/origins"), at("/catalog"), at("/exchange-rates"));
+    let (own, origins, catalog, rates) =
+        (shop_path(""), shop_path("/origins"), shop_path("/catalog"), shop_path("/exchange-rates"));
     audit.did("set_shop", admin.put(&own, &shop).await, "change-shop", CHANGED).await;
     let origin = json!(["https://shop.example"]);
     audit.did("set_origins", admin.put(&origins, &origin).await, "set-origins", CHANGED).await;
@@ -140,20 +142,21 @@ async fn keys_and_catalogue(audit: &mut Audit) {
 
 async fn setup(audit: &mut Audit) {
     let (admin, integrator) = (audit.shop.admin.clone(), audit.shop.integrator.clone());
-    let at = |path: &str| audit.shop.at(path);
-    let (account, many, table) = (at("/accounts/expivi"), at("/product-links"), at("/product-links.csv"));
-    let (one, swap) = (at("/product-links/ring"), at("/accounts/expivi/switch-version"));
+    let shop_path = |path: &str| audit.shop.path(path);
+    let (account, many, table) =
+        (shop_path("/accounts/expivi"), shop_path("/product-links"), shop_path("/product-links.csv"));
+    let (one, swap) = (shop_path("/product-links/ring"), shop_path("/accounts/expivi/switch-version"));
     let read = integrator.get(&account).await.ok();
     let mut body = json!({ "component": read["component"], "settings": read["settings"], "grants": read["grants"] });
     body["settings"]["media-id"] = json!(502);
     audit.did("set_account", integrator.put(&account, &body).await, "change-account", CHANGED).await;
-    audit.did("set_links", integrator.put(&many, &links()).await, "link", CHANGED).await;
+    audit.did("set_product_links", integrator.put(&many, &links()).await, "link", CHANGED).await;
     let rows = "shop_product,account,vendor_product\nring,expivi,1001\n";
     let put = integrator.ask("PUT", &table, &[("content-type", "text/csv")], rows).await;
-    audit.did("set_links_csv", put, "link", CHANGED).await;
+    audit.did("set_product_links_csv", put, "link", CHANGED).await;
     let link = json!({ "account": "expivi", "vendor_product": "1001", "strategy": { "name": "simple" } });
-    audit.did("set_link", integrator.put(&one, &link).await, "link", CHANGED).await;
-    audit.did("remove_link", integrator.delete(&one).await, "unlink", GONE).await;
+    audit.did("set_product_link", integrator.put(&one, &link).await, "link", CHANGED).await;
+    audit.did("remove_product_link", integrator.delete(&one).await, "unlink", GONE).await;
     integrator.put(&many, &links()).await.ok();
     let first = read["component"].clone();
     // The same component with an added note: the same code with another digest.
@@ -162,9 +165,9 @@ async fn setup(audit: &mut Audit) {
     let sent = admin.ask("POST", "/v1/plugins", &[("content-type", "application/wasm")], bytes).await;
     let second = audit.did("install_plugin", sent, "install", MADE).await["digest"].clone();
     let swapped = admin.post("/v1/plugins/expivi/switch-version", &json!({ "component": second })).await;
-    audit.did("swap_plugin", swapped, "switch-version", CHANGED).await;
+    audit.did("switch_plugin_version", swapped, "switch-version", CHANGED).await;
     let swapped = integrator.post(&swap, &json!({ "component": first })).await;
-    audit.did("swap_version", swapped, "switch-version", CHANGED).await;
+    audit.did("switch_account_version", swapped, "switch-version", CHANGED).await;
     let revoke = format!("/v1/plugins/{}/revoke", second.as_str().expect("a digest"));
     let revoked = admin.post(&revoke, &json!({ "replacement": first })).await;
     audit.did("revoke_plugin", revoked, "revoke", CHANGED).await;
@@ -172,7 +175,7 @@ async fn setup(audit: &mut Audit) {
 
 async fn notifications(audit: &mut Audit) {
     let admin = audit.shop.admin.clone();
-    let endpoint = audit.shop.at("/notification-endpoint");
+    let endpoint = audit.shop.path("/notification-endpoint");
     // A URL without a listener.
     let set = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
     audit.did("set_notification_endpoint", admin.put(&endpoint, &set).await, "set-notification-endpoint", MADE).await;
@@ -200,74 +203,74 @@ pub async fn give_up(shop: &Shop) {
 
 async fn orders(audit: &mut Audit, fake: &cartwright_fake_vendors::FakeExpivi) {
     let backend = audit.shop.backend.clone();
-    let events = audit.shop.at("/events");
+    let events = audit.shop.path("/events");
     let cart = audit.shop.cart().await;
     let reported = backend.post(&events, &paid("1", &cart)).await;
     audit.did("report_event", reported, "report-event", MADE).await;
     audit.shop.handled("1").await;
-    let closed = backend.ask("POST", &audit.shop.at("/orders/1/close"), &[], "").await;
+    let closed = backend.ask("POST", &audit.shop.path("/orders/1/close"), &[], "").await;
     audit.did("close_order", closed, "close-order", CHANGED).await;
     give_up(&audit.shop).await;
-    let path = audit.shop.at("/notifications");
+    let path = audit.shop.path("/notifications");
     let order = backend.get(&path).await.ok();
     let dead = order["notifications"].as_array().expect("a list").iter().find(|kept| kept["is_retrying"] == false);
     let id = dead.unwrap_or_else(|| panic!("{order:#}"))["id"].as_str().expect("an id").to_owned();
     let again = backend.ask("POST", &format!("{path}/{id}/retry"), &[], "").await;
-    audit.did("send_notification_again", again, "retry-notification", CHANGED).await;
-    let endpoint = audit.shop.at("/notification-endpoint");
+    audit.did("retry_notification", again, "retry-notification", CHANGED).await;
+    let endpoint = audit.shop.path("/notification-endpoint");
     let removed = backend.delete(&endpoint).await;
     audit.did("remove_notification_endpoint", removed, "remove-notification-endpoint", CHANGED).await;
-    let erased = backend.delete(&audit.shop.at("/orders/1")).await;
+    let erased = backend.delete(&audit.shop.path("/orders/1")).await;
     audit.did("erase_order", erased, "erase-order", CHANGED).await;
     // The configuration was erased with the order.
     let cart = audit.shop.cart().await.split_off(2);
     fake.faults().outage(Outage::Unavailable { retry_after: None });
     backend.post(&events, &paid("2", &cart)).await.ok();
-    let retrying = audit.shop.at("/jobs?order=2&state=retrying");
+    let retrying = audit.shop.path("/jobs?order=2&state=retrying");
     let found = async || backend.get(&retrying).await.ok()["jobs"].as_array().expect("jobs").first().cloned();
     let job = until(found).await["id"].as_str().expect("an id").to_owned();
-    let job = audit.shop.at(&format!("/jobs/{job}"));
+    let job = audit.shop.path(&format!("/jobs/{job}"));
     let cancelled = backend.ask("POST", &format!("{job}/cancel"), &[], "").await;
     audit.did("cancel_job", cancelled, "cancel-job", CHANGED).await;
     until(async || (backend.get(&job).await.ok()["state"] == "cancelled").then_some(())).await;
     fake.faults().clear();
     let replayed = backend.post(&format!("{job}/retry"), &json!({ "from": "start" })).await;
-    audit.did("replay_job", replayed, "restart-job", CHANGED).await;
+    audit.did("retry_job", replayed, "restart-job", CHANGED).await;
     audit.shop.handled("2").await;
-    let erased = backend.delete(&audit.shop.at("/customers/ada@example.com")).await;
+    let erased = backend.delete(&audit.shop.path("/customers/ada@example.com")).await;
     audit.did("erase_customer", erased, "erase-order", CHANGED).await;
 }
 
 async fn quotes(audit: &mut Audit) {
     let backend = audit.shop.backend.clone();
-    let quotes = audit.shop.at("/quotes");
+    let quotes = audit.shop.path("/quotes");
     let quote_request = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 5 });
-    let quote_request = backend.post(&audit.shop.at("/cart/quote"), &quote_request).await.ok();
+    let quote_request = backend.post(&audit.shop.path("/cart/quote"), &quote_request).await.ok();
     let lines = quote_request["operations"][0]["lines"].clone();
     for id in ["q1", "q2"] {
         let kept = backend.post(&quotes, &json!({ "id": id, "lines": lines })).await;
-        audit.did("keep_quotation", kept, "request-quote", MADE).await;
+        audit.did("create_quote", kept, "request-quote", MADE).await;
     }
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let unit = json!({ "minor": 1_000, "scale": 2, "currency": "EUR" });
     let offer = json!({ "prices": [{ "key": lines[0]["key"], "unit": unit }], "valid_until": until });
     let offered = backend.post(&format!("{quotes}/q1/offer"), &offer).await;
-    audit.did("offer_quotation", offered, "offer-quote", CHANGED).await;
+    audit.did("offer_quote", offered, "offer-quote", CHANGED).await;
     let accepted = backend.post(&format!("{quotes}/q1/accept"), &json!({ "lines": [] })).await;
-    audit.did("accept_quotation", accepted, "accept-quote", CHANGED).await;
+    audit.did("accept_quote", accepted, "accept-quote", CHANGED).await;
     let withdrawn = backend.ask("POST", &format!("{quotes}/q2/withdraw"), &[], "").await;
-    audit.did("withdraw_quotation", withdrawn, "withdraw-quote", CHANGED).await;
+    audit.did("withdraw_quote", withdrawn, "withdraw-quote", CHANGED).await;
 }
 
 async fn webhooks(audit: &mut Audit) {
     let fake = audit.shop.twikit().await;
     let (backend, integrator) = (audit.shop.backend.clone(), audit.shop.integrator.clone());
-    let addresses = audit.shop.at("/webhook-urls");
+    let addresses = audit.shop.path("/webhook-urls");
     let mut urls = Vec::new();
     let mut last = String::new();
     for endpoint in ["payment-verification", "production-completion", "website-publication"] {
         let made = integrator.post(&addresses, &json!({ "account": "twikit", "endpoint": endpoint })).await;
-        let made = audit.did("make_webhook_address", made, "create-webhook-url", MADE).await;
+        let made = audit.did("create_webhook_url", made, "create-webhook-url", MADE).await;
         urls.push(made["url"].as_str().map(str::to_owned));
         last = made["id"].as_str().expect("an id").to_owned();
     }
@@ -281,21 +284,21 @@ async fn webhooks(audit: &mut Audit) {
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
     audit.shop.change(&mut cart, "add", body).await;
-    backend.post(&audit.shop.at("/events"), &paid("3", &cart)).await.ok();
+    backend.post(&audit.shop.path("/events"), &paid("3", &cart)).await.ok();
     let order = audit.shop.handled("3").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     fake.production_completed(&reference, "", false, "T-1").await.expect("an order");
-    let order = audit.shop.at("/orders/3");
+    let order = audit.shop.path("/orders/3");
     let held = until(async || {
         let order = backend.get(&order).await.ok();
         order["outcomes"].as_array().expect("a list").iter().find(|outcome| outcome["needs_attention"] == true).cloned()
     });
-    let settle = audit.shop.at(&format!("/outcomes/{}/resolve", held.await["id"]));
-    let settled = backend.ask("POST", &settle, &[], "").await;
-    audit.did("settle_outcome", settled, "resolve-outcome", CHANGED).await;
-    let pushed = audit.shop.at("/pushed-settings");
+    let resolve = audit.shop.path(&format!("/outcomes/{}/resolve", held.await["id"]));
+    let resolved = backend.ask("POST", &resolve, &[], "").await;
+    audit.did("resolve_outcome", resolved, "resolve-outcome", CHANGED).await;
+    let pushed = audit.shop.path("/pushed-settings");
     for (number, decision, operation, what) in [
-        (1, "reject", "refuse_pushed_settings", "reject-settings"),
+        (1, "reject", "reject_pushed_settings", "reject-settings"),
         (2, "approve", "approve_pushed_settings", "approve-settings"),
     ] {
         let script = format!("https://elsewhere.example/{number}.js");
@@ -306,5 +309,5 @@ async fn webhooks(audit: &mut Audit) {
         audit.did(operation, decided, what, CHANGED).await;
     }
     let ended = integrator.delete(&format!("{addresses}/{last}")).await;
-    audit.did("end_webhook_address", ended, "revoke-webhook-url", CHANGED).await;
+    audit.did("revoke_webhook_url", ended, "revoke-webhook-url", CHANGED).await;
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, paid};
 
@@ -69,7 +69,7 @@ fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
     for (name, value) in names {
         text.push_str(&format!("\"path.{name}\" = {value}\n"));
     }
-    for id in ["erase_order", "erase_customer", "remove_link"] {
+    for id in ["erase_order", "erase_customer", "remove_product_link"] {
         text.push_str(&format!(
             "\n[[operations]]\ninclude-operation-id = \"{id}\"\nparameters = {{ \"path.order\" = \"1\", \"path.email\" = \
              \"nobody@example.com\", \"path.product\" = \"bed\" }}\n"
@@ -82,7 +82,7 @@ fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
 }
 
 #[tokio::test]
-async fn every_answer_is_as_the_document_says() {
+async fn every_response_conforms_to_the_openapi_document() {
     let tester = match installed() {
         Ok(tester) => tester,
         Err(reason) => {
@@ -95,11 +95,11 @@ async fn every_answer_is_as_the_document_says() {
     let shop = Shop::on(std::sync::Arc::new(Server::new(&["--failed-keys-per-minute", "1000000"]))).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let cart = shop.cart().await;
-    shop.backend.post(&shop.at("/events"), &paid("1001", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("1001", &cart)).await.ok();
     let quote = json!({ "id": "q1", "lines": cart });
-    shop.backend.post(&shop.at("/quotes"), &quote).await.with(201);
+    shop.backend.post(&shop.path("/quotes"), &quote).await.with(201);
     let component = shop.component("expivi").await;
     let folder = tempfile::TempDir::new().expect("a folder");
     std::fs::write(folder.path().join("schemathesis.toml"), settings(&names(&shop).await, &component)).expect("a file");

@@ -9,7 +9,7 @@ use cartwright_fake_vendors::client::Reply;
 use cartwright_test_guests::WEBHOOKS;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server};
 use crate::shop::Shop;
 
@@ -20,20 +20,20 @@ fn text(reply: &Reply) -> String {
 }
 
 #[tokio::test]
-async fn an_etag_that_a_proxy_changed_names_what_was_read() {
+async fn an_etag_that_a_proxy_changed_still_identifies_the_version() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let account = shop.admin.get(&shop.at("/accounts/expivi")).await.ok();
+    let account = shop.admin.get(&shop.path("/accounts/expivi")).await.ok();
     let account =
         json!({ "component": account["component"], "settings": account["settings"], "grants": account["grants"] });
     let url = json!({ "url": "https://shop.example/0" });
-    shop.admin.put(&shop.at("/notification-endpoint"), &url).await.ok();
+    shop.admin.put(&shop.path("/notification-endpoint"), &url).await.ok();
     for (path, body) in [
-        (shop.at(""), json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })),
-        (shop.at("/accounts/expivi"), account),
-        (shop.at("/product-links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
-        (shop.at("/origins"), json!(["https://one.example"])),
-        (shop.at("/exchange-rates"), json!({ "from": "USD", "to": "EUR", "rate": "0.9" })),
-        (shop.at("/notification-endpoint"), url),
+        (shop.path(""), json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })),
+        (shop.path("/accounts/expivi"), account),
+        (shop.path("/product-links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
+        (shop.path("/origins"), json!(["https://one.example"])),
+        (shop.path("/exchange-rates"), json!({ "from": "USD", "to": "EUR", "rate": "0.9" })),
+        (shop.path("/notification-endpoint"), url),
     ] {
         for changed in [
             |tag: &str| format!("W/{tag}"),
@@ -67,7 +67,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     }
     // A missing resource has no version, so no precondition matches, and nothing is created.
     let body = json!({ "account": "expivi", "vendor_product": "1001" });
-    let new = shop.at("/product-links/new");
+    let new = shop.path("/product-links/new");
     shop.admin.send("PUT", &new, &[("if-match", "*")], &body).await.problem(412, "changed");
     shop.admin.get(&new).await.problem(404, "not-found");
     shop.admin.send("PUT", &new, &[("if-none-match", "\"another\", W/\"2\"")], &body).await.ok();
@@ -75,7 +75,7 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
     let both = [("if-match", "*"), ("if-none-match", tag.as_str())];
     shop.admin.send("PUT", &new, &both, &body).await.problem(412, "changed");
     shop.admin.ask("DELETE", &new, &[("if-match", &format!("W/{tag}"))], "").await.with(204);
-    let endpoint = shop.at("/notification-endpoint");
+    let endpoint = shop.path("/notification-endpoint");
     let tag = shop.admin.get(&endpoint).await.header("etag").expect("an ETag").replacen("", "W/", 1);
     shop.admin.ask("DELETE", &endpoint, &[("if-match", &tag)], "").await.with(204);
 }
@@ -83,8 +83,8 @@ async fn an_etag_that_a_proxy_changed_names_what_was_read() {
 #[tokio::test]
 async fn whatever_header_a_page_of_an_allowed_origin_sends_passes_the_preflight() {
     let shop = Shop::new().await;
-    shop.admin.put(&shop.at("/origins"), &json!(["https://shop.example"])).await.with(204);
-    let nobody = shop.server.node.nobody();
+    shop.admin.put(&shop.path("/origins"), &json!(["https://shop.example"])).await.with(204);
+    let anonymous = shop.server.node.anonymous();
     for requested_headers in [
         "authorization,content-type,traceparent,tracestate",
         "authorization,baggage,content-type,sentry-trace",
@@ -96,7 +96,7 @@ async fn whatever_header_a_page_of_an_allowed_origin_sends_passes_the_preflight(
                 ("access-control-request-method", "POST"),
                 ("access-control-request-headers", requested_headers),
             ];
-            nobody.ask("OPTIONS", &shop.at("/cart/add"), &headers, "").await
+            anonymous.ask("OPTIONS", &shop.path("/cart/add"), &headers, "").await
         };
         let allowed = asks("https://shop.example").await;
         assert_eq!(allowed.header("access-control-allow-headers"), Some(requested_headers));
@@ -118,7 +118,7 @@ fn addresses(page: &str) -> impl Iterator<Item = &str> {
 
 async fn sign_in(server: &Server, path: &str) -> (Reply, String) {
     let key = server.admin.key.as_deref().expect("a key");
-    let reply = server.node.nobody().ask("POST", path, &[FORM], format!("key={key}")).await;
+    let reply = server.node.anonymous().ask("POST", path, &[FORM], format!("key={key}")).await;
     assert_eq!(reply.status, 303, "{}", text(&reply));
     let cookie = reply.header("set-cookie").expect("a cookie").to_owned();
     (reply, cookie)
@@ -130,15 +130,15 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let _fakes = (shop.expivi().await, shop.twikit().await);
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     for prefix in ["", "/configurator"] {
-        let redirect = nobody.get(&format!("{prefix}/admin/shops?after=x")).await;
+        let redirect = anonymous.get(&format!("{prefix}/admin/shops?after=x")).await;
         assert_eq!(redirect.header("location"), Some("/configurator/admin/sign-in?next=%2Fadmin%2Fshops%3Fafter%3Dx"));
         let (reply, cookie) = sign_in(&server, &format!("{prefix}/admin/sign-in")).await;
         assert_eq!(reply.header("location"), Some("/configurator/admin"));
         assert!(cookie.starts_with("__Secure-cartwright=") && cookie.ends_with("Path=/configurator/"), "{cookie}");
         let cookie = cookie.split(';').next().expect("a value").to_owned();
-        let get = async |path: &str| nobody.ask("GET", &format!("{prefix}{path}"), &[("cookie", &cookie)], "").await;
+        let get = async |path: &str| anonymous.ask("GET", &format!("{prefix}{path}"), &[("cookie", &cookie)], "").await;
         assert_eq!(get("/admin").await.header("location"), Some("/configurator/admin/shops"));
         let of_shop =
             ["", "/accounts", "/accounts/new", "/accounts/twikit", "/links", "/links/edit?product=jewel", "/preview"];
@@ -172,25 +172,25 @@ async fn below_a_path_every_address_stays_there_whether_a_proxy_strips_it_or_not
         let csrf =
             page.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
         let path = format!("{prefix}/admin/shops/{}/origins", shop.id);
-        let sent = nobody.ask("POST", &path, &[FORM, ("cookie", &cookie)], format!("csrf={csrf}")).await;
+        let sent = anonymous.ask("POST", &path, &[FORM, ("cookie", &cookie)], format!("csrf={csrf}")).await;
         assert_eq!(
             sent.header("location"),
             Some(&*format!("/configurator/admin/shops/{}/origins?done=saved", shop.id))
         );
         // So do resources that are not pages.
         let backend = Client { base: format!("{}{prefix}", server.node.base), ..shop.backend.clone() };
-        backend.get(&shop.at("")).await.ok();
-        assert_eq!(nobody.get(&format!("{prefix}/openapi.json")).await.ok()["servers"][0]["url"], "/configurator/");
-        assert_eq!(nobody.get(&format!("{prefix}/cartwright.js")).await.status, 200);
-        assert_eq!(nobody.get(&format!("{prefix}/health/live")).await.status, 200);
+        backend.get(&shop.path("")).await.ok();
+        assert_eq!(anonymous.get(&format!("{prefix}/openapi.json")).await.ok()["servers"][0]["url"], "/configurator/");
+        assert_eq!(anonymous.get(&format!("{prefix}/cartwright.js")).await.status, 200);
+        assert_eq!(anonymous.get(&format!("{prefix}/health/live")).await.status, 200);
     }
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let path = url.strip_prefix("https://shop.example").expect("the public URL");
     assert!(path.starts_with("/configurator/webhooks/"), "{url}");
-    assert_ne!(nobody.ask("POST", path, &[], "{}").await.status, 404);
-    nobody.get("/configurators/health/live").await.problem(404, "not-found");
+    assert_ne!(anonymous.ask("POST", path, &[], "{}").await.status, 404);
+    anonymous.get("/configurators/health/live").await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -232,15 +232,15 @@ fn raw(address: &str, head: &str, body: &str) -> String {
 }
 
 #[tokio::test]
-async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
+async fn a_proxy_that_changes_the_host_header_gets_an_error_that_names_the_fix() {
     let server = Server::shared();
     let key = server.admin.key.clone().expect("a key");
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     let body = format!("key={key}");
     let post = async |headers: &[(&str, &str)]| {
         let mut all = vec![FORM];
         all.extend_from_slice(headers);
-        nobody.ask("POST", "/admin/sign-in", &all, body.clone()).await
+        anonymous.ask("POST", "/admin/sign-in", &all, body.clone()).await
     };
     let elsewhere = post(&[("origin", "https://admin.shop.example")]).await;
     assert_eq!((elsewhere.status, elsewhere.header("content-type")), (403, Some("text/html; charset=utf-8")));
@@ -263,7 +263,7 @@ async fn whoevers_proxy_changes_the_hosts_name_reads_who_can_mend_it() {
     for (method, path, status) in
         [("GET", "/admin/sign-out", 405), ("GET", "/admin/nowhere", 404), ("PUT", "/admin/shops", 405)]
     {
-        let refused = nobody.ask(method, path, &[], "").await;
+        let refused = anonymous.ask(method, path, &[], "").await;
         assert_eq!(
             (refused.status, refused.header("content-type")),
             (status, Some("text/html; charset=utf-8")),
@@ -297,7 +297,7 @@ fn runs_nothing(what: &str, reply: &Reply) {
 }
 
 #[tokio::test]
-async fn what_a_plugin_answers_runs_nothing_in_the_origin_of_the_admin_pages() {
+async fn a_plugins_response_runs_nothing_in_the_origin_of_the_admin_pages() {
     let shop = Shop::on(Arc::new(Server::new(&[]))).await;
     let replaced = |bytes: &[u8], from: &[u8; 10], to: &[u8; 10]| {
         let at: Vec<usize> = (0..bytes.len() - 10).filter(|at| bytes[*at..].starts_with(from)).collect();
@@ -312,13 +312,14 @@ async fn what_a_plugin_answers_runs_nothing_in_the_origin_of_the_admin_pages() {
         let installed = shop.admin.ask("POST", "/v1/plugins", &headers, guest).await.with(201);
         let body = json!({ "component": installed["digest"], "settings": { "signing-secret": "abc" } });
         let account = hex::encode(kind);
-        shop.admin.put(&shop.at(&format!("/accounts/{account}")), &body).await.ok();
+        shop.admin.put(&shop.path(&format!("/accounts/{account}")), &body).await.ok();
         let body = json!({ "account": account, "endpoint": "ask" });
-        let made: Value = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+        let made: Value = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
         let path = made["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("an address");
-        let nobody = shop.server.node.nobody();
+        let anonymous = shop.server.node.anonymous();
         for status in ["200", "404", "302"] {
-            let reply = nobody.ask("POST", path, &[("content-type", "text/plain")], format!("status {status}")).await;
+            let reply =
+                anonymous.ask("POST", path, &[("content-type", "text/plain")], format!("status {status}")).await;
             assert_eq!((reply.status.to_string().as_str(), &*reply.body), (status, &b"as told"[..]), "{reply:?}");
             runs_nothing("a webhook's answer", &reply);
             assert_eq!(reply.header("content-type"), Some("application/octet-stream"));
@@ -326,7 +327,7 @@ async fn what_a_plugin_answers_runs_nothing_in_the_origin_of_the_admin_pages() {
                 assert_eq!(reply.header(header), None, "{reply:?}");
             }
         }
-        runs_nothing("a question by GET", &nobody.get(path).await);
+        runs_nothing("a question by GET", &anonymous.get(path).await);
     }
 }
 
@@ -341,8 +342,8 @@ async fn nothing_but_the_admin_pages_is_a_page() {
         "/health/live".to_owned(),
         "/health/ready".to_owned(),
         "/v1/shops".to_owned(),
-        shop.at("/product-links.csv"),
-        shop.at(&format!("/orders/{escaped}")),
+        shop.path("/product-links.csv"),
+        shop.path(&format!("/orders/{escaped}")),
         format!("/webhooks/{escaped}"),
         format!("/documents/{escaped}/1"),
         format!("/documents/{}/1?expires=1&signature={}", shop.id, "0".repeat(64)),
@@ -350,12 +351,12 @@ async fn nothing_but_the_admin_pages_is_a_page() {
         "/cartwright.js".to_owned(),
     ] {
         for method in ["GET", "POST", "PATCH"] {
-            for client in [&shop.admin, &shop.server.node.nobody()] {
+            for client in [&shop.admin, &shop.server.node.anonymous()] {
                 runs_nothing(&format!("{method} {path}"), &client.ask(method, &path, &[], "").await);
             }
         }
     }
-    let page = shop.server.node.nobody().get("/admin/sign-in").await;
+    let page = shop.server.node.anonymous().get("/admin/sign-in").await;
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(policy.contains("script-src 'self'") && !policy.contains("sandbox"), "{policy}");
     assert_eq!(page.header("x-content-type-options"), Some("nosniff"));

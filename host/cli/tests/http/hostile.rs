@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Server};
 use crate::shop::Shop;
 
@@ -23,12 +23,12 @@ async fn a_body_that_nests_too_deep_is_refused() {
         let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
         let whole = format!("{{\"product\":\"ring\",\"quantity\":1,\"lines\":{deep}}}");
         for body in [deep.clone(), whole] {
-            let reply = shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, body).await;
+            let reply = shop.storefront.ask("POST", &shop.path("/cart/add"), &JSON, body).await;
             assert!(matches!(reply.status, 400 | 413 | 422), "{reply:?}");
         }
         // In a free-form value, and in a configuration, which a plugin parses.
         let settings = format!("{{\"component\":\"{}\",\"settings\":{{\"x\":{deep}}}}}", "0".repeat(64));
-        let reply = shop.integrator.ask("PUT", &shop.at("/accounts/expivi"), &JSON, settings).await;
+        let reply = shop.integrator.ask("PUT", &shop.path("/accounts/expivi"), &JSON, settings).await;
         assert!(matches!(reply.status, 400 | 413 | 422), "{reply:?}");
     }
     alive(&shop.admin).await;
@@ -41,19 +41,19 @@ async fn a_configuration_that_nests_too_deep_is_the_plugins_to_refuse() {
         ["[".repeat(100_000), format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "{".repeat(1_000_000)]
     {
         let body = json!({ "product": "ring", "configuration": saved, "quantity": 1 });
-        let reply = shop.storefront.post(&shop.at("/cart/add"), &body).await;
+        let reply = shop.storefront.post(&shop.path("/cart/add"), &body).await;
         assert!(matches!(reply.status, 422 | 502), "{reply:?}");
     }
     alive(&shop.admin).await;
 }
 
 #[tokio::test]
-async fn a_member_that_stands_twice_is_refused() {
+async fn a_duplicate_member_is_refused() {
     let shop = Shop::new().await;
     let twice = "{\"currency\":\"EUR\",\"scale\":2,\"currency\":\"USD\"}";
-    shop.admin.ask("PUT", &shop.at(""), &JSON, twice).await.problem(422, "body");
+    shop.admin.ask("PUT", &shop.path(""), &JSON, twice).await.problem(422, "body");
     let unknown = json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "mine" });
-    shop.admin.put(&shop.at(""), &unknown).await.problem(422, "body");
+    shop.admin.put(&shop.path(""), &unknown).await.problem(422, "body");
 }
 
 #[tokio::test]
@@ -61,11 +61,11 @@ async fn numbers_that_are_none_are_refused() {
     let shop = Shop::new().await;
     for number in ["NaN", "Infinity", "-Infinity", "0x10", "1_000", "+1", "01"] {
         let body = format!("{{\"product\":\"ring\",\"quantity\":{number}}}");
-        shop.backend.ask("POST", &shop.at("/cart/add"), &JSON, body).await.problem(400, "bad-request");
+        shop.backend.ask("POST", &shop.path("/cart/add"), &JSON, body).await.problem(400, "bad-request");
     }
     for number in ["-1", "1.5", "1e3", "1e400", "4294967296", "99999999999999999999999999", "\"1\"", "null", "true"] {
         let body = format!("{{\"product\":\"ring\",\"quantity\":{number}}}");
-        shop.backend.ask("POST", &shop.at("/cart/add"), &JSON, body).await.problem(422, "body");
+        shop.backend.ask("POST", &shop.path("/cart/add"), &JSON, body).await.problem(422, "body");
     }
     let price = |minor: &str, scale: &str| {
         format!(
@@ -74,10 +74,10 @@ async fn numbers_that_are_none_are_refused() {
         )
     };
     for (minor, scale) in [("9223372036854775808", "2"), ("1", "10"), ("1", "255"), ("-1", "2"), ("1.0", "2")] {
-        let reply = shop.backend.ask("PUT", &shop.at("/catalog"), &JSON, price(minor, scale)).await;
+        let reply = shop.backend.ask("PUT", &shop.path("/catalog"), &JSON, price(minor, scale)).await;
         assert_eq!(reply.status, 422, "{minor} {scale}: {reply:?}");
     }
-    assert_eq!(shop.backend.get(&shop.at("/catalog")).await.ok()["variants"], json!([]));
+    assert_eq!(shop.backend.get(&shop.path("/catalog")).await.ok()["variants"], json!([]));
 }
 
 #[tokio::test]
@@ -87,11 +87,11 @@ async fn sums_beyond_every_number_are_refused() {
         "id": "variant-shirt-r-l", "product": "shirt", "sku": "SHIRT-R-L", "title": "Shirt", "purchasable": true,
         "prices": [{ "minor": i64::MAX / 2, "scale": 2, "currency": "EUR" }],
     }] });
-    shop.backend.put(&shop.at("/catalog"), &dear).await.ok();
+    shop.backend.put(&shop.path("/catalog"), &dear).await.ok();
     let saved = cartwright_fake_vendors::samples::EXPIVI_VARIATION;
     for quantity in [3, u32::MAX] {
         let body = json!({ "product": "shirt", "configuration": saved, "quantity": quantity });
-        let reply = shop.backend.post(&shop.at("/cart/add"), &body).await;
+        let reply = shop.backend.post(&shop.path("/cart/add"), &body).await;
         assert_eq!(reply.status, 422, "{reply:?}");
     }
 }
@@ -102,29 +102,29 @@ async fn a_body_of_another_type_is_refused() {
     let body = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] }).to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""] {
         let headers = [("content-type", kind)];
-        shop.admin.ask("PUT", &shop.at(""), &headers, body.clone()).await.problem(415, "media-type");
+        shop.admin.ask("PUT", &shop.path(""), &headers, body.clone()).await.problem(415, "media-type");
     }
-    shop.admin.ask("PUT", &shop.at(""), &[], body.clone()).await.problem(415, "media-type");
+    shop.admin.ask("PUT", &shop.path(""), &[], body.clone()).await.problem(415, "media-type");
     let exact = [("content-type", "application/json; charset=utf-8")];
-    assert_eq!(shop.admin.ask("PUT", &shop.at(""), &exact, body.clone()).await.status, 200);
+    assert_eq!(shop.admin.ask("PUT", &shop.path(""), &exact, body.clone()).await.status, 200);
     let headers = [("content-type", "application/json")];
     let table = "shop_product,account,vendor_product\nring,expivi,1001\n";
-    shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table).await.problem(415, "media-type");
+    shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &headers, table).await.problem(415, "media-type");
     for broken in ["", "{", "\u{feff}{}", "'"] {
-        shop.admin.ask("PUT", &shop.at(""), &exact, broken).await.problem(400, "bad-request");
+        shop.admin.ask("PUT", &shop.path(""), &exact, broken).await.problem(400, "bad-request");
     }
-    shop.admin.ask("PUT", &shop.at(""), &exact, [0xff, 0xfe, b'{']).await.problem(400, "bad-request");
+    shop.admin.ask("PUT", &shop.path(""), &exact, [0xff, 0xfe, b'{']).await.problem(400, "bad-request");
 }
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused() {
     let shop = Shop::new().await;
     let large = format!("{{\"product\":\"{}\"", "x".repeat((16 << 20) + 1));
-    shop.backend.ask("POST", &shop.at("/cart/add"), &JSON, large.clone()).await.problem(413, "too-large");
+    shop.backend.ask("POST", &shop.path("/cart/add"), &JSON, large.clone()).await.problem(413, "too-large");
     let keyed = [JSON[0], ("idempotency-key", shop.id.as_str())];
-    shop.backend.ask("POST", &shop.at("/cart/add"), &keyed, large).await.problem(413, "too-large");
+    shop.backend.ask("POST", &shop.path("/cart/add"), &keyed, large).await.problem(413, "too-large");
     let many: Vec<Value> = (0..10_001).map(|at| json!({ "product": "a", "id": format!("{at}") })).collect();
-    let reply = shop.backend.post(&shop.at("/catalog/remove"), &json!(many)).await;
+    let reply = shop.backend.post(&shop.path("/catalog/remove"), &json!(many)).await;
     reply.problem(422, "invalid");
     alive(&shop.admin).await;
 }
@@ -183,11 +183,11 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
         for path in [
             format!("/v1/shops/{name}"),
             format!("/v1/shops/{name}/orders/1"),
-            shop.at(&format!("/accounts/{name}")),
-            shop.at(&format!("/orders/{name}")),
-            shop.at(&format!("/product-links/{name}")),
-            shop.at(&format!("/jobs/{name}")),
-            shop.at(&format!("/customers/{name}/export")),
+            shop.path(&format!("/accounts/{name}")),
+            shop.path(&format!("/orders/{name}")),
+            shop.path(&format!("/product-links/{name}")),
+            shop.path(&format!("/jobs/{name}")),
+            shop.path(&format!("/customers/{name}/export")),
             format!("/v1/plugins/{name}"),
             format!("/webhooks/{name}"),
             format!("/documents/{name}/1"),
@@ -201,7 +201,7 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
         for path in [
             format!("/v1/plugins/{name}/switch-version"),
             format!("/v1/plugins/{name}/revoke"),
-            shop.at(&format!("/accounts/{name}/switch-version")),
+            shop.path(&format!("/accounts/{name}/switch-version")),
         ] {
             let reply = shop.admin.post(&path, &json!({ "component": "0".repeat(64), "shops": [] })).await;
             // No plugin runs under such a name, even one that would be valid.
@@ -227,7 +227,7 @@ async fn a_name_with_anything_in_it_is_only_a_name() {
     let (shop, _fake) = Shop::with_expivi().await;
     let link = json!({ "account": "expivi", "vendor_product": "1001" });
     for (written, read) in [("..%2Fkeys", "../keys"), ("a%2Fb", "a/b"), ("%F0%9F%A6%80", "🦀"), ("a%20b", "a b")] {
-        let path = shop.at(&format!("/product-links/{written}"));
+        let path = shop.path(&format!("/product-links/{written}"));
         shop.integrator.put(&path, &link).await.with(200);
         assert_eq!(shop.integrator.get(&path).await.ok()["shop_product"], read);
         shop.integrator.delete(&path).await.with(204);
@@ -237,7 +237,7 @@ async fn a_name_with_anything_in_it_is_only_a_name() {
 #[tokio::test]
 async fn a_table_that_swells_is_refused() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
+    let before = shop.integrator.get(&shop.path("/product-links")).await.ok();
     let headers = [("content-type", "text/csv")];
     let line = "ring,expivi,1001\n";
     let tables = [
@@ -251,10 +251,10 @@ async fn a_table_that_swells_is_refused() {
         String::new(),
     ];
     for table in tables {
-        let reply = shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, table.clone()).await;
+        let reply = shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &headers, table.clone()).await;
         assert_eq!(reply.status, 422, "{}…: {reply:?}", &table[..table.len().min(60)]);
     }
-    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.path("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
@@ -265,9 +265,9 @@ async fn a_table_runs_nothing_in_a_spreadsheet_and_comes_back_as_it_was() {
         .iter()
         .map(|product| json!({ "shop_product": product, "account": "expivi", "vendor_product": "1001" }))
         .collect();
-    shop.integrator.put(&shop.at("/product-links"), &json!(links)).await.ok();
-    let before = shop.integrator.get(&shop.at("/product-links")).await.ok();
-    let table = shop.integrator.get(&shop.at("/product-links.csv")).await;
+    shop.integrator.put(&shop.path("/product-links"), &json!(links)).await.ok();
+    let before = shop.integrator.get(&shop.path("/product-links")).await.ok();
+    let table = shop.integrator.get(&shop.path("/product-links.csv")).await;
     let text = String::from_utf8(table.body.to_vec()).expect("UTF-8");
     for line in text.lines() {
         let first = line.trim_start_matches('"').chars().next();
@@ -275,10 +275,10 @@ async fn a_table_runs_nothing_in_a_spreadsheet_and_comes_back_as_it_was() {
     }
     let headers = [("content-type", "text/csv")];
     assert_eq!(
-        shop.integrator.ask("PUT", &shop.at("/product-links.csv"), &headers, text).await.ok()["links"],
+        shop.integrator.ask("PUT", &shop.path("/product-links.csv"), &headers, text).await.ok()["links"],
         before["links"].as_array().map(Vec::len).expect("links")
     );
-    assert_eq!(shop.integrator.get(&shop.at("/product-links")).await.ok(), before);
+    assert_eq!(shop.integrator.get(&shop.path("/product-links")).await.ok(), before);
 }
 
 #[tokio::test]
@@ -286,29 +286,29 @@ async fn markup_comes_back_as_text_that_no_browser_reads_as_a_page() {
     let (shop, _fake) = Shop::with_expivi().await;
     let markup = "<script>alert(1)</script>";
     let variant = json!({ "product": markup, "id": markup, "sku": "X", "title": markup, "purchasable": true });
-    shop.backend.put(&shop.at("/catalog"), &json!({ "variants": [variant] })).await.ok();
+    shop.backend.put(&shop.path("/catalog"), &json!({ "variants": [variant] })).await.ok();
     let link = json!({ "account": "expivi", "vendor_product": "1001" });
-    shop.integrator.put(&shop.at("/product-links/%3Cscript%3Ealert(1)%3C%2Fscript%3E"), &link).await.ok();
+    shop.integrator.put(&shop.path("/product-links/%3Cscript%3Ealert(1)%3C%2Fscript%3E"), &link).await.ok();
     let key = json!({ "role": { "role": "admin" }, "label": markup });
     shop.admin.post("/v1/access-keys", &key).await.with(201);
     let escaped = "%3Cscript%3Ealert(1)%3C%2Fscript%3E";
     for path in [
-        shop.at("/catalog"),
-        shop.at("/product-links"),
-        shop.at("/product-links.csv"),
-        shop.at("/audit-log"),
+        shop.path("/catalog"),
+        shop.path("/product-links"),
+        shop.path("/product-links.csv"),
+        shop.path("/audit-log"),
         "/v1/access-keys".to_owned(),
         "/v1/audit-log".to_owned(),
         format!("/v1/shops/{escaped}"),
         format!("/{escaped}"),
-        shop.at(&format!("/orders/{escaped}")),
-        shop.at(&format!("/jobs/{escaped}?x={escaped}")),
-        shop.at(&format!("/jobs?state={escaped}")),
+        shop.path(&format!("/orders/{escaped}")),
+        shop.path(&format!("/jobs/{escaped}?x={escaped}")),
+        shop.path(&format!("/jobs?state={escaped}")),
         format!("/webhooks/{escaped}"),
         format!("/documents/{escaped}/{escaped}"),
         format!("/pictures/{escaped}/{escaped}"),
     ] {
-        for client in [&shop.admin, &shop.server.node.nobody()] {
+        for client in [&shop.admin, &shop.server.node.anonymous()] {
             let reply = client.get(&path).await;
             assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}: {reply:?}");
             let kind = reply.header("content-type").unwrap_or_default();
@@ -321,7 +321,7 @@ async fn markup_comes_back_as_text_that_no_browser_reads_as_a_page() {
 }
 
 #[tokio::test]
-async fn what_is_no_component_is_not_installed() {
+async fn a_file_that_is_no_component_is_not_installed() {
     let server = Server::shared();
     let wasm = [("content-type", "application/wasm")];
     let half = &cartwright_bundled::EXPIVI[..cartwright_bundled::EXPIVI.len() / 2];
@@ -335,21 +335,21 @@ async fn what_is_no_component_is_not_installed() {
 }
 
 #[tokio::test]
-async fn a_form_that_anybody_may_send_is_small() {
+async fn a_form_for_anonymous_callers_is_limited_in_size() {
     let server = Server::new(&[]);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let before = server.node.peak_memory();
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let nobody = server.node.nobody();
-        asking.spawn(async move { nobody.try_ask("POST", "/admin/sign-in", &form, "a&".repeat(7 << 20)).await });
+        let anonymous = server.node.anonymous();
+        asking.spawn(async move { anonymous.try_ask("POST", "/admin/sign-in", &form, "a&".repeat(7 << 20)).await });
     }
     for reply in asking.join_all().await {
         // The server may close the connection while the rest is still being sent.
         assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status == 413));
     }
-    assert_eq!(server.node.nobody().ask("POST", "/admin/sign-in", &form, "a&".repeat(5_000)).await.status, 413);
-    assert_eq!(server.node.nobody().ask("POST", "/admin/sign-in", &form, "a&".repeat(4_000)).await.status, 403);
+    assert_eq!(server.node.anonymous().ask("POST", "/admin/sign-in", &form, "a&".repeat(5_000)).await.status, 413);
+    assert_eq!(server.node.anonymous().ask("POST", "/admin/sign-in", &form, "a&".repeat(4_000)).await.status, 403);
     if let (Some(before), Some(after)) = (before, server.node.peak_memory()) {
         assert!(after - before < 32 << 20, "it took {} MB more", (after - before) >> 20);
     }
@@ -367,10 +367,10 @@ fn head_only(address: &str, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_sent_to_no_webhooks_address_is_not_read() {
+async fn a_body_for_an_unknown_webhook_url_is_not_read() {
     let (shop, _fake) = Shop::with_twikit().await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let path = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     let mut wrong = path.clone();
@@ -388,7 +388,7 @@ async fn what_is_sent_to_no_webhooks_address_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_component_whose_id_leads_elsewhere_is_not_installed() {
+async fn a_component_with_a_path_as_its_id_is_not_installed() {
     let server = Server::shared();
     let wasm = [("content-type", "application/wasm")];
     for id in ["../abc", "a/b/cd", "a b c ", "a\0b\0c\0", "a\\b\\c\\", "%2e%2f"] {

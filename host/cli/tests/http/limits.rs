@@ -11,14 +11,14 @@ use cartwright_test_guests::WEBHOOKS;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server};
 use crate::shop::{Shop, links};
 
 const PLUGINS: &str = "/v1/plugins";
 
 #[tokio::test]
-async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
+async fn a_client_that_guesses_keys_is_refused_and_others_are_served() {
     let server = Server::new(&["--failed-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
     let fresh =
         server.admin.post("/v1/access-keys", &json!({ "role": { "role": "backend" }, "label": "x" })).await.with(201);
@@ -34,7 +34,7 @@ async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
     // Now a correct guess gets the same response as a wrong one; keys that were used before stay valid.
     fresh.get(PLUGINS).await.problem(429, "too-many");
     assert_eq!(server.admin.get(PLUGINS).await.status, 200);
-    assert_eq!(server.node.nobody().get("/health/live").await.status, 200);
+    assert_eq!(server.node.anonymous().get("/health/live").await.status, 200);
     // Another address is not limited. The proxy's entry counts, and the entries before it do not.
     let elsewhere = [("x-forwarded-for", "198.51.100.7")];
     assert_eq!(fresh.ask("GET", PLUGINS, &elsewhere, "").await.status, 200);
@@ -46,15 +46,15 @@ async fn who_guesses_keys_is_refused_unheard_and_nobody_else_is() {
 }
 
 #[tokio::test]
-async fn who_guesses_keys_at_the_log_in_waits_whether_the_guess_is_right_or_not() {
+async fn a_client_that_guesses_keys_at_the_log_in_waits_even_with_a_right_guess() {
     let server = Server::new(&["--failed-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
     let integrator = json!({ "role": "integrator", "shop": "rings" });
     server.admin.put("/v1/shops/rings", &json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })).await.ok();
     let fresh = server.somebody(integrator).await.key.expect("a key");
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     let sign_in = async |key: &str, from: &str| {
         let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-forwarded-for", from)];
-        nobody.ask("POST", "/admin/sign-in", &headers, format!("key={key}")).await
+        anonymous.ask("POST", "/admin/sign-in", &headers, format!("key={key}")).await
     };
     let wrong = format!("cw_admin_{}_{}", "0".repeat(16), "0".repeat(64));
     for _ in 0..5 {
@@ -76,7 +76,7 @@ async fn who_guesses_keys_at_the_log_in_waits_whether_the_guess_is_right_or_not(
 }
 
 #[tokio::test]
-async fn a_key_asks_so_often_in_a_second_and_others_are_not_held_up() {
+async fn requests_per_key_are_limited_without_delaying_others() {
     let folder = Folder::new();
     let (admin, other) = (folder.admin_key(), folder.admin_key());
     let node = Node::start(&folder, &["--requests-per-second", "5"]);
@@ -106,11 +106,11 @@ async fn one_client_of_a_storefront_does_not_use_up_its_keys_requests() {
     let shop = Shop::on(behind_a_proxy(&["--requests-per-second", "40"])).await;
     let ask = async |client: &Client, from: &str| {
         let headers = [JSON[0], ("x-forwarded-for", from)];
-        client.ask("POST", &shop.at("/cart/remove"), &headers, "{}").await
+        client.ask("POST", &shop.path("/cart/remove"), &headers, "{}").await
     };
     let mut flood = JoinSet::new();
     for _ in 0..4 {
-        let (client, path) = (shop.storefront.clone(), shop.at("/cart/remove"));
+        let (client, path) = (shop.storefront.clone(), shop.path("/cart/remove"));
         flood.spawn(async move {
             let headers = [JSON[0], ("x-forwarded-for", "198.51.100.1")];
             let mut refused = 0;
@@ -146,7 +146,7 @@ async fn one_client_of_a_storefront_does_not_use_up_its_keys_requests() {
 }
 
 #[tokio::test]
-async fn whoever_asks_through_a_proxy_that_is_not_named_is_told_of_in_the_log_once() {
+async fn requests_through_an_untrusted_proxy_are_logged_once() {
     let forwarded = [("x-forwarded-for", "198.51.100.7")];
     let folder = Folder::new();
     let key = folder.admin_key();
@@ -161,28 +161,28 @@ async fn whoever_asks_through_a_proxy_that_is_not_named_is_told_of_in_the_log_on
 async fn a_storefronts_body_is_smaller_than_a_servers_and_the_refusal_says_how_small() {
     let shop = Shop::new().await;
     let body = |bytes: usize| format!("{{\"product\":\"{}\",\"quantity\":1}}", "x".repeat(bytes));
-    let add = shop.at("/cart/add");
+    let add = shop.path("/cart/add");
     let problem = shop.storefront.ask("POST", &add, &JSON, body(2 << 20)).await.problem(413, "too-large");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("2097152 bytes")), "{problem}");
     assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2_000_000)).await.status, 413);
     assert_ne!(shop.backend.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
     let settings =
         |max: u32| json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "max_storefront_body_bytes": max });
-    shop.admin.put(&shop.at(""), &settings(3 << 20)).await.ok();
+    shop.admin.put(&shop.path(""), &settings(3 << 20)).await.ok();
     assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
     let problem = shop.storefront.ask("POST", &add, &JSON, body(3 << 20)).await.problem(413, "too-large");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("3145728 bytes")), "{problem}");
     for max in [0, (16 << 20) + 1] {
-        let problem = shop.admin.put(&shop.at(""), &settings(max)).await.problem(422, "invalid");
+        let problem = shop.admin.put(&shop.path(""), &settings(max)).await.problem(422, "invalid");
         assert_eq!(problem["issues"][0]["field"], "max_storefront_body_bytes", "{problem}");
     }
     // The operator's limit applies, and the API's document states it.
     let server = Arc::new(Server::new(&["--max-storefront-body-bytes", "30000"]));
     let shop = Shop::on(server.clone()).await;
     let problem =
-        shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, body(30_000)).await.problem(413, "too-large");
+        shop.storefront.ask("POST", &shop.path("/cart/add"), &JSON, body(30_000)).await.problem(413, "too-large");
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("30000 bytes")), "{problem}");
-    let document = server.node.nobody().get("/openapi.json").await.with(200);
+    let document = server.node.anonymous().get("/openapi.json").await.with(200);
     let about = document["info"]["description"].as_str().expect("a text");
     assert!(about.contains("30000 bytes with a storefront's key"), "{about}");
 }
@@ -204,7 +204,7 @@ fn begin_body(shop: &Shop, declared: usize, sent: usize) -> TcpStream {
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
          content-length: {declared}\r\n\r\n",
-        shop.at("/cart/add"),
+        shop.path("/cart/add"),
         shop.storefront.key.as_deref().expect("a key")
     );
     stream.write_all(head.as_bytes()).expect("written");
@@ -241,7 +241,7 @@ async fn bodies_for_which_there_is_no_room_are_refused_until_there_is() {
     let shop = asking.await.expect("an answer");
     let began = Instant::now();
     // The server soon notices the closed connection.
-    while shop.storefront.ask("POST", &shop.at("/cart/add"), &JSON, " ".repeat(90_000)).await.status == 503 {
+    while shop.storefront.ask("POST", &shop.path("/cart/add"), &JSON, " ".repeat(90_000)).await.status == 503 {
         assert!(began.elapsed() < Duration::from_secs(10), "nothing is given back");
     }
 }
@@ -253,7 +253,7 @@ async fn a_list_of_empty_texts_takes_no_more_memory_than_six_times_its_size() {
     let children = vec!["\"\""; 2_600_000].join(",");
     let body = format!("{{\"key\":\"x\",\"lines\":[{{\"children\":[{children}]}}]}}");
     let allowed_bytes = 6 * body.len() as u64 + (8 << 20);
-    shop.backend.ask("POST", &shop.at("/cart/remove"), &JSON, body).await.problem(413, "too-large");
+    shop.backend.ask("POST", &shop.path("/cart/remove"), &JSON, body).await.problem(413, "too-large");
     let Some((before, after)) = before.zip(shop.server.node.peak_memory()) else { return };
     assert!(after - before < allowed_bytes, "it took {} MB more", (after - before) >> 20);
 }
@@ -262,16 +262,16 @@ async fn a_list_of_empty_texts_takes_no_more_memory_than_six_times_its_size() {
 async fn a_compressed_body_is_refused_as_that_wherever_a_body_is_read() {
     let (shop, _fake) = Shop::with_twikit().await;
     let address = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &address).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &address).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     let webhook = url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned();
     for (client, method, path, kind) in [
-        (&shop.backend, "PUT", shop.at("/catalog"), "application/json"),
-        (&shop.storefront, "POST", shop.at("/cart/add"), "application/json"),
-        (&shop.integrator, "PUT", shop.at("/product-links.csv"), "text/csv"),
+        (&shop.backend, "PUT", shop.path("/catalog"), "application/json"),
+        (&shop.storefront, "POST", shop.path("/cart/add"), "application/json"),
+        (&shop.integrator, "PUT", shop.path("/product-links.csv"), "text/csv"),
         (&shop.admin, "POST", PLUGINS.to_owned(), "application/wasm"),
-        (&shop.server.node.nobody(), "POST", webhook, "application/json"),
-        (&shop.server.node.nobody(), "POST", "/admin/sign-in".to_owned(), "application/x-www-form-urlencoded"),
+        (&shop.server.node.anonymous(), "POST", webhook, "application/json"),
+        (&shop.server.node.anonymous(), "POST", "/admin/sign-in".to_owned(), "application/x-www-form-urlencoded"),
     ] {
         let headers = [("content-type", kind), ("content-encoding", "gzip")];
         let reply = client.ask(method, &path, &headers, [0x1f, 0x8b, 8, 0]).await;
@@ -290,14 +290,14 @@ async fn with_webhooks(server: Arc<Server>, account: &str) -> Shop {
     let installed = shop.admin.ask("POST", PLUGINS, &headers, WEBHOOKS).await;
     assert!(matches!(installed.status, 200 | 201), "{installed:?}");
     let body = json!({ "component": installed.json()["digest"], "settings": { "signing-secret": "abc" } });
-    shop.admin.put(&shop.at(&format!("/accounts/{account}")), &body).await.ok();
+    shop.admin.put(&shop.path(&format!("/accounts/{account}")), &body).await.ok();
     shop
 }
 
 /// Creates a webhook URL of the account, and returns its path.
 async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
     let body = json!({ "account": account, "endpoint": endpoint });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     url.strip_prefix(&shop.server.node.base).expect("an address of this server").to_owned()
 }
@@ -305,14 +305,14 @@ async fn address(shop: &Shop, account: &str, endpoint: &str) -> String {
 const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
 
 #[tokio::test]
-async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up() {
+async fn requests_per_webhook_url_are_limited_without_delaying_others() {
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-requests-per-second", "1"])), "vendor").await;
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     for (endpoint, other) in [("ask", "tell"), ("tell-by-id", "timed")] {
         let (flooded, other) = (address(&shop, "vendor", endpoint).await, address(&shop, "vendor", other).await);
         let mut refused = None;
         for _ in 0..20 {
-            refused = Some(nobody.ask("POST", &flooded, &TEXT, "note -").await).filter(|reply| reply.status == 429);
+            refused = Some(anonymous.ask("POST", &flooded, &TEXT, "note -").await).filter(|reply| reply.status == 429);
             if refused.is_some() {
                 break;
             }
@@ -328,56 +328,56 @@ async fn a_webhook_takes_so_many_requests_in_a_second_and_others_are_not_held_up
         let second = address(&shop, "vendor", endpoint).await;
         let mut statuses = Vec::new();
         for _ in 0..4 {
-            statuses.push(nobody.ask("POST", &second, &TEXT, "note -").await.status);
+            statuses.push(anonymous.ask("POST", &second, &TEXT, "note -").await.status);
         }
         assert!(statuses.contains(&429), "{statuses:?}");
-        assert_ne!(nobody.ask("POST", &other, &TEXT, "note -").await.status, 429);
+        assert_ne!(anonymous.ask("POST", &other, &TEXT, "note -").await.status, 429);
     }
-    let document = nobody.get("/openapi.json").await.with(200);
+    let document = anonymous.get("/openapi.json").await.with(200);
     let about = document["info"]["description"].as_str().expect("a text");
     assert!(about.contains("1 per second to one webhook of an account"), "{about}");
 }
 
 #[tokio::test]
-async fn failed_notices_fill_their_accounts_quota_and_refused_requests_leave_nothing() {
+async fn failed_deliveries_fill_their_accounts_quota_and_refused_requests_store_nothing() {
     let shop = with_webhooks(Arc::new(Server::new(&["--webhook-quota-mib", "16"])), "vendor").await;
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     let failed = async || {
-        let list = shop.admin.get(&shop.at("/failed-webhooks")).await.ok();
+        let list = shop.admin.get(&shop.path("/failed-webhooks")).await.ok();
         list["notices"].as_array().expect("a list").len()
     };
     let large = |number: u32| format!("status 409 {}{number}", " ".repeat(3 << 20));
     for endpoint in ["base64", "timed", "standard"] {
         let signed = address(&shop, "vendor", endpoint).await;
-        assert_eq!(nobody.ask("POST", &signed, &TEXT, large(0)).await.status, 401, "{endpoint}");
+        assert_eq!(anonymous.ask("POST", &signed, &TEXT, large(0)).await.status, 401, "{endpoint}");
     }
     assert_eq!(failed().await, 0, "what is not signed is not kept");
     let tell = address(&shop, "vendor", "tell").await;
     for number in 0..5 {
-        assert_eq!(nobody.ask("POST", &tell, &TEXT, large(number)).await.status, 409);
+        assert_eq!(anonymous.ask("POST", &tell, &TEXT, large(number)).await.status, 409);
     }
-    let refused = nobody.ask("POST", &tell, &TEXT, large(5)).await;
+    let refused = anonymous.ask("POST", &tell, &TEXT, large(5)).await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("60")), "{refused:?}");
     assert_eq!(failed().await, 5);
     let log = shop.server.folder.log();
     assert!(log.contains("the quota of webhooks is full") && log.contains("--webhook-quota-mib"), "{log}");
     // Known deliveries are run again, and queries are answered.
-    assert_eq!(nobody.ask("POST", &tell, &TEXT, large(2)).await.status, 409);
+    assert_eq!(anonymous.ask("POST", &tell, &TEXT, large(2)).await.status, 409);
     let ask = address(&shop, "vendor", "ask").await;
-    assert_eq!(nobody.ask("POST", &ask, &TEXT, "hello").await.status, 200);
+    assert_eq!(anonymous.ask("POST", &ask, &TEXT, "hello").await.status, 200);
 }
 
 #[tokio::test]
 async fn the_description_of_the_api_is_sent_compressed_and_only_when_it_changed() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     for path in ["/openapi.json", "/cartwright.js"] {
-        let whole = nobody.get(path).await;
-        let packed = nobody.ask("GET", path, &[("accept-encoding", "br, gzip")], "").await;
+        let whole = anonymous.get(path).await;
+        let packed = anonymous.ask("GET", path, &[("accept-encoding", "br, gzip")], "").await;
         assert_eq!(packed.header("content-encoding"), Some("gzip"), "{packed:?}");
         assert!(packed.body.starts_with(&[0x1f, 0x8b]) && packed.body.len() < whole.body.len() / 2);
         let tag = packed.header("etag").expect("an ETag").to_owned();
-        let again = nobody.ask("GET", path, &[("if-none-match", &format!("W/{tag}"))], "").await;
+        let again = anonymous.ask("GET", path, &[("if-none-match", &format!("W/{tag}"))], "").await;
         assert_eq!((again.status, again.body.len()), (304, 0), "{again:?}");
         assert!(again.header("cache-control").is_some_and(|text| text.contains("public")), "{again:?}");
     }
@@ -426,11 +426,11 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
     for shop in [&hostile, &honest] {
         shop.sell().await;
         fakes.push(shop.expivi().await);
-        shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+        shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     }
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     let body = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
-    let add = async || honest.storefront.post(&honest.at("/cart/add"), &body).await.status;
+    let add = async || honest.storefront.post(&honest.path("/cart/add"), &body).await.status;
     times(3, add).await;
     let calm = times(9, add).await[4];
 
@@ -439,7 +439,7 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
     let mut attack = JoinSet::new();
     for _ in 0..std::thread::available_parallelism().map_or(2, usize::from).max(2) {
         let (is_over, next, bodies) = (is_over.clone(), next.clone(), bodies.clone());
-        let (client, path) = (hostile.storefront.clone(), hostile.at("/cart/add"));
+        let (client, path) = (hostile.storefront.clone(), hostile.path("/cart/add"));
         attack.spawn(async move {
             while !is_over.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -454,7 +454,7 @@ async fn hostile_requests_on_every_core_hold_up_neither_health_nor_another_shop(
     let mut live = Vec::new();
     let mut adds = Vec::new();
     for _ in 0..8 {
-        live.extend(times(3, async || nobody.get("/health/live").await.status).await);
+        live.extend(times(3, async || anonymous.get("/health/live").await.status).await);
         adds.extend(times(2, add).await);
     }
     is_over.store(true, Ordering::Relaxed);

@@ -11,25 +11,25 @@
 )]
 
 mod access;
-mod answer;
 mod attacks;
 mod audit;
 mod document;
 mod edge;
-mod foreign;
 mod hostile;
+mod isolation;
 mod limits;
 mod node;
 mod nodes;
-mod observed;
+mod observability;
 mod orders;
 mod pages;
 mod quotes;
+mod reply;
 mod seals;
 mod server;
 mod shop;
 mod traces;
-mod way;
+mod walkthrough;
 mod writes;
 
-pub use answer::Answer;
+pub use reply::ReplyAssertions;

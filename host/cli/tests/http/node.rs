@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Folder, Node, Server, command};
 use crate::shop::{Shop, links, paid};
 
@@ -28,7 +28,7 @@ fn refused(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> S
 }
 
 #[test]
-fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
+fn an_unknown_setting_is_an_error_in_every_source() {
     let folder = Folder::new();
     let error = refused(&folder, &[], &[("CARTWRIGHT_DATABSE", "sqlite:x.db")]);
     assert!(error.contains("CARTWRIGHT_DATABSE") && error.contains("CARTWRIGHT_DATABASE"), "{error}");
@@ -51,7 +51,7 @@ fn a_setting_that_there_is_not_is_a_mistake_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
+async fn a_flag_overrides_a_variable_and_a_variable_overrides_the_file() {
     let folder = Folder::new();
     let key = folder.admin_key();
     let file = folder.path().join("node.toml");
@@ -65,31 +65,31 @@ async fn a_flag_goes_before_a_variable_and_a_variable_before_the_file() {
         "script-url": "https://x.example/x.js", "product-keys": ["jewel"] });
     shop.set_account("twikit", settings, json!({})).await;
     let body = json!({ "account": "twikit", "endpoint": "order-completion" });
-    let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let url = made["url"].as_str().expect("a URL");
     assert!(url.starts_with("https://flag.example/under/webhooks/"), "{url}");
 }
 
 #[tokio::test]
-async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
+async fn a_terminated_node_exits_with_success_and_releases_its_jobs() {
     let server = Arc::new(Server::new(&["--drain-timeout-seconds", "1"]));
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let mut cart = Vec::new();
     let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
     shop.change(&mut cart, "add", body).await;
     // Expivi is slow, so that a request is in progress when the node ends.
     fake.faults().delay(Duration::from_secs(20));
-    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("1", &cart)).await.ok();
     let began = Instant::now();
     while fake.record().on_path("/api/configured_product/bundle").is_empty() {
         assert!(began.elapsed() < Duration::from_secs(30), "the job does not begin");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let backend = shop.backend.clone();
-    let at = shop.at("/orders/1");
+    let at = shop.path("/orders/1");
     drop(shop);
     let Server { node, folder, .. } = Arc::into_inner(server).expect("the only handle");
     // A silent connection does not delay the shutdown, nor does a request that never ends.
@@ -118,15 +118,15 @@ async fn a_node_that_is_told_to_stop_ends_well_and_gives_its_jobs_back() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_that_it_took() {
+async fn a_terminated_node_is_not_ready_and_answers_the_requests_that_it_accepted() {
     let server = Arc::new(Server::new(&["--drain-delay-seconds", "3"]));
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     // Only Expivi has the price of a ring, and it is slow.
     fake.faults().delay(Duration::from_secs(8));
-    let (backend, add) = (shop.backend.clone(), shop.at("/cart/add"));
+    let (backend, add) = (shop.backend.clone(), shop.path("/cart/add"));
     let adding = tokio::spawn(async move {
         let body = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
         backend.post(&add, &body).await
@@ -139,16 +139,16 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
     let admin = shop.admin.clone();
     drop(shop);
     let Server { node, folder: _folder, .. } = Arc::into_inner(server).expect("the only handle");
-    let nobody = node.nobody();
-    assert_eq!(nobody.get("/health/ready").await.status, 200);
+    let anonymous = node.anonymous();
+    assert_eq!(anonymous.get("/health/ready").await.status, 200);
     node.terminate();
     let began = Instant::now();
-    while nobody.get("/health/ready").await.status == 200 {
+    while anonymous.get("/health/ready").await.status == 200 {
         assert!(began.elapsed() < Duration::from_secs(1), "it says nothing of its end");
     }
     // During the drain delay it keeps accepting requests.
-    nobody.get("/health/ready").await.problem(503, "draining");
-    assert_eq!(nobody.get("/health/live").await.status, 200);
+    anonymous.get("/health/ready").await.problem(503, "draining");
+    assert_eq!(anonymous.get("/health/live").await.status, 200);
     admin.get("/v1/shops").await.with(200);
     while admin.try_ask("GET", "/v1/shops", &[], "").await.is_ok() {
         assert!(began.elapsed() < Duration::from_secs(7), "it takes requests for ever");
@@ -164,7 +164,7 @@ async fn a_node_that_is_told_to_stop_says_that_it_is_not_ready_and_answers_all_t
 }
 
 #[tokio::test]
-async fn what_one_node_is_told_another_serves_within_a_second() {
+async fn a_change_on_one_node_is_served_by_another_within_a_second() {
     let server = Arc::new(Server::new(&[]));
     let shop = Shop::on(server.clone()).await;
     let other = Node::start(&server.folder, &[]);
@@ -180,11 +180,14 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
     assert_ne!(first, second);
     let there = other.client(shop.admin.key.as_deref().expect("a key"));
     for component in [&second, &first] {
-        let swapped =
-            shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
+        let swapped = shop
+            .admin
+            .post(&shop.path("/accounts/expivi/switch-version"), &json!({ "component": component }))
+            .await
+            .ok();
         assert_eq!(swapped["component"], *component);
         let began = Instant::now();
-        while there.get(&shop.at("/accounts/expivi")).await.json()["component"] != *component {
+        while there.get(&shop.path("/accounts/expivi")).await.json()["component"] != *component {
             assert!(began.elapsed() < Duration::from_secs(1), "it goes on with the version before");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -197,30 +200,30 @@ async fn what_one_node_is_told_another_serves_within_a_second() {
     let named = json!({ "component": first, "shops": [neighbor.id] });
     let swapped = there.post("/v1/plugins/expivi/switch-version", &named).await.ok();
     assert_eq!((swapped.as_array().map(Vec::len), &swapped[0]["shop"]), (Some(1), &json!(neighbor.id)), "{swapped:#}");
-    assert_eq!(there.get(&shop.at("/accounts/expivi")).await.json()["component"], second);
+    assert_eq!(there.get(&shop.path("/accounts/expivi")).await.json()["component"], second);
     let nowhere = json!({ "component": second, "shops": ["nowhere"] });
     there.post("/v1/plugins/expivi/switch-version", &nowhere).await.problem(404, "not-found");
     // Concurrent changes on two nodes are not lost.
-    let stale = there.get(&shop.at("")).await.header("etag").expect("an ETag").to_owned();
+    let stale = there.get(&shop.path("")).await.header("etag").expect("an ETag").to_owned();
     shop.admin
-        .put(&shop.at(""), &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 60 }))
+        .put(&shop.path(""), &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 60 }))
         .await
         .ok();
     let late = json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 70 });
-    there.send("PUT", &shop.at(""), &[("if-match", &stale)], &late).await.problem(412, "changed");
+    there.send("PUT", &shop.path(""), &[("if-match", &stale)], &late).await.problem(412, "changed");
 }
 
 #[tokio::test]
 async fn a_node_says_whether_it_lives_and_can_serve() {
     let server = Server::shared();
-    let nobody = server.node.nobody();
+    let anonymous = server.node.anonymous();
     for path in ["/health/live", "/health/ready"] {
-        let reply = nobody.get(path).await;
+        let reply = anonymous.get(path).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         assert!(reply.header("x-request-id").is_some_and(|id| id.len() == 24), "{reply:?}");
     }
-    let document = nobody.get("/openapi.json").await.with(200);
+    let document = anonymous.get("/openapi.json").await.with(200);
     assert_eq!(document["openapi"], "3.1.0");
-    nobody.get("/v2/shops").await.problem(404, "not-found");
-    nobody.ask("PATCH", "/v1/shops", &[], "").await.problem(405, "method");
+    anonymous.get("/v2/shops").await.problem(404, "not-found");
+    anonymous.ask("PATCH", "/v1/shops", &[], "").await.problem(405, "method");
 }

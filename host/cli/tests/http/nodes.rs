@@ -11,7 +11,7 @@ use cartwright_fake_vendors::samples;
 use cartwright_test_postgres::Server as Postgres;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Folder, Node, Server, command};
 use crate::shop::{Shop, links, paid};
 
@@ -29,13 +29,14 @@ async fn two() -> Option<(Arc<Server>, Node)> {
     Some((Arc::new(server), other))
 }
 
-fn at(client: &Client, node: &Node) -> Client {
+/// Returns a client with the same key for another node.
+fn client_of(node: &Node, client: &Client) -> Client {
     node.client(client.key.as_deref().expect("a key"))
 }
 
 /// Waits until a node is ready, and so has seen all changes.
 async fn caught_up(node: &Node) {
-    assert_eq!(node.nobody().get("/health/ready").await.status, 200);
+    assert_eq!(node.anonymous().get("/health/ready").await.status, 200);
 }
 
 /// Installs a second version of Expivi's plugin: the same with a custom section.
@@ -51,7 +52,7 @@ async fn no_request_fails_while_versions_are_swapped() {
     let shop = Arc::new(Shop::on(Arc::new(Server::new(&[]))).await);
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let versions = [another_version(&shop).await, shop.component("expivi").await];
     let stop = Arc::new(AtomicBool::new(false));
     let mut shoppers = tokio::task::JoinSet::new();
@@ -61,7 +62,7 @@ async fn no_request_fails_while_versions_are_swapped() {
             let shirt = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
             let mut pins = BTreeSet::new();
             while !stop.load(Ordering::Relaxed) {
-                let added = shop.backend.post(&shop.at("/cart/add"), &shirt).await.ok();
+                let added = shop.backend.post(&shop.path("/cart/add"), &shirt).await.ok();
                 pins.insert(added["operations"][0]["lines"][0]["pin"]["digest"].as_str().expect("a digest").to_owned());
             }
             pins
@@ -69,7 +70,7 @@ async fn no_request_fails_while_versions_are_swapped() {
     }
     for version in versions.iter().cycle().take(10) {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": version })).await.ok();
+        shop.admin.post(&shop.path("/accounts/expivi/switch-version"), &json!({ "component": version })).await.ok();
     }
     stop.store(true, Ordering::Relaxed);
     for pins in shoppers.join_all().await {
@@ -97,7 +98,7 @@ async fn run_on(postgres: &Arc<Postgres>, what: impl FnOnce(&Postgres) + Send + 
 async fn until_ready(server: &Server, ready: bool) -> Reply {
     let began = Instant::now();
     loop {
-        let reply = server.node.nobody().get("/health/ready").await;
+        let reply = server.node.anonymous().get("/health/ready").await;
         if (reply.status == 200) == ready {
             return reply;
         }
@@ -107,13 +108,13 @@ async fn until_ready(server: &Server, ready: bool) -> Reply {
 }
 
 #[tokio::test]
-async fn a_node_whose_database_is_away_says_so_and_goes_on_by_itself() {
+async fn a_node_without_its_database_reports_it_and_recovers_by_itself() {
     let Some((postgres, server)) = one().await else { return };
     run_on(&postgres, Postgres::stop).await;
     let unready = until_ready(&server, false).await;
     assert_eq!(unready.header("retry-after"), Some("1"), "{unready:?}");
     unready.problem(503, "database");
-    assert_eq!(server.node.nobody().get("/health/live").await.status, 200);
+    assert_eq!(server.node.anonymous().get("/health/live").await.status, 200);
     let shop = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] });
     let refused = server.admin.put("/v1/shops/rings", &shop).await;
     assert_eq!(refused.header("retry-after"), Some("5"), "{refused:?}");
@@ -153,10 +154,10 @@ async fn a_node_that_is_starting_says_so() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .expect("the command starts");
-    let nobody = Client { base: format!("http://{free}"), key: None };
+    let anonymous = Client { base: format!("http://{free}"), key: None };
     let began = Instant::now();
     let starting = loop {
-        match nobody.try_ask("GET", "/health/ready", &[], "").await {
+        match anonymous.try_ask("GET", "/health/ready", &[], "").await {
             Ok(reply) => break reply,
             Err(error) => assert!(began.elapsed() < Duration::from_secs(5), "{error:?}"),
         }
@@ -164,8 +165,8 @@ async fn a_node_that_is_starting_says_so() {
     };
     assert_eq!(starting.header("retry-after"), Some("1"), "{starting:?}");
     starting.problem(503, "starting");
-    nobody.get("/v1/shops").await.problem(503, "starting");
-    assert_eq!(nobody.get("/health/live").await.status, 200);
+    anonymous.get("/v1/shops").await.problem(503, "starting");
+    assert_eq!(anonymous.get("/health/live").await.status, 200);
     // The node ends with the connection, and reports why.
     drop(silent.accept().expect("a connection"));
     drop(silent);
@@ -185,23 +186,23 @@ async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
     let shop = Shop::on(server).await;
     shop.sell().await;
     let _fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let first = shop.component("expivi").await;
     let mut bytes = cartwright_bundled::EXPIVI.to_vec();
     bytes.extend([0, 5, 4, b'n', b'o', b't', b'e']);
     let headers = [("content-type", "application/wasm")];
     let second = shop.admin.ask("POST", "/v1/plugins", &headers, bytes).await.with(201)["digest"].clone();
-    let there = at(&shop.storefront, &other);
+    let there = client_of(&other, &shop.storefront);
     caught_up(&other).await;
     let add = json!({ "product": "shirt", "configuration": samples::EXPIVI_VARIATION, "quantity": 1 });
     let sold = async || {
-        let change = there.post(&shop.at("/cart/add"), &add).await.ok();
+        let change = there.post(&shop.path("/cart/add"), &add).await.ok();
         change["operations"][0]["lines"][0]["pin"]["digest"].clone()
     };
     let mut took = Vec::new();
     for number in 0..20 {
         let component = if number % 2 == 0 { &second } else { &first };
-        shop.admin.post(&shop.at("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
+        shop.admin.post(&shop.path("/accounts/expivi/switch-version"), &json!({ "component": component })).await.ok();
         let began = Instant::now();
         while sold().await != *component {
             assert!(began.elapsed() < Duration::from_secs(1), "the other node goes on with the version before");
@@ -214,18 +215,18 @@ async fn a_swap_on_one_node_is_sold_by_the_other_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_killed_takes_no_answered_request_and_no_job_with_it() {
+async fn a_killed_node_loses_no_answered_request_and_no_job() {
     let Some((server, other)) = two().await else { return };
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let mut cart = Vec::new();
     let body = json!({ "product": "wardrobe", "configuration": samples::EXPIVI_BUNDLE, "quantity": 1 });
     shop.change(&mut cart, "add", body).await;
     // Jobs are slow, so that both nodes have some in progress.
     fake.faults().delay(Duration::from_millis(30));
-    let (backend, events) = (at(&shop.backend, &other), shop.at("/events"));
+    let (backend, events) = (client_of(&other, &shop.backend), shop.path("/events"));
     caught_up(&other).await;
     let path = shop.id.clone();
     let clients = [shop.backend.clone(), backend.clone()];

@@ -3,7 +3,7 @@
 use cartwright::CartLine;
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::{Shop, paid};
 
 /// Returns an unpaid report of these lines, with this event and version.
@@ -17,7 +17,7 @@ fn placed(event: &str, order: &str, version: u64, cart: &[CartLine]) -> Value {
 #[tokio::test]
 async fn nothing_that_is_reported_is_dropped_without_a_word() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let (cart, events) = (shop.cart().await, shop.at("/events"));
+    let (cart, events) = (shop.cart().await, shop.path("/events"));
     let first = placed("e1", "900", 1, &cart);
     assert_eq!(shop.backend.post(&events, &first).await.ok()["new"], true);
     assert_eq!(shop.backend.post(&events, &first).await.ok()["new"], false);
@@ -30,7 +30,7 @@ async fn nothing_that_is_reported_is_dropped_without_a_word() {
         let problem = shop.backend.post(&events, &other).await.problem(409, "event-id");
         assert!(problem["detail"].as_str().is_some_and(|text| text.contains("an id of its own")), "{problem:#}");
     }
-    shop.backend.get(&shop.at("/orders/901")).await.problem(404, "not-found");
+    shop.backend.get(&shop.path("/orders/901")).await.problem(404, "not-found");
     // The same version with another address.
     let mut moved = placed("e2", "900", 1, &cart);
     moved["order"]["delivery"]["line1"] = json!("Nieuwe Straat 2");
@@ -41,7 +41,7 @@ async fn nothing_that_is_reported_is_dropped_without_a_word() {
     );
     moved["order"]["version"] = json!(2);
     shop.backend.post(&events, &moved).await.ok();
-    let order = shop.backend.get(&shop.at("/orders/900")).await.ok();
+    let order = shop.backend.get(&shop.path("/orders/900")).await.ok();
     assert_eq!(order["order"]["delivery"]["line1"], "Nieuwe Straat 2");
     shop.backend.post(&events, &placed("e3", "900", 1, &cart)).await.problem(409, "older");
 }
@@ -55,12 +55,12 @@ async fn an_order_line_has_the_pieces_that_are_left() {
     let report = async |version: u64, quantity: u32| {
         let mut report = placed(&format!("e{version}"), "910", version, &cart[1..2]);
         report["order"]["lines"][0]["quantity"] = json!(quantity);
-        shop.backend.post(&shop.at("/events"), &report).await
+        shop.backend.post(&shop.path("/events"), &report).await
     };
     report(1, 4).await.problem(422, "quantity");
     for (version, quantity, status) in [(1, 3, "ordered"), (2, 2, "ordered"), (3, 0, "cancelled"), (4, 1, "ordered")] {
         report(version, quantity).await.ok();
-        let line = &shop.backend.get(&shop.at("/orders/910")).await.ok()["order"]["lines"][0];
+        let line = &shop.backend.get(&shop.path("/orders/910")).await.ok()["order"]["lines"][0];
         assert_eq!((&line["cart_line"]["quantity"], &line["status"]), (&json!(quantity), &json!(status)), "{line:#}");
     }
 }
@@ -68,7 +68,7 @@ async fn an_order_line_has_the_pieces_that_are_left() {
 #[tokio::test]
 async fn an_order_is_held_to_the_rules_of_a_cart() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let (cart, events) = (shop.cart().await, shop.at("/events"));
+    let (cart, events) = (shop.cart().await, shop.path("/events"));
     let (ring, wardrobe) = (&cart[..1], &cart[2..]);
     assert!(wardrobe[0].parent.is_none() && wardrobe[1..].iter().all(|line| line.parent.is_some()));
     let refused = async |what: &str, report: Value, kind: &str| {
@@ -127,20 +127,20 @@ async fn an_order_is_held_to_the_rules_of_a_cart() {
         let back = json!({ "refunded": { "lines": lines, "amount": null } });
         refused("pieces that were paid back", with("/kind", back), kind).await;
     }
-    shop.backend.get(&shop.at("/orders/1")).await.problem(404, "not-found");
+    shop.backend.get(&shop.path("/orders/1")).await.problem(404, "not-found");
     shop.backend.post(&events, &placed("e", "1", 1, &cart)).await.ok();
 }
 
 #[tokio::test]
 async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let (cart, events) = (shop.cart().await, shop.at("/events"));
+    let (cart, events) = (shop.cart().await, shop.path("/events"));
     shop.backend.post(&events, &placed("e1", "1", 1, &cart)).await.ok();
     let quote = |id: &str| json!({ "id": id, "lines": cart });
-    let kept = shop.backend.post(&shop.at("/quotes"), &quote("q1")).await.with(201);
+    let kept = shop.backend.post(&shop.path("/quotes"), &quote("q1")).await.with(201);
     let order = kept["order"].as_str().expect("an order").to_owned();
     shop.admin
-        .put(&shop.at(""), &json!({ "currencies": [{ "code": "JPY", "scale": 0 }], "prices_include_tax": true }))
+        .put(&shop.path(""), &json!({ "currencies": [{ "code": "JPY", "scale": 0 }], "prices_include_tax": true }))
         .await
         .ok();
     // An order in euros continues in euros; new sales in euros are not possible.
@@ -151,17 +151,17 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let mut relabelled = placed("e4", "2", 1, &cart);
     relabelled["order"]["total"] = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
     shop.backend.post(&events, &relabelled).await.problem(422, "money");
-    assert_eq!(shop.backend.post(&shop.at("/quotes"), &quote("q2")).await.status, 422);
+    assert_eq!(shop.backend.post(&shop.path("/quotes"), &quote("q2")).await.status, 422);
     // There is an offer in neither currency: nothing is converted.
     let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
     let top = cart.iter().filter(|line| line.parent.is_none());
     let yen = json!({ "minor": 4900, "scale": 0, "currency": "JPY" });
     let prices: Vec<Value> = top.map(|line| json!({ "key": line.key, "unit": yen })).collect();
     let offer = json!({ "prices": prices, "valid_until": until });
-    let problem = shop.backend.post(&shop.at("/quotes/q1/offer"), &offer).await.problem(422, "money");
+    let problem = shop.backend.post(&shop.path("/quotes/q1/offer"), &offer).await.problem(422, "money");
     let words = problem["detail"].as_str().expect("words");
     assert!(words.contains("requested in EUR with 2 decimals") && words.contains("JPY with 0 decimals"), "{words}");
-    let total = &shop.backend.get(&shop.at(&format!("/orders/{order}"))).await.ok()["order"]["total"];
+    let total = &shop.backend.get(&shop.path(&format!("/orders/{order}"))).await.ok()["order"]["total"];
     assert_eq!(total["currency"], "EUR", "{total:#}");
 }
 
@@ -171,9 +171,9 @@ async fn orders_whose_ids_hold_a_colon_have_references_of_their_own() {
     let cart = shop.cart().await;
     let mut references = Vec::new();
     for (number, id) in ["7025", "7025:1", "7025%3A1", "7025:1:1"].into_iter().enumerate() {
-        shop.backend.post(&shop.at("/events"), &placed(&format!("e{number}"), id, 1, &cart[..1])).await.ok();
+        shop.backend.post(&shop.path("/events"), &placed(&format!("e{number}"), id, 1, &cart[..1])).await.ok();
         let path = id.replace('%', "%25");
-        let order = shop.backend.get(&shop.at(&format!("/orders/{path}"))).await.ok();
+        let order = shop.backend.get(&shop.path(&format!("/orders/{path}"))).await.ok();
         references.push(order["order"]["reference"].clone());
         references.push(order["order"]["lines"][0]["reference"].clone());
     }

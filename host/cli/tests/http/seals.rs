@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::shop::{Shop, paid};
 
 /// The members that only display depends on.
@@ -37,7 +37,7 @@ fn others(value: &Value) -> Vec<Value> {
 async fn no_order_takes_a_line_that_was_changed() {
     let (shop, _fake) = Shop::with_expivi().await;
     let cart = shop.cart().await;
-    let events = shop.at("/events");
+    let events = shop.path("/events");
     let mut tried = 0;
     for at in [0, 1, 2, 3] {
         let whole = json!(cart[at]);
@@ -63,7 +63,7 @@ async fn no_order_takes_a_line_that_was_changed() {
         }
     }
     assert!(tried > 100, "{tried}");
-    shop.backend.get(&shop.at("/orders/1")).await.problem(404, "not-found");
+    shop.backend.get(&shop.path("/orders/1")).await.problem(404, "not-found");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_forged_price_is_seen_before_the_order_and_no_change_takes_it_over() {
     let mut forged = json!(cart);
     forged[0]["price"]["total"]["minor"] = json!(1);
     forged[0]["price"]["unit"]["minor"] = json!(1);
-    let checks = shop.backend.post(&shop.at("/cart/check"), &json!({ "lines": forged })).await.ok();
+    let checks = shop.backend.post(&shop.path("/cart/check"), &json!({ "lines": forged })).await.ok();
     assert_eq!(checks[0]["state"]["state"], "must-reconfigure", "{checks:#}");
     assert_eq!(checks[0]["lines"], json!([]));
     let key = forged[0]["key"].clone();
@@ -84,7 +84,7 @@ async fn a_forged_price_is_seen_before_the_order_and_no_change_takes_it_over() {
         ("reorder", json!({ "ordered_line": forged[0] })),
         ("merge", json!({ "anonymous": forged, "customer": [] })),
     ] {
-        let reply = shop.backend.post(&shop.at(&format!("/cart/{what}")), &body).await;
+        let reply = shop.backend.post(&shop.path(&format!("/cart/{what}")), &body).await;
         assert!(matches!(reply.status, 200 | 422), "{what}: {reply:?}");
         assert!(!cheap(&reply.json()), "{what}: {reply:?}");
     }
@@ -94,8 +94,8 @@ async fn a_forged_price_is_seen_before_the_order_and_no_change_takes_it_over() {
 async fn a_line_of_another_shop_is_not_ordered_here() {
     let ((shop, _fake), (other, _other_fake)) = (Shop::with_expivi().await, Shop::with_expivi().await);
     let cart = shop.cart().await;
-    other.backend.post(&other.at("/events"), &paid("1", &cart)).await.problem(422, "seal");
-    let checks = other.backend.post(&other.at("/cart/check"), &json!({ "lines": cart })).await;
+    other.backend.post(&other.path("/events"), &paid("1", &cart)).await.problem(422, "seal");
+    let checks = other.backend.post(&other.path("/cart/check"), &json!({ "lines": cart })).await;
     if checks.status == 200 {
         let checks = checks.ok();
         assert!(checks.as_array().expect("checks").iter().all(|check| check["state"]["state"] != "ok"), "{checks:#}");

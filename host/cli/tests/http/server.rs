@@ -13,7 +13,7 @@ use cartwright_fake_vendors::client::{Reply, SendError, send};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 
 /// Request timeout, longer than the server's own.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -90,7 +90,7 @@ fn cache() -> PathBuf {
 pub struct Node {
     child: Child,
     /// Kept open, because a server whose standard output is closed cannot print.
-    said: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     pub base: String,
 }
 
@@ -120,13 +120,13 @@ impl Node {
         stdout.read_line(&mut line).expect("a line");
         let base = line.trim().strip_prefix("listening at ").map(|url| url.trim_end_matches('/').to_owned());
         let base = base.unwrap_or_else(|| panic!("it does not listen: {line:?}, {:?}", child.wait()));
-        Self { child, said: stdout, base }
+        Self { child, stdout, base }
     }
 
     /// Returns the next line of its output.
     pub fn says(&mut self) -> String {
         let mut line = String::new();
-        self.said.read_line(&mut line).expect("a line");
+        self.stdout.read_line(&mut line).expect("a line");
         line.trim().to_owned()
     }
 
@@ -135,7 +135,7 @@ impl Node {
     }
 
     /// Returns a client without a key.
-    pub fn nobody(&self) -> Client {
+    pub fn anonymous(&self) -> Client {
         Client { base: self.base.clone(), key: None }
     }
 

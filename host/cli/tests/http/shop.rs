@@ -8,7 +8,7 @@ use cartwright::{CartChange, CartLine};
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, FakeTwikit, TwikitConfig, samples};
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Server};
 
 /// SKU, product, cents.
@@ -62,7 +62,7 @@ impl Shop {
     }
 
     /// Returns a path of the shop.
-    pub fn at(&self, path: &str) -> String {
+    pub fn path(&self, path: &str) -> String {
         format!("/v1/shops/{}{path}", self.id)
     }
 
@@ -84,7 +84,7 @@ impl Shop {
     pub async fn set_account(&self, plugin: &str, settings: Value, grants: Value) -> Value {
         let component = self.component(plugin).await;
         let body = json!({ "component": component, "settings": settings, "grants": grants });
-        self.admin.put(&self.at(&format!("/accounts/{plugin}")), &body).await.ok()
+        self.admin.put(&self.path(&format!("/accounts/{plugin}")), &body).await.ok()
     }
 
     /// Fills the catalog.
@@ -97,7 +97,7 @@ impl Shop {
                 json!({ "id": id, "product": product, "sku": sku, "title": sku, "prices": [price], "purchasable": true })
             })
             .collect();
-        self.backend.put(&self.at("/catalog"), &json!({ "variants": variants, "replace_all": true })).await.ok();
+        self.backend.put(&self.path("/catalog"), &json!({ "variants": variants, "replace_all": true })).await.ok();
     }
 
     /// Connects a fake Expivi.
@@ -117,7 +117,7 @@ impl Shop {
         let shop = Self::new().await;
         shop.sell().await;
         let fake = shop.expivi().await;
-        shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+        shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
         (shop, fake)
     }
 
@@ -140,7 +140,7 @@ impl Shop {
         self.set_account("twikit", settings, local(fake.base_url())).await;
         let link =
             json!({ "account": "twikit", "vendor_product": "diamond-letter-jewel", "allowed_skus": ["JEWEL-A"] });
-        self.integrator.put(&self.at("/product-links/jewel"), &link).await.ok();
+        self.integrator.put(&self.path("/product-links/jewel"), &link).await.ok();
         fake
     }
 
@@ -160,7 +160,7 @@ impl Shop {
 
     /// Changes the cart as the platform's server does, and stores the result.
     pub async fn change(&self, cart: &mut Vec<CartLine>, what: &str, body: Value) -> CartChange {
-        let change = self.backend.post(&self.at(&format!("/cart/{what}")), &body).await.ok();
+        let change = self.backend.post(&self.path(&format!("/cart/{what}")), &body).await.ok();
         let change: CartChange = serde_json::from_value(change).expect("a change");
         change.apply(cart);
         change
@@ -170,7 +170,7 @@ impl Shop {
     pub async fn handled(&self, order: &str) -> Value {
         let began = Instant::now();
         loop {
-            let found = self.backend.get(&self.at(&format!("/orders/{order}"))).await.ok();
+            let found = self.backend.get(&self.path(&format!("/orders/{order}"))).await.ok();
             let jobs = found["jobs"].as_array().expect("a list");
             if !jobs.is_empty() && jobs.iter().all(|job| job["state"] == "done") {
                 return found;

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::json;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, links, paid};
 
@@ -71,14 +71,14 @@ async fn traced() -> Vec<Span> {
     let shop = Shop::on(server.clone()).await;
     shop.sell().await;
     let fake = shop.expivi().await;
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     let ring = json!({ "product": "ring", "configuration": samples::EXPIVI_SIMPLE, "quantity": 1 });
     for client in [&shop.backend, &shop.storefront] {
-        let added = client.send("POST", &shop.at("/cart/add"), &CALLER, &ring).await;
+        let added = client.send("POST", &shop.path("/cart/add"), &CALLER, &ring).await;
         assert_eq!(added.status, 200);
     }
     let cart = shop.cart().await;
-    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await;
+    shop.backend.post(&shop.path("/events"), &paid("1", &cart)).await;
     shop.handled("1").await;
     drop((shop, fake));
     let server = Arc::into_inner(server).expect("the only handle");
@@ -89,7 +89,7 @@ async fn traced() -> Vec<Span> {
 }
 
 #[tokio::test]
-async fn what_a_node_does_arrives_as_traces() {
+async fn the_work_of_a_node_arrives_as_traces() {
     let spans = traced().await;
     let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let requests: Vec<&Span> = spans.iter().filter(|span| span.name == "POST /v1/shops/{shop}/cart/add").collect();

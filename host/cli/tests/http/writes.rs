@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::{Client, Server};
 use crate::shop::{Shop, links, local, paid};
 
@@ -14,18 +14,18 @@ async fn version(client: &Client, path: &str) -> String {
 #[tokio::test]
 async fn a_shop_that_was_read_can_be_sent_back() {
     let shop = Shop::new().await;
-    let mut read = shop.admin.get(&shop.at("")).await.ok();
+    let mut read = shop.admin.get(&shop.path("")).await.ok();
     read["seal_seconds"] = json!(600);
-    assert_eq!(shop.admin.put(&shop.at(""), &read).await.ok(), read);
+    assert_eq!(shop.admin.put(&shop.path(""), &read).await.ok(), read);
     read["id"] = json!("another");
-    let problem = shop.admin.put(&shop.at(""), &read).await.problem(422, "body");
+    let problem = shop.admin.put(&shop.path(""), &read).await.problem(422, "body");
     assert!(problem["detail"].as_str().is_some_and(|text| text.starts_with("id: ")), "{problem:#}");
 }
 
 #[tokio::test]
-async fn what_somebody_changed_meanwhile_is_not_overwritten() {
+async fn a_concurrent_change_is_not_overwritten() {
     let (shop, _fake) = Shop::with_expivi().await;
-    let account = shop.admin.get(&shop.at("/accounts/expivi")).await.ok();
+    let account = shop.admin.get(&shop.path("/accounts/expivi")).await.ok();
     let account =
         json!({ "component": account["component"], "settings": account["settings"], "grants": account["grants"] });
     let link = json!({ "account": "expivi", "vendor_product": "1001" });
@@ -35,9 +35,9 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
     let euro = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] });
     let dollar = json!({ "currencies": [{ "code": "USD", "scale": 2 }] });
     for (path, one, two) in [
-        (shop.at(""), euro, dollar),
-        (shop.at("/accounts/expivi"), account, changed),
-        (shop.at("/product-links/ring"), link, other),
+        (shop.path(""), euro, dollar),
+        (shop.path("/accounts/expivi"), account, changed),
+        (shop.path("/product-links/ring"), link, other),
     ] {
         let tag = version(&shop.admin, &path).await;
         let first = shop.admin.send("PUT", &path, &[("if-match", &tag)], &one).await;
@@ -54,11 +54,11 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
     // A response without a body names the created resource too.
     let rate = |rate: &str| json!({ "from": "USD", "to": "EUR", "rate": rate });
     let endpoint = |url: &str| json!({ "url": url });
-    shop.admin.put(&shop.at("/notification-endpoint"), &endpoint("https://shop.example/0")).await.ok();
+    shop.admin.put(&shop.path("/notification-endpoint"), &endpoint("https://shop.example/0")).await.ok();
     for (path, one, two) in [
-        (shop.at("/origins"), json!(["https://one.example"]), json!(["https://two.example"])),
-        (shop.at("/exchange-rates"), rate("0.9"), rate("0.8")),
-        (shop.at("/notification-endpoint"), endpoint("https://shop.example/1"), endpoint("https://shop.example/2")),
+        (shop.path("/origins"), json!(["https://one.example"]), json!(["https://two.example"])),
+        (shop.path("/exchange-rates"), rate("0.9"), rate("0.8")),
+        (shop.path("/notification-endpoint"), endpoint("https://shop.example/1"), endpoint("https://shop.example/2")),
     ] {
         let tag = version(&shop.admin, &path).await;
         let first = shop.admin.send("PUT", &path, &[("if-match", &tag)], &one).await;
@@ -73,10 +73,10 @@ async fn what_somebody_changed_meanwhile_is_not_overwritten() {
         shop.admin.send("PUT", &path, &stale, &one).await.problem(412, "changed");
         assert_eq!(version(&shop.admin, &path).await, last);
     }
-    shop.admin.ask("DELETE", &shop.at("/notification-endpoint"), &stale, "").await.problem(412, "changed");
-    assert_eq!(shop.admin.get(&shop.at("/notification-endpoint")).await.status, 200);
-    shop.admin.ask("DELETE", &shop.at("/product-links/ring"), &stale, "").await.problem(412, "changed");
-    assert_eq!(shop.admin.get(&shop.at("/product-links/ring")).await.status, 200);
+    shop.admin.ask("DELETE", &shop.path("/notification-endpoint"), &stale, "").await.problem(412, "changed");
+    assert_eq!(shop.admin.get(&shop.path("/notification-endpoint")).await.status, 200);
+    shop.admin.ask("DELETE", &shop.path("/product-links/ring"), &stale, "").await.problem(412, "changed");
+    assert_eq!(shop.admin.get(&shop.path("/product-links/ring")).await.status, 200);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_request_that_is_sent_twice_is_done_once() {
     let shop = Shop::new().await;
     shop.sell().await;
     let twice = [("idempotency-key", shop.id.as_str())];
-    let (path, body) = (shop.at("/catalog/remove"), json!([{ "product": "ring", "id": "variant-ring" }]));
+    let (path, body) = (shop.path("/catalog/remove"), json!([{ "product": "ring", "id": "variant-ring" }]));
     let first = shop.backend.send("POST", &path, &twice, &body).await;
     assert_eq!(first.header("idempotency-replayed"), None);
     let again = shop.backend.send("POST", &path, &twice, &body).await;
@@ -94,9 +94,9 @@ async fn a_request_that_is_sent_twice_is_done_once() {
     assert_eq!(again.json(), json!({ "removed": 1 }), "done again it would be none");
     // Another body, path or precondition is another request.
     shop.backend.send("POST", &path, &twice, &json!([])).await.problem(422, "idempotency-key");
-    shop.backend.send("PUT", &shop.at("/catalog"), &twice, &body).await.problem(422, "idempotency-key");
+    shop.backend.send("PUT", &shop.path("/catalog"), &twice, &body).await.problem(422, "idempotency-key");
     // A caller's permissions are independent of its earlier requests.
-    shop.backend.send("PUT", &shop.at(""), &twice, &body).await.problem(403, "role");
+    shop.backend.send("PUT", &shop.path(""), &twice, &body).await.problem(403, "role");
     let conditional = [twice[0], ("if-match", "\"1\"")];
     shop.backend.send("POST", &path, &conditional, &body).await.problem(422, "idempotency-key");
     // Another caller's requests are separate.
@@ -108,7 +108,7 @@ async fn a_request_that_is_sent_twice_is_done_once() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
+async fn a_secret_that_is_shown_once_is_not_stored_for_a_repeated_request() {
     let (shop, _fake) = Shop::with_twikit().await;
     let key = json!({ "role": { "role": "backend" }, "label": shop.id });
     let made = shop.admin.post("/v1/access-keys", &key).await.with(201);
@@ -118,9 +118,9 @@ async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
     for (number, (method, path, body, shown)) in [
         ("POST", "/v1/access-keys".to_owned(), key, "key"),
         ("POST", rotate, json!({}), "key"),
-        ("PUT", shop.at("/notification-endpoint"), endpoint, "secret"),
-        ("POST", shop.at("/notification-endpoint/rotate"), json!({}), "secret"),
-        ("POST", shop.at("/webhook-urls"), address, "url"),
+        ("PUT", shop.path("/notification-endpoint"), endpoint, "secret"),
+        ("POST", shop.path("/notification-endpoint/rotate"), json!({}), "secret"),
+        ("POST", shop.path("/webhook-urls"), address, "url"),
     ]
     .into_iter()
     .enumerate()
@@ -143,7 +143,7 @@ async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
     let moved = json!({ "url": "https://shop.example/moved" });
     let name = format!("{} moved", shop.id);
     for _ in 0..2 {
-        let path = shop.at("/notification-endpoint");
+        let path = shop.path("/notification-endpoint");
         let set = shop.admin.send("PUT", &path, &[("idempotency-key", &name)], &moved).await;
         assert_eq!(set.ok(), json!({ "secret": null }));
     }
@@ -152,7 +152,7 @@ async fn a_secret_that_is_shown_once_is_not_kept_to_be_shown_again() {
 #[tokio::test]
 async fn the_document_says_which_operations_take_an_idempotency_key() {
     let shop = Shop::new().await;
-    let document = shop.server.node.nobody().get("/openapi.json").await.with(200);
+    let document = shop.server.node.anonymous().get("/openapi.json").await.with(200);
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("methods") {
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
@@ -190,7 +190,7 @@ async fn many_at_once_with_one_idempotency_key_are_done_once() {
 }
 
 #[tokio::test]
-async fn what_failed_is_tried_anew() {
+async fn a_failed_write_is_executed_again() {
     let shop = Shop::new().await;
     let later = format!("{}-later", shop.id);
     let twice = [("idempotency-key", later.as_str())];
@@ -203,13 +203,13 @@ async fn what_failed_is_tried_anew() {
 }
 
 #[tokio::test]
-async fn what_a_shopper_wrote_is_not_kept_to_be_answered_again() {
+async fn a_shoppers_data_is_not_stored_for_repeated_requests() {
     let (shop, _fake) = Shop::with_expivi().await;
     let twice = [("idempotency-key", shop.id.as_str())];
     let saved = cartwright_fake_vendors::samples::EXPIVI_SIMPLE;
     let body = json!({ "product": "ring", "configuration": saved, "quantity": 1 });
     for _ in 0..2 {
-        let added = shop.backend.send("POST", &shop.at("/cart/add"), &twice, &body).await;
+        let added = shop.backend.send("POST", &shop.path("/cart/add"), &twice, &body).await;
         assert_eq!(added.header("idempotency-replayed"), None);
         assert_eq!(added.ok()["operations"][0]["operation"], "add");
     }
@@ -230,14 +230,14 @@ async fn gathered(client: &Client, path: &str, list: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn whatever_grows_comes_in_parts() {
+async fn every_list_that_grows_is_paged() {
     let shop = Shop::on(std::sync::Arc::new(Server::new(&[]))).await;
     shop.sell().await;
     let _fake = (shop.expivi().await, shop.twikit().await);
-    shop.integrator.put(&shop.at("/product-links"), &links()).await.ok();
+    shop.integrator.put(&shop.path("/product-links"), &links()).await.ok();
     for endpoint in ["order-completion", "payment-verification", "order-completion"] {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+        shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     }
     for id in ["b", "a"] {
         shop.admin
@@ -247,15 +247,15 @@ async fn whatever_grows_comes_in_parts() {
     }
     // A URL without a listener.
     let unreachable_url = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });
-    shop.admin.put(&shop.at("/notification-endpoint"), &unreachable_url).await.ok();
+    shop.admin.put(&shop.path("/notification-endpoint"), &unreachable_url).await.ok();
     let cart = shop.cart().await;
-    shop.backend.post(&shop.at("/events"), &paid("1", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("1", &cart)).await.ok();
     shop.handled("1").await;
-    let at = |path: &str| shop.at(path);
+    let shop_path = |path: &str| shop.path(path);
     for (path, list, id, most) in [
-        (at("/product-links"), "links", "shop_product", 4),
-        (at("/webhook-urls"), "addresses", "id", 3),
-        (at("/notifications"), "notifications", "id", usize::MAX),
+        (shop_path("/product-links"), "links", "shop_product", 4),
+        (shop_path("/webhook-urls"), "addresses", "id", 3),
+        (shop_path("/notifications"), "notifications", "id", usize::MAX),
         ("/v1/access-keys".to_owned(), "keys", "id", 4),
         ("/v1/shops".to_owned(), "shops", "id", 3),
     ] {
@@ -266,14 +266,14 @@ async fn whatever_grows_comes_in_parts() {
         assert_eq!(ids(&gathered(&shop.admin, &path, list).await), ids(&whole), "{path}");
     }
     for path in ["/product-links", "/webhook-urls", "/notifications", "/failed-webhooks", "/pushed-settings"] {
-        shop.admin.get(&at(&format!("{path}?limit=501"))).await.problem(422, "limit");
-        shop.admin.get(&at(&format!("{path}?unknown=1"))).await.problem(400, "bad-request");
+        shop.admin.get(&shop_path(&format!("{path}?limit=501"))).await.problem(422, "limit");
+        shop.admin.get(&shop_path(&format!("{path}?unknown=1"))).await.problem(400, "bad-request");
     }
     for path in ["/webhook-urls", "/notifications", "/failed-webhooks"] {
-        shop.admin.get(&at(&format!("{path}?after=no"))).await.problem(422, "after");
+        shop.admin.get(&shop_path(&format!("{path}?after=no"))).await.problem(422, "after");
     }
     for path in ["/failed-webhooks", "/pushed-settings"] {
-        assert_eq!(shop.admin.get(&at(path)).await.ok()["after"], Value::Null);
+        assert_eq!(shop.admin.get(&shop_path(path)).await.ok()["after"], Value::Null);
     }
 }
 
@@ -282,35 +282,35 @@ async fn long_lists_come_in_pages() {
     let shop = Shop::new().await;
     let variant = |at: usize| json!({ "product": format!("product-{}", at % 3), "id": format!("{at}"), "title": "A thing", "purchasable": true });
     let variants: Vec<Value> = (0..10).map(variant).collect();
-    shop.backend.put(&shop.at("/catalog"), &json!({ "variants": variants })).await.ok();
+    shop.backend.put(&shop.path("/catalog"), &json!({ "variants": variants })).await.ok();
     let mut found = Vec::new();
-    let mut path = shop.at("/catalog?limit=4");
+    let mut path = shop.path("/catalog?limit=4");
     loop {
         let page = shop.backend.get(&path).await.ok();
         found.extend(page["variants"].as_array().expect("variants").clone());
         let Some(after) = page["after"].as_object() else { break };
         let text = |name: &str| after[name].as_str().expect("a text").to_owned();
-        path = shop.at(&format!("/catalog?limit=4&after_product={}&after_id={}", text("product"), text("id")));
+        path = shop.path(&format!("/catalog?limit=4&after_product={}&after_id={}", text("product"), text("id")));
     }
     let mut keys: Vec<_> = found.iter().map(|found| (found["product"].to_string(), found["id"].to_string())).collect();
     assert_eq!(keys.len(), 10);
     keys.dedup();
     assert_eq!(keys.len(), 10);
-    let whole = shop.backend.get(&shop.at("/audit-log")).await.ok();
+    let whole = shop.backend.get(&shop.path("/audit-log")).await.ok();
     let whole: Vec<Value> = whole["entries"].as_array().expect("entries").clone();
-    let first = shop.backend.get(&shop.at("/audit-log?limit=1")).await.ok();
+    let first = shop.backend.get(&shop.path("/audit-log?limit=1")).await.ok();
     assert_eq!(first["entries"][0], whole[0]);
-    let next = shop.backend.get(&shop.at(&format!("/audit-log?limit=1&before={}", first["before"]))).await.ok();
+    let next = shop.backend.get(&shop.path(&format!("/audit-log?limit=1&before={}", first["before"]))).await.ok();
     assert_eq!(next["entries"][0], whole[1]);
     for path in
         ["/catalog?limit=0", "/catalog?limit=1001", "/audit-log?limit=0", "/audit-log?limit=501", "/jobs?limit=501"]
     {
-        shop.backend.get(&shop.at(path)).await.problem(422, "limit");
+        shop.backend.get(&shop.path(path)).await.problem(422, "limit");
     }
     for path in
         ["/audit-log?limit=-1", "/audit-log?limit=x", "/audit-log?before=99999999999999999999", "/jobs?unknown=1"]
     {
-        shop.backend.get(&shop.at(path)).await.problem(400, "bad-request");
+        shop.backend.get(&shop.path(path)).await.problem(400, "bad-request");
     }
 }
 
@@ -320,7 +320,7 @@ async fn two_variants_with_one_sku_are_refused_in_one_list_and_one_by_one() {
     let variant =
         |id: &str| json!({ "product": "shirt", "id": id, "sku": "SHIRT-M", "title": id, "purchasable": true });
     let put = async |variants: Value, whole: bool| {
-        shop.backend.put(&shop.at("/catalog"), &json!({ "variants": variants, "replace_all": whole })).await
+        shop.backend.put(&shop.path("/catalog"), &json!({ "variants": variants, "replace_all": whole })).await
     };
     put(json!([variant("blue")]), false).await.ok();
     for (variants, whole) in [
@@ -332,7 +332,7 @@ async fn two_variants_with_one_sku_are_refused_in_one_list_and_one_by_one() {
         let detail = problem["detail"].as_str().expect("a text");
         assert!(["\"blue\"", "\"red\"", "\"SHIRT-M\""].iter().all(|name| detail.contains(name)), "{detail}");
     }
-    let listed = shop.backend.get(&shop.at("/catalog")).await.ok();
+    let listed = shop.backend.get(&shop.path("/catalog")).await.ok();
     assert_eq!(listed["variants"].as_array().expect("a list").len(), 1);
 }
 
@@ -340,10 +340,13 @@ async fn two_variants_with_one_sku_are_refused_in_one_list_and_one_by_one() {
 async fn an_address_of_blanks_is_no_customers() {
     let shop = Shop::new().await;
     for blank in ["%20", "%09", "%E3%80%80", "%C2%A0", "%E2%80%8B", "%0A"] {
-        shop.backend.get(&shop.at(&format!("/customers/{blank}/export"))).await.problem(400, "bad-request");
-        shop.backend.delete(&shop.at(&format!("/customers/{blank}?drop_jobs=true"))).await.problem(400, "bad-request");
+        shop.backend.get(&shop.path(&format!("/customers/{blank}/export"))).await.problem(400, "bad-request");
+        shop.backend
+            .delete(&shop.path(&format!("/customers/{blank}?drop_jobs=true")))
+            .await
+            .problem(400, "bad-request");
     }
-    shop.backend.get(&shop.at("/customers/nobody/export")).await.problem(400, "bad-request");
-    let none = shop.backend.get(&shop.at("/customers/nobody@example.com/export")).await.ok();
+    shop.backend.get(&shop.path("/customers/nobody/export")).await.problem(400, "bad-request");
+    let none = shop.backend.get(&shop.path("/customers/nobody@example.com/export")).await.ok();
     assert_eq!(none["document"]["orders"], json!([]));
 }

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_goes_where_it_was_entered_for() {
+    fn a_secret_is_sent_only_to_the_hosts_that_it_was_entered_for() {
         let (none, with) = (form(None), form(Some("https://v1.vendor.example/api")));
         let files = "files.vendor.example";
         assert!(
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn who_vouches_for_a_version_vouches_for_its_own_hosts_and_for_no_setting() {
+    fn authorizing_a_version_covers_its_declared_hosts_and_no_setting() {
         let form = form(Some("https://v2.vendor.example/api"));
         let secret =
             AccountSecret { value: Secret::new("s"), authorized_hosts: ["v1.vendor.example".to_owned()].into() };
@@ -134,24 +134,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_entered_belongs_to_each_host_of_its_field() {
+    fn entering_a_secret_authorizes_each_host_of_its_field() {
         let form = form(None);
-        let read = |values: serde_json::Value, kept: &Secrets| form.read(values.as_object().unwrap(), kept);
+        let read =
+            |values: serde_json::Value, old_secrets: &Secrets| form.read(values.as_object().unwrap(), old_secrets);
         let hosts = |secrets: &Secrets| secrets["token"].authorized_hosts.iter().cloned().collect::<Vec<_>>();
         let first = serde_json::json!({ "url": "https://a.example/x", "token": "s" });
-        let (_, kept) = read(first, &Secrets::new()).unwrap();
-        assert_eq!(hosts(&kept), ["a.example", "files.vendor.example"]);
+        let (_, old_secrets) = read(first, &Secrets::new()).unwrap();
+        assert_eq!(hosts(&old_secrets), ["a.example", "files.vendor.example"]);
         let other_host = serde_json::json!({ "url": "https://b.example/x" });
-        let issues = read(other_host, &kept).unwrap_err();
+        let issues = read(other_host, &old_secrets).unwrap_err();
         assert_eq!((issues[0].field.as_str(), issues[0].message.key.as_str()), ("token", "secret-redirected"));
         let same = serde_json::json!({ "url": "https://b.example/x", "token": "s" });
-        assert_eq!(hosts(&read(same, &kept).unwrap().1), ["a.example", "b.example", "files.vendor.example"]);
+        assert_eq!(hosts(&read(same, &old_secrets).unwrap().1), ["a.example", "b.example", "files.vendor.example"]);
         let other = serde_json::json!({ "url": "https://b.example/x", "token": "t" });
-        assert_eq!(hosts(&read(other, &kept).unwrap().1), ["b.example", "files.vendor.example"]);
+        assert_eq!(hosts(&read(other, &old_secrets).unwrap().1), ["b.example", "files.vendor.example"]);
         let long = "s".repeat(crate::settings::MAX_SECRET_BYTES + 1);
-        let long = read(serde_json::json!({ "token": long }), &kept).unwrap_err();
+        let long = read(serde_json::json!({ "token": long }), &old_secrets).unwrap_err();
         assert_eq!((long[0].field.as_str(), long[0].message.key.as_str()), ("token", "setting-long"));
         let away = serde_json::json!({ "url": "https://b.example/x", "token": "" });
-        assert_eq!(read(away, &kept).unwrap().1, Secrets::new());
+        assert_eq!(read(away, &old_secrets).unwrap().1, Secrets::new());
     }
 }

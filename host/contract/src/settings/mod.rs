@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A secret of an account. Entering a secret authorizes it for the hosts that the settings name at that moment,
+/// A secret of an account. Entering a secret authorizes it for the hosts that the settings name at that time,
 /// because a person who may change a host later does not always know the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSecret {
@@ -179,16 +179,16 @@ impl Form {
         self.0.iter().find(|field| field.name == name)
     }
 
-    /// Reads the values that a merchant entered, a JSON object by field name, into settings and secrets. All issues
-    /// are collected; unknown names are errors. `null` removes a value. `kept` holds the secrets that are stored
+    /// Reads the values that a merchant entered, a JSON object by field name, into settings and secrets. All issues are
+    /// collected; unknown names are errors. `null` removes a value. `old_secrets` contains the secrets that are stored
     /// already.
     pub fn read(
         &self,
         values: &serde_json::Map<String, Value>,
-        kept: &Secrets,
+        old_secrets: &Secrets,
     ) -> Result<(Settings, Secrets), Vec<FieldIssue>> {
         check_count(values)?;
-        let (mut settings, mut secrets, mut issues) = (Settings::new(), kept.clone(), Vec::new());
+        let (mut settings, mut secrets, mut issues) = (Settings::new(), old_secrets.clone(), Vec::new());
         let mut entered = Vec::new();
         for (name, value) in values {
             let Some(field) = self.field(name) else {
@@ -225,7 +225,7 @@ impl Form {
                 self.secret_hosts(field, &settings).map(|named| named.host).collect();
             // A person who enters the same secret again knows it, so that its earlier hosts stay authorized: running
             // jobs may still use them.
-            if let Some(unchanged_secret) = kept.get(&field.name).filter(|kept| kept.value == value) {
+            if let Some(unchanged_secret) = old_secrets.get(&field.name).filter(|old| old.value == value) {
                 authorized_hosts.extend(unchanged_secret.authorized_hosts.iter().cloned());
             }
             secrets.insert(field.name.clone(), AccountSecret { value, authorized_hosts });
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_entered_is_bounded_in_all_its_texts_and_holds_no_nul() {
+    fn entered_texts_are_bounded_and_contain_no_nul() {
         let long = "x".repeat(40_000);
         for (kind, value, key) in [
             ("text", serde_json::json!("x".repeat((64 << 10) + 1)), "setting-long"),
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_that_of_the_whole_text() {
+    fn a_pattern_must_match_the_whole_text() {
         let form = Form::check(vec![Field { pattern: Some("a|ab".to_owned()), ..field("text") }]).unwrap();
         for (text, fits) in [("a", true), ("ab", true), ("abc", false), ("ba", false), ("a\n", false)] {
             assert_eq!(issues(&form, SettingValue::Text(text.to_owned())).is_empty(), fits, "{text:?}");

@@ -8,23 +8,26 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::line::{Change, Line, Part, families, total};
-use super::{Shop, ShopVisit, ShopperData, pictures};
+use super::pictures;
+use super::platform::ShopperData;
+use super::profile::Shop;
+use super::visit::ShopVisit;
 
 pub(super) async fn show(visit: ShopVisit) -> Response {
-    page(&visit, &*visit.book().await, &[])
+    page(&visit, &*visit.data().await, &[])
 }
 
 /// Draws the cart with its notices.
-pub(super) fn page(visit: &ShopVisit, book: &ShopperData, notices: &[String]) -> Response {
+pub(super) fn page(visit: &ShopVisit, data: &ShopperData, notices: &[String]) -> Response {
     let shop = visit.shop();
     let content = html! {
         h1 { "Cart" }
         @for text in notices { p.notice role="alert" { (text) } }
-        @match total(&book.cart) {
+        @match total(&data.cart) {
             None => p { "Your cart is empty. " a href=(shop.path("")) { "Browse the products" } "." },
             Some(total) => {
                 ul.lines {
-                    @for (line, children) in families(&book.cart) {
+                    @for (line, children) in families(&data.cart) {
                         li.line {
                             (summary(shop, line, &children))
                             (controls(shop, line))
@@ -36,7 +39,7 @@ pub(super) fn page(visit: &ShopVisit, book: &ShopperData, notices: &[String]) ->
             }
         }
     };
-    visit.page("Cart", &book.cart, content)
+    visit.page("Cart", &data.cart, content)
 }
 
 /// Draws a line with its picture, the shopper's choices, its parts, and its price.
@@ -128,13 +131,13 @@ pub(super) async fn remove(visit: ShopVisit, Form(Which { key }): Form<Which>) -
 #[allow(clippy::indexing_slicing, reason = "every caller sends a JSON object")]
 async fn change(visit: ShopVisit, what: &str, mut body: Value) -> Response {
     let shop = visit.shop();
-    let mut book = visit.book().await;
-    body["lines"] = json!(book.cart);
+    let mut data = visit.data().await;
+    body["lines"] = json!(data.cart);
     match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
         Ok(change) => {
-            change.apply(&mut book.cart);
+            change.apply(&mut data.cart);
             visit.redirect("cart").into_response()
         }
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, page(&visit, &book, &[error.shopper_text()])).into_response(),
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, page(&visit, &data, &[error.shopper_text()])).into_response(),
     }
 }

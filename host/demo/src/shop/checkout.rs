@@ -7,19 +7,21 @@ use maud::html;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::cart;
 use super::line::{Line, Money, families, total, update};
-use super::orders::{Address, Order};
-use super::{ShopVisit, ShopperData, cart};
+use super::order::{Address, Order};
+use super::platform::ShopperData;
+use super::visit::ShopVisit;
 
 pub(super) async fn show(visit: ShopVisit) -> Response {
-    let book = visit.book().await;
-    if book.cart.is_empty() {
+    let data = visit.data().await;
+    if data.cart.is_empty() {
         return visit.redirect("cart").into_response();
     }
-    page(&visit, &book, &Address::sample(), &[])
+    page(&visit, &data, &Address::sample(), &[])
 }
 
-fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, notices: &[String]) -> Response {
+fn page(visit: &ShopVisit, data: &ShopperData, address: &Address, notices: &[String]) -> Response {
     let field = |name: &str, label: &str, kind: &str, complete: &str, value: &str| {
         html! {
             p.field {
@@ -54,15 +56,15 @@ fn page(visit: &ShopVisit, book: &ShopperData, address: &Address, notices: &[Str
             section aria-label="Order summary" {
                 h2 { "Order summary" }
                 ul.brief {
-                    @for (line, _) in families(&book.cart) {
+                    @for (line, _) in families(&data.cart) {
                         li { (line.view.quantity) " × " (line.view.title) span.amount { (line.view.price.total) } }
                     }
                 }
-                @if let Some(total) = total(&book.cart) { p.total { "Total " strong { (total) } } }
+                @if let Some(total) = total(&data.cart) { p.total { "Total " strong { (total) } } }
             }
         }
     };
-    visit.page("Check out", &book.cart, content)
+    visit.page("Check out", &data.cart, content)
 }
 
 /// The host's verdict on a line before it is ordered.
@@ -84,48 +86,50 @@ enum State {
 
 pub(super) async fn order(visit: ShopVisit, Form(address): Form<Address>) -> Response {
     let shop = visit.shop();
-    let mut book = visit.book().await;
-    if book.cart.is_empty() {
+    let mut data = visit.data().await;
+    if data.cart.is_empty() {
         return visit.redirect("cart").into_response();
     }
-    let checks = match shop.host.post::<Vec<Check>>(&shop.at("cart/check"), &json!({ "lines": book.cart })).await {
+    let checks = match shop.host.post::<Vec<Check>>(&shop.at("cart/check"), &json!({ "lines": data.cart })).await {
         Ok(checks) => checks,
-        Err(error) => return unprocessable(cart::page(&visit, &book, &[error.shopper_text()])),
+        Err(error) => return unprocessable(cart::page(&visit, &data, &[error.shopper_text()])),
     };
-    let (mut dearer, mut lost) = (Vec::new(), Vec::new());
+    let (mut price_changes, mut unavailable) = (Vec::new(), Vec::new());
     for Check { key, state, lines } in checks {
-        let title = book.cart.iter().find(|line| line.view.key == key).map_or("", |line| &line.view.title);
+        let title = data.cart.iter().find(|line| line.view.key == key).map_or("", |line| &line.view.title);
         match state {
             State::Ok => {}
             State::PriceChanged { previous, new } => {
-                dearer.push(format!(
+                price_changes.push(format!(
                     "The price of {title} changed from {previous} to {new}. Place the order again to accept it."
                 ));
             }
-            State::Unavailable {} => lost.push(format!("{title} is not available at the moment. Please remove it.")),
+            State::Unavailable {} => {
+                unavailable.push(format!("{title} is not available at the moment. Please remove it."))
+            }
             State::MustReconfigure {} => {
-                lost.push(format!("{title} needs to be configured again. Please edit or remove it."))
+                unavailable.push(format!("{title} needs to be configured again. Please edit or remove it."))
             }
         }
-        update(&mut book.cart, lines);
+        update(&mut data.cart, lines);
     }
-    if !lost.is_empty() {
-        return unprocessable(cart::page(&visit, &book, &lost));
+    if !unavailable.is_empty() {
+        return unprocessable(cart::page(&visit, &data, &unavailable));
     }
-    if !dearer.is_empty() {
-        return unprocessable(page(&visit, &book, &address, &dearer));
+    if !price_changes.is_empty() {
+        return unprocessable(page(&visit, &data, &address, &price_changes));
     }
-    let Some(order) = Order::of(visit.platform.next_number(), &book.cart, address.clone()) else {
+    let Some(order) = Order::of(visit.platform.next_number(), &data.cart, address.clone()) else {
         return visit.redirect("cart").into_response();
     };
     match order.report(shop, "placed", json!("placed")).await {
         Ok(()) => {
             let to = visit.redirect(&format!("orders/{}", order.id));
-            book.cart.clear();
-            book.orders.push(order);
+            data.cart.clear();
+            data.orders.push(order);
             to.into_response()
         }
-        Err(error) => unprocessable(page(&visit, &book, &address, &[error.shopper_text()])),
+        Err(error) => unprocessable(page(&visit, &data, &address, &[error.shopper_text()])),
     }
 }
 

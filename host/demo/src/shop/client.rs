@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Request timeout, longer than the host's own.
-const PATIENCE: Duration = Duration::from_secs(70);
+const TIMEOUT: Duration = Duration::from_secs(70);
 
 /// The host's API with one access key.
 #[derive(Clone)]
@@ -63,11 +63,11 @@ impl Host {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, HostError> {
-        read(self.ask(Method::GET, path, None, None).await?)
+        read(self.send(Method::GET, path, None, None).await?)
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, HostError> {
-        read(self.ask(Method::POST, path, Some(body), None).await?)
+        read(self.send(Method::POST, path, Some(body), None).await?)
     }
 
     /// Sends a POST request that succeeds only if the resource still has this version.
@@ -77,14 +77,14 @@ impl Host {
         version: u64,
         body: &Value,
     ) -> Result<T, HostError> {
-        read(self.ask(Method::POST, path, Some(body), Some(version)).await?)
+        read(self.send(Method::POST, path, Some(body), Some(version)).await?)
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<(), HostError> {
-        self.ask(Method::PUT, path, Some(body), None).await.map(drop)
+        self.send(Method::PUT, path, Some(body), None).await.map(drop)
     }
 
-    async fn ask(
+    async fn send(
         &self,
         method: Method,
         path: &str,
@@ -97,7 +97,7 @@ impl Host {
         headers.extend(body.map(|_| ("content-type", "application/json")));
         headers.extend(tag.as_deref().map(|tag| ("if-match", tag)));
         let bytes = body.map(Value::to_string).unwrap_or_default();
-        let reply = client::send(method, &format!("{}{path}", self.url), &headers, bytes.into(), PATIENCE).await;
+        let reply = client::send(method, &format!("{}{path}", self.url), &headers, bytes.into(), TIMEOUT).await;
         let reply = reply.map_err(|error| HostError::Unavailable(error.to_string()))?;
         if (200..300).contains(&reply.status) {
             return Ok(reply.json());

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::line::{Line, families};
-use super::{Shop, pictures};
+use super::pictures;
+use super::profile::Shop;
 
 /// Draws a page of a shop that may load from the configurator servers which the embed data names.
 pub(super) fn page_with(shop: &Shop, title: &str, cart: &[Line], content: Markup, configurator: &[String]) -> Response {

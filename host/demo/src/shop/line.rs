@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::client::Message;
+
 /// An amount of money, in minor units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Money {
@@ -65,7 +67,7 @@ pub(crate) struct Price {
 /// The data of a line that no server vouches for.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct UnverifiedLine {
-    pub(crate) reason: super::client::Message,
+    pub(crate) reason: Message,
     pub(crate) hold: bool,
 }
 

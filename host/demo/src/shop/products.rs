@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::client::HostError;
 use super::line::{Change, Line};
-use super::{Named, ShopVisit, layout, pictures, word};
+use super::visit::{PathParameters, ShopVisit, parameter};
+use super::{layout, pictures};
 
 pub(super) async fn list(visit: ShopVisit) -> Response {
     let shop = visit.shop();
@@ -28,7 +29,7 @@ pub(super) async fn list(visit: ShopVisit) -> Response {
             }
         }
     };
-    visit.page("Products", &visit.book().await.cart, content)
+    visit.page("Products", &visit.data().await.cart, content)
 }
 
 /// The line to configure again.
@@ -43,13 +44,17 @@ struct Embed {
     csp_origins: Vec<String>,
 }
 
-pub(super) async fn show(visit: ShopVisit, Path(path): Named, Query(EditLine { line }): Query<EditLine>) -> Response {
+pub(super) async fn show(
+    visit: ShopVisit,
+    Path(path): PathParameters,
+    Query(EditLine { line }): Query<EditLine>,
+) -> Response {
     let shop = visit.shop();
-    let Some(product) = shop.product(word(&path, "product")) else {
+    let Some(product) = shop.product(parameter(&path, "product")) else {
         return visit.not_found("We do not sell this.");
     };
-    let book = visit.book().await;
-    let line = line.and_then(|key| book.cart.iter().find(|line| line.view.key == key));
+    let data = visit.data().await;
+    let line = line.and_then(|key| data.cart.iter().find(|line| line.view.key == key));
     // The page loads its embed data itself, with the public key. The server needs the origins before, for the page's
     // header. A line's vendor may differ from the product's current one.
     let at = shop.at(&format!("products/{}/embed-data", product.id));
@@ -85,11 +90,11 @@ pub(super) async fn show(visit: ShopVisit, Path(path): Named, Query(EditLine { l
                     button #add type="button" disabled { @if line.is_some() { "Save changes" } @else { "Add to cart" } }
                     @if line.is_none() { button #offer.second type="button" disabled { "Request a quote" } }
                 }
-                p #said.said role="status" {}
+                p #message.message role="status" {}
             }
         }
     };
-    layout::page_with(shop, product.title, &book.cart, content, &origins)
+    layout::page_with(shop, product.title, &data.cart, content, &origins)
 }
 
 /// What the page submits when the shopper has finished.
@@ -99,7 +104,7 @@ pub(super) struct ConfiguredProduct {
     /// The bytes that the configurator saved.
     configuration: String,
     quantity: u32,
-    wish: Action,
+    action: Action,
     /// The line to replace.
     line: Option<String>,
 }
@@ -113,14 +118,18 @@ enum Action {
 
 /// Adds a configuration to the cart, replaces a line with it, or requests a quote, and returns the next page.
 #[allow(clippy::indexing_slicing, reason = "the body is a JSON object")]
-pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Json<ConfiguredProduct>) -> Response {
+pub(super) async fn submit(
+    visit: ShopVisit,
+    Path(path): PathParameters,
+    Json(chosen): Json<ConfiguredProduct>,
+) -> Response {
     let shop = visit.shop();
-    let mut book = visit.book().await;
+    let mut data = visit.data().await;
     let mut body = json!({
-        "product": word(&path, "product"), "configuration": chosen.configuration, "quantity": chosen.quantity,
-        "lines": book.cart,
+        "product": parameter(&path, "product"), "configuration": chosen.configuration, "quantity": chosen.quantity,
+        "lines": data.cart,
     });
-    let (what, next) = match (&chosen.wish, chosen.line) {
+    let (what, next) = match (&chosen.action, chosen.line) {
         (Action::Quote, _) => ("quote", "offers"),
         (Action::Cart, None) => ("add", "cart"),
         (Action::Cart, Some(key)) => {
@@ -130,14 +139,14 @@ pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Js
     };
     match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
         Ok(change) => {
-            let quote_lines: Vec<Line> = change.apply(&mut book.cart);
+            let quote_lines: Vec<Line> = change.apply(&mut data.cart);
             if !quote_lines.is_empty() {
                 let id = format!("Q{}", visit.platform.next_number());
                 let body = json!({ "id": id, "lines": quote_lines });
                 if let Err(error) = shop.host.post::<Value>(&shop.at("quotes"), &body).await {
                     return error_page(&error);
                 }
-                book.quotes.push(id);
+                data.quotes.push(id);
             }
             Json(json!({ "next": shop.path(next) })).into_response()
         }
@@ -146,5 +155,5 @@ pub(super) async fn submit(visit: ShopVisit, Path(path): Named, Json(chosen): Js
 }
 
 fn error_page(error: &HostError) -> Response {
-    (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "told": error.shopper_text() }))).into_response()
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "error": error.shopper_text() }))).into_response()
 }

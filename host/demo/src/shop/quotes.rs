@@ -8,8 +8,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::cart;
 use super::line::{Change, Line, Money, families};
-use super::{Named, Shop, ShopVisit, cart, word};
+use super::profile::Shop;
+use super::visit::{PathParameters, ShopVisit, parameter};
 
 /// A quote, as far as the shop shows it.
 #[derive(Deserialize)]
@@ -34,9 +36,9 @@ pub(super) async fn show(visit: ShopVisit) -> Response {
 
 async fn page(visit: &ShopVisit, message: Option<String>) -> Response {
     let shop = visit.shop();
-    let book = visit.book().await;
+    let data = visit.data().await;
     let mut quotes = Vec::new();
-    for id in book.quotes.iter().rev() {
+    for id in data.quotes.iter().rev() {
         quotes.push(shop.host.get::<Quote>(&shop.at(&format!("quotes/{id}"))).await);
     }
     let content = html! {
@@ -55,7 +57,7 @@ async fn page(visit: &ShopVisit, message: Option<String>) -> Response {
         }
     };
     let status = if message.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    (status, visit.page("Quotes", &book.cart, content)).into_response()
+    (status, visit.page("Quotes", &data.cart, content)).into_response()
 }
 
 fn quote_card(shop: &Shop, quote: &Quote) -> Markup {
@@ -106,21 +108,21 @@ pub(super) struct OfferVersion {
 /// Accepts an offer into the cart, or declines it.
 pub(super) async fn respond(
     visit: ShopVisit,
-    Path(path): Named,
+    Path(path): PathParameters,
     Form(OfferVersion { version }): Form<OfferVersion>,
 ) -> Response {
-    let (id, step) = (word(&path, "quote"), word(&path, "step"));
+    let (id, step) = (parameter(&path, "quote"), parameter(&path, "step"));
     let shop = visit.shop();
     let done = {
-        let mut book = visit.book().await;
-        if !book.quotes.iter().any(|known_id| known_id == id) {
+        let mut data = visit.data().await;
+        if !data.quotes.iter().any(|known_id| known_id == id) {
             return visit.not_found("There is no such quote.");
         }
         let at = shop.at(&format!("quotes/{id}/{step}"));
         match step {
             "accept" => {
-                let accepted = shop.host.post_if::<Change>(&at, version, &json!({ "lines": book.cart })).await;
-                accepted.map(|change| drop(change.apply(&mut book.cart))).map(|()| "cart")
+                let accepted = shop.host.post_if::<Change>(&at, version, &json!({ "lines": data.cart })).await;
+                accepted.map(|change| drop(change.apply(&mut data.cart))).map(|()| "cart")
             }
             "withdraw" => shop.host.post_if::<Value>(&at, version, &json!({})).await.map(|_| "offers"),
             _ => return visit.not_found("There is no such step."),

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::client::Host;
 use super::line::Money;
-use super::{Platform, Product, Shop};
+use super::platform::Platform;
+use super::profile::{Product, Shop};
 use crate::shops;
 
 const CURRENCY: &str = "EUR";

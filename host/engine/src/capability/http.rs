@@ -227,9 +227,9 @@ impl SendOptions {
         })
     }
 
-    fn headers(&self, asked: &[(String, String)]) -> Result<HeaderMap, CallError> {
+    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, CallError> {
         let mut headers = HeaderMap::new();
-        for (name, value) in asked {
+        for (name, value) in requested {
             let parsed: HeaderName =
                 name.parse().map_err(|_| invalid("headers", format!("{name:?} is not a header name.")))?;
             if RESERVED_HEADERS.contains(&parsed.as_str()) {

@@ -1,5 +1,5 @@
-//! What a guest can reach. Every guest gets the same imports; which of them answer follows the hook ([`Hook::capabilities`]), and
-//! what they reach follows the shop's grants. One capability, one file.
+//! What a guest can reach. Every guest gets the same imports; the hook decides which of them it may use
+//! ([`Hook::capabilities`]), and what they reach follows the shop's grants. One capability, one file.
 //!
 //! [`Hook::capabilities`]: cartwright_contract::hook::Hook::capabilities
 
@@ -33,7 +33,7 @@ pub struct Platform {
     pub catalog: Arc<dyn Catalog>,
     /// The platform's orders.
     pub order_book: Arc<dyn OrderBook>,
-    /// Where bytes are stored.
+    /// The blob store.
     pub blobs: Arc<dyn Blobs>,
     /// Sends the host's requests.
     pub egress: Egress,
@@ -57,7 +57,7 @@ pub struct GrantedSecret {
 pub struct Scope {
     /// What guests reach through the host.
     pub platform: Arc<Platform>,
-    /// Where bytes of this call are stored: in the platform's store, or in that of the order.
+    /// The blob store of this call: the platform's, or that of the order.
     pub blobs: Arc<dyn Blobs>,
     /// The plugin.
     pub plugin: PluginId,

@@ -12,16 +12,8 @@ pub(crate) fn truncate_to_millis(at: SystemTime) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(milliseconds(at))
 }
 
-/// Formats a time as RFC 3339 in UTC, to the second. A time beyond the calendar becomes its last second.
-pub fn timestamp(at: SystemTime) -> String {
-    let whole_seconds = UNIX_EPOCH + Duration::from_secs(milliseconds(at) / 1000);
-    cartwright_contract::text::format_timestamp(
-        jiff::Timestamp::try_from(whole_seconds).unwrap_or(jiff::Timestamp::MAX),
-    )
-}
-
 /// Serializes times in a journal's JSON, as RFC 3339 with milliseconds.
-pub(crate) mod moment {
+pub(crate) mod rfc3339_milliseconds {
     use std::time::SystemTime;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};

@@ -21,7 +21,8 @@ pub enum RunEnd {
         /// [`Job::state`](super::Job::state) of the next run.
         state: String,
     },
-    /// Run it again at this time, or sooner with [`Wake::EventWaiting`](super::Wake::EventWaiting) or [`Wake::Cancelled`](super::Wake::Cancelled).
+    /// Run it again at this time, or sooner with [`Wake::EventWaiting`](super::Wake::EventWaiting) or
+    /// [`Wake::Cancelled`](super::Wake::Cancelled).
     Sleep {
         /// The time.
         until: SystemTime,
@@ -102,7 +103,7 @@ pub enum RunError {
     "the plugin's replay differs: call number {number} was {}, now {}; imports must be called in an order that depends \
      only on the results of imports",
     .journal.as_ref().map_or("none".to_owned(), ToString::to_string),
-    .asked.as_ref().map_or("it returned".to_owned(), |asked| format!("it is {asked}"))
+    .actual.as_ref().map_or("it returned".to_owned(), |actual| format!("it is {actual}"))
 )]
 pub struct DeterminismFault {
     /// Number of the call, from 1; calls of `log` do not count.
@@ -110,7 +111,7 @@ pub struct DeterminismFault {
     /// The call in the journal.
     pub journal: Option<Call>,
     /// The call that the plugin made; `None` if it returned instead.
-    pub asked: Option<Call>,
+    pub actual: Option<Call>,
 }
 
 /// A request that must not be sent twice, and that may or may not have arrived.

@@ -175,12 +175,12 @@ impl History {
                 };
                 (*woken, *when) = (Some(reason), at);
             }
-            Entry::Retried { kept_calls: keep } => match self.steps.get_mut(keep).map(|step| &mut step.result) {
+            Entry::Retried { kept_calls } => match self.steps.get_mut(kept_calls).map(|step| &mut step.result) {
                 Some(CallResult::Http { open, answer, .. }) => {
                     (*open, *answer) = (false, None);
-                    self.steps.truncate(keep + 1);
+                    self.steps.truncate(kept_calls + 1);
                 }
-                _ => self.steps.truncate(keep),
+                _ => self.steps.truncate(kept_calls),
             },
         }
         self.entries += 1;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_takes_the_last_http_answer_back_and_what_follows_it() {
+    fn a_retry_revokes_the_last_http_response_and_all_later_calls() {
         let entries = [began(), intent("a"), away(true), note("1"), intent("b"), away(true), note("2")];
         let before = history(entries.clone()).unwrap();
         assert_eq!((before.steps.len(), before.calls_kept_by_retry()), (4, 2));
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_journal_risks_what_may_have_arrived_and_what_must_not_be_sent_twice() {
+    fn a_fresh_journal_risks_lost_responses_and_repeated_requests() {
         let answered = || Entry::Responded {
             answer: Answer::Returned(JournaledResponse {
                 status: 503,
@@ -298,7 +298,7 @@ mod tests {
         let never =
             || Entry::Intent { call: Call::new("http.send", "n", &()).unwrap(), repeat: Repeat::Never, attempt: 1 };
         let risk = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().restart_risk();
-        let retried = |keep| Entry::Retried { kept_calls: keep };
+        let retried = |kept_calls| Entry::Retried { kept_calls };
         assert_eq!(risk(vec![note("1")]), RestartRisk::None);
         assert_eq!(
             risk(vec![intent("a"), answered(), note("1"), intent("b"), answered(), retried(2)]),

@@ -72,6 +72,6 @@ pub async fn retry(journal: &dyn Journal, clock: &dyn Clock) -> Result<(), Journ
     if history.entries >= MAX_JOURNAL_ENTRIES {
         return Err(JournalError::Full);
     }
-    let keep = history.calls_kept_by_retry();
-    append(journal, &mut history, clock.now(), Entry::Retried { kept_calls: keep }).await
+    let kept_calls = history.calls_kept_by_retry();
+    append(journal, &mut history, clock.now(), Entry::Retried { kept_calls }).await
 }

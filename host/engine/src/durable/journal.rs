@@ -26,7 +26,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If the store is unavailable.
+    /// Returns an error if the store is unavailable.
     async fn load(&self) -> Result<Loaded, JournalError>;
 
     /// Appends an entry. The entry is durable when this returns; nothing else about a run is.
@@ -39,8 +39,9 @@ pub trait Journal: Send + Sync {
     /// Returns [`JournalError::Superseded`] if another entry has this position, or if another worker owns the job now.
     async fn append(&self, position: usize, record: &Record) -> Result<(), JournalError>;
 
-    /// Returns the blob store of the run, for large results, documents, and bodies that are stored unseen. A store
-    /// that erases an order by destroying its key returns one that encrypts with that key. `None` uses the platform's.
+    /// Returns the blob store of the run, for large results, documents, and response bodies that the plugin does not
+    /// read. A store that erases an order by destroying its key returns one that encrypts with that key. `None` uses
+    /// the platform's.
     fn blobs(&self) -> Option<Arc<dyn Blobs>> {
         None
     }
@@ -51,7 +52,8 @@ pub trait Journal: Send + Sync {
 pub struct Loaded {
     /// The entries, in order.
     pub records: Vec<Record>,
-    /// How often each request may have reached a vendor in earlier journals of the job: the sums of [`Loaded::attempts`].
+    /// How often each request may have reached a vendor in earlier journals of the job: the sums of
+    /// [`Loaded::attempts`].
     pub earlier_attempts: BTreeMap<Digest, u32>,
 }
 
@@ -76,7 +78,7 @@ pub enum JournalError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// When the entry was written. The guest's clock is not earlier than this afterwards.
-    #[serde(with = "crate::durable::clock::moment")]
+    #[serde(with = "crate::durable::clock::rfc3339_milliseconds")]
     pub at: SystemTime,
     /// What was recorded.
     pub entry: Entry,
@@ -124,7 +126,7 @@ pub enum Entry {
         /// The call.
         call: Call,
         /// The end of the sleep.
-        #[serde(with = "crate::durable::clock::moment")]
+        #[serde(with = "crate::durable::clock::rfc3339_milliseconds")]
         until: SystemTime,
     },
     /// The preceding sleep ended.
@@ -132,7 +134,7 @@ pub enum Entry {
         /// The reason.
         reason: Woken,
     },
-    /// A retry: the calls after the kept ones are made again.
+    /// A retry: all calls after the first `kept_calls` are made again.
     Retried {
         /// Number of calls that keep their results. A request that follows them directly keeps its intent.
         kept_calls: usize,
@@ -143,13 +145,13 @@ impl Entry {
     /// Returns the name of the variant, as in JSON.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::RunStart(_) => "began",
+            Self::RunStart(_) => "run-start",
             Self::Intent { .. } => "intent",
-            Self::Responded { .. } => "answered",
-            Self::Returned { .. } => "told",
+            Self::Responded { .. } => "responded",
+            Self::Returned { .. } => "returned",
             Self::Emitted { .. } => "emitted",
-            Self::SleepStarted { .. } => "slept",
-            Self::SleepEnded { .. } => "woke",
+            Self::SleepStarted { .. } => "sleep-started",
+            Self::SleepEnded { .. } => "sleep-ended",
             Self::Retried { .. } => "retried",
         }
     }
@@ -296,7 +298,7 @@ pub(super) async fn write(journal: &dyn Journal, position: usize, record: &Recor
 }
 
 /// Returns bytes in the form in which a journal stores them.
-pub(super) async fn kept_calls(
+pub(super) async fn journaled_bytes(
     blobs: &Arc<dyn Blobs>,
     shop: &ShopId,
     bytes: Vec<u8>,

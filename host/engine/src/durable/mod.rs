@@ -1,7 +1,8 @@
 //! Durable execution by replay: the journal of a job, the position of a run in it, and what comes after a run.
 //!
-//! Everything that an order hook learns comes through imports, and each answer stands in a journal before the guest has it. After a
-//! crash the hook runs again from its beginning: it is answered from the journal until that ends, then for real.
+//! All inputs of an order hook come through imports, and each result is recorded in a journal before the guest receives
+//! it. After a crash the hook runs again from its beginning: its calls get the recorded results until the journal ends,
+//! and are executed after that.
 
 mod clock;
 mod end;
@@ -15,7 +16,6 @@ mod run;
 mod send;
 mod waiting;
 
-pub use clock::timestamp;
 pub use end::{DeterminismFault, RunEnd, RunError, StopReason, UnansweredRequest};
 pub use history::RestartRisk;
 pub use job::{Cancel, Job, Wake, retry};

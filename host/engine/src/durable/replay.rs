@@ -18,7 +18,7 @@ use crate::durable::end::{DeterminismFault, RunEnd, StopReason, UnansweredReques
 use crate::durable::history::{CallResult, History, append};
 use crate::durable::job::{Cancel, Wake};
 use crate::durable::journal::{
-    Answer, Call, Entry, Journal, JournalError, JournaledBytes, MAX_INLINE_BYTES, MAX_JOURNAL_ENTRIES, kept_calls,
+    Answer, Call, Entry, Journal, JournalError, JournaledBytes, MAX_INLINE_BYTES, MAX_JOURNAL_ENTRIES, journaled_bytes,
 };
 use crate::durable::waiting::PendingRequest;
 use crate::log_sink::LogSink;
@@ -103,24 +103,24 @@ impl Cursor {
             let CallResult::Returned(answer) = result else { return Err(self.fault(Some(call))) };
             let answer = match answer.clone() {
                 Answer::Failed(error) => Err(error),
-                Answer::Returned(kept) => Ok(self.json(&kept).await?),
+                Answer::Returned(stored) => Ok(self.json(&stored).await?),
             };
             self.advance();
             return Ok(answer);
         }
         self.check_step(1, None)?;
-        let cancel_delivered = live.await;
-        let answer = match &cancel_delivered {
+        let result = live.await;
+        let answer = match &result {
             Ok(value) => Ok(serde_json::to_vec(value).map_err(|error| self.unreadable(&error))?),
             Err(error) => Err(error.clone()),
         };
         let answer = match answer {
-            Ok(json) => Answer::Returned(kept_calls(&self.blobs, &self.shop, json, "application/json").await),
+            Ok(json) => Answer::Returned(journaled_bytes(&self.blobs, &self.shop, json, "application/json").await),
             Err(error) => Answer::Failed(error),
         };
         self.append(Entry::Returned { call, answer }).await?;
         self.advance();
-        Ok(cancel_delivered)
+        Ok(result)
     }
 
     /// Records an outcome (`outcomes.emit`).
@@ -192,11 +192,7 @@ impl Cursor {
     /// Stops the run with a determinism fault.
     pub(super) fn fault(&mut self, actual: Option<Call>) -> wasmtime::Error {
         let journal = self.history.steps.get(self.calls_made).map(|step| step.call.clone());
-        self.stop(Interruption::DeterminismFault(DeterminismFault {
-            number: self.calls_made + 1,
-            journal,
-            asked: actual,
-        }))
+        self.stop(Interruption::DeterminismFault(DeterminismFault { number: self.calls_made + 1, journal, actual }))
     }
 
     /// Checks whether a step with this number of entries may be made.
@@ -234,14 +230,14 @@ impl Cursor {
         }
     }
 
-    async fn json<T: DeserializeOwned>(&mut self, kept: &JournaledBytes) -> wasmtime::Result<T> {
-        let bytes = self.bytes(kept).await?;
+    async fn json<T: DeserializeOwned>(&mut self, stored: &JournaledBytes) -> wasmtime::Result<T> {
+        let bytes = self.bytes(stored).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.unreadable(&error))
     }
 
     /// Returns bytes that are stored inline or as a blob.
-    pub(crate) async fn bytes(&mut self, kept: &JournaledBytes) -> wasmtime::Result<Vec<u8>> {
-        let digest = match kept {
+    pub(crate) async fn bytes(&mut self, stored: &JournaledBytes) -> wasmtime::Result<Vec<u8>> {
+        let digest = match stored {
             JournaledBytes::Text(text) => return Ok(text.clone().into_bytes()),
             JournaledBytes::Bytes(bytes) => return Ok(bytes.clone()),
             JournaledBytes::Blob(digest) => digest,
@@ -268,7 +264,7 @@ impl Cursor {
         if self.interruption.is_none() && self.replaying() && matches!(answer, Ok(_) | Err(Failure::PluginError(_))) {
             self.fault(None);
         }
-        let interruption = |failure| Ok(RunEnd::Stopped { reason: StopReason::Failed(failure) });
+        let failed = |failure| Ok(RunEnd::Stopped { reason: StopReason::Failed(failure) });
         match (self.interruption.take(), answer) {
             (Some(Interruption::Sleep(until)), _) => Ok(RunEnd::Sleep { until }),
             (Some(Interruption::PendingRequest(waiting)), _) => Ok(RunEnd::PendingRequest(waiting)),
@@ -287,7 +283,7 @@ impl Cursor {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Again(later))) if later.state.len() > MAX_STATE_BYTES => {
-                interruption(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
+                failed(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
             }
             (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
             (None, Err(Failure::PluginError(records::CallError::Unavailable(outage)))) => {
@@ -298,7 +294,7 @@ impl Cursor {
                 append(&*self.journal, &mut self.history, self.clock.now(), Entry::Retried { kept_calls }).await?;
                 Ok(RunEnd::Retry { outage })
             }
-            (None, Err(failure)) => interruption(failure),
+            (None, Err(failure)) => failed(failure),
         }
     }
 }

@@ -55,21 +55,21 @@ impl OpenRun {
     /// Loads the journal of a run.
     ///
     /// # Errors
-    /// If the journal cannot be read, or its entries do not follow from each other.
+    /// Returns an error if the journal cannot be read, or if its entries contradict each other.
     pub async fn load(input: RunInput) -> Result<Self, JournalError> {
         let history = History::of(input.journal.load().await?)?;
         Ok(Self { input, history })
     }
 
-    /// Returns what the job began with, or `None` before its first run.
+    /// Returns the inputs that the job began with. `None` before its first run.
     pub fn started(&self) -> Option<&RunStart> {
         self.history.began.as_ref()
     }
 
-    /// Records what the job begins with.
+    /// Records the inputs that the job begins with.
     ///
     /// # Errors
-    /// If the journal cannot be written.
+    /// Returns an error if the journal cannot be written.
     pub async fn begin(&mut self, start: RunStart) -> Result<(), JournalError> {
         let at = self.now();
         append(&*self.input.journal, &mut self.history, at, Entry::RunStart(start)).await
@@ -80,18 +80,18 @@ impl OpenRun {
         self.input.clock.now()
     }
 
-    /// Returns where the journal stores bytes, if it has a store of its own.
+    /// Returns the blob store of the journal, if it has its own.
     pub fn blobs(&self) -> Option<Arc<dyn Blobs>> {
         self.input.journal.blobs()
     }
 }
 
 impl Engine {
-    /// Calls `orders.handle` of a job, with results from its journal where they exist. `event` is the job's, without what the
-    /// account may not see. Dropping the future is equivalent to a crash, and is safe.
+    /// Calls `orders.handle` of a job, with results from its journal where they exist. `event` is the job's, without
+    /// what the account may not see. Dropping the future is equivalent to a crash, and is safe.
     ///
     /// # Errors
-    /// If the journal cannot be written. What was recorded stays.
+    /// Returns an error if the journal cannot be written. What was recorded stays.
     pub async fn handle(
         &self,
         plugin: &PluginVersion,
@@ -138,7 +138,7 @@ impl Engine {
         });
         let (answer, log) = match called.await {
             Ok((answer, log)) => (answer.map_err(Failure::PluginError), log),
-            Err(error) => (Err(error.failure), error.outcomes.log),
+            Err(error) => (Err(error.failure), error.emitted.log),
         };
         let end = match end {
             Some(cursor) => cursor.ended(answer).await?,

@@ -10,7 +10,7 @@ use crate::capability::http::SendOptions;
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::end::UnansweredRequest;
 use crate::durable::history::CallResult;
-use crate::durable::journal::{Answer, Call, Entry, JournaledBody, JournaledResponse, Record, kept_calls, write};
+use crate::durable::journal::{Answer, Call, Entry, JournaledBody, JournaledResponse, Record, journaled_bytes, write};
 use crate::durable::replay::{Cursor, Interruption};
 use crate::durable::waiting::{InFlightRequest, PendingRequest, SendOutcome};
 
@@ -88,7 +88,7 @@ impl Cursor {
                     let body = match &response.body {
                         Body::Stored(stored) => JournaledBody::Stored(stored.clone()),
                         Body::Inline(bytes) => JournaledBody::Inline(
-                            kept_calls(&blobs, &shop, bytes.clone(), "application/octet-stream").await,
+                            journaled_bytes(&blobs, &shop, bytes.clone(), "application/octet-stream").await,
                         ),
                     };
                     let (status, headers) = (response.status, response.headers.clone());
@@ -114,7 +114,7 @@ impl Cursor {
         };
         let body = match body {
             JournaledBody::Stored(stored) => Body::Stored(stored),
-            JournaledBody::Inline(kept) => Body::Inline(self.bytes(&kept).await?),
+            JournaledBody::Inline(stored) => Body::Inline(self.bytes(&stored).await?),
         };
         Ok(Ok(HttpResponse { status, headers, body, attempts }))
     }

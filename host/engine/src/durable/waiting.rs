@@ -24,8 +24,8 @@ impl PendingRequest {
     /// Waits until the result is in the journal.
     ///
     /// # Errors
-    /// Returns an error if the result cannot be recorded; another run then does what can be done.
-    pub async fn answered(self) -> Result<(), JournalError> {
+    /// Returns an error if the result cannot be recorded. Run the job again then.
+    pub async fn wait(self) -> Result<(), JournalError> {
         self.out.await.map(drop)
     }
 }

@@ -7,8 +7,8 @@
 //! not wait. All three recover by themselves: nothing stays switched off until a person notices.
 //!
 //! They are plain values that receive the time, with no thread and no clock of their own, so that a test controls the
-//! time and a store could share them among nodes. That is also why no crate is used: `governor` and the circuit
-//! breaker crates read a clock of this process and keep their state in it.
+//! time. That is also why no crate is used for the circuit: the circuit breaker crates read a clock of this process.
+//! `rate_limit.rs` says why the rate limit is not `governor`.
 
 mod circuit;
 mod queue;

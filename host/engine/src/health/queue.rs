@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-/// Whom a request counts for. The queue is shared fairly among requesters.
+/// The party that a request counts for. The queue is shared fairly among requesters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
     /// All orders of the shop together.
@@ -19,8 +19,8 @@ pub enum Requester {
     Unknown,
 }
 
-/// Maximum number of calls per shop and host that may wait for their turn while holding an instance. Further calls fail with
-/// `Unavailable`, so that one shop cannot exhaust the instance pool.
+/// Maximum number of calls per shop and host that may wait for their turn while holding an instance. Further calls fail
+/// with `Unavailable`, so that one shop cannot exhaust the instance pool.
 const MAX_WAITING_CALLS: usize = 8;
 /// Maximum number of waiting calls of one visitor. The second may wait only while half of the queue is free.
 const MAX_WAITING_CALLS_PER_VISITOR: usize = 2;

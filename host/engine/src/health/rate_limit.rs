@@ -1,4 +1,7 @@
 //! A rate limit by the generic cell rate algorithm, which stores a single time.
+//!
+//! It is not `governor`, because a waiting request is checked with the requests ahead of it without being counted, by
+//! rules that its account may change, at a time that the caller passes (`host/decisions/0011-rate-limits.md`).
 
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};

@@ -3,10 +3,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use cartwright::types::{Diagnosis, PageOfChoices, PageOfProducts};
 use cartwright::webhook::form_value;
 use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Form, Grants, PluginId, ShopId};
-use cartwright_service::accounts;
+use cartwright_service::accounts::{self, SetAccountError};
+use cartwright_service::actor::GrantRefused;
 use cartwright_store::account_version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -27,7 +29,22 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(choices))
         .routes(routes!(test))
         .routes(routes!(products))
-        .routes(routes!(swap))
+        .routes(routes!(switch_version))
+}
+
+impl From<GrantRefused> for Problem {
+    fn from(error: GrantRefused) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "grants", error.to_string())
+    }
+}
+
+impl From<SetAccountError> for Problem {
+    fn from(error: SetAccountError) -> Self {
+        match error {
+            SetAccountError::Grants(error) => error.into(),
+            SetAccountError::Change(error) => error.into(),
+        }
+    }
 }
 
 /// An account in use. Its secrets are never returned.
@@ -215,10 +232,10 @@ struct SwitchVersionBody {
 /// To roll back, switch to the previous version. Calls in progress finish on the version they began with, and cart
 /// lines stay pinned to the version that made them. The switch changes nothing if the version rejects the settings, or
 /// if it would send a stored secret to a host that the secret was not entered for; an admin may allow the latter.
-#[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/switch-version", tag = "accounts", operation_id = "swap_version",
+#[utoipa::path(post, path = "/v1/shops/{shop}/accounts/{account}/switch-version", tag = "accounts", operation_id = "switch_account_version",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path)), request_body = SwitchVersionBody,
     responses((status = 200, body = AccountDocument), Problems))]
-async fn swap(
+async fn switch_version(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path((shop, account)): Path<(ShopId, AccountId)>,

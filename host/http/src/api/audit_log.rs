@@ -2,9 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use cartwright::ShopId;
+use cartwright::{ShopId, timestamp};
 use cartwright_service::audit_log::redact;
-use cartwright_service::documents::moment;
 use cartwright_store::AuditEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,13 +11,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{next_cursor, page_limit};
 use crate::access::{Admin, Caller, Reader};
 use crate::extract::{Path, Query};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-
-const MAX_LIMIT: u32 = 500;
-const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(all)).routes(routes!(of_shop))
@@ -28,7 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct AuditQuery {
     /// Returns only entries before the one with this number.
     before: Option<i64>,
     /// Maximum number of entries; 50 by default.
@@ -61,7 +58,7 @@ struct AuditEntryDocument {
 impl From<AuditEntry> for AuditEntryDocument {
     fn from(entry: AuditEntry) -> Self {
         let AuditEntry { id, at, actor, action, shop, subject, before, after } = entry;
-        Self { id, at: moment(at), actor, action, shop, subject, before, after }
+        Self { id, at: timestamp(at), actor, action, shop, subject, before, after }
     }
 }
 
@@ -75,43 +72,39 @@ struct AuditPage {
 }
 
 /// Lists the changes in the whole installation.
-#[utoipa::path(get, path = "/v1/audit-log", tag = "log", operation_id = "read_log", params(Which),
+#[utoipa::path(get, path = "/v1/audit-log", tag = "log", operation_id = "read_audit_log", params(AuditQuery),
     responses((status = 200, body = AuditPage), Problems))]
 async fn all(
     Admin(caller): Admin,
     State(node): State<Node>,
-    Query(which): Query<Which>,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    page(&node, None, which, &caller).await
+    page(&node, None, query, &caller).await
 }
 
 /// Lists the changes in a shop.
 ///
 /// The offers made to shoppers are redacted for integrators.
-#[utoipa::path(get, path = "/v1/shops/{shop}/audit-log", tag = "log", operation_id = "read_shop_log",
-    params(("shop" = ShopId, Path), Which), responses((status = 200, body = AuditPage), Problems))]
+#[utoipa::path(get, path = "/v1/shops/{shop}/audit-log", tag = "log", operation_id = "read_shop_audit_log",
+    params(("shop" = ShopId, Path), AuditQuery), responses((status = 200, body = AuditPage), Problems))]
 async fn of_shop(
     Reader(caller): Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(which): Query<Which>,
+    Query(query): Query<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    page(&node, Some(&shop), which, &caller).await
+    page(&node, Some(&shop), query, &caller).await
 }
 
 async fn page(
     node: &Node,
     shop: Option<&ShopId>,
-    Which { before, limit }: Which,
+    AuditQuery { before, limit }: AuditQuery,
     caller: &Caller,
 ) -> Result<Json<AuditPage>, Problem> {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} entries")));
-    }
+    let limit = page_limit(limit)?;
     let entries = node.store().audit().entries(shop, before, limit).await?;
-    let full = u32::try_from(entries.len()) == Ok(limit);
-    let before = entries.last().filter(|_| full).map(|last| last.id);
+    let before = next_cursor(&entries, limit, |entry| entry.id);
     let entries = entries.into_iter().map(|entry| redact(caller.as_actor().role, entry).into());
     Ok(Json(AuditPage { entries: entries.collect(), before }))
 }

@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use cartwright::types::{EmbedData, Message};
 use cartwright::{
     AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, ShopId, Stage, StrategyChoice, Visitor,
@@ -29,6 +30,57 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(reorder))
         .routes(routes!(check))
         .routes(routes!(merge))
+}
+
+impl From<CartError> for Problem {
+    fn from(error: CartError) -> Self {
+        let kind = match &error {
+            CartError::Setup(error) => return error.clone().into(),
+            CartError::Hook(error) => return error.clone().into(),
+            CartError::Platform(_) => {
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform", error.to_string())
+                    .with_error(&error)
+                    .with_retry_after(5);
+            }
+            CartError::Unserializable(_) => {
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unwritable", error.to_string())
+                    .with_error(&error);
+            }
+            CartError::OverBudget(_) => "over-budget",
+            CartError::Quantity { .. } => "quantity",
+            CartError::NeedsConfiguration(_) => "needs-configuration",
+            CartError::Configuration(_) => "configuration",
+            CartError::NotLinked { .. } => "not-linked",
+            CartError::OtherProduct { .. } => "other-product",
+            CartError::Sku { .. } => "sku",
+            CartError::Product { .. } => "product",
+            CartError::Variant { .. } => "variant",
+            CartError::NotPurchasable(_) => "not-purchasable",
+            CartError::Price { .. } => "price",
+            CartError::OfferMoney { .. } | CartError::QuoteMoney { .. } => "money",
+            CartError::UnknownStrategy { .. } => "no-strategy",
+            CartError::Plan(_) => "plan",
+            CartError::Rejected(_) => "rejected",
+            CartError::UnknownLine(_) => "no-line",
+            CartError::DuplicateLine(_) => "twice",
+            CartError::QuotedLine { .. } => "offered",
+            CartError::Seal { .. } => "seal",
+            CartError::BundleChild(_) => "child-of-bundle",
+            CartError::MustReconfigure { .. } => "must-reconfigure",
+        };
+        let mut problem = Self::unprocessable(kind, error.to_string()).with_error(&error);
+        match error {
+            CartError::Rejected(message) => problem = problem.with_shopper_message(message),
+            CartError::QuotedLine { .. } => {
+                let text = "This was offered as it is. Remove it from the cart to buy it differently.".to_owned();
+                let message = Message { key: "offered".to_owned(), parameters: Vec::new(), text };
+                problem = problem.with_shopper_message(message);
+            }
+            CartError::Configuration(issue) => problem = problem.with_issues(vec![issue]),
+            _ => {}
+        }
+        problem
+    }
 }
 
 /// A change of the cart, to be applied completely or not at all.
@@ -84,7 +136,7 @@ impl AddBody {
     fn read(self, caller: &Caller) -> Result<AddToCart, Problem> {
         if self.strategy.is_some() && caller.is_storefront() {
             return Err(Problem::new(
-                axum::http::StatusCode::FORBIDDEN,
+                StatusCode::FORBIDDEN,
                 "role",
                 "a storefront cannot choose the strategy; leave it out",
             ));
@@ -115,7 +167,7 @@ struct PageBody {
 /// Returns what a page needs to show a product's configurator.
 ///
 /// Pass the response to `cartwright.js`.
-#[utoipa::path(post, path = "/v1/shops/{shop}/products/{product}/embed-data", tag = "cart", operation_id = "embed_page",
+#[utoipa::path(post, path = "/v1/shops/{shop}/products/{product}/embed-data", tag = "cart", operation_id = "read_embed_data",
     params(("shop" = ShopId, Path), ("product" = String, Path)), request_body = PageBody,
     responses((status = 200, body = EmbedData), Problems))]
 async fn page(
@@ -190,7 +242,7 @@ async fn edit(
 /// Plans the lines of a quote request, instead of a purchase.
 ///
 /// Nothing is stored yet: the platform's server sends the lines to `quotes`.
-#[utoipa::path(post, path = "/v1/shops/{shop}/cart/quote", tag = "cart", operation_id = "request_quotation",
+#[utoipa::path(post, path = "/v1/shops/{shop}/cart/quote", tag = "cart", operation_id = "request_quote",
     params(("shop" = ShopId, Path)), request_body = AddBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn quote(
     Storefront(caller): Storefront,

@@ -10,13 +10,16 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{limit_within, next_cursor};
 use crate::access::{Backend, Reader};
 use crate::extract::{Body, Path, Precondition, Query, Tagged, Written};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-const MAX_LIMIT: u32 = 1000;
+/// Default number of variants of a page.
 const DEFAULT_LIMIT: u32 = 100;
+/// Maximum number of variants of a page.
+const MAX_LIMIT: u32 = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list, put)).routes(routes!(remove)).routes(routes!(rates, set_rate))
@@ -39,7 +42,7 @@ impl From<CatalogError> for Problem {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct VariantQuery {
     /// Part of an id, a SKU or a title to search for.
     search: Option<String>,
     /// Returns only variants after this product…
@@ -61,24 +64,22 @@ struct VariantPage {
 }
 
 /// Lists the variants that the shop sells.
-#[utoipa::path(get, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "list_variants",
-    params(("shop" = ShopId, Path), Which), responses((status = 200, body = VariantPage), Problems))]
+#[utoipa::path(get, path = "/v1/shops/{shop}/catalog", tag = "catalog", operation_id = "list_variants",
+    params(("shop" = ShopId, Path), VariantQuery), responses((status = 200, body = VariantPage), Problems))]
 async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { search, after_product, after_id, limit }): Query<Which>,
+    Query(VariantQuery { search, after_product, after_id, limit }): Query<VariantQuery>,
 ) -> Result<Json<VariantPage>, Problem> {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} variants")));
-    }
+    let limit = limit_within(limit, DEFAULT_LIMIT, MAX_LIMIT)?;
     node.host().shop(&shop)?;
     let after = after_product.map(|product| VariantKey { product, id: after_id.unwrap_or_default() });
     let variants = node.store().catalog().variants_page(&shop, search.as_deref(), after.as_ref(), limit).await?;
-    let full = u32::try_from(variants.len()) == Ok(limit);
-    let last = variants.last().filter(|_| full);
-    let after = last.map(|last| VariantKey { product: last.product.clone(), id: last.id.clone() });
+    let after = next_cursor(&variants, limit, |variant| VariantKey {
+        product: variant.product.clone(),
+        id: variant.id.clone(),
+    });
     Ok(Json(VariantPage { variants, after }))
 }
 
@@ -97,7 +98,7 @@ struct CatalogBody {
 ///
 /// A variant replaces the one with its id. Two variants with one SKU are refused (409, `sku-conflict`, naming both),
 /// whether they are sent in one list or one after the other; variants of one list may exchange SKUs.
-#[utoipa::path(put, path = "/v1/shops/{shop}/catalog", tag = "catalogue", operation_id = "put_variants",
+#[utoipa::path(put, path = "/v1/shops/{shop}/catalog", tag = "catalog", operation_id = "put_variants",
     params(("shop" = ShopId, Path)), request_body = CatalogBody, responses((status = 204), Problems))]
 async fn put(
     Backend(caller): Backend,
@@ -121,7 +122,7 @@ struct RemovedVariants {
 }
 
 /// Removes variants from the catalog.
-#[utoipa::path(post, path = "/v1/shops/{shop}/catalog/remove", tag = "catalogue", operation_id = "remove_variants",
+#[utoipa::path(post, path = "/v1/shops/{shop}/catalog/remove", tag = "catalog", operation_id = "remove_variants",
     params(("shop" = ShopId, Path)), request_body = [VariantKey], responses((status = 200, body = RemovedVariants), Problems))]
 async fn remove(
     Backend(caller): Backend,
@@ -136,7 +137,7 @@ async fn remove(
 /// Lists the platform's exchange rates.
 ///
 /// Prices are converted at these rates only. The ETag identifies the current set of rates.
-#[utoipa::path(get, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "list_exchange_rates",
+#[utoipa::path(get, path = "/v1/shops/{shop}/exchange-rates", tag = "catalog", operation_id = "list_exchange_rates",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [ExchangeRate]), Problems))]
 async fn rates(
     _: Reader,
@@ -161,7 +162,7 @@ struct RateBody {
 }
 
 /// Sets or removes the exchange rate between two currencies.
-#[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalogue", operation_id = "set_exchange_rate",
+#[utoipa::path(put, path = "/v1/shops/{shop}/exchange-rates", tag = "catalog", operation_id = "set_exchange_rate",
     params(("shop" = ShopId, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read of all rates.")),
     request_body = RateBody, responses((status = 204), Problems))]

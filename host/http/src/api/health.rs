@@ -22,7 +22,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct WhichCalls {
+struct CallQuery {
     /// Returns only calls of this plugin.
     #[param(value_type = Option<String>)]
     plugin: Option<PluginId>,
@@ -34,12 +34,12 @@ struct WhichCalls {
 /// Returns call statistics of the last hour, by plugin and shop and by minute.
 ///
 /// Only calls that this node made since it started are counted; ask each node of an installation.
-#[utoipa::path(get, path = "/v1/plugin-calls", tag = "health", operation_id = "read_calls", params(WhichCalls),
+#[utoipa::path(get, path = "/v1/plugin-calls", tag = "health", operation_id = "read_calls", params(CallQuery),
     responses((status = 200, body = [CallSeries]), Problems))]
 async fn calls(
     Integrator(caller): Integrator,
     State(node): State<Node>,
-    Query(WhichCalls { plugin, shop }): Query<WhichCalls>,
+    Query(CallQuery { plugin, shop }): Query<CallQuery>,
 ) -> Result<Json<Vec<CallSeries>>, Problem> {
     let shop = match (shop, caller.shop()) {
         (Some(requested), Some(own)) if requested != *own => {
@@ -54,7 +54,7 @@ async fn calls(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct WhichLines {
+struct PluginLogQuery {
     /// Returns only lines of this plugin.
     #[param(value_type = Option<String>)]
     plugin: Option<PluginId>,
@@ -67,13 +67,13 @@ struct WhichLines {
 ///
 /// It holds the last 200 lines of each plugin, for at most a day. Only lines that this node received since it started
 /// are included; ask each node of an installation. The lines of a job are also stored with the job.
-#[utoipa::path(get, path = "/v1/shops/{shop}/plugin-logs", tag = "health", operation_id = "read_guest_logs",
-    params(("shop" = ShopId, Path), WhichLines), responses((status = 200, body = [LoggedLine]), Problems))]
+#[utoipa::path(get, path = "/v1/shops/{shop}/plugin-logs", tag = "health", operation_id = "read_plugin_log",
+    params(("shop" = ShopId, Path), PluginLogQuery), responses((status = 200, body = [LoggedLine]), Problems))]
 async fn lines(
     _: Integrator,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(WhichLines { plugin, level }): Query<WhichLines>,
+    Query(PluginLogQuery { plugin, level }): Query<PluginLogQuery>,
 ) -> Result<Json<Vec<LoggedLine>>, Problem> {
     node.host().shop(&shop)?;
     let min_level = level.unwrap_or(Severity::Debug);

@@ -4,31 +4,29 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::{AccountId, ShopId};
-use cartwright_service::documents::{JobDetailDocument, JobDocument};
 use cartwright_service::jobs;
+use cartwright_service::json::{JobDetailDocument, JobDocument};
 use cartwright_store::{JobFilter, JobStateKind, RetryMode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{next_cursor, page_limit};
 use crate::access::Backend;
 use crate::extract::{Body, Path, Query};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 
-const MAX_LIMIT: u32 = 500;
-const DEFAULT_LIMIT: u32 = 50;
-
 pub(crate) fn routes() -> OpenApiRouter<Node> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(replay)).routes(routes!(cancel))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(read)).routes(routes!(retry)).routes(routes!(cancel))
 }
 
 /// Selects jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct JobQuery {
     /// Returns only jobs of the order with this id of the platform.
     order: Option<String>,
     /// Returns only jobs of this account.
@@ -54,23 +52,19 @@ struct JobPage {
 
 /// Lists the jobs of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/jobs", tag = "jobs", operation_id = "list_jobs",
-    params(("shop" = ShopId, Path), Which), responses((status = 200, body = JobPage), Problems))]
+    params(("shop" = ShopId, Path), JobQuery), responses((status = 200, body = JobPage), Problems))]
 async fn list(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { order, account, state, after, limit }): Query<Which>,
+    Query(JobQuery { order, account, state, after, limit }): Query<JobQuery>,
 ) -> Result<Json<JobPage>, Problem> {
     let state = state.map(|state| state.parse::<JobStateKind>()).transpose();
     let state = state.map_err(|error| Problem::unprocessable("state", error.to_string()))?;
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} jobs")));
-    }
+    let limit = page_limit(limit)?;
     let filter = JobFilter { shop: Some(shop), order, account, state, after };
     let jobs = node.store().jobs().list(&filter, limit).await?;
-    let full = u32::try_from(jobs.len()) == Ok(limit);
-    let after = jobs.last().filter(|_| full).map(|last| last.id.clone());
+    let after = next_cursor(&jobs, limit, |job| job.id.clone());
     Ok(Json(JobPage { jobs: jobs.iter().map(JobDocument::from).collect(), after }))
 }
 
@@ -108,10 +102,10 @@ enum RetryFrom {
 }
 
 /// Retries a job as soon as its lane is free.
-#[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/retry", tag = "jobs", operation_id = "replay_job",
+#[utoipa::path(post, path = "/v1/shops/{shop}/jobs/{job}/retry", tag = "jobs", operation_id = "retry_job",
     params(("shop" = ShopId, Path), ("job" = String, Path)), request_body = RetryBody,
     responses((status = 204), Problems))]
-async fn replay(
+async fn retry(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, job)): Path<(ShopId, String)>,

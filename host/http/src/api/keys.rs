@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::Secret;
-use cartwright_service::access_keys;
-use cartwright_service::documents::moment;
+use cartwright::timestamp;
+use cartwright_service::access_keys::{self, AccessKeyError};
 use cartwright_store::{AccessKeyInfo, NewAccessKey, Role};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -16,16 +16,27 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after};
+use super::page::{PageQuery, next_cursor};
 use crate::access::Admin;
 use crate::extract::{Body, Path, Query};
 use crate::idempotency::secret_response;
-use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
+use crate::request_time::RequestTime;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(revoke)).routes(routes!(rotate))
+}
+
+impl From<AccessKeyError> for Problem {
+    fn from(error: AccessKeyError) -> Self {
+        let kind = match error {
+            AccessKeyError::Store(error) => return error.into(),
+            AccessKeyError::Label => "label",
+            AccessKeyError::Overlap => "overlap_seconds",
+        };
+        Self::unprocessable(kind, error.to_string())
+    }
 }
 
 /// An access key without its secret.
@@ -107,11 +118,11 @@ impl From<AccessKeyInfo> for KeyDocument {
             role: key.role.into(),
             label: key.label,
             networks: key.networks,
-            created: moment(key.created),
-            expires: key.expires.map(moment),
-            revoked: key.revoked.map(moment),
-            last_used: key.last_used.map(moment),
-            previous_ends: key.previous_ends.map(moment),
+            created: timestamp(key.created),
+            expires: key.expires.map(timestamp),
+            revoked: key.revoked.map(timestamp),
+            last_used: key.last_used.map(timestamp),
+            previous_ends: key.previous_ends.map(timestamp),
         }
     }
 }
@@ -126,12 +137,12 @@ struct KeyPage {
 }
 
 /// Lists all access keys, including revoked ones.
-#[utoipa::path(get, path = "/v1/access-keys", tag = "keys", operation_id = "list_keys", params(PageQuery),
+#[utoipa::path(get, path = "/v1/access-keys", tag = "keys", operation_id = "list_access_keys", params(PageQuery),
     responses((status = 200, body = KeyPage), Problems))]
-async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
-    let limit = part.limit()?;
-    let keys = node.store().access().access_keys(None, part.after.as_deref(), limit).await?;
-    let after = after(&keys, limit, |key| key.id.clone());
+async fn list(_: Admin, State(node): State<Node>, Query(page): Query<PageQuery>) -> Result<Json<KeyPage>, Problem> {
+    let limit = page.limit()?;
+    let keys = node.store().access().access_keys(None, page.after.as_deref(), limit).await?;
+    let after = next_cursor(&keys, limit, |key| key.id.clone());
     Ok(Json(KeyPage { keys: keys.into_iter().map(KeyDocument::from).collect(), after }))
 }
 
@@ -151,7 +162,7 @@ struct KeyBody {
     /// Time at which the key expires, RFC 3339.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires: Option<Moment>,
+    expires: Option<RequestTime>,
 }
 
 /// A created key. It is not shown again.
@@ -170,7 +181,7 @@ impl CreatedKey {
 }
 
 /// Creates an access key.
-#[utoipa::path(post, path = "/v1/access-keys", tag = "keys", operation_id = "make_key", request_body = KeyBody,
+#[utoipa::path(post, path = "/v1/access-keys", tag = "keys", operation_id = "create_access_key", request_body = KeyBody,
     responses((status = 201, body = CreatedKey), Problems))]
 async fn create(
     Admin(caller): Admin,
@@ -185,7 +196,7 @@ async fn create(
 }
 
 /// Revokes a key, and ends the sessions that were started with it.
-#[utoipa::path(delete, path = "/v1/access-keys/{key}", tag = "keys", operation_id = "revoke_key",
+#[utoipa::path(delete, path = "/v1/access-keys/{key}", tag = "keys", operation_id = "revoke_access_key",
     params(("key" = String, Path)), responses((status = 204), Problems))]
 async fn revoke(
     Admin(caller): Admin,
@@ -207,7 +218,7 @@ struct RotateBody {
 }
 
 /// Gives a key a new secret.
-#[utoipa::path(post, path = "/v1/access-keys/{key}/rotate", tag = "keys", operation_id = "rotate_key",
+#[utoipa::path(post, path = "/v1/access-keys/{key}/rotate", tag = "keys", operation_id = "rotate_access_key",
     params(("key" = String, Path)), request_body = RotateBody, responses((status = 200, body = CreatedKey), Problems))]
 async fn rotate(
     Admin(caller): Admin,

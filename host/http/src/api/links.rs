@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use cartwright::{AccountId, ProductLink, ProductLinkIssues, Readiness, SetupError, ShopId, StrategyChoice};
-use cartwright_service::links_table::{self, MAX_LINKS, TableFor};
+use cartwright_service::links_table::{self, MAX_LINKS, TableError, TableFor};
 use cartwright_store::{Expected, link_version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after};
+use super::page::{PageQuery, next_cursor};
 use crate::access::{Integrator, Reader};
 use crate::extract::{Body, Path, Precondition, Query, Raw, Tagged, require_media_type};
 use crate::node::Node;
@@ -28,6 +28,16 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(readiness))
 }
 
+impl From<TableError> for Problem {
+    fn from(error: TableError) -> Self {
+        let status = match &error {
+            TableError::Read(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            TableError::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, "csv", error.to_string())
+    }
+}
+
 /// A page of product links.
 #[derive(Debug, Serialize, ToSchema)]
 struct ProductLinkPage {
@@ -38,16 +48,16 @@ struct ProductLinkPage {
 }
 
 /// Lists the product links of a shop, by product.
-#[utoipa::path(get, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "list_links",
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "list_product_links",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = ProductLinkPage), Problems))]
 async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<ProductLinkPage>, Problem> {
-    let links = part.of(node.host().snapshot(&shop)?.links, |link| link.shop_product.clone())?;
-    let after = after(&links, part.limit()?, |link| link.shop_product.clone());
+    let links = page.of(node.host().snapshot(&shop)?.links, |link| link.shop_product.clone())?;
+    let after = next_cursor(&links, page.limit()?, |link| link.shop_product.clone());
     Ok(Json(ProductLinkPage { links, after }))
 }
 
@@ -64,7 +74,7 @@ struct LinkedProducts {
 ///
 /// If a link names another account than before, this is a vendor switch: lines that were made with the old link are
 /// still served by it.
-#[utoipa::path(put, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "set_links",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links", tag = "links", operation_id = "set_product_links",
     params(("shop" = ShopId, Path)), request_body = [ProductLink], responses((status = 200, body = LinkedProducts), Problems))]
 async fn set_links(
     Integrator(caller): Integrator,
@@ -99,7 +109,7 @@ async fn link(
 /// Returns the link of a product.
 ///
 /// Its ETag identifies the link's current content.
-#[utoipa::path(get, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "read_link",
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "read_product_link",
     params(("shop" = ShopId, Path), ("product" = String, Path)), responses((status = 200, body = ProductLink), Problems))]
 async fn read(
     _: Reader,
@@ -156,7 +166,7 @@ impl ProductLinkBody {
 }
 
 /// Links a product, or changes its link.
-#[utoipa::path(put, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "set_link",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "set_product_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if the product is not linked.")),
@@ -178,7 +188,7 @@ async fn set(
 /// Removes the link of a product.
 ///
 /// Lines that were made with it are still served by it.
-#[utoipa::path(delete, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "remove_link",
+#[utoipa::path(delete, path = "/v1/shops/{shop}/product-links/{product}", tag = "links", operation_id = "remove_product_link",
     params(("shop" = ShopId, Path), ("product" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     responses((status = 204), Problems))]
@@ -187,10 +197,10 @@ async fn remove(
     State(node): State<Node>,
     Path((shop, product)): Path<(ShopId, String)>,
     precondition: Precondition,
-) -> Result<axum::http::StatusCode, Problem> {
+) -> Result<StatusCode, Problem> {
     let expected = precondition.expected();
     node.installation().unlink(&shop, &product, expected, &caller.actor, node.now()).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Product links that would replace those of an account.
@@ -205,7 +215,7 @@ struct ReadinessBody {
 
 /// Reports which products could be switched to other links, without changing anything.
 ///
-/// Send the links to `set_links` to switch.
+/// Send the links to `set_product_links` to switch.
 #[utoipa::path(post, path = "/v1/shops/{shop}/vendor-switch/readiness", tag = "links", operation_id = "read_readiness",
     params(("shop" = ShopId, Path)), request_body = ReadinessBody, responses((status = 200, body = Readiness), Problems))]
 async fn readiness(
@@ -222,7 +232,7 @@ async fn readiness(
 /// Lists and settings are JSON: `["RING L","RING XL"]`. A text that a spreadsheet would run as a formula, or convert to
 /// a number or a date, is enclosed in apostrophes, as is one with blanks at its ends; the apostrophes are removed when
 /// the table is sent back.
-#[utoipa::path(get, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "read_links_csv",
+#[utoipa::path(get, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "read_product_links_csv",
     params(("shop" = ShopId, Path)), responses((status = 200, content_type = "text/csv", body = String), Problems))]
 async fn export_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId>) -> Result<Response, Problem> {
     let table = links_table::write(&node.host().snapshot(&shop)?.links, TableFor::Program)?;
@@ -234,7 +244,7 @@ async fn export_csv(_: Reader, State(node): State<Node>, Path(shop): Path<ShopId
 /// Only `shop_product`, `account` and `vendor_product` are required. Products that the table does not name stay as they
 /// are. The table must be UTF-8, with or without a byte order mark, and its columns are separated by commas, semicolons
 /// or tabs, as spreadsheets write them.
-#[utoipa::path(put, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "set_links_csv",
+#[utoipa::path(put, path = "/v1/shops/{shop}/product-links.csv", tag = "links", operation_id = "set_product_links_csv",
     params(("shop" = ShopId, Path)), request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = LinkedProducts), Problems))]
 async fn import_csv(

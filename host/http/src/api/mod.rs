@@ -12,6 +12,7 @@ mod notifications;
 mod order_list;
 mod orders;
 mod page;
+mod personal_data;
 mod plugins;
 mod quotes;
 mod shops;
@@ -49,12 +50,12 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .schemas_from_iter(schemas)
         .security_scheme("access_key", SecurityScheme::Http(bearer))
         .build();
-    let licence = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
+    let license = LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build();
     let info = InfoBuilder::new()
         .title("Cartwright")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(format!("{ABOUT}\n\n{}", node.limits().settings())))
-        .license(Some(licence))
+        .license(Some(license))
         .build();
     let document = OpenApiBuilder::new()
         .info(info)
@@ -69,6 +70,7 @@ pub(crate) fn routes(node: &Node) -> (axum::Router<Node>, OpenApi) {
         .merge(catalog::routes())
         .merge(orders::routes())
         .merge(order_list::routes())
+        .merge(personal_data::routes())
         .merge(jobs::routes())
         .merge(webhooks::routes())
         .merge(notifications::routes())

@@ -5,16 +5,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use cartwright::timestamp;
 use cartwright::{Grants, Secret, ShopId};
-use cartwright_service::documents::moment;
-use cartwright_service::notifications::{self, SECRET_OVERLAP};
+use cartwright_service::notifications::{self, SECRET_OVERLAP, SetEndpointError};
 use cartwright_store::{EndpointError, NotificationState, StoredNotification, endpoint_version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after, no_cursor};
+use super::page::{PageQuery, next_cursor};
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::idempotency::secret_response;
@@ -31,6 +31,16 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(rotate))
         .routes(routes!(undelivered))
         .routes(routes!(retry_notification))
+}
+
+impl From<SetEndpointError> for Problem {
+    fn from(error: SetEndpointError) -> Self {
+        match error {
+            SetEndpointError::Setup(error) => error.into(),
+            SetEndpointError::Grants(error) => error.into(),
+            SetEndpointError::Endpoint(error) => error.into(),
+        }
+    }
 }
 
 impl From<EndpointError> for Problem {
@@ -173,26 +183,26 @@ async fn undelivered(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<NotificationPage>, Problem> {
-    let limit = part.limit()?;
-    let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
+    let limit = page.limit()?;
+    let from = page.cursor()?;
     let document = |notification: StoredNotification| NotificationDocument {
         id: notification.id,
         is_retrying: matches!(notification.state, NotificationState::Waiting { .. }),
         attempts: notification.attempt,
         reason: notification.reason,
-        created: moment(notification.created),
+        created: timestamp(notification.created),
         body: notification.body,
     };
-    let notification = node.store().notifications().list(&shop, false, from, limit).await?;
-    let after = after(&notification, limit, |notification| notification.number.to_string());
-    Ok(Json(NotificationPage { notifications: notification.into_iter().map(document).collect(), after }))
+    let notifications = node.store().notifications().list(&shop, false, from, limit).await?;
+    let after = next_cursor(&notifications, limit, |notification| notification.number.to_string());
+    Ok(Json(NotificationPage { notifications: notifications.into_iter().map(document).collect(), after }))
 }
 
 /// Retries a failed notification.
 #[utoipa::path(post, path = "/v1/shops/{shop}/notifications/{id}/retry", tag = "notifications",
-    operation_id = "send_notification_again", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    operation_id = "retry_notification", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]
 async fn retry_notification(
     Backend(caller): Backend,

@@ -2,22 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use cartwright::ShopId;
+use cartwright::timestamp;
 use cartwright::types::Money;
-use cartwright_service::documents::moment;
 use cartwright_store::{ListedOrder, OrderFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{next_cursor, page_limit};
 use crate::access::Backend;
 use crate::extract::{Path, Query};
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-
-const MAX_LIMIT: u32 = 500;
-const DEFAULT_LIMIT: u32 = 50;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list))
@@ -27,7 +24,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct OrderQuery {
     /// Returns only orders whose id contains this text, or whose number equals it.
     search: Option<String>,
     /// Returns only orders first reported before the one with this id.
@@ -96,9 +93,9 @@ impl From<ListedOrder> for ListedOrderDocument {
             id: listed.id,
             known,
             is_damaged: listed.damaged,
-            created_at: moment(listed.created),
-            changed_at: moment(listed.changed),
-            closed_at: listed.closed.map(moment),
+            created_at: timestamp(listed.created),
+            changed_at: timestamp(listed.changed),
+            closed_at: listed.closed.map(timestamp),
             needs_attention: listed.needs_attention,
         }
     }
@@ -115,19 +112,15 @@ struct OrderPage {
 
 /// Lists the orders of a shop.
 #[utoipa::path(get, path = "/v1/shops/{shop}/orders", tag = "orders", operation_id = "list_orders",
-    params(("shop" = ShopId, Path), Which), responses((status = 200, body = OrderPage), Problems))]
+    params(("shop" = ShopId, Path), OrderQuery), responses((status = 200, body = OrderPage), Problems))]
 async fn list(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { search, after, limit }): Query<Which>,
+    Query(OrderQuery { search, after, limit }): Query<OrderQuery>,
 ) -> Result<Json<OrderPage>, Problem> {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} orders")));
-    }
+    let limit = page_limit(limit)?;
     let orders = node.store().orders().list(&shop, &OrderFilter { search, after }, limit).await?;
-    let full = u32::try_from(orders.len()) == Ok(limit);
-    let after = orders.last().filter(|_| full).map(|last| last.id.clone());
+    let after = next_cursor(&orders, limit, |order| order.id.clone());
     Ok(Json(OrderPage { orders: orders.into_iter().map(ListedOrderDocument::from).collect(), after }))
 }

@@ -4,44 +4,82 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{Address, Event, EventKind, Money, Order};
 use cartwright::{CartLine, Digest, OrderedLine, ShopId};
-use cartwright_service::documents::{JobDocument, OutcomeDocument};
+use cartwright_service::json::{JobDocument, OutcomeDocument};
 use cartwright_service::orders::{self, OrderOverview};
-use cartwright_store::{
-    CustomerEmail, InvalidEmail, OrderBillOfMaterials, RecordOutcome, SoldLine, SoldLines, UnfinishedJobs,
-};
+use cartwright_store::{OrderBillOfMaterials, RecordOutcome, ReportError, SoldLine, SoldLines};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{Backend, Caller};
+use crate::access::Backend;
 use crate::extract::{Body, Path, Query};
-use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
+use crate::request_time::RequestTime;
 
 /// Default validity of a document URL, in seconds.
-const LINK_SECONDS: u32 = 3600;
+const DEFAULT_DOCUMENT_URL_SECONDS: u32 = 3600;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
         .routes(routes!(report))
         .routes(routes!(read))
-        .routes(routes!(settle))
+        .routes(routes!(resolve_outcome))
         .routes(routes!(close))
-        .routes(routes!(materials))
-        .routes(routes!(materials_csv))
+        .routes(routes!(bill_of_materials))
+        .routes(routes!(bill_of_materials_csv))
         .routes(routes!(document_url))
-        .routes(routes!(export))
-        .routes(routes!(erase))
-        .routes(routes!(of_customer))
-        .routes(routes!(erase_customer))
         .routes(routes!(needs_attention))
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let kind = match &error {
+            OrderError::Setup(error) => return error.clone().into(),
+            OrderError::Seal { .. } => "seal",
+            OrderError::DuplicateId(_)
+            | OrderError::DuplicateLine { .. }
+            | OrderError::DuplicateLineQuantity { .. } => "twice",
+            OrderError::MissingBundle { .. } | OrderError::IncompleteBundle { .. } => "bundle",
+            OrderError::Quantity { .. }
+            | OrderError::ChildQuantity { .. }
+            | OrderError::ZeroQuantity { .. }
+            | OrderError::QuantityTooLarge { .. } => "quantity",
+            OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",
+            OrderError::Id { .. }
+            | OrderError::ReservedId { .. }
+            | OrderError::Text { .. }
+            | OrderError::TooManyLines(_)
+            | OrderError::Time { .. }
+            | OrderError::BlankNumber
+            | OrderError::Version(_)
+            | OrderError::Language(_)
+            | OrderError::Country { .. }
+            | OrderError::Payment(_)
+            | OrderError::Contradiction { .. }
+            | OrderError::UnknownLine { .. } => "order",
+        };
+        Self::unprocessable(kind, error.to_string()).with_error(&error)
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Store(error) => error.into(),
+            ReportError::Order(error) => error.into(),
+            ReportError::UnknownShop(_) => Self::not_found(error.to_string()),
+            ReportError::ConfigurationGone { .. } => Self::unprocessable("configuration-gone", error.to_string()),
+            ReportError::Older { .. } => Self::new(StatusCode::CONFLICT, "older", error.to_string()),
+            _ => Self::unprocessable("order", error.to_string()),
+        }
+    }
 }
 
 /// Something that happened to an order.
@@ -54,7 +92,7 @@ struct EventBody {
     id: String,
     /// Time of the event, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
-    at: Moment,
+    at: RequestTime,
     /// Kind of event. The order must agree with it: `cancelled` is true for a cancellation, and `payment` is not "none"
     /// for a payment or refund, unless the order costs nothing. A shipment or refund names each line of the order at
     /// most once, with a quantity from 1 to that of its cart line.
@@ -83,7 +121,7 @@ struct OrderBody {
     version: u64,
     /// Time at which the order was placed, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
-    placed_at: Moment,
+    placed_at: RequestTime,
     /// Payment state.
     payment: Payment,
     /// Whether the order was cancelled.
@@ -172,14 +210,14 @@ impl OrderLineBody {
 impl OrderBody {
     fn read(self, node: &Node, shop: &ShopId) -> Result<(Order, SoldLines), Problem> {
         let host = node.host();
-        let like = host.shop(shop)?;
+        let shop_state = host.shop(shop)?;
         let ordered: Vec<OrderedLine<'_>> = self.lines.iter().map(OrderLineBody::as_ordered).collect();
         let lines = host.order_lines(shop, &self.id, &self.total, &ordered)?;
         let sold = self.lines.iter().map(|OrderLineBody { id, line, .. }| (id.clone(), SoldLine::from(line))).collect();
         let order = Order {
             reference: host.reference(shop, &self.id, None),
             number: self.number.unwrap_or_else(|| self.id.clone()),
-            locale: self.locale.unwrap_or_else(|| like.locale.clone()),
+            locale: self.locale.unwrap_or_else(|| shop_state.locale.clone()),
             id: self.id,
             test: self.test,
             vendor_reference: None,
@@ -266,26 +304,26 @@ fn no_order(id: &str) -> Problem {
 ///
 /// An order needs attention if one of its outcomes does, or if a line is on hold although the order is released and
 /// open. The ids are the platform's.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_held_orders",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders-needing-attention", tag = "orders", operation_id = "list_orders_needing_attention",
     params(("shop" = ShopId, Path)), responses((status = 200, body = [String]), Problems))]
 async fn needs_attention(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
 ) -> Result<Json<Vec<String>>, Problem> {
-    Ok(Json(node.store().orders().held_orders(&shop).await?))
+    Ok(Json(node.store().orders().needing_attention(&shop).await?))
 }
 
 /// Resolves an outcome that needs attention.
-#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "settle_outcome",
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/resolve", tag = "orders", operation_id = "resolve_outcome",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path)), responses((status = 204), Problems))]
-async fn settle(
+async fn resolve_outcome(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, outcome)): Path<(ShopId, i64)>,
-) -> Result<axum::http::StatusCode, Problem> {
+) -> Result<StatusCode, Problem> {
     node.store().outcomes().resolve(&shop, outcome, &caller.actor, node.now()).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Closes an order: webhooks of its vendors about it are ignored from now on.
@@ -295,15 +333,15 @@ async fn close(
     Backend(caller): Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
-) -> Result<axum::http::StatusCode, Problem> {
+) -> Result<StatusCode, Problem> {
     node.store().orders().close_order(&shop, &order, &caller.actor, node.now()).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Returns the bills of materials of an order, as its vendors confirmed them.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials", tag = "orders", operation_id = "read_materials",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials", tag = "orders", operation_id = "read_bill_of_materials",
     params(("shop" = ShopId, Path), ("order" = String, Path)), responses((status = 200, body = Object), Problems))]
-async fn materials(
+async fn bill_of_materials(
     _: Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
@@ -312,10 +350,10 @@ async fn materials(
 }
 
 /// Returns the bills of materials of an order as a CSV table (RFC 4180), one row for each article of each line.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials.csv", tag = "orders", operation_id = "read_materials_csv",
+#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/bill-of-materials.csv", tag = "orders", operation_id = "read_bill_of_materials_csv",
     params(("shop" = ShopId, Path), ("order" = String, Path)),
     responses((status = 200, content_type = "text/csv", body = String), Problems))]
-async fn materials_csv(
+async fn bill_of_materials_csv(
     _: Backend,
     State(node): State<Node>,
     Path((shop, order)): Path<(ShopId, String)>,
@@ -342,7 +380,7 @@ struct DocumentUrlDocument {
 }
 
 /// Creates a document URL for a document that an outcome of an order names.
-#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/document-url", tag = "orders", operation_id = "link_document",
+#[utoipa::path(post, path = "/v1/shops/{shop}/outcomes/{outcome}/document-url", tag = "orders", operation_id = "create_document_url",
     params(("shop" = ShopId, Path), ("outcome" = i64, Path), DocumentUrlQuery),
     responses((status = 200, body = DocumentUrlDocument), Problems))]
 async fn document_url(
@@ -351,140 +389,11 @@ async fn document_url(
     Path((shop, outcome)): Path<(ShopId, i64)>,
     Query(DocumentUrlQuery { seconds }): Query<DocumentUrlQuery>,
 ) -> Result<Json<DocumentUrlDocument>, Problem> {
-    let seconds = seconds.unwrap_or(LINK_SECONDS);
+    let seconds = seconds.unwrap_or(DEFAULT_DOCUMENT_URL_SECONDS);
     if !(1..=604_800).contains(&seconds) {
         return Err(Problem::unprocessable("seconds", "a document URL can be valid for 1 to 604800 seconds"));
     }
     let valid_for = Duration::from_secs(seconds.into());
-    let link = node.store().documents().document_url(&shop, outcome, valid_for, node.now()).await?;
-    Ok(Json(DocumentUrlDocument { url: node.public_url(&link.to_string()) }))
-}
-
-/// All stored data about an order or a customer.
-#[derive(Debug, Serialize, ToSchema)]
-struct ExportDocument {
-    /// Stored data, in the contract's JSON form.
-    document: Value,
-    /// Files that the document names.
-    files: Vec<ExportFileDocument>,
-}
-
-/// A file of an export.
-#[derive(Debug, Serialize, ToSchema)]
-struct ExportFileDocument {
-    /// Name of the file in the export.
-    name: String,
-    /// Digest of the file's bytes.
-    digest: Digest,
-    /// Media type, RFC 6838.
-    media_type: String,
-}
-
-impl From<cartwright_store::Export> for ExportDocument {
-    fn from(export: cartwright_store::Export) -> Self {
-        let file = |file: cartwright_store::ExportFile| ExportFileDocument {
-            name: file.name,
-            digest: file.digest,
-            media_type: file.media_type,
-        };
-        Self { document: export.document, files: export.files.into_iter().map(file).collect() }
-    }
-}
-
-/// Exports all stored data of an order, unencrypted.
-#[utoipa::path(get, path = "/v1/shops/{shop}/orders/{order}/export", tag = "orders", operation_id = "export_order",
-    params(("shop" = ShopId, Path), ("order" = String, Path)),
-    responses((status = 200, body = ExportDocument), Problems))]
-async fn export(
-    _: Backend,
-    State(node): State<Node>,
-    Path((shop, order)): Path<(ShopId, String)>,
-) -> Result<Json<ExportDocument>, Problem> {
-    Ok(Json(node.store().personal_data().export_order(&shop, &order).await?.into()))
-}
-
-/// How to erase an order with unfinished jobs.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Erasing {
-    /// Whether to drop unfinished jobs. Their vendors may not have received the erasure request. If false, unfinished
-    /// jobs prevent the erasure.
-    #[serde(default)]
-    drop_jobs: bool,
-}
-
-impl Erasing {
-    fn unfinished_jobs(&self) -> UnfinishedJobs {
-        if self.drop_jobs { UnfinishedJobs::Cancel } else { UnfinishedJobs::Refuse }
-    }
-}
-
-/// The number of erased orders.
-#[derive(Debug, Serialize, ToSchema)]
-struct ErasedOrders {
-    /// Number of orders, without those that were erased before.
-    orders: usize,
-}
-
-/// Erases all data of an order.
-///
-/// Report the order's `erase` event first: it informs the vendors.
-#[utoipa::path(delete, path = "/v1/shops/{shop}/orders/{order}", tag = "orders", operation_id = "erase_order",
-    params(("shop" = ShopId, Path), ("order" = String, Path), Erasing),
-    responses((status = 200, body = ErasedOrders), Problems))]
-async fn erase(
-    Backend(caller): Backend,
-    State(node): State<Node>,
-    Path((shop, order)): Path<(ShopId, String)>,
-    Query(erasing): Query<Erasing>,
-) -> Result<Json<ErasedOrders>, Problem> {
-    let erased = node
-        .store()
-        .personal_data()
-        .erase_order(&shop, &order, erasing.unfinished_jobs(), &caller.actor, node.now())
-        .await?;
-    node.observability().lines().forget(&shop);
-    Ok(Json(ErasedOrders { orders: erased.into() }))
-}
-
-/// Parses the e-mail address in a path. A blank address is refused: it would match all orders without an address.
-fn customer(email: &str) -> Result<CustomerEmail, Problem> {
-    email.parse().map_err(|error: InvalidEmail| Problem::bad_request(error.to_string()))
-}
-
-/// Exports all stored data of a customer.
-///
-/// This covers the orders that were billed or delivered to this e-mail address in any of their versions.
-#[utoipa::path(get, path = "/v1/shops/{shop}/customers/{email}/export", tag = "orders", operation_id = "export_customer",
-    params(("shop" = ShopId, Path), ("email" = String, Path)),
-    responses((status = 200, body = ExportDocument), Problems))]
-async fn of_customer(
-    _: Backend,
-    State(node): State<Node>,
-    Path((shop, email)): Path<(ShopId, String)>,
-) -> Result<Json<ExportDocument>, Problem> {
-    Ok(Json(node.store().personal_data().export_customer(&shop, &customer(&email)?).await?.into()))
-}
-
-/// Erases all data of a customer.
-///
-/// This covers the orders that were billed or delivered to this e-mail address in any of their versions, including
-/// those whose address the platform has since replaced.
-#[utoipa::path(delete, path = "/v1/shops/{shop}/customers/{email}", tag = "orders", operation_id = "erase_customer",
-    params(("shop" = ShopId, Path), ("email" = String, Path), Erasing),
-    responses((status = 200, body = ErasedOrders), Problems))]
-async fn erase_customer(
-    Backend(Caller { actor, .. }): Backend,
-    State(node): State<Node>,
-    Path((shop, email)): Path<(ShopId, String)>,
-    Query(erasing): Query<Erasing>,
-) -> Result<Json<ErasedOrders>, Problem> {
-    let orders = node
-        .store()
-        .personal_data()
-        .erase_customer(&shop, &customer(&email)?, erasing.unfinished_jobs(), &actor, node.now())
-        .await?;
-    node.observability().lines().forget(&shop);
-    Ok(Json(ErasedOrders { orders: orders.len() }))
+    let document_url = node.store().documents().document_url(&shop, outcome, valid_for, node.now()).await?;
+    Ok(Json(DocumentUrlDocument { url: node.public_url(&document_url.to_string()) }))
 }

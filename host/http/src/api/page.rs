@@ -1,12 +1,16 @@
 //! Paging of lists.
 
+use std::str::FromStr;
+
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
-const MAX_LIMIT: u32 = 500;
+/// Default number of entries of a page.
 const DEFAULT_LIMIT: u32 = 50;
+/// Maximum number of entries of a page.
+const MAX_LIMIT: u32 = 500;
 
 /// Selects a page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -22,10 +26,12 @@ pub(super) struct PageQuery {
 
 impl PageQuery {
     pub(super) fn limit(&self) -> Result<u32, Problem> {
-        match self.limit.unwrap_or(DEFAULT_LIMIT) {
-            limit @ 1..=MAX_LIMIT => Ok(limit),
-            _ => Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} entries"))),
-        }
+        page_limit(self.limit)
+    }
+
+    /// Parses the cursor of the previous page.
+    pub(super) fn cursor<T: FromStr>(&self) -> Result<Option<T>, Problem> {
+        self.after.as_deref().map(|after| after.parse().map_err(|_| no_cursor())).transpose()
     }
 
     /// Returns the selected page of a list in memory that is sorted by key.
@@ -36,8 +42,22 @@ impl PageQuery {
     }
 }
 
+/// Returns the maximum number of entries of a page: the requested one, or 50.
+pub(super) fn page_limit(requested: Option<u32>) -> Result<u32, Problem> {
+    limit_within(requested, DEFAULT_LIMIT, MAX_LIMIT)
+}
+
+/// Returns the requested maximum number of entries, or the default.
+pub(super) fn limit_within(requested: Option<u32>, default: u32, max: u32) -> Result<u32, Problem> {
+    let limit = requested.unwrap_or(default);
+    match (1..=max).contains(&limit) {
+        true => Ok(limit),
+        false => Err(Problem::unprocessable("limit", format!("a page has 1 to {max} entries"))),
+    }
+}
+
 /// Returns the cursor after these entries, or `None` on the last page.
-pub(super) fn after<T>(found: &[T], limit: u32, cursor: impl Fn(&T) -> String) -> Option<String> {
+pub(super) fn next_cursor<T, C>(found: &[T], limit: u32, cursor: impl Fn(&T) -> C) -> Option<C> {
     let full = u32::try_from(found.len()) == Ok(limit);
     found.last().filter(|_| full).map(cursor)
 }

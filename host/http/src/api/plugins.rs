@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use cartwright::{AccountId, Digest, PluginId, PluginMetadata, PluginVersion, ShopId, World};
+use cartwright::{AccountId, Digest, InstallError, PluginId, PluginMetadata, PluginVersion, ShopId, World};
 use cartwright_service::accounts::{self, AccountSwitch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -22,7 +22,13 @@ use crate::problem::{Problem, Problems};
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     let sent =
         OpenApiRouter::new().routes(routes!(list, install)).layer(from_fn_with_state(MAX_COMPONENT_BYTES, body::allow));
-    sent.routes(routes!(read)).routes(routes!(revoke)).routes(routes!(swap))
+    sent.routes(routes!(read)).routes(routes!(revoke)).routes(routes!(switch_version))
+}
+
+impl From<InstallError> for Problem {
+    fn from(error: InstallError) -> Self {
+        Self::unprocessable("install", error.to_string()).with_error(&error)
+    }
 }
 
 /// A plugin version.
@@ -66,7 +72,7 @@ async fn list(_: Reader, State(node): State<Node>) -> Json<Vec<PluginVersionDocu
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Pinned {
+struct InstallQuery {
     /// SHA-256 digest that the bytes must have.
     digest: Option<Digest>,
 }
@@ -81,13 +87,13 @@ struct Component(Vec<u8>);
 ///
 /// It is checked against the contract, compiled, and asked for its metadata in a sandbox; it receives no grants.
 /// Installing a component again changes nothing.
-#[utoipa::path(post, path = "/v1/plugins", tag = "plugins", operation_id = "install_plugin", params(Pinned),
+#[utoipa::path(post, path = "/v1/plugins", tag = "plugins", operation_id = "install_plugin", params(InstallQuery),
     request_body(content = Component, content_type = "application/wasm"),
     responses((status = 201, body = PluginVersionDocument), Problems))]
 async fn install(
     Admin(caller): Admin,
     State(node): State<Node>,
-    Query(Pinned { digest }): Query<Pinned>,
+    Query(InstallQuery { digest }): Query<InstallQuery>,
     headers: HeaderMap,
     Raw(bytes): Raw,
 ) -> Result<Response, Problem> {
@@ -163,10 +169,10 @@ impl From<AccountSwitch> for SwitchResult {
 /// Switches every account that runs this plugin to one of its versions, in some shops or in all.
 ///
 /// Each account is switched independently of the others.
-#[utoipa::path(post, path = "/v1/plugins/{plugin}/switch-version", tag = "plugins", operation_id = "swap_plugin",
+#[utoipa::path(post, path = "/v1/plugins/{plugin}/switch-version", tag = "plugins", operation_id = "switch_plugin_version",
     params(("plugin" = PluginId, Path)), request_body = SwitchVersionsBody,
     responses((status = 200, body = [SwitchResult]), Problems))]
-async fn swap(
+async fn switch_version(
     Admin(caller): Admin,
     State(node): State<Node>,
     Path(plugin): Path<PluginId>,

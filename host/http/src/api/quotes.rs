@@ -9,24 +9,22 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use cartwright::timestamp;
 use cartwright::types::{Address, Money};
 use cartwright::{CartLine, CartOperation, QuoteOffer, ShopId};
-use cartwright_service::documents::moment;
-use cartwright_store::{NewQuote, Quote, QuoteState, QuoteSummary};
+use cartwright_store::{NewQuote, Quote, QuoteError, QuoteState, QuoteSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::page::{next_cursor, page_limit};
 use crate::access::Backend;
 use crate::extract::{Body, Path, Precondition, Query, Tagged};
 use crate::idempotency::of_order;
-use crate::moment::Moment;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-
-const MAX_LIMIT: u32 = 500;
-const DEFAULT_LIMIT: u32 = 50;
+use crate::request_time::RequestTime;
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
@@ -35,6 +33,23 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(offer))
         .routes(routes!(withdraw))
         .routes(routes!(accept))
+}
+
+impl From<QuoteError> for Problem {
+    fn from(error: QuoteError) -> Self {
+        let (status, kind) = match error {
+            QuoteError::Cart(error) => return error.into(),
+            QuoteError::Order(error) => return error.into(),
+            QuoteError::Report(error) => return error.into(),
+            QuoteError::Store(error) => return error.into(),
+            QuoteError::Id(_) | QuoteError::End => (StatusCode::UNPROCESSABLE_ENTITY, "quote"),
+            QuoteError::Exists(_) => (StatusCode::CONFLICT, "exists"),
+            QuoteError::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed"),
+            QuoteError::State { .. } => (StatusCode::CONFLICT, "quote-state"),
+            QuoteError::Expired { .. } => (StatusCode::CONFLICT, "offer-expired"),
+        };
+        Self::new(status, kind, error.to_string())
+    }
 }
 
 /// A quote without its lines.
@@ -63,9 +78,9 @@ impl From<QuoteSummary> for QuoteEntry {
             id: summary.id,
             state: summary.state,
             version: summary.version,
-            valid_until: summary.valid_until.map(moment),
-            requested_at: moment(summary.requested_at),
-            changed_at: moment(summary.changed),
+            valid_until: summary.valid_until.map(timestamp),
+            requested_at: timestamp(summary.requested_at),
+            changed_at: timestamp(summary.changed),
         }
     }
 }
@@ -115,7 +130,7 @@ fn document(quote: Quote) -> Tagged<QuoteDocument> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct QuoteQuery {
     /// Returns only quotes in this state.
     #[param(inline)]
     state: Option<QuoteState>,
@@ -136,22 +151,18 @@ struct QuotePage {
 }
 
 /// Lists the quotes of a shop.
-#[utoipa::path(get, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "list_quotations",
-    params(("shop" = ShopId, Path), Which), responses((status = 200, body = QuotePage), Problems))]
+#[utoipa::path(get, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "list_quotes",
+    params(("shop" = ShopId, Path), QuoteQuery), responses((status = 200, body = QuotePage), Problems))]
 async fn list(
     _: Backend,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(Which { state, after, limit }): Query<Which>,
+    Query(QuoteQuery { state, after, limit }): Query<QuoteQuery>,
 ) -> Result<Json<QuotePage>, Problem> {
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(Problem::unprocessable("limit", format!("a page has 1 to {MAX_LIMIT} quotes")));
-    }
-    let found = node.store().quotes().list(&shop, state, after.as_deref(), limit, node.now()).await?;
-    let full = u32::try_from(found.len()) == Ok(limit);
-    let after = found.last().filter(|_| full).map(|last| last.id.clone());
-    Ok(Json(QuotePage { quotes: found.into_iter().map(QuoteEntry::from).collect(), after }))
+    let limit = page_limit(limit)?;
+    let quotes = node.store().quotes().list(&shop, state, after.as_deref(), limit, node.now()).await?;
+    let after = next_cursor(&quotes, limit, |quote| quote.id.clone());
+    Ok(Json(QuotePage { quotes: quotes.into_iter().map(QuoteEntry::from).collect(), after }))
 }
 
 /// A quote request.
@@ -178,7 +189,7 @@ struct RequestQuoteBody {
 /// Requests an offer from the merchant, and notifies the vendors of the products.
 ///
 /// Every line must be sealed by this host and unchanged.
-#[utoipa::path(post, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "keep_quotation",
+#[utoipa::path(post, path = "/v1/shops/{shop}/quotes", tag = "quotes", operation_id = "create_quote",
     params(("shop" = ShopId, Path)), request_body = RequestQuoteBody,
     responses((status = 200, body = QuoteDocument, description = "The quote was requested before."),
         (status = 201, body = QuoteDocument), Problems))]
@@ -203,7 +214,7 @@ async fn request(
 /// Returns a quote.
 ///
 /// Its ETag is its version.
-#[utoipa::path(get, path = "/v1/shops/{shop}/quotes/{quote}", tag = "quotes", operation_id = "read_quotation",
+#[utoipa::path(get, path = "/v1/shops/{shop}/quotes/{quote}", tag = "quotes", operation_id = "read_quote",
     params(("shop" = ShopId, Path), ("quote" = String, Path)),
     responses((status = 200, body = QuoteDocument), Problems))]
 async fn read(
@@ -222,14 +233,14 @@ struct QuoteOfferBody {
     prices: Vec<OfferedPrice>,
     /// Time at which the offer expires, RFC 3339; within a year.
     #[schema(value_type = String, format = DateTime)]
-    valid_until: Moment,
+    valid_until: RequestTime,
 }
 
 /// Offers a price for every line, until the offer expires.
 ///
 /// A quote that was not accepted can be offered again.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/offer", tag = "quotes",
-    operation_id = "offer_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
+    operation_id = "offer_quote", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     request_body = QuoteOfferBody, responses((status = 200, body = QuoteDocument), Problems))]
 async fn offer(
@@ -254,7 +265,7 @@ async fn offer(
 
 /// Withdraws a quote that was not accepted: the merchant makes no offer, or the shopper declines it.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/withdraw", tag = "quotes",
-    operation_id = "withdraw_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
+    operation_id = "withdraw_quote", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read.")),
     responses((status = 200, body = QuoteDocument), Problems))]
 async fn withdraw(
@@ -293,7 +304,7 @@ struct AcceptedDocument {
 /// Accepting it again before it expires returns only the lines that the cart does not contain yet, so that nothing is
 /// added twice.
 #[utoipa::path(post, path = "/v1/shops/{shop}/quotes/{quote}/accept", tag = "quotes",
-    operation_id = "accept_quotation", params(("shop" = ShopId, Path), ("quote" = String, Path),
+    operation_id = "accept_quote", params(("shop" = ShopId, Path), ("quote" = String, Path),
         ("If-Match" = Option<String>, Header, description = "ETag of the last read, which is the offer that the shopper saw.")),
     request_body = AcceptBody, responses((status = 200, body = AcceptedDocument), Problems))]
 async fn accept(

@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use cartwright::types::{Currency, Rounding};
 use cartwright::{Currencies, ReleasePolicy, Shop, ShopId};
-use cartwright_service::shops;
+use cartwright_service::shops::{self, OriginsError};
 use cartwright_store::{origins_version, shop_version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after};
+use super::page::{PageQuery, next_cursor};
 use crate::access::{Admin, Integrator, Reader};
 use crate::extract::{Body, Path, Precondition, Query, Tagged, Written};
 use crate::node::Node;
@@ -21,6 +21,16 @@ use crate::problem::{Problem, Problems};
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(read, set)).routes(routes!(origins, set_origins))
+}
+
+impl From<OriginsError> for Problem {
+    fn from(error: OriginsError) -> Self {
+        match error {
+            OriginsError::Setup(error) => error.into(),
+            OriginsError::Change(error) => error.into(),
+            OriginsError::TooMany | OriginsError::Invalid(_) => Self::unprocessable("origins", error.to_string()),
+        }
+    }
 }
 
 /// The settings of a shop. Members that are left out have their default values.
@@ -122,12 +132,12 @@ struct ShopPage {
 /// Lists all shops.
 #[utoipa::path(get, path = "/v1/shops", tag = "shops", operation_id = "list_shops", params(PageQuery),
     responses((status = 200, body = ShopPage), Problems))]
-async fn list(_: Admin, State(node): State<Node>, Query(part): Query<PageQuery>) -> Result<Json<ShopPage>, Problem> {
+async fn list(_: Admin, State(node): State<Node>, Query(page): Query<PageQuery>) -> Result<Json<ShopPage>, Problem> {
     let host = node.host();
     let mut ids = host.shop_ids();
     ids.sort();
-    let ids = part.of(ids, |id| id.to_string())?;
-    let after = after(&ids, part.limit()?, ToString::to_string);
+    let ids = page.of(ids, |id| id.to_string())?;
+    let after = next_cursor(&ids, page.limit()?, ToString::to_string);
     let shops = ids.iter().filter_map(|id| Some(ShopDocument::of(host.shop(id).ok()?.as_ref())));
     Ok(Json(ShopPage { shops: shops.collect(), after }))
 }

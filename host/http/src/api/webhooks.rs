@@ -6,18 +6,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use cartwright::timestamp;
 use cartwright::types::Outcome;
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
-use cartwright_service::documents::moment;
-use cartwright_service::webhooks;
+use cartwright_service::webhooks::{self, WebhookUrlError};
 use cartwright_store::{AccountOutcomeState, PushedError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::page::{PageQuery, after, no_cursor};
+use super::page::{PageQuery, next_cursor, no_cursor};
 use crate::access::{Integrator, Reader};
 use crate::extract::{Body, Path, Query};
 use crate::idempotency::secret_response;
@@ -31,7 +31,18 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(failed_deliveries))
         .routes(routes!(pushed))
         .routes(routes!(approve))
-        .routes(routes!(refuse))
+        .routes(routes!(reject))
+}
+
+impl From<WebhookUrlError> for Problem {
+    fn from(error: WebhookUrlError) -> Self {
+        match error {
+            WebhookUrlError::Setup(error) => error.into(),
+            WebhookUrlError::Store(error) => error.into(),
+            WebhookUrlError::UnknownEndpoint { .. } => Self::unprocessable("endpoint", error.to_string()),
+            WebhookUrlError::UnknownUrl(_) => Self::not_found(error.to_string()),
+        }
+    }
 }
 
 impl From<PushedError> for Problem {
@@ -69,24 +80,24 @@ struct WebhookUrlPage {
 }
 
 /// Lists the webhook URLs of a shop, including revoked ones.
-#[utoipa::path(get, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "list_webhook_addresses",
+#[utoipa::path(get, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "list_webhook_urls",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = WebhookUrlPage), Problems))]
 async fn list(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<WebhookUrlPage>, Problem> {
-    let limit = part.limit()?;
-    let from = part.after.map(|after| after.parse().map_err(|_| no_cursor())).transpose()?;
+    let limit = page.limit()?;
+    let from = page.cursor()?;
     let addresses = node.store().webhooks().webhook_urls(&shop, from, limit).await?;
-    let after = after(&addresses, limit, |address| address.stored.selector.to_string());
+    let after = next_cursor(&addresses, limit, |address| address.stored.selector.to_string());
     let document = |address: cartwright_store::WebhookUrlInfo| WebhookUrlDocument {
         id: address.stored.selector.to_string(),
         account: address.stored.destination.account.clone(),
         endpoint: address.stored.destination.endpoint.clone(),
-        created_at: moment(address.created_at),
-        expires_at: address.stored.expires_at.map(moment),
+        created_at: timestamp(address.created_at),
+        expires_at: address.stored.expires_at.map(timestamp),
     };
     Ok(Json(WebhookUrlPage { addresses: addresses.into_iter().map(document).collect(), after }))
 }
@@ -111,7 +122,7 @@ struct CreatedWebhookUrl {
 }
 
 /// Creates a further webhook URL for an endpoint.
-#[utoipa::path(post, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "make_webhook_address",
+#[utoipa::path(post, path = "/v1/shops/{shop}/webhook-urls", tag = "webhooks", operation_id = "create_webhook_url",
     params(("shop" = ShopId, Path)), request_body = WebhookUrlBody, responses((status = 201, body = CreatedWebhookUrl), Problems))]
 async fn create(
     Integrator(caller): Integrator,
@@ -130,7 +141,7 @@ async fn create(
 
 /// Revokes a webhook URL at once.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/webhook-urls/{address}", tag = "webhooks",
-    operation_id = "end_webhook_address", params(("shop" = ShopId, Path), ("address" = String, Path)),
+    operation_id = "revoke_webhook_url", params(("shop" = ShopId, Path), ("address" = String, Path)),
     responses((status = 204), Problems))]
 async fn revoke_url(
     Integrator(caller): Integrator,
@@ -171,25 +182,25 @@ struct FailedWebhookPage {
 /// Lists the failed webhooks.
 ///
 /// Their vendors may send them again.
-#[utoipa::path(get, path = "/v1/shops/{shop}/failed-webhooks", tag = "webhooks", operation_id = "list_failed_notices",
+#[utoipa::path(get, path = "/v1/shops/{shop}/failed-webhooks", tag = "webhooks", operation_id = "list_failed_webhooks",
     params(("shop" = ShopId, Path), PageQuery), responses((status = 200, body = FailedWebhookPage), Problems))]
 async fn failed_deliveries(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<FailedWebhookPage>, Problem> {
-    let limit = part.limit()?;
+    let limit = page.limit()?;
     // The cursor holds time and id, because a webhook that was sent again in the meantime has another position in the
     // list.
-    let from = part.after.as_deref().map(|after| parse_cursor(after).ok_or_else(no_cursor)).transpose()?;
+    let from = page.after.as_deref().map(|after| parse_cursor(after).ok_or_else(no_cursor)).transpose()?;
     let notices = node.store().webhooks().failed_webhook_deliveries(&shop, from, limit).await?;
-    let after = after(&notices, limit, |delivery| format!("{}~{}", milliseconds(delivery.at), delivery.id));
+    let after = next_cursor(&notices, limit, |delivery| format!("{}~{}", milliseconds(delivery.at), delivery.id));
     let document = |delivery: cartwright_store::FailedWebhookDelivery| FailedWebhookDocument {
         id: delivery.id,
         account: delivery.destination.account,
         endpoint: delivery.destination.endpoint,
-        at: moment(delivery.at),
+        at: timestamp(delivery.at),
         attempts: delivery.attempts,
         reason: delivery.reason,
     };
@@ -243,22 +254,21 @@ async fn pushed(
     _: Reader,
     State(node): State<Node>,
     Path(shop): Path<ShopId>,
-    Query(part): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<PushedSettingsPage>, Problem> {
-    let limit = part.limit()?;
+    let limit = page.limit()?;
     let pending_state = Some(AccountOutcomeState::PendingApproval);
-    let pending_state =
-        node.store().webhooks().account_outcomes(&shop, pending_state, part.after.as_deref(), limit).await?;
-    let after = after(&pending_state, limit, |pending_state| pending_state.id.clone());
-    let document = |said: cartwright_store::AccountOutcome| PushedSettingsDocument {
-        id: said.id,
-        account: said.account,
-        at: moment(said.at),
-        state: said.state.name(),
-        reason: said.reason,
-        outcome: said.outcome,
+    let pushed = node.store().webhooks().account_outcomes(&shop, pending_state, page.after.as_deref(), limit).await?;
+    let after = next_cursor(&pushed, limit, |outcome| outcome.id.clone());
+    let document = |outcome: cartwright_store::AccountOutcome| PushedSettingsDocument {
+        id: outcome.id,
+        account: outcome.account,
+        at: timestamp(outcome.at),
+        state: outcome.state.name(),
+        reason: outcome.reason,
+        outcome: outcome.outcome,
     };
-    Ok(Json(PushedSettingsPage { pushed: pending_state.into_iter().map(document).collect(), after }))
+    Ok(Json(PushedSettingsPage { pushed: pushed.into_iter().map(document).collect(), after }))
 }
 
 /// Approves pushed settings: they are checked as any change is, and stored in the account.
@@ -276,9 +286,9 @@ async fn approve(
 
 /// Rejects pushed settings; the account stays unchanged.
 #[utoipa::path(post, path = "/v1/shops/{shop}/pushed-settings/{id}/reject", tag = "webhooks",
-    operation_id = "refuse_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
+    operation_id = "reject_pushed_settings", params(("shop" = ShopId, Path), ("id" = String, Path)),
     responses((status = 204), Problems))]
-async fn refuse(
+async fn reject(
     Integrator(caller): Integrator,
     State(node): State<Node>,
     Path((shop, id)): Path<(ShopId, String)>,

@@ -54,8 +54,8 @@ pub(crate) async fn serve(
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => match connections.take(from.ip()) {
-                    Ok(place) => {
-                        tasks.spawn(serve_client(stream, from, router.clone(), stopping.clone(), place));
+                    Ok(permit) => {
+                        tasks.spawn(serve_client(stream, from, router.clone(), stopping.clone(), permit));
                     }
                     Err(limit) => {
                         on_refused(limit);
@@ -85,13 +85,13 @@ async fn serve_client(
     from: SocketAddr,
     router: Router,
     stopping: watch::Receiver<()>,
-    place: ConnectionPermit,
+    permit: ConnectionPermit,
 ) {
     // Responses are small, and their clients wait for them.
     drop(stream.set_nodelay(true));
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    serve_connection(Box::pin(stream), from, TIMEOUTS, router, stopping, place).await;
+    serve_connection(Box::pin(stream), from, TIMEOUTS, router, stopping, permit).await;
 }
 
 /// Serves the requests of one connection until it ends, `stopping` is closed, or it is evicted.
@@ -101,9 +101,9 @@ pub(super) async fn serve_connection(
     timeouts: Timeouts,
     router: Router,
     mut stopping: watch::Receiver<()>,
-    place: ConnectionPermit,
+    permit: ConnectionPermit,
 ) {
-    let progress = place.progress().clone();
+    let progress = permit.progress().clone();
     let router = TowerToHyperService::new(router);
     let service = {
         let progress = progress.clone();
@@ -133,7 +133,7 @@ pub(super) async fn serve_connection(
             served.as_mut().graceful_shutdown();
             served.await
         }
-        () = place.evicted() => {
+        () = permit.evicted() => {
             if !progress.is_busy() {
                 tracing::debug!(%from, "evicted a connection without a request");
                 return;

@@ -2,11 +2,12 @@
 //!
 //! When the node is full, a new connection evicts one that has no request in progress. It is taken from the network
 //! that has the most of those, so that a client that opens many connections shuts no other client out. A network never loses a
-//! connection that it opened a moment ago to a network that has as many or more.
+//! connection that it opened less than a second ago to a network that has as many or more.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +16,14 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::stream::{Phase, Progress};
-use crate::limits::network_of;
+use crate::client_address::network_of;
+use crate::limits::LimitSettings;
 
 /// Time for which a connection without a request cannot be evicted from a full node, unless its network has more
 /// connections than the newcomer's.
 const RECLAIM_AFTER: Duration = Duration::from_secs(1);
-/// One of this many connections is reserved for proxies.
-const PLACES_PER_PROXY_PLACE: usize = 4;
+/// Divisor of the maximum number of connections that gives the number reserved for proxies.
+const PROXY_RESERVE_DIVISOR: usize = 4;
 
 /// The limit that a refused connection exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +78,14 @@ struct Connection {
 impl Connections {
     /// Creates the list. `max_per_address` does not limit the connections of `proxies`, and a quarter of `max` is
     /// reserved for them if there are any.
-    pub(crate) fn new(max: usize, max_per_address: usize, proxies: Vec<IpNet>) -> Self {
+    pub(super) fn new(max: usize, max_per_address: usize, proxies: Vec<IpNet>) -> Self {
         Self { max, max_per_address, proxies, open: Mutex::default() }
+    }
+
+    /// Creates the list with the limits that an operator set.
+    pub(crate) fn from_settings(settings: &LimitSettings, proxies: Vec<IpNet>) -> Self {
+        let size = |number: NonZeroU32| usize::try_from(number.get()).unwrap_or(usize::MAX);
+        Self::new(size(settings.max_connections), size(settings.max_connections_per_address), proxies)
     }
 
     /// Returns the number of open connections.
@@ -126,7 +134,7 @@ impl Connections {
 
     fn has_room(&self, open: &Open, network: Network) -> bool {
         let all = open.connections.len();
-        let reserved = if self.proxies.is_empty() { 0 } else { self.max / PLACES_PER_PROXY_PLACE };
+        let reserved = if self.proxies.is_empty() { 0 } else { self.max / PROXY_RESERVE_DIVISOR };
         let of_clients = all.saturating_sub(open.of(Network::Proxies));
         all < self.max && (network == Network::Proxies || of_clients < self.max.saturating_sub(reserved))
     }
@@ -237,8 +245,8 @@ mod tests {
         connections.take(ip(from)).unwrap_or_else(|limit| panic!("{from} is over the limit of {limit:?}"))
     }
 
-    fn is_evicted(place: &ConnectionPermit) -> bool {
-        !place.connections.lock().connections.contains_key(&place.id)
+    fn is_evicted(permit: &ConnectionPermit) -> bool {
+        !permit.connections.lock().connections.contains_key(&permit.id)
     }
 
     #[test]
@@ -248,7 +256,8 @@ mod tests {
         let second = take(&connections, "2001:db8:1:2::2");
         assert_eq!(connections.take(ip("2001:db8:1:2::3")).err(), Some(ConnectionLimit::Address));
         let others = (take(&connections, "192.0.2.1"), take(&connections, "192.0.2.2"));
-        let busy = [&first, &second, &others.0, &others.1].map(|place| InProgressGuard::new(place.progress().clone()));
+        let busy =
+            [&first, &second, &others.0, &others.1].map(|permit| InProgressGuard::new(permit.progress().clone()));
         assert_eq!(connections.take(ip("192.0.2.3")).err(), Some(ConnectionLimit::Node));
         assert_eq!(connections.open(), 4);
         drop((busy, first, others));
@@ -261,8 +270,8 @@ mod tests {
     #[test]
     fn connections_of_a_proxy_are_many_clients() {
         let connections = connections(4, 1, &["10.0.0.0/8"]);
-        let places: Vec<_> = (0..4).map(|_| connections.take(ip("::ffff:10.0.0.1"))).collect();
-        assert!(places.iter().all(Result::is_ok));
+        let permits: Vec<_> = (0..4).map(|_| connections.take(ip("::ffff:10.0.0.1"))).collect();
+        assert!(permits.iter().all(Result::is_ok));
     }
 
     #[test]
@@ -277,7 +286,7 @@ mod tests {
         for from in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
             assert_eq!(connections.take(ip(from)).err(), Some(ConnectionLimit::Node), "{from}");
         }
-        assert!(few.iter().chain(&newcomers).all(|place| !is_evicted(place)));
+        assert!(few.iter().chain(&newcomers).all(|permit| !is_evicted(permit)));
     }
 
     #[test]
@@ -291,7 +300,7 @@ mod tests {
         assert!(is_evicted(&idle) && !is_evicted(&head));
         let second = take(&connections, "192.0.2.3");
         assert!(is_evicted(&head) && !is_evicted(&late_head));
-        let all_busy = [&late_head, &first, &second].map(|place| InProgressGuard::new(place.progress().clone()));
+        let all_busy = [&late_head, &first, &second].map(|permit| InProgressGuard::new(permit.progress().clone()));
         let later = Instant::now() + RECLAIM_AFTER;
         assert_eq!(connections.take_at(ip("192.0.2.4"), later).err(), Some(ConnectionLimit::Node));
         assert!(!is_evicted(&request));
@@ -304,7 +313,7 @@ mod tests {
         let own = ["192.0.2.1"; 2].map(|from| take(&connections, from));
         let (head, idle) = (take(&connections, "192.0.2.2"), take(&connections, "192.0.2.3"));
         head.progress().begin_head();
-        let busy = own.each_ref().map(|place| InProgressGuard::new(place.progress().clone()));
+        let busy = own.each_ref().map(|permit| InProgressGuard::new(permit.progress().clone()));
         assert_eq!(connections.take(ip("192.0.2.4")).err(), Some(ConnectionLimit::Node));
         let later = Instant::now() + RECLAIM_AFTER;
         let third = connections.take_at(ip("192.0.2.1"), later).unwrap_or_else(|limit| panic!("{limit:?}"));
@@ -316,15 +325,15 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_is_the_proxies_and_no_client_takes_the_place_of_a_proxy() {
+    fn a_quarter_is_the_proxies_and_no_client_takes_a_connection_of_a_proxy() {
         let connections = connections(8, 8, &["10.0.0.0/8"]);
         let clients: Vec<_> = (0..6).map(|_| take(&connections, "192.0.2.1")).collect();
         assert_eq!(connections.take(ip("192.0.2.1")).err(), Some(ConnectionLimit::Node));
         let mut proxies: Vec<_> = (0..2).map(|_| take(&connections, "10.0.0.1")).collect();
         assert!(!clients.iter().any(is_evicted), "they must not be evicted");
         proxies.push(take(&connections, "10.0.0.2"));
-        assert_eq!(clients.iter().filter(|place| is_evicted(place)).count(), 1);
-        let busy: Vec<_> = clients.iter().map(|place| InProgressGuard::new(place.progress().clone())).collect();
+        assert_eq!(clients.iter().filter(|permit| is_evicted(permit)).count(), 1);
+        let busy: Vec<_> = clients.iter().map(|permit| InProgressGuard::new(permit.progress().clone())).collect();
         let later = Instant::now() + RECLAIM_AFTER;
         assert_eq!(connections.take_at(ip("192.0.2.2"), later).err(), Some(ConnectionLimit::Node));
         assert!(!proxies.iter().any(is_evicted));

@@ -281,8 +281,8 @@ mod tests {
         });
         let router = Router::new().route("/", get(async || "done")).route("/slow", slow);
         let connections = Arc::new(Connections::new(1, 1, Vec::new()));
-        let place = connections.take([127, 0, 0, 1].into()).expect("room");
-        tokio::spawn(serve_connection(server, ([127, 0, 0, 1], 1).into(), timeouts, router, stopping, place));
+        let permit = connections.take([127, 0, 0, 1].into()).expect("room");
+        tokio::spawn(serve_connection(server, ([127, 0, 0, 1], 1).into(), timeouts, router, stopping, permit));
         (client, running)
     }
 

@@ -4,8 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cartwright::{PluginId, ShopId};
-use cartwright_service::documents::moment;
+use cartwright::{PluginId, ShopId, timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -116,7 +115,7 @@ impl Calls {
                 let minutes = recent()
                     .filter_map(|minute| {
                         let at = UNIX_EPOCH + Duration::from_secs(minute.number * 60);
-                        Some(CallMinute { at: moment(at), count: count([minute])? })
+                        Some(CallMinute { at: timestamp(at), count: count([minute])? })
                     })
                     .collect();
                 Some(CallSeries { plugin: plugin.clone(), shop: shop.clone(), last_hour, minutes })
@@ -188,7 +187,7 @@ mod tests {
         let last = CallStatistics { calls: 1, errors: 0, p50_ms: 20_000, p95_ms: 20_000 };
         let minutes: Vec<CallStatistics> = series.minutes.iter().map(|minute| minute.count).collect();
         assert_eq!(minutes, [first, last], "the minute without calls is left out");
-        assert_eq!(series.minutes[0].at, moment(at(0, 0)));
+        assert_eq!(series.minutes[0].at, timestamp(at(0, 0)));
         assert_eq!(series.last_hour, CallStatistics { calls: 21, errors: 2, p50_ms: 5, p95_ms: 200 });
     }
 

@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use cartwright::observe::GuestLine;
-use cartwright::{AccountId, Digest, Hook, PluginId, ShopId};
-use cartwright_service::documents::moment;
+use cartwright::{AccountId, Digest, Hook, PluginId, ShopId, timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -129,7 +128,7 @@ impl Lines {
         found
             .into_iter()
             .map(|(plugin, line)| LoggedLine {
-                at: moment(line.at),
+                at: timestamp(line.at),
                 plugin: plugin.clone(),
                 digest: line.digest,
                 account: line.account.clone(),

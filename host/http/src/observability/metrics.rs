@@ -6,15 +6,11 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Extensions, Method};
-use axum::middleware::Next;
-use axum::response::Response;
 use cartwright::MAX_CONCURRENT_CALLS;
 use cartwright::observe::{GuestCall, JobRun, VendorRequest};
-use cartwright_store::MAX_COUNTED_JOBS;
+use cartwright_store::{JobStateKind, MAX_COUNTED_JOBS};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -23,10 +19,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::node::Node;
-
-/// Maximum time that the database may take during a scrape.
-const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Duration buckets in seconds, from a Rust guest's call to a vendor's slowest response.
 const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 
@@ -57,6 +49,20 @@ pub(super) struct PrometheusMetrics {
     jobs: Family<Labels<1>, Gauge>,
     instances: Gauge,
     database: Gauge,
+}
+
+/// Values that are read at the time of a scrape.
+pub(super) struct Readings {
+    /// Number of jobs in each unfinished state, or `None` if the database does not respond.
+    pub(super) jobs: Option<Vec<(JobStateKind, u32)>>,
+    /// Number of open connections.
+    pub(super) connections: usize,
+    /// Maximum number of open connections.
+    pub(super) max_connections: usize,
+    /// Memory of the bodies of requests in progress, in bytes.
+    pub(super) body_bytes: usize,
+    /// Number of guest instances.
+    pub(super) instances: u64,
 }
 
 impl PrometheusMetrics {
@@ -136,28 +142,25 @@ impl PrometheusMetrics {
         self.refused_connections.get_or_create(&[("limit", limit.into())]).inc();
     }
 
-    fn responded(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+    pub(super) fn responded(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let (method, route) = (("method", method.into()), ("route", Cow::Owned(route.to_owned())));
         self.request_times.get_or_create(&[method.clone(), route.clone()]).observe(took.as_secs_f64());
         self.requests.get_or_create(&[method, route, ("status", status.to_string().into())]).inc();
     }
 
     /// Returns all metrics as text, including those that are read at the time of the scrape.
-    pub(super) async fn render(&self, node: &Node) -> String {
-        let counted = tokio::time::timeout(DATABASE_TIMEOUT, node.store().jobs().count_by_state()).await;
-        let counted = counted.ok().and_then(Result::ok);
-        self.database.set(counted.is_some().into());
+    pub(super) fn render(&self, readings: Readings) -> String {
+        let Readings { jobs, connections, max_connections, body_bytes, instances } = readings;
+        self.database.set(jobs.is_some().into());
         // An unknown value is omitted rather than reported as it was before.
         self.jobs.clear();
-        for (state, jobs) in counted.into_iter().flatten() {
+        for (state, jobs) in jobs.into_iter().flatten() {
             self.jobs.get_or_create(&[("state", state.name().into())]).set(jobs.into());
         }
         let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let limits = node.limits();
-        self.connections.set(gauge(limits.connections.open()));
-        self.max_connections.set(gauge(limits.connections.max()));
-        self.body_bytes.set(gauge(limits.bodies.used()));
-        let instances = node.host().instances().unwrap_or_default();
+        self.connections.set(gauge(connections));
+        self.max_connections.set(gauge(max_connections));
+        self.body_bytes.set(gauge(body_bytes));
         self.instances.set(i64::try_from(instances).unwrap_or(i64::MAX));
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
@@ -165,31 +168,4 @@ impl PrometheusMetrics {
         }
         text
     }
-}
-
-/// Returns the route template of a request, which is the same for all requests of an operation.
-pub(crate) fn route(extensions: &Extensions) -> &str {
-    extensions.get::<MatchedPath>().map_or("none", MatchedPath::as_str)
-}
-
-/// Counts a request and its response, and records the status in the request's span.
-pub(crate) async fn measure(State(node): State<Node>, request: Request, next: Next) -> Response {
-    let route = route(request.extensions()).to_owned();
-    let method = method(request.method());
-    let started_at = Instant::now();
-    let response = next.run(request).await;
-    let status = response.status();
-    let span = tracing::Span::current();
-    span.record("http.response.status_code", status.as_u16());
-    if status.is_server_error() {
-        span.record("otel.status_code", "ERROR");
-    }
-    node.observability().metrics.responded(method, &route, status.as_u16(), started_at.elapsed());
-    response
-}
-
-/// Returns the method of a request as a label. Unknown methods share one label, because a client may send any word.
-pub(crate) fn method(method: &Method) -> &'static str {
-    const KNOWN_METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN_METHODS.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }

@@ -3,24 +3,20 @@
 
 mod calls;
 mod lines;
+mod measure;
 mod metrics;
+mod scrape;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::get;
 use cartwright::observe::{GuestCall, GuestLine, JobRun, VendorRequest};
 use cartwright::{Clock, Observer};
 
 pub use calls::{CallMinute, CallSeries, CallStatistics, Calls};
 pub use lines::{Lines, LoggedLine, Severity};
+pub(crate) use measure::{measure, method, route};
 use metrics::PrometheusMetrics;
-pub(crate) use metrics::{measure, method, route};
-
-use super::node::Node;
+pub(crate) use scrape::routes;
 
 /// The metrics, call statistics and plugin log of this node.
 pub struct Observability {
@@ -71,14 +67,4 @@ impl Observer for Observability {
     fn vendor_request_ended(&self, request: &VendorRequest<'_>) {
         self.metrics.vendor_request_ended(request);
     }
-}
-
-/// Returns the routes of the metrics listener. They require no key: the network decides who can reach them.
-pub(crate) fn routes(node: Node) -> Router {
-    Router::new().route("/metrics", get(scrape)).with_state(node)
-}
-
-async fn scrape(State(node): State<Node>) -> impl IntoResponse {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], node.observability().metrics.render(&node).await)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cartwright_cart::budget::{Budget, INLINE_STATE_BYTES};
 use cartwright_cart::decoding::{check_names, fingerprint_items};
@@ -11,7 +11,7 @@ use cartwright_cart::error::{CartError, issue};
 use cartwright_cart::plan::ItemFacts;
 use cartwright_cart::price_cache::{Lookup, VendorPrices};
 use cartwright_cart::pricing::{VendorPrice, convert};
-use cartwright_contract::error::Failure;
+use cartwright_contract::error::{Breach, Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Context, Decoded, Item, PriceSource, ProductLink, Wanted};
@@ -21,9 +21,67 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::pipeline::PlanPipeline;
+use super::prepared::{PreparationKey, Prepared};
 
 impl PlanPipeline<'_> {
-    pub(super) async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
+    /// Decodes a configuration, checks its products and fingerprints its items.
+    ///
+    /// # Errors
+    /// Returns [`CartError::NeedsConfiguration`] without a configuration, unless the shop sells unconfigured;
+    /// otherwise an error that describes the fault of the configuration.
+    pub(super) async fn prepare(&mut self, raw: Option<Vec<u8>>) -> Result<Arc<Prepared>, CartError> {
+        let prepared = self.prepare_configuration(raw).await;
+        if let Err(error) = &prepared {
+            self.record_failure(error);
+        }
+        prepared.map(Arc::new)
+    }
+
+    /// Continues with a configuration that another pipeline of the request prepared. Its warnings become this
+    /// pipeline's as well.
+    pub(super) fn reuse(&mut self, prepared: &Prepared) {
+        self.warnings.extend(prepared.decoded.warnings.iter().cloned().map(text::message));
+    }
+
+    async fn prepare_configuration(&mut self, raw: Option<Vec<u8>>) -> Result<Prepared, CartError> {
+        let raw = match raw {
+            Some(raw) => raw,
+            None if self.state.shop.sell_unconfigured => Vec::new(),
+            None => return Err(CartError::NeedsConfiguration(self.product_link.shop_product.clone())),
+        };
+        self.budget_usage.begin(raw.len())?;
+        self.stage_started = Instant::now();
+        let configuration = self.begin_stage("decode").digest(&raw)?;
+        let mut decoded = self.decode(&raw, configuration).await?;
+        self.begin_stage("products").check_products(&decoded.items)?;
+        let facts = self.begin_stage("identify").facts(&mut decoded.items).await?;
+        if decoded.price_from != PriceSource::Vendor {
+            decoded.items.iter_mut().for_each(|item| item.state = String::new());
+        }
+        Ok(Prepared::new(raw, configuration, decoded, facts, self.preparation_key()))
+    }
+
+    /// Returns the key of the configurations that this pipeline prepares.
+    pub(super) fn preparation_key(&self) -> PreparationKey {
+        PreparationKey {
+            state: self.state.clone(),
+            linked: self.linked.clone(),
+            vendor: self.vendor.clone(),
+            version: self.version.clone(),
+        }
+    }
+
+    /// Returns the digest of a raw configuration after checking its size. `None` without a configuration.
+    fn digest(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
+        let allowed = self.host.limits().bytes_in;
+        if raw.len() > allowed {
+            let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
+            return Err(CartError::Hook(HookError::new(self.version.plugin.id(), Hook::Decode, failure)));
+        }
+        Ok((!raw.is_empty()).then(|| Digest::of(raw)))
+    }
+
+    async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
         let Some(digest) = digest else {
             return Ok(Decoded { items: Vec::new(), price_from: PriceSource::Platform, warnings: Vec::new() });
         };
@@ -63,7 +121,7 @@ impl PlanPipeline<'_> {
 
     /// Checks the vendor products. The root's must be the linked one; others must be listed in the link, or linked in
     /// this shop by the same account.
-    pub(super) fn check_products(&mut self, items: &[Item]) -> Result<(), CartError> {
+    fn check_products(&mut self, items: &[Item]) -> Result<(), CartError> {
         let mut others: Option<HashSet<&str>> = None;
         for (index, item) in items.iter().enumerate() {
             let vendor_product = &item.vendor_product;
@@ -92,7 +150,7 @@ impl PlanPipeline<'_> {
     }
 
     /// Computes fingerprints and the tree of items.
-    pub(super) async fn facts(&mut self, items: &mut Vec<Item>) -> Result<Vec<ItemFacts>, CartError> {
+    async fn facts(&mut self, items: &mut Vec<Item>) -> Result<Vec<ItemFacts>, CartError> {
         let bytes: usize = items.iter().map(|item| item.state.len()).sum();
         let (fingerprints, below) = if bytes <= INLINE_STATE_BYTES {
             fingerprint_items(items)?
@@ -128,7 +186,7 @@ impl PlanPipeline<'_> {
         let key = self.price_key(configuration, wanted)?;
         let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
         let (quote, from) = match host.prices().get(key, max_age, Timestamp::now()).await {
-            Lookup::Hit(quote) => (quote, "a moment ago"),
+            Lookup::Hit(quote) => (quote, "earlier"),
             Lookup::Miss(asking) => {
                 let (quote, may_be_remembered) = self.fetch_prices(raw, decoded, wanted).await?;
                 (if may_be_remembered { asking.remember(quote) } else { Arc::new(quote) }, "now")
@@ -204,6 +262,6 @@ impl PlanPipeline<'_> {
     }
 }
 
-fn contract_violation(plugin: &PluginVersion, hook: Hook, text: String) -> cartwright_contract::error::HookError {
-    cartwright_contract::error::HookError::new(plugin.id(), hook, Failure::ContractViolation(text))
+fn contract_violation(plugin: &PluginVersion, hook: Hook, text: String) -> HookError {
+    HookError::new(plugin.id(), hook, Failure::ContractViolation(text))
 }

@@ -1,15 +1,18 @@
 //! From a raw configuration to checked changes of a cart.
 //!
 //! A configuration is prepared once per pin: it is decoded, its vendor products are checked, and its items are
-//! fingerprinted ([`prepared`]). For each requested quantity it is priced from its price source, planned and checked
-//! ([`pipeline`]), and again if a line joins another. At the end, the lines that are returned get their thumbnails,
-//! their configuration is stored, and their prices are sealed. A refused request leaves nothing behind. Each stage
-//! explains itself in [`CartChange::stages`](cartwright_cart::change::CartChange::stages). Adding, editing,
-//! refreshing, reordering and requesting a quote all use this pipeline ([`operations`]); [`quote`] adds a quote to a
-//! cart, [`check`] checks a cart before it is ordered, and [`change`] changes and merges carts.
+//! fingerprinted ([`decoding`]), which results in a [`Prepared`](prepared::Prepared) configuration. For each requested
+//! quantity it is priced from its price source, planned and checked ([`pipeline`]), and again if a line joins another.
+//! At the end, the lines that are returned get their thumbnails, their configuration is stored, and their prices are
+//! sealed. A refused request leaves nothing behind. Each stage explains itself in
+//! [`CartChange::stages`](cartwright_cart::change::CartChange::stages). Adding, editing, refreshing, reordering and
+//! requesting a quote all use this pipeline ([`operations`]); [`quote`] adds a quote to a cart, [`check`] checks a cart
+//! before it is ordered, and [`change`] changes and merges carts.
 
+mod budget_usage;
 mod change;
 mod check;
+mod decode_slots;
 mod decoding;
 mod operations;
 mod order_lines;
@@ -18,6 +21,7 @@ mod planning;
 mod prepared;
 mod quote;
 mod request;
+mod stored_configuration;
 mod thumbnails;
 
-pub(crate) use thumbnails::DecodeSlots;
+pub(crate) use decode_slots::DecodeSlots;

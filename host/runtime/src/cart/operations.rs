@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cartwright_cart::change::{AddToCart, CartChange, CartOperation};
-use cartwright_cart::error::{CONFIGURATION_EXPIRED, CartError, SealError};
+use cartwright_cart::error::CartError;
 use cartwright_cart::index::{CartIndex, drop_unchanged};
 use cartwright_cart::line::CartLine;
 use cartwright_cart::placement::{Placement, roots};
 use cartwright_cart::quote::refuse_quoted_line;
-use cartwright_cart::shop::{Shop, Visitor};
-use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_cart::shop::Visitor;
+use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::Wanted;
-use jiff::Timestamp;
 
 use super::pipeline::PlanPipeline;
 use super::request::CartRequest;
@@ -38,8 +37,8 @@ impl Cartwright {
         let prepared = pipeline.prepare(add.configuration).await?;
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
-        let meant = roots(prepared.items()).into_iter().filter(is_meant);
-        let wanted = meant.map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let items = roots(prepared.items()).into_iter().filter(is_meant);
+        let wanted = items.map(|item| Wanted { item, quantity: add.quantity }).collect();
         pipeline.may_join = true;
         let families = pipeline.plan(&prepared, wanted, &cart).await?;
         let below_minimum = std::mem::take(&mut pipeline.below_minimum);
@@ -80,7 +79,7 @@ impl Cartwright {
         }
         pipeline.seal(&prepared, &mut answered).await?;
         let operation = |lines: Vec<CartLine>| match lines.first().and_then(|first| cart.top_lines(&first.key)) {
-            Some(held) => CartOperation::Replace { key: held.key.clone(), lines },
+            Some(line) => CartOperation::Replace { key: line.key.clone(), lines },
             None => CartOperation::Add { lines },
         };
         let operations = answered.into_iter().map(operation).collect();
@@ -108,7 +107,7 @@ impl Cartwright {
         if old.linked_product != add.product {
             return Err(CartError::OtherProduct {
                 key: key.to_owned(),
-                held: old.linked_product.clone(),
+                current: old.linked_product.clone(),
                 given: add.product.clone(),
             });
         }
@@ -124,10 +123,10 @@ impl Cartwright {
         pipeline.may_join = true;
         let prepared = pipeline.prepare(add.configuration).await?;
         request.prepared.keep(&prepared);
-        let places = Placement::of(old, quantity, prepared.items(), request.cart.lines());
-        let families = pipeline.plan(&prepared, places.wanted.clone(), &request.cart).await?;
-        let (moves, gone) = places.moves(families);
-        let operations = request.merge_into(&mut pipeline, &prepared, moves, gone).await?;
+        let placement = Placement::of(old, quantity, prepared.items(), request.cart.lines());
+        let families = pipeline.plan(&prepared, placement.wanted.clone(), &request.cart).await?;
+        let (moves, removed) = placement.moves(families);
+        let operations = request.merge_into(&mut pipeline, &prepared, moves, removed).await?;
         Ok(pipeline.finish(operations))
     }
 
@@ -173,35 +172,5 @@ impl Cartwright {
             stages: None,
         };
         self.add(shop, add, Some(past)).await
-    }
-
-    /// Returns the raw configuration of a line from the blob store. A line that was changed after it was sealed is
-    /// refused, because it could name another customer's configuration. An expired seal is accepted.
-    ///
-    /// # Errors
-    /// Returns [`CartError::Seal`] for a changed line, and an error if the configuration is no longer stored.
-    pub(crate) async fn stored_configuration(
-        &self,
-        shop: &Shop,
-        line: &CartLine,
-    ) -> Result<Option<Vec<u8>>, CartError> {
-        let Some(digest) = authorized_configuration(shop, line)? else { return Ok(None) };
-        let stored = self.platform().blobs.get(&shop.id, &digest).await;
-        match stored.map_err(|error| CartError::Platform(error.to_string()))? {
-            Some(bytes) => Ok(Some(bytes)),
-            None => Err(CartError::MustReconfigure { key: line.key.clone(), reason: CONFIGURATION_EXPIRED.to_owned() }),
-        }
-    }
-}
-
-/// Returns the digest of a line's configuration, unless the line was changed after it was sealed.
-///
-/// # Errors
-/// Returns [`CartError::Seal`] for a changed line.
-pub(super) fn authorized_configuration(shop: &Shop, line: &CartLine) -> Result<Option<Digest>, CartError> {
-    let Some(digest) = line.configuration else { return Ok(None) };
-    match line.check_seal(shop, Timestamp::now()) {
-        Err(fault @ SealError::Forged) => Err(CartError::Seal { key: line.key.clone(), fault }),
-        _ => Ok(Some(digest)),
     }
 }

@@ -3,13 +3,12 @@
 //! [`prepare`](PlanPipeline::prepare) is called once, [`plan`](PlanPipeline::plan) for each requested quantity, and
 //! [`seal`](PlanPipeline::seal) once at the end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
-use cartwright_cart::budget::{Budget, MAX_LINE_QUANTITY, MAX_LINES_FOR_STRATEGY, OverBudget};
+use cartwright_cart::budget::{MAX_LINE_QUANTITY, MAX_LINES_FOR_STRATEGY};
 use cartwright_cart::change::{CartChange, CartOperation, Stage};
 use cartwright_cart::error::{CartError, SealError};
 use cartwright_cart::index::{CartIndex, RemovedParts};
@@ -25,8 +24,8 @@ use cartwright_contract::records::{
 use cartwright_contract::text;
 use jiff::Timestamp;
 
+use super::budget_usage::BudgetUsage;
 use super::prepared::Prepared;
-use super::thumbnails::Thumbnails;
 use crate::host::Cartwright;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
 
@@ -34,25 +33,6 @@ use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
 const STRATEGY_SETTING: &str = "order-type";
 /// Number of lines that are sealed before the task yields to others.
 const LINES_BETWEEN_YIELDS: usize = 256;
-
-/// Budgets that the planning of one request has used.
-#[derive(Debug, Default)]
-pub(super) struct BudgetUsage {
-    items: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl BudgetUsage {
-    pub(super) fn items(&self, items: usize) -> Result<(), OverBudget> {
-        Budget::PlannedItems.check(self.items.fetch_add(items, Ordering::Relaxed).saturating_add(items))
-    }
-
-    /// Counts another configuration. Fails once a budget is used up.
-    pub(super) fn begin(&self, bytes: usize) -> Result<(), OverBudget> {
-        self.items(0)?;
-        Budget::PlannedBytes.check(self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes))
-    }
-}
 
 /// One execution of the pipeline.
 pub(super) struct PlanPipeline<'a> {
@@ -97,6 +77,17 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) linked_variants: Option<Arc<Vec<VariantInfo>>>,
     /// Budgets used by the request so far, shared with its other pipelines.
     pub(super) budget_usage: Arc<BudgetUsage>,
+}
+
+/// Thumbnails of the lines that a pipeline seals.
+#[derive(Default)]
+pub(super) struct Thumbnails {
+    /// Thumbnails of replanned lines, by item.
+    pub(super) sealed: BTreeMap<u32, Option<Digest>>,
+    /// Thumbnails of newly planned lines, by item. `None` for one that cannot be used.
+    pub(super) by_item: BTreeMap<u32, Option<Digest>>,
+    /// Thumbnails to be stored with the configuration.
+    pub(super) new: Vec<StoredThumbnail>,
 }
 
 impl<'a> PlanPipeline<'a> {
@@ -259,8 +250,8 @@ impl<'a> PlanPipeline<'a> {
         let item = wanted.item;
         let wanted = roots(prepared.items()).contains(&item).then_some(wanted);
         let families = self.plan(prepared, wanted.into_iter().collect(), cart).await?;
-        let meant = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == item));
-        Ok(meant.unwrap_or_default())
+        let family = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == item));
+        Ok(family.unwrap_or_default())
     }
 
     async fn plan_lines(
@@ -381,7 +372,7 @@ impl<'a> PlanPipeline<'a> {
         if let CartError::Hook(error) = error
             && self.log.is_empty()
         {
-            self.log.clone_from(&error.outcomes.log);
+            self.log.clone_from(&error.emitted.log);
         }
         self.record_stage(format!("failed: {error}"));
     }

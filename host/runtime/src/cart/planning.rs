@@ -42,7 +42,7 @@ impl PlanPipeline<'_> {
         let called = self.host.engine().plan(&plugin, options, context, request).await;
         let PlanResult { planned, variants, log } = called.map_err(|error| match error.failure {
             Failure::PluginError(CallError::Rejected(message)) => {
-                self.log.clone_from(&error.outcomes.log);
+                self.log.clone_from(&error.emitted.log);
                 CartError::Rejected(message)
             }
             _ => CartError::Hook(error),

@@ -4,18 +4,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use cartwright_cart::budget::OverBudget;
-use cartwright_cart::error::CartError;
 use cartwright_cart::plan::ItemFacts;
-use cartwright_contract::error::{Breach, Failure, HookError};
-use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Decoded, Item, PriceSource};
-use cartwright_contract::text;
+use cartwright_contract::records::{Decoded, Item};
 
-use super::pipeline::{BudgetUsage, PlanPipeline};
+use super::budget_usage::BudgetUsage;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState};
 
 /// Maximum number of prepared configurations that a request keeps; a new one evicts the oldest. Lines of one
@@ -37,15 +32,39 @@ pub(super) struct Prepared {
     pub(super) decoded: Decoded,
     /// The fingerprint and the descendants of each item.
     pub(super) facts: Vec<ItemFacts>,
-    state: Arc<ShopState>,
-    linked: Arc<CheckedLink>,
-    vendor: Arc<Account>,
-    version: Arc<AccountVersion>,
+    key: PreparationKey,
     /// Whether a plan has used the budget that preparing counted.
     is_planned: AtomicBool,
 }
 
+/// The set-up that a configuration was prepared with. Pipelines with equal keys prepare it in the same way.
+pub(super) struct PreparationKey {
+    pub(super) state: Arc<ShopState>,
+    pub(super) linked: Arc<CheckedLink>,
+    pub(super) vendor: Arc<Account>,
+    pub(super) version: Arc<AccountVersion>,
+}
+
+impl PreparationKey {
+    fn equals(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+            && Arc::ptr_eq(&self.linked, &other.linked)
+            && Arc::ptr_eq(&self.vendor, &other.vendor)
+            && Arc::ptr_eq(&self.version, &other.version)
+    }
+}
+
 impl Prepared {
+    pub(super) fn new(
+        raw: Vec<u8>,
+        configuration: Option<Digest>,
+        decoded: Decoded,
+        facts: Vec<ItemFacts>,
+        key: PreparationKey,
+    ) -> Self {
+        Self { raw, configuration, decoded, facts, key, is_planned: AtomicBool::new(false) }
+    }
+
     pub(super) fn items(&self) -> &[Item] {
         &self.decoded.items
     }
@@ -68,14 +87,6 @@ impl Prepared {
         }
         Ok(())
     }
-
-    /// Returns whether a pipeline would prepare the configuration in the same way.
-    fn is_for(&self, pipeline: &PlanPipeline<'_>) -> bool {
-        Arc::ptr_eq(&self.state, &pipeline.state)
-            && Arc::ptr_eq(&self.linked, &pipeline.linked)
-            && Arc::ptr_eq(&self.vendor, &pipeline.vendor)
-            && Arc::ptr_eq(&self.version, &pipeline.version)
-    }
 }
 
 /// The most recent configurations that a request prepared.
@@ -85,82 +96,23 @@ pub(super) struct PreparedConfigurations {
 }
 
 impl PreparedConfigurations {
-    /// Returns the prepared configuration with this digest for the versions of a pipeline.
-    pub(super) fn get(&self, configuration: Digest, pipeline: &PlanPipeline<'_>) -> Option<Arc<Prepared>> {
+    /// Returns the configuration with this digest that was prepared with this key.
+    pub(super) fn get(&self, configuration: Digest, key: &PreparationKey) -> Option<Arc<Prepared>> {
         let is_meant =
-            |prepared: &&Arc<Prepared>| prepared.configuration == Some(configuration) && prepared.is_for(pipeline);
+            |prepared: &&Arc<Prepared>| prepared.configuration == Some(configuration) && prepared.key.equals(key);
         self.lock().iter().find(is_meant).cloned()
     }
 
     /// Stores a prepared configuration for the other lines of the request.
     pub(super) fn keep(&self, prepared: &Arc<Prepared>) {
-        let mut kept = self.lock();
-        if kept.len() == MAX_PREPARED {
-            kept.pop_front();
+        let mut configurations = self.lock();
+        if configurations.len() == MAX_PREPARED {
+            configurations.pop_front();
         }
-        kept.push_back(prepared.clone());
+        configurations.push_back(prepared.clone());
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Prepared>>> {
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl PlanPipeline<'_> {
-    /// Decodes a configuration, checks its products and fingerprints its items.
-    ///
-    /// # Errors
-    /// Returns [`CartError::NeedsConfiguration`] without a configuration, unless the shop sells unconfigured;
-    /// otherwise an error that describes the fault of the configuration.
-    pub(super) async fn prepare(&mut self, raw: Option<Vec<u8>>) -> Result<Arc<Prepared>, CartError> {
-        let prepared = self.prepare_configuration(raw).await;
-        if let Err(error) = &prepared {
-            self.record_failure(error);
-        }
-        prepared.map(Arc::new)
-    }
-
-    /// Continues with a configuration that another pipeline of the request prepared. Its warnings become this
-    /// pipeline's as well.
-    pub(super) fn reuse(&mut self, prepared: &Prepared) {
-        self.warnings.extend(prepared.decoded.warnings.iter().cloned().map(text::message));
-    }
-
-    async fn prepare_configuration(&mut self, raw: Option<Vec<u8>>) -> Result<Prepared, CartError> {
-        let raw = match raw {
-            Some(raw) => raw,
-            None if self.state.shop.sell_unconfigured => Vec::new(),
-            None => return Err(CartError::NeedsConfiguration(self.product_link.shop_product.clone())),
-        };
-        self.budget_usage.begin(raw.len())?;
-        self.stage_started = Instant::now();
-        let configuration = self.begin_stage("decode").digest(&raw)?;
-        let mut decoded = self.decode(&raw, configuration).await?;
-        self.begin_stage("products").check_products(&decoded.items)?;
-        let facts = self.begin_stage("identify").facts(&mut decoded.items).await?;
-        if decoded.price_from != PriceSource::Vendor {
-            decoded.items.iter_mut().for_each(|item| item.state = String::new());
-        }
-        Ok(Prepared {
-            raw,
-            configuration,
-            decoded,
-            facts,
-            state: self.state.clone(),
-            linked: self.linked.clone(),
-            vendor: self.vendor.clone(),
-            version: self.version.clone(),
-            is_planned: AtomicBool::new(false),
-        })
-    }
-
-    /// Returns the digest of a raw configuration after checking its size. `None` without a configuration.
-    fn digest(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
-        let allowed = self.host.limits().bytes_in;
-        if raw.len() > allowed {
-            let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
-            return Err(CartError::Hook(HookError::new(self.version.plugin.id(), Hook::Decode, failure)));
-        }
-        Ok((!raw.is_empty()).then(|| Digest::of(raw)))
     }
 }

@@ -26,7 +26,7 @@ impl Cartwright {
     /// again: [`check_quote_lines`](Self::check_quote_lines) did so when the quote was requested.
     ///
     /// # Errors
-    /// Returns [`CartError::AskedMoney`] if a line is in a currency or scale that the shop does not sell in, and
+    /// Returns [`CartError::QuoteMoney`] if a line is in a currency or scale that the shop does not sell in, and
     /// [`CartError::OfferMoney`] if an offered price is in another than the line; [`CartError::Price`] if a top line has no price, or a
     /// negative one; [`CartError::UnknownLine`] for a price of a line that does not exist.
     pub fn quote_lines(

@@ -14,9 +14,10 @@ use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{Currency, Wanted};
 use jiff::Timestamp;
 
-use super::operations::authorized_configuration;
-use super::pipeline::{BudgetUsage, PlanPipeline};
+use super::budget_usage::BudgetUsage;
+use super::pipeline::PlanPipeline;
 use super::prepared::{Prepared, PreparedConfigurations};
+use super::stored_configuration::authorized_configuration;
 use crate::host::Cartwright;
 
 /// A request about a cart: its shop, visitor and lines, the budgets that planning has used so far, and the
@@ -99,7 +100,8 @@ impl<'a> CartRequest<'a> {
         let configuration = authorized_configuration(&state.shop, line)?;
         let mut pipeline = PlanPipeline::begin_pinned(self.host, self.shop, line, self.visitor)?;
         pipeline.budget_usage = self.budget_usage.clone();
-        if let Some(prepared) = configuration.and_then(|digest| self.prepared.get(digest, &pipeline)) {
+        if let Some(prepared) = configuration.and_then(|digest| self.prepared.get(digest, &pipeline.preparation_key()))
+        {
             pipeline.reuse(&prepared);
             return Ok((pipeline, prepared));
         }
@@ -113,10 +115,10 @@ impl<'a> CartRequest<'a> {
     /// changed line opens no configuration.
     pub(super) fn genuine_duplicate<'l>(
         &self,
-        held: &'l CartLine,
-        other: &'l CartLine,
+        first: &'l CartLine,
+        second: &'l CartLine,
     ) -> Result<&'l CartLine, CartError> {
-        Ok(if self.is_forged(held)? { other } else { held })
+        Ok(if self.is_forged(first)? { second } else { first })
     }
 
     fn is_forged(&self, line: &CartLine) -> Result<bool, CartError> {
@@ -157,24 +159,24 @@ impl<'a> CartRequest<'a> {
         pipeline: &mut PlanPipeline<'a>,
         prepared: &Prepared,
         moves: Vec<LineMove>,
-        mut gone: Vec<String>,
+        mut removed: Vec<String>,
     ) -> Result<Vec<CartOperation>, CartError> {
         let below_minimum = std::mem::take(&mut pipeline.below_minimum);
         pipeline.may_join = false;
         let leaving: HashSet<String> =
-            moves.iter().filter_map(|moved| moved.replaces.clone()).chain(gone.iter().cloned()).collect();
+            moves.iter().filter_map(|moved| moved.replaces.clone()).chain(removed.iter().cloned()).collect();
         // Families with the same key are one, with the sum of their quantities.
         let mut matched: Vec<(LineMove, u32)> = Vec::with_capacity(moves.len());
-        let mut places: HashMap<String, usize> = HashMap::with_capacity(moves.len());
+        let mut positions: HashMap<String, usize> = HashMap::with_capacity(moves.len());
         for moved in moves {
             let Some(first) = moved.lines.first() else { continue };
-            match places.get(&first.key).and_then(|place| matched.get_mut(*place)) {
+            match positions.get(&first.key).and_then(|position| matched.get_mut(*position)) {
                 Some((_, wanted)) => {
                     *wanted = wanted.saturating_add(first.requested_quantity);
-                    gone.extend(moved.replaces);
+                    removed.extend(moved.replaces);
                 }
                 None => {
-                    places.insert(first.key.clone(), matched.len());
+                    positions.insert(first.key.clone(), matched.len());
                     let wanted = first.requested_quantity;
                     matched.push((moved, wanted));
                 }
@@ -188,17 +190,17 @@ impl<'a> CartRequest<'a> {
             let Some(first) = family.first() else { continue };
             let (key, item, requested_quantity) = (first.key.clone(), first.item, first.requested_quantity);
             // A line that is removed cannot be joined.
-            if let Some(twin) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
+            if let Some(duplicate) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
                 let quantity = self.cart.total_quantity(&key).saturating_add(wanted);
-                let (sealed, more) = match self.is_forged(twin)? {
+                let (sealed, more) = match self.is_forged(duplicate)? {
                     // The existing line opens no configuration, so the planned line gets the larger quantity instead.
                     true => (Vec::new(), pipeline.plan_item(prepared, Wanted { item, quantity }, &self.cart).await?),
-                    false => (self.replan_sealed(twin, quantity).await?, Vec::new()),
+                    false => (self.replan_sealed(duplicate, quantity).await?, Vec::new()),
                 };
                 if sealed.first().or(more.first()).is_some_and(|more| more.key == key) {
                     placed.push((Some(key), sealed));
                     families.push(more);
-                    gone.extend(replaces);
+                    removed.extend(replaces);
                     continue;
                 }
             }
@@ -218,7 +220,7 @@ impl<'a> CartRequest<'a> {
             });
         }
         let mut operations = drop_unchanged(operations, &self.cart);
-        operations.extend(gone.iter().map(|key| CartOperation::Remove { keys: self.cart.keys(key) }));
+        operations.extend(removed.iter().map(|key| CartOperation::Remove { keys: self.cart.keys(key) }));
         Ok(operations)
     }
 }

@@ -5,7 +5,7 @@
 //! line keeps the thumbnail that it was sealed with.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cartwright_cart::error::CartError;
@@ -16,60 +16,20 @@ use cartwright_cart::thumbnails::{CheckedThumbnails, MAX_PICTURE_BYTES_PER_REQUE
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
 use cartwright_contract::error::describe;
-use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::platform::{NewConfiguration, StoredThumbnail};
+use cartwright_contract::ids::Digest;
+use cartwright_contract::platform::NewConfiguration;
 use cartwright_contract::records::{Item, Thumbnail};
 use cartwright_engine::egress::{OutboundRequest, QueueEntry, check_url};
 use cartwright_engine::health::Requester;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::pipeline::PlanPipeline;
+use super::pipeline::{PlanPipeline, Thumbnails};
 
 /// Maximum time for which a shopper waits for all thumbnails that one request fetches.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum time for which a shopper waits for a slot to decode thumbnails.
 const DECODE_SLOT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Maximum number of requests whose thumbnails are decoded at the same time. The limit per shop is lower, so that no
-/// shop takes all slots.
-const MAX_DECODES: usize = 4;
-const MAX_DECODES_PER_SHOP: usize = 2;
-
-/// Slots for decoding thumbnails.
-pub(crate) struct DecodeSlots {
-    all: Arc<Semaphore>,
-    by_shop: Mutex<HashMap<ShopId, Arc<Semaphore>>>,
-}
-
-impl Default for DecodeSlots {
-    fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(MAX_DECODES)), by_shop: Mutex::default() }
-    }
-}
-
-impl DecodeSlots {
-    /// Waits for a slot, which is held until the permits are dropped. It never returns `None`, because the semaphores
-    /// are never closed.
-    async fn take(&self, shop: &ShopId) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
-        let semaphore = {
-            let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Semaphore::new(MAX_DECODES_PER_SHOP));
-            by_shop.entry(shop.clone()).or_insert_with(new).clone()
-        };
-        let semaphore = semaphore.acquire_owned().await.ok()?;
-        Some((semaphore, self.all.clone().acquire_owned().await.ok()?))
-    }
-}
-
-/// Thumbnails of the lines that a pipeline seals.
-#[derive(Default)]
-pub(super) struct Thumbnails {
-    /// Thumbnails of replanned lines, by item.
-    sealed: BTreeMap<u32, Option<Digest>>,
-    by_item: BTreeMap<u32, Option<Digest>>,
-    new: Vec<StoredThumbnail>,
-}
 
 impl PlanPipeline<'_> {
     /// Keeps the thumbnail that a line was sealed with when the line is replanned from its stored configuration.
@@ -136,11 +96,11 @@ impl PlanPipeline<'_> {
             }
         }
         let indexes: Vec<u32> = found.iter().map(|(index, _)| *index).collect();
-        let place = self.host.decoding().take(&self.state.shop.id);
-        let checked = match tokio::time::timeout(DECODE_SLOT_TIMEOUT, place).await {
+        let slot = self.host.decoding().take(&self.state.shop.id);
+        let checked = match tokio::time::timeout(DECODE_SLOT_TIMEOUT, slot).await {
             // The slot is held until the decoder ends, even if no call waits for the result any more.
-            Ok(Some(place)) => tokio::task::spawn_blocking(move || {
-                let _place = place;
+            Ok(Some(slot)) => tokio::task::spawn_blocking(move || {
+                let _slot = slot;
                 check(found)
             })
             .await
@@ -232,21 +192,5 @@ impl PlanPipeline<'_> {
         }
         let limit = ("bytes of a picture", MAX_PICTURE_BYTES as u64);
         answer.body(limit).await.map_err(|error| describe(&error.error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_shop_does_not_take_all_places() {
-        let places = DecodeSlots::default();
-        let (one, other): (ShopId, ShopId) = ("one".parse().expect("an id"), "other".parse().expect("an id"));
-        let permits = [places.take(&one).await, places.take(&one).await];
-        assert!(permits.iter().all(Option::is_some));
-        let third = tokio::time::timeout(Duration::from_millis(10), places.take(&one)).await;
-        assert!(third.is_err(), "a third place of one shop");
-        assert!(places.take(&other).await.is_some());
     }
 }

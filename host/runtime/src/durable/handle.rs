@@ -24,8 +24,9 @@ pub struct HandleResult {
 }
 
 impl Cartwright {
-    /// Passes an order event to an account's plugin and waits until the hook returns. A crash loses the run;
-    /// [`Cartwright::run_job`], which this method drives, describes durable runs.
+    /// Passes an order event to an account's plugin and waits until the hook returns. `state` is the text that an
+    /// earlier
+    /// `again` of the hook passed on. A crash loses the run; use [`Cartwright::run_job`] for durable runs.
     ///
     /// # Errors
     /// Returns the plugin's error; retry after `unavailable`. [`HookError::outcomes`] contains what the hook emitted
@@ -35,13 +36,14 @@ impl Cartwright {
         shop: &ShopId,
         account: &AccountId,
         event: &Event,
-        handed_on: Option<&str>,
+        state: Option<&str>,
         clock: Arc<dyn Clock>,
     ) -> Result<HandleResult, SetupError> {
-        self.handle_order_in(Arc::new(MemoryJournal::default()), shop, account, event, handed_on, clock).await
+        self.handle_order_in(Arc::new(MemoryJournal::default()), shop, account, event, state, clock).await
     }
 
-    /// Does the same with a journal of the caller, who can inspect it afterwards, also after a failure.
+    /// Like [`handle_order`](Self::handle_order), with a journal of the caller, who can inspect it afterwards, even
+    /// after a failure.
     ///
     /// # Errors
     /// The same as [`handle_order`](Self::handle_order).
@@ -51,7 +53,7 @@ impl Cartwright {
         shop: &ShopId,
         account: &AccountId,
         event: &Event,
-        handed_on: Option<&str>,
+        state: Option<&str>,
         clock: Arc<dyn Clock>,
     ) -> Result<HandleResult, SetupError> {
         let plugin = self.current_version(shop, account)?;
@@ -61,7 +63,7 @@ impl Cartwright {
             account: account.clone(),
             plugin: plugin.digest(),
             event: event.clone(),
-            state: handed_on.map(str::to_owned),
+            state: state.map(str::to_owned),
             round: 0,
         };
         let mut log = Vec::new();
@@ -81,7 +83,7 @@ impl Cartwright {
                     clock.sleep(u32::try_from(remaining.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)).await;
                     continue;
                 }
-                RunEnd::PendingRequest(waiting) => match waiting.answered().await {
+                RunEnd::PendingRequest(waiting) => match waiting.wait().await {
                     Ok(()) => continue,
                     Err(error) => Err(lost(error.to_string())),
                 },
@@ -101,8 +103,7 @@ impl Cartwright {
             Ok(next) => Ok(HandleResult { next, outcomes, log }),
             Err(failure) => {
                 let emitted = Box::new(EmittedOutcomes { outcomes, log });
-                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, outcomes: emitted }
-                    .into())
+                Err(HookError { plugin: plugin.id().clone(), hook: Hook::HandleOrder, failure, emitted }.into())
             }
         }
     }

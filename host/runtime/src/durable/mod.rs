@@ -1,12 +1,13 @@
 //! Order hooks that survive a crash, a restart and a redeploy, by replay.
 //!
 //! `orders.handle` is straight-line code. All its inputs come through imports, and each result is recorded in a journal
-//! before the guest receives it. After a crash the hook runs again from its beginning: its calls get the recorded results
-//! until the journal ends, and are executed after that. The price is that a hook must make the same calls when it gets the
-//! same results. A hook that does not is stopped with the call that differed ([`DeterminismFault`]).
+//! before the guest receives it. After a crash the hook runs again from its beginning: its calls get the recorded
+//! results until the journal ends, and are executed after that. The price is that a hook must make the same calls when
+//! it gets the same results. A hook that does not is stopped with the call that differed ([`DeterminismFault`]).
 //!
-//! A run that waits, for a time or for a vendor, has ended: it holds no instance, no lock and no transaction, and only its
-//! journal is stored. A worker needs a [`Job`], a [`Journal`] for it, and a loop that does what each [`RunEnd`] says:
+//! A run that waits, for a time or for a vendor, has ended: it holds no instance, no lock and no transaction, and only
+//! its journal is stored. A worker needs a [`Job`], a [`Journal`] for it, and a loop that does what each [`RunEnd`]
+//! says:
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -28,7 +29,7 @@
 //!             seconds
 //!         }
 //!         RunEnd::PendingRequest(waiting) => {
-//!             waiting.answered().await?;
+//!             waiting.wait().await?;
 //!             continue;
 //!         }
 //!         // A person decides; call `durable::retry` when they request a retry.
@@ -40,8 +41,8 @@
 //! # }
 //! ```
 //!
-//! A real worker asks [`next_step`] what to do: the function decides how long to wait, what to retry, and what stops with
-//! which responsible party.
+//! A real worker asks [`next_step`] what to do: the function decides how long to wait, what to retry, and what stops
+//! with which responsible party.
 //!
 //! A job that is restarted on the current settings keeps its round and has the next journal: it draws the same random
 //! numbers, and outcomes that it emits again are not applied again.

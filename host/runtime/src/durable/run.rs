@@ -1,9 +1,10 @@
 //! One run of a job.
 
 use cartwright_cart::shop::Visitor;
+use cartwright_contract::clock::timestamp;
 use cartwright_contract::error::SetupError;
 use cartwright_contract::records::{Currency, Money, Order};
-use cartwright_engine::durable::{Job, OpenRun, RunError, RunInput, RunReport, RunStart, timestamp};
+use cartwright_engine::durable::{Job, OpenRun, RunError, RunInput, RunReport, RunStart};
 use cartwright_engine::observe::JobRun;
 
 use crate::host::Cartwright;

@@ -3,8 +3,8 @@
 //! A vendor that does not receive the response repeats a delivery, so a repeat must be recognized by the id that the
 //! vendor assigns. Without an id, the same bytes count as a repeat only for [`REPEAT_WINDOW`], and only while no newer
 //! delivery arrived about the same orders, or about the account if the delivery named no order: of "41, 42, 41" the
-//! third is new. The outcomes of a delivery, its response, and the fact that it was answered are one transaction:
-//! after a crash before it the delivery is run again, after a crash behind it the stored response is returned.
+//! third is new. The outcomes of a delivery, its response, and the fact that it was answered are one transaction: after
+//! a crash before its commit the delivery is run again, after a crash after its commit the stored response is returned.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -113,7 +113,7 @@ pub trait WebhookDeliveryStore: Send + Sync {
     /// # Errors
     /// Returns an error if the store is unavailable, and [`WebhookDeliveryStoreError::QuotaFull`] if it has no room
     /// for a new delivery.
-    async fn begin(&self, notice: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError>;
+    async fn begin(&self, delivery: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError>;
 
     /// Applies the effects of a delivery, queues its messages, and stores its response, in one transaction. If another
     /// call or node completed the same delivery meanwhile, nothing is applied and the stored response is returned.
@@ -122,7 +122,7 @@ pub trait WebhookDeliveryStore: Send + Sync {
     /// Returns an error if the store is unavailable; nothing is applied then.
     async fn complete(
         &self,
-        notice: &WebhookDelivery,
+        delivery: &WebhookDelivery,
         effects: Effects,
         response: &WebhookResponse,
     ) -> Result<WebhookResponse, WebhookDeliveryStoreError>;
@@ -131,7 +131,7 @@ pub trait WebhookDeliveryStore: Send + Sync {
     ///
     /// # Errors
     /// Returns an error if the store is unavailable.
-    async fn fail(&self, notice: &WebhookDelivery, reason: &str) -> Result<(), WebhookDeliveryStoreError>;
+    async fn fail(&self, delivery: &WebhookDelivery, reason: &str) -> Result<(), WebhookDeliveryStoreError>;
 
     /// Applies the effects of a webhook query that arrived at this time, in one transaction. Its response is not
     /// stored, because every query is answered anew.
@@ -171,28 +171,28 @@ struct CompletedDelivery {
 }
 
 impl MemoryDelivery {
-    fn position(&self, notice: &WebhookDelivery) -> Option<usize> {
+    fn position(&self, delivery: &WebhookDelivery) -> Option<usize> {
         let is_same_delivery =
-            |known: &CompletedDelivery| known.destination == notice.destination && known.id == notice.id;
+            |known: &CompletedDelivery| known.destination == delivery.destination && known.id == delivery.id;
         self.completed.iter().position(is_same_delivery)
     }
 
-    fn completed(&self, notice: &WebhookDelivery) -> Option<WebhookResponse> {
-        let delivery = self.completed.get(self.position(notice)?)?;
-        notice.duplicate_since.is_none_or(|since| delivery.at >= since).then(|| delivery.response.clone())
+    fn completed(&self, delivery: &WebhookDelivery) -> Option<WebhookResponse> {
+        let known = self.completed.get(self.position(delivery)?)?;
+        delivery.duplicate_since.is_none_or(|since| known.at >= since).then(|| known.response.clone())
     }
 
-    fn forget(&mut self, notice: &WebhookDelivery) {
-        if let Some(position) = self.position(notice) {
+    fn forget(&mut self, delivery: &WebhookDelivery) {
+        if let Some(position) = self.position(delivery) {
             self.completed.remove(position);
         }
     }
 
     /// Returns whether a newer delivery arrived about the same orders, or about the account if the delivery named no
     /// order.
-    fn is_superseded(&self, notice: &WebhookDelivery) -> bool {
-        let from_notice = self.position(notice).and_then(|position| self.completed.get(position..));
-        let Some([known, newer @ ..]) = from_notice else { return false };
+    fn is_superseded(&self, delivery: &WebhookDelivery) -> bool {
+        let since_delivery = self.position(delivery).and_then(|position| self.completed.get(position..));
+        let Some([known, newer @ ..]) = since_delivery else { return false };
         newer.iter().any(|newer| {
             let (own, other) = (&known.destination, &newer.destination);
             let same_subject = match known.orders.is_empty() {
@@ -228,40 +228,40 @@ impl MemoryWebhookDeliveryStore {
 
 #[async_trait]
 impl WebhookDeliveryStore for MemoryWebhookDeliveryStore {
-    async fn begin(&self, notice: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+    async fn begin(&self, delivery: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
         let mut contents = self.contents();
-        if notice.duplicate_since.is_some() && contents.is_superseded(notice) {
-            contents.forget(notice);
+        if delivery.duplicate_since.is_some() && contents.is_superseded(delivery) {
+            contents.forget(delivery);
         }
-        Ok(contents.completed(notice))
+        Ok(contents.completed(delivery))
     }
 
     async fn complete(
         &self,
-        notice: &WebhookDelivery,
+        delivery: &WebhookDelivery,
         effects: Effects,
         response: &WebhookResponse,
     ) -> Result<WebhookResponse, WebhookDeliveryStoreError> {
         let mut contents = self.contents();
-        if let Some(before) = contents.completed(notice) {
+        if let Some(before) = contents.completed(delivery) {
             return Ok(before);
         }
-        contents.forget(notice);
+        contents.forget(delivery);
         let references = effects.outcomes.iter().filter_map(|(order, _)| order.clone());
         let orders = references.chain(effects.messages.iter().map(|message| message.order.clone())).collect();
         contents.apply(effects);
         contents.completed.push(CompletedDelivery {
-            destination: notice.destination.clone(),
-            id: notice.id,
-            at: notice.at,
+            destination: delivery.destination.clone(),
+            id: delivery.id,
+            at: delivery.at,
             orders,
             response: response.clone(),
         });
         Ok(response.clone())
     }
 
-    async fn fail(&self, notice: &WebhookDelivery, reason: &str) -> Result<(), WebhookDeliveryStoreError> {
-        self.contents().failed.push((notice.destination.clone(), notice.id, reason.to_owned()));
+    async fn fail(&self, delivery: &WebhookDelivery, reason: &str) -> Result<(), WebhookDeliveryStoreError> {
+        self.contents().failed.push((delivery.destination.clone(), delivery.id, reason.to_owned()));
         Ok(())
     }
 

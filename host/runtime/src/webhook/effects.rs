@@ -24,24 +24,24 @@ pub(super) enum EffectsError {
     Uncertain(PlatformError),
 }
 
-/// Checks and groups the outcomes of a plugin. `readable` lists the blobs whose digests the call received.
+/// Checks and groups the outcomes that a plugin emitted. `readable` lists the blobs whose digests the call received.
 pub(super) async fn effects(
     platform: &Platform,
     form: &Form,
     to: &Destination,
     incoming: &IncomingRequest,
     readable: &[records::Digest],
-    said: Vec<(Option<String>, Outcome)>,
+    emitted: Vec<(Option<String>, Outcome)>,
 ) -> Result<Effects, EffectsError> {
-    if said.len() > MAX_OUTCOMES {
+    if emitted.len() > MAX_OUTCOMES {
         return Err(EffectsError::Breach(format!(
             "it returns {} outcomes; at most {MAX_OUTCOMES} are allowed",
-            said.len()
+            emitted.len()
         )));
     }
     let (mut effects, mut orders) = (Effects::default(), BTreeMap::new());
     let arrival = new_delivery_id()?;
-    for (number, (reference, outcome)) in said.into_iter().enumerate() {
+    for (number, (reference, outcome)) in emitted.into_iter().enumerate() {
         let order = match reference {
             Some(reference) => Some(find(platform, to, reference, &mut orders).await?),
             None => None,

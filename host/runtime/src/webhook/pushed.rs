@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_nothing_takes_effect_at_once() {
+    fn values_that_run_nothing_take_effect_at_once() {
         let keys = SettingValue::Texts(vec!["diamond-letter-jewel".into(), "Änderung 2.0".into()]);
         assert!(!needs_approval("list", &keys));
         assert!(!needs_approval("integer", &SettingValue::Integer(5)) && !needs_approval("color", &text("#eeeeee")));

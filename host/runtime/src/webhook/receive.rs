@@ -1,13 +1,13 @@
 //! The processing of a webhook, from its request to its response.
 
 use cartwright_cart::shop::Shop;
+use cartwright_contract::clock::timestamp;
 use cartwright_contract::error::{Failure, HookError, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::platform::PlatformError;
 use cartwright_contract::records::{Authentication, Endpoint, Purpose, WebhookResponse};
 use cartwright_contract::{records, text};
-use cartwright_engine::durable::timestamp;
 use cartwright_engine::{CallOptions, ReceiveResult, SlotKind};
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -44,7 +44,8 @@ pub enum WebhookError {
     /// The plugin failed.
     #[error(transparent)]
     Failed(#[from] HookError),
-    /// The plugin responded, but the host could not determine something it asked for, so the response may be wrong.
+    /// The plugin responded, but the host could not determine something that the plugin requested, so the response may
+    /// be wrong.
     #[error("the response is uncertain and was not sent: {0}; the vendor was asked to retry")]
     Uncertain(String),
     /// The effects could not be stored, so none were applied.
@@ -104,8 +105,7 @@ impl Cartwright {
         })?;
         match endpoint.purpose {
             Purpose::Question => {
-                let (response, effects) =
-                    self.run_webhook(&state.shop, account, to, incoming, SlotKind::Question).await?;
+                let (response, effects) = self.run_webhook(&state.shop, account, to, incoming, SlotKind::Query).await?;
                 if !effects.is_empty() {
                     receipts.apply(to, incoming.at, effects).await?;
                 }
@@ -252,16 +252,16 @@ fn new_delivery(to: &Destination, endpoint: &Endpoint, incoming: &IncomingReques
 mod tests {
     use super::*;
 
-    fn headers(said: &[(&str, &str)], body: &str) -> Vec<String> {
-        let headers = said.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    fn headers(sent: &[(&str, &str)], body: &str) -> Vec<String> {
+        let headers = sent.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let response = WebhookResponse { status: 200, headers, body: body.into() };
-        let forwarded = sanitize_response(response).expect("an answer").headers;
+        let forwarded = sanitize_response(response).expect("a response").headers;
         forwarded.into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
     #[test]
-    fn an_answer_goes_out_as_a_type_that_no_browser_runs() {
-        for (said, passed) in [
+    fn a_response_has_a_media_type_that_no_browser_executes() {
+        for (sent, passed) in [
             ("text/plain", "text/plain; charset=utf-8"),
             ("Text/PLAIN;charset=utf-7", "text/plain; charset=utf-8"),
             ("application/json", "application/json"),
@@ -281,7 +281,7 @@ mod tests {
             ("application/pdf", "application/octet-stream"),
             ("", "application/octet-stream"),
         ] {
-            assert_eq!(headers(&[("Content-Type", said)], "x"), [format!("content-type: {passed}")], "{said}");
+            assert_eq!(headers(&[("Content-Type", sent)], "x"), [format!("content-type: {passed}")], "{sent}");
         }
         assert_eq!(headers(&[], "<script>"), ["content-type: application/octet-stream"]);
         let twice = [("content-type", "text/plain"), ("Content-Type", "text/html")];
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_answers_headers_those_pass_that_are_harmless() {
+    fn only_harmless_headers_of_a_response_are_forwarded() {
         let response_headers = [
             ("Set-Cookie", "session=stolen"),
             ("Content-Security-Policy", "default-src *"),

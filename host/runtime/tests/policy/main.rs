@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cartwright::ShopId;
 use cartwright::health::{Health, Requester, Throttled};
 
-fn at(seconds: u64) -> SystemTime {
+/// Returns the time of the tests' start, and some seconds.
+fn after_seconds(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_268_800 + seconds)
 }
 

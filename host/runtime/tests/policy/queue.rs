@@ -8,7 +8,7 @@ use cartwright::health::{
     CircuitRules, Health, QueuePermit, RateLimitRules, RequestOutcome, Requester, Rules, Throttled,
 };
 
-use crate::at;
+use crate::after_seconds;
 
 /// Allows one request at once, and one per 100 ms after that.
 fn health() -> Health {
@@ -25,12 +25,12 @@ fn shop() -> ShopId {
 }
 
 fn enter<'a>(health: &'a Health, requester: &Requester) -> Result<QueuePermit<'a>, Throttled> {
-    health.queue(&shop(), "api.example", requester, at(0))
+    health.queue(&shop(), "api.example", requester, after_seconds(0))
 }
 
 /// Returns the time after this many intervals of 100 ms.
 fn turn(number: u32) -> SystemTime {
-    at(0) + Duration::from_millis(100) * number
+    after_seconds(0) + Duration::from_millis(100) * number
 }
 
 fn may_send(health: &Health, turn: &QueuePermit<'_>, now: SystemTime) -> bool {
@@ -41,12 +41,12 @@ fn may_send(health: &Health, turn: &QueuePermit<'_>, now: SystemTime) -> bool {
 fn busy() -> Health {
     let health = health();
     let first = enter(&health, &Requester::Unknown).expect("a place");
-    assert!(may_send(&health, &first, at(0)));
+    assert!(may_send(&health, &first, after_seconds(0)));
     drop(first);
     health
 }
 
-/// Returns the order in which waiting requests are served if all of them try at every moment.
+/// Returns the order in which waiting requests are served if all of them try again at each turn.
 fn served(health: &Health, mut waiting: Vec<(&'static str, QueuePermit<'_>)>) -> Vec<&'static str> {
     let mut served = Vec::new();
     let mut number = 1;
@@ -61,13 +61,13 @@ fn served(health: &Health, mut waiting: Vec<(&'static str, QueuePermit<'_>)>) ->
 }
 
 #[test]
-fn who_waits_is_told_the_moment_of_their_turn() {
+fn a_waiting_request_is_told_the_time_of_its_permit() {
     let health = busy();
     let waiting = [enter(&health, &visitor("a")).expect("a place"), enter(&health, &visitor("b")).expect("a place")];
     for (number, place) in (1..).zip(&waiting) {
-        let throttled = place.try_acquire(&health.rate_limit(None), at(0)).expect_err("too soon");
+        let throttled = place.try_acquire(&health.rate_limit(None), after_seconds(0)).expect_err("too soon");
         assert_eq!(throttled.until(), turn(number));
-        assert_eq!(throttled.outage(at(0)).retry_after_seconds, Some(1));
+        assert_eq!(throttled.outage(after_seconds(0)).retry_after_seconds, Some(1));
     }
     assert!(may_send(&health, &waiting[0], turn(1)));
     assert!(!may_send(&health, &waiting[1], turn(1)));
@@ -96,7 +96,7 @@ fn a_second_request_of_a_visitor_waits_only_while_half_of_the_places_are_free() 
 }
 
 #[test]
-fn who_waits_with_one_request_is_served_before_the_second_of_another() {
+fn a_requester_with_one_request_is_served_before_the_second_of_another() {
     let health = busy();
     let waiting = ["greedy", "greedy", "patient"];
     let waiting = waiting.map(|name| (name, enter(&health, &visitor(name)).expect("a place")));
@@ -130,7 +130,7 @@ fn orders_do_not_take_the_share_of_shoppers() {
 }
 
 #[test]
-fn shoppers_who_are_not_told_apart_wait_side_by_side() {
+fn shoppers_without_a_client_id_are_limited_by_the_queue_alone() {
     let health = busy();
     let waiting: Vec<_> = (0..8).map(|_| enter(&health, &Requester::Unknown).expect("a place")).collect();
     enter(&health, &Requester::Unknown).expect_err("all places are taken");
@@ -139,18 +139,18 @@ fn shoppers_who_are_not_told_apart_wait_side_by_side() {
 }
 
 #[test]
-fn nobody_waits_for_a_server_that_is_left_alone_longer() {
+fn no_request_waits_for_the_rate_limit_of_an_open_circuit() {
     let health = busy();
-    health.record(&shop(), "api.example", RequestOutcome::Unavailable { retry_after: None }, at(0));
+    health.record(&shop(), "api.example", RequestOutcome::Unavailable { retry_after: None }, after_seconds(0));
     let place = enter(&health, &visitor("a")).expect("a place");
-    let throttled = place.try_acquire(&health.rate_limit(None), at(0)).expect_err("left alone");
+    let throttled = place.try_acquire(&health.rate_limit(None), after_seconds(0)).expect_err("left alone");
     assert!(matches!(throttled, Throttled::CircuitOpen { .. }), "{throttled}");
 }
 
 #[test]
-fn an_account_is_asked_as_fast_as_it_may_be() {
+fn an_account_with_its_own_rate_limit_is_limited_by_that() {
     let health = busy();
     let fast = health.rate_limit(NonZeroU32::new(1000));
     let place = enter(&health, &visitor("a")).expect("a place");
-    assert!(place.try_acquire(&fast, at(0)).is_ok(), "its own burst is larger");
+    assert!(place.try_acquire(&fast, after_seconds(0)).is_ok(), "its own burst is larger");
 }

@@ -7,16 +7,16 @@ use cartwright::ShopId;
 use cartwright::health::{CircuitRules, Health, RateLimit, RateLimitRules, RequestOutcome, Rules, Throttled};
 use proptest::prelude::*;
 
-use crate::{at, try_acquire};
+use crate::{after_seconds, try_acquire};
 
 fn rules(burst: u32, interval: u64) -> RateLimitRules {
     RateLimitRules { burst: NonZeroU32::new(burst).expect("some"), interval: Duration::from_secs(interval) }
 }
 
 fn ask(rate_limit: &mut RateLimit, rules: &RateLimitRules, seconds: u64) -> bool {
-    let may = rate_limit.check(rules, 0, at(seconds)).is_ok();
+    let may = rate_limit.check(rules, 0, after_seconds(seconds)).is_ok();
     if may {
-        rate_limit.take(rules, at(seconds));
+        rate_limit.take(rules, after_seconds(seconds));
     }
     may
 }
@@ -32,18 +32,18 @@ fn a_burst_is_let_through_and_then_one_each_so_often() {
 }
 
 #[test]
-fn whoever_is_held_is_told_when() {
+fn a_limited_request_gets_the_time_of_its_turn() {
     let (mut rate_limit, rules) = (RateLimit::default(), rules(1, 10));
     assert!(ask(&mut rate_limit, &rules, 0));
-    assert_eq!(rate_limit.check(&rules, 0, at(4)), Err(at(10)));
-    assert_eq!(rate_limit.check(&rules, 0, at(10)), Ok(()));
+    assert_eq!(rate_limit.check(&rules, 0, after_seconds(4)), Err(after_seconds(10)));
+    assert_eq!(rate_limit.check(&rules, 0, after_seconds(10)), Ok(()));
 }
 
 #[test]
 fn a_clock_that_was_set_back_holds_for_no_longer_than_a_burst() {
     let (mut rate_limit, rules) = (RateLimit::default(), rules(3, 10));
     (0..3).for_each(|_| assert!(ask(&mut rate_limit, &rules, 1_000_000)));
-    assert_eq!(rate_limit.check(&rules, 0, at(0)), Err(at(10)));
+    assert_eq!(rate_limit.check(&rules, 0, after_seconds(0)), Err(after_seconds(10)));
     assert!(ask(&mut rate_limit, &rules, 10));
 }
 
@@ -53,13 +53,13 @@ fn a_hold_of_the_pace_leaves_the_circuits_one_request_alone() {
         CircuitRules { failures: NonZeroU32::MIN, open_duration: Duration::from_secs(5), ..CircuitRules::default() };
     let health = Health::new(Rules { circuit, rate_limit: rules(1, 60) });
     let shop: ShopId = "a".parse().expect("an id");
-    let ask = |seconds| try_acquire(&health, &shop, "api.example", at(seconds));
+    let ask = |seconds| try_acquire(&health, &shop, "api.example", after_seconds(seconds));
     ask(0).expect("closed");
-    health.record(&shop, "api.example", RequestOutcome::Unavailable { retry_after: None }, at(0));
+    health.record(&shop, "api.example", RequestOutcome::Unavailable { retry_after: None }, after_seconds(0));
     for second in [1, 6, 59] {
         let throttled = ask(second).expect_err("too soon");
         assert!(matches!(throttled, Throttled::RateLimited { .. }), "{throttled}");
-        assert_eq!(throttled.until(), at(60));
+        assert_eq!(throttled.until(), after_seconds(60));
     }
     ask(60).expect("half-open");
 }

@@ -10,7 +10,7 @@ use cartwright::types::{CallError, FieldIssue, Message, NamedJson, Outage, Refus
 use cartwright::{Breach, Failure, SetupError};
 use proptest::prelude::*;
 
-use crate::at;
+use crate::after_seconds;
 
 fn away(retry_after_seconds: Option<u32>) -> RunEnd {
     RunEnd::Retry { outage: Outage { retry_after_seconds, detail: "expivi.net answered 503".to_owned() } }
@@ -51,7 +51,7 @@ fn is_near(after: Duration, wait: Duration) -> bool {
 }
 
 #[test]
-fn somebody_who_is_away_is_waited_for_longer_each_time_and_given_up_in_the_end() {
+fn outages_are_retried_with_growing_delays_and_given_up_in_the_end() {
     let mut counters = RetryCounters::default();
     let mut all = Duration::ZERO;
     for wait in RETRY_BACKOFF {
@@ -75,7 +75,7 @@ fn the_schedule_is_the_one_that_was_promised() {
 }
 
 #[test]
-fn a_named_time_is_kept_and_never_undercut() {
+fn a_retry_after_delay_is_respected_and_never_shortened() {
     for named in [5, 90, 3600] {
         let after = waited(step(&away(Some(named))).0);
         let named = Duration::from_secs(named.into());
@@ -99,15 +99,18 @@ fn a_run_that_got_further_begins_its_tries_anew() {
     let again = RunEnd::Again { seconds: 30, state: "state".to_owned() };
     let next = (NextAction::StartNextRound { after: Duration::from_secs(30) }, RetryCounters::default());
     assert_eq!(next_step(Ok(&again), counters, b"job"), next);
-    let sleep = RunEnd::Sleep { until: at(5) };
-    assert_eq!(next_step(Ok(&sleep), counters, b"job"), (NextAction::SleepUntil(at(5)), RetryCounters::default()));
+    let sleep = RunEnd::Sleep { until: after_seconds(5) };
+    assert_eq!(
+        next_step(Ok(&sleep), counters, b"job"),
+        (NextAction::SleepUntil(after_seconds(5)), RetryCounters::default())
+    );
     for end in [RunEnd::Done, RunEnd::Cancelled { unanswered: None }] {
         assert_eq!(next_step(Ok(&end), counters, b"job").0, NextAction::Complete);
     }
 }
 
 #[test]
-fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
+fn a_permanent_failure_stops_the_job_and_names_the_responsible_party() {
     let cases = [
         (Failure::PluginError(CallError::InvalidInput(issue())), ResponsibleParty::Merchant),
         (Failure::PluginError(CallError::Rejected(message())), ResponsibleParty::Merchant),
@@ -119,7 +122,7 @@ fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
         (Failure::Trap("unreachable".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::ContractViolation("oh".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::NotExported("orders".to_owned()), ResponsibleParty::PluginAuthor),
-        (Failure::Limit(Breach::Memory { asked: 2, allowed: 1 }), ResponsibleParty::Operator),
+        (Failure::Limit(Breach::Memory { requested: 2, allowed: 1 }), ResponsibleParty::Operator),
         (Failure::Limit(Breach::HostCalls { allowed: 1 }), ResponsibleParty::Operator),
     ];
     for (failure, expected) in cases {
@@ -128,7 +131,7 @@ fn what_does_not_pass_by_itself_stops_and_says_who_can_mend_it() {
         assert_eq!(step, NextAction::Stop { responsible: expected, reason: text });
         assert_eq!(counters, RetryCounters::default());
     }
-    let fault = DeterminismFault { number: 3, journal: None, asked: None };
+    let fault = DeterminismFault { number: 3, journal: None, actual: None };
     for reason in [StopReason::DeterminismFault(fault), StopReason::JournalFull] {
         assert!(matches!(
             step(&RunEnd::Stopped { reason }).0,
@@ -184,7 +187,7 @@ fn the_hosts_own_troubles_are_not_counted() {
 }
 
 #[test]
-fn jobs_do_not_come_back_in_one_moment() {
+fn retries_of_many_jobs_are_spread_over_time() {
     let waits: std::collections::BTreeSet<Duration> = (0..200_u32)
         .map(|job| waited(next_step(Ok(&away(None)), RetryCounters::default(), &job.to_be_bytes()).0))
         .collect();

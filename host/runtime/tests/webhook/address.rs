@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use cartwright::webhook::{Destination, Refusal, StoredWebhookToken, WebhookToken, WebhookUrlUse};
 use proptest::prelude::*;
 
-use crate::{NOW, at};
+use crate::{NOW, unix_time};
 
 const HELD: WebhookUrlUse = WebhookUrlUse { has_account: true, has_open_order: false };
 
@@ -25,7 +25,7 @@ fn new_url() -> (WebhookToken, StoredWebhookToken) {
 
 /// Resolves a token as a server does, from the text in the request's path.
 fn find(text: &str, stored: &StoredWebhookToken) -> Result<Destination, Refusal> {
-    text.parse::<WebhookToken>()?.resolve(Some((stored, HELD)), at(NOW))
+    text.parse::<WebhookToken>()?.resolve(Some((stored, HELD)), unix_time(NOW))
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn no_two_addresses_are_alike() {
 }
 
 #[test]
-fn what_is_kept_and_printed_does_not_hold_the_secret_part() {
+fn stored_and_printed_tokens_do_not_contain_the_secret_part() {
     let (address, stored) = new_url();
     let text = address.reveal();
     let secret = &text[16..];
@@ -65,25 +65,25 @@ fn another_endpoints_address_does_not_lead_here() {
     // A known selector with a guessed secret.
     let mixed = format!("{}{}", stored.selector, &other.reveal()[16..]);
     assert_eq!(find(&mixed, &stored), Err(Refusal::UnknownAddress));
-    assert_eq!(other.resolve(None, at(NOW)), Err(Refusal::UnknownAddress));
+    assert_eq!(other.resolve(None, unix_time(NOW)), Err(Refusal::UnknownAddress));
 }
 
 #[test]
 fn an_address_lives_while_its_account_or_an_open_order_does() {
     let (address, stored) = new_url();
     for (has_account, has_open_order) in [(true, false), (false, true), (true, true), (false, false)] {
-        let found = address.resolve(Some((&stored, WebhookUrlUse { has_account, has_open_order })), at(NOW));
+        let found = address.resolve(Some((&stored, WebhookUrlUse { has_account, has_open_order })), unix_time(NOW));
         assert_eq!(found.is_ok(), has_account || has_open_order);
     }
 }
 
 #[test]
-fn an_address_that_another_took_the_place_of_ends_when_it_was_said_to() {
+fn a_replaced_webhook_url_expires_at_its_time() {
     let (address, stored) = new_url();
-    let ending = StoredWebhookToken { expires_at: Some(at(NOW)), ..stored };
-    assert!(address.resolve(Some((&ending, HELD)), at(NOW - 1)).is_ok());
+    let ending = StoredWebhookToken { expires_at: Some(unix_time(NOW)), ..stored };
+    assert!(address.resolve(Some((&ending, HELD)), unix_time(NOW - 1)).is_ok());
     for later in [NOW, NOW + 1] {
-        assert_eq!(address.resolve(Some((&ending, HELD)), at(later)), Err(Refusal::UnknownAddress));
+        assert_eq!(address.resolve(Some((&ending, HELD)), unix_time(later)), Err(Refusal::UnknownAddress));
     }
 }
 

@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 const NOW: u64 = 1_614_265_330;
 
-fn at(seconds: u64) -> SystemTime {
+fn unix_time(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
@@ -43,7 +43,7 @@ fn post(all: &[(&str, &str)], body: &[u8]) -> IncomingRequest {
         query: String::new(),
         body: body.to_vec().into(),
         from: None,
-        at: at(NOW),
+        at: unix_time(NOW),
     }
 }
 

@@ -15,7 +15,7 @@ fn check(networks: &[&str], max_body_bytes: usize, incoming: &IncomingRequest) -
 }
 
 #[test]
-fn only_the_networks_that_the_operator_names_are_let_in() {
+fn only_the_networks_that_the_operator_names_are_accepted() {
     let from = |from: Option<&str>| IncomingRequest {
         from: from.map(|from| from.parse().expect("an address")),
         ..post(&[], b"")
@@ -35,7 +35,7 @@ fn only_the_networks_that_the_operator_names_are_let_in() {
 }
 
 #[test]
-fn what_is_too_large_is_refused() {
+fn too_large_requests_are_refused() {
     assert_eq!(check(&[], 10, &post(&[], &[b'x'; 10])), Ok(()));
     let refusal = Refusal::TooLarge { part: "body", bytes: 11, allowed: 10 };
     assert_eq!(check(&[], 10, &post(&[], &[b'x'; 11])), Err(refusal));
@@ -47,7 +47,7 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
-fn only_methods_that_carry_a_body_are_let_in() {
+fn only_methods_that_carry_a_body_are_accepted() {
     for method in [Method::POST, Method::PUT] {
         assert_eq!(check(&[], 10, &IncomingRequest { method, ..post(&[], b"") }), Ok(()));
     }

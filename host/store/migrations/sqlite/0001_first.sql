@@ -139,13 +139,13 @@ create table orders (
     closed_at integer, -- null = open: webhooks about it are read, and its lines stay with the versions that they are pinned to
     number_hash text, -- keyed hash, so that a search for order numbers finds it without revealing any; null = erased
     created_at integer not null default 0, -- when the order was first reported
-    held_lines integer not null default 0 check (held_lines in (0, 1)), -- a line of the newest version is on hold; lines are encrypted
+    has_lines_on_hold integer not null default 0 check (has_lines_on_hold in (0, 1)), -- a line of the newest version is on hold; lines are encrypted
     primary key (shop, id)
 ) strict;
 create index orders_open on orders (changed_at) where closed_at is null;
 create index orders_by_creation on orders (shop, created_at, id);
 create index orders_by_number on orders (shop, number_hash);
-create index orders_with_held_lines on orders (shop, id) where held_lines = 1;
+create index orders_with_lines_on_hold on orders (shop, id) where has_lines_on_hold = 1;
 
 -- The references by which an order is found: its own and those of its lines.
 create table order_references (
@@ -363,7 +363,7 @@ create table account_outcomes (
     outcome blob not null, -- the report, and the reason to approve it first; encrypted with the store's key, because it may name people
     state text not null check (state in ('new', 'pending-approval', 'applied', 'superseded', 'rejected', 'resolved')),
     emitted_at integer not null,
-    settled_at integer
+    resolved_at integer
 ) strict;
 create index account_outcomes_by_state on account_outcomes (state, position);
 

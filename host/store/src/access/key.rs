@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use cartwright::{Secret, ShopId, check_name};
+use cartwright::{Secret, ShopId, check_name, timestamp};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
@@ -10,9 +10,8 @@ use super::Role;
 use super::check::networks_of;
 use super::text::Ticket;
 use crate::audit_log::NewAuditEntry;
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::AccessControl;
 use crate::shops::lock_shop;
 
@@ -131,11 +130,11 @@ impl AccessControl<'_> {
                     role: Role::of(&role, shop)?,
                     label,
                     networks: networks_of(&networks)?,
-                    created: moment(created),
-                    expires: expires.map(moment),
-                    revoked: revoked.map(moment),
-                    last_used: last_used.map(moment),
-                    previous_ends: previous_ends.map(moment),
+                    created: system_time(created),
+                    expires: expires.map(system_time),
+                    revoked: revoked.map(system_time),
+                    last_used: last_used.map(system_time),
+                    previous_ends: previous_ends.map(system_time),
                 })
             },
         );
@@ -238,7 +237,7 @@ async fn audit_value(work: &mut WriteTransaction, id: &str) -> Result<Value, Sto
             .bind(id)
             .fetch_one(&mut **work)
             .await?;
-    let time = |time: Option<i64>| time.map(|time| at(moment(time)));
+    let time = |time: Option<i64>| time.map(|time| timestamp(system_time(time)));
     Ok(json!({ "label": label, "revoked": time(revoked), "former key ends": time(former) }))
 }
 

@@ -17,7 +17,6 @@ use crate::audit_log::NewAuditEntry;
 use crate::database::milliseconds;
 use crate::error::StoreError;
 use crate::facades::AccessControl;
-use crate::vault::to_hex;
 
 /// Time after which an unused session ends. A working day with its breaks is one session.
 pub const SESSION_IDLE_TIMEOUT: Duration = Duration::from_secs(12 * 3600);
@@ -144,5 +143,5 @@ fn expiry_limits(now: SystemTime) -> (i64, i64) {
 fn csrf(ticket: &Ticket) -> Result<String, StoreError> {
     let mac = Hmac::<Sha256>::new_from_slice(ticket.secret.as_bytes())
         .map_err(|error| StoreError::Unusable(format!("a session's form token: {error}")))?;
-    Ok(to_hex(&mac.chain_update(b"cartwright csrf token").finalize().into_bytes()))
+    Ok(hex::encode(mac.chain_update(b"cartwright csrf token").finalize().into_bytes()))
 }

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::error::StoreError;
-use crate::vault::{random, to_hex};
+use crate::vault::random;
 
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 24;
@@ -25,7 +25,7 @@ pub(super) struct Ticket {
 
 impl Ticket {
     pub(super) fn new(kind: &str) -> Result<Self, StoreError> {
-        let id = to_hex(&random::<ID_BYTES>()?);
+        let id = hex::encode(random::<ID_BYTES>()?);
         Ok(Self { kind: kind.to_owned(), secret: fresh_secret()?, id })
     }
 
@@ -56,7 +56,7 @@ impl Ticket {
     pub(super) fn hash(&self) -> String {
         let Self { kind, id, secret } = self;
         let hash = Sha256::new().chain_update(format!("cartwright {kind} {id} ")).chain_update(secret.as_bytes());
-        to_hex(&hash.finalize())
+        hex::encode(hash.finalize())
     }
 
     /// Returns whether this is the hash of the secret, in constant time.
@@ -72,5 +72,5 @@ pub(super) fn same(one: &str, other: &str) -> bool {
 
 fn fresh_secret() -> Result<Zeroizing<String>, StoreError> {
     let bytes = Zeroizing::new(random::<SECRET_BYTES>()?);
-    Ok(Zeroizing::new(to_hex(&*bytes)))
+    Ok(Zeroizing::new(hex::encode(bytes.as_slice())))
 }

@@ -7,7 +7,7 @@ use cartwright::ShopId;
 use cartwright::types::Money;
 use serde_json::{Map, Value, json};
 
-use super::CatalogVariant;
+use super::variant::CatalogVariant;
 use crate::audit_log::NewAuditEntry;
 use crate::database::WriteTransaction;
 use crate::error::StoreError;

@@ -7,7 +7,8 @@ use cartwright::types::{FieldIssue, Message, Money};
 use cartwright::{MAX_NAME_BYTES, check_name, check_text, is_currency};
 use rust_decimal::Decimal;
 
-use super::{CatalogError, CatalogVariant, MAX_VARIANTS};
+use super::error::CatalogError;
+use super::variant::{CatalogVariant, MAX_VARIANTS};
 
 /// Maximum number of issues that are listed.
 const MAX_ISSUES: usize = 100;

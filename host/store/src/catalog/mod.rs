@@ -6,123 +6,30 @@
 
 mod audit;
 mod check;
+mod error;
+mod placeholders;
 mod reads;
 mod skus;
+mod variant;
 
 use std::time::SystemTime;
 
 use audit::PreviousVariants;
 use cartwright::ShopId;
-use cartwright::types::{FieldIssue, Money};
-use serde::{Deserialize, Serialize};
+pub use error::{CatalogError, SkuConflict};
+use placeholders::{MAX_ROWS_PER_STATEMENT, tuples};
 use serde_json::json;
-pub use skus::SkuConflict;
 use sqlx::{AnyConnection, AssertSqlSafe};
+pub use variant::{CatalogVariant, ExchangeRate, MAX_VARIANTS, VariantKey};
 
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
 use crate::facades::StoredCatalog;
-use crate::installation::{ChangeError, Expected, check, version};
+use crate::installation::{Expected, check, version};
 
-/// Maximum number of variants that one call stores or removes.
-pub const MAX_VARIANTS: usize = 10_000;
 /// Maximum length of a search text, in characters; the rest is cut off.
 const MAX_SEARCH_CHARS: usize = 200;
-/// Maximum number of rows or SKUs in one statement: SQLite accepts 32766 parameters.
-const MAX_ROWS_PER_STATEMENT: usize = 1_000;
-
-/// A variant of a platform's catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct CatalogVariant {
-    /// Product id of the platform.
-    pub product: String,
-    /// Variant id of the platform, unique within the product.
-    pub id: String,
-    /// SKU, unique in the shop; empty if there is none.
-    #[serde(default)]
-    pub sku: String,
-    /// Title of the variant.
-    pub title: String,
-    /// Unit price in each currency that the variant is sold in. It has no price in any other: nothing is converted.
-    #[serde(default)]
-    pub prices: Vec<Money>,
-    /// Tax class of the platform.
-    #[serde(default)]
-    pub tax_class: Option<String>,
-    /// Whether the variant can be bought now.
-    pub purchasable: bool,
-    /// Quantity in stock, if the platform counts it.
-    #[serde(default)]
-    pub stock: Option<i64>,
-    /// Weight of one piece in grams, as exact decimal text.
-    #[serde(default)]
-    pub weight_grams: Option<String>,
-    /// Minimum quantity of a line; 1 by default.
-    #[serde(default = "one")]
-    pub minimum: u32,
-    /// Maximum quantity of a line.
-    #[serde(default)]
-    pub maximum: Option<u32>,
-}
-
-fn one() -> u32 {
-    1
-}
-
-/// The key of a variant in a shop.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct VariantKey {
-    /// Product id of the platform.
-    pub product: String,
-    /// Variant id of the platform.
-    pub id: String,
-}
-
-/// An exchange rate of a platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ExchangeRate {
-    /// Currency to convert from, ISO 4217 in capitals.
-    pub from: String,
-    /// Currency to convert to, ISO 4217 in capitals.
-    pub to: String,
-    /// Units of `to` for one unit of `from`, as exact decimal text.
-    pub rate: String,
-}
-
-/// Why the catalog was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum CatalogError {
-    /// The variants or rates are invalid. Lists all issues, by paths such as `[3].prices[0].currency`.
-    #[error("{}", issues(.0))]
-    Invalid(Vec<FieldIssue>),
-    /// Two variants of the shop would have the same SKU. Lists the pairs, up to a limit.
-    #[error("{}", skus::conflicts(.0))]
-    SkuConflict(Vec<SkuConflict>),
-    /// The catalog differs from what the caller expects.
-    #[error(transparent)]
-    Change(#[from] ChangeError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<sqlx::Error> for CatalogError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-fn issues(issues: &[FieldIssue]) -> String {
-    let texts: Vec<String> = issues.iter().map(|issue| format!("{}: {}", issue.field, issue.message.text)).collect();
-    texts.join("; ")
-}
 
 impl StoredCatalog<'_> {
     /// Stores variants in a shop's catalog, all or none, with an audit entry. A variant replaces the one of its product
@@ -428,17 +335,4 @@ fn read((product, id, sku, variant): Row) -> CatalogVariant {
 /// Returns whether a text can be stored: PostgreSQL rejects NUL, so that no stored name contains it.
 fn is_storable(text: &str) -> bool {
     !text.contains('\0')
-}
-
-/// Returns the placeholders of a row: `$7, $8, $9` for row 2 of three columns from `$4` on.
-fn places(row: usize, columns: usize, first: usize) -> String {
-    let first = first + (row - 1) * columns;
-    let places: Vec<String> = (first..first + columns).map(|place| format!("${place}")).collect();
-    places.join(", ")
-}
-
-/// Returns the placeholders of rows: `($1, $2), ($3, $4)` for two rows of two columns.
-fn tuples(rows: usize, columns: usize, first: usize) -> String {
-    let tuples: Vec<String> = (1..=rows).map(|row| format!("({})", places(row, columns, first))).collect();
-    tuples.join(", ")
 }

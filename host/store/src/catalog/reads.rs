@@ -7,7 +7,9 @@ use cartwright::types::{SkuQuery, VariantInfo};
 use cartwright::{Catalog, PlatformError, ShopId};
 use sqlx::AssertSqlSafe;
 
-use super::{CatalogVariant, MAX_ROWS_PER_STATEMENT, Row, is_storable, places, read};
+use super::placeholders::{MAX_ROWS_PER_STATEMENT, places};
+use super::variant::CatalogVariant;
+use super::{Row, is_storable, read};
 use crate::database::{Store, in_time};
 use crate::error::StoreError;
 use crate::facades::StoredCatalog;

@@ -4,33 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright::ShopId;
-use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
-use super::{CatalogError, CatalogVariant, MAX_ROWS_PER_STATEMENT, VariantKey, places};
+use super::error::{CatalogError, SkuConflict};
+use super::placeholders::{MAX_ROWS_PER_STATEMENT, places};
+use super::variant::{CatalogVariant, VariantKey};
 use crate::database::WriteTransaction;
 
 /// Maximum number of conflicts that one error names.
 const MAX_CONFLICTS: usize = 100;
-
-/// Two variants that would have the same SKU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SkuConflict {
-    /// The SKU.
-    pub sku: String,
-    /// Both variants, sorted.
-    pub variants: [VariantKey; 2],
-}
-
-pub(super) fn conflicts(conflicts: &[SkuConflict]) -> String {
-    let describe = |conflict: &SkuConflict| {
-        let [one, other] =
-            conflict.variants.each_ref().map(|key| format!("the variant {:?} of {:?}", key.id, key.product));
-        format!("{one} and {other} have the SKU {:?}", conflict.sku)
-    };
-    let describe: Vec<String> = conflicts.iter().map(describe).collect();
-    format!("{}; give each its own SKU, or remove one of the two first", describe.join("; "))
-}
 
 type Key<'a> = (&'a str, &'a str);
 

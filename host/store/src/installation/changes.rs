@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use cartwright::webhook::form_value;
 use cartwright::{
-    AccountId, AccountSetup, AccountSnapshot, Digest, NewHostPolicy, ProductLink, ProductLinkIssues, SetupError, Shop,
-    ShopId, ShopState,
+    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, NewHostPolicy, ProductLink, ProductLinkIssues,
+    SetupError, Shop, ShopId, ShopState,
 };
 use serde_json::{Map, Value, json};
 
@@ -70,23 +70,30 @@ impl Installation {
     /// Creates an account, or changes one that runs the same version, as
     /// [`plan_account`](cartwright::Cartwright::plan_account) defines.
     ///
+    /// `check_grants` receives the grants of the account that is changed, or no grants if there is none. It decides
+    /// whether the caller may replace them. No other change can come between this check and the commit.
+    ///
     /// # Errors
-    /// As there; and if the account is not as expected.
-    pub async fn set_account(
+    /// As there; the error of `check_grants`; and if the account is not as expected.
+    #[allow(clippy::too_many_arguments)]
+    pub async fn set_account<E: From<ChangeError>>(
         &self,
         shop: &ShopId,
         plugin: Digest,
         setup: AccountSetup,
         expected: Expected<'_>,
+        check_grants: impl Fn(&Grants) -> Result<(), E>,
         actor: &str,
         now: SystemTime,
-    ) -> Result<AccountSnapshot, ChangeError> {
+    ) -> Result<AccountSnapshot, E> {
         for _ in 0..MAX_ATTEMPTS {
-            let read = self.read_shop(shop).await?;
+            let read = self.read_shop(shop).await.map_err(ChangeError::from)?;
+            let state = read.state(shop).map_err(ChangeError::from)?;
             let old = read.account(&setup.id);
             check(expected, old.as_ref().map(account_version), &format!("the account {}", setup.id))?;
-            let planned = self.host().plan_account(read.state(shop)?, plugin, &setup).await?;
-            let account = planned.account_snapshot(&setup.id)?;
+            check_grants(&old.as_ref().map(|old| old.grants.clone()).unwrap_or_default())?;
+            let planned = self.host().plan_account(state, plugin, &setup).await.map_err(ChangeError::from)?;
+            let account = planned.account_snapshot(&setup.id).map_err(ChangeError::from)?;
             let change = Change {
                 what: if old.is_some() { "change-account" } else { "add-account" },
                 subject: setup.id.to_string(),
@@ -95,11 +102,11 @@ impl Installation {
                 write: Write::Account(Box::new(account.clone())),
                 planned,
             };
-            if self.commit(&read, change, actor, now).await? {
+            if self.commit(&read, change, actor, now).await.map_err(ChangeError::from)? {
                 return Ok(account);
             }
         }
-        Err(contended(shop))
+        Err(contended(shop).into())
     }
 
     /// Switches an account to another version of its plugin, as

@@ -24,7 +24,8 @@ use tokio::task::JoinHandle;
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
 use crate::database::{Store, milliseconds};
 use crate::error::StoreError;
-use crate::restore::{RestoreFailure, ServedState};
+use crate::restore::ServedState;
+use crate::restore_failure::RestoreFailure;
 use crate::shops::{change_number, shop_change_number};
 
 /// Time between two looks for changes by other nodes.

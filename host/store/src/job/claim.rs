@@ -8,17 +8,18 @@ use cartwright::ShopId;
 use cartwright::durable::{Job, ResponsibleParty, RestartRisk, Wake};
 use cartwright::types::{Event, Outcome};
 
+use super::lease::fencing_token;
 use super::row::{Row, row};
 use super::{Claim, Heartbeat, JobStateKind, Lease, StateReason, small};
 use crate::audit_log::{NewAuditEntry, append_audit_entry};
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::event::Lines;
 use crate::facades::Jobs;
 use crate::journal::StoreJournal;
 use crate::keys::aad;
 use crate::order::visible_to;
-use crate::outcome::OutcomeSelection;
+use crate::stored_outcome::OutcomeSelection;
 use crate::vault::Key;
 
 /// Maximum number of attempts to claim a job while other workers are quicker.
@@ -316,9 +317,9 @@ impl Jobs<'_> {
         row: &Row,
         key: &Key,
     ) -> Result<Event, StoreError> {
-        let told_at = aad("event_sent", "", id);
+        let event_sent_aad = aad("event_sent", "", id);
         if let Some(encrypted) = &row.event_sent {
-            return key.decrypt_json(&told_at, encrypted);
+            return key.decrypt_json(&event_sent_aad, encrypted);
         }
         let (encrypted,): (Vec<u8>,) = sqlx::query_as("select event from order_events where shop = $1 and id = $2")
             .bind(&row.shop)
@@ -345,7 +346,7 @@ impl Jobs<'_> {
         event.remembered = remembered.into_values().collect();
         sqlx::query("update jobs set event_sent = $2 where id = $1")
             .bind(id)
-            .bind(key.encrypt_json(&told_at, &event)?)
+            .bind(key.encrypt_json(&event_sent_aad, &event)?)
             .execute(&mut **work)
             .await?;
         Ok(event)
@@ -368,11 +369,7 @@ impl Jobs<'_> {
         .fetch_optional(self.store.pool())
         .await?;
         let (cancel,) = extended.ok_or_else(|| StoreError::LeaseLost(lease.job.clone()))?;
-        let lease = Lease { until: moment(milliseconds(until)), ..lease.clone() };
+        let lease = Lease { until: system_time(milliseconds(until)), ..lease.clone() };
         Ok(Heartbeat { lease, cancelled: cancel == 1 })
     }
-}
-
-pub(crate) fn fencing_token(lease: &Lease) -> i64 {
-    i64::try_from(lease.fencing_token).unwrap_or(i64::MAX)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use cartwright::durable::{NextAction, ResponsibleParty, RetryCounters, RunEnd, RunError, next_step};
 use serde_json::Value;
 
-use super::claim::fencing_token;
+use super::lease::{check_lease, fencing_token};
 use super::row::{Row, row};
 use super::{JobState, JobStateKind, Lease, StateReason, small};
 use crate::database::{WriteTransaction, milliseconds};
@@ -132,17 +132,6 @@ async fn set(
     .execute(&mut **work)
     .await?;
     Ok(JobState::new(next.state, milliseconds(next.due), tries))
-}
-
-/// Fails unless the lease is valid. No other worker can claim the job before this transaction ends.
-pub(crate) async fn check_lease(work: &mut WriteTransaction, lease: &Lease) -> Result<(), StoreError> {
-    let update =
-        sqlx::query("update jobs set fencing_token = fencing_token where id = $1 and fencing_token = $2 and state in ('running', 'waiting')")
-            .bind(&lease.job)
-            .bind(fencing_token(lease))
-            .execute(&mut **work)
-            .await?;
-    if update.rows_affected() == 1 { Ok(()) } else { Err(StoreError::LeaseLost(lease.job.clone())) }
 }
 
 /// Moves a job behind all others of its lane.

@@ -17,12 +17,12 @@ use super::finish::{free_lane, last_turn};
 use super::row::{Row, lock, row};
 use super::{JobDetail, JobFilter, JobState, JobStateKind, JobSummary, RetryMode, counters, small};
 use crate::audit_log::NewAuditEntry;
-use crate::database::{milliseconds, moment};
+use crate::database::{milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Jobs;
 use crate::journal;
 use crate::order_list::skip_damaged;
-use crate::outcome::OutcomeSelection;
+use crate::stored_outcome::OutcomeSelection;
 
 const LIST: &str = "
     select j.id, j.shop, l.order_id, l.account, j.event, e.kind, j.plugin, j.state, j.due_at, j.outages, j.limit_breaches, j.is_cancelled,
@@ -54,8 +54,8 @@ fn summary(row: &AnyRow) -> Result<JobSummary, StoreError> {
         is_cancelling: row.try_get::<i64, _>("is_cancelled")? == 1 && !state.is_over(),
         blocked_by: held_by.filter(|holder| *holder != id && !state.is_over()),
         worker: row.try_get("worker")?,
-        created: moment(row.try_get("created_at")?),
-        changed: moment(row.try_get("changed_at")?),
+        created: system_time(row.try_get("created_at")?),
+        changed: system_time(row.try_get("changed_at")?),
         state,
         id,
     })

@@ -9,7 +9,7 @@ use cartwright::types::Outage;
 use serde_json::json;
 
 use crate::audit_log::NewAuditEntry;
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Notifications;
 
@@ -59,7 +59,7 @@ impl NotificationState {
 
     fn of(name: &str, due_at: i64) -> Result<Self, StoreError> {
         match name {
-            "waiting" => Ok(Self::Waiting { due: moment(due_at) }),
+            "waiting" => Ok(Self::Waiting { due: system_time(due_at) }),
             "failed" => Ok(Self::Failed),
             _ => Err(StoreError::Corrupt(format!("no notification has the state {name:?}"))),
         }
@@ -246,7 +246,7 @@ impl Notifications<'_> {
                 state: NotificationState::of(&state, due)?,
                 attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
                 reason,
-                created: moment(created),
+                created: system_time(created),
             })
         });
         rows.collect()

@@ -4,15 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::notify::{NotificationError, NotificationSender, NotificationTarget};
 use cartwright::webhook::new_standard_secret;
-use cartwright::{Grants, Secret, ShopId};
+use cartwright::{Grants, Secret, ShopId, timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use crate::audit_log::NewAuditEntry;
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::Notifications;
 use crate::installation::{ChangeError, Expected, check, version};
 use crate::keys::aad;
@@ -76,26 +75,47 @@ fn endpoint_aad(shop: &ShopId) -> String {
 
 impl Notifications<'_> {
     /// Sets the notification endpoint of a shop's platform, with an audit entry. Everything that happens from now on is
-    /// notified there. Returns the signing secret of a new endpoint, which cannot be shown again; a changed endpoint
-    /// keeps its secret.
+    /// notified there. Returns the endpoint, and the signing secret of a new one, which cannot be shown again; a
+    /// changed endpoint keeps its secret.
+    ///
+    /// `decide_grants` receives the grants of the endpoint that is changed, or no grants if there is none, and returns
+    /// those of the new one. No other change can come between this decision and the commit.
     ///
     /// # Errors
-    /// [`EndpointError::Address`], [`EndpointError::Change`] if the endpoint is not as expected,
-    /// [`StoreError::NotFound`] if the shop is not stored.
-    pub async fn set_endpoint(
+    /// [`EndpointError::Address`], [`EndpointError::Change`] if the endpoint is not as expected, the error of
+    /// `decide_grants`, [`StoreError::NotFound`] if the shop is not stored.
+    pub async fn set_endpoint<E: From<EndpointError>>(
         self,
         shop: &ShopId,
-        endpoint: &NotificationEndpoint,
+        url: String,
+        decide_grants: impl FnOnce(&Grants) -> Result<Grants, E>,
         expected: Expected<'_>,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<(NotificationEndpoint, Option<Secret>), E> {
+        let mut work = self.store.begin_shop(shop).await.map_err(EndpointError::from)?;
+        let old = self.stored_endpoint(&mut work, shop).await.map_err(EndpointError::from)?;
+        let old_version = old.as_ref().map(|old| endpoint_version(&old.endpoint));
+        check(expected, old_version, ENDPOINT_KIND).map_err(EndpointError::from)?;
+        let granted = old.as_ref().map(|old| old.endpoint.grants.clone()).unwrap_or_default();
+        let endpoint = NotificationEndpoint { url, grants: decide_grants(&granted)? };
+        let secret = self.replace_endpoint(work, shop, old, &endpoint, actor, now).await?;
+        Ok((endpoint, secret))
+    }
+
+    /// Stores an endpoint in place of the old one, and commits. Returns the signing secret of a new endpoint.
+    async fn replace_endpoint(
+        self,
+        mut work: WriteTransaction,
+        shop: &ShopId,
+        old: Option<StoredEndpoint>,
+        endpoint: &NotificationEndpoint,
         actor: &str,
         now: SystemTime,
     ) -> Result<Option<Secret>, EndpointError> {
         let NotificationEndpoint { url, grants } = endpoint.clone();
         NotificationSender::check(&NotificationTarget { url, grants, secrets: Vec::new() })
             .map_err(EndpointError::Address)?;
-        let mut work = self.store.begin_shop(shop).await?;
-        let old = self.stored_endpoint(&mut work, shop).await?;
-        check(expected, old.as_ref().map(|old| endpoint_version(&old.endpoint)), ENDPOINT_KIND)?;
         let before = old.as_ref().map(audit_value);
         let (made, kept) = match old {
             Some(kept) => (None, StoredEndpoint { endpoint: endpoint.clone(), ..kept }),
@@ -182,7 +202,8 @@ impl Notifications<'_> {
     ) -> Result<NotificationTarget, StoreError> {
         let stored = self.stored_endpoint(connection, shop).await?.ok_or_else(|| no_endpoint(shop))?;
         let mut secrets = vec![Secret::new(stored.secret)];
-        secrets.extend(stored.previous.filter(|(_, until)| moment(*until) > now).map(|(text, _)| Secret::new(text)));
+        secrets
+            .extend(stored.previous.filter(|(_, until)| system_time(*until) > now).map(|(text, _)| Secret::new(text)));
         let NotificationEndpoint { url, grants } = stored.endpoint;
         Ok(NotificationTarget { url, grants, secrets })
     }
@@ -196,9 +217,9 @@ impl Notifications<'_> {
             .bind(shop.as_str())
             .fetch_optional(connection)
             .await?;
-        let Some((sealed,)) = found else { return Ok(None) };
+        let Some((encrypted,)) = found else { return Ok(None) };
         let what = endpoint_aad(shop);
-        let plain = self.store.keys().decrypt(&what, &sealed)?;
+        let plain = self.store.keys().decrypt(&what, &encrypted)?;
         serde_json::from_slice(&plain).map(Some).map_err(|error| StoreError::corrupt(&what, error))
     }
 
@@ -227,7 +248,7 @@ impl Notifications<'_> {
 fn audit_value(stored: &StoredEndpoint) -> Value {
     // The query may contain a password.
     let url = stored.endpoint.url.split('?').next().unwrap_or_default();
-    let former = stored.previous.as_ref().map(|(_, until)| at(moment(*until)));
+    let former = stored.previous.as_ref().map(|(_, until)| timestamp(system_time(*until)));
     json!({ "url": url, "grants": stored.endpoint.grants, "former secret ends": former })
 }
 

@@ -1,13 +1,14 @@
 //! Writes notifications, in the transaction of their cause.
 
+use cartwright::timestamp;
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
+use crate::database::system_time;
 use crate::error::StoreError;
 use crate::facades::Notifications;
 use crate::job::JobStateKind;
-use crate::outcome::timestamp;
-use crate::vault::{random, to_hex};
+use crate::vault::random;
 
 /// Outcomes that a plugin addresses to itself, which do not concern the platform.
 const INTERNAL_KINDS: [&str; 2] = ["hand-on", "remember"];
@@ -37,12 +38,12 @@ impl Notifications<'_> {
             Subject::Order(id) => format!("order {id}"),
             Subject::Account(id) => format!("account {id}"),
         };
-        let body = json!({ "type": what, "timestamp": timestamp(now), "data": data });
+        let body = json!({ "type": what, "timestamp": timestamp(system_time(now)), "data": data });
         sqlx::query(
             "insert into notifications (message, shop, subject, body, state, attempt, due_at, created_at)
              select $1, shop, $3, $4, 'waiting', 0, $5, $5 from notification_endpoints where shop = $2",
         )
-        .bind(format!("msg_{}", to_hex(&random::<16>()?)))
+        .bind(format!("msg_{}", hex::encode(random::<16>()?)))
         .bind(shop)
         .bind(subject)
         .bind(body.to_string())

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use cartwright::types::{Event, EventKind, Money, Order};
 use cartwright::{
     CartChange, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer, RESERVED_ID_PREFIX,
-    ShopId, check_order,
+    ShopId, check_order, timestamp,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,6 @@ use super::{NewQuote, Quote, QuoteContent, QuoteError, QuoteState, content_aad, 
 use crate::audit_log::NewAuditEntry;
 use crate::database::{WriteTransaction, milliseconds};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::Quotes;
 use crate::installation::Expected;
 use crate::report::{ReportError, SoldLine, SoldLines, recipients};
@@ -52,7 +51,7 @@ impl Quotes<'_> {
         let jobs = recipients(host, shop, &order, &sold, false)?;
         let event = Event {
             id: order.id.clone(),
-            at: at(now),
+            at: timestamp(now),
             kind: EventKind::QuotationRequested,
             order,
             earlier: Vec::new(),
@@ -149,7 +148,7 @@ impl Quotes<'_> {
         host.quote_lines(shop, &found.0.request.lines, offer)?;
         self.set_state(&mut work, shop, &found, QuoteState::Offered, Some((&offer.prices, offer.until)), now).await?;
         // An expired offer had closed the order.
-        set_closed(&mut work, shop, &found.0.order, None).await?;
+        self.store.orders().set_closed_at(&mut work, shop, &found.0.order, None).await?;
         let after = audit_value(QuoteState::Offered, Some(offer));
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
         commit(work, shop, id, "offer-quote", actor, [Some(before), Some(after)], now).await?;
@@ -178,7 +177,7 @@ impl Quotes<'_> {
             _ => {}
         }
         self.set_state(&mut work, shop, &found, QuoteState::Withdrawn, None, now).await?;
-        set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+        self.store.orders().set_closed_at(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
         let after = audit_value(QuoteState::Withdrawn, None);
         let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
         commit(work, shop, id, "withdraw-quote", actor, [Some(before), Some(after)], now).await?;
@@ -217,7 +216,7 @@ impl Quotes<'_> {
         if found.0.summary.state == QuoteState::Offered {
             let prices = Some((&offer.prices, offer.until));
             self.set_state(&mut work, shop, &found, QuoteState::Accepted, prices, now).await?;
-            set_closed(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
+            self.store.orders().set_closed_at(&mut work, shop, &found.0.order, Some(milliseconds(now))).await?;
             let after = audit_value(QuoteState::Accepted, Some(&offer));
             let before = audit_value(found.0.summary.state, found.0.offer.as_ref());
             commit(work, shop, id, "accept-quote", actor, [Some(before), Some(after)], now).await?;
@@ -288,7 +287,7 @@ fn acceptable_offer(quote: &Quote, now: SystemTime) -> Result<QuoteOffer, QuoteE
     match (&quote.offer, state) {
         (Some(offer), QuoteState::Offered | QuoteState::Accepted | QuoteState::Expired) => {
             if offer.until <= now {
-                Err(QuoteError::Expired { id, ended_at: at(offer.until) })
+                Err(QuoteError::Expired { id, ended_at: timestamp(offer.until) })
             } else {
                 Ok(offer.clone())
             }
@@ -331,7 +330,7 @@ fn to_order(
         test: false,
         vendor_reference: None,
         version: 1,
-        placed_at: at(now),
+        placed_at: timestamp(now),
         payment: "none".to_owned(),
         released: false,
         cancelled: false,
@@ -346,24 +345,10 @@ fn to_order(
     Ok((order, sold))
 }
 
-async fn set_closed(
-    work: &mut WriteTransaction,
-    shop: &ShopId,
-    order: &str,
-    closed: Option<i64>,
-) -> Result<(), StoreError> {
-    sqlx::query("update orders set closed_at = $3 where shop = $1 and id = $2")
-        .bind(shop.as_str())
-        .bind(order)
-        .bind(closed)
-        .execute(&mut **work)
-        .await?;
-    Ok(())
-}
-
 /// Returns the audit value of a quote, without its lines and contact, which are encrypted.
 fn audit_value(state: QuoteState, offer: Option<&QuoteOffer>) -> Value {
-    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": offer.map(|offer| at(offer.until)) })
+    let until = offer.map(|offer| timestamp(offer.until));
+    json!({ "state": state, "prices": offer.map(|offer| &offer.prices), "until": until })
 }
 
 /// Commits a change of a quote with its audit entry.

@@ -14,7 +14,7 @@ use cartwright::{CartError, CartLine, OrderError, QuoteOffer, ShopId};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
-use crate::database::{milliseconds, moment};
+use crate::database::{milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Quotes;
 use crate::keys::aad;
@@ -183,9 +183,9 @@ fn summary(
         id,
         state: QuoteState::of(&state, expires_at.is_some_and(|expires_at| expires_at <= now))?,
         version: u64::try_from(version).unwrap_or(0),
-        valid_until: expires_at.map(moment),
-        requested_at: moment(requested_at),
-        changed: moment(changed_at),
+        valid_until: expires_at.map(system_time),
+        requested_at: system_time(requested_at),
+        changed: system_time(changed_at),
     })
 }
 

@@ -9,13 +9,13 @@ use serde_json::json;
 use sqlx::AnyConnection;
 
 use crate::audit_log::NewAuditEntry;
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::notify::Subject;
 use crate::outcome::outcome_key_of;
-use crate::vault::{random, to_hex};
+use crate::vault::random;
 
 /// The state of an account outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub struct AccountOutcome {
     /// Time of the report.
     pub at: SystemTime,
     /// Time at which it was resolved.
-    pub settled_at: Option<SystemTime>,
+    pub resolved_at: Option<SystemTime>,
 }
 
 type Row = (String, String, String, Vec<u8>, String, i64, Option<i64>);
@@ -100,7 +100,7 @@ impl Webhooks<'_> {
         limit: u32,
     ) -> Result<Vec<AccountOutcome>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, shop, account, outcome, state, emitted_at, settled_at from account_outcomes
+            "select id, shop, account, outcome, state, emitted_at, resolved_at from account_outcomes
              where shop = $1 and (state = $2 or $2 is null)
              and ($3 is null or position > (select position from account_outcomes where shop = $1 and id = $3))
              order by position limit $4",
@@ -122,7 +122,7 @@ impl Webhooks<'_> {
         (shop, id, state): (Option<&ShopId>, Option<&str>, AccountOutcomeState),
     ) -> Result<Vec<Result<AccountOutcome, StoreError>>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, shop, account, outcome, state, emitted_at, settled_at from account_outcomes
+            "select id, shop, account, outcome, state, emitted_at, resolved_at from account_outcomes
              where (shop = $1 or $1 is null) and (id = $2 or $2 is null) and state = $3
              order by position",
         )
@@ -143,21 +143,21 @@ impl Webhooks<'_> {
     ) -> Result<Vec<(i64, Result<AccountOutcome, StoreError>)>, StoreError> {
         type Numbered = (i64, String, String, String, Vec<u8>, String, i64, Option<i64>);
         let rows: Vec<Numbered> = sqlx::query_as(
-            "select position, id, shop, account, outcome, state, emitted_at, settled_at from account_outcomes
+            "select position, id, shop, account, outcome, state, emitted_at, resolved_at from account_outcomes
              where state = 'new' and position > $1 order by position limit $2",
         )
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(self.store.pool())
         .await?;
-        let rows = rows.into_iter().map(|(number, id, shop, account, said, state, outcomes, settled_at)| {
-            (number, self.account_outcome((id, shop, account, said, state, outcomes, settled_at)))
+        let rows = rows.into_iter().map(|(number, id, shop, account, encrypted, state, at, resolved_at)| {
+            (number, self.account_outcome((id, shop, account, encrypted, state, at, resolved_at)))
         });
         Ok(rows.collect())
     }
 
     fn readable_account_outcome(self, row: Row) -> Result<AccountOutcome, StoreError> {
-        let (id, shop, account, _, state, at, settled_at) = &row;
+        let (id, shop, account, _, state, at, resolved_at) = &row;
         let what = aad("account outcome", shop, id);
         let readable = |error: StoreError| {
             if !matches!(error, StoreError::Corrupt(_)) {
@@ -172,8 +172,8 @@ impl Webhooks<'_> {
                 outcome: Outcome::Note(Message { key: "damaged".to_owned(), parameters: Vec::new(), text }),
                 state: AccountOutcomeState::of(state)?,
                 reason: None,
-                at: moment(*at),
-                settled_at: settled_at.map(moment),
+                at: system_time(*at),
+                resolved_at: resolved_at.map(system_time),
             })
         };
         self.account_outcome(row.clone()).or_else(readable)
@@ -181,10 +181,10 @@ impl Webhooks<'_> {
 
     fn account_outcome(
         self,
-        (id, shop, account, sealed, state, at, settled_at): Row,
+        (id, shop, account, encrypted, state, at, resolved_at): Row,
     ) -> Result<AccountOutcome, StoreError> {
         let what = aad("account outcome", &shop, &id);
-        let content: AccountOutcomeContent = serde_json::from_slice(&self.store.keys().decrypt(&what, &sealed)?)
+        let content: AccountOutcomeContent = serde_json::from_slice(&self.store.keys().decrypt(&what, &encrypted)?)
             .map_err(|error| StoreError::corrupt(&what, error))?;
         Ok(AccountOutcome {
             shop: shop.parse().map_err(|error| StoreError::corrupt(&what, error))?,
@@ -192,8 +192,8 @@ impl Webhooks<'_> {
             outcome: content.outcome,
             state: AccountOutcomeState::of(&state)?,
             reason: content.reason,
-            at: moment(at),
-            settled_at: settled_at.map(moment),
+            at: system_time(at),
+            resolved_at: resolved_at.map(system_time),
             id,
         })
     }
@@ -259,9 +259,9 @@ impl Webhooks<'_> {
     ) -> Result<(), StoreError> {
         let what = aad("account outcome", from.shop.as_str(), &from.id);
         let kind = outcome_key_of(&outcome).kind;
-        let settled_at = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::PendingApproval);
+        let is_resolved = !matches!(state, AccountOutcomeState::New | AccountOutcomeState::PendingApproval);
         let update = sqlx::query(
-            "update account_outcomes set outcome = $4, state = $5, settled_at = $6
+            "update account_outcomes set outcome = $4, state = $5, resolved_at = $6
              where shop = $1 and id = $2 and state = $3",
         )
         .bind(from.shop.as_str())
@@ -269,7 +269,7 @@ impl Webhooks<'_> {
         .bind(from.state.name())
         .bind(self.store.keys().current().encrypt_json(&what, &AccountOutcomeContent { outcome, reason })?)
         .bind(state.name())
-        .bind(settled_at.then(|| milliseconds(now)))
+        .bind(is_resolved.then(|| milliseconds(now)))
         .execute(&mut **work)
         .await?;
         if update.rows_affected() == 0 {
@@ -303,7 +303,7 @@ impl Webhooks<'_> {
         (state, reason): (AccountOutcomeState, Option<String>),
         now: i64,
     ) -> Result<(), StoreError> {
-        let (id, kind) = (to_hex(&random::<8>()?), outcome_key_of(&outcome).kind);
+        let (id, kind) = (hex::encode(random::<8>()?), outcome_key_of(&outcome).kind);
         let what = aad("account outcome", shop.as_str(), &id);
         sqlx::query(
             "insert into account_outcomes (id, shop, account, kind, outcome, state, emitted_at)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use zeroize::Zeroizing;
 
-use crate::database::{WriteTransaction, milliseconds, moment};
+use crate::database::{WriteTransaction, milliseconds, system_time};
 use crate::error::StoreError;
 use crate::facades::Webhooks;
 use crate::keys::aad;
@@ -126,11 +126,11 @@ impl DeliveryState {
 impl Webhooks<'_> {
     pub(super) fn encrypt_delivery(
         self,
-        seals: &EncryptionKeys<'_>,
+        encryption_keys: &EncryptionKeys<'_>,
         aad: &str,
         plain: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
-        match seals {
+        match encryption_keys {
             EncryptionKeys::Store => self.store.keys().encrypt(aad, plain),
             EncryptionKeys::Orders(keys) => {
                 let mut encrypted = Zeroizing::new(plain.to_vec());
@@ -144,14 +144,14 @@ impl Webhooks<'_> {
 
     pub(super) fn decrypt_delivery(
         self,
-        seals: &EncryptionKeys<'_>,
+        encryption_keys: &EncryptionKeys<'_>,
         aad: &str,
-        sealed: &[u8],
+        encrypted: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        match seals {
-            EncryptionKeys::Store => self.store.keys().decrypt(aad, sealed),
+        match encryption_keys {
+            EncryptionKeys::Store => self.store.keys().decrypt(aad, encrypted),
             EncryptionKeys::Orders(keys) => {
-                let mut plain = Zeroizing::new(sealed.to_vec());
+                let mut plain = Zeroizing::new(encrypted.to_vec());
                 for key in keys.iter().rev() {
                     plain = key.decrypt(aad, &plain)?;
                 }
@@ -191,7 +191,7 @@ impl Webhooks<'_> {
         notice: &WebhookDelivery,
         state: DeliveryState,
         details: &DeliveryDetails,
-        seals: &EncryptionKeys<'_>,
+        encryption_keys: &EncryptionKeys<'_>,
     ) -> Result<(), StoreError> {
         let (shop, id) = (&notice.destination.shop, delivery_id(notice));
         let json = serde_json::to_vec(details).map_err(|error| StoreError::Unusable(format!("{id}: {error}")))?;
@@ -201,10 +201,10 @@ impl Webhooks<'_> {
             Some(_) => whole.get(..MAX_ANSWERED_BODY_BYTES).unwrap_or(whole),
             None => whole,
         };
-        let body = self.encrypt_delivery(seals, &body_aad(shop, &id), body)?;
-        let details = self.encrypt_delivery(seals, &details_aad(shop, &id), &Zeroizing::new(json))?;
+        let body = self.encrypt_delivery(encryption_keys, &body_aad(shop, &id), body)?;
+        let details = self.encrypt_delivery(encryption_keys, &details_aad(shop, &id), &Zeroizing::new(json))?;
         let size = body.len().saturating_add(details.len());
-        self.store.receipt_quota().add(&notice.destination, size);
+        self.store.webhook_quota().add(&notice.destination, size);
         sqlx::query(
             "update webhook_deliveries set state = $3, received_at = $4, responded_at = $5, status = $6, body = $7, details = $8,
                  size = $9
@@ -238,8 +238,8 @@ impl Webhooks<'_> {
         let bare = WebhookResponse { status, headers: Vec::new(), body: Vec::new() };
         let keys = self.delivery_keys(work, shop, id).await?;
         let (Some(keys), Some(encrypted)) = (keys, details) else { return Ok(bare) };
-        let seals = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
-        let plain = self.decrypt_delivery(&seals, &what, &encrypted)?;
+        let encryption_keys = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
+        let plain = self.decrypt_delivery(&encryption_keys, &what, &encrypted)?;
         let details: DeliveryDetails =
             serde_json::from_slice(&plain).map_err(|error| StoreError::corrupt(&what, error))?;
         Ok(details.response.unwrap_or(bare))
@@ -283,7 +283,7 @@ impl Webhooks<'_> {
             };
             Ok(FailedWebhookDelivery {
                 destination: Destination { shop: shop.clone(), account, endpoint },
-                at: moment(came),
+                at: system_time(came),
                 attempts: u64::try_from(attempts).unwrap_or(0),
                 request,
                 reason,

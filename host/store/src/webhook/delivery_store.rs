@@ -128,11 +128,11 @@ impl Webhooks<'_> {
                 .await?;
         }
         let keys: Vec<Key> = orders.into_values().collect();
-        let seals = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
+        let encryption_keys = if keys.is_empty() { EncryptionKeys::Store } else { EncryptionKeys::Orders(&keys) };
         let details = DeliveryDetails::answered(&notice.request, response);
-        self.write_delivery(&mut work, notice, DeliveryState::Answered, &details, &seals).await?;
+        self.write_delivery(&mut work, notice, DeliveryState::Answered, &details, &encryption_keys).await?;
         work.commit().await?;
-        self.store.receipt_quota().clear_full(to);
+        self.store.webhook_quota().clear_full(to);
         self.store.nudge();
         Ok(response.clone())
     }
@@ -218,8 +218,11 @@ impl Webhooks<'_> {
             if matches!(outcome, Outcome::LineStatus(_)) {
                 with_statuses.insert(order);
             }
-            let about = OutcomeSource { shop: &to.shop, order, account: &to.account, job: None, key };
-            self.store.outcomes().add_outcome(work, &about, &format!("{source}:{number}"), outcome, now).await?;
+            let outcome_source = OutcomeSource { shop: &to.shop, order, account: &to.account, job: None, key };
+            self.store
+                .outcomes()
+                .add_outcome(work, &outcome_source, &format!("{source}:{number}"), outcome, now)
+                .await?;
         }
         for order in with_statuses {
             self.store.outcomes().close_if_last(work, &to.shop, order, now).await?;

@@ -4,20 +4,19 @@
 //! order, such as a request that its plugin refused, are searched for the names by which the order and its customer are
 //! known.
 
-use cartwright::ShopId;
 use cartwright::types::Outcome;
+use cartwright::{ShopId, timestamp};
 use serde_json::{Value, json};
 use sqlx::AnyConnection;
 
 use super::delivery::{DeliveryDetails, DeliveryState, EncryptionKeys, body_aad, details_aad};
 use crate::customer::emails_of;
-use crate::database::{WriteTransaction, moment};
+use crate::database::{WriteTransaction, system_time};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::Webhooks;
 use crate::keys::aad;
 use crate::order::StoredOrder;
-use crate::outcome::OutcomeSelection;
+use crate::stored_outcome::OutcomeSelection;
 
 /// Number of rows that are searched at once.
 const PAGE: i64 = 100;
@@ -97,13 +96,14 @@ impl Webhooks<'_> {
             let Some((last, ..)) = page.last() else { return Ok(count) };
             after.clone_from(last);
             for (id, state, body, told) in page {
-                let is_named =
-                    |aad: &str, sealed: Option<Vec<u8>>| match sealed.map(|it| self.store.keys().decrypt(aad, &it)) {
-                        Some(Ok(plain)) => Ok(contains_name(&plain, names)),
-                        // Unreadable data may contain any name, but it cannot be read.
-                        Some(Err(StoreError::Corrupt(_))) | None => Ok(false),
-                        Some(Err(error)) => Err(error),
-                    };
+                let is_named = |aad: &str, encrypted: Option<Vec<u8>>| match encrypted
+                    .map(|it| self.store.keys().decrypt(aad, &it))
+                {
+                    Some(Ok(plain)) => Ok(contains_name(&plain, names)),
+                    // Unreadable data may contain any name, but it cannot be read.
+                    Some(Err(StoreError::Corrupt(_))) | None => Ok(false),
+                    Some(Err(error)) => Err(error),
+                };
                 if !is_named(&body_aad(shop, &id), body)? && !is_named(&details_aad(shop, &id), told)? {
                     continue;
                 }
@@ -136,8 +136,8 @@ impl Webhooks<'_> {
             .await?;
             let Some((last, _)) = page.last() else { return Ok(count) };
             after.clone_from(last);
-            for (id, sealed) in page {
-                match self.store.keys().decrypt(&aad("account outcome", shop.as_str(), &id), &sealed) {
+            for (id, encrypted) in page {
+                match self.store.keys().decrypt(&aad("account outcome", shop.as_str(), &id), &encrypted) {
                     Ok(plain) if contains_name(&plain, names) => {}
                     Ok(_) | Err(StoreError::Corrupt(_)) => continue,
                     Err(error) => return Err(error),
@@ -172,10 +172,11 @@ impl Webhooks<'_> {
         for (id, account, endpoint, times, came, body, encrypted_details) in rows {
             let Some(keys) = self.delivery_keys(connection, shop, &id).await? else { continue };
             let Some(encrypted_details) = encrypted_details else { continue };
-            let seals = EncryptionKeys::Orders(&keys);
-            let body = body.map(|body| self.decrypt_delivery(&seals, &body_aad(shop, &id), &body)).transpose()?;
+            let encryption_keys = EncryptionKeys::Orders(&keys);
+            let body =
+                body.map(|body| self.decrypt_delivery(&encryption_keys, &body_aad(shop, &id), &body)).transpose()?;
             let what = details_aad(shop, &id);
-            let encrypted_details = self.decrypt_delivery(&seals, &what, &encrypted_details)?;
+            let encrypted_details = self.decrypt_delivery(&encryption_keys, &what, &encrypted_details)?;
             let encrypted_details: DeliveryDetails =
                 serde_json::from_slice(&encrypted_details).map_err(|error| StoreError::corrupt(&what, error))?;
             let whole = encrypted_details.whole_body.as_ref();
@@ -187,7 +188,7 @@ impl Webhooks<'_> {
                 })
             });
             requests.push(json!({
-                "account": account, "endpoint": endpoint, "times": times, "at": at(moment(came)),
+                "account": account, "endpoint": endpoint, "times": times, "at": timestamp(system_time(came)),
                 "method": encrypted_details.method, "headers": encrypted_details.headers, "query": encrypted_details.query,
                 "body": body.as_ref().map(|body| String::from_utf8_lossy(body)), "body_cut": is_cut,
                 "body_bytes": whole.map(|whole| whole.bytes), "body_sha256": whole.map(|whole| whole.sha256),

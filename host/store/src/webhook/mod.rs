@@ -9,11 +9,12 @@ mod delivery_store;
 mod erase;
 mod pushed;
 mod quota;
+mod reduction;
 mod url;
 
 pub use account::{AccountOutcome, AccountOutcomeState};
 pub use delivery::FailedWebhookDelivery;
 pub use pushed::PushedError;
 pub use quota::DEFAULT_WEBHOOK_QUOTA_BYTES;
-pub(crate) use quota::ReceiptQuota;
+pub(crate) use quota::WebhookQuota;
 pub use url::WebhookUrlInfo;

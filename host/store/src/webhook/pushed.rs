@@ -66,7 +66,7 @@ impl Webhooks<'_> {
                 let Some(pushed) = readable(pushed)? else { continue };
                 let account = (pushed.shop.clone(), pushed.account.clone());
                 // If the second push were processed before the first, the first would overwrite it.
-                if later.contains(&account) || !self.is_settled(host, &pushed, now).await? {
+                if later.contains(&account) || !self.try_process(host, &pushed, now).await? {
                     left += 1;
                     later.insert(account);
                 }
@@ -75,7 +75,12 @@ impl Webhooks<'_> {
     }
 
     /// Returns false if the push cannot be processed now.
-    async fn is_settled(self, host: &Cartwright, pushed: &AccountOutcome, now: SystemTime) -> Result<bool, StoreError> {
+    async fn try_process(
+        self,
+        host: &Cartwright,
+        pushed: &AccountOutcome,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
         match self.process(host, pushed, now).await {
             // Or another node was quicker.
             Ok(()) | Err(PushedError::Store(StoreError::NotFound { .. })) => Ok(true),

@@ -2,13 +2,12 @@
 
 use std::time::SystemTime;
 
-use cartwright::ShopId;
 use cartwright::webhook::{Destination, Selector, StoredWebhookToken, WebhookToken, WebhookUrlUse};
+use cartwright::{ShopId, timestamp};
 
 use crate::audit_log::NewAuditEntry;
-use crate::database::{milliseconds, moment};
+use crate::database::{milliseconds, system_time};
 use crate::error::StoreError;
-use crate::export::at;
 use crate::facades::Webhooks;
 use crate::shops::require_account;
 
@@ -171,7 +170,8 @@ impl Webhooks<'_> {
             .bind(after)
             .execute(&mut *work)
             .await?;
-        let audit_value = |ends: Option<i64>| serde_json::json!({ "ends": ends.map(|ends| at(moment(ends))) });
+        let audit_value =
+            |ends: Option<i64>| serde_json::json!({ "ends": ends.map(|ends| timestamp(system_time(ends))) });
         let (before, after) = (audit_value(before), audit_value(Some(after)));
         let entry = NewAuditEntry {
             actor,
@@ -200,9 +200,9 @@ fn info(row: Row) -> Result<WebhookUrlInfo, StoreError> {
             selector: selector.parse().map_err(|error| damaged(&error))?,
             hash: hash.parse().map_err(|error| damaged(&error))?,
             destination,
-            expires_at: ends.map(moment),
+            expires_at: ends.map(system_time),
         },
-        created_at: moment(created_at),
+        created_at: system_time(created_at),
         use_state: WebhookUrlUse { has_account: has_account == 1, has_open_order: has_open_order == 1 },
     })
 }

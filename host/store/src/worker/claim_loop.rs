@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::run::{RunOutcome, RunSlot};
 use super::{DrainReport, Phase, WorkerState, reached, unless_drained};
 use crate::database::in_time;
 use crate::error::StoreError;
 use crate::job::Claim;
-use crate::worker::run::RunOutcome;
 
 /// Number of heartbeats per lease. Two may be lost.
 const HEARTBEATS_PER_LEASE: u32 = 3;
@@ -21,12 +21,6 @@ fn span(claim: &Claim) -> tracing::Span {
     tracing::info_span!(
         parent: None, "job", job = job.id, shop = %job.shop, account = %job.account, kind = ?job.event.kind, round = job.round
     )
-}
-
-/// A slot for one more run.
-pub(super) struct RunSlot {
-    pub(super) run: OwnedSemaphorePermit,
-    pub(super) job: OwnedSemaphorePermit,
 }
 
 impl WorkerState {

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use cartwright::durable::{Cancel, RunEnd, RunError, RunInput, RunReport};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::claim_loop::RunSlot;
 use super::{Phase, RunningJob, WorkerState, reached};
 use crate::database::in_time;
 use crate::error::StoreError;
 use crate::job::{Claim, Lease};
+
+/// A slot for one more run.
+pub(super) struct RunSlot {
+    pub(super) run: OwnedSemaphorePermit,
+    pub(super) job: OwnedSemaphorePermit,
+}
 
 /// How a job ended in this worker.
 pub(super) enum RunOutcome {
@@ -83,7 +88,7 @@ impl WorkerState {
                 return;
             }
             let Ok(RunReport { end: RunEnd::PendingRequest(waiting), .. }) = run else { return };
-            if let Err(error) = waiting.answered().await {
+            if let Err(error) = waiting.wait().await {
                 self.write_run_end(&claim.lease, Err(&RunError::Journal(error))).await;
                 return;
             }

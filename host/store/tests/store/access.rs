@@ -7,7 +7,7 @@ use cartwright::Secret;
 use cartwright_store::{Access, AccessError, NewAccessKey, Retention, Role, Store, StoreError};
 
 use crate::database::{Database, MINUTE, at, on_each_database, shop};
-use crate::setup::rings;
+use crate::setup::{open_with_shop, rings};
 
 on_each_database!(
     a_key_lets_in_whom_it_was_made_for_and_no_other_text_does,
@@ -32,12 +32,6 @@ fn backend() -> NewAccessKey {
     new_key(Role::Backend { shop: Some(shop()) })
 }
 
-async fn opened(database: &Database) -> Store {
-    let store = database.open().await;
-    store.shops().save_shop(&rings(), at(0)).await.unwrap();
-    store
-}
-
 fn text(secret: &Secret) -> String {
     String::from_utf8(secret.expose().to_vec()).unwrap()
 }
@@ -52,7 +46,7 @@ async fn used(store: &Store, key: &str, now: SystemTime) -> Result<Access, Acces
 }
 
 async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let roles = [
         Role::Storefront { shop: shop() },
         Role::Backend { shop: Some(shop()) },
@@ -82,7 +76,7 @@ async fn a_key_lets_in_whom_it_was_made_for_and_no_other_text_does(database: Dat
 }
 
 async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let networks = vec!["10.0.0.0/8".parse().unwrap()];
     let (id, key) = create_key(&store, &NewAccessKey { networks, expires: Some(at(100)), ..backend() }).await;
     let from = |text: &str| Some(text.parse::<IpAddr>().unwrap());
@@ -103,7 +97,7 @@ async fn only_who_holds_the_secret_learns_why_a_key_lets_nobody_in(database: Dat
 }
 
 async fn a_key_is_exchanged_while_both_let_in(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let (id, old) = create_key(&store, &backend()).await;
     let new = text(&store.access().rotate_access_key(None, &id, MINUTE, "ann", at(10)).await.unwrap());
     assert!(new.contains(&id) && new != old);
@@ -121,7 +115,7 @@ async fn a_key_is_exchanged_while_both_let_in(database: Database) {
 }
 
 async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let other = cartwright::Shop { id: "other".parse().unwrap(), ..rings() };
     store.shops().save_shop(&other, at(0)).await.unwrap();
     let (id, key) = create_key(&store, &backend()).await;
@@ -137,7 +131,7 @@ async fn a_key_of_another_shop_is_neither_seen_nor_changed(database: Database) {
 }
 
 async fn when_a_key_was_used_is_written_once_a_minute(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let (_, key) = create_key(&store, &backend()).await;
     let last = async || store.access().access_keys(None, None, 100).await.unwrap()[0].last_used;
     assert_eq!(last().await, None);
@@ -148,7 +142,7 @@ async fn when_a_key_was_used_is_written_once_a_minute(database: Database) {
 }
 
 async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let (id, key) = create_key(&store, &new_key(Role::Integrator { shop: shop() })).await;
     let new = text(&store.access().rotate_access_key(Some(&shop()), &id, MINUTE, "bob", at(1)).await.unwrap());
     let session = text(&store.access().begin_session(&id, None, at(2)).await.unwrap());
@@ -179,7 +173,7 @@ async fn who_made_and_ended_a_key_is_logged_and_no_secret_is_kept(database: Data
 }
 
 async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let (id, _) = create_key(&store, &new_key(Role::Admin)).await;
     let session = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
     let idle = text(&store.access().begin_session(&id, None, at(0)).await.unwrap());
@@ -202,7 +196,7 @@ async fn a_session_ends_when_it_is_idle_or_old(database: Database) {
 }
 
 async fn a_session_ends_with_its_key(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let networks = vec!["10.0.0.0/8".parse().unwrap()];
     let limited = NewAccessKey { networks, expires: Some(at(100)), ..new_key(Role::Admin) };
     let (id, _) = create_key(&store, &limited).await;
@@ -229,7 +223,7 @@ async fn a_session_ends_with_its_key(database: Database) {
 }
 
 async fn nobody_logs_in_with_a_servers_key_or_a_pages(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     for role in [Role::Storefront { shop: shop() }, Role::Backend { shop: None }] {
         let (id, _) = create_key(&store, &new_key(role)).await;
         assert!(matches!(store.access().begin_session(&id, None, at(1)).await, Err(AccessError::Role { .. })));
@@ -239,7 +233,7 @@ async fn nobody_logs_in_with_a_servers_key_or_a_pages(database: Database) {
 }
 
 async fn a_forms_token_is_of_one_session(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let (id, _) = create_key(&store, &new_key(Role::Admin)).await;
     let (one, other) = (
         store.access().begin_session(&id, None, at(0)).await.unwrap(),

@@ -9,21 +9,21 @@ use cartwright_store::{
 use serde_json::json;
 
 use crate::database::{Database, at, on_each_database, shop};
-use crate::setup::rings;
+use crate::setup::open_with_shop;
 
 on_each_database!(
-    it_answers_as_the_catalogue_in_memory_does,
+    it_answers_as_the_catalog_in_memory_does,
     a_variant_takes_the_place_of_the_one_with_its_id,
     two_variants_never_have_one_sku,
     variants_of_one_list_exchange_skus_in_any_order,
     a_damaged_variant_hides_no_other_and_cannot_be_bought,
     what_no_cart_could_use_is_refused_and_nothing_changes,
     ten_thousand_variants_come_at_once_and_are_asked_for_at_once,
-    a_catalogue_is_replaced_whole,
-    a_catalogue_is_looked_through_page_by_page,
+    a_catalog_is_replaced_whole,
+    a_catalog_is_looked_through_page_by_page,
     a_rate_is_set_and_taken_away,
     the_log_says_what_changed_in_counts_and_prices,
-    a_catalogue_belongs_to_a_shop_that_is_kept,
+    a_catalog_belongs_to_a_shop_that_is_kept,
 );
 
 fn money(minor: i64, currency: &str) -> Money {
@@ -50,12 +50,6 @@ fn query(sku: &str, within_product: Option<&str>, ignore_case: bool) -> SkuQuery
     SkuQuery { sku: sku.into(), within_product: within_product.map(str::to_owned), ignore_case }
 }
 
-async fn opened(database: &Database) -> Store {
-    let store = database.open().await;
-    store.shops().save_shop(&rings(), at(0)).await.unwrap();
-    store
-}
-
 async fn ids(store: &Store) -> Vec<String> {
     let page = store.catalog().variants_page(&shop(), None, None, 100).await.unwrap();
     page.into_iter().map(|variant| format!("{}/{}:{}", variant.product, variant.id, variant.sku)).collect()
@@ -65,8 +59,8 @@ fn key(product: &str, id: &str) -> VariantKey {
     VariantKey { product: product.into(), id: id.into() }
 }
 
-async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
-    let store = opened(&database).await;
+async fn it_answers_as_the_catalog_in_memory_does(database: Database) {
+    let store = open_with_shop(&database).await;
     let unpriced = CatalogVariant { prices: Vec::new(), ..variant("b", "4", "ring-l") };
     // Letters that ASCII case folding does not cover.
     let pushed = [
@@ -113,7 +107,7 @@ async fn it_answers_as_the_catalogue_in_memory_does(database: Database) {
 }
 
 async fn a_variant_takes_the_place_of_the_one_with_its_id(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let first = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("chain", "1", "C")];
     store.catalog().put_variants(&shop(), &first, "ann", at(0)).await.unwrap();
     store
@@ -134,7 +128,7 @@ async fn a_variant_takes_the_place_of_the_one_with_its_id(database: Database) {
 }
 
 async fn two_variants_never_have_one_sku(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let (blue, red) = (variant("shirt", "blue", "SHIRT-M"), variant("shirt", "red", "SHIRT-M"));
     let screw = variant("screw", "1", "SCREW-4");
     store.catalog().put_variants(&shop(), &[blue.clone(), screw.clone()], "ann", at(0)).await.unwrap();
@@ -168,16 +162,18 @@ async fn two_variants_never_have_one_sku(database: Database) {
 }
 
 async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
-    let store = opened(&database).await;
-    let aad = |skus: [&str; 3]| [variant("a", "1", skus[0]), variant("b", "1", skus[1]), variant("b", "2", skus[2])];
-    store.catalog().put_variants(&shop(), &aad(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
+    let store = open_with_shop(&database).await;
+    let with_skus =
+        |skus: [&str; 3]| [variant("a", "1", skus[0]), variant("b", "1", skus[1]), variant("b", "2", skus[2])];
+    store.catalog().put_variants(&shop(), &with_skus(["X", "Y", "Z"]), "ann", at(0)).await.unwrap();
     for (seconds, skus) in [["Y", "X", "Z"], ["Z", "Y", "X"], ["W", "Z", "Y"]].into_iter().enumerate() {
-        let mut variants = aad(skus);
+        let mut variants = with_skus(skus);
         if seconds == 1 {
             variants.reverse();
         }
         store.catalog().put_variants(&shop(), &variants, "ann", at(1)).await.unwrap();
-        let expected: Vec<_> = aad(skus).iter().map(|it| format!("{}/{}:{}", it.product, it.id, it.sku)).collect();
+        let expected: Vec<_> =
+            with_skus(skus).iter().map(|it| format!("{}/{}:{}", it.product, it.id, it.sku)).collect();
         assert_eq!(ids(&store).await, expected);
     }
     // A chain whose end is not in the list is a conflict.
@@ -190,7 +186,7 @@ async fn variants_of_one_list_exchange_skus_in_any_order(database: Database) {
 }
 
 async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let variants = [variant("ring", "1", "A"), variant("ring", "2", "B"), variant("ring", "3", "C")];
     store.catalog().put_variants(&shop(), &variants, "ann", at(0)).await.unwrap();
     database.tamper("update variants set variant = '{' where id = '2'").await;
@@ -206,7 +202,7 @@ async fn a_damaged_variant_hides_no_other_and_cannot_be_bought(database: Databas
 }
 
 async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let good = || variant("ring", "1", "A");
     let wrong: [(&str, CatalogVariant); 12] = [
         ("[1].id", good()),
@@ -246,7 +242,7 @@ async fn what_no_cart_could_use_is_refused_and_nothing_changes(database: Databas
 }
 
 async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let many: Vec<_> = (0..10_000)
         .map(|number| variant(&format!("p{}", number / 50), &number.to_string(), &format!("SKU-{number}")))
         .collect();
@@ -262,8 +258,8 @@ async fn ten_thousand_variants_come_at_once_and_are_asked_for_at_once(database: 
     );
 }
 
-async fn a_catalogue_is_replaced_whole(database: Database) {
-    let store = opened(&database).await;
+async fn a_catalog_is_replaced_whole(database: Database) {
+    let store = open_with_shop(&database).await;
     store
         .catalog()
         .put_variants(&shop(), &[variant("ring", "1", "A"), variant("ring", "2", "B")], "ann", at(0))
@@ -279,8 +275,8 @@ async fn a_catalogue_is_replaced_whole(database: Database) {
     assert!(ids(&store).await.is_empty());
 }
 
-async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
-    let store = opened(&database).await;
+async fn a_catalog_is_looked_through_page_by_page(database: Database) {
+    let store = open_with_shop(&database).await;
     let titled =
         |id: &str, title: &str| CatalogVariant { title: title.into(), ..variant("ring", id, &format!("S{id}")) };
     let pushed =
@@ -311,7 +307,7 @@ async fn a_catalogue_is_looked_through_page_by_page(database: Database) {
 }
 
 async fn a_rate_is_set_and_taken_away(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let rate = async || store.exchange_rate(&shop(), "EUR", "CHF").await.unwrap();
     assert_eq!(rate().await, None);
     store.catalog().put_exchange_rate(&shop(), "EUR", "CHF", Some("0.95"), Expected::Any, "ann", at(0)).await.unwrap();
@@ -331,14 +327,14 @@ async fn a_rate_is_set_and_taken_away(database: Database) {
     assert_eq!(rate().await, None);
 }
 
-async fn a_catalogue_belongs_to_a_shop_that_is_kept(database: Database) {
+async fn a_catalog_belongs_to_a_shop_that_is_kept(database: Database) {
     let store = database.open().await;
     let put = store.catalog().put_variants(&shop(), &[variant("ring", "1", "A")], "ann", at(0)).await;
     assert!(matches!(put, Err(CatalogError::Store(StoreError::NotFound { what: "shop", .. }))), "{put:?}");
 }
 
 async fn the_log_says_what_changed_in_counts_and_prices(database: Database) {
-    let store = opened(&database).await;
+    let store = open_with_shop(&database).await;
     let newest = async || {
         let entry = store.audit().entries(Some(&shop()), None, 1).await.unwrap().remove(0);
         assert_eq!(entry.actor, "ann");

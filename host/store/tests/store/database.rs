@@ -5,7 +5,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cartwright::types::{Event, EventKind, Order};
+use cartwright::types::{Event, EventKind, LineStatus, Order, Outcome};
+use cartwright::webhook::{Destination, Effects, WebhookDeliveryStore};
 use cartwright::{AccountId, Blobs, Digest, NewConfiguration, ShopId, StoredThumbnail};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, RecordOutcome, Store};
 use serde_json::json;
@@ -156,6 +157,17 @@ pub async fn record(store: &Store, id: &str, order_id: &str, seconds: u64) -> St
         RecordOutcome::New { jobs } => jobs.into_iter().next().expect("a job"),
         RecordOutcome::AlreadyRecorded => panic!("{id} is known"),
     }
+}
+
+pub fn line_status(line: &str, status: &str) -> Outcome {
+    Outcome::LineStatus(LineStatus { line: line.into(), status: status.into() })
+}
+
+/// Reports outcomes of an order by a webhook of the account "expivi".
+pub async fn report_by_webhook(store: &Store, shop: &ShopId, order: &str, outcomes: Vec<Outcome>, seconds: u64) {
+    let to = Destination { shop: shop.clone(), account: account("expivi"), endpoint: "ask".into() };
+    let outcomes = outcomes.into_iter().map(|outcome| (Some(format!("test:shop:{order}")), outcome)).collect();
+    store.apply(&to, at(seconds), Effects { outcomes, messages: Vec::new() }).await.expect("applied");
 }
 
 pub async fn claim(store: &Store, seconds: u64) -> Option<Claim> {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use cartwright::types::{
-    Article, BytesSource, Document, LineMaterials, LineQuantity, LineStatus, Message, Money, Outcome, Shipment,
+    Article, BytesSource, Document, LineMaterials, LineQuantity, Message, Money, Outcome, Shipment,
 };
-use cartwright::webhook::{Destination, Effects, WebhookDeliveryStore};
 use cartwright::{Secret, Shop, ShopId};
 use cartwright_store::{DocumentUrl, DocumentUrlError, Store, StoreError};
 use serde_json::json;
 
-use crate::database::{Database, account, at, event, job, on_each_database, record, shop};
+use crate::database::{Database, at, event, job, line_status, on_each_database, record, report_by_webhook, shop};
 use crate::setup::{rings, with_account};
 
 on_each_database!(
@@ -28,9 +27,7 @@ on_each_database!(
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn say(store: &Store, outcomes: Vec<Outcome>, seconds: u64) {
-    let to = Destination { shop: shop(), account: account("expivi"), endpoint: "ask".into() };
-    let outcomes = outcomes.into_iter().map(|outcome| (Some("test:shop:1".to_owned()), outcome)).collect();
-    store.apply(&to, at(seconds), Effects { outcomes, messages: Vec::new() }).await.unwrap();
+    report_by_webhook(store, &shop(), "1", outcomes, seconds).await;
 }
 
 /// Stores an order with a document, and returns the document's outcome.
@@ -236,7 +233,7 @@ async fn what_is_told_late_stays_in_the_timeline_and_changes_nothing(database: D
     let store = database.open().await;
     with_account(&store).await;
     record(&store, "e1", "1", 0).await;
-    let status = |status: &str| Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
+    let status = |status: &str| line_status("1", status);
     say(&store, ["ready", "shipped", "ready", "engraving", "shipped"].map(status).to_vec(), 1).await;
     assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "shipped");
     let timeline = store.outcomes().list(&shop(), "1").await.unwrap();

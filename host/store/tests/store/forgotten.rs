@@ -18,15 +18,14 @@ use cartwright::types::{
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest, Grants};
 use cartwright_store::{
-    BeginOutcome, Expected, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredResponse,
-    UnfinishedJobs,
+    BeginOutcome, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredResponse, UnfinishedJobs,
 };
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
 
 use crate::database::{Database, MINUTE, account, at, claimed, configured, event_of, order, shop};
 use crate::journals::began;
-use crate::setup::rings;
+use crate::setup::{rings, set_endpoint};
 
 /// In lower case, because e-mail addresses may be folded.
 const MARK: &str = "vorlon7431";
@@ -159,7 +158,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     store.shops().save_shop(&rings(), at(0)).await.unwrap();
     // The platform does not respond, so that notifications stay stored.
     let platform = NotificationEndpoint { url: "https://platform.example/told".into(), grants: Grants::default() };
-    store.notifications().set_endpoint(&shop(), &platform, Expected::Any, "ann", at(0)).await.unwrap();
+    set_endpoint(store, &shop(), &platform).await.unwrap();
     let configuration = format!("{{\"engraving\":\"for {person}\"}}").into_bytes();
     let picture = format!("a picture of {person}").into_bytes();
     let client = format!("the session of {person}");
@@ -352,7 +351,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
     let other = text_of(&store, &store.personal_data().export_order(&shop(), "another-order").await.unwrap()).await;
     let tables_before = dump(database).await;
     assert!(tables_before.iter().filter(|(_, row)| row.contains(ORDER)).count() > 20);
-    assert!(!tables_before.iter().any(|(_, row)| is_in(row.as_bytes(), MARK)), "it is sealed all the time");
+    assert!(!tables_before.iter().any(|(_, row)| is_in(row.as_bytes(), MARK)), "it is encrypted all the time");
 
     assert!(store.personal_data().erase_order(&shop(), ORDER, UnfinishedJobs::Cancel, "ann", at(100)).await.unwrap());
 
@@ -383,7 +382,7 @@ async fn nothing_is_left(database: &Database, folder: &Path) {
 }
 
 /// Returns the order's key as it is stored in the database.
-async fn sealed_key(database: &Database) -> Vec<u8> {
+async fn encrypted_order_key(database: &Database) -> Vec<u8> {
     let mut connection = AnyConnection::connect(&database.url).await.unwrap();
     let (key,): (Vec<u8>,) = sqlx::query_as("select order_key from orders where id = $1")
         .bind(ORDER)
@@ -406,7 +405,7 @@ async fn the_key_of_an_erased_order_is_overwritten_in_sqlites_files() {
     let folder = Path::new(database.url.trim_start_matches("sqlite:")).parent().unwrap().to_owned();
     let store = database.open().await;
     order_of(&store, MARK, ORDER).await;
-    let key = sealed_key(&database).await;
+    let key = encrypted_order_key(&database).await;
     let (mut before, mut after) = (Vec::new(), Vec::new());
     files_with(&folder, &key, &mut before);
     assert!(!before.is_empty());

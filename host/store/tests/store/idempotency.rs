@@ -15,7 +15,7 @@ on_each_database!(
     a_request_whose_node_died_is_begun_again_and_its_late_answer_does_not_stand,
     a_request_that_came_to_nothing_is_done_anew,
     an_answer_is_known_for_a_day,
-    an_answer_is_sealed_and_its_key_is_exchanged,
+    an_answer_is_encrypted_and_its_key_is_exchanged,
     an_answer_is_given_out_and_forgotten_with_its_order,
     of_two_who_begin_a_request_one_does_it,
 );
@@ -108,7 +108,7 @@ async fn an_answer_is_known_for_a_day(database: Database) {
     new(&store, 2 * DAY + 1).await;
 }
 
-async fn an_answer_is_sealed_and_its_key_is_exchanged(database: Database) {
+async fn an_answer_is_encrypted_and_its_key_is_exchanged(database: Database) {
     let store = database.open().await;
     let token = new(&store, 0).await;
     answered(&store, &token, &[], 1).await;

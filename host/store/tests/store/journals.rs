@@ -10,7 +10,7 @@ use cartwright::types::{
 use cartwright::{Blobs, Digest, OrderBook};
 use cartwright_store::{AccountOutcomeState, Store};
 
-use crate::database::{Database, account, at, claimed, on_each_database, record, shop};
+use crate::database::{Database, account, at, claimed, line_status, on_each_database, record, shop};
 
 on_each_database!(
     a_journal_gives_back_what_was_appended,
@@ -20,9 +20,9 @@ on_each_database!(
     a_reference_is_seen_at_once_and_by_its_own_account_alone,
     the_latest_of_one_subject_counts,
     a_document_stands_among_the_blobs,
-    bytes_of_a_run_are_sealed_with_its_orders_key,
+    bytes_of_a_run_are_encrypted_with_its_orders_key,
     what_is_handed_on_becomes_an_event,
-    what_needs_a_person_is_held_until_it_is_settled,
+    what_needs_a_person_waits_until_it_is_resolved,
     attempts_are_counted_over_all_journals_of_a_job,
     an_entry_that_was_moved_or_changed_is_not_read,
 );
@@ -135,7 +135,7 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     let store = database.open().await;
     let remember =
         |name: &str, value: &str| Outcome::Remember(RememberedText { name: name.into(), value: value.into() });
-    let status = |status: &str| Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
+    let status = |status: &str| line_status("1", status);
     let shipment = |id: Option<&str>, carrier: &str| {
         let carrier = Some(carrier.to_owned());
         let id = id.map(str::to_owned);
@@ -200,7 +200,7 @@ async fn a_document_stands_among_the_blobs(database: Database) {
     assert_eq!(run.journal.load().await.unwrap().records[1], outcome_record("0", document, at(1)));
 }
 
-async fn bytes_of_a_run_are_sealed_with_its_orders_key(database: Database) {
+async fn bytes_of_a_run_are_encrypted_with_its_orders_key(database: Database) {
     let store = database.open().await;
     let run = say(&store, []).await;
     let digest = run.journal.blobs().unwrap().put(&shop(), b"a long answer".to_vec(), "text/plain").await.unwrap();
@@ -221,16 +221,16 @@ async fn what_is_handed_on_becomes_an_event(database: Database) {
     assert_eq!((next.job.account, next.job.plugin), (run.job.account, run.job.plugin));
 }
 
-async fn what_needs_a_person_is_held_until_it_is_settled(database: Database) {
+async fn what_needs_a_person_waits_until_it_is_resolved(database: Database) {
     let store = database.open().await;
     let message = Message { key: "look".into(), parameters: vec![], text: "Look.".into() };
     say(&store, [Outcome::NeedsMerchant(message.clone()), Outcome::PushSettings(vec![]), Outcome::Note(message)]).await;
-    assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), ["1"]);
+    assert_eq!(store.orders().needing_attention(&shop()).await.unwrap(), ["1"]);
     let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|outcome| outcome.needs_attention).collect::<Vec<_>>(), [true, false, false]);
     store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.unwrap();
     assert!(store.outcomes().resolve(&shop(), outcomes[0].id, "ann", at(2)).await.is_err());
-    assert!(store.orders().held_orders(&shop()).await.unwrap().is_empty());
+    assert!(store.orders().needing_attention(&shop()).await.unwrap().is_empty());
     // Settings wait in the account that they concern.
     let pushed = store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::New), None, 10).await.unwrap();
     assert_eq!(pushed.iter().map(|outcome| &outcome.outcome).collect::<Vec<_>>(), [&Outcome::PushSettings(vec![])]);

@@ -1,13 +1,14 @@
 //! Tests of the order list, and of the reports about one order.
 
 use cartwright::Digest;
-use cartwright::durable::{Entry, Journal, Record};
-use cartwright::types::{EventKind, LineStatus, Message, Order, Outcome, WebhookRequest, WebhookResponse};
-use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
+use cartwright::durable::Journal;
+use cartwright::types::{EventKind, Message, Order, Outcome, WebhookRequest, WebhookResponse};
+use cartwright::webhook::{Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright_store::{JobFilter, OrderFilter, Store, StoreError, UnfinishedJobs};
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
-use crate::journals::began;
+use crate::journals::{began, outcome_record};
+use crate::webhooks::ready;
 
 on_each_database!(
     orders_are_listed_by_pages_the_newest_first,
@@ -75,8 +76,7 @@ async fn a_list_says_what_waits_and_what_was_erased(database: Database) {
     let run = claimed(&store, 2).await;
     run.journal.append(0, &began(at(2))).await.unwrap();
     let ask = Message { key: "look".into(), parameters: vec![], text: "Look at it".into() };
-    let entry = Entry::Emitted { key: "1".into(), outcome: Outcome::NeedsMerchant(ask) };
-    run.journal.append(1, &Record { at: at(2), entry }).await.unwrap();
+    run.journal.append(1, &outcome_record("1", Outcome::NeedsMerchant(ask), at(2))).await.unwrap();
     store.personal_data().erase_order(&shop(), "2", UnfinishedJobs::Cancel, "ann", at(3)).await.unwrap();
     store.orders().close_order(&shop(), "1", "ann", at(4)).await.unwrap();
     let all = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
         let listed = store.orders().list(&shop(), &OrderFilter::default(), 9).await.unwrap();
         let order_ids: Vec<String> =
             listed.into_iter().filter(|listed| listed.needs_attention).map(|listed| listed.id).collect();
-        assert_eq!(store.orders().held_orders(&shop()).await.unwrap(), order_ids);
+        assert_eq!(store.orders().needing_attention(&shop()).await.unwrap(), order_ids);
         !order_ids.is_empty()
     };
     // An unpaid order waits for its payment.
@@ -150,11 +150,9 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
     let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
     let notice = WebhookDelivery { destination, id, at: at(7), duplicate_since: None, request };
-    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
-    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), status)], messages: Vec::new() };
     let response = WebhookResponse { status: 202, headers: vec![], body: vec![] };
     store.begin(&notice).await.unwrap();
-    store.complete(&notice, effects, &response).await.unwrap();
+    store.complete(&notice, ready("1"), &response).await.unwrap();
     let notices = store.orders().webhooks(&shop(), "1").await.unwrap();
     let summaries: Vec<_> = notices.iter().map(|notice| (notice.endpoint.as_str(), notice.at, notice.status)).collect();
     assert_eq!(summaries, [("done", at(7), Some(202))]);

@@ -13,17 +13,20 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::routing::post;
 use cartwright::durable::{Journal, RETRY_BACKOFF, RunEnd};
-use cartwright::types::{Authentication, LineStatus, NamedJson, Outcome};
+use cartwright::types::{Authentication, NamedJson, Outcome};
 use cartwright::webhook::{Destination, Effects, IncomingRequest, Refusal, Verifier, WebhookDeliveryStore};
 use cartwright::{AccountSecret, Clock, Grants, Secret, Secrets, Shop, ShopId};
 use cartwright_store::{
-    EndpointError, Expected, Keyring, NotificationEndpoint, NotificationState, Notifier, Store, StoreError,
+    ChangeError, EndpointError, Expected, Keyring, NotificationEndpoint, NotificationState, Notifier, Store, StoreError,
 };
 use serde_json::{Value, json};
 
-use crate::database::{Database, KEY, MINUTE, account, at, claimed, event, job, on_each_database, record, shop};
+use crate::database::{
+    Database, KEY, MINUTE, account, at, claimed, event, job, line_status, on_each_database, record, report_by_webhook,
+    shop,
+};
 use crate::journals::{began, outcome_record};
-use crate::setup::rings;
+use crate::setup::{rings, set_endpoint};
 
 on_each_database!(
     a_platform_is_told_what_happened_signed_and_by_ids_alone,
@@ -35,6 +38,7 @@ on_each_database!(
     many_senders_tell_each_once_and_in_order,
     while_secrets_are_exchanged_both_sign,
     an_address_inside_is_refused_and_the_grant_is_named,
+    the_grants_of_an_endpoint_are_decided_on_the_stored_ones,
     a_removed_endpoint_is_told_nothing,
 );
 
@@ -121,14 +125,9 @@ pub struct WorkerState {
 impl WorkerState {
     /// Opens a shop with a notification endpoint, and an order.
     pub async fn open(database: &Database) -> Self {
-        let store = database.open().await;
-        store.shops().save_shop(&rings(), at(0)).await.unwrap();
+        let store = open_with_shop(database).await;
         let platform = Platform::start().await;
-        let secret = store
-            .notifications()
-            .set_endpoint(&shop(), &platform.endpoint(), Expected::Any, "ann", at(0))
-            .await
-            .unwrap();
+        let secret = set_endpoint(&store, &shop(), &platform.endpoint()).await.unwrap();
         let clock = Arc::new(TestClock(Mutex::new(at(1000))));
         let notifier = Notifier::new(store.clone(), clock.clone());
         record(&store, "e1", "1", 0).await;
@@ -154,10 +153,7 @@ impl WorkerState {
 
 /// Reports a line status of an order by a webhook.
 async fn say(store: &Store, of: &ShopId, order: &str, status: &str) {
-    let outcome = Outcome::LineStatus(LineStatus { line: "1".into(), status: status.into() });
-    let to = Destination { shop: of.clone(), account: account("expivi"), endpoint: "ask".into() };
-    let outcomes = vec![(Some(format!("test:shop:{order}")), outcome)];
-    store.apply(&to, at(500), Effects { outcomes, messages: Vec::new() }).await.unwrap();
+    report_by_webhook(store, of, order, vec![line_status("1", status)], 500).await;
 }
 
 fn is_signed_with(secret: &Secret, (headers, body): &(HeaderMap, Bytes), at: SystemTime) -> Result<(), Refusal> {
@@ -173,7 +169,7 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
     let state = WorkerState::open(&database).await;
     let run = claimed(&state.store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
-    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "for Zoë".into() });
+    let status = line_status("1", "for Zoë");
     run.journal.append(1, &outcome_record("0", status.clone(), at(1))).await.unwrap();
     // Reported before: nothing new.
     run.journal.append(2, &outcome_record("0", status, at(1))).await.unwrap();
@@ -205,7 +201,7 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
 
 async fn what_did_not_happen_or_nobody_asked_for_is_not_told(database: Database) {
     let state = WorkerState::open(&database).await;
-    let note = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+    let note = line_status("1", "ready");
     let outcomes = vec![(Some("test:shop:1".into()), note.clone()), (Some("test:shop:nobodys".into()), note)];
     let to = Destination { shop: shop(), account: account("expivi"), endpoint: "ask".into() };
     state.store.apply(&to, at(1), Effects { outcomes, messages: Vec::new() }).await.unwrap_err();
@@ -255,7 +251,7 @@ async fn one_shops_platform_that_hangs_holds_up_no_other(database: Database) {
     let other: ShopId = "other".parse().unwrap();
     state.store.shops().save_shop(&Shop { id: other.clone(), ..rings() }, at(0)).await.unwrap();
     let beside = Platform::start().await;
-    state.store.notifications().set_endpoint(&other, &beside.endpoint(), Expected::Any, "ann", at(0)).await.unwrap();
+    set_endpoint(&state.store, &other, &beside.endpoint()).await.unwrap();
     state.store.orders().record_event(&other, &event("e1", "1"), &[job("expivi")], at(0)).await.unwrap();
     state.platform.answers(HANGS);
     for number in 0..5 {
@@ -348,12 +344,7 @@ async fn many_senders_tell_each_once_and_in_order(database: Database) {
 async fn while_secrets_are_exchanged_both_sign(database: Database) {
     let state = WorkerState::open(&database).await;
     // An endpoint whose URL changes keeps its secret.
-    let moved_secret = state
-        .store
-        .notifications()
-        .set_endpoint(&shop(), &state.platform.endpoint(), Expected::Any, "ann", at(0))
-        .await
-        .unwrap();
+    let moved_secret = set_endpoint(&state.store, &shop(), &state.platform.endpoint()).await.unwrap();
     assert_eq!(moved_secret, None);
     let now = state.clock.now();
     let new = state.store.notifications().rotate_secret(&shop(), MINUTE, "ann", now).await.unwrap();
@@ -377,14 +368,29 @@ async fn while_secrets_are_exchanged_both_sign(database: Database) {
     // The log contains neither secret, nor what may be a password.
     let url = format!("{}?token=s3cret", state.platform.url);
     let secret = NotificationEndpoint { url, ..state.platform.endpoint() };
-    store.notifications().set_endpoint(&shop(), &secret, Expected::Any, "ann", at(0)).await.unwrap();
+    set_endpoint(&store, &shop(), &secret).await.unwrap();
     let log = format!("{:?}", store.audit().entries(Some(&shop()), None, 10).await.unwrap());
     assert!(log.contains("rotate-notification-secret") && !log.contains("whsec") && !log.contains("s3cret"), "{log}");
 }
 
+async fn the_grants_of_an_endpoint_are_decided_on_the_stored_ones(database: Database) {
+    let state = WorkerState::open(&database).await;
+    let (notifications, old) = (state.store.notifications(), state.platform.endpoint());
+    let refuse = |granted: &Grants| {
+        assert_eq!(*granted, old.grants);
+        Err(EndpointError::Change(ChangeError::Changed("the grants".into())))
+    };
+    let url = || format!("{}?moved", old.url);
+    let refused = notifications.set_endpoint(&shop(), url(), refuse, Expected::Any, "ann", at(1)).await;
+    assert!(matches!(refused, Err(EndpointError::Change(_))), "{refused:?}");
+    assert_eq!(notifications.endpoint(&shop()).await.unwrap().as_ref(), Some(&old));
+    let keep = |granted: &Grants| Ok::<_, EndpointError>(granted.clone());
+    let (moved, _) = notifications.set_endpoint(&shop(), url(), keep, Expected::Any, "ann", at(1)).await.unwrap();
+    assert_eq!(moved, NotificationEndpoint { url: url(), grants: old.grants.clone() });
+}
+
 async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database) {
-    let store = database.open().await;
-    store.shops().save_shop(&rings(), at(0)).await.unwrap();
+    let store = open_with_shop(&database).await;
     for (url, grant) in [
         ("http://platform.example/told", "grants.plain_http += \"platform.example\""),
         ("https://169.254.169.254/latest", "grants.networks += \"169.254.169.254/32\""),
@@ -394,14 +400,14 @@ async fn an_address_inside_is_refused_and_the_grant_is_named(database: Database)
         ("told", "not an absolute"),
     ] {
         let endpoint = NotificationEndpoint { url: url.to_owned(), grants: Grants::default() };
-        let refused = store.notifications().set_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await;
+        let refused = set_endpoint(&store, &shop(), &endpoint).await;
         let Err(EndpointError::Address(reason)) = refused else { panic!("{url}: {refused:?}") };
         assert!(reason.to_string().contains(grant), "{url}: {reason}");
     }
     // A name that resolves to a private address is refused at the lookup.
     let url = "https://localhost/told".to_owned();
     let endpoint = NotificationEndpoint { url, grants: Grants::default() };
-    store.notifications().set_endpoint(&shop(), &endpoint, Expected::Any, "ann", at(0)).await.unwrap();
+    set_endpoint(&store, &shop(), &endpoint).await.unwrap();
     record(&store, "e1", "1", 0).await;
     say(&store, &shop(), "1", "ready").await;
     let notifier = Notifier::new(store.clone(), Arc::new(TestClock(Mutex::new(at(1000)))));

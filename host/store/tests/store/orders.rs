@@ -1,13 +1,15 @@
 //! Tests of orders as the host knows them.
 
 use cartwright::OrderBook;
-use cartwright::durable::{Entry, Journal, Record};
-use cartwright::types::{Address, Event, EventKind, LineStatus, Order, Outcome};
+use cartwright::durable::Journal;
+use cartwright::types::{Address, Event, EventKind, Order};
 use cartwright_store::{Claim, Lines, NewJob, RecordOutcome, Store, StoreError};
 use serde_json::json;
 
-use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
-use crate::journals::began;
+use crate::database::{
+    Database, account, at, claimed, event_of, job, line_status, on_each_database, order, record, shop,
+};
+use crate::journals::{began, outcome_record};
 
 on_each_database!(
     the_newest_version_of_an_order_is_known,
@@ -194,9 +196,8 @@ async fn report(store: &Store, event: &str, order: Order) {
 }
 
 async fn set_status(run: &Claim, position: usize, line: &str, status: &str) {
-    let outcome = Outcome::LineStatus(LineStatus { line: line.into(), status: status.into() });
-    let entry = Entry::Emitted { key: position.to_string(), outcome };
-    run.journal.append(position, &Record { at: at(1), entry }).await.unwrap();
+    let record = outcome_record(&position.to_string(), line_status(line, status), at(1));
+    run.journal.append(position, &record).await.unwrap();
 }
 
 async fn an_order_is_closed_when_the_platform_says_that_it_is_over(database: Database) {

@@ -6,7 +6,7 @@ use cartwright::types::{Currency, Rounding, SettingValue};
 use cartwright::{
     AccountSecret, AccountSnapshot, Digest, Grants, ProductLink, ReleasePolicy, Secret, Settings, Shop, ShopId,
 };
-use cartwright_store::{Keyring, Store, StoreError};
+use cartwright_store::{EndpointError, Expected, Keyring, NotificationEndpoint, Store, StoreError};
 use serde_json::json;
 
 use crate::database::{Database, KEY, account, at, claimed, on_each_database, record, shop};
@@ -22,6 +22,17 @@ on_each_database!(
 );
 
 const NEW_KEY: [u8; 32] = [9; 32];
+
+/// Sets the notification endpoint of a shop, whatever was granted before. Returns the secret of a new endpoint.
+pub async fn set_endpoint(
+    store: &Store,
+    shop: &ShopId,
+    endpoint: &NotificationEndpoint,
+) -> Result<Option<Secret>, EndpointError> {
+    let NotificationEndpoint { url, grants } = endpoint.clone();
+    let set = store.notifications().set_endpoint(shop, url, |_| Ok(grants), Expected::Any, "ann", at(0)).await;
+    set.map(|(_, secret)| secret)
+}
 
 pub fn rings() -> Shop {
     Shop {
@@ -61,6 +72,13 @@ fn expivi() -> AccountSnapshot {
         grants: Grants { hosts: BTreeSet::from(["expivi.net".into()]), personal_data: true, ..Grants::default() },
         revision: 1,
     }
+}
+
+/// Opens a store that has a shop.
+pub async fn open_with_shop(database: &Database) -> Store {
+    let store = database.open().await;
+    store.shops().save_shop(&rings(), at(0)).await.unwrap();
+    store
 }
 
 pub async fn with_account(store: &Store) -> ShopId {

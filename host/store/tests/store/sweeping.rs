@@ -4,16 +4,16 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
 use cartwright::types::{
-    BytesSource, Document, EventKind, LineStatus, Message, Order, Outcome, Repeat, WebhookRequest, WebhookResponse,
+    BytesSource, Document, EventKind, Message, Order, Outcome, Repeat, WebhookRequest, WebhookResponse,
 };
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest};
 use cartwright_store::{Claim, JobFilter, NewAuditEntry, Retention, RetryMode, Store, StoreError, SweepReport};
 
 use crate::database::{
-    Database, account, at, claimed, configured, event_of, job, on_each_database, order, record, shop,
+    Database, account, at, claimed, configured, event_of, job, line_status, on_each_database, order, record, shop,
 };
-use crate::journals::began;
+use crate::journals::{began, outcome_record};
 use crate::setup::rings;
 
 on_each_database!(
@@ -53,8 +53,7 @@ async fn ordered(store: &Store, order: Order) -> Claim {
 }
 
 async fn say(run: &Claim, position: usize, outcome: Outcome) {
-    let entry = Entry::Emitted { key: position.to_string(), outcome };
-    run.journal.append(position, &Record { at: at(0), entry }).await.unwrap();
+    run.journal.append(position, &outcome_record(&position.to_string(), outcome, at(0))).await.unwrap();
 }
 
 fn document(bytes: &[u8]) -> Outcome {
@@ -193,7 +192,7 @@ async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Datab
 async fn documents_go_when_the_order_is_closed(database: Database) {
     let store = database.open().await;
     let kept_open = Retention { open: days(10_000), ..Retention::default() };
-    let shipped = |line: &str| Outcome::LineStatus(LineStatus { line: line.into(), status: "shipped".into() });
+    let shipped = |line: &str| line_status(line, "shipped");
     for (id, lines) in [("1", &["1"][..]), ("2", &["1", "2"])] {
         let run = ordered(&store, order(id, 1)).await;
         say(&run, 1, document(format!("<svg>{id}</svg>").as_bytes())).await;

@@ -1,14 +1,15 @@
 //! Tests that the data of webhooks is bounded: cut bodies, and a quota for each account.
 
 use cartwright::Digest;
-use cartwright::types::{LineStatus, Outcome, WebhookRequest, WebhookResponse};
+use cartwright::types::{WebhookRequest, WebhookResponse};
 use cartwright::webhook::{
-    Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
+    Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
 };
 use cartwright_store::Store;
 use serde_json::{Value, json};
 
 use crate::database::{Database, account, at, on_each_database, record, shop};
+use crate::webhooks::ready;
 
 on_each_database!(
     of_a_body_that_was_answered_the_beginning_is_kept_and_one_that_failed_is_kept_whole,
@@ -45,9 +46,7 @@ async fn small(database: &Database) -> Store {
 /// Stores and completes a delivery that reports about the order 1.
 async fn answered(store: &Store, notice: &WebhookDelivery) {
     assert_eq!(store.begin(notice).await.unwrap(), None);
-    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
-    let effects = Effects { outcomes: vec![(Some("test:shop:1".to_owned()), status)], messages: Vec::new() };
-    assert_eq!(store.complete(notice, effects, &answer()).await.unwrap(), answer());
+    assert_eq!(store.complete(notice, ready("1"), &answer()).await.unwrap(), answer());
 }
 
 async fn failed(store: &Store, notice: &WebhookDelivery) {

@@ -3,8 +3,7 @@
 use std::time::SystemTime;
 
 use cartwright::types::{
-    EventKind, LineStatus, Message, NamedJson, Outcome, Production, Setting, SettingValue, WebhookRequest,
-    WebhookResponse,
+    EventKind, Message, NamedJson, Outcome, Production, Setting, SettingValue, WebhookRequest, WebhookResponse,
 };
 use cartwright::webhook::{
     Destination, Effects, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore,
@@ -14,7 +13,9 @@ use cartwright::{Digest, ProductLink};
 use cartwright_store::{AccountOutcomeState, Keyring, Store};
 use serde_json::json;
 
-use crate::database::{Database, KEY, account, at, claimed, event_of, job, on_each_database, order, record, shop};
+use crate::database::{
+    Database, KEY, account, at, claimed, event_of, job, line_status, on_each_database, order, record, shop,
+};
 use crate::setup::with_account;
 
 on_each_database!(
@@ -65,8 +66,9 @@ fn answer(text: &str) -> WebhookResponse {
     WebhookResponse { status: 202, headers, body: text.as_bytes().to_vec() }
 }
 
-fn ready(order: &str) -> Effects {
-    let status = Outcome::LineStatus(LineStatus { line: "1".into(), status: "ready".into() });
+/// Returns the effects of a webhook that reports the first line of an order as ready.
+pub fn ready(order: &str) -> Effects {
+    let status = line_status("1", "ready");
     Effects { outcomes: vec![(Some(format!("test:shop:{order}")), status)], messages: Vec::new() }
 }
 
@@ -332,7 +334,7 @@ async fn what_waits_with_an_account_is_seen_to_or_refused_by_somebody_once(datab
     let refused =
         store.webhooks().account_outcomes(&shop(), Some(AccountOutcomeState::Rejected), None, 10).await.unwrap();
     assert_eq!(
-        refused.iter().map(|outcome| (&outcome.id, outcome.settled_at)).collect::<Vec<_>>(),
+        refused.iter().map(|outcome| (&outcome.id, outcome.resolved_at)).collect::<Vec<_>>(),
         [(&pushed.id, Some(at(3)))]
     );
     let entries = store.audit().entries(Some(&shop()), None, 10).await.unwrap();

@@ -67,7 +67,7 @@ fn vendor_in_a_frame(origin: &str) -> Value {
 
 async fn started(browser: &Browser) {
     browser.until("window.configurator || document.body.dataset.fault").await;
-    assert_eq!(browser.text("#said").await, "");
+    assert_eq!(browser.text("#message").await, "");
 }
 
 #[tokio::test]

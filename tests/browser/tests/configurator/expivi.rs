@@ -149,7 +149,7 @@ async fn a_viewer_that_its_vendor_refuses_says_so_and_saves_nothing() {
     browser.click("#add").await;
     browser.until("document.body.dataset.fault").await;
     assert_eq!(browser.value("document.body.dataset.fault").await, "path");
-    assert!(browser.text("#said").await.contains("\"expivi.saveConfiguration\""));
+    assert!(browser.text("#message").await.contains("\"expivi.saveConfiguration\""));
     assert_eq!(shop.unsaved(), 0);
     browser.close().await;
 }

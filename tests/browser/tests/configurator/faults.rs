@@ -12,7 +12,7 @@ const FALLBACK: &str = "<b>Not</b> now<img src=x onerror=alert(1)>";
 async fn fault(browser: &Browser) -> (String, String) {
     browser.until("document.body.dataset.fault").await;
     let code = browser.value("document.body.dataset.fault").await;
-    (code.as_str().expect("a code").to_owned(), browser.text("#said").await)
+    (code.as_str().expect("a code").to_owned(), browser.text("#message").await)
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn a_configurator_that_cannot_start_says_why_and_shows_the_fallback_as_tex
             "path",
             "no function \"vendor.gone.start\"",
         ),
-        ("no-licence", with("start", call("vendor.fail", "returned", json!([]))), "vendor", "no licence"),
+        ("no-license", with("start", call("vendor.fail", "returned", json!([]))), "vendor", "no license"),
         ("endless", with("start", call("vendor.never", "promise", json!([]))), "timeout", "took longer than 1 s"),
         ("unsupported", with("supported", call("vendor.no", "returned", json!([]))), "unsupported", FALLBACK),
         (

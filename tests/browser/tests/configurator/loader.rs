@@ -41,7 +41,7 @@ async fn a_vendors_script_is_found_at_the_window_beside_a_module_loader() {
     embed["payload"] = json!(json!({ "all": { "$result": "" }, "word": { "$result": "deep.word" } }).to_string());
     shop.show(&browser, "loader", embed).await;
     browser.until("window.configurator || document.body.dataset.fault").await;
-    assert_eq!(browser.text("#said").await, "");
+    assert_eq!(browser.text("#message").await, "");
     assert_eq!(browser.value("registered").await, json!([]));
     is_restored(&browser).await;
     // Functions on the prototypes of all objects do not change the saved configuration either.
@@ -61,7 +61,7 @@ async fn a_module_of_the_page_registers_itself_while_a_vendors_script_loads() {
     assert_eq!(browser.value(&load("/module-of-page.js")).await, json!(["/module-of-page.js"]));
     browser.value("fetch('/release', { method: 'POST' }).then(() => true)").await;
     browser.until("window.configurator || document.body.dataset.fault").await;
-    assert_eq!(browser.text("#said").await, "");
+    assert_eq!(browser.text("#message").await, "");
     assert_eq!(browser.value("registered").await, json!(["/module-of-page.js"]));
     is_restored(&browser).await;
     browser.close().await;
@@ -79,7 +79,7 @@ async fn a_module_loader_that_comes_while_a_vendors_script_loads_is_not_seen_eit
     assert_eq!(browser.value(&load("/module-of-page.js")).await, json!(["/module-of-page.js"]));
     browser.value("fetch('/release', { method: 'POST' }).then(() => true)").await;
     browser.until("window.configurator || document.body.dataset.fault").await;
-    assert_eq!(browser.text("#said").await, "");
+    assert_eq!(browser.text("#message").await, "");
     is_restored(&browser).await;
     browser.close().await;
 }

@@ -80,7 +80,7 @@ impl Shop {
     pub async fn buy(&self, browser: &Browser) -> Vec<u8> {
         browser.click("#add").await;
         browser.until("document.body.dataset.saved || document.body.dataset.fault").await;
-        assert_eq!(browser.text("#said").await, "It is in your cart.");
+        assert_eq!(browser.text("#message").await, "It is in your cart.");
         self.state.saved.lock().expect("what was saved").pop().expect("a payload")
     }
 

@@ -11,7 +11,7 @@ use cartwright_test_browser::Axe;
 pub struct Demo {
     child: Child,
     /// Kept open, because the demo ends when its standard output is closed.
-    _said: BufReader<ChildStdout>,
+    _stdout: BufReader<ChildStdout>,
     /// The URL of the shop with Expivi, with a slash at its end.
     pub lumen: String,
     /// The URL of the shop with Twikit, with a slash at its end.
@@ -52,7 +52,7 @@ impl Demo {
             line.split_whitespace().last().expect("a word").to_owned()
         };
         let [lumen, gems, admin, key] = ["Lumen", "Gems", "admin pages", "sign in there"].map(last);
-        Self { child, _said: stdout, lumen, gems, admin, key }
+        Self { child, _stdout: stdout, lumen, gems, admin, key }
     }
 
     /// Returns the demo that most tests share. It runs while a test uses it.

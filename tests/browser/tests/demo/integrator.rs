@@ -42,7 +42,7 @@ async fn a_shop_is_set_up_with_expivi_from_nothing_and_a_wrong_token_is_correcte
     assert_eq!(integrator.browser.value("document.getElementById('plain_http')").await, json!(null));
     integrator.press("form[action$='/test'] button").await;
     integrator.sees("Failed: ").await;
-    integrator.sees(&at).await;
+    integrator.sees(&format!("Ask an admin to allow plain HTTP to {at}")).await;
     admin.grant_local_to("forge", "expivi", &at).await;
 
     integrator.press("form[action$='/test'] button").await;
@@ -117,8 +117,8 @@ async fn a_configuration_shows_its_lines_stage_by_stage_as_it_is_pasted() {
     );
     admin.browser.value(&paste).await;
     admin.sees("every piece holds").await;
-    assert!(admin.browser.text("#came").await.contains("HINGE"));
-    admin.browser.value("document.getElementById('came').scrollIntoView()").await;
+    assert!(admin.browser.text("#result").await.contains("HINGE"));
+    admin.browser.value("document.getElementById('result').scrollIntoView()").await;
     admin.browser.screenshot("admin-preview").await;
     // Another strategy is tested without saving it.
     let simple = "[...document.querySelectorAll('#strategy option')].find((option) => option.value === '/simple')";

@@ -33,7 +33,7 @@ impl Shopper {
     async fn ready(&self) {
         self.browser.until("document.querySelector('#add:not(:disabled), [data-fault]')").await;
         let fault = self.browser.value("document.body.dataset.fault || null").await;
-        assert_eq!(fault, json!(null), "{}", self.browser.text("#said").await);
+        assert_eq!(fault, json!(null), "{}", self.browser.text("#message").await);
     }
 
     async fn price(&self) -> String {
@@ -44,7 +44,7 @@ impl Shopper {
     async fn press(&self, button: &str, to: &str) {
         self.browser.click(button).await;
         self.browser.until(&format!("location.pathname.endsWith('{to}') || document.body.dataset.fault")).await;
-        assert!(self.path().await.ends_with(to), "{}", self.browser.text("#said").await);
+        assert!(self.path().await.ends_with(to), "{}", self.browser.text("#message").await);
     }
 
     async fn path(&self) -> String {

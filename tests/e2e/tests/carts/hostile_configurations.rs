@@ -54,7 +54,7 @@ async fn bytes_that_are_no_text_are_refused() {
 }
 
 #[tokio::test]
-async fn a_member_that_stands_twice_is_refused() {
+async fn a_duplicate_member_is_refused() {
     let world = World::new().await;
     for (what, twice) in [
         ("catalogue_id", samples::EXPIVI_SIMPLE.replacen("\"version\"", "\"catalogue_id\": 1003, \"version\"", 1)),

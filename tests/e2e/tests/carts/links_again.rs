@@ -17,7 +17,7 @@ async fn set(world: &World, id: &AccountId, settings: Value) -> Result<(), Setup
 }
 
 /// Returns the invalid fields of each product.
-fn misfits<T: std::fmt::Debug>(refused: Result<T, SetupError>) -> Vec<(String, Vec<String>)> {
+fn link_issues<T: std::fmt::Debug>(refused: Result<T, SetupError>) -> Vec<(String, Vec<String>)> {
     match refused {
         Err(SetupError::Links(links)) => {
             let fields = |link: &ProductLinkIssues| link.issues.iter().map(|issue| issue.field.clone()).collect();
@@ -48,10 +48,10 @@ async fn an_account_that_makes_a_link_misfit_is_refused_and_names_it() {
     let (host, shop, id) = (&world.host, &world.shop, &world.account);
     let before = revision(&world);
     let expected = [("ring".to_owned(), vec!["media-id".to_owned()])];
-    assert_eq!(misfits(set(&world, id, print_files()).await), expected);
+    assert_eq!(link_issues(set(&world, id, print_files()).await), expected);
     let state = host.shop_state(shop).expect("the shop");
     assert_eq!(
-        misfits(host.plan_account(&state, world.digest, &setup(&world, id, print_files())).await),
+        link_issues(host.plan_account(&state, world.digest, &setup(&world, id, print_files())).await),
         expected,
         "a store is told the same before it keeps the change"
     );
@@ -75,7 +75,7 @@ async fn a_strategys_account_is_checked_with_what_products_override_of_it() {
     world.host.link(&world.shop, &[link]).await.expect("linked");
     let without_scale = json!({ "price-currency": "EUR", "price-tax": "gross" });
     let expected = [("hat".to_owned(), vec!["strategy_settings.price-scale".to_owned()])];
-    assert_eq!(misfits(set(&world, &planner, without_scale).await), expected);
+    assert_eq!(link_issues(set(&world, &planner, without_scale).await), expected);
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serv
     world.host.link(&world.shop, &[planned]).await.expect("linked");
     let second =
         version_with_other_fields(&world, &[("sku-prefix", "sku-before"), ("sku-separator", "sku-delimiter")]).await;
-    let misfits =
+    let link_issues =
         async |account| match world.host.switch_version(&world.shop, account, second, NewHostPolicy::Reject).await {
             Err(SetupError::Links(links)) => {
                 let fields =
@@ -210,8 +210,8 @@ async fn a_version_that_does_not_take_the_links_settings_leaves_the_old_one_serv
     let named = |product: &str, fields: &[&str]| {
         (product.to_owned(), fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>())
     };
-    assert_eq!(misfits(&planner).await, [named("hat", &["strategy_settings.sku-prefix"])]);
-    assert_eq!(misfits(&world.account).await, [named("shirt", &["sku-prefix", "sku-separator"])]);
+    assert_eq!(link_issues(&planner).await, [named("hat", &["strategy_settings.sku-prefix"])]);
+    assert_eq!(link_issues(&world.account).await, [named("shirt", &["sku-prefix", "sku-separator"])]);
     for account in [&world.account, &planner] {
         assert_eq!(world.host.current_version(&world.shop, account).expect("the account").digest(), world.digest);
     }

@@ -43,7 +43,7 @@ pub struct Crashes {
 }
 
 impl Crashes {
-    pub fn at(entry: usize, crash: Crash) -> Arc<Self> {
+    pub fn once(entry: usize, crash: Crash) -> Arc<Self> {
         Arc::new(Self { at: Some((entry, crash)), ..Self::default() })
     }
 
@@ -158,7 +158,7 @@ pub async fn course(
         let run = async {
             let mut run = host.run_job(&job, start).await?;
             if let RunEnd::PendingRequest(waiting) = run.end {
-                waiting.answered().await?;
+                waiting.wait().await?;
                 run.end = RunEnd::Sleep { until: clock.now() };
             }
             Ok::<_, RunError>(run)

@@ -29,7 +29,7 @@ async fn a_twikit_order_is_created_once_wherever_the_host_crashes() {
     let expected = timeline("calm", &expected.outcomes);
     let (mut tried, mut again) = (0, 0);
     for (entry, how) in points(never.entries()) {
-        let (id, crashes) = (format!("o-{entry}-{how:?}"), Crashes::at(entry, how));
+        let (id, crashes) = (format!("o-{entry}-{how:?}"), Crashes::once(entry, how));
         let (order, course) = gems.course(&id, &crashes).await;
         let Some(crashed_entry) = crashes.crashed_entry() else { continue };
         let place = format!("{how:?} at entry {entry}, {crashed_entry:?}");
@@ -106,7 +106,7 @@ async fn a_twikit_export_is_asked_for_once_or_the_merchant_is_asked_once() {
     let expected = timeline("calm", &expected.outcomes);
     let (mut tried, mut questions) = (0, 0);
     for (entry, how) in points(never.entries()) {
-        let (id, crashes) = (format!("e-{entry}-{how:?}"), Crashes::at(entry, how));
+        let (id, crashes) = (format!("e-{entry}-{how:?}"), Crashes::once(entry, how));
         let (_, course) = gems.course(&id, &crashes).await;
         let Some(crashed_entry) = crashes.crashed_entry() else { continue };
         let place = format!("{how:?} at entry {entry}, {crashed_entry:?}");
@@ -148,7 +148,7 @@ async fn an_expivi_order_is_uploaded_and_its_print_file_fetched_wherever_the_hos
     assert_eq!(calm.slept, [5, 10]);
     let mut tried = 0;
     for (entry, how) in points(never.entries()) {
-        let (id, crashes) = (format!("x-{entry}-{how:?}"), Crashes::at(entry, how));
+        let (id, crashes) = (format!("x-{entry}-{how:?}"), Crashes::once(entry, how));
         let before = world.expivi.record().len();
         let course = run(&id, &crashes).await;
         let Some(crashed_entry) = crashes.crashed_entry() else { continue };
@@ -179,7 +179,7 @@ async fn an_order_hook_hands_each_order_over_once_wherever_the_host_crashes() {
     assert_eq!(calm.slept, [60, 60, 60]);
     let mut tried = 0;
     for (entry, how) in points(never.entries()) {
-        let (id, crashes) = (format!("h-{entry}-{how:?}"), Crashes::at(entry, how));
+        let (id, crashes) = (format!("h-{entry}-{how:?}"), Crashes::once(entry, how));
         let course = run(&id, &crashes).await;
         let Some(crashed_entry) = crashes.crashed_entry() else { continue };
         let place = format!("{how:?} at entry {entry}, {crashed_entry:?}");

@@ -36,7 +36,7 @@ fn orders(erp: &Erp, numbers: std::ops::Range<u32>) -> Vec<Order> {
 async fn wait_seconds(erp: &Erp, (job, journal): &Order) -> Option<u32> {
     loop {
         match erp.run(job, journal).await {
-            RunEnd::PendingRequest(waiting) => waiting.answered().await.expect("an answer"),
+            RunEnd::PendingRequest(waiting) => waiting.wait().await.expect("an answer"),
             RunEnd::Retry { outage } => return Some(outage.retry_after_seconds.unwrap_or_default()),
             RunEnd::Sleep { .. } => return None,
             end => panic!("{end:?}"),
@@ -76,7 +76,7 @@ async fn a_vendor_that_is_away_is_asked_by_nobody_then_by_one_then_by_all() {
         assert_eq!(wait_seconds(&erp, order).await, Some(PAUSE));
     }
     erp.open();
-    probe.answered().await.expect("an answer");
+    probe.wait().await.expect("an answer");
     assert_eq!(posted(&erp), FAILURES + 1);
     let host = cartwright_e2e::local(&erp.url).hosts.pop_first().expect("a host");
     assert_eq!(erp.host.health().circuit(&erp.shop, &host), Circuit::Closed { failures: 0 });

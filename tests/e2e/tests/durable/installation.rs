@@ -1,9 +1,10 @@
 //! Nodes of one database: a change on one node reaches all, and concurrent changes are not lost.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cartwright::{AccountSetup, Cartwright, Digest, NewHostPolicy, ProductLink, Shop};
+use cartwright::{AccountSetup, Cartwright, Digest, Grants, NewHostPolicy, ProductLink, Shop};
 use cartwright_e2e::World;
 use cartwright_e2e::stored::KEY;
 use cartwright_fake_vendors::samples;
@@ -13,6 +14,8 @@ use cartwright_store::{
 use serde_json::json;
 
 const WHO: &str = "merchant";
+/// The check of an actor who may grant everything.
+const ANY_GRANTS: fn(&Grants) -> Result<(), ChangeError> = |_| Ok(());
 
 /// Returns the same component with another digest, through a custom section.
 fn another_version(name: u8) -> Vec<u8> {
@@ -54,7 +57,7 @@ async fn two_nodes(world: &World, url: &str) -> (Installation, Installation, Dig
     let snapshot = world.host.snapshot(&world.shop).expect("the shop");
     first.set_shop(snapshot.shop, Expected::Absent, WHO, now()).await.expect("a shop");
     first
-        .set_account(&world.shop, digest, setup(world, "token-of-the-tests"), Expected::Absent, WHO, now())
+        .set_account(&world.shop, digest, setup(world, "token-of-the-tests"), Expected::Absent, ANY_GRANTS, WHO, now())
         .await
         .expect("an account");
     first.link(&world.shop, &snapshot.links, Expected::Absent, WHO, now()).await.expect("links");
@@ -124,10 +127,16 @@ async fn who_changes_what_another_changed_meanwhile_is_told() {
     let read = second.host().snapshot(&world.shop).expect("the shop");
     let version = account_version(&read.accounts[0]);
     let expected = Expected::Version(&version);
-    first.set_account(&world.shop, digest, setup(&world, "another"), expected, WHO, now()).await.expect("changed");
-    let late = second.set_account(&world.shop, digest, setup(&world, "a third"), expected, WHO, now()).await;
+    first
+        .set_account(&world.shop, digest, setup(&world, "another"), expected, ANY_GRANTS, WHO, now())
+        .await
+        .expect("changed");
+    let late =
+        second.set_account(&world.shop, digest, setup(&world, "a third"), expected, ANY_GRANTS, WHO, now()).await;
     assert!(matches!(late, Err(ChangeError::Changed(_))), "{late:?}");
-    let again = first.set_account(&world.shop, digest, setup(&world, "a third"), Expected::Absent, WHO, now()).await;
+    let again = first
+        .set_account(&world.shop, digest, setup(&world, "a third"), Expected::Absent, ANY_GRANTS, WHO, now())
+        .await;
     assert!(matches!(again, Err(ChangeError::Exists(_))), "{again:?}");
 
     let mut link = read.links[0].clone();
@@ -142,6 +151,30 @@ async fn who_changes_what_another_changed_meanwhile_is_told() {
 }
 
 #[tokio::test]
+async fn grants_are_checked_against_the_account_that_is_changed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("store.db").display());
+    let world = World::new().await;
+    let (first, second, digest) = two_nodes(&world, &url).await;
+    second.catch_up().await.expect("a store");
+    let mut without_personal_data = setup(&world, "token-of-the-tests");
+    without_personal_data.grants.personal_data = false;
+    first
+        .set_account(&world.shop, digest, without_personal_data, Expected::Any, ANY_GRANTS, WHO, now())
+        .await
+        .expect("revoked");
+    // The second node still serves the old grants, and the caller names no version.
+    assert!(second.host().snapshot(&world.shop).expect("the shop").accounts[0].grants.personal_data);
+    let check = |granted: &Grants| -> Result<(), Box<dyn Error + Send + Sync>> {
+        if granted.personal_data { Ok(()) } else { Err("personal data is not granted".into()) }
+    };
+    let wanted = setup(&world, "token-of-the-tests");
+    let refused = second.set_account(&world.shop, digest, wanted, Expected::Any, check, WHO, now()).await;
+    assert_eq!(refused.expect_err("revoked").to_string(), "personal data is not granted");
+    assert!(!second.host().snapshot(&world.shop).expect("the shop").accounts[0].grants.personal_data);
+}
+
+#[tokio::test]
 async fn what_cannot_be_kept_is_not_served() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite:{}", folder.path().join("store.db").display());
@@ -149,7 +182,8 @@ async fn what_cannot_be_kept_is_not_served() {
     let (first, _, digest) = two_nodes(&world, &url).await;
     let before = first.host().snapshot(&world.shop).expect("the shop").accounts[0].revision;
     first.store().close().await;
-    let refused = first.set_account(&world.shop, digest, setup(&world, "another"), Expected::Any, WHO, now()).await;
+    let refused =
+        first.set_account(&world.shop, digest, setup(&world, "another"), Expected::Any, ANY_GRANTS, WHO, now()).await;
     assert!(matches!(refused, Err(ChangeError::Store(StoreError::Unavailable(_)))), "{refused:?}");
     assert_eq!(first.host().snapshot(&world.shop).expect("the shop").accounts[0].revision, before);
     first.host().add_to_cart(&world.shop, world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])).await.expect("served");
@@ -167,7 +201,7 @@ async fn what_a_node_publishes_is_what_the_others_read() {
     assert!(Arc::ptr_eq(&published, &served), "a change that was published is not read again");
     let mut other = setup(&world, "token-of-another");
     other.id = "another".parse().expect("an id");
-    first.set_account(&world.shop, digest, other, Expected::Absent, WHO, now()).await.expect("an account");
+    first.set_account(&world.shop, digest, other, Expected::Absent, ANY_GRANTS, WHO, now()).await.expect("an account");
     let link = |product: &str, account: &str| -> ProductLink {
         serde_json::from_value(json!({
             "shop_product": product, "account": account, "vendor_product": "1001", "strategy": { "name": "simple" },

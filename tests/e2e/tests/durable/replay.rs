@@ -32,7 +32,7 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
     let other = erp.event("2", EventKind::Released);
     let differs = fault(&erp, other, &journal).await;
     assert_eq!(
-        (differs.number, import(&differs.journal), import(&differs.asked)),
+        (differs.number, import(&differs.journal), import(&differs.actual)),
         (1, Some("http.send"), Some("http.send"))
     );
 
@@ -46,7 +46,7 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
 
     let nothing = erp.event("1", EventKind::Placed);
     let returned = fault(&erp, nothing, &journal).await;
-    assert_eq!((import(&returned.journal), returned.asked), (Some("http.send"), None));
+    assert_eq!((import(&returned.journal), returned.actual), (Some("http.send"), None));
 
     assert_eq!(journal.records(), before, "the journal of a job that stopped was changed");
     // With the right event the job continues.

@@ -135,7 +135,7 @@ async fn what_a_hook_said_before_it_failed_stands_in_the_error() {
     let Err(SetupError::Hook(error)) = failed else { panic!("{failed:?}") };
     // The first response was not JSON.
     assert!(error.is_retryable(), "{error}");
-    assert_eq!((error.outcomes.outcomes.len(), error.outcomes.log.len()), (1, 1));
+    assert_eq!((error.emitted.outcomes.len(), error.emitted.log.len()), (1, 1));
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl StoredErp {
             };
             let state = self.store.jobs().finish(&claim.lease, Ok(&run.end), clock.now()).await.expect("finished");
             let RunEnd::PendingRequest(waiting) = run.end else { return Some(state) };
-            waiting.answered().await.ok()?;
+            waiting.wait().await.ok()?;
         }
     }
 

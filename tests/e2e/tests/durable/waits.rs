@@ -93,7 +93,7 @@ async fn more_requests_are_out_than_there_are_instances() {
     }
     erp.open();
     for (job, journal, waiting) in out {
-        waiting.answered().await.expect("an answer");
+        waiting.wait().await.expect("an answer");
         erp.run_to_first_wait(&job, &journal).await;
     }
     assert!(erp.state().posted.values().all(|posts| *posts == 1), "a request that was out was sent again");
@@ -110,7 +110,7 @@ async fn a_slow_request_that_is_given_up_counts_as_one_that_may_have_arrived() {
     erp.open();
     let end = loop {
         match erp.run(&job, &journal).await {
-            RunEnd::PendingRequest(waiting) => waiting.answered().await.expect("an answer"),
+            RunEnd::PendingRequest(waiting) => waiting.wait().await.expect("an answer"),
             end => break end,
         }
     };

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Browser, FORM, at, pages, says, shipped, text};
-use crate::Answer as _;
+use super::{Browser, FORM, page_path, pages, says, shipped, text};
+use crate::ReplyAssertions as _;
 use crate::shop::Shop;
 
 /// The addresses of all forms. A form that is missing here fails `every_form_of_a_page_is_known_here`.
-const POSTS: [&str; 30] = [
+const POSTS: [&str; 32] = [
     "/admin/sign-out",
     "/admin/shops",
     "/admin/shops/{shop}/settings",
@@ -17,6 +17,7 @@ const POSTS: [&str; 30] = [
     "/admin/shops/{shop}/accounts",
     "/admin/shops/{shop}/accounts/{account}",
     "/admin/shops/{shop}/accounts/{account}/test",
+    "/admin/shops/{shop}/accounts/{account}/allow",
     "/admin/shops/{shop}/accounts/{account}/swap",
     "/admin/shops/{shop}/approvals/approve",
     "/admin/shops/{shop}/approvals/refuse",
@@ -25,6 +26,7 @@ const POSTS: [&str; 30] = [
     "/admin/shops/{shop}/webhooks/end",
     "/admin/shops/{shop}/orders/{order}/settle",
     "/admin/shops/{shop}/orders/{order}/close",
+    "/admin/shops/{shop}/jobs",
     "/admin/shops/{shop}/jobs/{job}/replay",
     "/admin/shops/{shop}/jobs/{job}/cancel",
     "/admin/shops/{shop}/notifications",
@@ -54,7 +56,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
     let made =
         shop.admin.post("/v1/access-keys", &json!({ "role": { "role": "admin" }, "label": "kept" })).await.with(201);
     let (key, key_id) = (made["key"].as_str().expect("a key"), made["id"].as_str().expect("an id"));
-    let before = shop.admin.get(&shop.at("/audit-log")).await.ok();
+    let before = shop.admin.get(&shop.path("/audit-log")).await.ok();
     for path in POSTS.iter().chain(&POSTS_OF_KEY) {
         let path = path.replace("{shop}", &shop.id).replace("{account}", "twikit").replace("{key}", key_id);
         let path = path.replace("{order}", "1").replace("{job}", "1").replace("{quotation}", "1");
@@ -70,9 +72,9 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
         }
         // A form that a browser sends without a preflight, and one without a session.
         let plain = [("cookie", mine.cookie.as_str()), ("content-type", "text/plain")];
-        let reply = mine.nobody.ask("POST", &path, &plain, format!("csrf={}", mine.csrf)).await;
+        let reply = mine.anonymous.ask("POST", &path, &plain, format!("csrf={}", mine.csrf)).await;
         assert_eq!(reply.status, 415, "{path}");
-        let reply = mine.nobody.ask("POST", &path, &[FORM], format!("csrf={}", mine.csrf)).await;
+        let reply = mine.anonymous.ask("POST", &path, &[FORM], format!("csrf={}", mine.csrf)).await;
         assert_eq!((reply.status, reply.header("location")), (303, Some("/admin/sign-in")), "{path}");
     }
     for path in POSTS_OF_FILES.map(|path| path.replace("{shop}", &shop.id)) {
@@ -83,7 +85,7 @@ async fn a_form_that_is_not_the_sessions_own_is_refused_everywhere() {
         // A file that is not a table or not a component is rejected for its content.
         assert_eq!(mine.upload(&path, &mine.csrf, b"\xff").await.status, 422, "{path}");
     }
-    assert_eq!(shop.admin.get(&shop.at("/audit-log")).await.ok(), before, "nothing was done");
+    assert_eq!(shop.admin.get(&shop.path("/audit-log")).await.ok(), before, "nothing was done");
     shop.server.node.client(key).get("/v1/shops").await.with(200);
     mine.page("/admin/shops").await;
     another.page("/admin/shops").await;
@@ -104,14 +106,15 @@ async fn every_form_of_a_page_is_known_here() {
     let browser = Browser::sign_in(&shop.admin).await;
     fake.website_published("https://elsewhere.example/1.js", &["diamond-letter-jewel"]).await;
     let job =
-        shop.backend.get(&shop.at("/jobs")).await.ok()["jobs"][0]["id"].as_str().expect("a job").replace(':', "%3A");
+        shop.backend.get(&shop.path("/jobs")).await.ok()["jobs"][0]["id"].as_str().expect("a job").replace(':', "%3A");
     let (mut paths, admins) = pages(&shop);
     paths.extend(admins);
-    paths
-        .extend(["/accounts/twikit", &format!("/orders/{order}"), &format!("/jobs/{job}")].map(|path| at(&shop, path)));
+    paths.extend(
+        ["/accounts/twikit", &format!("/orders/{order}"), &format!("/jobs/{job}")].map(|path| page_path(&shop, path)),
+    );
     let component = shop.component("twikit").await;
-    paths.push(at(&shop, &format!("/accounts/new?component={}", component.as_str().expect("a digest"))));
-    paths.push(at(&shop, "/links/edit?product=jewel"));
+    paths.push(page_path(&shop, &format!("/accounts/new?component={}", component.as_str().expect("a digest"))));
+    paths.push(page_path(&shop, "/links/edit?product=jewel"));
     let known: BTreeSet<&str> = POSTS.iter().chain(&POSTS_OF_KEY).chain(&POSTS_OF_FILES).copied().collect();
     for path in paths {
         let page = browser.page(&path).await;
@@ -135,7 +138,7 @@ async fn every_form_of_a_page_is_known_here() {
 async fn a_form_has_so_many_fields_and_no_more() {
     let shop = Shop::new().await;
     let browser = Browser::sign_in(&shop.admin).await;
-    let path = at(&shop, "/origins");
+    let path = page_path(&shop, "/origins");
     let many = vec![("origins", ""); 9_000];
     assert_eq!(browser.post(&path, &many).await.status, 303);
     let too_many = vec![("origins", ""); 10_001];

@@ -8,8 +8,8 @@ use cartwright_fake_vendors::client::Reply;
 use cartwright_test_guests::MARKUP;
 use serde_json::{Value, json};
 
-use super::{Browser, at, text};
-use crate::Answer as _;
+use super::{Browser, page_path, text};
+use crate::ReplyAssertions as _;
 use crate::server::Server;
 use crate::shop::{Shop, paid};
 
@@ -47,7 +47,7 @@ async fn connected() -> (Shop, Browser) {
     shop.sell().await;
     let component = shop.install("markup", MARKUP).await;
     let browser = Browser::sign_in(&shop.admin).await;
-    let accounts = at(&shop, "/accounts");
+    let accounts = page_path(&shop, "/accounts");
     browser.done(&accounts, &[("component", &component), ("id", "markup")]).await;
     (shop, browser)
 }
@@ -62,17 +62,17 @@ async fn link(shop: &Shop, browser: &Browser) {
         ("strategy", strategy.as_str()),
     ];
     // The link is saved without a warning.
-    shows(&browser.done(&at(shop, "/links/edit"), &link).await, &["product-id", "strategy-name"]);
+    shows(&browser.done(&page_path(shop, "/links/edit"), &link).await, &["product-id", "strategy-name"]);
 }
 
 #[tokio::test]
-async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
+async fn metadata_and_forms_of_a_plugin_are_not_markup() {
     let (shop, browser) = connected().await;
     let component = shop.component("markup").await;
     let component = component.as_str().expect("a digest");
     let of_itself = ["plugin-name", "plugin-vendor", "strategy-title", "strategy-title-2", "capability", "grant"];
-    shows(&browser.page(&at(&shop, "/accounts/new")).await, &of_itself);
-    let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
+    shows(&browser.page(&page_path(&shop, "/accounts/new")).await, &of_itself);
+    let new = browser.page(&page_path(&shop, &format!("/accounts/new?component={component}"))).await;
     shows(&new, &of_itself);
     let fields = [
         "heading",
@@ -98,22 +98,22 @@ async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
         "pushed-help",
     ];
     shows(&new, &fields);
-    let account = at(&shop, "/accounts/markup");
+    let account = page_path(&shop, "/accounts/markup");
     let page = browser.page(&account).await;
     shows(&page, &fields);
     shows(&page, &["plugin-name", "plugin-vendor", "asked-choice", "asked-value"]);
-    shows(&browser.page(&at(&shop, "/accounts")).await, &["plugin-name"]);
+    shows(&browser.page(&page_path(&shop, "/accounts")).await, &["plugin-name"]);
     shows(&browser.page("/admin/plugins").await, &["plugin-name", "plugin-vendor"]);
     shows(
         &browser.page("/admin/plugins/markup").await,
         &["plugin-name", "strategy-title", "strategy-title-2", "capability", "grant"],
     );
-    shows(&browser.page(&at(&shop, "")).await, &["plugin-name"]);
+    shows(&browser.page(&page_path(&shop, "")).await, &["plugin-name"]);
 
     // Its issues, beside fields and elsewhere; the form keeps the input.
     let (typed, typed_long) = (mark("typed"), mark("typed-long"));
     let other = [("component", component), ("id", "other"), ("setting.mood", "impossible"), ("setting.pushed", &typed)];
-    let page = refused(&browser.post(&at(&shop, "/accounts"), &other).await);
+    let page = refused(&browser.post(&page_path(&shop, "/accounts"), &other).await);
     shows(&page, &["issue", "issue-field", "issue-elsewhere", "typed"]);
     let version = async || {
         let page = browser.page(&account).await;
@@ -132,17 +132,17 @@ async fn what_a_plugin_says_of_itself_and_asks_for_is_text() {
     let typed = [("version", now.as_str()), ("setting.mood", "refuse"), ("setting.long", &typed_long)];
     shows(&browser.done(&account, &typed).await, &["typed-long"]);
     shows(&browser.post_text(&test, &[]).await, &["test-error"]);
-    let health = browser.page(&at(&shop, "/health?level=debug")).await;
+    let health = browser.page(&page_path(&shop, "/health?level=debug")).await;
     shows(&health, &["log-line", "standard-error"]);
-    shows(&browser.page(&at(&shop, "/log")).await, &["typed-long"]);
+    shows(&browser.page(&page_path(&shop, "/log")).await, &["typed-long"]);
     shows(&browser.page("/admin/log").await, &["typed-long"]);
-    shows(&browser.page(&at(&shop, "/webhooks")).await, &["endpoint-title"]);
+    shows(&browser.page(&page_path(&shop, "/webhooks")).await, &["endpoint-title"]);
 }
 
 #[tokio::test]
-async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() {
+async fn products_of_a_vendor_and_issues_of_links_are_not_markup() {
     let (shop, browser) = connected().await;
-    let edit = at(&shop, "/links/edit");
+    let edit = page_path(&shop, "/links/edit");
     let new = browser.page(&format!("{edit}?product=ring")).await;
     let found = ["product-title", "product-id", "product-picture"];
     let strategies = ["plugin-name", "strategy-title", "strategy-title-2", "strategy-name"];
@@ -159,8 +159,8 @@ async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() 
     // Another account to switch to.
     let component = shop.component("markup").await;
     let other = [("component", component.as_str().expect("a digest")), ("id", "other")];
-    browser.done(&at(&shop, "/accounts"), &other).await;
-    let swap = at(&shop, "/vendor-swap");
+    browser.done(&page_path(&shop, "/accounts"), &other).await;
+    let swap = page_path(&shop, "/vendor-swap");
     let ask = browser.page(&format!("{swap}?from=markup&to=other")).await;
     shows(&ask, &["plugin-name", "product-title", "product-id"]);
     let typed = mark("typed");
@@ -172,10 +172,10 @@ async fn a_vendors_products_and_what_a_plugin_finds_wrong_with_links_are_text() 
 }
 
 #[tokio::test]
-async fn what_becomes_of_a_configuration_is_text() {
+async fn results_of_a_preview_are_not_markup() {
     let (shop, browser) = connected().await;
     link(&shop, &browser).await;
-    let preview = at(&shop, "/preview");
+    let preview = page_path(&shop, "/preview");
     shows(&browser.page(&preview).await, &["strategy-title", "strategy-title-2", "strategy-name"]);
     let try_out = async |configuration: &str| {
         let tried =
@@ -191,11 +191,11 @@ async fn what_becomes_of_a_configuration_is_text() {
     shows(&lines, &["decode-warning", "plan-warning", "decode-log", "configuration"]);
 
     let body = json!({ "product": "ring", "configuration": "ring", "quantity": 2 });
-    let quote = shop.backend.post(&shop.at("/cart/quote"), &body).await.ok();
+    let quote = shop.backend.post(&shop.path("/cart/quote"), &body).await.ok();
     let lines = &quote["operations"][0]["lines"];
-    shop.backend.post(&shop.at("/quotes"), &json!({ "id": "q1", "lines": lines })).await.with(201);
-    shows(&browser.page(&at(&shop, "/quotations")).await, &[]);
-    shows(&browser.page(&at(&shop, "/quotations/q1")).await, &["line-title"]);
+    shop.backend.post(&shop.path("/quotes"), &json!({ "id": "q1", "lines": lines })).await.with(201);
+    shows(&browser.page(&page_path(&shop, "/quotations")).await, &[]);
+    shows(&browser.page(&page_path(&shop, "/quotations/q1")).await, &["line-title"]);
 }
 
 /// Reloads a page until it contains this text.
@@ -212,16 +212,16 @@ async fn until(browser: &Browser, path: &str, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_comes_of_orders_and_webhooks_is_text() {
+async fn outcomes_of_orders_and_webhooks_are_not_markup() {
     let (shop, browser) = connected().await;
     link(&shop, &browser).await;
     let mut cart = Vec::new();
     shop.change(&mut cart, "add", json!({ "product": "ring", "configuration": "ring", "quantity": 2 })).await;
     let mut event = paid("1001", &cart);
     (event["kind"], event["id"], event["order"]["payment"]) = (json!("placed"), json!("1001-placed"), json!("none"));
-    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    shop.backend.post(&shop.path("/events"), &event).await.ok();
     shop.handled("1001").await;
-    let order = at(&shop, "/orders/1001");
+    let order = page_path(&shop, "/orders/1001");
     let expected = [
         "note",
         "order-reference",
@@ -237,9 +237,9 @@ async fn what_comes_of_orders_and_webhooks_is_text() {
     shows(&browser.page(&order).await, &expected);
     shows(&browser.page(&order).await, &["line-title"]);
     let job = async |state: &str| {
-        let jobs = shop.backend.get(&shop.at(&format!("/jobs?state={state}"))).await.ok();
+        let jobs = shop.backend.get(&shop.path(&format!("/jobs?state={state}"))).await.ok();
         let id = jobs["jobs"][0]["id"].as_str().unwrap_or_else(|| panic!("{jobs:#}")).replace(':', "%3A");
-        at(&shop, &format!("/jobs/{id}"))
+        page_path(&shop, &format!("/jobs/{id}"))
     };
     let done = browser.page(&job("done").await).await;
     shows(&done, &expected);
@@ -247,25 +247,25 @@ async fn what_comes_of_orders_and_webhooks_is_text() {
 
     let mut event = paid("1001", &cart);
     event["order"]["version"] = json!(2);
-    shop.backend.post(&shop.at("/events"), &event).await.ok();
+    shop.backend.post(&shop.path("/events"), &event).await.ok();
     let stopped = until(&browser, &order, &shown("job-error")).await;
     shows(&stopped, &expected);
     shows(&browser.page(&job("stopped").await).await, &["job-error", "plugin-name"]);
     for path in ["", "/jobs", "/orders", "/health?level=debug"] {
-        let page = browser.page(&at(&shop, path)).await;
+        let page = browser.page(&page_path(&shop, path)).await;
         shows(&page, if path.starts_with("/health") { &["job-log", "decode-log"] } else { &[] });
     }
 
     let body = json!({ "account": "markup", "endpoint": "tell" });
-    let made: Value = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+    let made: Value = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     let address = made["url"].as_str().and_then(|url| url.strip_prefix(&shop.server.node.base)).expect("an address");
-    assert_eq!(shop.server.node.nobody().ask("POST", address, &[], "told").await.status, 200);
-    let approvals = until(&browser, &at(&shop, "/approvals"), &shown("pushed-value")).await;
+    assert_eq!(shop.server.node.anonymous().ask("POST", address, &[], "told").await.status, 200);
+    let approvals = until(&browser, &page_path(&shop, "/approvals"), &shown("pushed-value")).await;
     shows(&approvals, &["pushed-label", "pushed-value", "account-note"]);
     let pushed = approvals.split("/approvals/approve").nth(1).expect("it can be approved");
     let id = pushed.split("name=\"id\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
-    browser.done(&at(&shop, "/approvals/approve"), &[("id", id)]).await;
-    shows(&browser.page(&at(&shop, "/accounts/markup")).await, &["pushed-value"]);
-    shows(&browser.page(&at(&shop, "/log")).await, &["pushed-value"]);
-    shows(&browser.page(&at(&shop, "/webhooks")).await, &["endpoint-title"]);
+    browser.done(&page_path(&shop, "/approvals/approve"), &[("id", id)]).await;
+    shows(&browser.page(&page_path(&shop, "/accounts/markup")).await, &["pushed-value"]);
+    shows(&browser.page(&page_path(&shop, "/log")).await, &["pushed-value"]);
+    shows(&browser.page(&page_path(&shop, "/webhooks")).await, &["endpoint-title"]);
 }

@@ -1,11 +1,11 @@
 //! The admin pages as a browser sees them: access, content, and the rejection of other sites' forms.
 
 mod forms;
-mod happens;
+mod input;
 mod markup;
+mod operations;
+mod orders;
 mod settings;
-mod settled;
-mod typed;
 
 use cartwright_fake_vendors::client::Reply;
 use cartwright_fake_vendors::twikit::Webhooks;
@@ -13,7 +13,7 @@ use cartwright_fake_vendors::{FakeTwikit, samples};
 use serde_json::json;
 use url::form_urlencoded;
 
-use crate::Answer as _;
+use crate::ReplyAssertions as _;
 use crate::server::Client;
 use crate::shop::{Shop, paid};
 
@@ -24,21 +24,21 @@ const ESCAPED: &str = "&lt;script&gt;alert(1)&lt;/script&gt;";
 
 /// A browser with a session.
 struct Browser {
-    nobody: Client,
+    anonymous: Client,
     cookie: String,
     csrf: String,
 }
 
 impl Browser {
     async fn sign_in(somebody: &Client) -> Self {
-        let nobody = Client { base: somebody.base.clone(), key: None };
+        let anonymous = Client { base: somebody.base.clone(), key: None };
         let key = somebody.key.as_deref().expect("a key");
-        let reply = nobody.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
+        let reply = anonymous.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
         assert_eq!(reply.status, 303, "{reply:?}");
         let cookie = reply.header("set-cookie").expect("a cookie").to_owned();
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
         let cookie = cookie.split(';').next().expect("a value").to_owned();
-        let mut browser = Self { nobody, cookie, csrf: String::new() };
+        let mut browser = Self { anonymous, cookie, csrf: String::new() };
         let first = browser.get("/admin").await;
         let home = first.header("location").expect("a first page").to_owned();
         let page = browser.page(&home).await;
@@ -48,7 +48,7 @@ impl Browser {
     }
 
     async fn get(&self, path: &str) -> Reply {
-        self.nobody.ask("GET", path, &[("cookie", &self.cookie)], "").await
+        self.anonymous.ask("GET", path, &[("cookie", &self.cookie)], "").await
     }
 
     /// Returns a page that must exist.
@@ -65,7 +65,7 @@ impl Browser {
         fields.push(("csrf", csrf));
         let mut all = vec![("cookie", self.cookie.as_str()), FORM];
         all.extend_from_slice(headers);
-        self.nobody.ask("POST", path, &all, encoded(&fields)).await
+        self.anonymous.ask("POST", path, &all, encoded(&fields)).await
     }
 
     async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
@@ -82,7 +82,7 @@ impl Browser {
         body.extend_from_slice(file);
         body.extend_from_slice(b"\r\n--x--\r\n");
         let headers = [("cookie", self.cookie.as_str()), ("content-type", "multipart/form-data; boundary=x")];
-        self.nobody.ask("POST", path, &headers, body).await
+        self.anonymous.ask("POST", path, &headers, body).await
     }
 
     /// Sends a form that is accepted, and returns the page that it redirects to.
@@ -123,7 +123,7 @@ fn says(page: &str, texts: &[&str]) {
 
 /// Returns the pages of a shop for integrators, and those for admins only.
 fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
-    let at = |path: &str| format!("/admin/shops/{}{path}", shop.id);
+    let page = |path: &str| page_path(shop, path);
     let integrators = [
         "",
         "/accounts",
@@ -140,32 +140,32 @@ fn pages(shop: &Shop) -> (Vec<String>, Vec<String>) {
         "/health",
         "/origins",
     ]
-    .map(at)
+    .map(page)
     .to_vec();
-    let mut admins = ["/quotations", "/notifications", "/settings"].map(at).to_vec();
+    let mut admins = ["/quotations", "/notifications", "/settings"].map(page).to_vec();
     let of_all =
         ["/admin/shops", "/admin/plugins", "/admin/plugins/twikit", "/admin/keys", "/admin/log", "/admin/health"];
     admins.extend(of_all.map(str::to_owned));
     (integrators, admins)
 }
 
-fn at(shop: &Shop, path: &str) -> String {
+fn page_path(shop: &Shop, path: &str) -> String {
     format!("/admin/shops/{}{path}", shop.id)
 }
 
 #[tokio::test]
-async fn who_has_not_signed_in_is_asked_to() {
+async fn a_visitor_without_a_session_is_sent_to_the_sign_in_page() {
     let shop = Shop::new().await;
-    let nobody = shop.server.node.nobody();
+    let anonymous = shop.server.node.anonymous();
     let (integrators, admins) = pages(&shop);
     for path in integrators.iter().chain(&admins) {
-        let reply = nobody.get(path).await;
+        let reply = anonymous.get(path).await;
         assert_eq!(reply.status, 303, "{path}");
         assert!(reply.header("location").is_some_and(|to| to.starts_with("/admin/sign-in?next=")), "{path}: {reply:?}");
     }
     for client in [&shop.backend, &shop.storefront] {
         let key = client.key.as_deref().expect("a key");
-        let reply = nobody.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
+        let reply = anonymous.ask("POST", "/admin/sign-in", &[FORM], encoded(&[("key", key)])).await;
         assert_eq!((reply.status, reply.header("set-cookie")), (403, None), "{reply:?}");
     }
 }
@@ -181,7 +181,7 @@ async fn an_integrator_sees_their_shop_and_nothing_that_is_an_admins() {
             assert_eq!(page.matches("<h1>").count(), 1, "{path}");
         }
         assert!(all.contains("/admin/keys") && !part.contains("/admin/keys"), "{path}");
-        assert!(!part.contains(&format!("href=\"{}\"", at(&shop, "/quotations"))), "{path}");
+        assert!(!part.contains(&format!("href=\"{}\"", page_path(&shop, "/quotations"))), "{path}");
     }
     for path in &admins {
         admin.page(path).await;
@@ -193,9 +193,9 @@ async fn an_integrator_sees_their_shop_and_nothing_that_is_an_admins() {
     }
     // Requests other than GET are not for integrators either.
     for (path, fields) in [
-        (at(&shop, "/orders/1/close"), vec![]),
-        (at(&shop, "/jobs/1/cancel"), vec![]),
-        (at(&shop, "/notifications"), vec![("url", "https://shop.example/told")]),
+        (page_path(&shop, "/orders/1/close"), vec![]),
+        (page_path(&shop, "/jobs/1/cancel"), vec![]),
+        (page_path(&shop, "/notifications"), vec![("url", "https://shop.example/told")]),
         ("/admin/keys".to_owned(), vec![("label", "mine"), ("role", "admin")]),
     ] {
         assert_eq!(integrator.post(&path, &fields).await.status, 403, "{path}");
@@ -207,7 +207,7 @@ async fn shipped(tracking: &[&str]) -> (Shop, FakeTwikit, &'static str) {
     let (shop, fake) = Shop::with_twikit().await;
     let made = async |endpoint: &str| {
         let body = json!({ "account": "twikit", "endpoint": endpoint });
-        let made = shop.integrator.post(&shop.at("/webhook-urls"), &body).await.with(201);
+        let made = shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
         made["url"].as_str().map(str::to_owned)
     };
     fake.set_webhooks(Webhooks {
@@ -219,7 +219,7 @@ async fn shipped(tracking: &[&str]) -> (Shop, FakeTwikit, &'static str) {
     let mut cart = Vec::new();
     let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 2, "lines": [] });
     shop.change(&mut cart, "add", body).await;
-    shop.backend.post(&shop.at("/events"), &paid("2001", &cart)).await.ok();
+    shop.backend.post(&shop.path("/events"), &paid("2001", &cart)).await.ok();
     let order = shop.handled("2001").await;
     let reference = order["order"]["reference"].as_str().expect("a reference").to_owned();
     for tracking in tracking {

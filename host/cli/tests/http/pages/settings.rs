@@ -3,8 +3,8 @@
 use cartwright_test_guests::WEBHOOKS;
 use serde_json::json;
 
-use super::{Browser, at, says, text};
-use crate::Answer as _;
+use super::{Browser, page_path, says, text};
+use crate::ReplyAssertions as _;
 use crate::shop::Shop;
 
 const LOST: &str = "For security this was not kept. Enter it again.";
@@ -16,14 +16,14 @@ fn beside<'a>(page: &'a str, field: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
+async fn an_unsaved_secret_must_be_entered_again_and_a_box_stays_ticked() {
     let shop = Shop::new().await;
     let browser = Browser::sign_in(&shop.integrator).await;
     let component = shop.component("expivi").await;
     let component = component.as_str().expect("a digest");
-    let fresh = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
+    let fresh = browser.page(&page_path(&shop, &format!("/accounts/new?component={component}"))).await;
     assert!(!fresh.contains(LOST), "{fresh}");
-    let accounts = at(&shop, "/accounts");
+    let accounts = page_path(&shop, "/accounts");
     let entered = [("component", component), ("id", "expivi"), ("setting.server-token", "kept-by-nobody")];
     let refused = browser.post(&accounts, &entered).await;
     assert_eq!(refused.status, 422, "{refused:?}");
@@ -42,7 +42,7 @@ async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
     assert!(!page.contains(LOST), "{page}");
     let version = page.split("name=\"version\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
     let version = ("version", version.expect("a version"));
-    let account = at(&shop, "/accounts/expivi");
+    let account = page_path(&shop, "/accounts/expivi");
     let refused = text(&browser.post(&account, &[version, ("setting.server-token", "another")]).await);
     says(beside(&refused, "server-token"), &[LOST]);
     let refused = text(&browser.post(&account, &[version, ("setting.server-token.remove", "on")]).await);
@@ -52,15 +52,15 @@ async fn a_secret_that_is_not_kept_is_asked_for_again_and_a_box_stays_ticked() {
 }
 
 #[tokio::test]
-async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() {
+async fn choices_of_a_vendor_are_offered_for_an_account_and_for_a_product() {
     let shop = Shop::new().await;
     let component = shop.install("webhooks", WEBHOOKS).await;
     let browser = Browser::sign_in(&shop.integrator).await;
-    let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
+    let new = browser.page(&page_path(&shop, &format!("/accounts/new?component={component}"))).await;
     says(beside(&new, "finish"), &["Save to load options from the vendor."]);
     shop.set_account("webhooks", json!({}), json!({})).await;
-    let link = at(&shop, "/links/edit?product=ring&account=webhooks");
-    for path in [at(&shop, "/accounts/webhooks"), link.clone()] {
+    let link = page_path(&shop, "/links/edit?product=ring&account=webhooks");
+    for path in [page_path(&shop, "/accounts/webhooks"), link.clone()] {
         let page = browser.page(&path).await;
         // The vendor returns two choices at a time.
         for (value, label) in [("m", "Matt"), ("g", "Gloss"), ("s", "Satin")] {
@@ -85,15 +85,15 @@ async fn what_a_vendor_offers_is_chosen_from_for_an_account_and_for_a_product() 
         ("setting.extras", "b"),
         ("setting.extras", "c"),
     ];
-    browser.done(&at(&shop, "/links/edit"), &chosen).await;
-    let kept = shop.integrator.get(&shop.at("/product-links/ring")).await.ok();
+    browser.done(&page_path(&shop, "/links/edit"), &chosen).await;
+    let kept = shop.integrator.get(&shop.path("/product-links/ring")).await.ok();
     assert_eq!(kept["settings"], json!({ "finish": "s", "colour": "c999", "extras": ["b", "c"] }), "{kept:#}");
     let page = browser.page(&link).await;
     says(&page, &["<option value=\"s\" selected>Satin</option>", "value=\"c999\"", "value=\"c\" checked> Card"]);
 
     // An API client requests the choices itself.
     let ask = async |query: &str| {
-        let choices = shop.integrator.get(&shop.at(&format!("/accounts/webhooks/choices/{query}"))).await.ok();
+        let choices = shop.integrator.get(&shop.path(&format!("/accounts/webhooks/choices/{query}"))).await.ok();
         let values = choices["choices"].as_array().expect("a list").iter().map(|choice| choice["value"].clone());
         (json!(values.collect::<Vec<_>>()), choices["cursor"].clone())
     };
@@ -114,7 +114,7 @@ async fn a_group_of_settings_is_folded_while_it_is_as_it_comes() {
     let browser = Browser::sign_in(&shop.integrator).await;
     let component = shop.component("expivi").await;
     let component = component.as_str().expect("a digest");
-    let new = browser.page(&at(&shop, &format!("/accounts/new?component={component}"))).await;
+    let new = browser.page(&page_path(&shop, &format!("/accounts/new?component={component}"))).await;
     // A required field is expanded, and the default is the placeholder of the empty input.
     says(
         &new,
@@ -127,7 +127,7 @@ async fn a_group_of_settings_is_folded_while_it_is_as_it_comes() {
         &new,
         &["placeholder=\"Default: https://expivi.net/api/\"", "<option value=\"\">Default (Add to cart)</option>"],
     );
-    let account = browser.page(&at(&shop, "/accounts/expivi")).await;
+    let account = browser.page(&page_path(&shop, "/accounts/expivi")).await;
     says(&account, &["<summary>Account <span class=\"mark\">"]);
     assert!(account.contains(" changed</span></summary>"), "{account}");
 }

@@ -6,11 +6,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Order, find};
 use crate::shop::cart::summary;
 use crate::shop::client::{HostError, Message};
 use crate::shop::line::families;
-use crate::shop::{Named, Shop, ShopVisit, word};
+use crate::shop::order::{Order, OrderedLine};
+use crate::shop::profile::Shop;
+use crate::shop::visit::{PathParameters, ShopVisit, parameter};
 
 /// The host's view of an order, as far as the page shows it.
 #[derive(Deserialize)]
@@ -100,11 +101,13 @@ pub(super) async fn read(shop: &Shop, order: &Order) -> Result<HostOrder, HostEr
     shop.host.get(&shop.at(&format!("orders/{}", order.id))).await
 }
 
-pub(in crate::shop) async fn show(visit: ShopVisit, Path(path): Named) -> Response {
+pub(in crate::shop) async fn show(visit: ShopVisit, Path(path): PathParameters) -> Response {
     let shop = visit.shop();
-    let mut book = visit.book().await;
-    let cart = book.cart.clone();
-    let Some(order) = find(&mut book, word(&path, "order")) else { return visit.not_found("There is no such order.") };
+    let mut data = visit.data().await;
+    let cart = data.cart.clone();
+    let Some(order) = data.order_mut(parameter(&path, "order")) else {
+        return visit.not_found("There is no such order.");
+    };
     let known = read(shop, order).await;
     let open = known.as_ref().map_or(true, |known| !known.is_sent() || !known.is_done());
     let content = html! {
@@ -170,7 +173,7 @@ fn sentence(order: &Order, known: &HostOrder) -> &'static str {
     match order {
         _ if known.is_sent() => "Your order is on its way.",
         Order { is_paid: false, .. } => "Your order is placed. Production starts after payment.",
-        _ if stuck || order.lines.iter().any(super::OrderedLine::is_held) => {
+        _ if stuck || order.lines.iter().any(OrderedLine::is_on_hold) => {
             "Your order is paid. The shop checks it before production."
         }
         _ if all("ready") => "Your order is ready to be shipped.",
@@ -194,10 +197,10 @@ fn status(status: &str) -> &str {
 fn timeline(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
     html! {
         ol.timeline {
-            li { (moment(&order.placed_at)) span { "You placed the order." } }
+            li { (time_of_day(&order.placed_at)) span { "You placed the order." } }
             @for outcome in &known.outcomes {
                 @if let Some(view) = outcome.view() {
-                    li { (moment(&outcome.at)) span { (describe(shop, order, outcome.id, &view)) } }
+                    li { (time_of_day(&outcome.at)) span { (describe(shop, order, outcome.id, &view)) } }
                 }
             }
         }
@@ -205,7 +208,7 @@ fn timeline(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
 }
 
 /// Draws the time of day, or nothing for an invalid time.
-fn moment(at: &str) -> Markup {
+fn time_of_day(at: &str) -> Markup {
     let short = at.split_once('T').and_then(|(_, time)| time.get(..8)).unwrap_or_default();
     html! { time datetime=(at) { (short) } }
 }
@@ -223,7 +226,7 @@ fn describe(shop: &Shop, order: &Order, id: i64, view: &OutcomeView) -> Markup {
         OutcomeView::VendorReference { line: None, reference } => {
             html! { (vendor) " refers to the order as " (reference) "." }
         }
-        OutcomeView::LineStatus { line, status: word } => html! { (title(line)) ": " (status(word)) "." },
+        OutcomeView::LineStatus { line, status: new } => html! { (title(line)) ": " (status(new)) "." },
         OutcomeView::Production { line, state, detail } => html! {
             @if let Some(line) = line { (title(line)) ". " }
             "Production: " (state) "." @if let Some(detail) = detail { " " (detail) }
@@ -248,7 +251,7 @@ fn describe(shop: &Shop, order: &Order, id: i64, view: &OutcomeView) -> Markup {
 
 /// Draws the actions that the shop's staff would take elsewhere.
 fn order_actions(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
-    let needs_attention: Vec<_> = order.lines.iter().filter(|ordered| ordered.is_held()).collect();
+    let on_hold: Vec<_> = order.lines.iter().filter(|ordered| ordered.is_on_hold()).collect();
     let open_outcomes = known.outcomes.iter().filter(|outcome| outcome.needs_attention).filter_map(Outcome::view);
     let open_outcomes: Vec<Message> = open_outcomes
         .filter_map(|view| if let OutcomeView::NeedsMerchant(message) = view { Some(message) } else { None })
@@ -264,15 +267,15 @@ fn order_actions(shop: &Shop, order: &Order, known: &HostOrder) -> Markup {
         section.desk aria-labelledby="desk" {
             h2 #desk { "Shop actions" }
             p.about { "A real platform reports these events automatically." }
-            @for ordered in &needs_attention {
+            @for ordered in &on_hold {
                 @if let Some(unconfirmed) = &ordered.line.view.unconfirmed {
                     p.notice { (ordered.line.view.title) ": " (unconfirmed.reason.text) }
                 }
             }
             @for message in &open_outcomes { p.notice { (message.text) } }
-            @if !needs_attention.is_empty() { (step("approve", "Approve unverified data")) }
+            @if !on_hold.is_empty() { (step("approve", "Approve unverified data")) }
             @if !order.is_paid { (step("pay", "Mark as paid")) }
-            @if order.is_paid && needs_attention.is_empty() && !known.is_sent() { (step("send", "Mark as shipped")) }
+            @if order.is_paid && on_hold.is_empty() && !known.is_sent() { (step("send", "Mark as shipped")) }
             @if known.is_sent() { p { "No further actions." } }
         }
     }

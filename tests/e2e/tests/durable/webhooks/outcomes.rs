@@ -77,7 +77,7 @@ async fn an_order_hook_says_nothing_of_a_line_or_bytes_that_are_not_its_orders()
         let handled = desk.handle(event(EventKind::Message(message), &order)).await;
         let error = handled.expect_err(text);
         assert!(matches!(&error.failure, Failure::ContractViolation(what) if what.contains(named)), "{text}: {error}");
-        assert!(error.outcomes.outcomes.is_empty(), "{text}");
+        assert!(error.emitted.outcomes.is_empty(), "{text}");
     }
     let order = order(&desk.host, &desk.shop, "1", &[]);
     let message = NamedJson { name: "say".to_owned(), json: "note -".to_owned() };

@@ -33,12 +33,12 @@ impl Stored {
     async fn publish(&self, script: &str, keys: &[&str]) {
         let delivery = self.twikit.website_published(script, keys).await;
         assert!(delivery.accepted(), "{delivery:?}");
-        self.settle().await;
+        self.process_pushes().await;
     }
 
     async fn push(&self, name: &str, value: SettingValue) {
         self.push_to(&self.account, name, value).await;
-        self.settle().await;
+        self.process_pushes().await;
     }
 
     async fn push_to(&self, account: &AccountId, name: &str, value: SettingValue) {
@@ -48,9 +48,9 @@ impl Stored {
         self.store.apply(&to, SystemTime::now(), effects).await.expect("kept");
     }
 
-    async fn settle(&self) {
+    async fn process_pushes(&self) {
         assert_eq!(
-            self.store.webhooks().process_pushed_settings(&self.host, SystemTime::now()).await.expect("settled"),
+            self.store.webhooks().process_pushed_settings(&self.host, SystemTime::now()).await.expect("processed"),
             0
         );
         assert!(self.in_state(AccountOutcomeState::New).await.is_empty());
@@ -172,7 +172,7 @@ async fn what_waits_loses_the_settings_that_were_pushed_anew() {
     let push = Outcome::PushSettings(vec![script.clone(), keys]);
     let effects = Effects { outcomes: vec![(None, push)], messages: Vec::new() };
     stored.store.apply(&stored.to("website-publication"), SystemTime::now(), effects).await.expect("kept");
-    stored.settle().await;
+    stored.process_pushes().await;
     stored.push("product-keys", SettingValue::Texts(vec!["pendant".into()])).await;
     let pending_settings = stored.pending_settings().await;
     let [waiting] = &pending_settings[..] else { panic!("{pending_settings:?}") };
@@ -251,7 +251,7 @@ async fn until(what: &str, mut reached: impl AsyncFnMut() -> bool) {
 }
 
 /// Tests the path from Twikit's request to the settings of the running host, which only the worker applies.
-async fn a_worker_settles(stored: Stored) {
+async fn a_worker_processes_pushes(stored: Stored) {
     let (host, store, clock) = (stored.host.clone(), stored.store.clone(), Arc::new(SystemClock));
     let worker = Worker::start(host, store, clock, WorkerSettings::new("node"));
     let (new, keys) = ("https://scripts.twikit.example/2/plugin.js", json!(["diamond-letter-jewel", "pendant"]));
@@ -273,15 +273,15 @@ async fn a_worker_settles(stored: Stored) {
 }
 
 #[tokio::test]
-async fn a_worker_settles_what_twikit_pushes_on_sqlite() {
-    a_worker_settles(Stored::new().await).await;
+async fn a_worker_processes_what_twikit_pushes_on_sqlite() {
+    a_worker_processes_pushes(Stored::new().await).await;
 }
 
 #[tokio::test]
-async fn a_worker_settles_what_twikit_pushes_on_postgres() {
+async fn a_worker_processes_what_twikit_pushes_on_postgres() {
     let server = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer");
     if let Some(server) = server {
-        a_worker_settles(Stored::on(&server.create_database()).await).await;
+        a_worker_processes_pushes(Stored::on(&server.create_database()).await).await;
     }
 }
 
@@ -295,7 +295,7 @@ async fn many_pushes_that_cannot_be_looked_at_hold_up_no_other() {
     let keys = SettingValue::Texts(vec!["pendant".into()]);
     stored.push_to(&stored.account, "product-keys", keys).await;
     assert_eq!(
-        stored.store.webhooks().process_pushed_settings(&stored.host, SystemTime::now()).await.expect("settled"),
+        stored.store.webhooks().process_pushed_settings(&stored.host, SystemTime::now()).await.expect("processed"),
         101
     );
     assert_eq!(stored.setting("product-keys").await, json!(["pendant"]));

@@ -169,7 +169,7 @@ impl Stored {
                 let run = self.host.run_job(&claim.job, start).await.expect("a run");
                 self.store.jobs().finish(&claim.lease, Ok(&run.end), SystemTime::now()).await.expect("finished");
                 let RunEnd::PendingRequest(waiting) = run.end else { break };
-                waiting.answered().await.expect("an answer");
+                waiting.wait().await.expect("an answer");
             }
         }
     }
