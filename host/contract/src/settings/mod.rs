@@ -441,6 +441,25 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_is_in_a_currency_and_scale_that_the_shop_sells_in() {
+        let form = Form::check(vec![Field { per_product: true, ..field("money") }]).unwrap();
+        let currencies = ["EUR", "USD"].map(|code| Currency { code: code.to_owned(), scale: 2 });
+        let amount = |currency: &str, scale| {
+            let money = Money { minor: 5, scale, currency: currency.to_owned() };
+            Settings::from([("name".to_owned(), SettingValue::Money(money))])
+        };
+        let none = Settings::new();
+        assert_eq!(form.currency_issues(&amount("USD", 2), &none, &currencies), []);
+        assert_eq!(form.currency_issues(&none, &none, &currencies), []);
+        for wrong in [amount("JPY", 0), amount("EUR", 3)] {
+            let found = form.currency_issues(&wrong, &none, &currencies);
+            assert_eq!((found.len(), found[0].message.key.as_str()), (1, "setting-currency"));
+            assert_eq!(form.currency_issues(&amount("EUR", 2), &wrong, &currencies).len(), 1, "of a product");
+            assert_eq!(form.currency_issues(&wrong, &amount("EUR", 2), &currencies), [], "the product's comes first");
+        }
+    }
+
+    #[test]
     fn a_pattern_must_match_the_whole_text() {
         let form = Form::check(vec![Field { pattern: Some("a|ab".to_owned()), ..field("text") }]).unwrap();
         for (text, fits) in [("a", true), ("ab", true), ("abc", false), ("ba", false), ("a\n", false)] {

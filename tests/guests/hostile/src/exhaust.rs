@@ -83,6 +83,11 @@ pub fn catalog_huge_query(request: Request) -> Result<Planned, CallError> {
     plan(line(&request))
 }
 
+pub fn catalog_too_many_queries(request: Request) -> Result<Planned, CallError> {
+    catalog::resolve(&vec![query("A".to_owned()); 1_001])?;
+    plan(line(&request))
+}
+
 fn query(sku: String) -> SkuQuery {
     SkuQuery { sku, within_product: None, ignore_case: false }
 }

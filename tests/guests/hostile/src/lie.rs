@@ -146,6 +146,11 @@ pub fn unknown_piece(_: Request) -> Result<Planned, CallError> {
     pieces(vec![Piece::Other(other)])
 }
 
+pub fn must_be_understood(request: Request) -> Result<Planned, CallError> {
+    let extra = vec![NamedJson { name: "!sold-by-meter".to_owned(), json: "true".to_owned() }];
+    plan(NewLine { extra, ..line(&request) })
+}
+
 pub fn different_every_time(request: Request) -> Result<Planned, CallError> {
     let title = RandomState::new().hash_one(()).to_string();
     plan(NewLine { title: Some(title), ..line(&request) })
