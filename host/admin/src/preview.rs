@@ -173,7 +173,7 @@ fn draw(
                             label for="currency" { "Currency" }
                             select #currency name="currency" {
                                 @for currency in snapshot.shop.currencies.iter() {
-                                    option value=(currency.code) selected[input.visitor.currency.as_deref() == Some(&currency.code)] { (currency.code) }
+                                    option value=(currency.code) selected[input.visitor.currency.as_deref() == Some(currency.code.as_str())] { (currency.code) }
                                 }
                             }
                         }

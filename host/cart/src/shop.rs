@@ -95,6 +95,11 @@ impl Currencies {
         std::iter::once(&self.main).chain(&self.others)
     }
 
+    /// Returns the currencies as a list, the main one first.
+    pub fn to_vec(&self) -> Vec<Currency> {
+        self.iter().cloned().collect()
+    }
+
     /// Returns the currency with this code.
     pub fn get(&self, code: &str) -> Option<&Currency> {
         self.iter().find(|currency| currency.code == code)
@@ -119,9 +124,7 @@ impl TryFrom<Vec<Currency>> for Currencies {
 
 impl From<Currencies> for Vec<Currency> {
     fn from(currencies: Currencies) -> Self {
-        let mut list = vec![currencies.main];
-        list.extend(currencies.others);
-        list
+        currencies.to_vec()
     }
 }
 
@@ -163,7 +166,7 @@ impl Shop {
     pub fn as_contract(&self) -> records::Shop {
         records::Shop {
             id: self.id.to_string(),
-            currencies: self.currencies.clone().into(),
+            currencies: self.currencies.to_vec(),
             base_country: self.base_country.clone(),
             prices_include_tax: self.prices_include_tax,
             rounding: self.rounding,

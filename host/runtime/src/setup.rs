@@ -136,7 +136,7 @@ impl Cartwright {
         let version = account.version().clone();
         let form = &version.plugin.metadata().form;
         let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
-        let issues = form.currency_issues(&version.settings, &settings, &Vec::from(state.shop.currencies.clone()));
+        let issues = form.currency_issues(&version.settings, &settings, &state.shop.currencies.to_vec());
         if !issues.is_empty() {
             return Err(SetupError::Invalid(issues));
         }
@@ -196,7 +196,7 @@ impl Cartwright {
         let form = &version.plugin.metadata().form;
         let mut problems = form.issues(&version.settings, &account.secrets);
         problems.extend(form.secrets_for_new_hosts(&version.settings, &account.secrets));
-        let (currencies, none) = (Vec::from(shop.currencies.clone()), Settings::new());
+        let (currencies, none) = (shop.currencies.to_vec(), Settings::new());
         problems.extend(form.currency_issues(&version.settings, product.unwrap_or(&none), &currencies));
         if problems.iter().any(|issue| issue.blocking) {
             return Err(SetupError::Invalid(problems));

@@ -174,7 +174,7 @@ impl ShopState {
 
     /// Checks that the settings of the accounts and of the current links are in the shop's currencies.
     fn check_money_settings(&self, shop: &Shop) -> Result<(), SetupError> {
-        let currencies: Vec<Currency> = shop.currencies.clone().into();
+        let currencies = shop.currencies.to_vec();
         let foreign = |account: &Account, own: &Settings| {
             let version = account.version();
             let issues = version.plugin.metadata().form.currency_issues(&version.settings, own, &currencies);

@@ -222,3 +222,23 @@ async fn a_refusal_says_which_flag_would_allow_it() {
     assert_eq!(lines(&change, "add")[0]["price"]["source"], "vendor");
     fake.stop().await;
 }
+
+#[test]
+fn a_cart_is_planned_in_the_visitors_currency_and_sealed_for_the_visitor() {
+    let folder = PlanFolder::ring();
+    let prices = json!({ "EUR": "199.00", "USD": "215.00" });
+    let currencies = json!([{ "code": "EUR", "scale": 2 }, { "code": "USD", "scale": 2 }]);
+    let variants = json!([{ "sku": "RING", "product": "ring", "price": prices }]);
+    folder.write("catalog.json", &json!({ "currencies": currencies, "variants": variants }).to_string());
+    let flags = ["--currency", "USD", "--country", "US", "--region", "CA", "--locale", "en-US"];
+    let groups = ["--customer-group", "vip", "--customer-group", "b2b", "--json"];
+    let change = folder.plan(&[&flags[..], &groups].concat()).json();
+    let price = &lines(&change, "add")[0]["price"];
+    assert_eq!((&price["total"]["currency"], &price["total"]["minor"]), (&json!("USD"), &json!(21_500)));
+    assert_eq!((&price["country"], &price["region"]), (&json!("US"), &json!("CA")));
+    assert_eq!(price["customer_groups"], json!(["b2b", "vip"]));
+    let change = folder.plan(&["--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "add")), [("RING", 1, 19_900)]);
+    let error = folder.plan(&["--currency", "JPY"]).typed_error();
+    assert!(error.to_string().contains("visitor.currency"), "{error:#}");
+}

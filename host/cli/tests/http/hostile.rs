@@ -50,7 +50,7 @@ async fn a_configuration_that_nests_too_deep_is_the_plugins_to_refuse() {
 #[tokio::test]
 async fn a_duplicate_member_is_refused() {
     let shop = Shop::new().await;
-    let twice = "{\"currency\":\"EUR\",\"scale\":2,\"currency\":\"USD\"}";
+    let twice = r#"{"currencies":[{"code":"EUR","scale":2}],"currencies":[{"code":"USD","scale":2}]}"#;
     shop.admin.ask("PUT", &shop.path(""), &JSON, twice).await.problem(422, "body");
     let unknown = json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "mine" });
     shop.admin.put(&shop.path(""), &unknown).await.problem(422, "body");

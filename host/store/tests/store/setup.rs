@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright::types::{Currency, Rounding, SettingValue};
 use cartwright::{
-    AccountSecret, AccountSnapshot, Digest, Grants, ProductLink, ReleasePolicy, Secret, Settings, Shop, ShopId,
+    AccountSecret, AccountSnapshot, Currencies, Digest, Grants, ProductLink, ReleasePolicy, Secret, Settings, Shop,
+    ShopId,
 };
 use cartwright_store::{EndpointError, Expected, Keyring, NotificationEndpoint, Store, StoreError};
 use serde_json::json;
@@ -89,7 +90,7 @@ pub async fn with_account(store: &Store) -> ShopId {
 
 async fn a_shop_is_given_back_as_it_was(database: Database) {
     let store = database.open().await;
-    store.shops().save_shop(&Shop { scale: 2, ..rings() }, at(0)).await.unwrap();
+    store.shops().save_shop(&Shop { currencies: Currencies::one("CHF", 2), ..rings() }, at(0)).await.unwrap();
     store.shops().save_shop(&rings(), at(1)).await.unwrap();
     let mut shops = store.shops().list().await.unwrap();
     let stored = shops.remove(0);

@@ -30,19 +30,15 @@ fn sell_in(world: &World, currency: &str) {
 #[tokio::test]
 async fn the_catalog_is_asked_in_the_visitors_currency_and_no_number_is_relabelled() {
     let world = world().await;
-    let in_dollars = || AddToCart {
-        visitor: visitor("USD"),
-        ..world.request("ring", samples::EXPIVI_SIMPLE, 1, &[])
-    };
+    let in_dollars = || AddToCart { visitor: visitor("USD"), ..world.request("ring", samples::EXPIVI_SIMPLE, 1, &[]) };
     let error = world.host.add_to_cart(&world.shop, in_dollars()).await.expect_err("there are prices in euros only");
     assert!(matches!(&error, CartError::Price { reason, .. } if reason.contains("no price in USD")), "{error}");
 
     sell_in(&world, "USD");
     let cart = added_lines(&world.host.add_to_cart(&world.shop, in_dollars()).await.expect("a line"));
     assert_eq!(cart[0].price.total.currency, "USD");
-    let check = async |visitor: &Visitor| {
-        world.host.check_cart(&world.shop, &cart, visitor).await.expect("checked").remove(0)
-    };
+    let check =
+        async |visitor: &Visitor| world.host.check_cart(&world.shop, &cart, visitor).await.expect("checked").remove(0);
     assert_eq!(check(&visitor("USD")).await.state, LineState::Ok);
 
     sell_in(&world, "EUR");
@@ -90,10 +86,9 @@ async fn a_money_setting_in_a_currency_that_the_shop_does_not_sell_in_is_refused
         let setup = AccountSetup { id: "hostile".parse().expect("an id"), settings, grants: Grants::default() };
         world.host.set_account(&world.shop, digest, setup).await
     };
-    for wrong in [
-        json!({ "minor": 500, "scale": 2, "currency": "JPY" }),
-        json!({ "minor": 500, "scale": 3, "currency": "EUR" }),
-    ] {
+    for wrong in
+        [json!({ "minor": 500, "scale": 2, "currency": "JPY" }), json!({ "minor": 500, "scale": 3, "currency": "EUR" })]
+    {
         let Err(SetupError::Invalid(issues)) = set(wrong.clone()).await else { panic!("{wrong} was taken") };
         assert_eq!((issues[0].field.as_str(), issues[0].message.key.as_str()), ("surcharge", "setting-currency"));
         let text = &issues[0].message.text;
