@@ -18,6 +18,7 @@ use cartwright_cart::plan::{BelowMinimum, Warnings};
 use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::platform::StoredThumbnail;
 use cartwright_contract::records::{
     Context, Currency, Message, PlanRequest, ProductLink, SettingValue, VariantInfo, Wanted,
 };

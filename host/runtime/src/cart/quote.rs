@@ -27,8 +27,8 @@ impl Cartwright {
     ///
     /// # Errors
     /// Returns [`CartError::QuoteMoney`] if a line is in a currency or scale that the shop does not sell in, and
-    /// [`CartError::OfferMoney`] if an offered price is in another than the line; [`CartError::Price`] if a top line has no price, or a
-    /// negative one; [`CartError::UnknownLine`] for a price of a line that does not exist.
+    /// [`CartError::OfferMoney`] if an offered price is in another than the line; [`CartError::Price`] if a top line has
+    /// no price, or a negative one; [`CartError::UnknownLine`] for a price of a line that does not exist.
     pub fn quote_lines(
         &self,
         shop: &ShopId,

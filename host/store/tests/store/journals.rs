@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use cartwright::durable::{Call, Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES, Record, RunStart};
 use cartwright::types::{
-    BytesSource, Context, Currency, Document, EventKind, LineStatus, Message, NamedJson, Outcome, RememberedText,
-    Repeat, Rounding, Shipment, Shop, VendorReference,
+    BytesSource, Context, Currency, Document, EventKind, Message, NamedJson, Outcome, RememberedText, Repeat, Rounding,
+    Shipment, Shop, VendorReference,
 };
 use cartwright::{Blobs, Digest, OrderBook};
 use cartwright_store::{AccountOutcomeState, Store};
