@@ -35,3 +35,21 @@ pub fn is_language_tag(text: &str) -> bool {
         && subtags.next().is_some_and(|first| is_language(first) && is_subtag(first))
         && subtags.all(is_subtag)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_zone_has_the_form_of_a_name_in_the_iana_database() {
+        for name in ["UTC", "Europe/Amsterdam", "Etc/GMT+5", "America/Argentina/Buenos_Aires", "America/Port-au-Prince"]
+        {
+            assert!(is_time_zone(name), "{name}");
+        }
+        for name in
+            ["", "Europe/", "/UTC", "a/b/c/d", "+01:00", "Europe/New Amsterdam", "Europe/Zürich", "Abcdefghijklmno"]
+        {
+            assert!(!is_time_zone(name), "{name}");
+        }
+    }
+}
