@@ -532,7 +532,7 @@ fn no_two_types_have_one_name() {
 #[test]
 fn descriptions_of_types_are_those_of_the_contract() {
     let schema = serde_json::to_value(types::Money::schema()).unwrap();
-    assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units."), "{schema}");
+    assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units"), "{schema}");
     assert!(schema["properties"]["scale"]["description"].as_str().unwrap().contains("decimals"), "{schema}");
     assert_eq!(schema["properties"]["scale"]["maximum"], 9);
 }
