@@ -51,7 +51,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
-use serde::de::{CallError, Deserialize, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 /// A JSON value as the input spells it, unparsed.
 pub use serde_json::value::RawValue;
 
@@ -240,23 +240,23 @@ pub fn text_or_number<'de, D: Deserializer<'de>, T>(
             f.write_str("a text or a number")
         }
 
-        fn visit_borrowed_str<E: CallError>(self, text: &'de str) -> Result<T, E> {
+        fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<T, E> {
             (self.0)(Cow::Borrowed(text)).map_err(E::custom)
         }
 
-        fn visit_str<E: CallError>(self, text: &str) -> Result<T, E> {
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
             (self.0)(Cow::Owned(text.to_owned())).map_err(E::custom)
         }
 
-        fn visit_u64<E: CallError>(self, number: u64) -> Result<T, E> {
+        fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
             (self.0)(Cow::Owned(number.to_string())).map_err(E::custom)
         }
 
-        fn visit_i64<E: CallError>(self, number: i64) -> Result<T, E> {
+        fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
             (self.0)(Cow::Owned(number.to_string())).map_err(E::custom)
         }
 
-        fn visit_f64<E: CallError>(self, number: f64) -> Result<T, E> {
+        fn visit_f64<E: Error>(self, number: f64) -> Result<T, E> {
             (self.0)(Cow::Owned(number.to_string())).map_err(E::custom)
         }
     }
@@ -369,33 +369,33 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Optional<T> {
                 f.write_str("a text, a number or null")
             }
 
-            fn visit_unit<E: CallError>(self) -> Result<Optional<T>, E> {
+            fn visit_unit<E: Error>(self) -> Result<Optional<T>, E> {
                 Ok(Optional(None))
             }
 
-            fn visit_borrowed_str<E: CallError>(self, text: &'de str) -> Result<Optional<T>, E> {
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Optional<T>, E> {
                 if text.is_empty() {
                     return Ok(Optional(None));
                 }
                 T::deserialize(BorrowedStrDeserializer::new(text)).map(|value| Optional(Some(value)))
             }
 
-            fn visit_str<E: CallError>(self, text: &str) -> Result<Optional<T>, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<Optional<T>, E> {
                 if text.is_empty() {
                     return Ok(Optional(None));
                 }
                 T::deserialize(StrDeserializer::new(text)).map(|value| Optional(Some(value)))
             }
 
-            fn visit_u64<E: CallError>(self, number: u64) -> Result<Optional<T>, E> {
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Optional<T>, E> {
                 T::deserialize(number.into_deserializer()).map(|value| Optional(Some(value)))
             }
 
-            fn visit_i64<E: CallError>(self, number: i64) -> Result<Optional<T>, E> {
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Optional<T>, E> {
                 T::deserialize(number.into_deserializer()).map(|value| Optional(Some(value)))
             }
 
-            fn visit_f64<E: CallError>(self, number: f64) -> Result<Optional<T>, E> {
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Optional<T>, E> {
                 T::deserialize(number.into_deserializer()).map(|value| Optional(Some(value)))
             }
         }
@@ -433,7 +433,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
                 f.write_str("a list")
             }
 
-            fn visit_unit<E: CallError>(self) -> Result<List<T, MAX>, E> {
+            fn visit_unit<E: Error>(self) -> Result<List<T, MAX>, E> {
                 Ok(List(Vec::new()))
             }
 

@@ -17,7 +17,7 @@ macro_rules! forward_deserialize {
 }
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
-    type CallError = D::Error;
+    type Error = D::Error;
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
@@ -102,7 +102,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Objects<S> {
 }
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Objects<A> {
-    type CallError = A::Error;
+    type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         self.0.next_element_seed(Objects(seed))
@@ -114,7 +114,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Objects<A> {
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Objects<A> {
-    type CallError = A::Error;
+    type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
         self.0.next_key_seed(seed)
