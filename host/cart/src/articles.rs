@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Article, Item};
+use cartwright_contract::records::{Article, Item, NamedJson};
 use serde::Serialize;
 
 use crate::canonical::{NotCanonical, digest};
@@ -40,9 +40,16 @@ impl<'a> ArticleKey<'a> {
             price_sku: price_sku.as_deref(),
             price: price.as_ref().map(|price| (price.minor, price.scale, price.currency.as_str())),
             material_sku: material_sku.as_deref(),
-            extra: extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect(),
+            extra: named_json(extra),
         }
     }
+}
+
+/// Returns named JSON values sorted by name: their order in a list `extra` means nothing.
+fn named_json(extra: &[NamedJson]) -> Vec<(&str, &str)> {
+    let mut values: Vec<_> = extra.iter().map(|value| (value.name.as_str(), value.json.as_str())).collect();
+    values.sort_unstable();
+    values
 }
 
 /// Returns the articles at the top as a fingerprint covers them, sorted.
@@ -53,14 +60,13 @@ pub(crate) fn fingerprint_inputs(articles: &[Article]) -> Result<Vec<ArticleInpu
     for (index, article) in articles.iter().enumerate().rev() {
         let mut own_parts = parts.get_mut(index).map(std::mem::take).unwrap_or_default();
         own_parts.sort_unstable();
-        let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
         let input: ArticleInput<'_> = (
             &article.sku,
             canonical_quantity(&article.quantity),
             article.price_sku.as_deref(),
             article.material_sku.as_deref(),
             article.unit.as_deref(),
-            extra,
+            named_json(&article.extra),
             own_parts,
         );
         match article.parent.and_then(|parent| parts.get_mut(parent as usize)) {
@@ -214,8 +220,6 @@ pub(crate) fn retain(articles: &mut Vec<Article>, is_kept: impl Fn(&Article) -> 
 
 #[cfg(test)]
 mod tests {
-    use cartwright_contract::records::NamedJson;
-
     use super::*;
 
     fn article(sku: &str, quantity: &str, parent: Option<u32>) -> Article {
@@ -284,6 +288,18 @@ mod tests {
         ];
         retain(&mut articles, |article| article.sku != "HINGE");
         assert_eq!(listed(&articles), [("DOOR", "1", None), ("RAIL", "1", None), ("NUT", "2", Some(1))]);
+    }
+
+    #[test]
+    fn the_order_of_further_data_means_nothing() {
+        let extra = |names: [&str; 2]| {
+            let named = |name: &str| NamedJson { name: name.into(), json: "600".into() };
+            Article { extra: names.map(named).to_vec(), ..article("A", "1", None) }
+        };
+        let both = vec![extra(["length", "width"]), extra(["width", "length"])];
+        let inputs = |articles: &[Article]| serde_json::to_string(&fingerprint_inputs(articles).unwrap()).unwrap();
+        assert_eq!(inputs(&both[..1]), inputs(&both[1..]));
+        assert_eq!(listed(&add_up(both).unwrap()), [("A", "2", None)]);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Checks and fingerprints of a configuration's items.
 
 use cartwright_contract::articles::check_tree;
-use cartwright_contract::clock::is_timestamp;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{BytesSource, FieldIssue, Item};
-use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
+use cartwright_contract::text::{self, MAX_SHOWN_CHARS, parse_timestamp};
 
 use crate::articles::add_up;
 use crate::budget::{Budget, MAX_LINE_QUANTITY, MAX_NAMED_JSON_BYTES};
@@ -67,7 +66,7 @@ pub fn check_contract(items: &[Item]) -> Result<(), String> {
             return Err(format!("the file of an attribute is the blob {digest:?}, which the call did not receive"));
         }
     }
-    match items.iter().filter_map(|item| item.valid_until.as_ref()).find(|until| !is_timestamp(until)) {
+    match items.iter().filter_map(|item| item.valid_until.as_ref()).find(|until| parse_timestamp(until).is_none()) {
         Some(until) => Err(format!(
             "`valid-until` of an item is {until:?}, which is not a timestamp such as \"2026-03-01T09:30:00Z\""
         )),

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, ChildRemoval, ItemSummary, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
+    Adjustment, Article, ChildRemoval, Currency, ItemSummary, Line, LinePart, Message, Money, PriceSource, PriceState,
+    TaxBasis,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
@@ -14,7 +15,7 @@ use sha2::Sha256;
 
 use crate::error::{CartError, SealError, issue};
 use crate::identity::{LineKeyInput, QuotedLineKey, line_key, quoted_line_key};
-use crate::shop::{Shop, Visitor};
+use crate::shop::{CustomerGroups, Shop, Visitor};
 
 /// The plugin version and strategy that a line belongs to. Later calls for the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,9 +65,13 @@ pub struct SealedPrice {
     /// The country that the line was priced for, as in [`Visitor`]. A vendor's prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
-    /// The customer group that the line was priced for.
+    /// The region that the line was priced for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer_group: Option<String>,
+    pub region: Option<String>,
+    /// The customer groups that the line was priced for.
+    #[serde(default, skip_serializing_if = "CustomerGroups::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub customer_groups: CustomerGroups,
     /// Adjustments that the strategy made to the unit price, with their reasons for the shopper. They are included in
     /// the amounts above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -194,7 +199,8 @@ impl CartLine {
             included_in_parent: price.included_in_parent,
             expires: &price.expires,
             country: price.country.as_deref(),
-            customer_group: price.customer_group.as_deref(),
+            region: price.region.as_deref(),
+            customer_groups: price.customer_groups.as_slice(),
             adjustments: &price.adjustments,
             offer: price.offer.as_deref(),
         };
@@ -202,11 +208,19 @@ impl CartLine {
         serde_json::to_vec(&sealed).map_err(|error| CartError::Unserializable(error.to_string()))
     }
 
-    /// Returns whether the price is valid for this visitor. An offered price is valid for the customer it was offered
-    /// to.
-    pub fn is_priced_for(&self, visitor: &Visitor) -> bool {
-        let SealedPrice { country, customer_group, offer, .. } = &self.price;
-        offer.is_some() || (country, customer_group) == (&visitor.country, &visitor.customer_group)
+    /// Returns whether the price is valid for this visitor, who sees prices in this currency. An offered price is valid
+    /// for the customer it was offered to, in the currency it was offered in.
+    pub fn is_priced_for(&self, visitor: &Visitor, currency: &Currency) -> bool {
+        let SealedPrice { country, region, customer_groups, offer, .. } = &self.price;
+        let are_equal =
+            || (country, region, customer_groups) == (&visitor.country, &visitor.region, &visitor.customer_groups);
+        self.is_priced_in(currency) && (offer.is_some() || are_equal())
+    }
+
+    /// Returns whether the price is in this currency, with its number of decimals.
+    pub fn is_priced_in(&self, currency: &Currency) -> bool {
+        let Money { currency: code, scale, .. } = &self.price.total;
+        (code, scale) == (&currency.code, &currency.scale)
     }
 
     /// Returns the key of this line at its present price, given its key at the usual price.
@@ -281,7 +295,7 @@ impl CartLine {
         Ok(mac)
     }
 
-    /// Checks the signature, the currency and scale, and the expiry of the seal.
+    /// Checks the signature, whether the shop sells in the currency and scale, and the expiry of the seal.
     pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealError> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let mac_and_signature = self.mac(shop).ok().zip(signature);
@@ -289,8 +303,7 @@ impl CartLine {
         if mac_and_signature.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
             return Err(SealError::Forged);
         }
-        let Money { currency, scale, .. } = &self.price.total;
-        if (currency, *scale) != (&shop.currency, shop.scale) {
+        if !shop.currencies.iter().any(|currency| self.is_priced_in(currency)) {
             return Err(SealError::OtherMoney);
         }
         match self.price.expires.parse::<Timestamp>() {
@@ -371,7 +384,8 @@ struct SealInput<'a> {
     included_in_parent: bool,
     expires: &'a str,
     country: Option<&'a str>,
-    customer_group: Option<&'a str>,
+    region: Option<&'a str>,
+    customer_groups: &'a [String],
     adjustments: &'a [Adjustment],
     offer: Option<&'a str>,
 }

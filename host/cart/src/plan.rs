@@ -17,6 +17,7 @@ use crate::index::RemovedParts;
 use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 use crate::money::Amount;
 use crate::pricing::{ExactPrice, Priced, Pricing};
+use crate::shop::CustomerGroups;
 pub use crate::tree::Descendant;
 
 /// What the host determined about an item.
@@ -52,6 +53,8 @@ pub struct PlanCheck<'a> {
     pub removed_parts: &'a RemovedParts,
     /// Whether the shop sells linked products without a configuration.
     pub sell_unconfigured: bool,
+    /// The time of the plan, a `timestamp` of the contract.
+    pub now: &'a str,
     /// When the seals expire, as an RFC 3339 time.
     pub expires: &'a str,
     /// The variant of the linked product that the shopper chose before configuring.
@@ -100,7 +103,7 @@ impl PlanCheck<'_> {
     /// Checks a plan and creates its lines: for each plan entry a line, followed by its children if it is a bundle.
     pub fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if pieces.is_empty() {
-            return plan_error("it is empty; a strategy that cannot sell returns `error.rejected` with the reason");
+            return plan_error("it is empty; a strategy that cannot sell returns `rejected` with the reason");
         }
         let mut items = BTreeSet::new();
         let mut families = Vec::with_capacity(pieces.len());
@@ -286,7 +289,7 @@ impl PlanCheck<'_> {
     /// Checks that the vendor still keeps the saved configuration. Timestamps of the contract are in the order of their
     /// texts.
     fn check_kept(&self, facts: &ItemFacts) -> Result<(), CartError> {
-        match self.kept_items(facts).find(|(_, until)| **until <= self.pricing.context.at) {
+        match self.kept_items(facts).find(|(_, until)| until.as_str() <= self.now) {
             Some((item, until)) => {
                 Err(CartError::ConfigurationExpired { product: item.vendor_product.clone(), until: until.clone() })
             }
@@ -346,7 +349,8 @@ impl PlanCheck<'_> {
                 // No later than the saved configuration.
                 expires: valid_until.as_deref().map_or(self.expires, |until| until.min(self.expires)).to_owned(),
                 country: None,
-                customer_group: None,
+                region: None,
+                customer_groups: CustomerGroups::default(),
                 adjustments: Vec::new(),
                 offer: None,
                 seal: String::new(),

@@ -1,13 +1,13 @@
-//! Prices of planned lines. An amount comes from its price source; here it is converted into the shop's currency at
+//! Prices of planned lines. An amount comes from its price source; here it is converted into the visitor's currency at
 //! the platform's own rate and multiplied, exactly. Only the line's total is rounded.
 
 use std::collections::HashMap;
 
-use cartwright_contract::clock::is_timestamp;
 use cartwright_contract::records::{
-    Context, Item, LinePrice, Message, Money, Price, PriceBasis, PriceRole, PriceSource, PriceState, TaxBasis,
-    VariantInfo,
+    Currency, Item, LinePrice, Message, Money, Price, PriceBasis, PriceRole, PriceSource, PriceState, Rounding, Shop,
+    TaxBasis, VariantInfo,
 };
+use cartwright_contract::text::parse_timestamp;
 
 use crate::error::CartError;
 use crate::money::{self, Amount, MoneyError};
@@ -36,10 +36,10 @@ pub(crate) struct ExactPrice {
     pub(crate) state: PriceState,
 }
 
-/// A vendor's price, converted into the shop's currency.
+/// A vendor's price, converted into the visitor's currency.
 #[derive(Clone)]
 pub struct VendorPrice {
-    /// The price in the shop's scale, for strategies to read.
+    /// The price in the currency's scale, for strategies to read.
     pub price: Price,
     /// The exact amount that the host calculates with.
     exact: Amount,
@@ -47,8 +47,10 @@ pub struct VendorPrice {
 
 /// The data that prices are looked up in.
 pub struct Pricing<'a> {
-    /// The context of the call: currency, scale, tax entry and rounding of the shop.
-    pub context: &'a Context,
+    /// The shop, as plugins see it.
+    pub shop: &'a Shop,
+    /// The currency that the visitor sees prices in.
+    pub currency: &'a Currency,
     /// The items of the configuration.
     pub items: &'a [Item],
     /// The vendor's prices, one per item.
@@ -79,14 +81,14 @@ impl Pricing<'_> {
         let price = variant
             .price
             .as_ref()
-            .ok_or_else(|| no_price(&variant.sku, format!("the platform has no price in {}", self.context.currency)))?;
+            .ok_or_else(|| no_price(&variant.sku, format!("the platform has no price in {}", self.currency.code)))?;
         self.exact(price, &variant.sku)
     }
 
-    /// Converts an amount in the shop's currency, of any scale.
+    /// Converts an amount in the visitor's currency, of any scale.
     fn exact(&self, amount: &Money, what: &str) -> Result<Amount, CartError> {
-        if amount.currency != self.context.currency {
-            let reason = format!("it is in {}, the cart in {}", amount.currency, self.context.currency);
+        if amount.currency != self.currency.code {
+            let reason = format!("it is in {}, the cart in {}", amount.currency, self.currency.code);
             return Err(no_price(what, reason));
         }
         Amount::of(amount).map_err(self.price_failure(what))
@@ -94,8 +96,8 @@ impl Pricing<'_> {
 
     /// Rounds a line's total by the shop's rule.
     pub(crate) fn rounded(&self, what: &str, total: &Amount) -> Result<Money, CartError> {
-        let Context { currency, scale, rounding, .. } = self.context;
-        let rounded = total.round(currency, *scale, *rounding).map_err(self.price_failure(what))?;
+        let Currency { code, scale } = self.currency;
+        let rounded = total.round(code, *scale, self.shop.rounding).map_err(self.price_failure(what))?;
         if total.is_negative() {
             return Err(no_price(what, format!("it would be negative ({} minor units)", rounded.minor)));
         }
@@ -125,6 +127,15 @@ impl Pricing<'_> {
             priced.state = self.state(below);
         }
         for adjustment in &price.adjustments {
+            let (money, code) = (&adjustment.amount, &self.currency.code);
+            if money.currency != *code {
+                let reason = format!(
+                    "its adjustment {:?} is in {}, the cart in {code}, and amounts are not converted; if it comes from a \
+                     setting, enter that in {code}",
+                    adjustment.label.text, money.currency
+                );
+                return Err(no_price(what, reason));
+            }
             priced.total = priced.total.plus(&self.exact(&adjustment.amount, what)?.for_pieces(quantity));
         }
         Ok(priced)
@@ -193,7 +204,7 @@ impl Pricing<'_> {
                 let reason = format!(
                     "the vendor's surcharge is {} tax, but the shop's price is {} tax, and amounts of both cannot be added",
                     name(tax == TaxBasis::Gross),
-                    name(self.context.prices_include_tax)
+                    name(self.shop.prices_include_tax)
                 );
                 Err(no_price(what, reason))
             }
@@ -224,8 +235,8 @@ impl Pricing<'_> {
     pub(crate) fn is_as_shop(&self, tax: TaxBasis) -> bool {
         match tax {
             TaxBasis::AsShop => true,
-            TaxBasis::Gross => self.context.prices_include_tax,
-            TaxBasis::Net => !self.context.prices_include_tax,
+            TaxBasis::Gross => self.shop.prices_include_tax,
+            TaxBasis::Net => !self.shop.prices_include_tax,
         }
     }
 }
@@ -236,24 +247,30 @@ pub(crate) fn unit_price(total: &Money, quantity: u32) -> Option<Money> {
     (total.minor % quantity == 0).then(|| Money { minor: total.minor / quantity, ..total.clone() })
 }
 
-/// Converts a vendor's price into the shop's currency at the platform's own rate, or refuses it.
-pub fn convert(price: Price, what: &str, rate: Option<&str>, context: &Context) -> Result<VendorPrice, CartError> {
+/// Converts a vendor's price into the visitor's currency at the platform's own rate, or refuses it.
+pub fn convert(
+    price: Price,
+    what: &str,
+    rate: Option<&str>,
+    currency: &Currency,
+    rounding: Rounding,
+) -> Result<VendorPrice, CartError> {
     let price_failure = |error: MoneyError| no_price(what, error.to_string());
     if price.amount.currency.len() != 3 {
         return Err(no_price(what, format!("{:?} is not an amount of money", price.amount)));
     }
     let mut exact = Amount::of(&price.amount).map_err(price_failure)?;
-    if price.amount.currency != context.currency {
+    if price.amount.currency != currency.code {
         let rate = rate.ok_or_else(|| {
             let reason = format!(
                 "the vendor's price is in {}, the cart in {}, and the platform has no rate",
-                price.amount.currency, context.currency
+                price.amount.currency, currency.code
             );
             no_price(what, reason)
         })?;
         exact = exact.times(&money::decimal(rate).map_err(price_failure)?.into());
     }
-    let amount = exact.round(&context.currency, context.scale, context.rounding).map_err(price_failure)?;
+    let amount = exact.round(&currency.code, currency.scale, rounding).map_err(price_failure)?;
     Ok(VendorPrice { price: Price { amount, ..price }, exact })
 }
 
@@ -267,7 +284,7 @@ pub fn check_prices<'a>(
     descendants: impl IntoIterator<Item = &'a [Descendant]>,
 ) -> Result<(), String> {
     for (index, price) in prices.iter().enumerate().filter_map(|(index, price)| Some((index, price.as_ref()?))) {
-        if let Some(until) = price.valid_until.as_ref().filter(|until| !is_timestamp(until)) {
+        if let Some(until) = price.valid_until.as_ref().filter(|until| parse_timestamp(until).is_none()) {
             return Err(format!(
                 "`valid-until` of the price of item {index} is {until:?}, which is not a timestamp such as \"2026-03-01T09:30:00Z\""
             ));

@@ -81,7 +81,7 @@ hooks! {
     /// `products.search`
     SearchProducts = "products.search" [Log Catalog Http Secrets],
     /// `products.validate`
-    ValidateAssociation = "products.validate" [Log Catalog],
+    ValidateLink = "products.validate" [Log Catalog],
     /// `page.embed`
     Embed = "page.embed" [Log Catalog],
     /// `configuration.decode`

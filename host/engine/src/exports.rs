@@ -7,9 +7,8 @@ use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    self, Association, Context, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
-    PageOfProducts, PlanRequest, Planned, Price, Received, Setting, VariantInfo, Wanted, WebhookRequest,
-    WebhookResponse,
+    self, Context, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices, PageOfProducts,
+    PlanRequest, Planned, Price, ProductLink, Received, Setting, VariantInfo, Wanted, WebhookRequest, WebhookResponse,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -74,10 +73,11 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::ValidateSettings, plugin, options, async |store, instance| {
-            let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
-            Ok(convert_list::<_, FieldIssue>(issues))
-        });
+        let called =
+            self.call(Hook::ValidateSettings, plugin, options.currency_of(&context), async |store, instance| {
+                let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
+                Ok(convert_list::<_, FieldIssue>(issues))
+            });
         Ok(called.await?.0)
     }
 
@@ -95,7 +95,7 @@ impl Engine {
         let values = convert_list::<_, types::Setting>(values.to_vec());
         let called = self.call(Hook::Migrate, plugin, options, async |store, instance| {
             let migrated = plugin.interfaces().settings(store, instance)?.call_migrate(store, from, &values).await?;
-            Ok(from_guest(migrated, convert_list::<_, Setting>))
+            from_guest(plugin, migrated, convert_list::<_, Setting>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Migrate, error))
     }
@@ -114,10 +114,10 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<PageOfChoices, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Choices, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Choices, plugin, options.currency_of(&context), async |store, instance| {
             let account = plugin.interfaces().account(store, instance)?;
             let page = account.call_choices(store, &context, field, search, cursor).await?;
-            Ok(from_guest(page, PageOfChoices::from))
+            from_guest(plugin, page, PageOfChoices::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Choices, error))
     }
@@ -133,9 +133,9 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<Diagnosis>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::TestConnection, plugin, options, async |store, instance| {
+        let called = self.call(Hook::TestConnection, plugin, options.currency_of(&context), async |store, instance| {
             let account = plugin.interfaces().account(store, instance)?;
-            Ok(from_guest(account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>))
+            from_guest(plugin, account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::TestConnection, error))
     }
@@ -153,9 +153,9 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<PageOfProducts, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::SearchProducts, plugin, options, async |store, instance| {
+        let called = self.call(Hook::SearchProducts, plugin, options.currency_of(&context), async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
-            Ok(from_guest(products.call_search(store, &context, text, cursor).await?, PageOfProducts::from))
+            from_guest(plugin, products.call_search(store, &context, text, cursor).await?, PageOfProducts::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
     }
@@ -164,21 +164,21 @@ impl Engine {
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
-    pub async fn validate_association(
+    pub async fn validate_link(
         &self,
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::ValidateAssociation, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::ValidateLink, plugin, options.currency_of(&context), async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
-            let issues = products.call_validate(store, &context, &association).await?;
-            Ok(from_guest(issues, convert_list::<_, FieldIssue>))
+            let issues = products.call_validate(store, &context, &product_link).await?;
+            from_guest(plugin, issues, convert_list::<_, FieldIssue>)
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateAssociation, error))
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateLink, error))
     }
 
     /// Calls `page.embed`. `reopen` is the raw configuration to continue from.
@@ -190,14 +190,14 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         reopen: Option<&[u8]>,
     ) -> Result<EmbedData, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::Embed, plugin, options.currency_of(&context), async |store, instance| {
             let page = plugin.interfaces().page(store, instance)?;
-            Ok(from_guest(page.call_embed(store, &context, &association, reopen).await?, EmbedData::from))
+            from_guest(plugin, page.call_embed(store, &context, &product_link, reopen).await?, EmbedData::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
     }
@@ -211,15 +211,15 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         raw: &[u8],
     ) -> Result<DecodeResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::Decode, plugin, options.currency_of(&context), async |store, instance| {
             let configuration = plugin.interfaces().configuration(store, instance)?;
-            let decoded = configuration.call_decode(store, &context, &association, raw).await?;
-            Ok(from_guest(decoded, records::DecodeResult::from))
+            let decoded = configuration.call_decode(store, &context, &product_link, raw).await?;
+            from_guest(plugin, decoded, records::DecodeResult::from)
         });
         match called.await? {
             (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
@@ -237,24 +237,25 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         raw: (Digest, Arc<Vec<u8>>),
         items: &[Item],
         wanted: &[Wanted],
     ) -> Result<PriceItemsResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
         let items = convert_list::<_, types::Item>(items.to_vec());
         let wanted = convert_list::<_, types::Wanted>(wanted.to_vec());
         let (digest, bytes) = raw;
-        let options = options.blob(digest, bytes);
+        let options = options.currency_of(&context).blob(digest, bytes);
         let digest = digest.to_string();
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
             let interface = plugin.interfaces().prices(&mut *store, instance)?;
             let prices =
-                interface.call_price_items(&mut *store, &context, &association, &digest, &items, &wanted).await?;
-            let prices =
-                from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
+                interface.call_price_items(&mut *store, &context, &product_link, &digest, &items, &wanted).await?;
+            let prices = from_guest(plugin, prices, |prices| {
+                prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>()
+            })?;
             Ok((prices, !store.data().catalog.is_empty()))
         });
         match called.await? {
@@ -276,10 +277,10 @@ impl Engine {
     ) -> Result<PlanResult, HookError> {
         let context = types::Context::from(context.clone());
         let request = bindings::exports::cart::Request::from(request);
-        let called = self.call(Hook::Plan, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Plan, plugin, options.currency_of(&context), async |store, instance| {
             let cart = plugin.interfaces().cart(store, instance)?;
             let planned = cart.call_plan(&mut *store, &context, &request).await?;
-            Ok((from_guest(planned, Planned::from), std::mem::take(&mut store.data_mut().catalog)))
+            Ok((from_guest(plugin, planned, Planned::from)?, std::mem::take(&mut store.data_mut().catalog)))
         });
         match called.await? {
             ((Ok(planned), catalog), log) => {
@@ -303,10 +304,10 @@ impl Engine {
     ) -> Result<ReceiveResult, HookError> {
         let context = types::Context::from(context.clone());
         let request = bindings::exports::webhooks::Request::from(request);
-        let called = self.call(Hook::ReceiveWebhook, plugin, options, async |store, instance| {
+        let called = self.call(Hook::ReceiveWebhook, plugin, options.currency_of(&context), async |store, instance| {
             let webhooks = plugin.interfaces().webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, endpoint, &request).await?;
-            let (received, state) = (from_guest(received, Received::from), store.data_mut());
+            let (received, state) = (from_guest(plugin, received, Received::from)?, store.data_mut());
             Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         });
         let ((received, uncertainty, readable), _) = called.await?;
@@ -327,16 +328,16 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<Fetched, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Poll, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Poll, plugin, options.currency_of(&context), async |store, instance| {
             let feed = plugin.interfaces().feed(store, instance)?;
-            Ok(from_guest(feed.call_poll(store, &context, cursor).await?, Fetched::from))
+            from_guest(plugin, feed.call_poll(store, &context, cursor).await?, Fetched::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
     }
 }
 
 /// Converts an error of the contract into an error of the host, with what the plugin logged before.
-fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::Error, log: Vec<LogLine>) -> HookError {
+fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::CallError, log: Vec<LogLine>) -> HookError {
     let mut error = plugin_error(plugin, hook, error);
     error.emitted.log = log;
     error

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
 use cartwright_contract::endpoint::{check_endpoints, check_identity};
+use cartwright_contract::extras::Extras as _;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{self, Endpoint, Field, Identity};
@@ -61,7 +62,7 @@ impl<'a> ComponentBytes<'a> {
 
 /// `plugin.describe`: the export errors of a component are reported elsewhere.
 impl HookResult for Result<Identity, InstallError> {
-    fn error(&self) -> Option<&records::Error> {
+    fn error(&self) -> Option<&records::CallError> {
         None
     }
 }
@@ -136,6 +137,8 @@ impl Engine {
         let ((identity, fields, endpoints), _) = called.await.map_err(InstallError::Describe)?;
         let identity = identity?;
         let id = check_identity(&identity, &fields).map_err(InstallError::Identity)?;
+        let extras = [identity.check_extras(&id), fields.check_extras(&id), endpoints.check_extras(&id)];
+        extras.into_iter().collect::<Result<(), _>>().map_err(|fault| InstallError::Identity(fault.to_string()))?;
         let form = Form::check(fields).map_err(InstallError::Identity)?;
         check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
         let about = PluginMetadata { id, form, identity, endpoints };

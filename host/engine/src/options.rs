@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records;
 
+use crate::bindings::types;
 use crate::capability::Scope;
 use crate::durable::Cursor;
 use crate::slots::SlotKind;
@@ -15,6 +16,8 @@ pub struct CallOptions {
     /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly
     /// by it.
     pub(crate) client: Option<String>,
+    /// The currency that the catalog is asked in. `None` for the shop's main one.
+    pub(crate) currency: Option<String>,
     /// Cart lines and configured items; limits on work grow with them.
     pub(crate) lines: usize,
     /// Seeds the guest's random numbers, so that a pure hook returns the same result for the same input.
@@ -37,6 +40,7 @@ impl CallOptions {
         Self {
             scope: None,
             client: None,
+            currency: None,
             lines: 0,
             seed: [0; 32],
             readable: Vec::new(),
@@ -49,6 +53,12 @@ impl CallOptions {
     /// Sets the client id of the shopper. The request queue of a vendor's server is shared fairly by it.
     pub fn client(mut self, client: Option<&String>) -> Self {
         self.client = client.cloned();
+        self
+    }
+
+    /// Sets the currency that the catalog is asked in: the visitor's, if the call is about one.
+    pub(crate) fn currency_of(mut self, context: &types::Context) -> Self {
+        self.currency = context.visitor.as_ref().map(|visitor| visitor.currency.code.clone());
         self
     }
 

@@ -61,7 +61,7 @@ impl Cartwright {
             plugin: plugin.id().clone(),
             shop: shop.id.clone(),
             account: account.id.clone(),
-            currency: shop.currency.clone(),
+            main_currency: shop.currencies.main().code.clone(),
             grants,
             declared_hosts: plugin.metadata().identity.hosts.iter().filter_map(host).map(|named| named.host).collect(),
             secrets: account

@@ -30,7 +30,7 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let called = self.engine().choices(&version.plugin, options, &context, field, search, cursor);
         let mut page = called.await?;
@@ -48,7 +48,7 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut diagnoses = self.engine().test_connection(&version.plugin, options, &context).await?;
         for diagnosis in &mut diagnoses {
@@ -72,7 +72,7 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut page = self.engine().search_products(&version.plugin, options, &context, text, cursor).await?;
         for product in &mut page.products {
@@ -94,8 +94,8 @@ impl Cartwright {
         reopen: Option<&CartLine>,
         visitor: &Visitor,
     ) -> Result<EmbedData, CartError> {
-        visitor.check()?;
         let state = self.shop_state(shop)?;
+        let currency = visitor.check(&state.shop)?;
         let mut linked = state.linked(product)?.clone();
         if let Some(line) = reopen {
             linked = self.link_of(&state, line).ok_or_else(|| SetupError::NotLinked(line.linked_product.clone()))?;
@@ -111,10 +111,10 @@ impl Cartwright {
             },
             None => None,
         };
-        let context = context(&state.shop, account, version, Some(&linked.settings), visitor);
-        let association = linked.association();
+        let context = context(&state.shop, account, version, Some(&linked.settings), Some((visitor, currency)));
+        let product_link = linked.as_contract();
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        let called = self.engine().embed(&version.plugin, options, &context, &association, raw.as_deref());
+        let called = self.engine().embed(&version.plugin, options, &context, &product_link, raw.as_deref());
         Ok(called.await?)
     }
 
@@ -131,7 +131,7 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
     }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::json::{self, Code, Name, RawValue};
 use cartwright_plugin::types::{
-    self, Association, ChoiceKind, Context, Item, Message, PriceSource, Thumbnail, UnverifiedData,
+    self, ChoiceKind, Context, Item, Message, PriceSource, ProductLink, Thumbnail, UnverifiedData,
 };
-use cartwright_plugin::{Error, message, normalize_url};
+use cartwright_plugin::{CallError, message, normalize_url};
 
 use crate::product_tree::{self, ProductTree};
 use crate::raw::json_string;
@@ -28,10 +28,10 @@ const FONT: &str = "@font:";
 ///
 /// # Errors
 /// `invalid-input` with the path of the wrong value, such as `[0].articles[3].models_sku`.
-pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<DecodeResult, Error> {
+pub fn decode(context: &Context, product_link: &ProductLink, raw: &[u8]) -> Result<DecodeResult, CallError> {
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = product_tree::link(&saved, whole(&association.vendor_product))?;
+    let family = product_tree::link(&saved, whole(&product_link.vendor_product))?;
     let mut decoder = Decoder { context, raw, saved: &saved, family: &family, warnings: Vec::new(), omitted: 0 };
     let items = decoder.items()?;
     let warnings = decoder.into_warnings();
@@ -48,7 +48,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn items(&mut self) -> Result<Vec<Item>, Error> {
+    fn items(&mut self) -> Result<Vec<Item>, CallError> {
         let unconfirmed = unconfirmed(self.context);
         let mut items = Vec::with_capacity(self.family.order.len());
         let (mut attributes, mut articles, mut states) = (0, 0, 0);

@@ -5,8 +5,8 @@ use cartwright_plugin::exports::plugin::{Identity, Strategy};
 use cartwright_plugin::exports::{
     account, cart, configuration, orders, page, plugin, prices, products, settings, webhooks,
 };
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::types::{Context, FieldIssue, Item, Price, ProductLink, Setting, Wanted};
+use cartwright_plugin::{CallError, invalid_input, message, no_choices};
 
 use crate::host::Imports;
 use crate::settings::OrderType;
@@ -46,7 +46,7 @@ impl settings::Guest for Expivi {
         form::check(&context)
     }
 
-    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         form::migrate(&from_version, values)
     }
 }
@@ -54,61 +54,65 @@ impl settings::Guest for Expivi {
 impl account::Guest for Expivi {
     fn choices(
         _context: Context,
-        _field: String,
+        field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    ) -> Result<account::PageOfChoices, CallError> {
         // No field has dynamic choices: Expivi documents no list of presets or media.
-        Err(Error::Unsupported)
+        Err(no_choices(field))
     }
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         catalogue::diagnose(&mut Imports, &context)
     }
 }
 
 impl products::Guest for Expivi {
-    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, CallError> {
         catalogue::search(&mut Imports, &context, &text)
     }
 
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(form::check_association(&context, &association))
+    fn validate(context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(form::check_product_link(&context, &product_link))
     }
 }
 
 impl page::Guest for Expivi {
-    fn embed(context: Context, association: Association, reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        crate::page::embed(&context, &association, reopen.as_deref())
+    fn embed(
+        context: Context,
+        product_link: ProductLink,
+        reopen: Option<Vec<u8>>,
+    ) -> Result<page::EmbedData, CallError> {
+        crate::page::embed(&context, &product_link, reopen.as_deref())
     }
 }
 
 impl configuration::Guest for Expivi {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<DecodeResult, Error> {
-        crate::decode(&context, &association, &raw)
+    fn decode(context: Context, product_link: ProductLink, raw: Vec<u8>) -> Result<DecodeResult, CallError> {
+        crate::decode(&context, &product_link, &raw)
     }
 }
 
 impl prices::Guest for Expivi {
     fn price_items(
         context: Context,
-        association: Association,
+        product_link: ProductLink,
         raw: String,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
-        price::price_items(&mut Imports, &context, &association, &raw, &items)
+    ) -> Result<Vec<Option<Price>>, CallError> {
+        price::price_items(&mut Imports, &context, &product_link, &raw, &items)
     }
 }
 
 impl cart::Guest for Expivi {
-    fn plan(context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(context: Context, request: cart::Request) -> Result<cart::Planned, CallError> {
         crate::plan(&context, request)
     }
 }
 
 impl orders::Guest for Expivi {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }
@@ -119,7 +123,11 @@ impl webhooks::Guest for Expivi {
         Vec::new()
     }
 
-    fn receive(_context: Context, _endpoint: String, _request: webhooks::Request) -> Result<webhooks::Received, Error> {
-        Err(Error::Unsupported)
+    fn receive(
+        _context: Context,
+        endpoint: String,
+        _request: webhooks::Request,
+    ) -> Result<webhooks::Received, CallError> {
+        Err(invalid_input("endpoint", message("endpoint-unknown", format!("There is no webhook {endpoint:?}."), &[])))
     }
 }

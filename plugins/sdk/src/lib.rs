@@ -14,7 +14,7 @@
 //! of other systems for messages and pages.
 //!
 //! ```no_run
-//! use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
+//! use cartwright_plugin::{CallError, Strategy, export_strategy, strategy::*, types::*};
 //!
 //! /// Sells every configured product as one line of the product it is linked to.
 //! struct OneLine;
@@ -24,7 +24,7 @@
 //!         cartwright_plugin::strategy_identity("one-line", "One line", env!("CARGO_PKG_VERSION"), "Example")
 //!     }
 //!
-//!     fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+//!     fn plan(_context: Context, request: Request) -> Result<Planned, CallError> {
 //!         let line = |wanted: &Wanted| NewLine {
 //!             target: Target::LinkedProduct,
 //!             quantity: wanted.quantity,
@@ -56,7 +56,8 @@ mod request;
 mod text;
 
 pub use constructors::{
-    identity, internal, invalid_input, message, not_configured, outage, rejected, remember, strategy_identity,
+    identity, internal, invalid_input, message, no_choices, not_configured, outage, rejected, remember,
+    strategy_identity,
 };
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
@@ -77,7 +78,7 @@ pub mod bindings {
 }
 
 /// Every way in which a call fails.
-pub use bindings::cartwright::plugin::types::Error;
+pub use bindings::cartwright::plugin::types::CallError;
 /// The functions that the host offers, and the records that all worlds share.
 pub use bindings::cartwright::plugin::{blobs, catalog, http, log, order_book, outcomes, secrets, timer, types};
 /// The exported interfaces: a `Guest` trait and the records of each.
@@ -99,7 +100,7 @@ pub trait Strategy {
     fn identity() -> strategy::Identity;
 
     /// Plans the requested products. Pure: equal requests must yield equal plans.
-    fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, Error>;
+    fn plan(context: types::Context, request: strategy::Request) -> Result<strategy::Planned, CallError>;
 
     /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<strategy::Field> {
@@ -112,7 +113,7 @@ pub trait Strategy {
     }
 
     /// Converts another version's settings into this version's form. Returns them unchanged by default.
-    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, CallError> {
         Ok(values)
     }
 }
@@ -128,7 +129,7 @@ pub trait OrderHook {
         context: types::Context,
         event: exports::orders::Event,
         state: Option<String>,
-    ) -> Result<exports::orders::Next, Error>;
+    ) -> Result<exports::orders::Next, CallError>;
 
     /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<exports::settings::Field> {
@@ -141,23 +142,23 @@ pub trait OrderHook {
     }
 
     /// Converts another version's settings into this version's form. Returns them unchanged by default.
-    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, CallError> {
         Ok(values)
     }
 
-    /// Returns the choices of a field with dynamic choices. Empty by default.
+    /// Returns the choices of a field with dynamic choices. By default, no field has any.
     fn choices(
         _context: types::Context,
-        _field: String,
+        field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<exports::account::PageOfChoices, Error> {
-        Err(Error::Unsupported)
+    ) -> Result<exports::account::PageOfChoices, CallError> {
+        Err(no_choices(field))
     }
 
-    /// Tests the account's connection. Unsupported by default.
-    fn test_connection(_context: types::Context) -> Result<Vec<exports::account::Diagnosis>, Error> {
-        Err(Error::Unsupported)
+    /// Tests the account's connection. By default, says that there is nothing to test.
+    fn test_connection(_context: types::Context) -> Result<Vec<exports::account::Diagnosis>, CallError> {
+        Err(rejected(message("no-connection-test", "This plugin has no connection to test.", &[])))
     }
 }
 
@@ -208,12 +209,12 @@ macro_rules! export_order_hook {
                     field: String,
                     search: String,
                     cursor: Option<String>,
-                ) -> Result<exports::account::PageOfChoices, $crate::Error> {
+                ) -> Result<exports::account::PageOfChoices, $crate::CallError> {
                     <$hook as $crate::OrderHook>::choices(context, field, search, cursor)
                 }
                 fn test_connection(
                     context: $crate::types::Context,
-                ) -> Result<Vec<exports::account::Diagnosis>, $crate::Error> {
+                ) -> Result<Vec<exports::account::Diagnosis>, $crate::CallError> {
                     <$hook as $crate::OrderHook>::test_connection(context)
                 }
             }
@@ -222,7 +223,7 @@ macro_rules! export_order_hook {
                     context: $crate::types::Context,
                     event: exports::orders::Event,
                     state: Option<String>,
-                ) -> Result<exports::orders::Next, $crate::Error> {
+                ) -> Result<exports::orders::Next, $crate::CallError> {
                     <$hook as $crate::OrderHook>::handle(context, event, state)
                 }
             }
@@ -243,7 +244,7 @@ macro_rules! export_strategy {
                 fn plan(
                     context: $crate::types::Context,
                     request: exports::cart::Request,
-                ) -> Result<exports::cart::Planned, $crate::Error> {
+                ) -> Result<exports::cart::Planned, $crate::CallError> {
                     <$strategy as $crate::Strategy>::plan(context, request)
                 }
             }
@@ -272,7 +273,7 @@ macro_rules! export_form {
             fn migrate(
                 from_version: String,
                 values: Vec<$crate::types::Setting>,
-            ) -> Result<Vec<$crate::types::Setting>, $crate::Error> {
+            ) -> Result<Vec<$crate::types::Setting>, $crate::CallError> {
                 <$plugin as $written>::migrate(from_version, values)
             }
         }

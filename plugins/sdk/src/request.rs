@@ -2,7 +2,7 @@
 
 use crate::constructors::{message, outage, rejected};
 use crate::http::{Auth, Body, NamedSecret, Repeat, Request, Response, send};
-use crate::types::{BytesSource, Error};
+use crate::types::{BytesSource, CallError};
 
 impl Request {
     /// Returns a request that reads. It is safe to repeat.
@@ -72,7 +72,7 @@ impl Request {
     ///
     /// # Errors
     /// See `http.send` in the WIT. A response of any status is not an error; see [`Response::require_success`].
-    pub fn send(&self) -> Result<Response, Error> {
+    pub fn send(&self) -> Result<Response, CallError> {
         send(self)
     }
 }
@@ -96,7 +96,7 @@ impl Response {
     /// # Errors
     /// `unavailable` for 408, 429 and 5xx, with the delay that the server requested; `rejected` for every other status.
     /// The text names `who`.
-    pub fn require_success(self, who: &str) -> Result<Self, Error> {
+    pub fn require_success(self, who: &str) -> Result<Self, CallError> {
         match self.status {
             200..300 => Ok(self),
             408 | 429 | 500.. => {

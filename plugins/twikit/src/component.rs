@@ -1,8 +1,8 @@
 //! The component: each exported interface delegates to its module.
 
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Setting};
-use cartwright_plugin::{Error, order_book};
+use cartwright_plugin::types::{Context, FieldIssue, ProductLink, Setting};
+use cartwright_plugin::{CallError, no_choices, order_book};
 
 use crate::Twikit;
 use crate::host::{Host, Imports};
@@ -22,7 +22,7 @@ impl settings::Guest for Twikit {
         crate::settings::validate(&context)
     }
 
-    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         Ok(crate::settings::migrate(values))
     }
 }
@@ -30,49 +30,57 @@ impl settings::Guest for Twikit {
 impl account::Guest for Twikit {
     fn choices(
         _context: Context,
-        _field: String,
+        field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    ) -> Result<account::PageOfChoices, CallError> {
         // No field of the form has dynamic choices.
-        Err(Error::Unsupported)
+        Err(no_choices(field))
     }
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         Ok(crate::account::diagnoses(&context, |bytes| Imports.digest(bytes)))
     }
 }
 
 impl products::Guest for Twikit {
-    fn search(context: Context, text: String, cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(context: Context, text: String, cursor: Option<String>) -> Result<products::PageOfProducts, CallError> {
         crate::products::search(&context, &text, cursor.as_deref())
     }
 
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(crate::products::validate(&context, &association))
+    fn validate(context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(crate::products::validate(&context, &product_link))
     }
 }
 
 impl page::Guest for Twikit {
-    fn embed(context: Context, association: Association, reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        crate::page::embed(&context, &association, reopen.is_some())
+    fn embed(
+        context: Context,
+        product_link: ProductLink,
+        reopen: Option<Vec<u8>>,
+    ) -> Result<page::EmbedData, CallError> {
+        crate::page::embed(&context, &product_link, reopen.is_some())
     }
 }
 
 impl configuration::Guest for Twikit {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<configuration::DecodeResult, Error> {
-        crate::decode::decode(&context, &association, &raw)
+    fn decode(
+        context: Context,
+        product_link: ProductLink,
+        raw: Vec<u8>,
+    ) -> Result<configuration::DecodeResult, CallError> {
+        crate::decode::decode(&context, &product_link, &raw)
     }
 }
 
 impl cart::Guest for Twikit {
-    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, CallError> {
         crate::plan::plan(request)
     }
 }
 
 impl orders::Guest for Twikit {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }
@@ -82,7 +90,11 @@ impl webhooks::Guest for Twikit {
         crate::webhooks::endpoints()
     }
 
-    fn receive(context: Context, endpoint: String, request: webhooks::Request) -> Result<webhooks::Received, Error> {
+    fn receive(
+        context: Context,
+        endpoint: String,
+        request: webhooks::Request,
+    ) -> Result<webhooks::Received, CallError> {
         crate::webhooks::receive(&context, &endpoint, &request, &|reference| order_book::find(reference))
     }
 }

@@ -4,8 +4,8 @@
 //! `initialize` and `parameterReady`. The page calls whichever function the script has, with both callbacks.
 
 use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
-use cartwright_plugin::types::{Association, Context};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message};
+use cartwright_plugin::types::{Context, ProductLink};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 use serde_json::json;
 
 use crate::fields::*;
@@ -13,14 +13,15 @@ use crate::settings::Settings;
 
 /// Returns the embed data of a linked product.
 #[allow(clippy::indexing_slicing, reason = "a JSON object inserts a member that it lacks")]
-pub fn embed(context: &Context, association: &Association, reopen: bool) -> Result<EmbedData, Error> {
+pub fn embed(context: &Context, product_link: &ProductLink, reopen: bool) -> Result<EmbedData, CallError> {
     if reopen {
         // No call accepts a configuration id, so an edit starts a new configuration.
-        return Err(Error::Unsupported);
+        let text = "Twikit cannot reopen a configuration. Start a new one.";
+        return Err(rejected(message("cannot-reopen", text, &[])));
     }
     let settings = Settings(context);
     let (script, origin) = settings.script()?;
-    if association.vendor_product.trim().is_empty() {
+    if product_link.vendor_product.trim().is_empty() {
         let text = "The product is not linked to a Twikit product key.";
         return Err(invalid_input("vendor-product", message("product-key-missing", text, &[])));
     }
@@ -36,7 +37,7 @@ pub fn embed(context: &Context, association: &Association, reopen: bool) -> Resu
     if let Some(color) = context.text(PREVIEW_BACKGROUND) {
         options["previewBackgroundColor"] = json!(color);
     }
-    let start = json!([association.vendor_product, settings.locale(), { "$element": "viewer" }, options]);
+    let start = json!([product_link.vendor_product, settings.locale(), { "$element": "viewer" }, options]);
     // Our own envelope, which `decode` parses: Twikit's ISaveData and the latest IVariation.
     let payload = json!({
         "configurationId": { "$result": "configurationId" },
@@ -96,7 +97,7 @@ fn call(receiver: Receiver, paths: &[&str], completion: Completion, arguments: S
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{association, context, context_with};
+    use crate::testing::{context, context_with, product_link};
     use serde_json::Value;
 
     fn arguments(embed: &EmbedData) -> Value {
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn both_spellings_of_the_document_are_served() {
-        let embed = embed(&context(), &association(&["RING-S"]), false).unwrap();
+        let embed = embed(&context(), &product_link(&["RING-S"]), false).unwrap();
         assert_eq!(embed.start.paths, ["twikit.createContext", "twikit.initialize"]);
         let expected = json!(["diamond-letter-jewel", "default", { "$element": "viewer" }, {
             "loaded": { "$callback": "loaded" },
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_script_is_asked_whether_the_browser_can_show_it() {
-        let embed = embed(&context(), &association(&["RING-S"]), false).unwrap();
+        let embed = embed(&context(), &product_link(&["RING-S"]), false).unwrap();
         assert_eq!(embed.supported.unwrap().paths, ["twikit.canVisualizeForBrowser"]);
         assert_eq!(embed.scripts[0].url, "https://cdn.twikit.example/plugin-41.js");
         assert_eq!(embed.csp_origins, ["https://cdn.twikit.example"]);
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn saving_sends_the_envelope_that_decode_reads() {
-        let embed = embed(&context(), &association(&["RING-S"]), false).unwrap();
+        let embed = embed(&context(), &product_link(&["RING-S"]), false).unwrap();
         assert_eq!((embed.save.receiver, embed.save.completion), (Receiver::Configurator, Completion::Callback));
         assert_eq!(
             (embed.save.paths, embed.save.arguments),
@@ -144,21 +145,22 @@ mod tests {
     #[test]
     fn the_background_of_previews_is_left_out_unless_set() {
         let set = context_with(&[(PREVIEW_BACKGROUND, "#eeeeee")]);
-        let embed = embed(&set, &association(&["RING-S"]), false).unwrap();
+        let embed = embed(&set, &product_link(&["RING-S"]), false).unwrap();
         assert_eq!(arguments(&embed)[3]["previewBackgroundColor"], "#eeeeee");
     }
 
     #[test]
     fn a_script_that_is_not_https_never_reaches_a_page() {
         for url in ["http://cdn.example/a.js", "javascript:alert(1)", "//cdn.example/a.js", ""] {
-            let error = embed(&context_with(&[(SCRIPT_URL, url)]), &association(&["RING-S"]), false);
-            assert!(matches!(error, Err(Error::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
+            let error = embed(&context_with(&[(SCRIPT_URL, url)]), &product_link(&["RING-S"]), false);
+            assert!(matches!(error, Err(CallError::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
         }
     }
 
     #[test]
     fn a_configuration_cannot_be_reopened() {
-        assert_eq!(embed(&context(), &association(&["RING-S"]), true), Err(Error::Unsupported));
+        let refused = embed(&context(), &product_link(&["RING-S"]), true);
+        assert!(matches!(refused, Err(CallError::Rejected(message)) if message.key == "cannot-reopen"));
     }
 
     #[test]
@@ -169,7 +171,7 @@ mod tests {
             (VIEWER_SELECTOR, "#viewer"),
             (PREVIEW_URL, "https://previews.twikit.example/"),
         ]);
-        let embed = embed(&chosen, &association(&["RING-S"]), false).unwrap();
+        let embed = embed(&chosen, &product_link(&["RING-S"]), false).unwrap();
         assert_eq!((embed.action.as_str(), embed.success_page.as_deref()), ("request-quotation", Some("/thanks")));
         assert_eq!(embed.mounts[0].selector.as_deref(), Some("#viewer"));
         assert_eq!(embed.csp_origins, ["https://cdn.twikit.example", "https://previews.twikit.example"]);

@@ -20,7 +20,7 @@ use cartwright::types::{Authentication, WebhookHmac};
 use cartwright::webhook::{IncomingRequest, Verifier};
 use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
 use cartwright_plugin::exports::configuration::DecodeResult;
-use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
+use cartwright_plugin::types::{self as plugin_types, Context, Currency, Rounding, Setting, SettingValue, Shop};
 use cartwright_service::links_table::{self, TableFor};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
@@ -65,16 +65,16 @@ pub fn canonical_json(data: &[u8]) {
 
 /// Decodes a saved configuration with Expivi's plugin.
 pub fn decode_expivi(data: &[u8]) {
-    let (context, association) = (context(&[]), association("1001"));
-    let decode = || cartwright_expivi::decode(&context, &association, data);
+    let (context, product_link) = (context(&[]), product_link("1001"));
+    let decode = || cartwright_expivi::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
 /// Decodes a saved configuration with Twikit's plugin.
 pub fn decode_twikit(data: &[u8]) {
     let keys = Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["jewel".to_owned()]) };
-    let (context, association) = (context(&[keys]), association("jewel"));
-    let decode = || cartwright_twikit::decode::decode(&context, &association, data);
+    let (context, product_link) = (context(&[keys]), product_link("jewel"));
+    let decode = || cartwright_twikit::decode::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
@@ -173,29 +173,36 @@ pub fn webhook(data: &[u8]) {
 
 fn context(settings: &[Setting]) -> Context {
     Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "account".into(),
+        visitor: Some(plugin_types::Visitor {
+            currency: Currency { code: "EUR".into(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".into(),
+        now: "2026-03-01T09:30:00Z".into(),
         settings: settings.to_vec(),
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-fn association(vendor_product: &str) -> Association {
-    Association {
+fn product_link(vendor_product: &str) -> plugin_types::ProductLink {
+    plugin_types::ProductLink {
         shop_product: "product".into(),
         vendor_product: vendor_product.into(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }

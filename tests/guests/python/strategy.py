@@ -4,7 +4,7 @@ It sells a configured product as a bundle: the linked product is the parent, and
 Equal articles are added up. How to build it: ../README.md.
 
 WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`Piece_Bundle`), a case of an
-enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `error`.
+enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `call-error`.
 The app is the module that is componentized; it has one class for each exported interface.
 """
 
@@ -21,8 +21,8 @@ from wit_world.imports.types import (
     BundleChild,
     ChildRemoval,
     Context,
-    Error_InvalidInput,
-    Error_Rejected,
+    CallError_InvalidInput,
+    CallError_Rejected,
     FieldIssue,
     Item,
     LinePrice,
@@ -164,7 +164,7 @@ def refuse_unknown(skus: list[str]) -> None:
     unknown = ", ".join(sku for sku, variants in zip(skus, found) if not variants)
     if unknown:
         text = f"The shop does not know these parts: {unknown}."
-        raise Err(Error_Rejected(Message("parts-unknown", [("skus", unknown)], text)))
+        raise Err(CallError_Rejected(Message("parts-unknown", [("skus", unknown)], text)))
 
 
 def query(sku: str) -> SkuQuery:
@@ -183,4 +183,4 @@ def message(key: str, text: str) -> Message:
 
 
 def invalid_input(where: str, text: Message) -> Err:
-    return Err(Error_InvalidInput(FieldIssue(field=where, message=text, blocking=True)))
+    return Err(CallError_InvalidInput(FieldIssue(field=where, message=text, blocking=True)))

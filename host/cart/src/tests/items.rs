@@ -45,7 +45,7 @@ fn counter(items: Vec<Item>, source: PriceSource) -> Counter {
 }
 
 fn in_shop(price: Price, counter: &Counter) -> Option<VendorPrice> {
-    Some(convert(price, "it", None, &counter.context).unwrap())
+    Some(convert(price, "it", None, &counter.currency, counter.shop.rounding).unwrap())
 }
 
 fn surcharge(minor: i64) -> Price {

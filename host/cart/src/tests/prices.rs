@@ -92,7 +92,7 @@ proptest! {
                 let amount = Money { currency: currency.into(), ..price.clone() };
                 let offered = Price { basis, role, tax: TaxBasis::Gross, ..vendor_price(amount) };
                 let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
-                match convert(offered, "it", Some(&text), &counter.context) {
+                match convert(offered, "it", Some(&text), &counter.currency, rounding) {
                     Ok(price) => counter.vendor = vec![Some(price)],
                     // The amount is too large for a price.
                     Err(_) => return Ok(()),

@@ -8,11 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
-use cartwright_contract::error::Failure;
+use cartwright_contract::error::{Failure, denied};
 use cartwright_contract::hook::{Capability, Hook};
 use cartwright_contract::ids;
 use cartwright_contract::records::{
-    Auth, Body, BytesSource, Digest, Error, FieldIssue, HttpRequest, HttpResponse, Message, Outage, Repeat, StoredBody,
+    Auth, Body, BytesSource, CallError, Digest, FieldIssue, HttpRequest, HttpResponse, Message, Outage, Repeat,
+    StoredBody,
 };
 use cartwright_contract::settings::Secret;
 use memchr::memmem;
@@ -34,17 +35,20 @@ const RESERVED_HEADERS: [&str; 6] =
     ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
 
 impl Host for GuestState {
-    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, types::Error>> {
+    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, types::CallError>> {
         Ok(to_guest(self.send_request(request.into()).await?, Response::from))
     }
 }
 
 impl GuestState {
-    async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, Error>> {
+    async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, CallError>> {
         let scope = match self.permit(Capability::Http)? {
             Ok(scope) => scope,
-            Err(denied) => return Ok(Err(denied)),
+            Err(error) => return Ok(Err(error)),
         };
+        if let Err(error) = self.check_extras(&request) {
+            return Ok(Err(error));
+        }
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let limits = self.meter.limits();
         let requested_timeout = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
@@ -126,15 +130,15 @@ impl SendOptions {
 
     /// Returns whether the request may have arrived but has no conclusive response. A response that is too large
     /// counts as conclusive.
-    pub(crate) fn is_response_lost(&self, sent: &Result<HttpResponse, Error>) -> bool {
-        self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
+    pub(crate) fn is_response_lost(&self, sent: &Result<HttpResponse, CallError>) -> bool {
+        self.may_have_arrived() && matches!(sent, Err(CallError::Unavailable(_)))
     }
 
     /// Waits for permission to send to the server. Nothing has left the host at this point.
     ///
     /// # Errors
     /// Returns an error if the URL is refused, the circuit of the server is open, or its rate limit is used up.
-    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, Error> {
+    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, CallError> {
         let url = self.check(url)?;
         let Scope { platform, shop, grants, .. } = &*self.scope;
         let (egress, host) = (&platform.egress, host_of(&url).unwrap_or_default());
@@ -152,7 +156,7 @@ impl SendOptions {
             if let RequestPermitError::Throttled(Throttled::CircuitOpen { .. }) = error {
                 self.report(&host, VendorOutcome::CircuitOpen, Duration::ZERO);
             }
-            Error::Unavailable(error.outage(clock.now()))
+            CallError::Unavailable(error.outage(clock.now()))
         })
     }
 
@@ -162,12 +166,15 @@ impl SendOptions {
         request: HttpRequest,
         mut admission: RequestPermit<'_>,
         clock: &dyn Clock,
-    ) -> Result<HttpResponse, Error> {
+    ) -> Result<HttpResponse, CallError> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
-            return Err(Error::Denied(format!(
-                "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
-                 order.test before a request that is not `safe` to repeat"
-            )));
+            return Err(denied(
+                "test-order",
+                format!(
+                    "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
+                     order.test before a request that is not `safe` to repeat"
+                ),
+            ));
         }
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid("method", format!("{:?} is not an HTTP method.", request.method)))?;
@@ -201,7 +208,7 @@ impl SendOptions {
             let length = bytes.len() as u64;
             let stored_type = media_type.as_deref().unwrap_or("application/octet-stream");
             let digest = self.scope.blobs.put(&self.scope.shop, bytes, stored_type).await.map_err(|error| {
-                Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {error}") })
+                CallError::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {error}") })
             })?;
             Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
         } else {
@@ -210,20 +217,21 @@ impl SendOptions {
         Ok(HttpResponse { status: status.as_u16(), headers, body, attempts: 1 })
     }
 
-    fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> Error {
+    fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> CallError {
         if may_have_arrived {
             self.may_have_arrived.store(true, Ordering::Relaxed);
         }
         error
     }
 
-    pub(super) fn check(&self, url: &str) -> Result<Url, Error> {
+    pub(super) fn check(&self, url: &str) -> Result<Url, CallError> {
         check_url(url, &self.scope.declared_hosts, &self.scope.grants).map_err(|refusal| {
-            Error::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
+            let text = format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop);
+            denied(refusal.what(), text)
         })
     }
 
-    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, Error> {
+    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, CallError> {
         let mut headers = HeaderMap::new();
         for (name, value) in requested {
             let parsed: HeaderName =
@@ -236,7 +244,7 @@ impl SendOptions {
         Ok(headers)
     }
 
-    async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
+    async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, CallError> {
         let is_readable = self.readable.iter().any(|readable| readable == digest);
         let parsed = digest.parse::<ids::Digest>().ok().filter(|_| is_readable);
         let unknown = || invalid("body", "This call did not receive a blob with this digest.".to_owned());
@@ -248,7 +256,7 @@ impl SendOptions {
         let blobs = &self.scope.blobs;
         match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
             Ok(bytes) => bytes.ok_or_else(unknown),
-            Err(error) => Err(Error::Unavailable(Outage {
+            Err(error) => Err(CallError::Unavailable(Outage {
                 retry_after_seconds: None,
                 detail: format!("the blob store: {error}"),
             })),
@@ -256,13 +264,16 @@ impl SendOptions {
     }
 
     /// Returns the secret, if it may be sent to this host.
-    pub(super) fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
+    pub(super) fn secret_for(&self, name: &str, host: &str) -> Result<&str, CallError> {
         let granted = secret(&self.scope, name)?;
         if !granted.hosts.iter().any(|allowed| allowed == host) {
-            return Err(Error::Denied(format!(
-                "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
-                 is authorized for those it was entered for"
-            )));
+            return Err(denied(
+                format!("secret-use:{name}/{host}"),
+                format!(
+                    "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
+                     is authorized for those it was entered for"
+                ),
+            ));
         }
         std::str::from_utf8(granted.value.expose())
             .map_err(|_| invalid("auth", format!("The secret {name:?} is not text.")))
@@ -275,9 +286,9 @@ impl SendOptions {
         admission: &mut RequestPermit<'_>,
         headers: &mut HeaderMap,
         clock: &dyn Clock,
-    ) -> Result<Vec<Secret>, Error> {
+    ) -> Result<Vec<Secret>, CallError> {
         let host = admission.host().to_owned();
-        let mut set = |name: HeaderName, text: &str| -> Result<(), Error> {
+        let mut set = |name: HeaderName, text: &str| -> Result<(), CallError> {
             let mut value = header_value(name.as_str(), text)?;
             value.set_sensitive(true);
             match headers.insert(name.clone(), value) {
@@ -347,14 +358,14 @@ fn redact_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
     clean
 }
 
-pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, CallError> {
     HeaderValue::from_str(value).map_err(|_| {
         invalid("headers", format!("The value of the header {name:?} has characters that are not allowed in headers."))
     })
 }
 
-fn invalid(field: &str, text: String) -> Error {
-    Error::InvalidInput(FieldIssue {
+fn invalid(field: &str, text: String) -> CallError {
+    CallError::InvalidInput(FieldIssue {
         field: field.to_owned(),
         message: Message { key: "request-invalid".into(), parameters: vec![], text },
         blocking: true,

@@ -2,8 +2,9 @@
 
 use std::convert::identity;
 
+use cartwright_contract::error::denied;
 use cartwright_contract::hook::Capability;
-use cartwright_contract::records::{Error, FieldIssue, Message};
+use cartwright_contract::records::{CallError, FieldIssue, Message};
 use hmac::{Hmac, Mac};
 use md5::Md5;
 use sha1::Sha1;
@@ -16,10 +17,10 @@ use crate::durable::Call;
 use crate::state::GuestState;
 
 /// Returns the secret with this name.
-pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecret, Error> {
+pub(crate) fn secret<'a>(scope: &'a Scope, name: &str) -> Result<&'a GrantedSecret, CallError> {
     match scope.secrets.get(name) {
         Some(granted) => Ok(granted),
-        None => Err(Error::NotConfigured(FieldIssue {
+        None => Err(CallError::NotConfigured(FieldIssue {
             field: name.to_owned(),
             message: Message {
                 key: "secret-missing".into(),
@@ -54,7 +55,7 @@ impl Host for GuestState {
         name: String,
         algorithm: String,
         message: Vec<u8>,
-    ) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
+    ) -> wasmtime::Result<Result<Vec<u8>, types::CallError>> {
         Ok(to_guest(self.digest_with_secret(name, algorithm, message).await?, identity))
     }
 }
@@ -65,20 +66,23 @@ impl GuestState {
         name: String,
         algorithm: String,
         message: Vec<u8>,
-    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    ) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
         let scope = match self.permit(Capability::Secrets)? {
             Ok(scope) => scope,
-            Err(denied) => return Ok(Err(denied)),
+            Err(error) => return Ok(Err(error)),
         };
         let answer = async || {
             let granted = secret(&scope, &name)?;
             if let Some(host) = &granted.missing_host {
-                return Err(Error::Denied(format!(
-                    "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
-                )));
+                return Err(denied(
+                    format!("secret-use:{name}/{algorithm}"),
+                    format!(
+                        "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
+                    ),
+                ));
             }
             digest(&algorithm, granted.value.expose(), &message).ok_or_else(|| {
-                Error::InvalidInput(FieldIssue {
+                CallError::InvalidInput(FieldIssue {
                     field: "algorithm".into(),
                     message: Message {
                         key: "algorithm-unknown".into(),

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::Clock;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{ClientCredentials, Error, FieldIssue, Message, Outage};
+use cartwright_contract::records::{CallError, ClientCredentials, FieldIssue, Message, Outage};
 use cartwright_contract::settings::{MAX_SECRET_BYTES, Secret};
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -28,7 +28,7 @@ const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
 
 impl SendOptions {
     /// Returns the token from the cache, or requests it from the token endpoint (RFC 6749, section 4.4).
-    pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, Error> {
+    pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, CallError> {
         #[derive(Deserialize)]
         struct TokenResponse {
             access_token: String,
@@ -72,17 +72,17 @@ impl SendOptions {
         let answer = admission.send(outgoing).await.map_err(|error| error.error)?;
         let status = answer.status;
         if status.is_server_error() || status.as_u16() == 429 {
-            return Err(Error::Unavailable(Outage {
+            return Err(CallError::Unavailable(Outage {
                 retry_after_seconds: retry_after(&answer.headers),
                 detail: format!("the token endpoint at {host} responded {status}"),
             }));
         }
-        let text = answer.body(("bytes of a token", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
+        let text = answer.body(("token_bytes", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
         let granted = serde_json::from_slice::<TokenResponse>(&text)
             .ok()
             .filter(|granted| status.is_success() && granted.access_token.len() <= MAX_SECRET_BYTES)
             .ok_or_else(|| {
-                Error::NotConfigured(FieldIssue {
+                CallError::NotConfigured(FieldIssue {
                     field: credentials.secret.clone(),
                     message: Message {
                         key: "token-refused".into(),

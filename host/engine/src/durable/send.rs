@@ -21,7 +21,7 @@ impl Cursor {
         sending: SendOptions,
         request: HttpRequest,
         hold: Duration,
-    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
+    ) -> wasmtime::Result<Result<HttpResponse, records::CallError>> {
         let call = Call::http(&request)?;
         let unanswered = UnansweredRequest {
             request: format!("{} {}", request.method, request.url),
@@ -107,7 +107,7 @@ impl Cursor {
     async fn response(
         &mut self,
         answer: Answer<JournaledResponse>,
-    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
+    ) -> wasmtime::Result<Result<HttpResponse, records::CallError>> {
         let JournaledResponse { status, headers, body, attempts } = match answer {
             Answer::Returned(response) => response,
             Answer::Failed(error) => return Ok(Err(error)),

@@ -14,7 +14,7 @@ use cartwright_cart::pricing::{VendorPrice, check_prices, convert};
 use cartwright_contract::error::{Breach, Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{self, Association, Context, Item, PriceRole, PriceSource, Wanted};
+use cartwright_contract::records::{self, Context, Item, PriceRole, PriceSource, ProductLink, Wanted};
 use cartwright_contract::text;
 use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ impl PlanPipeline<'_> {
         let raw = match raw {
             Some(raw) => raw,
             None if self.state.shop.sell_unconfigured => Vec::new(),
-            None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
+            None => return Err(CartError::NeedsConfiguration(self.product_link.shop_product.clone())),
         };
         self.budget_usage.begin(raw.len())?;
         self.stage_started = Instant::now();
@@ -93,7 +93,7 @@ impl PlanPipeline<'_> {
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(scope).seed(*digest.as_bytes());
-        let called = self.host.engine().decode(&plugin, options, &self.context, &self.association, raw);
+        let called = self.host.engine().decode(&plugin, options, &self.context, &self.product_link, raw);
         let DecodeResult { mut decoded, log } = called.await?;
         self.log = log;
         if decoded.items.is_empty() {
@@ -137,26 +137,26 @@ impl PlanPipeline<'_> {
         let mut others: Option<HashSet<&str>> = None;
         for (index, item) in items.iter().enumerate() {
             let vendor_product = &item.vendor_product;
-            if *vendor_product == self.association.vendor_product {
+            if *vendor_product == self.product_link.vendor_product {
                 continue;
             }
             let may_be_with = others.get_or_insert_with(|| {
                 let links = self.state.links.values().map(|other| &other.link);
                 let linked =
                     links.filter(|link| link.account == self.linked.link.account).map(|link| &link.vendor_product);
-                linked.chain(&self.association.other_vendor_products).map(String::as_str).collect()
+                linked.chain(&self.product_link.additional_vendor_products).map(String::as_str).collect()
             });
             // A configuration may have several roots; the first is the product that the page was opened with.
             if index == 0 || !may_be_with.contains(vendor_product.as_str()) {
                 return Err(CartError::NotLinked {
                     found: vendor_product.clone(),
-                    shop_product: self.association.shop_product.clone(),
-                    linked: self.association.vendor_product.clone(),
+                    shop_product: self.product_link.shop_product.clone(),
+                    linked: self.product_link.vendor_product.clone(),
                 });
             }
         }
         if !items.is_empty() {
-            self.record_stage(format!("{} is the linked vendor product", self.association.vendor_product));
+            self.record_stage(format!("{} is the linked vendor product", self.product_link.vendor_product));
         }
         Ok(())
     }
@@ -211,16 +211,16 @@ impl PlanPipeline<'_> {
                 continue;
             };
             let from = price.amount.currency.clone();
-            if from != self.context.currency && !self.exchange_rates.contains_key(&from) {
+            if from != self.currency.code && !self.exchange_rates.contains_key(&from) {
                 let catalog = &self.host.platform().catalog;
-                let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.context.currency).await;
+                let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.currency.code).await;
                 let rate = rate.map_err(|error| CartError::Platform(error.to_string()))?;
                 self.exchange_rates.insert(from.clone(), rate);
             }
             let rate = self.exchange_rates.get(&from).and_then(Option::as_deref);
             #[allow(clippy::indexing_slicing, reason = "there is one price for each item, see `fetch_prices`")]
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
-            in_shop.push(Some(convert(price, &what, rate, &self.context)?));
+            in_shop.push(Some(convert(price, &what, rate, &self.currency, self.state.shop.rounding)?));
         }
         let priced = || in_shop.iter().flatten();
         let is_surcharge = priced().any(|price| price.price.role == PriceRole::Surcharge);
@@ -235,14 +235,14 @@ impl PlanPipeline<'_> {
         struct PriceQuery<'a> {
             plugin: Digest,
             context: Context,
-            association: &'a Association,
+            product_link: &'a ProductLink,
             configuration: Digest,
             wanted: &'a [Wanted],
         }
         let query = PriceQuery {
             plugin: self.version.plugin.digest(),
-            context: Context { at: String::new(), ..self.context.clone() },
-            association: &self.association,
+            context: Context { now: String::new(), ..self.context.clone() },
+            product_link: &self.product_link,
             configuration,
             wanted,
         };
@@ -263,9 +263,9 @@ impl PlanPipeline<'_> {
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(scope).lines(prepared.items().len()).client(self.visitor.client.as_ref());
-        let (context, association, items) = (&self.context, &self.association, prepared.items());
+        let (context, product_link, items) = (&self.context, &self.product_link, prepared.items());
         let raw = (configuration, prepared.raw.clone());
-        let called = self.host.engine().price_items(&plugin, options, context, association, raw, items, wanted);
+        let called = self.host.engine().price_items(&plugin, options, context, product_link, raw, items, wanted);
         let PriceItemsResult { prices, used_catalog, log } = called.await?;
         self.log = log;
         let breach = |text: String| CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text));

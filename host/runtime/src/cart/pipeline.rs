@@ -19,7 +19,9 @@ use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::StoredThumbnail;
-use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
+use cartwright_contract::records::{
+    Context, Currency, Message, PlanRequest, ProductLink, SettingValue, VariantInfo, Wanted,
+};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
@@ -44,8 +46,10 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) strategy_version: Arc<AccountVersion>,
     pub(super) strategy: String,
     pub(super) visitor: &'a Visitor,
+    /// The currency that the visitor sees prices in.
+    pub(super) currency: Currency,
     pub(super) context: Context,
-    pub(super) association: Association,
+    pub(super) product_link: ProductLink,
     /// The variant of the product that the shopper chose before configuring.
     pub(super) chosen_variant: Option<String>,
     /// Whether a quote is requested.
@@ -98,7 +102,6 @@ impl<'a> PlanPipeline<'a> {
         choice: Option<StrategyChoice>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        visitor.check()?;
         let state = host.shop_state(shop)?;
         let linked = state.linked(product)?.clone();
         let vendor = state.account(&linked.link.account)?.clone();
@@ -162,7 +165,8 @@ impl<'a> PlanPipeline<'a> {
         strategy: Option<String>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), visitor);
+        let currency = visitor.check(&state.shop)?.clone();
+        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), Some((visitor, &currency)));
         let is_own_strategy = Arc::ptr_eq(&vendor, &strategy_plugin);
         let by_setting = || {
             let setting =
@@ -184,7 +188,7 @@ impl<'a> PlanPipeline<'a> {
                 });
             }
         };
-        let association = linked.association();
+        let product_link = linked.as_contract();
         Ok(Self {
             host,
             state,
@@ -195,8 +199,9 @@ impl<'a> PlanPipeline<'a> {
             strategy_version,
             strategy: name,
             visitor,
+            currency,
             context,
-            association,
+            product_link,
             chosen_variant: None,
             quote: false,
             may_join: false,
@@ -263,7 +268,7 @@ impl<'a> PlanPipeline<'a> {
         self.stage_started = Instant::now();
         self.begin_stage("quantity");
         if let Some(out_of_range) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
-            let (what, quantity) = (self.association.shop_product.clone(), out_of_range.quantity.into());
+            let (what, quantity) = (self.product_link.shop_product.clone(), out_of_range.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
         }
         if wanted.is_empty() {
@@ -273,7 +278,7 @@ impl<'a> PlanPipeline<'a> {
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
-            association: self.association.clone(),
+            link: self.product_link.clone(),
             items: prepared.items_for_strategy(),
             wanted: wanted.clone(),
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
@@ -314,7 +319,8 @@ impl<'a> PlanPipeline<'a> {
         self.begin_stage("seal");
         for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);
-            line.price.customer_group.clone_from(&self.visitor.customer_group);
+            line.price.region.clone_from(&self.visitor.region);
+            line.price.customer_groups.clone_from(&self.visitor.customer_groups);
             line.sanitize_texts(&mut self.warnings)?;
             line.seal(&self.state.shop)?;
             if number % LINES_BETWEEN_YIELDS == LINES_BETWEEN_YIELDS - 1 {

@@ -3,14 +3,14 @@ use cartwright_plugin::types::{PriceSource, Thumbnail};
 use cartwright_test_growth::assert_linear;
 
 use super::*;
-use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, context, error_field, text, texts};
+use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, context, error_field, product_link, text, texts};
 
 fn decoded(product: &str, raw: &str) -> DecodeResult {
-    decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap()
+    decode(&context(&[]), &product_link(product, &[]), raw.as_bytes()).unwrap()
 }
 
 fn refused(raw: impl AsRef<[u8]>) -> String {
-    let (path, key) = error_field(decode(&context(&[]), &association("1", &[]), raw.as_ref()));
+    let (path, key) = error_field(decode(&context(&[]), &product_link("1", &[]), raw.as_ref()));
     assert_eq!(key, "configuration-malformed");
     path
 }
@@ -59,7 +59,7 @@ fn keys_are_read_under_each_name_of_the_setting() {
     }
     let own = context(&[("key-fields", texts(&["sku_part", "key"]))]);
     let raw = product(r#","attributes":[{"attribute_id":1,"key":"no","sku_part":7}]"#);
-    let decoded = decode(&own, &association("1", &[]), raw.as_bytes()).unwrap();
+    let decoded = decode(&own, &product_link("1", &[]), raw.as_bytes()).unwrap();
     assert_eq!(decoded.items[0].attributes[0].key.as_deref(), Some("7"));
     assert_eq!(decoded.warnings[0].key, "keys-differ");
 }
@@ -198,10 +198,10 @@ fn caps_are_named() {
     let many = |count: usize, entry: &str| vec![entry; count].join(",");
     let (path, text) = match decode(
         &context(&[]),
-        &association("1", &[]),
+        &product_link("1", &[]),
         product(&format!(r#","articles":[{}]"#, many(2001, r#"{"models_sku":"A"}"#))).as_bytes(),
     ) {
-        Err(Error::InvalidInput(issue)) => (issue.field, issue.message.text),
+        Err(CallError::InvalidInput(issue)) => (issue.field, issue.message.text),
         other => panic!("{other:?}"),
     };
     assert_eq!(path, "[0].articles");
@@ -234,7 +234,7 @@ fn deep_nesting_is_refused_wherever_it_stands() {
 #[test]
 fn the_picture_is_named_by_its_bytes_and_never_copied() {
     for raw in [SIMPLE, VARIATION, BUNDLE] {
-        let saved = decode(&context(&[]), &association("1", &[]), raw.as_bytes()).unwrap();
+        let saved = decode(&context(&[]), &product_link("1", &[]), raw.as_bytes()).unwrap();
         let Some(Thumbnail::InPayload(range)) = &saved.items[0].thumbnail else { panic!("no picture") };
         let cut = &raw[range.offset as usize..(range.offset + range.length) as usize];
         assert!(cut.starts_with("data:image/") || cut.starts_with("/9j/"), "{cut:.20}");
@@ -523,7 +523,7 @@ fn a_value_that_is_not_shown_whole_is_warned_of() {
 fn what_only_the_browser_says_is_marked() {
     let of = |settings: &[(&str, SettingValueText)]| {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, text(value))).collect();
-        let decoded = decode(&context(&settings), &association("1003", &[]), BUNDLE.as_bytes()).unwrap();
+        let decoded = decode(&context(&settings), &product_link("1003", &[]), BUNDLE.as_bytes()).unwrap();
         (decoded.price_from, decoded.items[0].unverified.as_ref().map(|unverified| unverified.hold))
     };
     assert_eq!(of(&[]), (PriceSource::Platform, None));

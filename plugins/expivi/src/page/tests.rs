@@ -2,10 +2,10 @@ use cartwright_plugin::types::SettingValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{MULTI, SIMPLE, association, context, error_field, text};
+use crate::testing::{MULTI, SIMPLE, context, error_field, product_link, text};
 
 fn options(settings: &[(&str, SettingValue)], reopen: Option<&str>) -> Value {
-    let embedded = embed(&context(settings), &association("1001", &[]), reopen.map(str::as_bytes)).unwrap();
+    let embedded = embed(&context(settings), &product_link("1001", &[]), reopen.map(str::as_bytes)).unwrap();
     let arguments: Value = serde_json::from_str(&embedded.start.arguments).unwrap();
     arguments[0].clone()
 }
@@ -39,16 +39,16 @@ fn the_merchants_choices_reach_the_viewer() {
     assert_eq!(chosen.get("show3DHoverIcon"), None, "not set, not passed");
     assert_eq!(chosen.get("currency"), None);
     assert_eq!((&chosen["fov"], &chosen["skin"]), (&json!({"$literal": 45}), &json!({"$literal": "dark"})));
-    let embedded = embed(&context(&settings), &association("1001", &[]), None).unwrap();
+    let embedded = embed(&context(&settings), &product_link("1001", &[]), None).unwrap();
     assert_eq!((embedded.action.as_str(), embedded.success_page.as_deref()), ("request-quotation", Some("/cart")));
     assert_eq!(embedded.mounts[0].selector.as_deref(), Some("#viewer"));
 }
 
 #[test]
 fn a_preset_goes_under_the_name_that_the_merchant_sets() {
-    let association = |preset: &str| Association { preset: Some(preset.into()), ..association("1001", &[]) };
+    let product_link = |preset: &str| ProductLink { preset: Some(preset.into()), ..product_link("1001", &[]) };
     let with = |context: &Context, preset: &str| {
-        let embedded = embed(context, &association(preset), None).unwrap();
+        let embedded = embed(context, &product_link(preset), None).unwrap();
         serde_json::from_str::<Value>(&embedded.start.arguments).unwrap()
     };
     assert_eq!(with(&context(&[]), "77")[0]["preset"], 77);
@@ -86,7 +86,7 @@ fn an_empty_bundle_uuid_becomes_null() {
 fn what_a_shopper_wrote_ends_no_script_and_calls_nothing() {
     let raw = r#"[{"catalogue_id":1001,"attributes":[{"attribute_id":1,"attribute_value":{"value":"</script><script>"}}],
         "x":{"$callback":"completed"}}]"#;
-    let embedded = embed(&context(&[]), &association("1001", &[]), Some(raw.as_bytes())).unwrap();
+    let embedded = embed(&context(&[]), &product_link("1001", &[]), Some(raw.as_bytes())).unwrap();
     assert!(!embedded.start.arguments.contains('<'));
     let arguments: Value = serde_json::from_str(&embedded.start.arguments).unwrap();
     let literal = &arguments[0]["configuration"]["$literal"][0];
@@ -96,7 +96,7 @@ fn what_a_shopper_wrote_ends_no_script_and_calls_nothing() {
 
 #[test]
 fn saving_asks_for_the_keys() {
-    let embedded = embed(&context(&[]), &association("1001", &[]), None).unwrap();
+    let embedded = embed(&context(&[]), &product_link("1001", &[]), None).unwrap();
     assert_eq!(embedded.save.paths, ["expivi.saveConfiguration"]);
     assert_eq!(embedded.save.completion, Completion::Promise);
     let arguments: Value = serde_json::from_str(&embedded.save.arguments).unwrap();
@@ -107,19 +107,19 @@ fn saving_asks_for_the_keys() {
 
 #[test]
 fn the_page_may_load_from_the_assets_and_the_api_alone() {
-    let embedded = embed(&context(&[]), &association("1001", &[]), None).unwrap();
+    let embedded = embed(&context(&[]), &product_link("1001", &[]), None).unwrap();
     assert_eq!(embedded.csp_origins, ["https://assets.expivi.net", "https://expivi.net"]);
     let own = context(&[("viewer-script", text("https://CDN.example:8443/v1/viewer.js"))]);
-    let embedded = embed(&own, &association("1001", &[]), None).unwrap();
+    let embedded = embed(&own, &product_link("1001", &[]), None).unwrap();
     assert_eq!(embedded.csp_origins[0], "https://cdn.example:8443");
 }
 
 #[test]
 fn what_is_missing_is_named() {
     assert_eq!(
-        error_field(embed(&context(&[("viewer-token", text(""))]), &association("1", &[]), None)).0,
+        error_field(embed(&context(&[("viewer-token", text(""))]), &product_link("1", &[]), None)).0,
         "viewer-token"
     );
-    assert_eq!(error_field(embed(&context(&[]), &association("ring", &[]), None)).0, "vendor-product");
-    assert_eq!(error_field(embed(&context(&[]), &association("1", &[]), Some(b"[{}]"))).0, "[0].catalogue_id");
+    assert_eq!(error_field(embed(&context(&[]), &product_link("ring", &[]), None)).0, "vendor-product");
+    assert_eq!(error_field(embed(&context(&[]), &product_link("1", &[]), Some(b"[{}]"))).0, "[0].catalogue_id");
 }

@@ -10,7 +10,7 @@ use cartwright_plugin::exports::cart::Request;
 use cartwright_plugin::types::{
     Article, Bundle, BundleChild, ChildRemoval, Context, Message, SkuQuery, Target, Wanted,
 };
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 
 use super::tree::Root;
 use super::{SkuLookup, simple};
@@ -25,7 +25,7 @@ pub(super) fn bundle(
     root: &Root,
     found: SkuLookup<'_>,
     warnings: &mut Vec<Message>,
-) -> Result<Bundle, Error> {
+) -> Result<Bundle, CallError> {
     let parts = parts(context, request, root)?;
     if parts.is_empty() {
         let text = "The configuration has no article with a SKU, so there is no bundle to sell.";
@@ -88,7 +88,7 @@ struct Part<'a> {
 /// Returns the parts in order of first occurrence, with equal SKUs added up exactly. What is part of an article is bought
 /// with it.
 #[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
-fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, Error> {
+fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, CallError> {
     let by_model = context.text("bundle-sku") == Some("models-sku");
     let sku_of = |article: &'a Article| {
         let sku = if by_model { Some(&article.sku) } else { article.price_sku.as_ref() };
@@ -121,7 +121,7 @@ fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec
         .collect()
 }
 
-fn wrong_quantity(path: &str, sku: &str, found: &str) -> Error {
+fn wrong_quantity(path: &str, sku: &str, found: &str) -> CallError {
     let text = format!("The quantity of the article {sku} is invalid: {found}. A bundle needs whole quantities.");
     invalid_input(path, message("article-quantity", text, &[("sku", sku)]))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cartwright_plugin::exports::cart::Request;
 use cartwright_plugin::types::{Item, Message};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{CallError, invalid_input, message};
 
 use super::platform_prices;
 use crate::product_tree::{ChainEnd, follow_links};
@@ -31,7 +31,7 @@ impl Root {
 }
 
 /// Returns the roots in the order of the items.
-pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
+pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, CallError> {
     let by_id: BTreeMap<&str, usize> =
         items.iter().enumerate().filter_map(|(index, item)| Some((item.id.as_deref()?, index))).collect();
     let wrong =
@@ -80,7 +80,7 @@ pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root, liste
     if !platform_prices(request) {
         return None;
     }
-    let linked = &request.association.vendor_product;
+    let linked = &request.link.vendor_product;
     let product = &request.items[root.index].vendor_product;
     // A variation is the product that its SKU names; other strategies sell the linked product.
     if strategy != OrderType::Variation && product != linked {

@@ -13,9 +13,11 @@ mod exhaust;
 mod lie;
 mod reach;
 
-use cartwright_plugin::{Error, Strategy, export_strategy, internal, message, strategy::*, types::*};
+use cartwright_plugin::{
+    CallError, FieldExt, Strategy, export_strategy, field, internal, message, strategy::*, types::*,
+};
 
-type Misdeed = fn(Request) -> Result<Planned, Error>;
+type Misdeed = fn(Request) -> Result<Planned, CallError>;
 
 /// Every misdeed by the name of its strategy.
 const MISDEEDS: &[(&str, Misdeed)] = &[
@@ -34,6 +36,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("standard-error-flood", exhaust::standard_error_flood),
     ("catalog-flood", exhaust::catalog_flood),
     ("catalog-huge-query", exhaust::catalog_huge_query),
+    ("catalog-too-many-queries", exhaust::catalog_too_many_queries),
     ("clock-spin", exhaust::clock_spin),
     ("thread-sleep", exhaust::thread_sleep),
     ("sleep-again-and-again", exhaust::sleep_again_and_again),
@@ -62,6 +65,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("as-marked", lie::as_marked),
     ("more-than-asked", lie::more_than_asked),
     ("unknown-piece", lie::unknown_piece),
+    ("must-be-understood", lie::must_be_understood),
     ("different-every-time", lie::different_every_time),
     ("markup", lie::markup),
     // Calls forbidden imports: reach.rs.
@@ -77,13 +81,18 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("socket", reach::socket),
 ];
 
+/// The strategy that fails with the context that it was given.
+const TELL_CONTEXT: &str = "tell-context";
+
 struct Hostile;
 
 impl Strategy for Hostile {
     fn identity() -> Identity {
         let strategies = MISDEEDS
             .iter()
-            .map(|(name, _)| NamedStrategy { name: name.to_string(), title: message(name, *name, &[]) })
+            .map(|(name, _)| *name)
+            .chain([TELL_CONTEXT])
+            .map(|name| NamedStrategy { name: name.to_owned(), title: message(name, name, &[]) })
             .collect();
         Identity {
             strategies,
@@ -96,7 +105,14 @@ impl Strategy for Hostile {
         }
     }
 
-    fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+    fn fields(_locale: String) -> Vec<Field> {
+        vec![field("surcharge", "money", "Surcharge").per_product()]
+    }
+
+    fn plan(context: Context, request: Request) -> Result<Planned, CallError> {
+        if request.strategy == TELL_CONTEXT {
+            return Err(internal(format!("{:?} {:?} {:?}", context.shop, context.visitor, context.extra)));
+        }
         match MISDEEDS.iter().find(|(name, _)| *name == request.strategy) {
             Some((_, misdeed)) => misdeed(request),
             None => Err(internal(format!("no misdeed is called {}", request.strategy))),
@@ -118,11 +134,11 @@ fn line(request: &Request) -> NewLine {
 }
 
 /// Returns a plan with this line only.
-fn plan(line: NewLine) -> Result<Planned, Error> {
+fn plan(line: NewLine) -> Result<Planned, CallError> {
     pieces(vec![Piece::Line(line)])
 }
 
-fn pieces(pieces: Vec<Piece>) -> Result<Planned, Error> {
+fn pieces(pieces: Vec<Piece>) -> Result<Planned, CallError> {
     Ok(Planned { pieces, warnings: Vec::new() })
 }
 

@@ -2,7 +2,7 @@
 
 use cartwright_plugin::exports::settings::{Choice, ChoiceSource, Field, Guest};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, heading};
+use cartwright_plugin::{CallError, ContextExt, FieldExt, field, heading};
 
 use crate::{Markup, issue, markup_message, markup_text};
 
@@ -47,7 +47,7 @@ impl Guest for Markup {
         }
     }
 
-    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         Ok(values)
     }
 }

@@ -16,7 +16,7 @@ use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::exports::{account, cart, configuration, page, plugin, prices, products};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, blobs, identity, message, outage, rejected};
+use cartwright_plugin::{CallError, ContextExt, blobs, identity, message, outage, rejected};
 
 struct Markup;
 
@@ -55,11 +55,11 @@ impl account::Guest for Markup {
         _field: String,
         _search: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    ) -> Result<account::PageOfChoices, CallError> {
         Ok(account::PageOfChoices { choices: vec![form::choice("asked")], cursor: None })
     }
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         write(Level::Warn, &markup_text("log-line"));
         eprintln!("{}", markup_text("standard-error"));
         if context.text("mood") == Some("refuse") {
@@ -75,7 +75,7 @@ impl account::Guest for Markup {
 }
 
 impl products::Guest for Markup {
-    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, CallError> {
         if text == "refuse" {
             return Err(outage(markup_text("search-error"), None));
         }
@@ -87,8 +87,8 @@ impl products::Guest for Markup {
         Ok(products::PageOfProducts { products: vec![found], cursor: Some(markup_text("product-cursor")) })
     }
 
-    fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(match association.vendor_product.as_str() {
+    fn validate(_context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(match product_link.vendor_product.as_str() {
             "refuse" => {
                 vec![
                     issue("vendor-product", "link-refused", true),
@@ -102,18 +102,20 @@ impl products::Guest for Markup {
 }
 
 impl page::Guest for Markup {
-    fn embed(_context: Context, _link: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        Err(Error::Unsupported)
+    fn embed(_context: Context, _link: ProductLink, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, CallError> {
+        Err(rejected(markup_message("embed-error")))
     }
 }
 
 impl configuration::Guest for Markup {
-    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<DecodeResult, Error> {
+    fn decode(_context: Context, link: ProductLink, raw: Vec<u8>) -> Result<DecodeResult, CallError> {
         write(Level::Info, &markup_text("decode-log"));
         match &*raw {
             b"refuse" => return Err(rejected(markup_message("decode-rejected"))),
-            b"invalid" => return Err(Error::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true))),
-            b"fault" => return Err(Error::Internal(markup_text("decode-fault"))),
+            b"invalid" => {
+                return Err(CallError::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true)));
+            }
+            b"fault" => return Err(CallError::Internal(markup_text("decode-fault"))),
             _ => {}
         }
         let attribute = Attribute {
@@ -156,13 +158,14 @@ impl prices::Guest for Markup {
     /// Returns prices with a text about why they are unverified. The configuration says what else they are.
     fn price_items(
         context: Context,
-        _link: Association,
+        _link: ProductLink,
         raw: String,
         items: Vec<Item>,
         _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
+    ) -> Result<Vec<Option<Price>>, CallError> {
         let raw = blobs::read(&raw)?;
-        let amount = Money { minor: 1_000, scale: context.scale, currency: context.currency };
+        let currency = context.currency().expect("a shop has a currency");
+        let amount = Money { minor: 1_000, scale: currency.scale, currency: currency.code.clone() };
         let price = Price {
             state: PriceState::Unverified(markup_text("price-state")),
             role: if raw == b"surcharge" { PriceRole::Surcharge } else { PriceRole::Whole },
@@ -178,7 +181,7 @@ impl prices::Guest for Markup {
 }
 
 impl cart::Guest for Markup {
-    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, CallError> {
         let line = |line_request: &Wanted| NewLine {
             target: Target::LinkedProduct,
             quantity: line_request.quantity,

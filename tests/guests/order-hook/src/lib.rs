@@ -22,7 +22,7 @@ use cartwright_plugin::exports::plugin::Identity;
 use cartwright_plugin::exports::settings::Field;
 use cartwright_plugin::http::Request;
 use cartwright_plugin::timer::{self, Woken};
-use cartwright_plugin::types::{Context, Error, Order, Outcome, Production, VendorReference};
+use cartwright_plugin::types::{CallError, Context, Order, Outcome, Production, VendorReference};
 use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, log, message, not_configured, outcomes};
 
 /// Interval between two queries, in seconds.
@@ -44,7 +44,7 @@ impl OrderHook for Erp {
         form::fields()
     }
 
-    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, CallError> {
         let check = message("reach-erp", "The ERP system answers", &[]);
         let answer = Request::get(address(&context)?).bearer(form::TOKEN).send()?;
         let passed = (200..300).contains(&answer.status);
@@ -54,7 +54,7 @@ impl OrderHook for Erp {
     }
 
     /// Handles an event. `state` is the ERP system's reference, once it is known.
-    fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, Error> {
+    fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, CallError> {
         match event.kind {
             Kind::Released if event.order.test => check_test_order(&context),
             Kind::Released => {
@@ -76,7 +76,7 @@ impl OrderHook for Erp {
 
 /// Sends the ERP system the time, twice, under a random key, which a replay must repeat although no recorded result
 /// contains it. Emits before it checks a response, which a retry discards.
-fn send_time(context: &Context) -> Result<Next, Error> {
+fn send_time(context: &Context) -> Result<Next, CallError> {
     let started = Instant::now();
     for number in ["first", "second"] {
         log::write(log::Level::Info, &format!("before the {number}"));
@@ -96,7 +96,7 @@ fn send_time(context: &Context) -> Result<Next, Error> {
 }
 
 /// Handles a test order: asks whether the ERP system would respond, because nothing may be sent.
-fn check_test_order(context: &Context) -> Result<Next, Error> {
+fn check_test_order(context: &Context) -> Result<Next, CallError> {
     let status = Request::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
     let text =
         format!("Nothing was handed over: this order only tries the shop out. The ERP system answers, with {status}.");
@@ -105,7 +105,7 @@ fn check_test_order(context: &Context) -> Result<Next, Error> {
 }
 
 /// Sends the order, and records the ERP system's reference of it.
-fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
+fn hand_over(context: &Context, order: &Order) -> Result<String, CallError> {
     let body = wire::order(order)?;
     // By the order's reference the ERP system recognizes a repeated request.
     let request = Request::post_json(address(context)?, body)
@@ -117,7 +117,7 @@ fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
 }
 
 /// Polls every minute until the order is done or has failed.
-fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> {
+fn wait_until_done(context: &Context, reference: String) -> Result<Next, CallError> {
     let url = format!("{}/{}", address(context)?.trim_end_matches('/'), wire::path_segment(&reference));
     for _ in 0..MAX_POLLS_PER_RUN {
         match timer::sleep(POLL_SECONDS) {
@@ -135,7 +135,7 @@ fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> 
     Ok(Next::Again(Later { seconds: POLL_SECONDS, state: reference }))
 }
 
-fn address(context: &Context) -> Result<&str, Error> {
+fn address(context: &Context) -> Result<&str, CallError> {
     context.text(form::URL).ok_or_else(|| {
         not_configured(form::URL, message("no-address", "The address of the ERP system is not set.", &[]))
     })

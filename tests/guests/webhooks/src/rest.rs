@@ -5,9 +5,9 @@ use std::hint::black_box;
 use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings};
 use cartwright_plugin::http;
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, Outage, PriceSource, Setting, SettingValue, SkuQuery,
+    Context, FieldIssue, Item, Outage, PriceSource, ProductLink, Setting, SettingValue, SkuQuery,
 };
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, message};
+use cartwright_plugin::{CallError, ContextExt, FieldExt, field, message, no_choices, rejected};
 
 use crate::{SECRET, Webhooks};
 
@@ -41,15 +41,20 @@ fn vendor_choice_field(name: &str, kind: &str, label: &str) -> settings::Field {
 }
 
 /// Returns all choices of a field.
-fn choices(field: &str) -> Result<Vec<(String, String)>, Error> {
+fn choices(field: &str) -> Result<Vec<(String, String)>, CallError> {
     let named =
         |all: &[(&str, &str)]| all.iter().map(|(value, label)| (value.to_string(), label.to_string())).collect();
     Ok(match field {
         "finish" => named(&[("m", "Matt"), ("g", "Gloss"), ("s", "Satin")]),
         "extras" => named(&[("b", "Box"), ("r", "Ribbon"), ("c", "Card")]),
         "colour" => (0..1_000).map(|number| (format!("c{number}"), format!("Colour {number}"))).collect(),
-        _ => return Err(Error::Unsupported),
+        _ => return Err(no_choices(field)),
     })
+}
+
+/// The error of what this plugin does not do.
+fn not_here() -> CallError {
+    rejected(message("not-here", "This plugin does not do this.", &[]))
 }
 
 impl plugin::Guest for Webhooks {
@@ -90,7 +95,7 @@ impl settings::Guest for Webhooks {
         Vec::new()
     }
 
-    fn migrate(_from_version: String, mut values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, mut values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         if token() == "renamed-token" && values.iter().any(|setting| setting.name == "token") {
             let value = SettingValue::Text("secret:token".to_owned());
             values.push(Setting { name: token().to_owned(), value });
@@ -106,9 +111,9 @@ impl account::Guest for Webhooks {
         field: String,
         search: String,
         cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
+    ) -> Result<account::PageOfChoices, CallError> {
         if context.text("name") == Some("away") {
-            return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
+            return Err(CallError::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
         }
         let mut all = choices(&field)?;
         all.retain(|(_, label)| label.to_lowercase().contains(&search.to_lowercase()));
@@ -123,8 +128,8 @@ impl account::Guest for Webhooks {
         Ok(account::PageOfChoices { choices: choices.collect(), cursor: (next < all.len()).then(|| next.to_string()) })
     }
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
-        let url = context.text("api-url").ok_or(Error::Unsupported)?;
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
+        let url = context.text("api-url").ok_or_else(not_here)?;
         let mut request = http::Request::get(url);
         request.auth.push(match context.text("token-url") {
             None => http::Auth::Bearer(token().to_owned()),
@@ -141,24 +146,28 @@ impl account::Guest for Webhooks {
 }
 
 impl products::Guest for Webhooks {
-    fn search(_context: Context, _text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
-        Err(Error::Unsupported)
+    fn search(
+        _context: Context,
+        _text: String,
+        _cursor: Option<String>,
+    ) -> Result<products::PageOfProducts, CallError> {
+        Err(not_here())
     }
 
-    fn validate(_context: Context, _association: Association) -> Result<Vec<FieldIssue>, Error> {
+    fn validate(_context: Context, _link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
         Ok(Vec::new())
     }
 }
 
 impl page::Guest for Webhooks {
-    fn embed(_context: Context, _association: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        Err(Error::Unsupported)
+    fn embed(_context: Context, _link: ProductLink, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, CallError> {
+        Err(not_here())
     }
 }
 
 impl configuration::Guest for Webhooks {
     /// Names the vendor as the price source, although this component exports no `prices`.
-    fn decode(_context: Context, link: Association, _raw: Vec<u8>) -> Result<configuration::DecodeResult, Error> {
+    fn decode(_context: Context, link: ProductLink, _raw: Vec<u8>) -> Result<configuration::DecodeResult, CallError> {
         Ok(configuration::DecodeResult {
             items: vec![Item::new(link.vendor_product)],
             price_from: PriceSource::Vendor,
@@ -169,15 +178,15 @@ impl configuration::Guest for Webhooks {
 }
 
 impl cart::Guest for Webhooks {
-    fn plan(_context: Context, _request: cart::Request) -> Result<cart::Planned, Error> {
-        Err(Error::Unsupported)
+    fn plan(_context: Context, _request: cart::Request) -> Result<cart::Planned, CallError> {
+        Err(not_here())
     }
 }
 
 impl orders::Guest for Webhooks {
     /// Does what a message says, like the endpoints; "resolve 100" queries the catalog a hundred times with different
     /// queries.
-    fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, CallError> {
         let orders::Kind::Message(message) = &event.kind else { return Ok(orders::Next::Done) };
         let words: Vec<&str> = message.json.split(' ').collect();
         if let ["resolve", times] = words[..] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, RunInput, Wake};
-use cartwright::types::{Error, EventKind, LineStatus, Next, Order, Outcome, Production, RememberedText};
+use cartwright::types::{CallError, EventKind, LineStatus, Next, Order, Outcome, Production, RememberedText};
 use cartwright::{Clock, SimulatedClock};
 use cartwright_fake_vendors::twikit::{Call, ForcedResult, OrderState, Webhooks};
 use cartwright_fake_vendors::{Malformed, Outage, client, payload_hash};
@@ -223,7 +223,10 @@ async fn a_wrong_payload_secret_names_its_setting() {
     jewels.set(json!({ "payload-secret": "another secret" }), |_| {}).await;
     let order = jewels.order("1").await;
     let error = jewels.release(&order).await.expect_err("refused");
-    assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
+    assert!(
+        matches!(plugin_error(&error), CallError::NotConfigured(issue) if issue.field == "payload-secret"),
+        "{error}"
+    );
     assert_eq!(jewels.twikit.orders(), []);
     // The right secret fixes it.
     jewels.set(json!({}), |_| {}).await;
@@ -250,20 +253,20 @@ async fn a_twikit_that_is_away_is_asked_again_when_it_says_so() {
     jewels.twikit.faults().outage(Outage::Unavailable { retry_after: Some("7".to_owned()) });
     let error = jewels.release(&order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(7)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(7)),
         "{error}"
     );
     jewels.twikit.faults().outage(Outage::Dropped);
     let error = jewels.release(&order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds.is_none()),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds.is_none()),
         "{error}"
     );
     jewels.twikit.faults().recover();
     jewels.twikit.faults().limit(1, Some("3"));
     let error = jewels.release(&order).await.expect_err("limited");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(3)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(3)),
         "{error}"
     );
     jewels.release(&order).await.expect("handled");
@@ -298,7 +301,7 @@ async fn a_result_that_is_not_documented_is_told_with_its_number() {
     for code in [4, 7, 8] {
         force(400, code);
         let error = jewels.release(&order).await.expect_err("refused");
-        assert!(matches!(plugin_error(&error), Error::Rejected(_)), "{code}: {error}");
+        assert!(matches!(plugin_error(&error), CallError::Rejected(_)), "{code}: {error}");
     }
     assert_eq!(jewels.twikit.orders(), []);
 }
