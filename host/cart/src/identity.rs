@@ -343,7 +343,7 @@ mod tests {
             |quantity, extra: &[(&str, &str)]| first(&[Item { articles: vec![article(quantity, extra)], ..item("") }]);
         assert_eq!(of("1", &[]), of("1.00", &[]));
         assert_ne!(of("1", &[]), of("1.01", &[]));
-        assert_ne!(of("1", &[("expivi:length", "600")]), of("1", &[("expivi:length", "601")]));
+        assert_ne!(of("1", &[("expivi/length", "600")]), of("1", &[("expivi/length", "601")]));
     }
 
     #[test]
