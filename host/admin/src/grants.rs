@@ -52,6 +52,7 @@ fn feature(interface: Interface) -> Option<&'static str> {
         Interface::Account => Some("Connection test"),
         Interface::Products => Some("Product search"),
         Interface::Reopening => Some("Configuration editing"),
+        Interface::Prices => Some("Prices"),
         Interface::Cart => Some("Cart strategies"),
         Interface::Orders => Some("Orders"),
         Interface::Webhooks => Some("Webhooks"),

@@ -54,6 +54,8 @@ impl PlanCheck<'_> {
             line.child_removal = Some(part.child.removal);
             line.per_bundle = Some(part.child.quantity);
             line.price.included_in_parent = true;
+            line.price.expires.clone_from(&parent.price.expires);
+            line.valid_until.clone_from(&parent.valid_until);
             parent.children.push(line.key.clone());
             children.push(line);
         }

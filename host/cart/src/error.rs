@@ -108,16 +108,35 @@ pub enum CartError {
         /// The reason.
         reason: String,
     },
-    /// The offer is in another currency or scale than the shop's prices.
+    /// The vendor's price recurs, which no line of a cart can.
     #[error(
-        "{title} is offered in {offered}, but the shop sells in {expected}, and amounts are not converted; offer it in {expected}"
+        "the vendor's price of {product} recurs ({period}), and this host sells no recurring prices; use a price that is paid once, or \
+         remove the product link"
+    )]
+    RecurringPrice {
+        /// The product.
+        product: String,
+        /// What the price recurs by, as an ISO 8601 duration.
+        period: String,
+    },
+    /// The vendor no longer keeps the saved configuration.
+    #[error("the vendor kept the configuration of {product} until {until}; the product must be configured again")]
+    ConfigurationExpired {
+        /// The vendor's product.
+        product: String,
+        /// Until when it was kept, as an RFC 3339 time.
+        until: String,
+    },
+    /// The offer is in another currency or scale than the line.
+    #[error(
+        "{title} is offered in {offered}, but the quote was requested in {expected}, and amounts are not converted; offer it in {expected}"
     )]
     OfferMoney {
         /// Title of the line.
         title: String,
         /// Currency and scale of the offer.
         offered: String,
-        /// Currency and scale of the shop.
+        /// Currency and scale of the line.
         expected: String,
     },
     /// The quote was requested in another currency or scale than the shop's prices.
@@ -129,7 +148,7 @@ pub enum CartError {
         title: String,
         /// Currency and scale of the line.
         requested: String,
-        /// Currency and scale of the shop.
+        /// Currencies and scales of the shop.
         expected: String,
     },
     /// The platform is unavailable.
@@ -212,8 +231,8 @@ pub enum SealError {
     /// The line or its price was changed after it was sealed.
     #[error("the line was changed after it was sealed")]
     Forged,
-    /// The price is in another currency or scale than the shop's prices.
-    #[error("the line has another currency or scale than the shop; refresh the line")]
+    /// The price is in another currency or scale than the shop's prices or the cart.
+    #[error("the line has another currency or scale than the shop's prices or the cart; refresh the line")]
     OtherMoney,
     /// The seal has expired.
     #[error("the seal has expired")]

@@ -123,6 +123,7 @@ fn same_line(old: &CartLine, new: &CartLine) -> bool {
     (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
     shown.price.adjustments.clone_from(&new.price.adjustments);
     shown.price.country.clone_from(&new.price.country);
-    shown.price.customer_group.clone_from(&new.price.customer_group);
+    shown.price.region.clone_from(&new.price.region);
+    shown.price.customer_groups.clone_from(&new.price.customer_groups);
     shown == *new
 }

@@ -6,6 +6,7 @@
 //! - [`CartChange`], the operations by which a platform changes its cart;
 //! - [`PlanCheck`](plan::PlanCheck), which turns a strategy's plan into lines, or refuses it.
 
+mod articles;
 pub mod budget;
 mod bundle;
 mod canonical;
@@ -39,7 +40,7 @@ mod tree;
 pub use budget::{Budget, MAX_LINE_QUANTITY, MAX_LINES, OverBudget};
 pub use change::{AddToCart, CartChange, CartOperation, Stage};
 pub use check::{LineCheck, LineState};
-pub use codes::{is_country, is_currency, is_language_tag};
+pub use codes::{is_country, is_currency, is_language_tag, is_time_zone};
 pub use error::{CartError, SealError};
 pub use line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 pub use order_error::{
@@ -48,7 +49,9 @@ pub use order_error::{
 pub use order_event::check_event;
 pub use order_lines::{OrderedLine, check_money, check_order};
 pub use quote::QuoteOffer;
-pub use shop::{MAX_STOREFRONT_BODY_BYTES, ReleasePolicy, Shop, StrategyChoice, Visitor};
+pub use shop::{
+    Currencies, CustomerGroups, MAX_STOREFRONT_BODY_BYTES, NoCurrency, ReleasePolicy, Shop, StrategyChoice, Visitor,
+};
 
 #[cfg(test)]
 mod tests;

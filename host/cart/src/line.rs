@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{
-    self, Adjustment, Article, ChildRemoval, DisplayField, ItemReference, Message, Money, PriceSource, PriceState,
-    TaxBasis,
+    self, Adjustment, Article, ChildRemoval, Currency, DisplayField, ItemSummary, Message, Money, PriceSource,
+    PriceState, TaxBasis,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
@@ -15,7 +15,7 @@ use sha2::Sha256;
 
 use crate::error::{CartError, SealError, issue};
 use crate::identity::{LineKeyInput, QuotedLineKey, line_key, quoted_line_key};
-use crate::shop::{Shop, Visitor};
+use crate::shop::{CustomerGroups, Shop, Visitor};
 
 /// The plugin version and strategy that a line belongs to. Later calls for the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,9 +65,13 @@ pub struct SealedPrice {
     /// The country that the line was priced for, as in [`Visitor`]. A vendor's prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
-    /// The customer group that the line was priced for.
+    /// The region that the line was priced for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer_group: Option<String>,
+    pub region: Option<String>,
+    /// The customer groups that the line was priced for.
+    #[serde(default, skip_serializing_if = "CustomerGroups::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub customer_groups: CustomerGroups,
     /// Adjustments that the strategy made to the unit price, with their reasons for the shopper. They are included in
     /// the amounts above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -146,6 +150,9 @@ pub struct CartLine {
     pub vendor_product: Option<String>,
     /// The vendor's id of the saved configuration.
     pub reference: Option<String>,
+    /// Until when the vendor keeps the saved configuration, as an RFC 3339 time. The line is not sold after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
     /// Unverified data, or the parts that the shopper removed.
     pub unconfirmed: Option<UnverifiedLine>,
     /// The shop product that carries the configurator.
@@ -188,6 +195,7 @@ impl CartLine {
             bill_of_materials: &self.bill_of_materials,
             vendor_product: self.vendor_product.as_deref(),
             reference: self.reference.as_deref(),
+            valid_until: self.valid_until.as_deref(),
             unconfirmed: self.unconfirmed.as_ref(),
             linked_product: &self.linked_product,
             requested_quantity: self.requested_quantity,
@@ -201,7 +209,8 @@ impl CartLine {
             included_in_parent: price.included_in_parent,
             expires: &price.expires,
             country: price.country.as_deref(),
-            customer_group: price.customer_group.as_deref(),
+            region: price.region.as_deref(),
+            customer_groups: price.customer_groups.as_slice(),
             adjustments: &price.adjustments,
             offer: price.offer.as_deref(),
         };
@@ -217,11 +226,19 @@ impl CartLine {
         self.parent.as_deref().or(set)
     }
 
-    /// Returns whether the price is valid for this visitor. An offered price is valid for the customer it was offered
-    /// to.
-    pub fn is_priced_for(&self, visitor: &Visitor) -> bool {
-        let SealedPrice { country, customer_group, offer, .. } = &self.price;
-        offer.is_some() || (country, customer_group) == (&visitor.country, &visitor.customer_group)
+    /// Returns whether the price is valid for this visitor, who sees prices in this currency. An offered price is valid
+    /// for the customer it was offered to, in the currency it was offered in.
+    pub fn is_priced_for(&self, visitor: &Visitor, currency: &Currency) -> bool {
+        let SealedPrice { country, region, customer_groups, offer, .. } = &self.price;
+        let are_equal =
+            || (country, region, customer_groups) == (&visitor.country, &visitor.region, &visitor.customer_groups);
+        self.is_priced_in(currency) && (offer.is_some() || are_equal())
+    }
+
+    /// Returns whether the price is in this currency, with its number of decimals.
+    pub fn is_priced_in(&self, currency: &Currency) -> bool {
+        let Money { currency: code, scale, .. } = &self.price.total;
+        (code, scale) == (&currency.code, &currency.scale)
     }
 
     /// Returns the key of this line at its present price, given its key at the usual price.
@@ -298,7 +315,7 @@ impl CartLine {
         Ok(mac)
     }
 
-    /// Checks the signature, the currency and scale, and the expiry of the seal.
+    /// Checks the signature, whether the shop sells in the currency and scale, and the expiry of the seal.
     pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealError> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let mac_and_signature = self.mac(shop).ok().zip(signature);
@@ -306,8 +323,7 @@ impl CartLine {
         if mac_and_signature.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
             return Err(SealError::Forged);
         }
-        let Money { currency, scale, .. } = &self.price.total;
-        if (currency, *scale) != (&shop.currency, shop.scale) {
+        if !shop.currencies.iter().any(|currency| self.is_priced_in(currency)) {
             return Err(SealError::OtherMoney);
         }
         match self.price.expires.parse::<Timestamp>() {
@@ -327,11 +343,11 @@ impl CartLine {
     /// Converts to the contract's `cart-line`, with the stored data of its item.
     pub fn as_contract(&self) -> records::CartLine {
         let item = || {
-            Some(ItemReference {
+            Some(ItemSummary {
                 index: self.item?,
                 id: self.item_id.clone(),
                 vendor_product: self.vendor_product.clone()?,
-                reference: self.reference.clone(),
+                saved_id: self.reference.clone(),
                 fingerprint: self.fingerprint?.to_string(),
             })
         };
@@ -377,6 +393,7 @@ struct SealInput<'a> {
     bill_of_materials: &'a [Article],
     vendor_product: Option<&'a str>,
     reference: Option<&'a str>,
+    valid_until: Option<&'a str>,
     unconfirmed: Option<&'a UnverifiedLine>,
     linked_product: &'a str,
     requested_quantity: u32,
@@ -390,7 +407,8 @@ struct SealInput<'a> {
     included_in_parent: bool,
     expires: &'a str,
     country: Option<&'a str>,
-    customer_group: Option<&'a str>,
+    region: Option<&'a str>,
+    customer_groups: &'a [String],
     adjustments: &'a [Adjustment],
     offer: Option<&'a str>,
 }

@@ -176,16 +176,18 @@ pub enum OrderError {
     },
     /// The order has another currency than the shop.
     #[error(
-        "the order is in {found}, the shop sells in {expected}; report it in {expected}, or set the shop's currency"
+        "the order is in {found}, the shop sells in {expected}; report it in {expected}, or add {found} to the shop's currencies"
     )]
     OtherCurrency {
         /// Currency of the order.
         found: String,
-        /// Currency of the shop.
+        /// Currencies of the shop.
         expected: String,
     },
     /// A time is invalid.
-    #[error("{field} {value:?} is not a time between the years 1990 and 2199 (RFC 3339, UTC)")]
+    #[error(
+        "{field} {value:?} is not a time such as 2026-03-01T09:30:00Z: UTC, to the second, between the years 1990 and 2199"
+    )]
     Time {
         /// The field that contains the time.
         field: &'static str,

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use cartwright_contract::records::{Address, Money, Order, OrderLine};
+use cartwright_contract::text::parse_timestamp;
 use jiff::Timestamp;
 
 use crate::budget::MAX_LINES;
@@ -294,7 +295,7 @@ pub(crate) fn check_amount(field: &'static str, amount: &Money) -> Result<(), Or
 }
 
 pub(crate) fn check_time(field: &'static str, text: &str) -> Result<(), OrderError> {
-    let at = text.parse::<Timestamp>().ok();
+    let at = parse_timestamp(text);
     match at.map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).year()) {
         Some(year) if PLACED_AT_YEARS.contains(&year) => Ok(()),
         _ => Err(OrderError::Time { field, value: text.chars().take(80).collect() }),

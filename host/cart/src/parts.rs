@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Bundle, BundleChild, ChildRemoval, Message, Target, VariantInfo};
 
+use crate::articles::retain;
 use crate::error::CartError;
 use crate::identity::{PartKeyInput, part_name};
 use crate::index::RemovedParts;
@@ -96,7 +97,7 @@ pub(crate) fn remove<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p 
     parent.without = without.into_iter().collect();
     let is_removed_sku =
         |names: &HashSet<ArticleName>, sku: &str| ArticleName::of(sku).iter().any(|name| names.contains(name));
-    parent.bill_of_materials.retain(|article| {
+    retain(&mut parent.bill_of_materials, |article| {
         !article.price_sku.as_deref().is_some_and(|sku| is_removed_sku(&by_price, sku))
             && !is_removed_sku(&by_sku, &article.sku)
     });

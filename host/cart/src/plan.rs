@@ -1,30 +1,32 @@
 //! The check of a strategy's plan. Every plan entry is checked before any of it reaches the platform.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Article, BundleChild, DisplayField, Message, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target, VariantInfo,
+    BundleChild, DisplayField, Item, Message, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
+use crate::articles::materials;
 use crate::budget::{MAX_LINE_QUANTITY, MAX_LINES};
 use crate::error::CartError;
 use crate::identity::{LineKeyInput, line_key};
 use crate::index::RemovedParts;
 use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
-use crate::money::{self, Amount};
+use crate::money::Amount;
 use crate::pricing::{ExactPrice, Priced, Pricing};
+use crate::shop::CustomerGroups;
+pub use crate::tree::Descendant;
 
 /// What the host determined about an item.
 #[derive(Default, Clone)]
 pub struct ItemFacts {
     /// Digest of everything that makes the item what it is.
     pub fingerprint: Option<Digest>,
-    /// For a root, the indexes of the item and of all items below it.
-    pub descendants: Vec<usize>,
+    /// For a root, the item and all items below it.
+    pub descendants: Vec<Descendant>,
 }
 
 /// The data that a plan is checked against.
@@ -51,6 +53,8 @@ pub struct PlanCheck<'a> {
     pub removed_parts: &'a RemovedParts,
     /// Whether the shop sells linked products without a configuration.
     pub sell_unconfigured: bool,
+    /// The time of the plan, a `timestamp` of the contract.
+    pub now: &'a str,
     /// When the seals expire, as an RFC 3339 time.
     pub expires: &'a str,
     /// The variant of the linked product that the shopper chose before configuring.
@@ -101,7 +105,7 @@ impl PlanCheck<'_> {
     /// its children; or the line of a set that names the item, followed by the set's other lines.
     pub fn check(&self, entries: &[PlanEntry]) -> Result<Vec<Vec<CartLine>>, CartError> {
         if entries.is_empty() {
-            return plan_error("it is empty; a strategy that cannot sell returns `error.rejected` with the reason");
+            return plan_error("it is empty; a strategy that cannot sell returns `rejected` with the reason");
         }
         let mut items = BTreeSet::new();
         let mut families = Vec::with_capacity(entries.len());
@@ -331,7 +335,7 @@ impl PlanCheck<'_> {
     pub(crate) fn facts(&self, planned: &PlannedLine) -> Result<ItemFacts, CartError> {
         match planned.item {
             Some(index) => match self.facts.get(index as usize) {
-                Some(facts) => Ok(facts.clone()),
+                Some(facts) => self.check_kept(facts).map(|()| facts.clone()),
                 None => plan_error(format!("it names the item {index} of {}", self.facts.len())),
             },
             None if self.sell_unconfigured => Ok(ItemFacts::default()),
@@ -339,30 +343,27 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// Returns the bill of materials of an item with everything below it. Equal articles are added up.
-    #[allow(clippy::indexing_slicing, reason = "each place is the position of an article in `all`")]
-    fn materials(&self, descendants: &[usize]) -> Vec<Article> {
-        // A plugin has added up the articles of one item already.
-        if let [only] = descendants {
-            return self.pricing.items.get(*only).map_or_else(Vec::new, |item| item.articles.clone());
-        }
-        let mut all: Vec<Article> = Vec::new();
-        let mut places: HashMap<ArticleKey<'_>, usize> = HashMap::new();
-        for article in
-            descendants.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles)
-        {
-            match places.entry(article_key(article)) {
-                Entry::Vacant(place) => {
-                    place.insert(all.len());
-                    all.push(article.clone());
-                }
-                Entry::Occupied(place) => match sum(&all[*place.get()].quantity, &article.quantity) {
-                    Some(sum) => all[*place.get()].quantity = sum,
-                    None => all.push(article.clone()),
-                },
+    /// Returns the items of a configured product that have data that only the vendor keeps, with the end of that.
+    fn kept_items<'s>(&'s self, facts: &'s ItemFacts) -> impl Iterator<Item = (&'s Item, &'s String)> {
+        let items = self.pricing.items;
+        let below = facts.descendants.iter().filter_map(move |below| items.get(below.index));
+        below.filter_map(|item| Some((item, item.valid_until.as_ref()?)))
+    }
+
+    /// Checks that the vendor still keeps the saved configuration. Timestamps of the contract are in the order of their
+    /// texts.
+    fn check_kept(&self, facts: &ItemFacts) -> Result<(), CartError> {
+        match self.kept_items(facts).find(|(_, until)| until.as_str() <= self.now) {
+            Some((item, until)) => {
+                Err(CartError::ConfigurationExpired { product: item.vendor_product.clone(), until: until.clone() })
             }
+            None => Ok(()),
         }
-        all
+    }
+
+    /// Returns until when the vendor keeps all that was saved of a configured product.
+    fn kept_until(&self, facts: &ItemFacts) -> Option<String> {
+        self.kept_items(facts).map(|(_, until)| until).min().cloned()
     }
 
     pub(crate) fn build_line(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
@@ -380,6 +381,7 @@ impl PlanCheck<'_> {
             copy: draft.set.and_then(|place| place.copy),
             without: &[],
         })?;
+        let valid_until = self.kept_until(&draft.facts);
         let catalog_title = draft.variant.as_ref().map(|variant| variant.title.clone());
         let title = draft.title.or(draft.text.clone()).or(catalog_title).unwrap_or_else(|| product.clone());
         let visible = || -> Vec<DisplayField> {
@@ -412,9 +414,11 @@ impl PlanCheck<'_> {
                 source: draft.source,
                 state: draft.priced.state,
                 included_in_parent: false,
-                expires: self.expires.to_owned(),
+                // No later than the saved configuration.
+                expires: valid_until.as_deref().map_or(self.expires, |until| until.min(self.expires)).to_owned(),
                 country: None,
-                customer_group: None,
+                region: None,
+                customer_groups: CustomerGroups::default(),
                 adjustments: Vec::new(),
                 offer: None,
                 seal: String::new(),
@@ -424,14 +428,18 @@ impl PlanCheck<'_> {
             item_id: item.and_then(|item| item.id.clone()),
             fingerprint: draft.facts.fingerprint,
             thumbnail: None,
-            bill_of_materials: if draft.item.is_some() { self.materials(&draft.facts.descendants) } else { Vec::new() },
+            bill_of_materials: match draft.item {
+                Some(_) => materials(self.pricing.items, &draft.facts.descendants)?,
+                None => Vec::new(),
+            },
             vendor_product: item.map(|item| item.vendor_product.clone()),
-            reference: item.and_then(|item| item.reference.clone()),
+            reference: item.and_then(|item| item.saved_id.clone()),
+            valid_until,
             unconfirmed: draft
                 .facts
                 .descendants
                 .iter()
-                .filter_map(|index| self.pricing.items.get(*index)?.unverified.as_ref())
+                .filter_map(|below| self.pricing.items.get(below.index)?.unverified.as_ref())
                 .next_back()
                 .map(|unverified| UnverifiedLine { reason: unverified.reason.clone(), hold: unverified.hold }),
             linked_product: self.linked_product.to_owned(),
@@ -440,21 +448,6 @@ impl PlanCheck<'_> {
             pin: self.pin.clone(),
         })
     }
-}
-
-/// The members of an article apart from its quantity.
-type ArticleKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<(i64, u8, &'a str)>, Vec<(&'a str, &'a str)>);
-
-fn article_key(article: &Article) -> ArticleKey<'_> {
-    let price = article.price.as_ref().map(|price| (price.minor, price.scale, price.currency.as_str()));
-    let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
-    (&article.sku, article.price_sku.as_deref(), article.material_sku.as_deref(), price, extra)
-}
-
-/// Adds two quantities. Returns `None` if one is not a number, or if the sum has too many digits.
-fn sum(a: &str, b: &str) -> Option<String> {
-    let sum = money::decimal(a).ok()?.checked_add(money::decimal(b).ok()?)?;
-    Some(sum.normalize().to_string())
 }
 
 /// What a strategy should plan instead of a second entry for one configured product.
@@ -473,7 +466,6 @@ fn source_name(source: PriceSource) -> &'static str {
 fn item_name(item: Option<u32>) -> String {
     item.map_or_else(|| "the unconfigured product".to_owned(), |item| format!("the item {item}"))
 }
-
 /// Sanitizes a text for use in an error.
 fn sanitize(text: &str) -> String {
     text::sanitize(text, MAX_SHOWN_CHARS).text

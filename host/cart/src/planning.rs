@@ -22,7 +22,7 @@ pub fn component_queries(items: &[Item], facts: &[ItemFacts], entries: &[PlanEnt
         let facts = line.item.and_then(|item| facts.get(item as usize));
         if let (PriceSource::Components, Some(facts)) = (line.price.source, facts) {
             let articles =
-                facts.descendants.iter().filter_map(|index| items.get(*index)).flat_map(|item| &item.articles);
+                facts.descendants.iter().filter_map(|below| items.get(below.index)).flat_map(|item| &item.articles);
             skus.extend(articles.filter_map(|article| Some((article.price_sku.as_ref()?, line.price.ignore_case))));
         }
     }
@@ -53,7 +53,7 @@ pub fn expiry<'a>(
 
 #[cfg(test)]
 mod tests {
-    use cartwright_contract::records::{Money, PriceBasis, PriceState, TaxBasis};
+    use cartwright_contract::records::{Money, PriceBasis, PriceRole, PriceState, TaxBasis};
 
     use super::*;
 
@@ -63,8 +63,16 @@ mod tests {
         assert_eq!(expiry(Some(requested_at), 3600, []).unwrap(), "2026-01-01T13:00:00Z");
         let price = |until: &str| {
             let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
-            let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
-            Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) }
+            Price {
+                amount,
+                basis: PriceBasis::Unit,
+                role: PriceRole::Whole,
+                tax: TaxBasis::AsShop,
+                state: PriceState::Verified,
+                period: None,
+                valid_until: Some(until.to_owned()),
+                extra: vec![],
+            }
         };
         let until = |until: &str| expiry(Some(requested_at), 3600, [&price(until)]).unwrap();
         assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");

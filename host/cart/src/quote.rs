@@ -17,7 +17,7 @@ use crate::index::CartIndex;
 use crate::line::{CartLine, SealedPrice};
 use crate::money::{Amount, MoneyError, allot, times};
 use crate::pricing::unit_price;
-use crate::shop::Shop;
+use crate::shop::{CustomerGroups, Shop, money_words};
 
 /// A merchant's offer for the lines of a quote.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ pub fn check_quote_lines(shop: &Shop, lines: &[CartLine]) -> Result<(), CartErro
             return Err(CartError::QuotedLine { key: line.key.clone(), quote: quote.clone() });
         }
     }
-    Ok(())
+    check_one_currency(lines)
 }
 
 /// Returns the lines of a quote at their offered prices; `Cartwright::quote_lines` documents the rules.
@@ -84,6 +84,21 @@ pub fn quote_lines(shop: &Shop, lines: &[CartLine], offer: &QuoteOffer) -> Resul
     Ok(offered)
 }
 
+/// Checks that all lines have prices in the same currency and scale.
+///
+/// # Errors
+/// Returns [`CartError::Seal`] with the first line that differs.
+pub fn check_one_currency<'l>(lines: impl IntoIterator<Item = &'l CartLine>) -> Result<(), CartError> {
+    let mut lines = lines.into_iter();
+    let Some(first) = lines.next() else { return Ok(()) };
+    let money = |line: &CartLine| (line.price.total.currency.clone(), line.price.total.scale);
+    let expected = money(first);
+    match lines.find(|line| money(line) != expected) {
+        Some(line) => Err(CartError::Seal { key: line.key.clone(), fault: SealError::OtherMoney }),
+        None => Ok(()),
+    }
+}
+
 /// Returns the id of the quote if a top line, with the lines that belong to it, has an offered price that is still
 /// valid.
 pub fn quoted_line<'l>(shop: &Shop, line: &'l CartLine, cart: &CartIndex<'l>) -> Option<&'l str> {
@@ -109,13 +124,13 @@ fn quote_family(
     until: &str,
 ) -> Result<Vec<CartLine>, CartError> {
     let Some((parent, children)) = family.split_first_mut() else { return Ok(family) };
-    let expected = money_words(&shop.currency, shop.scale);
-    let line_money = money_words(&parent.price.total.currency, parent.price.total.scale);
-    let offered = money_words(&unit.currency, unit.scale);
-    if line_money != expected {
-        return Err(CartError::QuoteMoney { title: parent.title.clone(), requested: line_money, expected });
+    let Money { currency, scale, .. } = &parent.price.total;
+    if !shop.currencies.iter().any(|known| parent.is_priced_in(known)) {
+        let (requested, expected) = (money_words(currency, *scale), shop.currencies.words());
+        return Err(CartError::QuoteMoney { title: parent.title.clone(), requested, expected });
     }
-    if offered != expected {
+    if (&unit.currency, unit.scale) != (currency, *scale) {
+        let (offered, expected) = (money_words(&unit.currency, unit.scale), money_words(currency, *scale));
         return Err(CartError::OfferMoney { title: parent.title.clone(), offered, expected });
     }
     if unit.minor < 0 {
@@ -134,9 +149,10 @@ fn quote_family(
         source: PriceSource::Platform,
         state: PriceState::Verified,
         included_in_parent: line.price.included_in_parent,
-        expires: until.to_owned(),
+        expires: line.valid_until.as_deref().map_or(until, |kept| kept.min(until)).to_owned(),
         country: None,
-        customer_group: None,
+        region: None,
+        customer_groups: CustomerGroups::default(),
         adjustments: Vec::new(),
         offer: Some(quote.to_owned()),
         seal: String::new(),
@@ -154,11 +170,6 @@ fn quote_family(
     parent.set = parent.set.as_deref().map(key).transpose()?;
     parent.set_lines = parent.set_lines.iter().map(|line| key(line)).collect::<Result<_, _>>()?;
     Ok(family)
-}
-
-/// Describes the currency and scale of an amount in words.
-fn money_words(currency: &str, scale: u8) -> String {
-    format!("{currency} with {scale} decimals")
 }
 
 fn price_error(what: &str, reason: String) -> CartError {

@@ -42,7 +42,10 @@ impl PlanCheck<'_> {
             let copy = (*count > 0).then(|| count.to_string());
             *count += 1;
             let place = SetPlace { item_line: &first, copy: copy.as_deref() };
-            others.push(self.line_of_set(planned, &place)?);
+            let mut line = self.line_of_set(planned, &place)?;
+            line.price.expires.clone_from(&first.price.expires);
+            line.valid_until.clone_from(&first.valid_until);
+            others.push(line);
         }
         first.set = Some(first.key.clone());
         first.set_lines = others.iter().map(|line| line.key.clone()).collect();

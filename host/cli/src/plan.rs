@@ -28,13 +28,13 @@ use crate::files::{Catalog, json_file};
 #[command(after_help = "\
 Files:
   settings       {\"viewer-token\": \"…\"}: the account's settings by field name, secrets too (see `cartwright inspect`)
-  association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
-  catalog        {\"currency\": \"EUR\", \"scale\": 2, \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
+  link           {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
+  catalog        {\"currencies\": [{\"code\": \"EUR\", \"scale\": 2}], \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
   configuration  what the configurator's page handed over, as it is
   existing       an earlier plan, as `--json` printed it, or a list of its lines
 
 Example:
-  cartwright plan --plugin expivi --settings s.json --association a.json --catalog c.json --configuration conf.json --explain")]
+  cartwright plan --plugin expivi --settings s.json --link link.json --catalog c.json --configuration conf.json --explain")]
 pub(crate) struct Arguments {
     /// The vendor's plugin: a component's file, or `expivi` or `twikit`.
     #[arg(long)]
@@ -44,8 +44,8 @@ pub(crate) struct Arguments {
     settings: PathBuf,
     /// The file of the product link.
     #[arg(long)]
-    association: PathBuf,
-    /// The file of the shop's currency and variants.
+    link: PathBuf,
+    /// The file of the shop's currencies and variants.
     #[arg(long)]
     catalog: PathBuf,
     /// The file of the raw configuration.
@@ -67,6 +67,21 @@ pub(crate) struct Arguments {
     /// Replace the line of --cart with this key, or with a key that begins so, instead of adding a line.
     #[arg(long, value_name = "KEY", requires = "cart")]
     replace: Option<String>,
+    /// The currency of the cart: one of the catalog's. Default: its first.
+    #[arg(long, value_name = "CODE")]
+    currency: Option<String>,
+    /// The country of delivery, such as NL.
+    #[arg(long, value_name = "CODE")]
+    country: Option<String>,
+    /// The region within the country, such as NB.
+    #[arg(long)]
+    region: Option<String>,
+    /// A customer group of the shopper. May be repeated.
+    #[arg(long = "customer-group", value_name = "GROUP")]
+    customer_groups: Vec<String>,
+    /// The shopper's language, such as nl-BE. Default: the catalog's.
+    #[arg(long, value_name = "TAG")]
+    locale: Option<String>,
     /// A grant that a previous run lacked: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without
     /// TLS, or a network. The hosts that the plugin declares are already granted.
     #[arg(long = "grant", value_name = "GRANT")]
@@ -122,7 +137,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<CartChange, Failure> {
     let catalog: Catalog = json_file(&arguments.catalog)?;
-    let mut builder = Cartwright::builder().catalog(Arc::new(MemoryCatalog::new(catalog.variants()?)));
+    let mut builder =
+        Cartwright::builder().catalog(Arc::new(MemoryCatalog::new(catalog.variants(arguments.currency.as_deref())?)));
     if let Some(cache) = source::cache() {
         builder = builder.cache(cache);
     }
@@ -146,10 +162,10 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
     }
     host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
 
-    let mut link: Map<String, Value> = json_file(&arguments.association)?;
+    let mut link: Map<String, Value> = json_file(&arguments.link)?;
     link.insert("account".to_owned(), json!(account));
     let mut link: ProductLink = serde_json::from_value(Value::Object(link))
-        .with_context(|| format!("{} is not a product link", arguments.association.display()))?;
+        .with_context(|| format!("{} is not a product link", arguments.link.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
     host.link(&id, &[link]).await?;
@@ -174,7 +190,14 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
         quantity: arguments.quantity.unwrap_or(1),
         strategy,
         lines,
-        visitor: Visitor::default(),
+        visitor: Visitor {
+            locale: arguments.locale.clone(),
+            currency: arguments.currency.clone(),
+            country: arguments.country.clone(),
+            region: arguments.region.clone(),
+            customer_groups: arguments.customer_groups.clone().into(),
+            client: None,
+        },
         stages: Some(stage_sender),
     };
     Ok(match &arguments.replace {

@@ -88,8 +88,8 @@ hooks! {
     EmbedAgain = "reopening.embed-again" [Log Catalog Blobs],
     /// `configuration.decode`
     Decode = "configuration.decode" [Log Catalog],
-    /// `configuration.price-items`
-    PriceItems = "configuration.price-items" [Log Catalog Http Secrets],
+    /// `prices.price-items`
+    PriceItems = "prices.price-items" [Log Catalog Http Secrets Blobs],
     /// `cart.plan`
     Plan = "cart.plan" [Log Catalog],
     /// `orders.handle`

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::articles::{MAX_ARTICLE_DEPTH, check_tree};
 use crate::records::{
     Article, BytesSource, Digest, Document, LineMaterials, LineStatus, Message, NamedJson, Order, Outcome, Production,
     RememberedText, Setting, Shipment, VendorReference,
@@ -104,7 +105,9 @@ fn check_texts(outcome: &Outcome) -> Result<(), String> {
         Outcome::BillOfMaterials(LineMaterials { line, articles }) => {
             name("line", line)?;
             entries("articles", articles.len(), MAX_ARTICLES)?;
-            articles.iter().try_for_each(check_article)
+            articles.iter().try_for_each(check_article)?;
+            let depth = check_tree(articles).map_err(|(index, fault)| format!("the article {index}: {fault}"))?;
+            entries("levels of articles", depth, MAX_ARTICLE_DEPTH)
         }
         Outcome::Remember(RememberedText { name: key, value }) => {
             name("name", key)?;
@@ -129,9 +132,11 @@ fn check_message(Message { key, parameters, text: words }: &Message) -> Result<(
 }
 
 fn check_article(article: &Article) -> Result<(), String> {
-    let Article { sku, quantity, price_sku, price, material_sku, extra } = article;
+    let Article { sku, title, quantity, unit, price_sku, price, material_sku, parent: _, extra } = article;
     name("SKU", sku)?;
+    optional_name("article title", title.as_ref())?;
     name("quantity", quantity)?;
+    optional_name("unit", unit.as_ref())?;
     optional_name("price SKU", price_sku.as_ref())?;
     optional_name("material SKU", material_sku.as_ref())?;
     price.iter().try_for_each(|price| name("currency", &price.currency))?;
@@ -198,10 +203,13 @@ mod tests {
         };
         let article = |sku: &str| Article {
             sku: sku.into(),
+            title: None,
             quantity: "1".into(),
+            unit: None,
             price_sku: None,
             price: None,
             material_sku: None,
+            parent: None,
             extra: vec![],
         };
         let json = |json: &str| NamedJson { name: "n".into(), json: json.into() };
@@ -254,5 +262,26 @@ mod tests {
         let line = check_texts(&Outcome::Document(document("a\nb"))).unwrap_err();
         assert_eq!(line, "its name cannot be stored: it contains the control character U+000A");
         check_texts(&Outcome::Note(message("one\ntwo"))).unwrap();
+    }
+
+    #[test]
+    fn a_bill_of_materials_is_a_tree_of_bounded_depth() {
+        let article = |parent: Option<u32>| Article {
+            sku: "A".into(),
+            title: None,
+            quantity: "1".into(),
+            unit: None,
+            price_sku: None,
+            price: None,
+            material_sku: None,
+            parent,
+            extra: vec![],
+        };
+        let materials = |articles| check_texts(&Outcome::BillOfMaterials(LineMaterials { line: "1".into(), articles }));
+        let chain = |depth: u32| (0..depth).map(|index| article(index.checked_sub(1))).collect::<Vec<_>>();
+        materials(chain(32)).unwrap();
+        assert_eq!(materials(chain(33)).unwrap_err(), "it returns 33 levels of articles; at most 32 are allowed");
+        let own_part = materials(vec![article(Some(0))]).unwrap_err();
+        assert!(own_part.starts_with("the article 0: its parent is 0"), "{own_part}");
     }
 }

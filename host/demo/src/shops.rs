@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use cartwright::types::{Money, Order, Rounding, VariantInfo};
 use cartwright::{
-    AccountSetup, CartLine, Cartwright, Grants, OrderedLine, ProductLink, ReleasePolicy, Secret, Shop, ShopId,
+    AccountSetup, CartLine, Cartwright, Currencies, Grants, OrderedLine, ProductLink, ReleasePolicy, Secret, Shop,
+    ShopId,
 };
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use cartwright_service::grants::host_of;
@@ -43,10 +44,11 @@ pub(crate) fn catalog() -> Vec<VariantInfo> {
             price: Some(Money { minor: *cents, scale: 2, currency: "EUR".to_owned() }),
             tax_class: None,
             purchasable: true,
-            stock: None,
+            in_stock: None,
             weight_grams: None,
             minimum: 1,
             maximum: None,
+            extra: Vec::new(),
         })
         .collect()
 }
@@ -61,8 +63,9 @@ pub(crate) fn random_key() -> anyhow::Result<String> {
 pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
     Ok(Shop {
         id: id.parse()?,
-        currency: "EUR".to_owned(),
-        scale: 2,
+        currencies: Currencies::one("EUR", 2),
+        base_country: None,
+        time_zone: None,
         locale: "en".to_owned(),
         prices_include_tax: true,
         rounding: Rounding::HalfUp,

@@ -1,6 +1,8 @@
 //! Wasmtime's bindings of the contract, which change with every release: all use of `bindgen!`, the conversions between
 //! its types and the contract's records, and the links of the contract's imports to their implementations in the host.
 
+use cartwright_contract::error::Failure;
+use cartwright_contract::extras::Extras;
 use cartwright_contract::records;
 use wasmtime::component::{HasSelf, Linker};
 
@@ -8,6 +10,7 @@ pub(crate) use self::generated::cartwright::plugin::{
     blobs, catalog, http, log, order_book, outcomes, secrets, timer, types,
 };
 pub(crate) use self::generated::exports::cartwright::plugin as exports;
+use crate::plugin::PluginVersion;
 use crate::state::GuestState;
 
 #[allow(
@@ -33,6 +36,7 @@ mod generated {
                 include cartwright:plugin/has-products@0.1.0;
                 include cartwright:plugin/has-product-links@0.1.0;
                 include cartwright:plugin/has-reopening@0.1.0;
+                include cartwright:plugin/has-prices@0.1.0;
                 include cartwright:plugin/has-cart@0.1.0;
                 include cartwright:plugin/has-orders@0.1.0;
                 include cartwright:plugin/has-webhooks@0.1.0;
@@ -65,19 +69,27 @@ pub(crate) fn convert_list<T: Into<U>, U>(list: Vec<T>) -> Vec<U> {
     list.into_iter().map(Into::into).collect()
 }
 
-/// Converts the result of an exported function. `convert` converts its value.
-pub(crate) fn from_guest<T, U>(
-    result: Result<T, types::Error>,
+/// Converts the result of an exported function, and checks its lists `extra`. `convert` converts its value.
+///
+/// # Errors
+/// [`Failure::ContractViolation`] if a list is refused.
+pub(crate) fn from_guest<T, U: Extras>(
+    plugin: &PluginVersion,
+    result: Result<T, types::CallError>,
     convert: impl FnOnce(T) -> U,
-) -> Result<U, records::Error> {
-    result.map(convert).map_err(Into::into)
+) -> wasmtime::Result<Result<U, records::CallError>> {
+    let result = result.map(convert).map_err(records::CallError::from);
+    if let Ok(value) = &result {
+        value.check_extras(plugin.id()).map_err(|fault| Failure::ContractViolation(fault.to_string()))?;
+    }
+    Ok(result)
 }
 
 /// Converts the result of an imported function. `convert` converts its value.
 pub(crate) fn to_guest<T, U>(
-    result: Result<T, records::Error>,
+    result: Result<T, records::CallError>,
     convert: impl FnOnce(T) -> U,
-) -> Result<U, types::Error> {
+) -> Result<U, types::CallError> {
     result.map(convert).map_err(Into::into)
 }
 
@@ -129,18 +141,26 @@ mod tests {
 
     fn article() -> Value {
         json!({
-            "sku": "A", "quantity": "1.5", "price_sku": "P", "price": money(), "material_sku": null, "extra": [named_json()],
+            "sku": "A", "title": "Panel", "quantity": "1.5", "unit": "MTK", "price_sku": "P", "price": money(),
+            "material_sku": null, "parent": 0, "extra": [named_json()],
+        })
+    }
+
+    fn attribute(kind: &str) -> Value {
+        json!({
+            "id": "1", "name": "Colour", "value": "Red", "value_id": "2", "key": null, "hidden": true, "kind": kind,
+            "group": "Wood", "file": { "inline": [0, 255] }, "extra": [named_json()],
         })
     }
 
     fn item(thumbnail: Value) -> Value {
+        let attributes = ["chosen", "text", "number", "file", "other"].map(attribute);
         json!({
-            "id": "7", "parent": null, "vendor_product": "1001",
-            "attributes": [{
-                "id": "1", "name": "Colour", "value": "Red", "value_id": "2", "key": null, "hidden": true, "kind": "option",
-            }],
-            "articles": [article()], "sku": null, "reference": "r", "thumbnail": thumbnail, "state": "{}",
-            "unverified": { "reason": message(), "hold": true }, "extra": [named_json()],
+            "id": "7", "parent": null, "vendor_product": "1001", "title": "Ring", "quantity": 2,
+            "attributes": attributes,
+            "articles": [article()], "sku": null, "saved_id": "r", "thumbnail": thumbnail, "state": "{}",
+            "unverified": { "reason": message(), "hold": true }, "valid_until": "2026-03-01T09:30:00Z",
+            "extra": [named_json()],
         })
     }
 
@@ -149,19 +169,21 @@ mod tests {
             item(Value::Null),
             item(json!({ "in-payload": { "offset": 3, "length": 9 } })),
             item(json!({ "url": "https://a/b.png" })),
+            item(json!({ "stored": DIGEST })),
         ]
     }
 
     fn price(state: Value) -> Value {
         json!({
-            "amount": money(), "basis": "total", "tax": "gross", "state": state, "valid_until": "2026-03-01T09:30:00Z",
+            "amount": money(), "basis": "total", "role": "surcharge", "tax": "gross", "state": state, "period": "P1M",
+            "valid_until": "2026-03-01T09:30:00Z", "extra": [named_json()],
         })
     }
 
-    fn association() -> Value {
+    fn product_link() -> Value {
         json!({
-            "shop_product": "ring", "vendor_product": "1001", "other_vendor_products": ["1002"], "preset": "p",
-            "allowed_skus": ["A"],
+            "shop_product": "ring", "vendor_product": "1001", "additional_vendor_products": ["1002"], "preset": "p",
+            "allowed_skus": ["A"], "extra": [named_json()],
         })
     }
 
@@ -169,7 +191,7 @@ mod tests {
         json!({
             "key": "k", "product": "ring", "variant_id": "1", "sku": "A", "quantity": 2, "parent_key": null,
             "unit_price": money(), "configuration": DIGEST,
-            "item": { "index": 1, "id": "7", "vendor_product": "1001", "reference": null, "fingerprint": DIGEST },
+            "item": { "index": 1, "id": "7", "vendor_product": "1001", "saved_id": null, "fingerprint": DIGEST },
             "extra": [named_json()],
         })
     }
@@ -256,8 +278,10 @@ mod tests {
             converts::<records::Item, types::Item>(item);
         }
         for source in ["platform", "vendor", "components"] {
-            let decoded = json!({ "items": items(), "price_from": source, "warnings": [message()] });
-            converts::<records::Decoded, exports::configuration::Decoded>(decoded);
+            let decoded = json!({
+                "items": items(), "price_from": source, "warnings": [message()], "extra": [named_json()],
+            });
+            converts::<records::DecodeResult, exports::configuration::DecodeResult>(decoded);
         }
     }
 
@@ -270,7 +294,7 @@ mod tests {
             price(json!({ "mismatch": money() })),
         ];
         converts::<records::PlanRequest, exports::cart::PlanRequest>(json!({
-            "strategy": "simple", "association": association(), "items": items(),
+            "strategy": "simple", "link": product_link(), "items": items(),
             "line_requests": [line_request(json!(0)), line_request(Value::Null)], "prices": prices,
             "price_from": "vendor", "chosen_variant": "1", "cart_lines": [line()], "extra": [named_json()],
         }));
@@ -361,11 +385,16 @@ mod tests {
 
     #[test]
     fn contexts_and_errors_convert_there_and_back() {
-        for rounding in ["half-up", "half-even"] {
+        let euro = json!({ "code": "EUR", "scale": 2 });
+        let visitor = json!({ "currency": euro, "country": "NL", "region": "NB", "customer_groups": ["b2b", "vip"] });
+        for (rounding, visitor) in [("half-up", visitor), ("half-even", Value::Null)] {
+            let shop = json!({
+                "id": "s", "currencies": [euro, { "code": "JPY", "scale": 0 }], "base_country": "NL",
+                "prices_include_tax": true, "rounding": rounding, "time_zone": "Europe/Amsterdam",
+            });
             converts::<records::Context, types::Context>(json!({
-                "shop": "s", "account": "a", "locale": "en", "currency": "EUR", "scale": 2, "country": "NL",
-                "customer_group": null, "prices_include_tax": true, "rounding": rounding, "at": "2026-03-01T09:30:00Z",
-                "settings": settings(), "settings_revision": 7, "grants": ["personal-data"], "extra": [named_json()],
+                "shop": shop, "account": "a", "visitor": visitor, "locale": "en", "now": "2026-03-01T09:30:00Z",
+                "settings": settings(), "grants": ["personal-data"], "extra": [named_json()],
             }));
         }
         let issue = json!({ "field": "items[0]", "message": message(), "blocking": true });
@@ -374,13 +403,13 @@ mod tests {
             json!({ "not-configured": issue }),
             json!({ "unavailable": { "retry_after_seconds": 3, "detail": "away" } }),
             json!({ "rejected": message() }),
-            json!({ "denied": "d" }),
-            json!({ "limit-exceeded": "l" }),
-            json!("unsupported"),
+            json!({ "denied": { "what": "grant:personal-data", "text": "d" } }),
+            json!({ "limit-exceeded": { "what": "limit:bytes-in", "text": "l" } }),
             json!({ "internal": "i" }),
+            json!({ "other": named_json() }),
         ];
         for error in errors {
-            converts::<records::Error, types::Error>(error);
+            converts::<records::CallError, types::CallError>(error);
         }
     }
 }

@@ -163,18 +163,24 @@ fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
 }
 
 /// Converts an error of the contract into an error of the host. Its texts are sanitized.
-pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::Error) -> HookError {
-    use records::Error;
+pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::CallError) -> HookError {
+    use records::CallError;
     let readable = |words: String| text::sanitize(&words, MAX_MESSAGE_CHARS).text;
+    let refusal =
+        |refusal: records::Refusal| records::Refusal { what: readable(refusal.what), text: readable(refusal.text) };
     let error = match error {
-        Error::InvalidInput(issue) => Error::InvalidInput(text::issue(issue)),
-        Error::NotConfigured(issue) => Error::NotConfigured(text::issue(issue)),
-        Error::Unavailable(outage) => Error::Unavailable(records::Outage { detail: readable(outage.detail), ..outage }),
-        Error::Rejected(message) => Error::Rejected(text::message(message)),
-        Error::Denied(words) => Error::Denied(readable(words)),
-        Error::LimitExceeded(words) => Error::LimitExceeded(readable(words)),
-        Error::Unsupported => Error::Unsupported,
-        Error::Internal(words) => Error::Internal(readable(words)),
+        CallError::InvalidInput(issue) => CallError::InvalidInput(text::issue(issue)),
+        CallError::NotConfigured(issue) => CallError::NotConfigured(text::issue(issue)),
+        CallError::Unavailable(outage) => {
+            CallError::Unavailable(records::Outage { detail: readable(outage.detail), ..outage })
+        }
+        CallError::Rejected(message) => CallError::Rejected(text::message(message)),
+        CallError::Denied(denied) => CallError::Denied(refusal(denied)),
+        CallError::LimitExceeded(exceeded) => CallError::LimitExceeded(refusal(exceeded)),
+        CallError::Internal(words) => CallError::Internal(readable(words)),
+        CallError::Other(named) => {
+            CallError::Other(records::NamedJson { name: readable(named.name), json: readable(named.json) })
+        }
     };
     HookError::new(plugin.id(), hook, Failure::PluginError(error))
 }

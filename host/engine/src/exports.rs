@@ -1,12 +1,14 @@
 //! The functions of the contract that the host calls, as typed methods of the engine. `metadata.describe`,
 //! `settings.fields` and `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
 
+use std::sync::Arc;
+
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    self, Association, ChoiceList, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest,
-    Outcome, PlanRequest, Price, ProductList, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
+    self, ChoiceList, Context, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest, Outcome, PlanRequest,
+    Price, ProductLink, ProductList, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -19,12 +21,12 @@ use crate::plugin::PluginVersion;
 #[derive(Debug)]
 pub struct DecodeResult {
     /// The decoded configuration.
-    pub decoded: Decoded,
+    pub decoded: records::DecodeResult,
     /// What the plugin logged.
     pub log: Vec<LogLine>,
 }
 
-/// The result of `configuration.price-items`.
+/// The result of `prices.price-items`.
 #[derive(Debug)]
 pub struct PriceItemsResult {
     /// The price of each item, in the order of the items.
@@ -71,10 +73,11 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::ValidateSettings, plugin, options, async |store, instance| {
-            let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
-            Ok(from_guest(issues, convert_list::<_, FieldIssue>))
-        });
+        let called =
+            self.call(Hook::ValidateSettings, plugin, options.currency_of(&context), async |store, instance| {
+                let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
+                from_guest(plugin, issues, convert_list::<_, FieldIssue>)
+            });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateSettings, error))
     }
 
@@ -92,7 +95,7 @@ impl Engine {
         let values = convert_list::<_, types::Setting>(values.to_vec());
         let called = self.call(Hook::Migrate, plugin, options, async |store, instance| {
             let migrated = plugin.interfaces().settings(store, instance)?.call_migrate(store, from, &values).await?;
-            Ok(from_guest(migrated, convert_list::<_, Setting>))
+            from_guest(plugin, migrated, convert_list::<_, Setting>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Migrate, error))
     }
@@ -111,10 +114,10 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<ChoiceList, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::SearchChoices, plugin, options, async |store, instance| {
+        let called = self.call(Hook::SearchChoices, plugin, options.currency_of(&context), async |store, instance| {
             let choices = plugin.interfaces().choices(store, instance)?;
             let list = choices.call_search(store, &context, field, text, cursor).await?;
-            Ok(from_guest(list, ChoiceList::from))
+            from_guest(plugin, list, ChoiceList::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchChoices, error))
     }
@@ -130,9 +133,9 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<Diagnosis>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::TestConnection, plugin, options, async |store, instance| {
+        let called = self.call(Hook::TestConnection, plugin, options.currency_of(&context), async |store, instance| {
             let account = plugin.interfaces().account(store, instance)?;
-            Ok(from_guest(account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>))
+            from_guest(plugin, account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::TestConnection, error))
     }
@@ -150,9 +153,9 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<ProductList, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::SearchProducts, plugin, options, async |store, instance| {
+        let called = self.call(Hook::SearchProducts, plugin, options.currency_of(&context), async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
-            Ok(from_guest(products.call_search(store, &context, text, cursor).await?, ProductList::from))
+            from_guest(plugin, products.call_search(store, &context, text, cursor).await?, ProductList::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
     }
@@ -166,14 +169,14 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::ValidateLink, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::ValidateLink, plugin, options.currency_of(&context), async |store, instance| {
             let links = plugin.interfaces().product_links(store, instance)?;
-            let issues = links.call_validate(store, &context, &association).await?;
-            Ok(from_guest(issues, convert_list::<_, FieldIssue>))
+            let issues = links.call_validate(store, &context, &product_link).await?;
+            from_guest(plugin, issues, convert_list::<_, FieldIssue>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateLink, error))
     }
@@ -187,13 +190,13 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
     ) -> Result<EmbedData, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::Embed, plugin, options.currency_of(&context), async |store, instance| {
             let page = plugin.interfaces().page(store, instance)?;
-            Ok(from_guest(page.call_embed(store, &context, &association).await?, EmbedData::from))
+            from_guest(plugin, page.call_embed(store, &context, &product_link).await?, EmbedData::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
     }
@@ -205,19 +208,19 @@ impl Engine {
     pub async fn embed_again(
         &self,
         plugin: &PluginVersion,
-        mut options: CallOptions,
+        options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         raw: &Digest,
     ) -> Result<EmbedData, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let raw: records::Digest = raw.to_string();
-        options.readable.push(raw.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
+        let options = options.currency_of(&context).blob(*raw, None);
+        let raw = raw.to_string();
         let called = self.call(Hook::EmbedAgain, plugin, options, async |store, instance| {
             let reopening = plugin.interfaces().reopening(store, instance)?;
-            let embedded = reopening.call_embed_again(store, &context, &association, &raw).await?;
-            Ok(from_guest(embedded, EmbedData::from))
+            let embedded = reopening.call_embed_again(store, &context, &product_link, &raw).await?;
+            from_guest(plugin, embedded, EmbedData::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::EmbedAgain, error))
     }
@@ -231,14 +234,15 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         raw: &[u8],
     ) -> Result<DecodeResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::Decode, plugin, options.currency_of(&context), async |store, instance| {
             let configuration = plugin.interfaces().configuration(store, instance)?;
-            Ok(from_guest(configuration.call_decode(store, &context, &association, raw).await?, Decoded::from))
+            let decoded = configuration.call_decode(store, &context, &product_link, raw).await?;
+            from_guest(plugin, decoded, records::DecodeResult::from)
         });
         match called.await? {
             (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
@@ -246,7 +250,7 @@ impl Engine {
         }
     }
 
-    /// Calls `configuration.price-items`.
+    /// Calls `prices.price-items`. `raw` is the configuration, which the plugin may read as a blob.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one; the error contains the log.
@@ -256,22 +260,26 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
-        raw: &[u8],
+        product_link: &ProductLink,
+        raw: (Digest, Arc<Vec<u8>>),
         items: &[Item],
         line_requests: &[LineRequest],
     ) -> Result<PriceItemsResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
         let items = convert_list::<_, types::Item>(items.to_vec());
         let line_requests = convert_list::<_, types::LineRequest>(line_requests.to_vec());
+        let (digest, bytes) = raw;
+        let options = options.currency_of(&context).blob(digest, Some(bytes));
+        let digest = digest.to_string();
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
-            let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
-            let prices = configuration
-                .call_price_items(&mut *store, &context, &association, raw, &items, &line_requests)
+            let interface = plugin.interfaces().prices(&mut *store, instance)?;
+            let prices = interface
+                .call_price_items(&mut *store, &context, &product_link, &digest, &items, &line_requests)
                 .await?;
-            let prices =
-                from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
+            let prices = from_guest(plugin, prices, |prices| {
+                prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>()
+            })?;
             Ok((prices, !store.data().catalog.is_empty()))
         });
         match called.await? {
@@ -293,10 +301,11 @@ impl Engine {
     ) -> Result<PlanResult, HookError> {
         let context = types::Context::from(context.clone());
         let request = bindings::exports::cart::PlanRequest::from(request);
-        let called = self.call(Hook::Plan, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Plan, plugin, options.currency_of(&context), async |store, instance| {
             let cart = plugin.interfaces().cart(store, instance)?;
             let planned = cart.call_plan(&mut *store, &context, &request).await?;
-            Ok((from_guest(planned, records::PlanResult::from), std::mem::take(&mut store.data_mut().catalog)))
+            let planned = from_guest(plugin, planned, records::PlanResult::from)?;
+            Ok((planned, std::mem::take(&mut store.data_mut().catalog)))
         });
         match called.await? {
             ((Ok(planned), catalog), log) => {
@@ -320,10 +329,10 @@ impl Engine {
     ) -> Result<ReceiveResult, HookError> {
         let context = types::Context::from(context.clone());
         let request = bindings::exports::webhooks::Request::from(request);
-        let called = self.call(Hook::ReceiveWebhook, plugin, options, async |store, instance| {
+        let called = self.call(Hook::ReceiveWebhook, plugin, options.currency_of(&context), async |store, instance| {
             let webhooks = plugin.interfaces().webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, endpoint, &request).await?;
-            let (received, state) = (from_guest(received, Received::from), store.data_mut());
+            let (received, state) = (from_guest(plugin, received, Received::from)?, store.data_mut());
             Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         });
         let ((received, uncertainty, readable), _) = called.await?;
@@ -344,16 +353,16 @@ impl Engine {
         cursor: Option<&str>,
     ) -> Result<Fetched, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Poll, plugin, options, async |store, instance| {
+        let called = self.call(Hook::Poll, plugin, options.currency_of(&context), async |store, instance| {
             let feed = plugin.interfaces().feed(store, instance)?;
-            Ok(from_guest(feed.call_poll(store, &context, cursor).await?, Fetched::from))
+            from_guest(plugin, feed.call_poll(store, &context, cursor).await?, Fetched::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
     }
 }
 
 /// Converts an error of the contract into an error of the host, with what the plugin logged before.
-fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::Error, log: Vec<LogLine>) -> HookError {
+fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::CallError, log: Vec<LogLine>) -> HookError {
     let mut error = plugin_error(plugin, hook, error);
     error.emitted.log = log;
     error

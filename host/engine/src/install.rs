@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cap_std::fs::Dir;
 use cartwright_contract::endpoint::check_endpoints;
+use cartwright_contract::extras::Extras as _;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::metadata::{check_metadata, check_repeatable};
@@ -67,7 +68,7 @@ impl<'a> ComponentBytes<'a> {
 
 /// `metadata.describe`: the export errors of a component are reported elsewhere.
 impl HookResult for Result<records::PluginMetadata, InstallError> {
-    fn error(&self) -> Option<&records::Error> {
+    fn error(&self) -> Option<&records::CallError> {
         None
     }
 }
@@ -144,6 +145,8 @@ impl Engine {
         check_repeatable(&identity, &self.described_again(&plugin).await?).map_err(InstallError::Metadata)?;
         let form = Form::check(fields).map_err(InstallError::Metadata)?;
         let id = check_metadata(&identity, &form.0, plugin.has(Interface::Cart)).map_err(InstallError::Metadata)?;
+        let extras = [identity.check_extras(&id), form.0.check_extras(&id), endpoints.check_extras(&id)];
+        extras.into_iter().collect::<Result<(), _>>().map_err(|fault| InstallError::Metadata(fault.to_string()))?;
         if let Some(field) = form.0.iter().find(|field| field.choices == ChoiceSource::Dynamic)
             && !plugin.has(Interface::Choices)
         {

@@ -179,6 +179,8 @@ interfaces! {
     reopening Reopening = "reopening",
     /// Decodes configurations.
     configuration Configuration = "configuration",
+    /// The vendor's prices.
+    prices Prices = "prices",
     /// Cart strategies.
     cart Cart = "cart",
     /// Handles order events.

@@ -19,7 +19,7 @@
 //! let plugin = host.install(component, None).await?;
 //!
 //! let shop: Shop = serde_json::from_value(serde_json::json!({
-//!     "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform"
+//!     "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform"
 //! }))?;
 //! let id = shop.id.clone();
 //! host.add_shop(shop)?;
@@ -66,11 +66,11 @@ mod work;
 pub use cartwright_cart::fuzzing;
 pub use cartwright_cart::money;
 pub use cartwright_cart::{
-    AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MAX_LINE_QUANTITY,
-    MAX_LINES, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_STOREFRONT_BODY_BYTES, MoneyFault,
-    OrderError, OrderedLine, OverBudget, Pin, QuoteOffer, RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice,
-    Shop, Stage, StrategyChoice, UnverifiedLine, Visitor, check_event, check_money, check_order, is_country,
-    is_currency, is_language_tag,
+    AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, Currencies, CustomerGroups, LineCheck,
+    LineState, MAX_LINE_QUANTITY, MAX_LINES, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION,
+    MAX_STOREFRONT_BODY_BYTES, MoneyFault, NoCurrency, OrderError, OrderedLine, OverBudget, Pin, QuoteOffer,
+    RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice, Shop, Stage, StrategyChoice, UnverifiedLine, Visitor,
+    check_event, check_money, check_order, is_country, is_currency, is_language_tag, is_time_zone,
 };
 pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock, timestamp};
 pub use cartwright_contract::error::{
@@ -86,7 +86,7 @@ pub use cartwright_contract::platform::{
 pub use cartwright_contract::settings::{AccountSecret, Form, Secret, SecretUse, Secrets, Settings};
 pub use cartwright_contract::text::{
     MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
-    check_name, check_text,
+    check_name, check_text, is_decimal, parse_timestamp,
 };
 pub use cartwright_engine::{
     CONTRACT, InstallError, Interface, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,

@@ -62,7 +62,7 @@ impl Cartwright {
             plugin: plugin.id().clone(),
             shop: shop.id.clone(),
             account: account.id.clone(),
-            currency: shop.currency.clone(),
+            main_currency: shop.currencies.main().code.clone(),
             grants: grants.limited_to(&plugin.metadata().identity.grants),
             declared_hosts: plugin
                 .metadata()

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_cart::shop::Shop;
 use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue, unstorable};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
@@ -142,6 +142,10 @@ impl Cartwright {
         let version = account.version().clone();
         let form = &version.plugin.metadata().form;
         let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
+        let issues = form.currency_issues(&version.settings, &settings, &state.shop.currencies.to_vec());
+        if !issues.is_empty() {
+            return Err(SetupError::Invalid(issues));
+        }
         let linked = CheckedLink { link, settings, strategy_settings };
         let mut warnings = Vec::new();
         if !version.plugin.worlds().contains(&World::Vendor) {
@@ -149,10 +153,10 @@ impl Cartwright {
         }
         check_strategy_account(state, &linked.link)?;
         if version.plugin.has(Interface::ProductLinks) {
-            let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
-            let association = linked.association();
+            let context = context(&state.shop, account, &version, Some(&linked.settings), None);
+            let product_link = linked.as_contract();
             let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-            let called = self.engine().validate_link(&version.plugin, options, &context, &association);
+            let called = self.engine().validate_link(&version.plugin, options, &context, &product_link);
             let plugin_issues = called.await?;
             let plugin_issues: Vec<FieldIssue> = plugin_issues.into_iter().map(text::issue).collect();
             if plugin_issues.iter().any(|issue| issue.blocking) {
@@ -199,10 +203,12 @@ impl Cartwright {
         let form = &version.plugin.metadata().form;
         let mut problems = form.issues(&version.settings, &account.secrets);
         problems.extend(form.secrets_for_new_hosts(&version.settings, &account.secrets));
+        let (currencies, none) = (shop.currencies.to_vec(), Settings::new());
+        problems.extend(form.currency_issues(&version.settings, product.unwrap_or(&none), &currencies));
         if problems.iter().any(|issue| issue.blocking) {
             return Err(SetupError::Invalid(problems));
         }
-        let context = context(shop, account, version, product, &Visitor::default());
+        let context = context(shop, account, version, product, None);
         let scope = self.scope(shop, account, &version.plugin);
         let called = self.engine().validate_settings(&version.plugin, CallOptions::new(scope), &context);
         let plugin_issues = called.await?;
@@ -230,14 +236,14 @@ fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
         shop_product,
         account: _,
         vendor_product,
-        other_vendor_products,
+        additional_vendor_products,
         preset,
         allowed_skus,
         settings: _,
         strategy,
         strategy_settings: _,
     } = link;
-    let lists = [("other_vendor_products", other_vendor_products), ("allowed_skus", allowed_skus)];
+    let lists = [("additional_vendor_products", additional_vendor_products), ("allowed_skus", allowed_skus)];
     for (field, list) in lists {
         if list.len() > MAX_LINK_ENTRIES {
             return Err(invalid(field, format!("This has {} entries; use at most {MAX_LINK_ENTRIES}.", list.len())));

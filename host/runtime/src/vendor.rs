@@ -33,7 +33,7 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         check_exported(&version.plugin, Interface::Choices, Hook::SearchChoices)?;
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let called = self.engine().search_choices(&version.plugin, options, &context, field, search, cursor);
         let mut page = called.await?;
@@ -52,7 +52,7 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         check_exported(&version.plugin, Interface::Account, Hook::TestConnection)?;
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut diagnoses = self.engine().test_connection(&version.plugin, options, &context).await?;
         for diagnosis in &mut diagnoses {
@@ -77,7 +77,7 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         check_exported(&version.plugin, Interface::Products, Hook::SearchProducts)?;
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut page = self.engine().search_products(&version.plugin, options, &context, text, cursor).await?;
         for product in &mut page.products {
@@ -99,8 +99,8 @@ impl Cartwright {
         reopen: Option<&CartLine>,
         visitor: &Visitor,
     ) -> Result<EmbedData, CartError> {
-        visitor.check()?;
         let state = self.shop_state(shop)?;
+        let currency = visitor.check(&state.shop)?;
         let mut linked = state.linked(product)?.clone();
         if let Some(line) = reopen {
             linked = self.link_of(&state, line).ok_or_else(|| SetupError::NotLinked(line.linked_product.clone()))?;
@@ -117,16 +117,16 @@ impl Cartwright {
             },
             None => None,
         };
-        let context = context(&state.shop, account, version, Some(&linked.settings), visitor);
-        let association = linked.association();
+        let context = context(&state.shop, account, version, Some(&linked.settings), Some((visitor, currency)));
+        let product_link = linked.as_contract();
         let scope = self.scope(&state.shop, account, &version.plugin);
         let (engine, options) = (self.engine(), CallOptions::new(scope.clone()));
         let embed = match &raw {
             Some(raw) => {
                 check_exported(&version.plugin, Interface::Reopening, Hook::EmbedAgain)?;
-                engine.embed_again(&version.plugin, options, &context, &association, raw).await?
+                engine.embed_again(&version.plugin, options, &context, &product_link, raw).await?
             }
-            None => engine.embed(&version.plugin, options, &context, &association).await?,
+            None => engine.embed(&version.plugin, options, &context, &product_link).await?,
         };
         Ok(page::check(embed, &scope)?)
     }
@@ -145,7 +145,7 @@ impl Cartwright {
         let account = state.account(account)?;
         let version = account.version();
         check_exported(&version.plugin, Interface::Feed, Hook::Poll)?;
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
     }

@@ -136,7 +136,8 @@ fn issue() -> FieldIssue {
 
 fn article() -> Value {
     json!({
-        "sku": "A", "quantity": "1.5", "price_sku": null, "price": money(), "material_sku": "M",
+        "sku": "A", "title": null, "quantity": "1.5", "unit": "MTK", "price_sku": null, "price": money(),
+        "material_sku": "M", "parent": null,
         "extra": [{ "name": "a", "json": "{}" }],
     })
 }
@@ -179,7 +180,7 @@ fn order() -> Value {
             "cart_line": {
                 "key": DIGEST, "product": "ring", "variant_id": null, "sku": null, "quantity": 1, "parent_key": null,
                 "unit_price": money(), "configuration": DIGEST,
-                "item": { "index": 0, "id": null, "vendor_product": "1", "reference": null, "fingerprint": DIGEST },
+                "item": { "index": 0, "id": null, "vendor_product": "1", "saved_id": null, "fingerprint": DIGEST },
                 "extra": [],
             },
             "title": "Ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
@@ -316,9 +317,9 @@ fn embed_data_and_page_events() {
 #[test]
 fn shops_accounts_and_product_links() {
     reads::<Shop>(&[
-        json!({ "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform" }),
+        json!({ "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform" }),
         json!({
-            "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform", "locale": "nl",
+            "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform", "locale": "nl",
             "prices_include_tax": true, "rounding": "half-even", "seal_seconds": 60, "pin_seconds": 60,
             "sell_unconfigured": true, "release": "by-hand",
         }),
@@ -335,20 +336,22 @@ fn shops_accounts_and_product_links() {
     round::<ProductLink>(&[
         json!({ "shop_product": "ring", "account": "expivi", "vendor_product": "1001" }),
         json!({
-            "shop_product": "ring", "account": "expivi", "vendor_product": "1001", "other_vendor_products": ["1"],
+            "shop_product": "ring", "account": "expivi", "vendor_product": "1001", "additional_vendor_products": ["1"],
             "preset": "p", "allowed_skus": ["a"], "settings": { "a": 1 }, "strategy": { "account": "x", "name": "y" },
             "strategy_settings": {},
         }),
     ]);
     round::<StrategyChoice>(&[json!({})]);
-    round::<Visitor>(&[json!({ "locale": "nl", "country": "NL", "customer_group": null })]);
+    round::<Visitor>(&[json!({
+        "locale": "nl", "currency": "EUR", "country": "NL", "region": null, "customer_groups": ["b2b", "vip"],
+    })]);
     round::<Limits>(&[json!({}), json!({ "guest_cpu": { "secs": 1, "nanos": 5 }, "memory": 1, "host_calls": 7 })]);
     round::<CircuitRules>(&[json!({ "failures": 3, "open_duration": { "secs": 1, "nanos": 0 } })]);
     round::<RateLimitRules>(&[json!({ "burst": 3 })]);
     round::<RetryCounters>(&[json!({ "outages": 1 })]);
     round::<VariantInfo>(&[json!({
         "id": "v", "product": "p", "sku": "s", "title": "t", "price": money(), "tax_class": null, "purchasable": true,
-        "stock": -1, "weight_grams": "0.5", "minimum": 1, "maximum": null,
+        "in_stock": false, "weight_grams": "0.5", "minimum": 1, "maximum": null, "extra": [],
     })]);
 }
 
@@ -406,6 +409,8 @@ fn why_a_cart_was_not_changed() {
         CartError::Variant { variant: text(), product: text() },
         CartError::NotPurchasable(text()),
         CartError::Price { what: text(), reason: text() },
+        CartError::RecurringPrice { product: text(), period: text() },
+        CartError::ConfigurationExpired { product: text(), until: text() },
         CartError::OfferMoney { title: text(), offered: text(), expected: text() },
         CartError::QuoteMoney { title: text(), requested: text(), expected: text() },
         CartError::Platform(text()),
@@ -444,12 +449,13 @@ fn errors_of_shops_plugins_and_jobs() {
         InstallError::Describe(hook_error(Failure::NotExported("feed".to_owned()))),
     ]);
     let outage = types::Outage { retry_after_seconds: Some(3), detail: "away".to_owned() };
-    let mut silent = hook_error(Failure::PluginError(types::Error::Unsupported));
+    let refusal = types::Refusal { what: "capability:http".to_owned(), text: "not here".to_owned() };
+    let mut silent = hook_error(Failure::PluginError(types::CallError::Denied(refusal)));
     silent.outcomes = Box::default();
     writes(&[
         silent,
-        hook_error(Failure::PluginError(types::Error::InvalidInput(issue()))),
-        hook_error(Failure::PluginError(types::Error::Unavailable(outage))),
+        hook_error(Failure::PluginError(types::CallError::InvalidInput(issue()))),
+        hook_error(Failure::PluginError(types::CallError::Unavailable(outage))),
         hook_error(Failure::Limit(Breach::Memory { requested: 2, allowed: 1 })),
         hook_error(Failure::Limit(Breach::GuestCpu { allowed_ms: 250 })),
         hook_error(Failure::UnansweredRequest("POST".to_owned())),
@@ -521,7 +527,7 @@ fn no_two_types_have_one_name() {
         listed::<Visitor>(),
         listed::<StopReason>(),
         listed::<types::Context>(),
-        listed::<types::Decoded>(),
+        listed::<types::DecodeResult>(),
         listed::<types::Diagnosis>(),
         listed::<types::Fetched>(),
         listed::<types::Next>(),
@@ -543,7 +549,7 @@ fn no_two_types_have_one_name() {
 #[test]
 fn descriptions_of_types_are_those_of_the_contract() {
     let schema = serde_json::to_value(types::Money::schema()).unwrap();
-    assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units."), "{schema}");
+    assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units"), "{schema}");
     assert!(schema["properties"]["scale"]["description"].as_str().unwrap().contains("decimals"), "{schema}");
     assert_eq!(schema["properties"]["scale"]["maximum"], 9);
 }

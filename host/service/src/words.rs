@@ -41,8 +41,7 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
     match entry {
         Entry::RunStart(began) => {
             let personal = if began.personal_data { "granted" } else { "not granted" };
-            let revision = began.context.settings_revision;
-            ("began".to_owned(), format!("with revision {revision} of the settings, personal data {personal}"))
+            ("began".to_owned(), format!("personal data {personal}"))
         }
         Entry::Intent { call, retry_safety, attempt } => {
             let retry_safety = match retry_safety {

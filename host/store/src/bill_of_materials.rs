@@ -43,15 +43,18 @@ pub struct LineBillOfMaterials {
 }
 
 /// Columns of the table, which has one row for each article of each line.
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 15] = [
     "order",
     "line",
     "title",
     "line_sku",
     "pieces",
     "article_sku",
+    "article_title",
+    "part_of",
     "quantity_per_piece",
     "quantity",
+    "unit",
     "price_sku",
     "price",
     "currency",
@@ -60,20 +63,30 @@ const COLUMNS: [&str; 12] = [
 
 impl OrderBillOfMaterials {
     /// Returns a CSV table (RFC 4180) with a header and one row for each article, in which no text is a formula for
-    /// spreadsheets.
+    /// spreadsheets. An article that is part of another one has the SKU of that one in `part_of`; its quantities are those of
+    /// all levels multiplied.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if a quantity is not a number.
+    /// [`StoreError::Corrupt`] if a quantity is not a number, or an article is part of one that is not before it.
     pub fn csv(&self) -> Result<String, StoreError> {
         let damaged = |error: &dyn std::fmt::Display| StoreError::corrupt("a bill of materials", error);
         let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
         table.write_record(COLUMNS).map_err(|error| damaged(&error))?;
         for line in &self.lines {
+            let times = |each: Decimal, count: Decimal| {
+                each.checked_mul(count).ok_or_else(|| damaged(&format_args!("{each} times {count} is too large")))
+            };
+            let mut in_one_piece: Vec<Decimal> = Vec::with_capacity(line.articles.len());
             for article in &line.articles {
-                let each: Decimal = article.quantity.parse().map_err(|error| damaged(&error))?;
-                let all = each
-                    .checked_mul(line.pieces.into())
-                    .ok_or_else(|| damaged(&format_args!("{each} times {} is too large", line.pieces)))?;
+                let mut each: Decimal = article.quantity.parse().map_err(|error| damaged(&error))?;
+                let parent = article.parent.map(|parent| parent as usize);
+                if let Some(parent) = parent {
+                    let of_parent = in_one_piece.get(parent).ok_or_else(|| damaged(&"an article before its parent"))?;
+                    each = times(each, *of_parent)?;
+                }
+                in_one_piece.push(each);
+                let all = times(each, line.pieces.into())?;
+                let part_of = parent.and_then(|parent| line.articles.get(parent)).map(|parent| &parent.sku);
                 let price = article.price.as_ref();
                 let amount = price.map(|it| Decimal::try_from_i128_with_scale(it.minor.into(), it.scale.into()));
                 let amount = amount.transpose().map_err(|error| damaged(&error))?;
@@ -84,8 +97,11 @@ impl OrderBillOfMaterials {
                     text(line.sku.as_ref()),
                     line.pieces.to_string(),
                     text(Some(&article.sku)),
+                    text(article.title.as_ref()),
+                    text(part_of),
                     each.to_string(),
                     all.to_string(),
+                    text(article.unit.as_ref()),
                     text(article.price_sku.as_ref()),
                     amount.map(|amount| amount.to_string()).unwrap_or_default(),
                     text(price.map(|price| &price.currency)),

@@ -165,11 +165,12 @@ impl Orders<'_> {
             return Err(ReportError::Older { order, known, reported: event.order.version });
         }
         let state = host.shop(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?;
-        // An order that was sold before the shop's currency changed keeps its own.
-        let sold_in = known.as_ref().map_or(&state.currency, |known| &known.order.total.currency);
+        // An order that was sold before the shop's currencies changed keeps its own.
+        let sold_in = known.as_ref().map(|known| &known.order.total.currency);
         let found = &event.order.total.currency;
-        if *found != state.currency && found != sold_in {
-            let (found, expected) = (found.clone(), state.currency.clone());
+        if state.currencies.get(found).is_none() && sold_in != Some(found) {
+            let codes: Vec<&str> = state.currencies.iter().map(|known| known.code.as_str()).collect();
+            let (found, expected) = (found.clone(), codes.join(" or "));
             return Err(OrderError::OtherCurrency { found, expected }.into());
         }
         let mut recipients =

@@ -2,7 +2,7 @@
 
 use cartwright_plugin::http::{Auth, Body, HttpRequest, HttpResponse, RetrySafety, StoredBody};
 use cartwright_plugin::types::{BytesSource, Context};
-use cartwright_plugin::{ContextExt, Error, internal, json, message, not_configured, outage, rejected, truncate};
+use cartwright_plugin::{CallError, ContextExt, internal, json, message, not_configured, outage, rejected, truncate};
 
 use crate::host::Host;
 use crate::settings::{self, API_URL, SERVER_TOKEN, VIEWER_TOKEN};
@@ -65,7 +65,7 @@ impl<H: Host> Api<'_, H> {
     /// Every call of this plugin may be repeated. Reading and pricing change nothing. A repeated upload or conversion
     /// leaves an unreferenced record at Expivi; without repeating, one lost response would stop the order of a shopper
     /// who has paid.
-    pub(crate) fn call(&mut self, call: Call<'_>) -> Result<Vec<u8>, Error> {
+    pub(crate) fn call(&mut self, call: Call<'_>) -> Result<Vec<u8>, CallError> {
         let mut headers = vec![
             ("Accept".to_owned(), "application/json".to_owned()),
             ("Accept-Language".to_owned(), "en-US".to_owned()),
@@ -108,13 +108,13 @@ impl<H: Host> Api<'_, H> {
     }
 
     /// Stores a finished file as a blob. Expivi serves files without a token.
-    pub(crate) fn fetch(&mut self, url: &str) -> Result<StoredBody, Error> {
+    pub(crate) fn fetch(&mut self, url: &str) -> Result<StoredBody, CallError> {
         let response = self.host.send(HttpRequest::get(url).store_body())?;
         match response.body {
             Body::Stored(stored) if (200..300).contains(&response.status) => Ok(stored),
             _ => match refusal(&response, "GET", url, Token::Viewer) {
                 // The request has no token, so its status cannot mean that a token is wrong.
-                Error::NotConfigured(issue) => Err(rejected(issue.message)),
+                CallError::NotConfigured(issue) => Err(rejected(issue.message)),
                 error => Err(error),
             },
         }
@@ -122,7 +122,7 @@ impl<H: Host> Api<'_, H> {
 }
 
 /// Translates a response other than success into an error for the person who can fix it.
-fn refusal(response: &HttpResponse, method: &str, path: &str, token: Token) -> Error {
+fn refusal(response: &HttpResponse, method: &str, path: &str, token: Token) -> CallError {
     let status = response.status;
     let response_excerpt = response_excerpt(response);
     let text = format!("Expivi answered {status} to {method} {path}{response_excerpt}");

@@ -7,8 +7,8 @@
 use cartwright_plugin::exports::page::{
     AllowedOrigin, Asset, Completion, EmbedData, Mount, OriginUse, PageAction, PageCall, Receiver,
 };
-use cartwright_plugin::types::{Association, Context};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured};
+use cartwright_plugin::types::{Context, ProductLink};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured};
 use serde_json::value::RawValue;
 
 use crate::raw::{self, json_string};
@@ -33,10 +33,10 @@ const DATA: &[OriginUse] = &[OriginUse::Images, OriginUse::Connections];
 ///
 /// # Errors
 /// `not-configured` without a viewer token, `invalid-input` for an invalid link or stored configuration.
-pub(crate) fn embed(context: &Context, association: &Association, raw: Option<&[u8]>) -> Result<EmbedData, Error> {
+pub(crate) fn embed(context: &Context, product_link: &ProductLink, raw: Option<&[u8]>) -> Result<EmbedData, CallError> {
     let asset = |name: &str| {
         let url = context.text(name).ok_or_else(|| missing(name, "The URL of one of Expivi's assets is missing."))?;
-        Ok::<_, Error>(Asset { url: url.to_owned(), integrity: None, module: false })
+        Ok::<_, CallError>(Asset { url: url.to_owned(), integrity: None, module: false })
     };
     let scripts = vec![asset("viewer-script")?, asset("options-script")?];
     let styles = vec![asset("options-style")?];
@@ -68,7 +68,7 @@ pub(crate) fn embed(context: &Context, association: &Association, raw: Option<&[
         args: args.replace('<', "\\u003c"),
     };
     let save = r#"[512,512,"ACTIVE_CAMERA","image/jpeg",{"include_keys":true}]"#.to_owned();
-    let options = format!("[{}]", options(context, association, raw)?);
+    let options = format!("[{}]", options(context, product_link, raw)?);
     Ok(EmbedData {
         scripts,
         styles,
@@ -95,9 +95,9 @@ pub(crate) fn embed(context: &Context, association: &Association, raw: Option<&[
 }
 
 /// Returns the constructor's argument as JSON.
-fn options(context: &Context, association: &Association, raw: Option<&[u8]>) -> Result<String, Error> {
+fn options(context: &Context, product_link: &ProductLink, raw: Option<&[u8]>) -> Result<String, CallError> {
     let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the viewer API token."))?;
-    let product = &association.vendor_product;
+    let product = &product_link.vendor_product;
     if !is_catalogue_id(product) {
         let text = format!("{product:?} is not an Expivi product id; link the product again.");
         return Err(invalid_input("vendor-product", message("product-id-wrong", text, &[("product", product)])));
@@ -111,14 +111,14 @@ fn options(context: &Context, association: &Association, raw: Option<&[u8]>) -> 
         members.push((option, place));
     }
     if settings::is_enabled(context, "pass-currency") {
-        members.push(("currency", json_string(&context.currency)));
+        members.extend(context.currency().map(|currency| ("currency", json_string(&currency.code))));
     }
     if settings::is_enabled(context, "pass-locale") {
         // Pages that use Expivi pass the language without the region.
         let language = context.locale.split(['-', '_']).next().unwrap_or_default();
         members.push(("locale", json_string(language)));
     }
-    if let Some(preset) = association.preset.as_deref().filter(|preset| !preset.is_empty()) {
+    if let Some(preset) = product_link.preset.as_deref().filter(|preset| !preset.is_empty()) {
         let value = if is_catalogue_id(preset) { preset.to_owned() } else { json_string(preset) };
         members.push((context.text("preset-option").unwrap_or("preset"), value));
     }
@@ -162,7 +162,7 @@ fn literal(json: &str) -> String {
     format!("{{\"$literal\":{json}}}")
 }
 
-fn missing(name: &str, text: &str) -> Error {
+fn missing(name: &str, text: &str) -> CallError {
     not_configured(name, message("setting-missing", text, &[("setting", name)]))
 }
 

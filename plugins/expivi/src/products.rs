@@ -4,7 +4,7 @@ use cartwright_plugin::exports::account::{Diagnosis, Verdict};
 use cartwright_plugin::exports::products::{Product, ProductList};
 use cartwright_plugin::json::{Code, Optional, Text};
 use cartwright_plugin::types::Context;
-use cartwright_plugin::{ContextExt, Error, message, rejected};
+use cartwright_plugin::{CallError, ContextExt, message, rejected};
 use serde::Deserialize;
 
 use crate::api::{Api, Call, Token, parse_response, reading_token};
@@ -37,7 +37,7 @@ struct Named<'a> {
 
 /// Finds products by a part of their name or id. Expivi documents neither a search nor pages, so this reads and filters
 /// the whole list.
-pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<ProductList, Error> {
+pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Result<ProductList, CallError> {
     let reply = Api { host, context }.call(Call::get("catalogue", reading_token(context)))?;
     let needle = text.trim().to_lowercase();
     let products = read(&reply)?
@@ -46,7 +46,7 @@ pub(crate) fn search<H: Host>(host: &mut H, context: &Context, text: &str) -> Re
     Ok(ProductList { products: products.take(MAX_SEARCH_RESULTS).collect(), cursor: None })
 }
 
-fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
+fn read(reply: &[u8]) -> Result<Vec<Product>, CallError> {
     let catalog: Catalog<'_> = parse_response(reply).map_err(|error| {
         rejected(message("catalogue-unreadable", format!("Expivi's catalog response is invalid: {error}."), &[]))
     })?;
@@ -60,7 +60,7 @@ fn read(reply: &[u8]) -> Result<Vec<Product>, Error> {
 
 /// Tests the tokens by reading the catalog, which changes nothing. Write access of the server token cannot be tested
 /// without writing, and is reported as untested.
-pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<Diagnosis>, Error> {
+pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<Diagnosis>, CallError> {
     let mut found = vec![try_token(host, context, Token::Viewer)?];
     if context.secret_is_set(SERVER_TOKEN) {
         found.push(try_token(host, context, Token::Server)?);
@@ -78,7 +78,7 @@ pub(crate) fn diagnose<H: Host>(host: &mut H, context: &Context) -> Result<Vec<D
     Ok(found)
 }
 
-fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<Diagnosis, Error> {
+fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<Diagnosis, CallError> {
     let (name, title) = match token {
         Token::Viewer => (VIEWER_TOKEN, "Read the catalog with the viewer's token"),
         Token::Server => (SERVER_TOKEN, "Read the catalog with the server token"),
@@ -94,10 +94,10 @@ fn try_token<H: Host>(host: &mut H, context: &Context, token: Token) -> Result<D
             };
             (Verdict::Passed, message("catalogue-read", format!("{count} products.{untried}"), &[("count", &count)]))
         }
-        Err(Error::NotConfigured(issue)) | Err(Error::InvalidInput(issue)) => (Verdict::Failed, issue.message),
-        Err(Error::Rejected(message)) => (Verdict::Failed, message),
-        Err(Error::Unavailable(outage)) => (Verdict::Failed, message("vendor-unreachable", outage.detail, &[])),
-        Err(Error::Denied(text)) => (Verdict::Failed, message("host-denied", text, &[])),
+        Err(CallError::NotConfigured(issue)) | Err(CallError::InvalidInput(issue)) => (Verdict::Failed, issue.message),
+        Err(CallError::Rejected(message)) => (Verdict::Failed, message),
+        Err(CallError::Unavailable(outage)) => (Verdict::Failed, message("vendor-unreachable", outage.detail, &[])),
+        Err(CallError::Denied(refusal)) => (Verdict::Failed, message("host-denied", refusal.text, &[])),
         Err(error) => return Err(error),
     };
     Ok(Diagnosis { check, verdict, detail: Some(detail) })

@@ -4,10 +4,10 @@
 use cartwright_plugin::http::{Body, HttpRequest, HttpResponse, StoredBody};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{
-    Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
-    SettingValue,
+    Article, Attribute, BytesSource, ChoiceKind, Context, Currency, Item, ItemSummary, Order, Outcome, ProductLink,
+    Rounding, Setting, SettingValue, Shop, Visitor,
 };
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::{CallError, message};
 
 use crate::host::Host;
 
@@ -28,18 +28,24 @@ pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
         all.push(Setting { name: (*name).to_owned(), value: value.clone() });
     }
     Context {
-        shop: "shop".to_owned(),
+        shop: Shop {
+            id: "shop".to_owned(),
+            currencies: vec![Currency { code: "EUR".to_owned(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".to_owned(),
+        visitor: Some(Visitor {
+            currency: Currency { code: "EUR".to_owned(), scale: 2 },
+            country: Some("BE".to_owned()),
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "nl-NL".to_owned(),
-        currency: "EUR".to_owned(),
-        scale: 2,
-        country: Some("BE".to_owned()),
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".to_owned(),
+        now: "2026-03-01T09:30:00Z".to_owned(),
         settings: all,
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
@@ -53,75 +59,52 @@ pub(crate) fn text(text: &str) -> SettingValue {
     SettingValue::Text(text.to_owned())
 }
 
-pub(crate) fn association(product: &str, others: &[&str]) -> Association {
-    Association {
+pub(crate) fn product_link(product: &str, others: &[&str]) -> ProductLink {
+    ProductLink {
         shop_product: "shop-product".to_owned(),
         vendor_product: product.to_owned(),
-        other_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
+        additional_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }
 
 pub(crate) fn attribute(id: &str, name: &str, key: Option<&str>) -> Attribute {
     Attribute {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        value: format!("value of {name}"),
-        value_id: None,
         key: key.map(str::to_owned),
-        hidden: false,
-        kind: "option".to_owned(),
+        ..Attribute::new(id, name, format!("value of {name}"), ChoiceKind::Chosen)
     }
 }
 
 pub(crate) fn article(sku: &str, quantity: &str) -> Article {
-    Article {
-        sku: format!("MODEL-{sku}"),
-        quantity: quantity.to_owned(),
-        price_sku: Some(sku.to_owned()),
-        price: None,
-        material_sku: None,
-        extra: Vec::new(),
-    }
+    Article { price_sku: Some(sku.to_owned()), ..Article::new(format!("MODEL-{sku}"), quantity) }
 }
 
 pub(crate) fn item(product: &str) -> Item {
-    Item {
-        id: None,
-        parent: None,
-        vendor_product: product.to_owned(),
-        attributes: Vec::new(),
-        articles: Vec::new(),
-        sku: None,
-        reference: None,
-        thumbnail: None,
-        state: String::new(),
-        unverified: None,
-        extra: Vec::new(),
-    }
+    Item::new(product)
 }
 
 /// Returns the field and the message key of an error about input or settings.
-pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
+pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, CallError>) -> (String, String) {
     match result {
-        Err(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => (issue.field, issue.message.key),
+        Err(CallError::InvalidInput(issue) | CallError::NotConfigured(issue)) => (issue.field, issue.message.key),
         other => panic!("expected an error about a field, got {other:?}"),
     }
 }
 
 /// Returns what a cart stores about an item.
-pub(crate) fn item_reference(item: &Item) -> ItemReference {
-    ItemReference {
+pub(crate) fn item_summary(item: &Item) -> ItemSummary {
+    ItemSummary {
         index: 0,
         id: item.id.clone(),
         vendor_product: item.vendor_product.clone(),
-        reference: None,
+        saved_id: None,
         fingerprint: String::new(),
     }
 }
 
-type Answer = Box<dyn Fn(&HttpRequest) -> Result<HttpResponse, Error>>;
+type Answer = Box<dyn Fn(&HttpRequest) -> Result<HttpResponse, CallError>>;
 
 /// A host that responds with a function and records the requests.
 pub(crate) struct FakeHost {
@@ -135,7 +118,7 @@ pub(crate) struct FakeHost {
 }
 
 impl FakeHost {
-    pub(crate) fn new(answer: impl Fn(&HttpRequest) -> Result<HttpResponse, Error> + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&HttpRequest) -> Result<HttpResponse, CallError> + 'static) -> Self {
         Self {
             answer: Box::new(answer),
             requests: Vec::new(),
@@ -161,13 +144,13 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn send(&mut self, request: HttpRequest) -> Result<HttpResponse, Error> {
+    fn send(&mut self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let response = (self.answer)(&request);
         self.requests.push(request);
         response
     }
 
-    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), CallError> {
         self.outcomes.push(outcome);
         Ok(())
     }
@@ -177,26 +160,26 @@ impl Host for FakeHost {
         self.woken
     }
 
-    fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error> {
+    fn read(&mut self, digest: &str) -> Result<Vec<u8>, CallError> {
         match digest {
             "saved" => Ok(self.blob.clone()),
             other => Err(cartwright_plugin::invalid_input("digest", message("unknown", other, &[]))),
         }
     }
 
-    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, CallError> {
         Ok(self.order.clone())
     }
 }
 
 /// Returns a response of Expivi.
-pub(crate) fn response(status: u16, body: &str) -> Result<HttpResponse, Error> {
+pub(crate) fn response(status: u16, body: &str) -> Result<HttpResponse, CallError> {
     let body = Body::Inline(body.as_bytes().to_vec());
     Ok(HttpResponse { status, headers: Vec::new(), body, attempts: 1, extra: Vec::new() })
 }
 
 /// Returns a response whose body was stored as a blob.
-pub(crate) fn stored(digest: &str) -> Result<HttpResponse, Error> {
+pub(crate) fn stored(digest: &str) -> Result<HttpResponse, CallError> {
     let body =
         Body::Stored(StoredBody { digest: digest.to_owned(), size: 3, media_type: Some("application/pdf".to_owned()) });
     Ok(HttpResponse { status: 200, headers: Vec::new(), body, attempts: 1, extra: Vec::new() })

@@ -1,16 +1,16 @@
 //! The component: each exported interface delegates to its module.
 
-use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::exports::metadata::PluginMetadata;
 use cartwright_plugin::exports::{
-    account, cart, configuration, metadata, orders, page, product_links, products, reopening, settings,
+    account, cart, configuration, metadata, orders, page, prices, product_links, products, reopening, settings,
 };
-use cartwright_plugin::types::{Association, Context, Digest, FieldIssue, Item, LineRequest, Price, Setting};
-use cartwright_plugin::{Error, named_strategy, plugin_metadata};
+use cartwright_plugin::types::{Context, Digest, FieldIssue, Item, LineRequest, Price, ProductLink, Setting};
+use cartwright_plugin::{CallError, named_strategy, plugin_metadata};
 
 use crate::host::{Host as _, Imports};
 use crate::settings::OrderType;
-use crate::{prices, products as catalogue, settings as form};
+use crate::{prices as price, products as catalogue, settings as form};
 
 /// The component.
 pub struct Expivi;
@@ -35,69 +35,71 @@ impl settings::Guest for Expivi {
         form::fields()
     }
 
-    fn validate(context: Context) -> Result<Vec<FieldIssue>, Error> {
+    fn validate(context: Context) -> Result<Vec<FieldIssue>, CallError> {
         Ok(form::check(&context))
     }
 
-    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         form::migrate(&from_version, values)
     }
 }
 
 impl account::Guest for Expivi {
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         catalogue::diagnose(&mut Imports, &context)
     }
 }
 
 impl products::Guest for Expivi {
-    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, Error> {
+    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, CallError> {
         catalogue::search(&mut Imports, &context, &text)
     }
 }
 
 impl product_links::Guest for Expivi {
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(form::check_association(&context, &association))
+    fn validate(context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(form::check_product_link(&context, &product_link))
     }
 }
 
 impl page::Guest for Expivi {
-    fn embed(context: Context, association: Association) -> Result<page::EmbedData, Error> {
-        crate::page::embed(&context, &association, None)
+    fn embed(context: Context, product_link: ProductLink) -> Result<page::EmbedData, CallError> {
+        crate::page::embed(&context, &product_link, None)
     }
 }
 
 impl reopening::Guest for Expivi {
-    fn embed_again(context: Context, association: Association, raw: Digest) -> Result<page::EmbedData, Error> {
-        crate::page::embed(&context, &association, Some(&Imports.read(&raw)?))
+    fn embed_again(context: Context, product_link: ProductLink, raw: Digest) -> Result<page::EmbedData, CallError> {
+        crate::page::embed(&context, &product_link, Some(&Imports.read(&raw)?))
     }
 }
 
 impl configuration::Guest for Expivi {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<Decoded, Error> {
-        crate::decode(&context, &association, &raw)
+    fn decode(context: Context, product_link: ProductLink, raw: Vec<u8>) -> Result<DecodeResult, CallError> {
+        crate::decode(&context, &product_link, &raw)
     }
+}
 
+impl prices::Guest for Expivi {
     fn price_items(
         context: Context,
-        association: Association,
-        raw: Vec<u8>,
+        product_link: ProductLink,
+        raw: String,
         items: Vec<Item>,
         _line_requests: Vec<LineRequest>,
-    ) -> Result<Vec<Option<Price>>, Error> {
-        prices::price_items(&mut Imports, &context, &association, &raw, &items)
+    ) -> Result<Vec<Option<Price>>, CallError> {
+        price::price_items(&mut Imports, &context, &product_link, &raw, &items)
     }
 }
 
 impl cart::Guest for Expivi {
-    fn plan(context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, Error> {
+    fn plan(context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, CallError> {
         crate::plan(&context, request)
     }
 }
 
 impl orders::Guest for Expivi {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }

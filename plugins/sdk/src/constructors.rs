@@ -1,7 +1,7 @@
 //! Constructors of messages, errors and metadata.
 
 use crate::strategy::{NamedStrategy, PluginMetadata};
-use crate::types::{Error, FieldIssue, Message, Outage, Outcome, RememberedText};
+use crate::types::{CallError, FieldIssue, Message, Outage, Outcome, RememberedText};
 
 /// Returns a message for people: a stable key, the English text, and its parameters.
 pub fn message(key: &str, text: impl Into<String>, parameters: &[(&str, &str)]) -> Message {
@@ -13,23 +13,23 @@ pub fn message(key: &str, text: impl Into<String>, parameters: &[(&str, &str)]) 
 }
 
 /// Returns an error about a wrong input, with its field or path.
-pub fn invalid_input(field: impl Into<String>, message: Message) -> Error {
-    Error::InvalidInput(FieldIssue { field: field.into(), message, blocking: true })
+pub fn invalid_input(field: impl Into<String>, message: Message) -> CallError {
+    CallError::InvalidInput(FieldIssue { field: field.into(), message, blocking: true })
 }
 
 /// Returns an error about a missing or wrong setting.
-pub fn not_configured(field: impl Into<String>, message: Message) -> Error {
-    Error::NotConfigured(FieldIssue { field: field.into(), message, blocking: true })
+pub fn not_configured(field: impl Into<String>, message: Message) -> CallError {
+    CallError::NotConfigured(FieldIssue { field: field.into(), message, blocking: true })
 }
 
 /// Returns an error about a server that cannot be reached or is not ready.
-pub fn outage(detail: impl Into<String>, retry_after_seconds: Option<u32>) -> Error {
-    Error::Unavailable(Outage { retry_after_seconds, detail: detail.into() })
+pub fn outage(detail: impl Into<String>, retry_after_seconds: Option<u32>) -> CallError {
+    CallError::Unavailable(Outage { retry_after_seconds, detail: detail.into() })
 }
 
 /// Returns an error about a request that the server understood and rejected.
-pub fn rejected(message: Message) -> Error {
-    Error::Rejected(message)
+pub fn rejected(message: Message) -> CallError {
+    CallError::Rejected(message)
 }
 
 /// Returns the outcome that stores a memo for the next events of the order.
@@ -38,8 +38,8 @@ pub fn remember(name: &str, value: impl Into<String>) -> Outcome {
 }
 
 /// Returns an error of the plugin itself.
-pub fn internal(text: impl Into<String>) -> Error {
-    Error::Internal(text.into())
+pub fn internal(text: impl Into<String>) -> CallError {
+    CallError::Internal(text.into())
 }
 
 /// Returns the metadata of a plugin without outbound hosts, strategies and grants, to be completed with

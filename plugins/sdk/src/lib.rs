@@ -14,7 +14,7 @@
 //! of other systems for messages and pages.
 //!
 //! ```no_run
-//! use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
+//! use cartwright_plugin::{CallError, Strategy, export_strategy, strategy::*, types::*};
 //!
 //! /// Sells every configured product as one line of the product it is linked to.
 //! struct OneLine;
@@ -24,7 +24,7 @@
 //!         cartwright_plugin::strategy_metadata("one-line", "One line", env!("CARGO_PKG_VERSION"), "Example")
 //!     }
 //!
-//!     fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, Error> {
+//!     fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, CallError> {
 //!         let line = |line_request: &LineRequest| PlannedLine {
 //!             target: Target::LinkedProduct,
 //!             quantity: line_request.quantity,
@@ -50,6 +50,7 @@ extern crate self as cartwright_plugin;
 mod constructors;
 mod context;
 mod form;
+mod items;
 pub mod json;
 mod multipart;
 mod request;
@@ -81,6 +82,7 @@ pub mod bindings {
                 include cartwright:plugin/has-products@0.1.0;
                 include cartwright:plugin/has-product-links@0.1.0;
                 include cartwright:plugin/has-reopening@0.1.0;
+                include cartwright:plugin/has-prices@0.1.0;
                 include cartwright:plugin/has-cart@0.1.0;
                 include cartwright:plugin/has-orders@0.1.0;
                 include cartwright:plugin/has-webhooks@0.1.0;
@@ -96,7 +98,7 @@ pub mod bindings {
 }
 
 /// Every way in which a call fails.
-pub use bindings::cartwright::plugin::types::Error;
+pub use bindings::cartwright::plugin::types::CallError;
 /// The functions that the host offers, and the records that all worlds share.
 pub use bindings::cartwright::plugin::{blobs, catalog, http, log, order_book, outcomes, secrets, timer, types};
 /// The exported interfaces: a `Guest` trait and the records of each.
@@ -118,7 +120,7 @@ pub trait Strategy {
     fn metadata() -> strategy::PluginMetadata;
 
     /// Plans the requested products. Pure: equal requests must yield equal plans.
-    fn plan(context: types::Context, request: strategy::PlanRequest) -> Result<strategy::PlanResult, Error>;
+    fn plan(context: types::Context, request: strategy::PlanRequest) -> Result<strategy::PlanResult, CallError>;
 
     /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<strategy::Field> {
@@ -126,12 +128,12 @@ pub trait Strategy {
     }
 
     /// Returns the issues of the settings that the fields cannot express.
-    fn validate(_context: types::Context) -> Result<Vec<types::FieldIssue>, Error> {
+    fn validate(_context: types::Context) -> Result<Vec<types::FieldIssue>, CallError> {
         Ok(Vec::new())
     }
 
     /// Converts another version's settings into this version's form. Returns them unchanged by default.
-    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, CallError> {
         Ok(values)
     }
 }
@@ -147,7 +149,7 @@ pub trait OrderHook {
         context: types::Context,
         event: exports::orders::Event,
         state: Option<String>,
-    ) -> Result<exports::orders::Next, Error>;
+    ) -> Result<exports::orders::Next, CallError>;
 
     /// Returns the settings form, with texts in this locale. Empty by default.
     fn fields(_locale: String) -> Vec<exports::settings::Field> {
@@ -155,12 +157,12 @@ pub trait OrderHook {
     }
 
     /// Returns the issues of the settings that the fields cannot express.
-    fn validate(_context: types::Context) -> Result<Vec<types::FieldIssue>, Error> {
+    fn validate(_context: types::Context) -> Result<Vec<types::FieldIssue>, CallError> {
         Ok(Vec::new())
     }
 
     /// Converts another version's settings into this version's form. Returns them unchanged by default.
-    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<types::Setting>) -> Result<Vec<types::Setting>, CallError> {
         Ok(values)
     }
 }
@@ -176,7 +178,7 @@ impl exports::orders::Event {
 /// `Guest` trait of each of them, in [`exports`]: `metadata`, `settings`, `page`, `configuration`, and those listed.
 ///
 /// ```ignore
-/// export_vendor!(Mine, choices, account, products, product_links, reopening, cart, orders, webhooks, feed);
+/// export_vendor!(Mine, choices, account, products, product_links, reopening, prices, cart, orders, webhooks, feed);
 /// ```
 #[macro_export]
 macro_rules! export_vendor {
@@ -200,7 +202,7 @@ macro_rules! export_order_hook {
                     context: $crate::types::Context,
                     event: exports::orders::Event,
                     state: Option<String>,
-                ) -> Result<exports::orders::Next, $crate::Error> {
+                ) -> Result<exports::orders::Next, $crate::CallError> {
                     <$hook as $crate::OrderHook>::handle(context, event, state)
                 }
             }
@@ -224,7 +226,7 @@ macro_rules! export_strategy {
                 fn plan(
                     context: $crate::types::Context,
                     request: exports::cart::PlanRequest,
-                ) -> Result<exports::cart::PlanResult, $crate::Error> {
+                ) -> Result<exports::cart::PlanResult, $crate::CallError> {
                     <$strategy as $crate::Strategy>::plan(context, request)
                 }
             }
@@ -249,13 +251,13 @@ macro_rules! export_form {
             fn fields(locale: String) -> Vec<exports::settings::Field> {
                 <$plugin as $written>::fields(locale)
             }
-            fn validate(context: $crate::types::Context) -> Result<Vec<$crate::types::FieldIssue>, $crate::Error> {
+            fn validate(context: $crate::types::Context) -> Result<Vec<$crate::types::FieldIssue>, $crate::CallError> {
                 <$plugin as $written>::validate(context)
             }
             fn migrate(
                 from_version: String,
                 values: Vec<$crate::types::Setting>,
-            ) -> Result<Vec<$crate::types::Setting>, $crate::Error> {
+            ) -> Result<Vec<$crate::types::Setting>, $crate::CallError> {
                 <$plugin as $written>::migrate(from_version, values)
             }
         }
@@ -334,6 +336,9 @@ macro_rules! encoded_world {
     (reopening) => {
         $crate::world_section!(HAS_REOPENING, "component-type:cartwright:has-reopening");
     };
+    (prices) => {
+        $crate::world_section!(HAS_PRICES, "component-type:cartwright:has-prices");
+    };
     (cart) => {
         $crate::world_section!(HAS_CART, "component-type:cartwright:has-cart");
     };
@@ -358,6 +363,7 @@ pub mod worlds {
     pub const HAS_PRODUCTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-products"));
     pub const HAS_PRODUCT_LINKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-product-links"));
     pub const HAS_REOPENING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-reopening"));
+    pub const HAS_PRICES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-prices"));
     pub const HAS_CART: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-cart"));
     pub const HAS_ORDERS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-orders"));
     pub const HAS_WEBHOOKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-webhooks"));
@@ -393,6 +399,9 @@ macro_rules! export_interface {
     };
     (configuration, $component:ident) => {
         $crate::exports::configuration::__export_cartwright_plugin_configuration_0_1_0_cabi!($component with_types_in $crate::exports::configuration);
+    };
+    (prices, $component:ident) => {
+        $crate::exports::prices::__export_cartwright_plugin_prices_0_1_0_cabi!($component with_types_in $crate::exports::prices);
     };
     (cart, $component:ident) => {
         $crate::exports::cart::__export_cartwright_plugin_cart_0_1_0_cabi!($component with_types_in $crate::exports::cart);

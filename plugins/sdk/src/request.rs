@@ -3,7 +3,7 @@
 use crate::constructors::{message, outage, rejected};
 use crate::http::{Auth, Body, HeaderSecret, HttpRequest, HttpResponse, RetrySafety, send};
 use crate::multipart::Multipart;
-use crate::types::{BytesSource, Error};
+use crate::types::{BytesSource, CallError};
 
 impl HttpRequest {
     /// Returns a request that reads. It is safe to repeat.
@@ -88,7 +88,7 @@ impl HttpRequest {
     ///
     /// # Errors
     /// See `http.send` in the WIT. A response of any status is not an error; see [`HttpResponse::require_success`].
-    pub fn send(&self) -> Result<HttpResponse, Error> {
+    pub fn send(&self) -> Result<HttpResponse, CallError> {
         send(self)
     }
 }
@@ -112,7 +112,7 @@ impl HttpResponse {
     /// # Errors
     /// `unavailable` for 408, 429 and 5xx, with the delay that the server requested; `rejected` for every other status.
     /// The text names `who`.
-    pub fn require_success(self, who: &str) -> Result<Self, Error> {
+    pub fn require_success(self, who: &str) -> Result<Self, CallError> {
         match self.status {
             200..300 => Ok(self),
             408 | 429 | 500.. => {

@@ -4,20 +4,20 @@
 
 use cartwright_plugin::exports::account::{Diagnosis, Verdict};
 use cartwright_plugin::types::{Context, Message};
-use cartwright_plugin::{ContextExt, Error, message};
+use cartwright_plugin::{CallError, ContextExt, message};
 
 use crate::fields::PAYLOAD_SECRET;
 use crate::settings::{Settings, validate};
 
 /// Returns the results of the test. `digest` hashes a text with the payload secret, and is only called if the secret is
 /// set.
-pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>, Error>) -> Vec<Diagnosis> {
+pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>, CallError>) -> Vec<Diagnosis> {
     let settings = Settings(context);
     let mut problems: Vec<Message> =
         validate(context).into_iter().filter(|issue| issue.blocking).map(|issue| issue.message).collect();
     let required = [settings.integration_id().err(), settings.api_url().err(), settings.script().err()];
     for error in required.into_iter().flatten() {
-        if let Error::NotConfigured(issue) = error
+        if let CallError::NotConfigured(issue) = error
             && !problems.contains(&issue.message)
         {
             problems.push(issue.message);
@@ -64,18 +64,21 @@ pub fn diagnoses(context: &Context, digest: impl FnOnce(&[u8]) -> Result<Vec<u8>
     vec![form, secret, hash, connection]
 }
 
-fn error_text(error: &Error) -> String {
+fn error_text(error: &CallError) -> String {
     match error {
-        Error::InvalidInput(issue) | Error::NotConfigured(issue) => issue.message.text.clone(),
-        Error::Unavailable(outage) => outage.detail.clone(),
-        Error::Rejected(message) => message.text.clone(),
-        Error::Denied(text) | Error::LimitExceeded(text) | Error::Internal(text) => text.clone(),
-        Error::Unsupported => "not supported".to_owned(),
+        CallError::InvalidInput(issue) | CallError::NotConfigured(issue) => issue.message.text.clone(),
+        CallError::Unavailable(outage) => outage.detail.clone(),
+        CallError::Rejected(message) => message.text.clone(),
+        CallError::Denied(refusal) | CallError::LimitExceeded(refusal) => refusal.text.clone(),
+        CallError::Internal(text) => text.clone(),
+        CallError::Other(named) => format!("{}: {}", named.name, named.json),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use cartwright_plugin::types::Refusal;
+
     use super::Verdict::{Failed, NotTried, Passed};
     use super::*;
     use crate::fields::{INTEGRATION_ID, SCRIPT_URL};
@@ -108,9 +111,13 @@ mod tests {
         }
     }
 
+    fn refusal() -> Refusal {
+        Refusal { what: "capability:secrets".to_owned(), text: "secrets is not available".to_owned() }
+    }
+
     #[test]
     fn a_refused_digest_says_why() {
-        let diagnoses = diagnoses(&context(), |_| Err(Error::Denied("secrets".into())));
+        let diagnoses = diagnoses(&context(), |_| Err(CallError::Denied(refusal())));
         assert_eq!(diagnoses[2].verdict, Failed);
         assert!(diagnoses[2].detail.as_ref().is_some_and(|detail| detail.text.contains("secrets")));
     }

@@ -6,7 +6,7 @@
 
 use cartwright_plugin::exports::orders::{Event, Next};
 use cartwright_plugin::types::{BytesSource, Context, Document, Outcome};
-use cartwright_plugin::{Error, http, message, not_configured};
+use cartwright_plugin::{CallError, http, message, not_configured};
 
 use crate::fields::PAYLOAD_SECRET;
 use crate::host::Host;
@@ -30,7 +30,7 @@ pub fn fetch(
     event: &Event,
     ledger: &Ledger,
     lines: &[Configured<'_>],
-) -> Result<Next, Error> {
+) -> Result<Next, CallError> {
     let settings = Settings(context);
     let url = format!("{}/configuration/{}/export", settings.api_url()?, settings.integration_id()?);
     for Configured { line, configuration } in lines {
@@ -107,7 +107,7 @@ enum ExportResult {
 
 /// Judges a response. "If all goes well, you will receive a response with http status 200. The body of the response
 /// will contain a ZIP file. For all other failure paths the http status code will not be 200."
-fn judge(host: &mut dyn Host, response: http::HttpResponse) -> Result<ExportResult, Error> {
+fn judge(host: &mut dyn Host, response: http::HttpResponse) -> Result<ExportResult, CallError> {
     let status = response.status;
     let body = match response.body {
         http::Body::Stored(stored) if status == 200 => {

@@ -16,7 +16,7 @@ fn two_lines() -> Event {
     event(Kind::Released, order(vec![line("a", 7, 2), line("b", 8, 1)]))
 }
 
-fn run(host: &mut FakeHost, event: &Event) -> Result<Next, Error> {
+fn run(host: &mut FakeHost, event: &Event) -> Result<Next, CallError> {
     handle(host, &context_with(&[(FULFILLMENT, "export")]), event, None)
 }
 
@@ -108,7 +108,7 @@ fn a_small_zip_file_is_known_by_its_first_bytes() {
 fn a_wrong_secret_stops_before_the_next_line() {
     let mut host = FakeHost::with_responses([answer(400, 6)]);
     let error = run(&mut host, &two_lines()).unwrap_err();
-    assert!(matches!(error, Error::NotConfigured(issue) if issue.field == PAYLOAD_SECRET));
+    assert!(matches!(error, CallError::NotConfigured(issue) if issue.field == PAYLOAD_SECRET));
     assert_eq!(host.requests.len(), 1);
 }
 

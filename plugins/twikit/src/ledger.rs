@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::Error;
+use cartwright_plugin::CallError;
 use cartwright_plugin::types::{OrderLine, Outcome, RememberedText};
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,7 @@ pub fn remember_created(
     identifier: &str,
     personal: bool,
     lines: &[Configured<'_>],
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     let mut pieces: Vec<Vec<SentLine>> = vec![Vec::new()];
     let mut bytes = 0;
     for Configured { line, configuration } in lines {
@@ -165,30 +165,30 @@ pub fn remember_created(
     }
     for (index, lines) in pieces.into_iter().enumerate() {
         let piece = CreatedPart { identifier: identifier.to_owned(), personal, lines };
-        let value = serde_json::to_string(&piece).map_err(|error| Error::Internal(error.to_string()))?;
+        let value = serde_json::to_string(&piece).map_err(|error| CallError::Internal(error.to_string()))?;
         host.emit(Outcome::Remember(RememberedText { name: format!("{CREATED}{identifier}#{index}"), value }))?;
     }
     Ok(())
 }
 
 /// Records one more attempt that Twikit answered with a rejection.
-pub fn remember_answered(host: &mut dyn Host, ledger: &Ledger, identifier: &str) -> Result<(), Error> {
+pub fn remember_answered(host: &mut dyn Host, ledger: &Ledger, identifier: &str) -> Result<(), CallError> {
     let count = ledger.answered(identifier).saturating_add(1);
     host.emit(remember(ANSWERED, identifier, &count.to_string()))
 }
 
 /// Records that a line's file was fetched, and the quantity.
-pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
+pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), CallError> {
     host.emit(remember(EXPORTED, &line.id, &line.cart_line.quantity.to_string()))
 }
 
 /// Records that it is unknown whether a line's file was ordered.
-pub fn remember_unknown_export(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
+pub fn remember_unknown_export(host: &mut dyn Host, line: &str, event: &str) -> Result<(), CallError> {
     host.emit(remember(UNKNOWN, line, event))
 }
 
 /// Records a line's quantity if it is the largest until now.
-pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) -> Result<(), Error> {
+pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) -> Result<(), CallError> {
     let quantity = line.cart_line.quantity;
     if ledger.count(ORDERED, &line.id).is_some_and(|known| known >= quantity) {
         return Ok(());
@@ -197,7 +197,7 @@ pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) 
 }
 
 /// Records that all pieces of a line were refunded before it was sent to Twikit.
-pub fn remember_paid_back(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
+pub fn remember_paid_back(host: &mut dyn Host, line: &OrderLine) -> Result<(), CallError> {
     host.emit(remember(PAID_BACK, &line.id, &line.cart_line.quantity.to_string()))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::exports::orders::{Event, Kind, Next};
 use cartwright_plugin::types::{Context, Message, Outcome, Refund};
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::{CallError, message};
 
 use crate::host::Host;
 use crate::identifiers::{Configured, configured_lines, is_paid_back, line_list};
@@ -12,7 +12,7 @@ use crate::ledger::{self, Ledger};
 use crate::release;
 
 /// Handles one event.
-pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Option<&str>) -> Result<Next, Error> {
+pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Option<&str>) -> Result<Next, CallError> {
     match &event.kind {
         Kind::Released => match state.and_then(|state| state.strip_prefix(release::CONFIRM)) {
             Some(identifier) => release::confirm(host, event, identifier),
@@ -32,7 +32,7 @@ pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Opti
 }
 
 /// Records the quantities of the lines, which later refunds are compared with.
-fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Result<(), Error> {
+fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Result<(), CallError> {
     for Configured { line, .. } in configured_lines(&event.order)? {
         ledger::remember_ordered(host, ledger, line)?;
     }
@@ -48,7 +48,7 @@ fn was_sent(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool {
 /// Asks the merchant to resolve a cancellation or refund that comes after the order was sent, because Twikit documents
 /// no way to cancel. A refund by amount names no lines, and concerns the order once all of it is refunded. Nothing is
 /// necessary while Twikit makes no more than is still ordered.
-fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
+fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, CallError> {
     let ledger = Ledger::new(&event.remembered);
     let mut named: BTreeMap<&str, u32> = BTreeMap::new();
     for pieces in refunded.iter().flat_map(|refund| &refund.lines) {
@@ -94,7 +94,7 @@ fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) 
 }
 
 /// Reports a change to the merchant: Twikit documents no way to change an order.
-fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
+fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, CallError> {
     let ledger = Ledger::new(&event.remembered);
     remember_ordered(host, event, &ledger)?;
     let now: BTreeMap<&str, Configured<'_>> =
@@ -119,7 +119,7 @@ fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
 }
 
 /// Asks the merchant to have personal data erased: Twikit documents no way to do so.
-fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
+fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, CallError> {
     if Ledger::new(&event.remembered).personal() {
         let order = event.order.reference.as_str();
         let text = format!(
@@ -130,7 +130,7 @@ fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     Ok(Next::Done)
 }
 
-fn ask_merchant(host: &mut dyn Host, message: Message) -> Result<(), Error> {
+fn ask_merchant(host: &mut dyn Host, message: Message) -> Result<(), CallError> {
     host.emit(Outcome::NeedsMerchant(message))
 }
 

@@ -14,7 +14,7 @@ fn released(lines: Vec<OrderLine>) -> Event {
     event(Kind::Released, order(lines))
 }
 
-fn run(host: &mut FakeHost, event: &Event) -> Result<Next, Error> {
+fn run(host: &mut FakeHost, event: &Event) -> Result<Next, CallError> {
     handle(host, &context(), event, None)
 }
 
@@ -287,9 +287,9 @@ fn wrong_payloads_and_secrets_stop_the_hook() {
         let error = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap_err();
         match Code::from(code) {
             Code::HashEmpty | Code::HashMismatch => {
-                assert!(matches!(error, Error::NotConfigured(issue) if issue.field == PAYLOAD_SECRET));
+                assert!(matches!(error, CallError::NotConfigured(issue) if issue.field == PAYLOAD_SECRET));
             }
-            _ => assert!(matches!(error, Error::Rejected(_))),
+            _ => assert!(matches!(error, CallError::Rejected(_))),
         }
     }
 }
@@ -325,12 +325,12 @@ fn missing_addresses_are_named_before_anything_is_sent() {
         let mut event = released(vec![line("a", 7, 2)]);
         change(&mut event.order);
         let error = run(&mut host, &event).unwrap_err();
-        assert!(matches!(&error, Error::NotConfigured(issue) if issue.field == field), "{error:?}");
+        assert!(matches!(&error, CallError::NotConfigured(issue) if issue.field == field), "{error:?}");
         assert!(host.outcomes.is_empty() && host.digest_inputs.is_empty());
     }
     let mut event = released(vec![line("a", 7, 2)]);
     event.order.delivery = Some(Address { city: String::new(), ..address("An") });
-    let Error::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
+    let CallError::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
     assert!(message.text.contains("city"), "{}", message.text);
 }
 
@@ -352,16 +352,16 @@ fn a_missing_integration_id_is_the_merchants_to_mend() {
         &released(vec![line("a", 7, 2)]),
         None,
     );
-    assert!(matches!(error, Err(Error::NotConfigured(issue)) if issue.field == INTEGRATION_ID));
+    assert!(matches!(error, Err(CallError::NotConfigured(issue)) if issue.field == INTEGRATION_ID));
 }
 
 #[test]
 fn a_configuration_id_that_is_no_number_stops_instead_of_being_left_out() {
     let mut bad = line("a", 7, 1);
     if let Some(item) = &mut bad.cart_line.item {
-        item.reference = Some("seven".into());
+        item.saved_id = Some("seven".into());
     }
-    assert!(matches!(run(&mut FakeHost::default(), &released(vec![bad])), Err(Error::InvalidInput(_))));
+    assert!(matches!(run(&mut FakeHost::default(), &released(vec![bad])), Err(CallError::InvalidInput(_))));
 }
 
 #[test]

@@ -6,8 +6,8 @@
 use cartwright_plugin::exports::page::{
     AllowedOrigin, Asset, Completion, EmbedData, Mount, OriginUse, PageAction, PageCall, Receiver,
 };
-use cartwright_plugin::types::{Association, Context};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message};
+use cartwright_plugin::types::{Context, ProductLink};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message};
 use serde_json::json;
 
 use crate::fields::*;
@@ -21,10 +21,10 @@ const SCRIPT: &[OriginUse] =
 /// Returns the embed data of a linked product. A stored configuration cannot be reopened, because no call of the script
 /// accepts a configuration id.
 #[allow(clippy::indexing_slicing, reason = "a JSON object inserts a member that it lacks")]
-pub fn embed(context: &Context, association: &Association) -> Result<EmbedData, Error> {
+pub fn embed(context: &Context, product_link: &ProductLink) -> Result<EmbedData, CallError> {
     let settings = Settings(context);
     let (script, origin) = settings.script()?;
-    if association.vendor_product.trim().is_empty() {
+    if product_link.vendor_product.trim().is_empty() {
         let text = "The product is not linked to a Twikit product key.";
         return Err(invalid_input("vendor-product", message("product-key-missing", text, &[])));
     }
@@ -40,7 +40,7 @@ pub fn embed(context: &Context, association: &Association) -> Result<EmbedData, 
     if let Some(color) = context.text(PREVIEW_BACKGROUND) {
         options["previewBackgroundColor"] = json!(color);
     }
-    let start = json!([association.vendor_product, settings.locale(), { "$element": "viewer" }, options]);
+    let start = json!([product_link.vendor_product, settings.locale(), { "$element": "viewer" }, options]);
     // Our own envelope, which `decode` parses: Twikit's ISaveData and the latest IVariation.
     let payload = json!({
         "configurationId": { "$result": "configurationId" },
@@ -105,7 +105,7 @@ fn call(receiver: Receiver, paths: &[&str], completion: Completion, args: String
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{association, context, context_with};
+    use crate::testing::{context, context_with, product_link};
     use serde_json::Value;
 
     fn origins(embed: &EmbedData) -> Vec<(&str, &[OriginUse])> {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn both_spellings_of_the_document_are_served() {
-        let embed = embed(&context(), &association(&["RING-S"])).unwrap();
+        let embed = embed(&context(), &product_link(&["RING-S"])).unwrap();
         assert_eq!(embed.start.as_ref().unwrap().paths, ["twikit.createContext", "twikit.initialize"]);
         let expected = json!(["diamond-letter-jewel", "default", { "$element": "viewer" }, {
             "loaded": { "$callback": "loaded" },
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_script_is_asked_whether_the_browser_can_show_it() {
-        let embed = embed(&context(), &association(&["RING-S"])).unwrap();
+        let embed = embed(&context(), &product_link(&["RING-S"])).unwrap();
         assert_eq!(embed.supported.as_ref().unwrap().paths, ["twikit.canVisualizeForBrowser"]);
         assert_eq!(embed.scripts[0].url, "https://cdn.twikit.example/plugin-41.js");
         assert_eq!(origins(&embed), [("https://cdn.twikit.example", SCRIPT)]);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn saving_sends_the_envelope_that_decode_reads() {
-        let embed = embed(&context(), &association(&["RING-S"])).unwrap();
+        let embed = embed(&context(), &product_link(&["RING-S"])).unwrap();
         let save = embed.save.unwrap();
         assert_eq!((save.receiver, save.completion), (Receiver::Configurator, Completion::Callback));
         assert_eq!((save.paths, save.args), (vec!["save".to_owned()], r#"[{"$callback":"completed"}]"#.to_owned()));
@@ -155,15 +155,15 @@ mod tests {
     #[test]
     fn the_background_of_previews_is_left_out_unless_set() {
         let set = context_with(&[(PREVIEW_BACKGROUND, "#eeeeee")]);
-        let embed = embed(&set, &association(&["RING-S"])).unwrap();
+        let embed = embed(&set, &product_link(&["RING-S"])).unwrap();
         assert_eq!(arguments(&embed)[3]["previewBackgroundColor"], "#eeeeee");
     }
 
     #[test]
     fn a_script_that_is_not_https_never_reaches_a_page() {
         for url in ["http://cdn.example/a.js", "javascript:alert(1)", "//cdn.example/a.js", ""] {
-            let error = embed(&context_with(&[(SCRIPT_URL, url)]), &association(&["RING-S"]));
-            assert!(matches!(error, Err(Error::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
+            let error = embed(&context_with(&[(SCRIPT_URL, url)]), &product_link(&["RING-S"]));
+            assert!(matches!(error, Err(CallError::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
             (VIEWER_SELECTOR, "#viewer"),
             (PREVIEW_URL, "https://previews.twikit.example/"),
         ]);
-        let embed = embed(&chosen, &association(&["RING-S"])).unwrap();
+        let embed = embed(&chosen, &product_link(&["RING-S"])).unwrap();
         assert_eq!((embed.action, embed.success_page.as_deref()), (PageAction::RequestQuote, Some("/thanks")));
         assert_eq!(embed.mounts[0].selector.as_deref(), Some("#viewer"));
         let images = [OriginUse::Images];

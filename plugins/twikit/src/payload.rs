@@ -4,7 +4,7 @@
 //! string to ensure consistent hash generation on both sides."
 
 use cartwright_plugin::types::Address;
-use cartwright_plugin::{Error, internal};
+use cartwright_plugin::{CallError, internal};
 use serde::Serialize;
 
 /// `IOrderPayload`.
@@ -114,7 +114,7 @@ pub struct ExportPayload<'a> {
 }
 
 /// Returns the body of `POST /orders/{integration-id}`.
-pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
+pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, CallError> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Envelope<'a> {
@@ -126,7 +126,7 @@ pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<
 }
 
 /// Returns the body of `POST /configuration/{integration-id}/export`, where the payload's member has another name.
-pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
+pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, CallError> {
     #[derive(Serialize)]
     struct Envelope<'a> {
         payload: &'a str,
@@ -137,16 +137,16 @@ pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Ve
 }
 
 /// Returns MD5 of a text followed by the payload secret.
-pub type Digest<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Vec<u8>, Error>;
+pub type Digest<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Vec<u8>, CallError>;
 
-fn hashed(payload: &impl Serialize, digest: Digest<'_>) -> Result<(String, String), Error> {
+fn hashed(payload: &impl Serialize, digest: Digest<'_>) -> Result<(String, String), CallError> {
     let payload = text(payload)?;
     // The document shows no hash; lower-case hex is MD5's common form.
     let hash = digest(payload.as_bytes())?.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((payload, hash))
 }
 
-fn text(value: &impl Serialize) -> Result<String, Error> {
+fn text(value: &impl Serialize) -> Result<String, CallError> {
     serde_json::to_string(value).map_err(|error| internal(format!("cannot serialize a payload: {error}")))
 }
 

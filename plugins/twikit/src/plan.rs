@@ -3,13 +3,13 @@
 
 use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
 use cartwright_plugin::types::{LinePrice, LineRequest, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target};
-use cartwright_plugin::{Error, invalid_input, message, rejected};
+use cartwright_plugin::{CallError, invalid_input, message, rejected};
 
 /// The only strategy. Its name is Twikit's word: a variation is a group of configurations with the same price and SKU.
 pub const VARIATION: &str = "variation";
 
 /// Plans one request.
-pub fn plan(request: PlanRequest) -> Result<PlanResult, Error> {
+pub fn plan(request: PlanRequest) -> Result<PlanResult, CallError> {
     if request.strategy != VARIATION {
         let text = format!("Unknown strategy \"{}\"; the only strategy is \"{VARIATION}\".", request.strategy);
         return Err(invalid_input("strategy", message("strategy-unknown", text, &[("strategy", &request.strategy)])));
@@ -24,7 +24,7 @@ pub fn plan(request: PlanRequest) -> Result<PlanResult, Error> {
         let text = "The configuration names no SKU.";
         return Err(invalid_input("items[0].sku", message("sku-missing", text, &[])));
     };
-    if !request.association.allowed_skus.iter().any(|allowed| allowed == sku) {
+    if !request.link.allowed_skus.iter().any(|allowed| allowed == sku) {
         // Planning runs again long after decoding, and the merchant may have removed the SKU from the link.
         let text = format!("\"{sku}\" can no longer be bought with this product. Please configure it again.");
         return Err(rejected(message("sku-not-allowed", text, &[("sku", sku)])));
@@ -32,7 +32,7 @@ pub fn plan(request: PlanRequest) -> Result<PlanResult, Error> {
     let line = PlannedLine {
         target: Target::Sku(SkuQuery {
             sku: sku.to_owned(),
-            within_product: Some(request.association.shop_product.clone()),
+            within_product: Some(request.link.shop_product.clone()),
             ignore_case: false,
         }),
         quantity: *quantity,
@@ -49,12 +49,12 @@ pub fn plan(request: PlanRequest) -> Result<PlanResult, Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{association, item};
+    use crate::testing::{item, product_link};
 
     fn request(sku: Option<&str>) -> PlanRequest {
         PlanRequest {
             strategy: VARIATION.into(),
-            association: association(&["RING-S", "RING-L"]),
+            link: product_link(&["RING-S", "RING-L"]),
             items: vec![cartwright_plugin::types::Item { sku: sku.map(str::to_owned), ..item(7) }],
             line_requests: vec![LineRequest { item: Some(0), quantity: 3, extra: Vec::new() }],
             prices: Vec::new(),
@@ -77,13 +77,13 @@ mod tests {
     #[test]
     fn a_sku_that_was_taken_off_the_link_is_refused_with_a_text_for_the_shopper() {
         let refused = plan(request(Some("RING-XL"))).unwrap_err();
-        assert!(matches!(&refused, Error::Rejected(message) if message.key == "sku-not-allowed"), "{refused:?}");
+        assert!(matches!(&refused, CallError::Rejected(message) if message.key == "sku-not-allowed"), "{refused:?}");
     }
 
     #[test]
     fn what_cannot_be_planned_names_its_field() {
         let field = |request| match plan(request) {
-            Err(Error::InvalidInput(issue)) => issue.field,
+            Err(CallError::InvalidInput(issue)) => issue.field,
             other => panic!("{other:?}"),
         };
         assert_eq!(field(request(None)), "items[0].sku");

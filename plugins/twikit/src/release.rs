@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use cartwright_plugin::exports::orders::{Event, Later, Next};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{Error, http, message, not_configured, rejected};
+use cartwright_plugin::{CallError, http, message, not_configured, rejected};
 
 use crate::export;
 use crate::fields::{BILLING, DELIVERY};
@@ -24,7 +24,7 @@ const CONFIRM_AFTER_SECONDS: u32 = 2;
 const TIMEOUT_MS: u32 = 60_000;
 
 /// Handles `released`.
-pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<Next, Error> {
+pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<Next, CallError> {
     let order = &event.order;
     let ledger = Ledger::new(&event.remembered);
     let configured = configured_lines(order)?;
@@ -68,7 +68,7 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
 ///
 /// Call it directly before the request, so that the result is as recent as the request, also when the request is
 /// repeated.
-pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<bool, Error> {
+pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<bool, CallError> {
     // An order book without the order has no information about it.
     let Some(now) = host.find_order(&order.reference)? else { return Ok(true) };
     let off: BTreeSet<&str> = now
@@ -81,7 +81,7 @@ pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'
 }
 
 /// Notes that nothing is sent.
-fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, Error> {
+fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, CallError> {
     let text = "Nothing was sent to Twikit: the order, or a part of it, must no longer be produced.";
     host.emit(Outcome::Note(message("no-longer-released", text, &[("order", &order.reference)])))?;
     Ok(Next::Done)
@@ -93,7 +93,7 @@ fn create(
     event: &Event,
     ledger: &Ledger,
     lines: &[Configured<'_>],
-) -> Result<Next, Error> {
+) -> Result<Next, CallError> {
     let order = &event.order;
     let settings = Settings(context);
     let url = format!("{}/orders/{}", settings.api_url()?, settings.integration_id()?);
@@ -163,7 +163,7 @@ fn remember_created(
     order: &Order,
     identifier: &str,
     lines: &[Configured<'_>],
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     let settings = Settings(context);
     let personal = [settings.billing(), settings.delivery()].contains(&Recipient::Shopper);
     ledger::remember_created(host, identifier, personal, lines)?;
@@ -175,7 +175,7 @@ fn remember_created(
 }
 
 /// Notes that production started. "An order that is created is automatically executed by Twikit."
-fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), Error> {
+fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), CallError> {
     let queued = |line| Production { line, state: "queued".to_owned(), detail: None, expected: None };
     if lines.len() == order.lines.len() {
         host.emit(Outcome::Production(queued(None)))?;
@@ -218,7 +218,7 @@ fn address<'a>(
     field: &str,
     recipient: Recipient,
     shoppers: &'a Option<Address>,
-) -> Result<OrderAddress<'a>, Error> {
+) -> Result<OrderAddress<'a>, CallError> {
     let (whose, address) = match recipient {
         Recipient::Shopper => ("The shopper's", shoppers),
         Recipient::Shop => ("The shop's", &order.shop_address),
@@ -244,7 +244,7 @@ fn address<'a>(
 
 /// Checks, a moment after an order was created, whether Twikit sent its query: "if no webhook is configured, we will
 /// not verify payments. (not advised!)". The webhook stores the query with the order, and only a later run can see it.
-pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<Next, Error> {
+pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<Next, CallError> {
     let ledger = Ledger::new(&event.remembered);
     // A run without the memos of the creating run would not see the query either, so it reports nothing.
     if ledger.created(identifier) && !ledger.verified(identifier) {

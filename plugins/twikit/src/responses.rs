@@ -1,7 +1,7 @@
 //! The meaning of Twikit's responses (Rest API, Create Order: response).
 
 use cartwright_plugin::types::Message;
-use cartwright_plugin::{Error, http, json, message, not_configured, outage, rejected, truncate};
+use cartwright_plugin::{CallError, http, json, message, not_configured, outage, rejected, truncate};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -102,9 +102,9 @@ pub enum Verdict {
     /// The order was not created, and a person must act.
     Refused(Message),
     /// The order was not created, and the hook stops with this error.
-    Fail(Error),
+    Fail(CallError),
     /// The result is unknown, and the request must be repeated. The identifier prevents a second order.
-    Retry(Error),
+    Retry(CallError),
 }
 
 /// Judges a response to `POST /orders`. `answered` is the number of earlier attempts that Twikit answered with a
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn code_0_is_tried_again_only_after_a_server_error() {
-        assert!(matches!(judge(&answer(500, 0), 0), Verdict::Retry(Error::Unavailable(_))));
+        assert!(matches!(judge(&answer(500, 0), 0), Verdict::Retry(CallError::Unavailable(_))));
         assert_eq!(refusal_message(&answer(400, 0)).key, "unexpected-error");
         assert_eq!(refusal_message(&answer(200, 0)).key, "unexpected-error");
     }
@@ -227,7 +227,7 @@ mod tests {
     fn codes_4_7_and_8_stop_as_rejected() {
         for code in [4, 7, 8] {
             let verdict = judge(&answer(400, code), 0);
-            let Verdict::Fail(Error::Rejected(message)) = verdict else { panic!("{verdict:?}") };
+            let Verdict::Fail(CallError::Rejected(message)) = verdict else { panic!("{verdict:?}") };
             assert!(message.text.contains(&format!("message of {code}")), "{}", message.text);
         }
     }
@@ -236,7 +236,7 @@ mod tests {
     fn codes_5_and_6_name_the_payload_secret() {
         for code in [5, 6] {
             let verdict = judge(&answer(400, code), 0);
-            assert!(matches!(verdict, Verdict::Fail(Error::NotConfigured(issue)) if issue.field == PAYLOAD_SECRET));
+            assert!(matches!(verdict, Verdict::Fail(CallError::NotConfigured(issue)) if issue.field == PAYLOAD_SECRET));
         }
     }
 
@@ -269,7 +269,7 @@ mod tests {
             [(200, "<html>"), (200, ""), (200, "{}"), (200, r#"{"resultCode":"1"}"#), (502, "bad gateway")]
         {
             assert!(
-                matches!(judge(&response(status, body), 0), Verdict::Retry(Error::Unavailable(_))),
+                matches!(judge(&response(status, body), 0), Verdict::Retry(CallError::Unavailable(_))),
                 "{status} {body}"
             );
         }
@@ -281,7 +281,7 @@ mod tests {
         busy.headers.push(("retry-after".into(), "120".into()));
         let verdict = judge(&busy, 0);
         assert!(
-            matches!(verdict, Verdict::Retry(Error::Unavailable(outage)) if outage.retry_after_seconds == Some(120))
+            matches!(verdict, Verdict::Retry(CallError::Unavailable(outage)) if outage.retry_after_seconds == Some(120))
         );
     }
 
@@ -289,9 +289,12 @@ mod tests {
     fn refusals_without_a_code_say_what_to_check() {
         for (status, field) in [(404, INTEGRATION_ID), (301, API_URL)] {
             let verdict = judge(&response(status, "<html>"), 0);
-            assert!(matches!(verdict, Verdict::Fail(Error::NotConfigured(issue)) if issue.field == field), "{status}");
+            assert!(
+                matches!(verdict, Verdict::Fail(CallError::NotConfigured(issue)) if issue.field == field),
+                "{status}"
+            );
         }
-        assert!(matches!(judge(&response(401, ""), 0), Verdict::Fail(Error::Rejected(_))));
+        assert!(matches!(judge(&response(401, ""), 0), Verdict::Fail(CallError::Rejected(_))));
     }
 
     #[test]

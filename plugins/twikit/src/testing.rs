@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use cartwright_plugin::exports::orders::{Event, Kind};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{Error, http};
+use cartwright_plugin::{CallError, http};
 
 use crate::fields::*;
 use crate::host::Host;
@@ -35,47 +35,42 @@ pub fn context_with(changed: &[(&str, &str)]) -> Context {
     settings.extend(changed.iter().map(|(name, value)| setting(name, value)));
     settings.push(Setting { name: PAYLOAD_SECRET.into(), value: SettingValue::SecretIsSet });
     Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "twikit".into(),
+        visitor: Some(Visitor {
+            currency: Currency { code: "EUR".into(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en-GB".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".into(),
-        settings,
-        settings_revision: 1,
+        now: "2026-03-01T09:30:00Z".into(),
+        settings: settings,
         grants: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-pub fn association(allowed: &[&str]) -> Association {
-    Association {
+pub fn product_link(allowed: &[&str]) -> ProductLink {
+    ProductLink {
         shop_product: "shop-ring".into(),
         vendor_product: "diamond-letter-jewel".into(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: allowed.iter().map(|sku| (*sku).to_owned()).collect(),
+        extra: Vec::new(),
     }
 }
 
 pub fn item(configuration: u64) -> Item {
-    Item {
-        id: None,
-        parent: None,
-        vendor_product: "diamond-letter-jewel".into(),
-        attributes: Vec::new(),
-        articles: Vec::new(),
-        sku: Some("RING-S".into()),
-        reference: Some(configuration.to_string()),
-        thumbnail: None,
-        state: String::new(),
-        unverified: None,
-        extra: Vec::new(),
-    }
+    Item { sku: Some("RING-S".into()), saved_id: Some(configuration.to_string()), ..Item::new("diamond-letter-jewel") }
 }
 
 /// Returns a released line "inst:shop:1001:<id>" of this configuration.
@@ -95,11 +90,11 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
             parent_key: None,
             unit_price: None,
             configuration: None,
-            item: Some(ItemReference {
+            item: Some(ItemSummary {
                 index: 0,
                 id: None,
                 vendor_product: "diamond-letter-jewel".into(),
-                reference: Some(configuration.to_string()),
+                saved_id: Some(configuration.to_string()),
                 fingerprint: String::new(),
             }),
             extra: Vec::new(),
@@ -167,7 +162,7 @@ pub fn event(kind: Kind, order: Order) -> Event {
 /// A host with prepared responses, which records the requests.
 #[derive(Default)]
 pub struct FakeHost {
-    pub answers: VecDeque<Result<http::HttpResponse, Error>>,
+    pub answers: VecDeque<Result<http::HttpResponse, CallError>>,
     pub requests: Vec<http::HttpRequest>,
     pub digest_inputs: Vec<Vec<u8>>,
     pub outcomes: Vec<Outcome>,
@@ -221,13 +216,13 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn send(&mut self, request: http::HttpRequest) -> Result<http::HttpResponse, Error> {
+    fn send(&mut self, request: http::HttpRequest) -> Result<http::HttpResponse, CallError> {
         self.requests.push(request);
         self.answers.pop_front().unwrap_or_else(|| panic!("no answer was prepared"))
     }
 
     /// Stands in for MD5: sixteen bytes that depend on the message's length and last byte.
-    fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, Error> {
+    fn digest(&mut self, message: &[u8]) -> Result<Vec<u8>, CallError> {
         self.digest_inputs.push(message.to_vec());
         let mut digest = vec![0xAB; 16];
         digest[0] = message.len() as u8;
@@ -235,16 +230,16 @@ impl Host for FakeHost {
         Ok(digest)
     }
 
-    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), CallError> {
         self.outcomes.push(outcome);
         Ok(())
     }
 
-    fn read(&mut self, _digest: &str) -> Result<Vec<u8>, Error> {
+    fn read(&mut self, _digest: &str) -> Result<Vec<u8>, CallError> {
         Ok(self.stored.clone())
     }
 
-    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, CallError> {
         Ok(self.now.clone())
     }
 }

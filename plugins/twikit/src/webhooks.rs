@@ -8,7 +8,7 @@
 use cartwright_plugin::exports::webhooks::{Authentication, Endpoint, Purpose, Received, Request, Response};
 use cartwright_plugin::json::Problem;
 use cartwright_plugin::types::{Context, Outcome};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{CallError, invalid_input, message};
 use serde_json::{Value, json};
 
 use crate::identifiers::Find;
@@ -41,7 +41,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 /// Handles one request.
-pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<'_>) -> Result<Received, Error> {
+pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<'_>) -> Result<Received, CallError> {
     if !endpoints().iter().any(|known| known.name == endpoint) {
         let text = format!("Unknown endpoint \"{endpoint}\".");
         return Err(invalid_input("endpoint", message("endpoint-unknown", text, &[("endpoint", endpoint)])));

@@ -13,7 +13,7 @@ fn post(body: &str) -> Request {
     Request { method: "POST".into(), headers: Vec::new(), query: String::new(), body: body.as_bytes().to_vec() }
 }
 
-fn book(order: Order) -> impl Fn(&str) -> Result<Option<Order>, Error> {
+fn book(order: Order) -> impl Fn(&str) -> Result<Option<Order>, CallError> {
     move |reference| {
         let found = order.reference == reference || order.lines.iter().any(|line| line.reference == reference);
         Ok(found.then(|| order.clone()))

@@ -17,8 +17,18 @@ fn the_contract_is_one_package_with_its_worlds() {
     assert_eq!(resolve.packages.len(), 1, "the contract needs no other package");
     let mut worlds: Vec<_> = resolve.worlds.iter().map(|(_, world)| world.name.as_str()).collect();
     worlds.sort();
-    let optional =
-        ["account", "cart", "choices", "feed", "orders", "product-links", "products", "reopening", "webhooks"];
+    let optional = [
+        "account",
+        "cart",
+        "choices",
+        "feed",
+        "orders",
+        "prices",
+        "product-links",
+        "products",
+        "reopening",
+        "webhooks",
+    ];
     let mut expected = vec!["cart-strategy".to_owned(), "host-imports".to_owned(), "order-hook".to_owned()];
     expected.extend(optional.map(|interface| format!("has-{interface}")));
     expected.push("vendor".to_owned());

@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use cartwright::types::{Money, Rounding, VariantInfo};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright, Digest,
-    Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret, SetupError, Shop, ShopId,
-    ShopSnapshot,
+    AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright,
+    Currencies, Digest, Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret,
+    SetupError, Shop, ShopId, ShopSnapshot,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};
@@ -35,10 +35,11 @@ pub fn variant(sku: &str, product: &str, cents: i64) -> VariantInfo {
         price: Some(Money { minor: cents, scale: 2, currency: "EUR".to_owned() }),
         tax_class: None,
         purchasable: true,
-        stock: None,
+        in_stock: None,
         weight_grams: None,
         minimum: 1,
         maximum: None,
+        extra: Vec::new(),
     }
 }
 
@@ -92,8 +93,9 @@ pub fn members(value: Value) -> Map<String, Value> {
 pub fn shop(id: &str) -> Shop {
     Shop {
         id: id.parse().expect("a shop id"),
-        currency: "EUR".to_owned(),
-        scale: 2,
+        currencies: Currencies::one("EUR", 2),
+        base_country: None,
+        time_zone: None,
         locale: "en".to_owned(),
         prices_include_tax: true,
         rounding: Rounding::HalfUp,

@@ -19,8 +19,8 @@ use base64::engine::general_purpose::STANDARD;
 use cartwright::types::{Authentication, WebhookHmac};
 use cartwright::webhook::{IncomingRequest, Verifier};
 use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
-use cartwright_plugin::exports::configuration::Decoded;
-use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
+use cartwright_plugin::exports::configuration::DecodeResult;
+use cartwright_plugin::types::{self as plugin_types, Context, Currency, Rounding, Setting, SettingValue, Shop};
 use cartwright_service::links_table::{self, TableFor};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
@@ -65,26 +65,26 @@ pub fn canonical_json(data: &[u8]) {
 
 /// Decodes a saved configuration with Expivi's plugin.
 pub fn decode_expivi(data: &[u8]) {
-    let (context, association) = (context(&[]), association("1001"));
-    let decode = || cartwright_expivi::decode(&context, &association, data);
+    let (context, product_link) = (context(&[]), product_link("1001"));
+    let decode = || cartwright_expivi::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
 /// Decodes a saved configuration with Twikit's plugin.
 pub fn decode_twikit(data: &[u8]) {
     let keys = Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["jewel".to_owned()]) };
-    let (context, association) = (context(&[keys]), association("jewel"));
-    let decode = || cartwright_twikit::decode::decode(&context, &association, data);
+    let (context, product_link) = (context(&[keys]), product_link("jewel"));
+    let decode = || cartwright_twikit::decode::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
 /// Checks that a decoder is deterministic, and that no text in its result contains a NUL, which a database cannot
 /// store.
-fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
+fn check_decoded(first: Option<DecodeResult>, second: Option<DecodeResult>) {
     let Some(decoded) = first else { return };
     assert_eq!(format!("{decoded:?}"), format!("{:?}", second.expect("it was decoded before")));
     for item in &decoded.items {
-        let names = [&item.id, &item.parent, &item.sku, &item.reference].into_iter().flatten();
+        let names = [&item.id, &item.parent, &item.sku, &item.saved_id].into_iter().flatten();
         let articles =
             item.articles.iter().flat_map(|article| [Some(&article.sku), article.price_sku.as_ref()]).flatten();
         let attributes = item.attributes.iter().flat_map(|attribute| [&attribute.id, &attribute.value]);
@@ -173,29 +173,36 @@ pub fn webhook(data: &[u8]) {
 
 fn context(settings: &[Setting]) -> Context {
     Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "account".into(),
+        visitor: Some(plugin_types::Visitor {
+            currency: Currency { code: "EUR".into(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".into(),
+        now: "2026-03-01T09:30:00Z".into(),
         settings: settings.to_vec(),
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-fn association(vendor_product: &str) -> Association {
-    Association {
+fn product_link(vendor_product: &str) -> plugin_types::ProductLink {
+    plugin_types::ProductLink {
         shop_product: "product".into(),
         vendor_product: vendor_product.into(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }

@@ -5,7 +5,7 @@
 // below. How to build it: ../README.md.
 //
 // WIT names become camelCase (`price-from` is `priceFrom`), a variant is `{ tag, val }`, an enum is its name as a string, an
-// empty option is `undefined`, and a failing call throws its `error`.
+// empty option is `undefined`, and a failing call throws its `call-error`.
 
 import { write as log } from 'cartwright:plugin/log@0.1.0';
 
@@ -101,7 +101,7 @@ export const cart = {
           tag: 'sku',
           val: {
             sku,
-            withinProduct: request.association.shopProduct,
+            withinProduct: request.link.shopProduct,
             ignoreCase: setting(context, 'ignore-case') ?? false,
           },
         },

@@ -4,7 +4,7 @@ It sells a configured product as a bundle: the linked product is the parent, and
 Equal articles are added up. How to build it: ../README.md.
 
 WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`PlanEntry_Bundle`), a case of an
-enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `error`.
+enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `call-error`.
 The app is the module that is componentized; it has one class for each exported interface.
 """
 
@@ -21,8 +21,8 @@ from wit_world.imports.types import (
     BundleChild,
     ChildRemoval,
     Context,
-    Error_InvalidInput,
-    Error_Rejected,
+    CallError_InvalidInput,
+    CallError_Rejected,
     FieldIssue,
     Item,
     LinePrice,
@@ -128,24 +128,26 @@ def bundle(context: Context, request: PlanRequest, root: int, quantity: int) -> 
     return Bundle(parent=parent, children=children, extra=[])
 
 
-def family(items: list[Item], root: int) -> list[Item]:
-    """A root and all items below it; parents stand before their children."""
-    below = [items[root]]
-    ids = {items[root].id}
+def family(items: list[Item], root: int) -> list[tuple[Item, int]]:
+    """A root and all items below it, each with how many of it the root takes; parents stand before their children."""
+    below = [(items[root], 1)]
+    counts = {items[root].id: 1}
     for item in items:
-        if item.parent is not None and item.parent in ids:
-            below.append(item)
-            ids.add(item.id)
+        if item.parent is not None and item.parent in counts:
+            count = counts[item.parent] * item.quantity
+            below.append((item, count))
+            counts[item.id] = count
     return below
 
 
-def count_parts(items: list[Item]) -> dict[str, int]:
+def count_parts(items: list[tuple[Item, int]]) -> dict[str, int]:
     """How many of each price SKU one bundle takes, in the order in which they first come."""
     sums: dict[str, Decimal] = {}
-    for item in items:
+    for item, count in items:
         for article in item.articles:
             if article.price_sku is not None:
-                sums[article.price_sku] = sums.get(article.price_sku, Decimal(0)) + Decimal(article.quantity)
+                needed = Decimal(article.quantity) * count
+                sums[article.price_sku] = sums.get(article.price_sku, Decimal(0)) + needed
 
     parts: dict[str, int] = {}
     for sku, quantity in sums.items():
@@ -165,7 +167,7 @@ def refuse_unknown(skus: list[str]) -> None:
     unknown = ", ".join(sku for sku, variants in zip(skus, found) if not variants)
     if unknown:
         text = f"The shop does not know these parts: {unknown}."
-        raise Err(Error_Rejected(Message("parts-unknown", [("skus", unknown)], text)))
+        raise Err(CallError_Rejected(Message("parts-unknown", [("skus", unknown)], text)))
 
 
 def query(sku: str) -> SkuQuery:
@@ -184,4 +186,4 @@ def message(key: str, text: str) -> Message:
 
 
 def invalid_input(where: str, text: Message) -> Err:
-    return Err(Error_InvalidInput(FieldIssue(field=where, message=text, blocking=True)))
+    return Err(CallError_InvalidInput(FieldIssue(field=where, message=text, blocking=True)))

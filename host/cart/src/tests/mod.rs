@@ -2,6 +2,7 @@
 //! a request.
 
 mod growth;
+mod items;
 mod prices;
 mod sets;
 
@@ -10,8 +11,8 @@ use std::collections::HashMap;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, Bundle, BundleChild, ChildRemoval, Context, DisplayField, Item, LinePrice, Message, Money,
-    PlanEntry, PlannedLine, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
+    self, Adjustment, Article, Bundle, BundleChild, ChildRemoval, Currency, DisplayField, Item, LinePrice, Message,
+    Money, PlanEntry, PlannedLine, PriceSource, Rounding, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::settings::Secret;
 use jiff::Timestamp;
@@ -19,16 +20,18 @@ use jiff::Timestamp;
 use super::error::SealError;
 use super::index::{CartIndex, RemovedParts};
 use super::line::{CartLine, Pin};
-use super::plan::{ItemFacts, PlanCheck, key_of, queries};
+use super::plan::{Descendant, ItemFacts, PlanCheck, key_of, queries};
 use super::pricing::{Pricing, VendorPrice};
-use super::shop::Shop;
+use super::quote::{check_quote_lines, quote_lines};
+use super::shop::{Currencies, Shop, Visitor};
 use super::tree::item_tree;
 use super::*;
 
 /// A shop with one configured product, and the data that its plans are checked against.
 struct Counter {
-    shop: ShopId,
-    context: Context,
+    shop_id: ShopId,
+    shop: records::Shop,
+    currency: Currency,
     items: Vec<Item>,
     facts: Vec<ItemFacts>,
     vendor: Vec<Option<VendorPrice>>,
@@ -43,29 +46,35 @@ fn money(minor: i64, scale: u8) -> Money {
     Money { minor, scale, currency: "EUR".into() }
 }
 
-fn item(state: &str) -> Item {
+pub(crate) fn item(state: &str) -> Item {
     Item {
         id: None,
         parent: None,
         vendor_product: "1".into(),
+        title: None,
+        quantity: 1,
         attributes: vec![],
         articles: vec![],
         sku: None,
-        reference: None,
+        saved_id: None,
         thumbnail: None,
         state: state.into(),
         unverified: None,
+        valid_until: None,
         extra: vec![],
     }
 }
 
-fn article(sku: &str, quantity: &str) -> Article {
+pub(crate) fn article(sku: &str, quantity: &str) -> Article {
     Article {
         sku: sku.into(),
+        title: None,
         quantity: quantity.into(),
+        unit: None,
         price_sku: Some(sku.into()),
         price: None,
         material_sku: None,
+        parent: None,
         extra: vec![],
     }
 }
@@ -79,10 +88,11 @@ fn variant(sku: &str, price: Money) -> VariantInfo {
         price: Some(price),
         tax_class: None,
         purchasable: true,
-        stock: None,
+        in_stock: None,
         weight_grams: None,
         minimum: 1,
         maximum: None,
+        extra: Vec::new(),
     }
 }
 
@@ -120,27 +130,21 @@ fn text_child(text: &str) -> BundleChild {
 
 impl Counter {
     fn new(scale: u8, rounding: Rounding) -> Self {
-        let context = Context {
-            shop: "shop".into(),
-            account: "vendor".into(),
-            locale: "en".into(),
-            currency: "EUR".into(),
-            scale,
-            country: None,
-            customer_group: None,
+        let currency = Currency { code: "EUR".into(), scale };
+        let shop = records::Shop {
+            id: "shop".into(),
+            currencies: vec![currency.clone()],
+            base_country: None,
             prices_include_tax: true,
             rounding,
-            at: "2026-01-01T00:00:00Z".into(),
-            settings: vec![],
-            settings_revision: 1,
-            grants: vec![],
-            extra: vec![],
+            time_zone: None,
         };
         Self {
-            shop: "shop".parse().unwrap(),
-            context,
+            shop_id: "shop".parse().unwrap(),
+            shop,
+            currency,
             items: vec![item("")],
-            facts: vec![ItemFacts { descendants: vec![0], ..ItemFacts::default() }],
+            facts: vec![ItemFacts { descendants: vec![Descendant { index: 0, count: 1 }], ..ItemFacts::default() }],
             vendor: vec![],
             variants: vec![],
             price_from: PriceSource::Platform,
@@ -178,12 +182,13 @@ impl Counter {
         let components = articles.map(|sku| ((sku, false), found(sku))).collect();
         let requested_quantities = HashMap::from([(Some(0), self.wanted)]);
         let checking = PlanCheck {
-            shop: &self.shop,
+            shop: &self.shop_id,
             linked_product: "product",
             configuration: None,
             facts: &self.facts,
             pricing: Pricing {
-                context: &self.context,
+                shop: &self.shop,
+                currency: &self.currency,
                 items: &self.items,
                 vendor: &self.vendor,
                 components: &components,
@@ -195,6 +200,7 @@ impl Counter {
             pin: &pin(),
             removed_parts: &self.removed_parts,
             sell_unconfigured: false,
+            now: "2026-01-01T00:00:00Z",
             expires: "2026-01-02T00:00:00Z",
             chosen_variant: None,
             linked_variants: &[],
@@ -264,13 +270,113 @@ fn sealed(number: usize, shown: &str) -> CartLine {
 fn a_seal_holds_for_the_money_that_the_shop_sells_in() {
     let at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
     let line = sealed(1, "Anna");
+    let sells_in = |currencies: &[(&str, u8)]| {
+        let list = currencies.iter().map(|(code, scale)| Currency { code: (*code).into(), scale: *scale });
+        Shop { currencies: list.collect::<Vec<_>>().try_into().unwrap(), ..shop() }
+    };
     assert_eq!(line.check_seal(&shop(), at), Ok(()));
-    assert_eq!(line.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealError::OtherMoney));
-    assert_eq!(line.check_seal(&Shop { scale: 3, ..shop() }, at), Err(SealError::OtherMoney));
+    assert_eq!(line.check_seal(&sells_in(&[("JPY", 0), ("EUR", 2)]), at), Ok(()));
+    assert_eq!(line.check_seal(&sells_in(&[("JPY", 0)]), at), Err(SealError::OtherMoney));
+    assert_eq!(line.check_seal(&sells_in(&[("EUR", 3)]), at), Err(SealError::OtherMoney));
     let expired = at + jiff::SignedDuration::from_hours(24);
     assert_eq!(line.check_seal(&shop(), expired), Err(SealError::Expired));
     let forged = CartLine { configuration: None, ..line };
-    assert_eq!(forged.check_seal(&Shop { currency: "JPY".into(), ..shop() }, at), Err(SealError::Forged));
+    assert_eq!(forged.check_seal(&sells_in(&[("JPY", 0)]), at), Err(SealError::Forged));
+}
+
+#[test]
+fn a_price_holds_for_the_visitor_that_it_was_made_for() {
+    let mut line = sealed(1, "Anna");
+    let euro = Currency { code: "EUR".into(), scale: 2 };
+    let visitor = Visitor {
+        country: Some("NL".into()),
+        region: Some("NB".into()),
+        customer_groups: vec!["vip".to_owned(), "b2b".to_owned()].into(),
+        ..Visitor::default()
+    };
+    line.price.country.clone_from(&visitor.country);
+    line.price.region.clone_from(&visitor.region);
+    line.price.customer_groups = vec!["b2b".to_owned(), "vip".to_owned()].into();
+    assert!(line.is_priced_for(&visitor, &euro), "the order of the groups means nothing");
+    for other in [
+        Visitor { country: Some("BE".into()), ..visitor.clone() },
+        Visitor { region: None, ..visitor.clone() },
+        Visitor { customer_groups: vec!["b2b".to_owned()].into(), ..visitor.clone() },
+    ] {
+        assert!(!line.is_priced_for(&other, &euro), "{other:?}");
+    }
+    assert!(!line.is_priced_for(&visitor, &Currency { code: "USD".into(), scale: 2 }));
+    assert!(!line.is_priced_for(&visitor, &Currency { code: "EUR".into(), scale: 3 }));
+    line.price.offer = Some("quote".into());
+    assert!(line.is_priced_for(&Visitor::default(), &euro), "an offer holds for the customer that it was made to");
+    assert!(!line.is_priced_for(&visitor, &Currency { code: "USD".into(), scale: 2 }));
+}
+
+#[test]
+fn a_seal_covers_what_the_price_was_made_for() {
+    let at: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+    let line = sealed(1, "Anna");
+    let changes: [fn(&mut CartLine); 4] = [
+        |line| line.price.country = Some("NL".into()),
+        |line| line.price.region = Some("NB".into()),
+        |line| line.price.customer_groups = vec!["vip".to_owned()].into(),
+        |line| line.price.total.currency = "USD".into(),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut changed = line.clone();
+        change(&mut changed);
+        assert_eq!(changed.check_seal(&shop(), at), Err(SealError::Forged), "{number}");
+    }
+}
+
+#[test]
+fn an_adjustment_in_another_currency_fails_and_names_the_line_and_the_currency_to_enter() {
+    let mut counter = Counter::new(2, Rounding::HalfUp);
+    counter.variants = vec![variant("RING", money(900, 2))];
+    let dollars = Money { currency: "USD".into(), ..money(500, 2) };
+    let CartError::Price { what, reason } =
+        counter.sell_line(1, PriceSource::Platform, &[dollars]).expect_err("another currency")
+    else {
+        panic!("another error")
+    };
+    assert!(what.contains("RING"), "{what}");
+    assert!(reason.contains("is in USD, the cart in EUR") && reason.contains("enter that in EUR"), "{reason}");
+}
+
+#[test]
+fn a_quote_has_one_currency_and_is_offered_in_it() {
+    let dollars = {
+        let mut line = sealed(2, "Tom");
+        line.price.total.currency = "USD".into();
+        line.price.unit = None;
+        line
+    };
+    let both = Shop {
+        currencies: vec![Currency { code: "EUR".into(), scale: 2 }, Currency { code: "USD".into(), scale: 2 }]
+            .try_into()
+            .unwrap(),
+        ..shop()
+    };
+    let mut lines = [sealed(1, "Anna"), dollars];
+    lines.iter_mut().for_each(|line| line.seal(&both).unwrap());
+    let refused = check_quote_lines(&both, &lines).unwrap_err();
+    assert!(
+        matches!(&refused, CartError::Seal { key, fault: SealError::OtherMoney } if *key == lines[1].key),
+        "{refused}"
+    );
+    check_quote_lines(&both, &lines[1..]).unwrap();
+    let offer = |currency: &str| QuoteOffer {
+        quote: "quote".into(),
+        prices: [(lines[1].key.clone(), Money { currency: currency.into(), ..money(700, 2) })].into(),
+        until: std::time::SystemTime::UNIX_EPOCH,
+    };
+    let offered = quote_lines(&both, &lines[1..], &offer("USD")).unwrap();
+    assert_eq!(offered[0].price.total, Money { currency: "USD".into(), ..money(700, 2) });
+    let refused = quote_lines(&both, &lines[1..], &offer("EUR")).unwrap_err();
+    assert!(matches!(refused, CartError::OfferMoney { .. }), "{refused}");
+    let yen = Shop { currencies: Currencies::one("JPY", 0), ..shop() };
+    let refused = quote_lines(&yen, &lines[1..], &offer("USD")).unwrap_err();
+    assert!(matches!(refused, CartError::QuoteMoney { .. }), "{refused}");
 }
 
 #[test]

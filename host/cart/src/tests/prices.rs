@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    Money, PlanEntry, Price, PriceBasis, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
+    Money, PlanEntry, Price, PriceBasis, PriceRole, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
 };
 use num_bigint::BigInt;
 use proptest::prelude::*;
 
-use super::{Counter, article, by_sku, child, money, new_line, variant};
+use super::{Counter, article, by_sku, child, money, planned_line, variant};
 use crate::error::CartError;
 use crate::index::RemovedParts;
 use crate::line::CartLine;
@@ -43,6 +43,20 @@ fn holds(line: &CartLine, exact: &BigInt) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Returns a verified price of one piece, as the shop enters its own.
+pub(super) fn vendor_price(amount: Money) -> Price {
+    Price {
+        amount,
+        basis: PriceBasis::Unit,
+        role: PriceRole::Whole,
+        tax: TaxBasis::AsShop,
+        state: PriceState::Verified,
+        period: None,
+        valid_until: None,
+        extra: vec![],
+    }
+}
+
 fn prices() -> impl Strategy<Value = Money> {
     (0i64..10_000_000_000, 0u8..=9).prop_map(|(minor, scale)| money(minor, scale))
 }
@@ -63,27 +77,30 @@ proptest! {
         rate in (1i64..1_000_000_000_000, 0u32..=12),
         source in prop::sample::select(vec![PriceSource::Platform, PriceSource::Vendor, PriceSource::Components]),
         basis in prop::sample::select(vec![PriceBasis::Unit, PriceBasis::Total]),
+        role in prop::sample::select(vec![PriceRole::Whole, PriceRole::Surcharge]),
+        own in prices(),
         converts in any::<bool>(),
     ) {
         let mut counter = Counter::new(scale, rounding);
         (counter.price_from, counter.wanted) = (source, quantity);
-        counter.variants = vec![variant("RING", price.clone())];
+        let platform = if source == PriceSource::Vendor { own } else { price.clone() };
+        counter.variants = vec![variant("RING", platform.clone())];
         let mut exact = match source {
             PriceSource::Platform => fine(price.minor, price.scale) * quantity,
             PriceSource::Vendor => {
                 let currency = if converts { "USD" } else { "EUR" };
                 let amount = Money { currency: currency.into(), ..price.clone() };
-                let (tax, state) = (TaxBasis::Gross, PriceState::Verified);
-                let offered = Price { amount, basis, tax, state, valid_until: None };
+                let offered = Price { basis, role, tax: TaxBasis::Gross, ..vendor_price(amount) };
                 let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
-                match convert(offered, "it", Some(&text), &counter.context) {
+                match convert(offered, "it", Some(&text), &counter.currency, rounding) {
                     Ok(price) => counter.vendor = vec![Some(price)],
                     // The amount is too large for a price.
                     Err(_) => return Ok(()),
                 }
                 let times = if basis == PriceBasis::Unit { quantity } else { 1 };
                 let rate = if converts { rate } else { (1, 0) };
-                fine(price.minor, price.scale) * rate.0 * times / BigInt::from(10).pow(rate.1)
+                let base = if role == PriceRole::Surcharge { fine(platform.minor, platform.scale) } else { BigInt::ZERO };
+                fine(price.minor, price.scale) * rate.0 * times / BigInt::from(10).pow(rate.1) + base * quantity
             }
             PriceSource::Components => {
                 let mut one = BigInt::ZERO;

@@ -98,6 +98,15 @@ fn the_merchants_price_source_holds_for_the_line_of_a_set_that_names_the_item() 
 }
 
 #[test]
+fn the_lines_of_a_set_are_sealed_no_longer_than_the_configured_product() {
+    let mut counter = counter();
+    counter.items[0].valid_until = Some("2026-01-01T06:00:00Z".into());
+    let lines = counter.sell(set(vec![ring(1), other("CASE", 1)])).unwrap();
+    assert!(lines.iter().all(|line| line.price.expires == "2026-01-01T06:00:00Z"), "{lines:?}");
+    assert!(lines.iter().all(|line| line.valid_until == lines[0].valid_until), "{lines:?}");
+}
+
+#[test]
 fn a_minimum_and_a_maximum_hold_for_every_line_of_a_set() {
     for (minimum, maximum) in [(10, None), (1, Some(3))] {
         let mut counter = counter();

@@ -9,8 +9,8 @@ use cartwright::durable::{
     UnansweredRequest,
 };
 use cartwright::types::{
-    Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, RetrySafety, Rounding, Setting,
-    SettingValue, VendorReference,
+    Address, CallError, Context, Currency, Event, EventKind, Message, Order, Outage, Outcome, RetrySafety, Rounding,
+    Setting, SettingValue, VendorReference,
 };
 use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
@@ -65,20 +65,21 @@ fn order() -> Order {
 
 fn began() -> Entry {
     let context = Context {
-        shop: "rings".into(),
+        shop: cartwright::types::Shop {
+            id: "rings".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".into(),
+        visitor: None,
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-01-01T12:00:00Z".into(),
+        now: "2026-01-01T12:00:00Z".into(),
         settings: vec![Setting { name: "server-token".into(), value: SettingValue::SecretIsSet }],
-        settings_revision: 4,
         grants: Vec::new(),
-        extra: Vec::new(),
+        extra: vec![],
     };
     Entry::RunStart(RunStart { context, personal_data: false })
 }
@@ -137,7 +138,8 @@ impl Host {
     /// Adds a job that was interrupted, and whose last request may have arrived.
     async fn uncertainty(&self) {
         let claim = self.claim().await;
-        let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
+        let away =
+            CallError::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
         let response = JournaledResponse {
             status: 201,
             headers: vec![],
@@ -170,7 +172,7 @@ impl Host {
     /// Moves the account to another version of the plugin, and returns its digest.
     async fn moved_to(&self) -> Digest {
         let shop: Shop = serde_json::from_value(json!({
-            "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
+            "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "a key of the tests, 32 bytes long"
         }))
         .expect("a shop");
         self.store.shops().save_shop(&shop, after_seconds(0)).await.expect("kept");
@@ -214,7 +216,7 @@ async fn a_journal_is_read_request_by_request() {
         &format!("  account  expivi, component {}", Digest::of(b"expivi")),
         "  worker   node-1",
         "journal 0",
-        "    0 2026-01-01T12:00:00Z began: with revision 4 of the settings, personal data not granted",
+        "    0 2026-01-01T12:00:00Z began: personal data not granted",
         "    1 2026-01-01T12:00:01Z http.send POST https://vendor.example/orders: attempt 1, idempotent",
         "    2 2026-01-01T12:00:02Z not answered: unavailable: vendor.example is away; was not sent",
         "    3 2026-01-01T12:00:03Z retried: from call 1 on",

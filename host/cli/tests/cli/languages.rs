@@ -152,7 +152,10 @@ fn a_strategy_in_python_names_every_part_that_the_shop_does_not_have() {
     let folder = PlanFolder::wardrobe();
     let variants =
         json!([{ "sku": "WARDROBE", "product": "wardrobe", "price": "1.00" }, { "sku": "HINGE", "price": "1.00" }]);
-    folder.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variants": variants }).to_string());
+    folder.write(
+        "catalog.json",
+        &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variants": variants }).to_string(),
+    );
     let error = folder.plan(&["--strategy", &file]).typed_error();
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains("PANEL-60, SCREW-4"), "{text}");

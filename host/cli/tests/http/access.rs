@@ -88,7 +88,7 @@ async fn another_shop_is_not_there_for_a_key_of_a_shop() {
     for client in [&shop.backend, &shop.integrator] {
         client.get("/v1/shops").await.problem(403, "role");
     }
-    let euro = json!({ "currency": "EUR", "scale": 2 });
+    let euro = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] });
     for client in [&shop.storefront, &shop.backend, &shop.integrator] {
         client.put(&shop.path(""), &euro).await.problem(403, "role");
     }
@@ -373,7 +373,7 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     shop.storefront.post(&shop.path("/cart/add"), &chosen).await.problem(403, "role");
     // A page cannot be trusted: only the platform's server knows the customer group of its shopper.
     let mut trade = add.clone();
-    trade["visitor"] = json!({ "customer_group": "trade" });
+    trade["visitor"] = json!({ "customer_groups": ["trade"] });
     shop.storefront.post(&shop.path("/cart/add"), &trade).await.problem(403, "role");
     shop.backend.post(&shop.path("/cart/add"), &trade).await.ok();
     // Each failure, as reported to the platform's server and to a page.

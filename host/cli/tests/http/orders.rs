@@ -139,7 +139,10 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let quote = |id: &str| json!({ "id": id, "lines": cart });
     let kept = shop.backend.post(&shop.path("/quotes"), &quote("q1")).await.with(201);
     let order = kept["order"].as_str().expect("an order").to_owned();
-    shop.admin.put(&shop.path(""), &json!({ "currency": "JPY", "scale": 0, "prices_include_tax": true })).await.ok();
+    shop.admin
+        .put(&shop.path(""), &json!({ "currencies": [{ "code": "JPY", "scale": 0 }], "prices_include_tax": true }))
+        .await
+        .ok();
     // An order in euros continues in euros; new sales in euros are not possible.
     let mut later = placed("e2", "1", 2, &cart);
     later["order"]["payment"] = json!("full");

@@ -49,7 +49,7 @@ impl Shop {
     pub async fn on(server: Arc<Server>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let id = format!("shop-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let shop = json!({ "currency": "EUR", "scale": 2, "prices_include_tax": true });
+        let shop = json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "prices_include_tax": true });
         server.admin.put(&format!("/v1/shops/{id}"), &shop).await.ok();
         Self {
             admin: server.admin.clone(),

@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 
 pub use hosts::NamedHost;
 pub use uses::SecretUse;
-pub use value::{check_value_texts, is_decimal};
+pub use value::check_value_texts;
 
-use crate::records::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
-use crate::text::{TextFault, check_text};
+use crate::records::{ChoiceSource, Currency, Field, FieldIssue, Message, Setting, SettingValue};
+use crate::text::{TextFault, check_text, is_decimal};
 use uses::check_uses;
 use value::{KINDS, bound, compile_pattern, is_empty, known_kind, read_value, value_issue};
 
@@ -336,6 +336,22 @@ impl Form {
             .collect()
     }
 
+    /// Returns the issues of amounts of money that are in a currency, or with a number of decimals, in which the shop has
+    /// no prices. A product's settings come before the account's; a default counts as a value.
+    pub fn currency_issues(&self, settings: &Settings, product: &Settings, currencies: &[Currency]) -> Vec<FieldIssue> {
+        let enabled = self.0.iter().filter(|field| self.is_enabled(field, product, settings));
+        let foreign = enabled.filter(|field| match value_of(field, product, settings) {
+            Some(SettingValue::Money(money)) => {
+                !currencies.iter().any(|known| known.code == money.currency && known.scale == money.scale)
+            }
+            _ => false,
+        });
+        let known: Vec<String> =
+            currencies.iter().map(|known| format!("{} with {} decimals", known.code, known.scale)).collect();
+        let text = format!("Enter an amount in {}; the shop has no other prices.", known.join(" or "));
+        foreign.map(|field| issue(&field.name, "setting-currency", text.clone())).collect()
+    }
+
     fn is_enabled(&self, field: &Field, product: &Settings, settings: &Settings) -> bool {
         let Some(condition) = &field.enabled_when else { return true };
         match self.field(&condition.field).and_then(|other| value_of(other, product, settings)) {
@@ -486,6 +502,25 @@ mod tests {
             let form = bounded(kind);
             assert_eq!(issues(&form, good), Vec::<String>::new(), "{kind}");
             assert_eq!(issues(&form, bad), ["setting-range"], "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_in_a_currency_and_scale_that_the_shop_sells_in() {
+        let form = Form::check(vec![Field { per_product: true, ..field("money") }]).unwrap();
+        let currencies = ["EUR", "USD"].map(|code| Currency { code: code.to_owned(), scale: 2 });
+        let amount = |currency: &str, scale| {
+            let money = Money { minor: 5, scale, currency: currency.to_owned() };
+            Settings::from([("name".to_owned(), SettingValue::Money(money))])
+        };
+        let none = Settings::new();
+        assert_eq!(form.currency_issues(&amount("USD", 2), &none, &currencies), []);
+        assert_eq!(form.currency_issues(&none, &none, &currencies), []);
+        for wrong in [amount("JPY", 0), amount("EUR", 3)] {
+            let found = form.currency_issues(&wrong, &none, &currencies);
+            assert_eq!((found.len(), found[0].message.key.as_str()), (1, "setting-currency"));
+            assert_eq!(form.currency_issues(&amount("EUR", 2), &wrong, &currencies).len(), 1, "of a product");
+            assert_eq!(form.currency_issues(&wrong, &amount("EUR", 2), &currencies), [], "the product's comes first");
         }
     }
 

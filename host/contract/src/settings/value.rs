@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{issue, text_issue};
 use crate::records::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
-use crate::text::{MAX_DATA_BYTES, TextFault, check_text};
+use crate::text::{MAX_DATA_BYTES, TextFault, check_text, is_decimal};
 
 /// Maximum size of a compiled pattern in memory, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -53,7 +53,11 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
         "integer" => SettingValue::Integer(value.as_i64().ok_or("Enter a whole number.")?),
         "decimal" => SettingValue::Decimal(match value {
             Value::String(text) if is_decimal(text) => text.clone(),
-            _ => return Err("Enter a decimal number as text, such as \"1.25\"."),
+            _ => {
+                return Err(
+                    "Enter a decimal number as text, such as \"1.25\": at most 28 digits, without a plus, an exponent or leading zeros.",
+                );
+            }
         }),
         "money" => {
             let money: Money = serde_json::from_value(value.clone())
@@ -107,14 +111,6 @@ pub fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
 
 fn texts(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
-}
-
-/// Returns whether a text is a decimal number: digits with at most one point and a sign, at most 28 digits.
-pub fn is_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole) && all_digits(fraction) && digits.len() <= 29
 }
 
 /// Compiles the pattern of a field, which must match the whole text.

@@ -1,6 +1,9 @@
 //! The body of a request: its sources, joined, and the digest of the whole.
 
-use cartwright_contract::records::{Auth, BytesSource, Error, HttpRequest, NamedJson};
+use cartwright_contract::error::limit_exceeded;
+use cartwright_contract::extras::Extras as _;
+use cartwright_contract::ids;
+use cartwright_contract::records::{BytesSource, CallError, HttpRequest};
 use sha2::{Digest as _, Sha256};
 
 use crate::capability::http::{SendOptions, invalid, store_outage};
@@ -15,7 +18,7 @@ pub(crate) struct JoinedRequest {
     /// SHA-256 of the whole body. Equal bytes have equal digests, whatever sources they came from.
     pub(crate) body_digest: String,
     /// Why the request must not be sent, if it must not.
-    pub(crate) refused: Option<Error>,
+    pub(crate) refused: Option<CallError>,
 }
 
 /// The sources of a body, read one after the other.
@@ -23,7 +26,7 @@ struct ReadSources {
     /// The bytes, unless they may not be sent.
     bytes: Option<Vec<u8>>,
     digest: String,
-    refused: Option<Error>,
+    refused: Option<CallError>,
 }
 
 impl SendOptions {
@@ -45,7 +48,7 @@ impl SendOptions {
             }
         };
         request.body = body.into_iter().collect();
-        let refused = refused.or_else(|| unknown_extra(&request));
+        let refused = refused.or_else(|| request.check_extras(&self.scope.plugin).err().map(CallError::from));
         Ok(JoinedRequest { request, body_digest, refused })
     }
 
@@ -81,7 +84,7 @@ impl SendOptions {
     }
 
     /// Reads the body of a joined request.
-    pub(super) async fn read_body(&self, body: Vec<BytesSource>) -> Result<Vec<u8>, Error> {
+    pub(super) async fn read_body(&self, body: Vec<BytesSource>) -> Result<Vec<u8>, CallError> {
         match body.into_iter().next() {
             None => Ok(Vec::new()),
             Some(BytesSource::Inline(bytes)) => Ok(bytes),
@@ -96,17 +99,22 @@ impl SendOptions {
     /// Returns a blob that this call received the digest of.
     async fn blob(&self, digest: &str) -> Result<Option<Vec<u8>>, String> {
         let is_readable = self.readable.iter().any(|readable| readable == digest);
-        let Some(parsed) = digest.parse().ok().filter(|_| is_readable) else { return Ok(None) };
+        let Some(parsed) = digest.parse::<ids::Digest>().ok().filter(|_| is_readable) else { return Ok(None) };
+        if let Some((given, bytes)) = &self.given_blob
+            && parsed == *given
+        {
+            return Ok(Some(bytes.to_vec()));
+        }
         self.scope.blobs.get(&self.scope.shop, &parsed).await.map_err(|error| error.to_string())
     }
 
-    fn oversized_body(&self) -> Error {
+    fn oversized_body(&self) -> CallError {
         let (name, max_bytes) = self.body_limit;
-        Error::LimitExceeded(format!("{name}: the body of the request has more than {max_bytes} bytes"))
+        limit_exceeded(name, format!("{name}: the body of the request has more than {max_bytes} bytes"))
     }
 }
 
-fn unknown_blob() -> Error {
+fn unknown_blob() -> CallError {
     invalid("body", "This call did not receive a blob with this digest.".to_owned())
 }
 
@@ -121,60 +129,4 @@ fn digest_of_sources(sources: &[BytesSource]) -> String {
         hash.update(format!("\n{kind} {digest}"));
     }
     hex::encode(hash.finalize())
-}
-
-/// Returns an error if the plugin passed a value that must be understood. This host knows none.
-fn unknown_extra(request: &HttpRequest) -> Option<Error> {
-    let of_auth = request.auth.iter().flat_map(|auth| match auth {
-        Auth::ClientCredentials(credentials) => credentials.extra.as_slice(),
-        _ => &[],
-    });
-    let required = |named: &&NamedJson| named.name.starts_with('!');
-    let NamedJson { name, .. } = request.extra.iter().chain(of_auth).find(required)?;
-    Some(invalid(
-        "extra",
-        format!("This host does not know {name:?}, which must be understood; it needs a later host."),
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use cartwright_contract::records::{ClientCredentials, RetrySafety, SecretPlace};
-
-    use super::*;
-
-    fn request() -> HttpRequest {
-        HttpRequest {
-            method: "GET".to_owned(),
-            url: "https://vendor.example/".to_owned(),
-            headers: Vec::new(),
-            body: Vec::new(),
-            auth: Vec::new(),
-            timeout_ms: None,
-            retry_safety: RetrySafety::Safe,
-            store_body: false,
-            extra: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_value_that_must_be_understood_is_refused_by_its_name_and_any_other_is_ignored() {
-        let named = |name: &str| NamedJson { name: name.to_owned(), json: "1".to_owned() };
-        assert_eq!(unknown_extra(&HttpRequest { extra: vec![named("note")], ..request() }), None);
-        let credentials = ClientCredentials {
-            token_url: "https://vendor.example/token".to_owned(),
-            client_id: "shop".to_owned(),
-            secret: "key".to_owned(),
-            secret_in: SecretPlace::Form,
-            parameters: Vec::new(),
-            extra: vec![named("!mutual-tls")],
-        };
-        for request in [
-            HttpRequest { extra: vec![named("note"), named("!mutual-tls")], ..request() },
-            HttpRequest { auth: vec![Auth::ClientCredentials(credentials)], ..request() },
-        ] {
-            let refused = unknown_extra(&request);
-            assert!(matches!(&refused, Some(Error::InvalidInput(issue)) if issue.message.text.contains("!mutual-tls")));
-        }
-    }
 }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
-use cartwright_contract::error::Failure;
+use cartwright_contract::error::{Failure, denied};
 use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::ids;
 use cartwright_contract::records::{
-    Auth, Body, Digest, Error, FieldIssue, HttpRequest, HttpResponse, Message, Outage, RetrySafety, StoredBody,
+    Auth, Body, CallError, Digest, FieldIssue, HttpRequest, HttpResponse, Message, Outage, RetrySafety, StoredBody,
 };
 use cartwright_contract::settings::SecretUse;
 use cartwright_contract::text::header_text;
@@ -33,16 +34,19 @@ const RESERVED_HEADERS: [&str; 6] =
     ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
 
 impl http::Host for GuestState {
-    async fn send(&mut self, request: http::HttpRequest) -> wasmtime::Result<Result<http::HttpResponse, types::Error>> {
+    async fn send(
+        &mut self,
+        request: http::HttpRequest,
+    ) -> wasmtime::Result<Result<http::HttpResponse, types::CallError>> {
         Ok(to_guest(self.send_request(request.into()).await?, http::HttpResponse::from))
     }
 }
 
 impl GuestState {
-    async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, Error>> {
+    async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, CallError>> {
         let scope = match self.permit(Capability::Http)? {
             Ok(scope) => scope,
-            Err(denied) => return Ok(Err(denied)),
+            Err(error) => return Ok(Err(error)),
         };
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let limits = self.meter.limits();
@@ -78,6 +82,7 @@ impl GuestState {
                 None => ("bytes_out", self.meter.bytes_out() as u64),
             },
             readable: self.readable.clone(),
+            given_blob: self.given_blob.clone(),
             test_order: self.test_order(),
             may_have_arrived: AtomicBool::new(false),
         };
@@ -113,6 +118,8 @@ pub(crate) struct SendOptions {
     pub(super) body_limit: (&'static str, u64),
     /// Blobs that the body of the request may contain.
     pub(super) readable: Vec<Digest>,
+    /// A blob that may be sent although it is not stored.
+    pub(super) given_blob: Option<(ids::Digest, Arc<Vec<u8>>)>,
     /// Reference of the order that the request is sent for, if it is a test order.
     test_order: Option<String>,
     may_have_arrived: AtomicBool,
@@ -126,12 +133,12 @@ impl SendOptions {
 
     /// Returns whether the request may have arrived but has no conclusive response. A response that is too large
     /// counts as conclusive.
-    pub(crate) fn is_response_lost(&self, sent: &Result<HttpResponse, Error>) -> bool {
-        self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
+    pub(crate) fn is_response_lost(&self, sent: &Result<HttpResponse, CallError>) -> bool {
+        self.may_have_arrived() && matches!(sent, Err(CallError::Unavailable(_)))
     }
 
     /// Waits for permission, then sends the request.
-    async fn send_once(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+    async fn send_once(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let JoinedRequest { request, refused, .. } = self.join(request).await.map_err(store_outage)?;
         if let Some(refused) = refused {
             return Err(refused);
@@ -144,7 +151,7 @@ impl SendOptions {
     ///
     /// # Errors
     /// Returns an error if the URL is refused, the circuit of the server is open, or its rate limit is used up.
-    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, Error> {
+    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, CallError> {
         let url = self.check(url)?;
         let Scope { platform, shop, grants, .. } = &*self.scope;
         let (egress, host) = (&platform.egress, host_of(&url).unwrap_or_default());
@@ -162,7 +169,7 @@ impl SendOptions {
             if let RequestPermitError::Throttled(Throttled::CircuitOpen { .. }) = error {
                 self.report(&host, VendorOutcome::CircuitOpen, Duration::ZERO);
             }
-            Error::Unavailable(error.outage(clock.now()))
+            CallError::Unavailable(error.outage(clock.now()))
         })
     }
 
@@ -172,12 +179,15 @@ impl SendOptions {
         request: HttpRequest,
         mut admission: RequestPermit<'_>,
         clock: &dyn Clock,
-    ) -> Result<HttpResponse, Error> {
+    ) -> Result<HttpResponse, CallError> {
         if let Some(order) = self.test_order.as_ref().filter(|_| request.retry_safety != RetrySafety::Safe) {
-            return Err(Error::Denied(format!(
-                "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
-                 order.test before a request whose retry-safety is not `safe`"
-            )));
+            return Err(denied(
+                "test-order",
+                format!(
+                    "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
+                     order.test before a request whose retry-safety is not `safe`"
+                ),
+            ));
         }
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid("method", format!("{:?} is not an HTTP method.", request.method)))?;
@@ -216,20 +226,21 @@ impl SendOptions {
         Ok(HttpResponse { status: status.as_u16(), headers, body, attempts: 1, extra: Vec::new() })
     }
 
-    fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> Error {
+    fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> CallError {
         if may_have_arrived {
             self.may_have_arrived.store(true, Ordering::Relaxed);
         }
         error
     }
 
-    pub(super) fn check(&self, url: &str) -> Result<Url, Error> {
+    pub(super) fn check(&self, url: &str) -> Result<Url, CallError> {
         check_url(url, &self.scope.declared_hosts, &self.scope.grants).map_err(|refusal| {
-            Error::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
+            let text = format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop);
+            denied(refusal.what(), text)
         })
     }
 
-    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, Error> {
+    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, CallError> {
         let mut headers = HeaderMap::new();
         for (name, value) in requested {
             headers.append(header_name("headers", name)?, header_value(name, value)?);
@@ -238,13 +249,16 @@ impl SendOptions {
     }
 
     /// Returns the secret, if its field declares this use and it may be sent to this host.
-    pub(super) fn secret_for(&self, name: &str, wanted: SecretUse, host: &str) -> Result<&str, Error> {
+    pub(super) fn secret_for(&self, name: &str, wanted: SecretUse, host: &str) -> Result<&str, CallError> {
         let granted = secret(&self.scope, name, wanted)?;
         if !granted.hosts.iter().any(|allowed| allowed == host) {
-            return Err(Error::Denied(format!(
-                "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
-                 is authorized for those it was entered for"
-            )));
+            return Err(denied(
+                format!("secret-use:{name}/{host}"),
+                format!(
+                    "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
+                     is authorized for those it was entered for"
+                ),
+            ));
         }
         std::str::from_utf8(granted.value.expose())
             .map_err(|_| invalid("auth", format!("The secret {name:?} is not text.")))
@@ -258,7 +272,7 @@ impl SendOptions {
         headers: &mut HeaderMap,
         redaction: &mut Redaction,
         clock: &dyn Clock,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CallError> {
         let host = admission.host().to_owned();
         match auth {
             Auth::Bearer(name) => {
@@ -296,16 +310,19 @@ impl SendOptions {
                 redaction.add(&token);
                 set_header(headers, AUTHORIZATION, &format!("Bearer {token}"))
             }
-            Auth::Other(named) => Err(Error::Denied(format!(
-                "http: this host does not know the authentication {:?}; the plugin needs a later host",
-                named.name
-            ))),
+            Auth::Other(named) => Err(denied(
+                format!("http-auth:{}", named.name),
+                format!(
+                    "http: this host does not know the authentication {:?}; the plugin needs a later host",
+                    named.name
+                ),
+            )),
         }
     }
 }
 
 /// Parses the name of a header that is not reserved for the host.
-fn header_name(field: &str, name: &str) -> Result<HeaderName, Error> {
+fn header_name(field: &str, name: &str) -> Result<HeaderName, CallError> {
     let parsed: HeaderName = name.parse().map_err(|_| invalid(field, format!("{name:?} is not a header name.")))?;
     if RESERVED_HEADERS.contains(&parsed.as_str()) {
         return Err(invalid(field, format!("The header {name:?} is set by the host.")));
@@ -314,7 +331,7 @@ fn header_name(field: &str, name: &str) -> Result<HeaderName, Error> {
 }
 
 /// Sets a header that contains a secret. Names of headers are equal in any case.
-pub(super) fn set_header(headers: &mut HeaderMap, name: HeaderName, text: &str) -> Result<(), Error> {
+pub(super) fn set_header(headers: &mut HeaderMap, name: HeaderName, text: &str) -> Result<(), CallError> {
     let mut value = header_value(name.as_str(), text)?;
     value.set_sensitive(true);
     match headers.insert(name.clone(), value) {
@@ -324,18 +341,18 @@ pub(super) fn set_header(headers: &mut HeaderMap, name: HeaderName, text: &str) 
 }
 
 /// Returns the error of a blob store that is unavailable.
-pub(super) fn store_outage(reason: impl Display) -> Error {
-    Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {reason}") })
+pub(super) fn store_outage(reason: impl Display) -> CallError {
+    CallError::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {reason}") })
 }
 
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, CallError> {
     HeaderValue::from_str(value).map_err(|_| {
         invalid("headers", format!("The value of the header {name:?} has characters that are not allowed in headers."))
     })
 }
 
-pub(super) fn invalid(field: &str, text: String) -> Error {
-    Error::InvalidInput(FieldIssue {
+pub(super) fn invalid(field: &str, text: String) -> CallError {
+    CallError::InvalidInput(FieldIssue {
         field: field.to_owned(),
         message: Message { key: "request-invalid".into(), parameters: vec![], text },
         blocking: true,
@@ -351,7 +368,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header_name("headers", "X-Session").unwrap(), HeaderValue::from_static("the plugin's"));
         let twice = set_header(&mut headers, header_name("auth", "x-SESSION").unwrap(), "Session secret");
-        assert!(matches!(twice, Err(Error::InvalidInput(issue)) if issue.message.text.contains("x-session")));
+        assert!(matches!(twice, Err(CallError::InvalidInput(issue)) if issue.message.text.contains("x-session")));
         assert!(set_header(&mut headers, header_name("auth", "Authorization").unwrap(), "Session secret").is_ok());
         assert!(set_header(&mut headers, AUTHORIZATION, "Bearer secret").is_err());
     }

@@ -69,8 +69,8 @@ pub struct Scope {
     pub shop: ShopId,
     /// The account.
     pub account: AccountId,
-    /// The currency that the shop sells in.
-    pub currency: String,
+    /// The shop's main currency: what the catalog is asked in when a call is about no cart, order or page.
+    pub main_currency: String,
     /// What the operator granted the account.
     pub grants: Grants,
     /// The hosts that the plugin declares, with `setting:` resolved.

@@ -1,7 +1,7 @@
 //! `order-book`: orders as the platform knows them, cut to what the account may see.
 
 use cartwright_contract::hook::{Capability, Hook};
-use cartwright_contract::records::{Error, Order, Outage};
+use cartwright_contract::records::{CallError, Order, Outage};
 
 use crate::bindings::order_book::Host;
 use crate::bindings::{to_guest, types};
@@ -9,13 +9,13 @@ use crate::durable::Call;
 use crate::state::GuestState;
 
 impl Host for GuestState {
-    async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<types::Order>, types::Error>> {
+    async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<types::Order>, types::CallError>> {
         Ok(to_guest(self.find_order(reference).await?, |order| order.map(Into::into)))
     }
 }
 
 impl GuestState {
-    async fn find_order(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, Error>> {
+    async fn find_order(&mut self, reference: String) -> wasmtime::Result<Result<Option<Order>, CallError>> {
         let scope = match self.permit(Capability::OrderBook)? {
             Ok(scope) => scope,
             Err(denied) => return Ok(Err(denied)),
@@ -52,6 +52,6 @@ impl GuestState {
     }
 }
 
-fn unavailable(reason: &dyn std::fmt::Display) -> Error {
-    Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the order book: {reason}") })
+fn unavailable(reason: &dyn std::fmt::Display) -> CallError {
+    CallError::Unavailable(Outage { retry_after_seconds: None, detail: format!("the order book: {reason}") })
 }

@@ -2,8 +2,9 @@
 
 use std::convert::identity;
 
+use cartwright_contract::error::{denied, invalid_input};
 use cartwright_contract::hook::Capability;
-use cartwright_contract::records::{Error, FieldIssue, Message};
+use cartwright_contract::records::{CallError, FieldIssue, Message};
 use cartwright_contract::settings::SecretUse;
 use hmac::{Hmac, Mac};
 use md5::Md5;
@@ -17,11 +18,11 @@ use crate::durable::Call;
 use crate::state::GuestState;
 
 /// Returns the secret with this name, if its field declares this use.
-pub(crate) fn secret<'a>(scope: &'a Scope, name: &str, wanted: SecretUse) -> Result<&'a GrantedSecret, Error> {
+pub(crate) fn secret<'a>(scope: &'a Scope, name: &str, wanted: SecretUse) -> Result<&'a GrantedSecret, CallError> {
     match scope.secrets.get(name) {
         Some(granted) if granted.uses.contains(&wanted) => Ok(granted),
-        Some(_) => Err(Error::Denied(undeclared_use(name, wanted))),
-        None => Err(Error::NotConfigured(FieldIssue {
+        Some(_) => Err(undeclared_use(name, wanted)),
+        None => Err(CallError::NotConfigured(FieldIssue {
             field: name.to_owned(),
             message: Message {
                 key: "secret-missing".into(),
@@ -33,11 +34,14 @@ pub(crate) fn secret<'a>(scope: &'a Scope, name: &str, wanted: SecretUse) -> Res
     }
 }
 
-/// Explains that a secret is not for this use, to the only person who can change that.
-fn undeclared_use(name: &str, wanted: SecretUse) -> String {
+/// Returns the error for a secret that is not for this use. Its text is for the only person who can change that.
+fn undeclared_use(name: &str, wanted: SecretUse) -> CallError {
     let word = wanted.word();
-    format!(
-        "the secret {name:?} is not for the use {word:?}; the plugin's author must add it to the uses of that field"
+    denied(
+        format!("secret-use:{name}/{word}"),
+        format!(
+            "the secret {name:?} is not for the use {word:?}; the plugin's author must add it to the uses of that field"
+        ),
     )
 }
 
@@ -71,7 +75,7 @@ impl Host for GuestState {
         name: String,
         algorithm: String,
         message: Vec<u8>,
-    ) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
+    ) -> wasmtime::Result<Result<Vec<u8>, types::CallError>> {
         Ok(to_guest(self.digest_with_secret(name, algorithm, message).await?, identity))
     }
 }
@@ -82,10 +86,10 @@ impl GuestState {
         name: String,
         algorithm: String,
         message: Vec<u8>,
-    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    ) -> wasmtime::Result<Result<Vec<u8>, CallError>> {
         let scope = match self.permit(Capability::Secrets)? {
             Ok(scope) => scope,
-            Err(denied) => return Ok(Err(denied)),
+            Err(error) => return Ok(Err(error)),
         };
         let answer = async || {
             let wanted = use_of(&algorithm).ok_or_else(unknown_algorithm)?;
@@ -94,9 +98,12 @@ impl GuestState {
                 return Err(empty_message());
             }
             if let Some(host) = &granted.missing_host {
-                return Err(Error::Denied(format!(
-                    "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
-                )));
+                return Err(denied(
+                    format!("secret-use:{name}/{algorithm}"),
+                    format!(
+                        "the secret {name:?} is not authorized for {host}, which its field names; enter it again to allow digests"
+                    ),
+                ));
             }
             digest(wanted, granted.value.expose(), &message).ok_or_else(unknown_algorithm)
         };
@@ -111,29 +118,22 @@ impl GuestState {
     }
 }
 
-fn unknown_algorithm() -> Error {
+fn unknown_algorithm() -> CallError {
     let text = "Use \"hmac-sha1\", \"hmac-sha256\", \"hmac-sha512\" or \"md5-suffix\".";
     invalid_input("algorithm", "algorithm-unknown", text)
 }
 
 /// A digest over nothing but a short secret could be reversed by trying.
-fn empty_message() -> Error {
+fn empty_message() -> CallError {
     invalid_input("message", "message-empty", "The message is empty; a digest is over what is sent or received.")
-}
-
-fn invalid_input(field: &str, key: &str, text: &str) -> Error {
-    Error::InvalidInput(FieldIssue {
-        field: field.to_owned(),
-        message: Message { key: key.to_owned(), parameters: vec![], text: text.to_owned() },
-        blocking: true,
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use cartwright_contract::records::CallError;
     use cartwright_contract::settings::SecretUse;
 
-    use super::{digest, use_of};
+    use super::{digest, undeclared_use, use_of};
 
     #[test]
     fn md5_of_nothing_and_abc_are_those_of_rfc_1321() {
@@ -154,6 +154,12 @@ mod tests {
              caeab1a34d4a6b4b636e070a38bce737"
         );
         assert_eq!(hash("hmac-sha1"), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+    }
+
+    #[test]
+    fn an_undeclared_use_is_refused_with_the_secret_and_the_use() {
+        let refused = undeclared_use("api-key", SecretUse::Bearer);
+        assert!(matches!(refused, CallError::Denied(refusal) if refusal.what == "secret-use:api-key/bearer"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::Clock;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{ClientCredentials, Error, FieldIssue, Message, Outage, SecretPlace};
+use cartwright_contract::records::{CallError, ClientCredentials, FieldIssue, Message, Outage, SecretPlace};
 use cartwright_contract::settings::{MAX_SECRET_BYTES, Secret, SecretUse};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -37,7 +37,7 @@ const RESERVED_PARAMETERS: [&str; 3] = ["grant_type", "client_id", "client_secre
 
 impl SendOptions {
     /// Returns the token from the cache, or requests it from the token endpoint (RFC 6749, section 4.4).
-    pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, Error> {
+    pub(super) async fn token(&self, credentials: &ClientCredentials, clock: &dyn Clock) -> Result<Secret, CallError> {
         let url = self.check(&credentials.token_url)?;
         let host = host_of(&url).unwrap_or_default();
         let secret = self.secret_for(&credentials.secret, SecretUse::ClientCredentials, &host)?;
@@ -63,14 +63,14 @@ impl SendOptions {
         let answer = admission.send(outgoing).await.map_err(|error| error.error)?;
         let status = answer.status;
         if status.is_server_error() || status.as_u16() == 429 {
-            return Err(Error::Unavailable(Outage {
+            return Err(CallError::Unavailable(Outage {
                 retry_after_seconds: retry_after(&answer.headers),
                 detail: format!("the token endpoint at {host} responded {status}"),
             }));
         }
-        let text = answer.body(("bytes of a token", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
+        let text = answer.body(("token_bytes", MAX_TOKEN_RESPONSE_BYTES)).await.map_err(|error| error.error)?;
         let granted = read_token(status, &text).map_err(|reason| {
-            Error::NotConfigured(FieldIssue {
+            CallError::NotConfigured(FieldIssue {
                 field: credentials.secret.clone(),
                 message: Message {
                     key: "token-refused".into(),
@@ -90,7 +90,7 @@ impl SendOptions {
 }
 
 /// Returns the headers and the body of a token request.
-fn token_request(credentials: &ClientCredentials, secret: &str) -> Result<(HeaderMap, Vec<u8>), Error> {
+fn token_request(credentials: &ClientCredentials, secret: &str) -> Result<(HeaderMap, Vec<u8>), CallError> {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
     for (name, value) in &credentials.parameters {
@@ -207,7 +207,7 @@ mod tests {
         for name in RESERVED_PARAMETERS {
             let parameters = vec![(name.to_owned(), "x".to_owned())];
             let refused = token_request(&ClientCredentials { parameters, ..credentials(SecretPlace::Form) }, "secret");
-            assert!(matches!(&refused, Err(Error::InvalidInput(issue)) if issue.message.text.contains(name)));
+            assert!(matches!(&refused, Err(CallError::InvalidInput(issue)) if issue.message.text.contains(name)));
         }
     }
 

@@ -211,25 +211,27 @@ pub(super) async fn append(
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use cartwright_contract::records::{Context, Error, Message, Outage, Rounding};
+    use cartwright_contract::error::denied;
+    use cartwright_contract::records::{CallError, Context, Currency, Message, Outage, Rounding, Shop};
 
     use super::*;
     use crate::durable::journal::JournaledBody;
 
     fn began() -> Entry {
         let context = Context {
-            shop: "shop".into(),
+            shop: Shop {
+                id: "shop".into(),
+                currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+                base_country: None,
+                prices_include_tax: true,
+                rounding: Rounding::HalfUp,
+                time_zone: None,
+            },
             account: "erp".into(),
+            visitor: None,
             locale: "en".into(),
-            currency: "EUR".into(),
-            scale: 2,
-            country: None,
-            customer_group: None,
-            prices_include_tax: true,
-            rounding: Rounding::HalfUp,
-            at: "2026-01-01T12:00:00Z".into(),
+            now: "2026-01-01T12:00:00Z".into(),
             settings: vec![],
-            settings_revision: 1,
             grants: Vec::new(),
             extra: vec![],
         };
@@ -246,7 +248,7 @@ mod tests {
 
     fn away(may_have_arrived: bool) -> Entry {
         let outage = Outage { retry_after_seconds: None, detail: "away".into() };
-        Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived }
+        Entry::Responded { answer: Answer::Failed(CallError::Unavailable(outage)), may_have_arrived }
     }
 
     fn note(key: &str) -> Entry {
@@ -341,7 +343,7 @@ mod tests {
     #[test]
     fn an_error_of_another_import_is_taken_back() {
         let lookup = |answer| Entry::Returned { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
-        let denied = Answer::Failed(Error::Denied("personal-data".into()));
+        let denied = Answer::Failed(denied("grant:personal-data", "not granted"));
         let entries = [
             began(),
             note("1"),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{Context, Error, HttpRequest, Outcome, RetrySafety, StoredBody, Woken};
+use cartwright_contract::records::{CallError, Context, HttpRequest, Outcome, RetrySafety, StoredBody, Woken};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
@@ -239,7 +239,7 @@ pub enum Answer<T> {
     /// The import returned a value.
     Returned(T),
     /// The import returned an error of the contract.
-    Failed(Error),
+    Failed(CallError),
 }
 
 /// A recorded response. It contains no secret: what a server echoes was redacted.

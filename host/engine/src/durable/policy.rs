@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use cartwright_contract::error::{Breach, Failure, SetupError};
-use cartwright_contract::records::{Error, Outage};
+use cartwright_contract::records::{CallError, Outage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -137,12 +137,12 @@ pub fn next_step(
 fn after_failure(failure: &Failure, counters: RetryCounters, seed: &[u8]) -> (NextAction, RetryCounters) {
     let stop = |responsible| (NextAction::Stop { responsible, reason: failure.to_string() }, counters);
     match failure {
-        Failure::PluginError(Error::Unavailable(outage)) => wait(outage, counters, seed),
-        Failure::PluginError(Error::InvalidInput(_) | Error::Rejected(_) | Error::NotConfigured(_)) => {
+        Failure::PluginError(CallError::Unavailable(outage)) => wait(outage, counters, seed),
+        Failure::PluginError(CallError::InvalidInput(_) | CallError::Rejected(_) | CallError::NotConfigured(_)) => {
             stop(ResponsibleParty::Merchant)
         }
-        Failure::PluginError(Error::Denied(_) | Error::LimitExceeded(_)) => stop(ResponsibleParty::Operator),
-        Failure::PluginError(Error::Unsupported | Error::Internal(_)) => stop(ResponsibleParty::PluginAuthor),
+        Failure::PluginError(CallError::Denied(_) | CallError::LimitExceeded(_)) => stop(ResponsibleParty::Operator),
+        Failure::PluginError(CallError::Internal(_) | CallError::Other(_)) => stop(ResponsibleParty::PluginAuthor),
         Failure::Limit(Breach::GuestCpu { .. } | Breach::Deadline { .. })
             if counters.limit_breaches < MAX_LIMIT_RETRIES =>
         {

@@ -97,8 +97,8 @@ impl Cursor {
     pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
         &mut self,
         call: Call,
-        live: impl Future<Output = Result<T, records::Error>>,
-    ) -> wasmtime::Result<Result<T, records::Error>> {
+        live: impl Future<Output = Result<T, records::CallError>>,
+    ) -> wasmtime::Result<Result<T, records::CallError>> {
         if let Some(result) = self.replayed(&call)? {
             let CallResult::Returned(answer) = result else { return Err(self.fault(Some(call))) };
             let answer = match answer.clone() {
@@ -279,14 +279,14 @@ impl Cursor {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Done)) => Ok(RunEnd::Done),
-            (None, Ok(_) | Err(Failure::PluginError(records::Error::Unavailable(_)))) if self.is_cancelled() => {
+            (None, Ok(_) | Err(Failure::PluginError(records::CallError::Unavailable(_)))) if self.is_cancelled() => {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Again(later))) if later.state.len() > MAX_STATE_BYTES => {
                 failed(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
             }
             (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
-            (None, Err(Failure::PluginError(records::Error::Unavailable(outage)))) => {
+            (None, Err(Failure::PluginError(records::CallError::Unavailable(outage)))) => {
                 if self.history.entries >= MAX_JOURNAL_ENTRIES {
                     return Ok(RunEnd::Stopped { reason: StopReason::JournalFull });
                 }

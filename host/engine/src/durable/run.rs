@@ -125,6 +125,7 @@ impl Engine {
         options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
         options.durable = Some(Box::new(cursor));
         let context = types::Context::from(context.clone());
+        let options = options.currency_of(&context);
         let event = bindings::exports::orders::Event::from(event);
         let mut end = None;
         let called = self.call(Hook::HandleOrder, plugin, options, async |store, instance| {
@@ -133,7 +134,7 @@ impl Engine {
                 Err(error) => Err(error),
             };
             end = store.data_mut().durable.take();
-            Ok(from_guest(answer?, Next::from))
+            from_guest(plugin, answer?, Next::from)
         });
         let (answer, log) = match called.await {
             Ok((answer, log)) => (answer.map_err(Failure::PluginError), log),

@@ -24,7 +24,7 @@ impl Cursor {
         sending: SendOptions,
         request: HttpRequest,
         hold: Duration,
-    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
+    ) -> wasmtime::Result<Result<HttpResponse, records::CallError>> {
         // Without the whole body it is not known which request this is.
         let joined = match sending.join(request).await {
             Ok(joined) => joined,
@@ -120,7 +120,7 @@ impl Cursor {
     async fn response(
         &mut self,
         answer: Answer<JournaledResponse>,
-    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
+    ) -> wasmtime::Result<Result<HttpResponse, records::CallError>> {
         let JournaledResponse { status, headers, body, attempts } = match answer {
             Answer::Returned(response) => response,
             Answer::Failed(error) => return Ok(Err(error)),

@@ -62,6 +62,8 @@ impl From<CartError> for Problem {
             CartError::Variant { .. } => "variant",
             CartError::NotPurchasable(_) => "not-purchasable",
             CartError::Price { .. } => "price",
+            CartError::RecurringPrice { .. } => "recurring-price",
+            CartError::ConfigurationExpired { .. } => "must-reconfigure",
             CartError::OfferMoney { .. } | CartError::QuoteMoney { .. } => "money",
             CartError::UnknownStrategy { .. } => "no-strategy",
             CartError::Plan(_) => "plan",
@@ -80,6 +82,16 @@ impl From<CartError> for Problem {
             CartError::QuotedLine { .. } => {
                 let text = "This was offered as it is. Remove it from the cart to buy it differently.".to_owned();
                 let message = Message { key: "offered".to_owned(), parameters: Vec::new(), text };
+                problem = problem.with_shopper_message(message);
+            }
+            CartError::RecurringPrice { .. } => {
+                let text = "This product cannot be sold in this shop.".to_owned();
+                let message = Message { key: "not-sold".to_owned(), parameters: Vec::new(), text };
+                problem = problem.with_shopper_message(message);
+            }
+            CartError::ConfigurationExpired { .. } => {
+                let text = "Your configuration is no longer stored. Please configure the product again.".to_owned();
+                let message = Message { key: "must-reconfigure".to_owned(), parameters: Vec::new(), text };
                 problem = problem.with_shopper_message(message);
             }
             CartError::Configuration(issue) => problem = problem.with_issues(vec![issue]),

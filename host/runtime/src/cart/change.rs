@@ -17,7 +17,7 @@ use crate::host::Cartwright;
 
 impl Cartwright {
     /// Replans and reprices a line from its stored configuration, by its pin. Any line of a set stands for the set. The
-    /// change is empty if nothing changed, or if the line has the price of a valid quote.
+    /// change is empty if nothing changed, or if the line has the price of a valid quote in the visitor's currency.
     ///
     /// # Errors
     /// The same as [`add_to_cart`](Self::add_to_cart); also if the line was changed after it was sealed, or must be
@@ -31,7 +31,8 @@ impl Cartwright {
     ) -> Result<CartChange, CartError> {
         let request = CartRequest::new(self, shop, lines, visitor)?;
         let line = request.line_or_set(key)?;
-        if quoted_line(&self.shop_state(shop)?.shop, line, &request.cart).is_some() {
+        let is_quoted = quoted_line(&self.shop_state(shop)?.shop, line, &request.cart).is_some();
+        if is_quoted && line.is_priced_in(&request.currency) {
             return Ok(CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() });
         }
         request.replan(line, line.requested_quantity).await
@@ -112,7 +113,7 @@ impl Cartwright {
     }
 
     /// Merges the anonymous cart into the customer's cart. Lines with equal contents become one with the sum of both
-    /// quantities, priced for the sum; all others stay separate. A line of a quote is bought once: if both carts
+    /// quantities, priced for the sum; all others stay separate, and those in another currency are priced again. A line of a quote is bought once: if both carts
     /// contain it, the customer's stays. The result is the change of the customer's cart.
     ///
     /// # Errors
@@ -153,7 +154,11 @@ impl Cartwright {
                     let quantity = customer_request.cart.total_quantity(&line.key).saturating_add(quantity);
                     customer_request.replan(customer_request.genuine_duplicate(existing, line)?, quantity).await?
                 }
-                None if line.price.offer.is_some() || quantity == line.requested_quantity => as_it_is()?,
+                // A line in another currency is priced again, because a cart is in one.
+                None if line.price.offer.is_some() => as_it_is()?,
+                None if quantity == line.requested_quantity && line.is_priced_in(&customer_request.currency) => {
+                    as_it_is()?
+                }
                 None => guests.join_duplicates(&line.key, quantity).await?,
             };
             merged.operations.extend(change.operations);

@@ -16,8 +16,8 @@ use super::request::CartRequest;
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Checks for each top line of a cart whether this visitor can order it. The visitor's country and customer group
-    /// must come from the platform, not from a page. A valid seal over an unchanged line that was priced for the same
+    /// Checks for each top line of a cart whether this visitor can order it. The visitor's country, region and
+    /// customer groups must come from the platform, not from a page. A valid seal over an unchanged line that was priced for the same
     /// visitor facts is accepted without a request to the vendor. Every other line is replanned and repriced by the
     /// version that it is pinned to. A configured line that was changed after it was sealed must be configured again,
     /// because it could name another customer's configuration.
@@ -107,10 +107,10 @@ impl Cartwright {
         shop: &ShopId,
         family: &[&CartLine],
     ) -> Result<Option<CartError>, CartError> {
-        let state = self.shop_state(shop)?;
         for line in family {
             let Some(id) = &line.variant_id else { continue };
-            let variants = self.platform().catalog.variants(shop, &state.shop.currency, &line.product).await;
+            let currency = &line.price.total.currency;
+            let variants = self.platform().catalog.variants(shop, currency, &line.product).await;
             let variants = variants.map_err(|error| CartError::Platform(error.to_string()))?;
             let sold = match variants.iter().find(|variant| variant.id == *id) {
                 Some(_) if line.price.offer.is_some() => Ok(()),
@@ -138,8 +138,9 @@ impl<'a> CartRequest<'a> {
         let is_pinned = [line.pin.digest, line.pin.strategy_digest]
             .iter()
             .all(|pinned| self.host.replacement(pinned).is_ok_and(|digest| digest == *pinned));
-        let unexpired =
-            |member: &&CartLine| member.is_priced_for(self.visitor) && member.check_seal(&state.shop, now).is_ok();
+        let unexpired = |member: &&CartLine| {
+            member.is_priced_for(self.visitor, &self.currency) && member.check_seal(&state.shop, now).is_ok()
+        };
         if !is_pinned || !is_family_complete(&family) || !family.iter().all(unexpired) {
             return Ok(None);
         }
@@ -230,6 +231,10 @@ impl<'a> CartRequest<'a> {
             },
             Err(CartError::Hook(error)) if error.is_retryable() => {
                 (LineState::Unavailable { reason: error.to_string() }, Vec::new())
+            }
+            // The reason is for the shopper. The merchant gets the error when the product is added to a cart.
+            Err(CartError::RecurringPrice { .. }) => {
+                (LineState::Unavailable { reason: "it cannot be sold in this shop".to_owned() }, Vec::new())
             }
             Err(
                 error @ (CartError::NotPurchasable(_)

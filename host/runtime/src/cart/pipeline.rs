@@ -20,7 +20,7 @@ use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::StoredThumbnail;
 use cartwright_contract::records::{
-    Association, Context, LineRequest, Message, PlanRequest, SettingValue, VariantInfo,
+    Context, Currency, LineRequest, Message, PlanRequest, ProductLink, SettingValue, VariantInfo,
 };
 use cartwright_contract::text;
 use jiff::Timestamp;
@@ -46,8 +46,10 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) strategy_version: Arc<AccountVersion>,
     pub(super) strategy: String,
     pub(super) visitor: &'a Visitor,
+    /// The currency that the visitor sees prices in.
+    pub(super) currency: Currency,
     pub(super) context: Context,
-    pub(super) association: Association,
+    pub(super) product_link: ProductLink,
     /// The variant of the product that the shopper chose before configuring.
     pub(super) chosen_variant: Option<String>,
     /// Whether a quote is requested.
@@ -68,6 +70,8 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) stage_started: Instant,
     pub(super) removed_parts: RemovedParts,
     pub(super) pictures: Thumbnails,
+    /// Blobs that the host stored for the configuration before it was decoded. Its items may name them as pictures.
+    pub(super) received_blobs: BTreeSet<Digest>,
     /// When the vendor returned the prices. `None` if it was not asked.
     pub(super) priced_at: Option<Timestamp>,
     /// The platform's exchange rates by the currency of a vendor's price, so that all plans use the same rate.
@@ -98,7 +102,6 @@ impl<'a> PlanPipeline<'a> {
         choice: Option<StrategyChoice>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        visitor.check()?;
         let state = host.shop_state(shop)?;
         let linked = state.linked(product)?.clone();
         let vendor = state.account(&linked.link.account)?.clone();
@@ -162,7 +165,8 @@ impl<'a> PlanPipeline<'a> {
         strategy: Option<String>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), visitor);
+        let currency = visitor.check(&state.shop)?.clone();
+        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), Some((visitor, &currency)));
         let is_own_strategy = Arc::ptr_eq(&vendor, &strategy_plugin);
         let by_setting = || {
             let setting =
@@ -184,7 +188,7 @@ impl<'a> PlanPipeline<'a> {
                 });
             }
         };
-        let association = linked.association();
+        let product_link = linked.as_contract();
         Ok(Self {
             host,
             state,
@@ -195,8 +199,9 @@ impl<'a> PlanPipeline<'a> {
             strategy_version,
             strategy: name,
             visitor,
+            currency,
             context,
-            association,
+            product_link,
             chosen_variant: None,
             quote: false,
             may_join: false,
@@ -209,6 +214,7 @@ impl<'a> PlanPipeline<'a> {
             stage_started: Instant::now(),
             removed_parts: RemovedParts::default(),
             pictures: Thumbnails::default(),
+            received_blobs: BTreeSet::new(),
             priced_at: None,
             exchange_rates: HashMap::new(),
             linked_variants: None,
@@ -263,22 +269,21 @@ impl<'a> PlanPipeline<'a> {
         self.begin_stage("quantity");
         let is_out_of_range = |request: &&LineRequest| !(1..=MAX_LINE_QUANTITY).contains(&request.quantity);
         if let Some(out_of_range) = line_requests.iter().find(is_out_of_range) {
-            let (what, quantity) = (self.association.shop_product.clone(), out_of_range.quantity.into());
+            let (what, quantity) = (self.product_link.shop_product.clone(), out_of_range.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
         }
         if line_requests.is_empty() {
             return Ok(Vec::new());
         }
-        let Prepared { raw, configuration, decoded, .. } = prepared;
-        let prices = self.begin_stage("price").prices(raw, *configuration, decoded, &line_requests).await?;
+        let prices = self.begin_stage("price").prices(prepared, &line_requests).await?;
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
-            association: self.association.clone(),
-            items: prepared.items_without_states(),
+            link: self.product_link.clone(),
+            items: prepared.items_for_strategy(),
             line_requests: line_requests.clone(),
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
-            price_from: decoded.price_from,
+            price_from: prepared.decoded.price_from,
             chosen_variant: self.chosen_variant.clone(),
             cart_lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
@@ -316,7 +321,8 @@ impl<'a> PlanPipeline<'a> {
         self.begin_stage("seal");
         for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);
-            line.price.customer_group.clone_from(&self.visitor.customer_group);
+            line.price.region.clone_from(&self.visitor.region);
+            line.price.customer_groups.clone_from(&self.visitor.customer_groups);
             line.sanitize_texts(&mut self.warnings)?;
             line.seal(&self.state.shop)?;
             if number % LINES_BETWEEN_YIELDS == LINES_BETWEEN_YIELDS - 1 {

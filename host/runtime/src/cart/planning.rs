@@ -10,7 +10,7 @@ use cartwright_cart::planning::{component_queries, expiry};
 use cartwright_cart::pricing::{Pricing, VendorPrice};
 use cartwright_contract::error::Failure;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{self, Error, LineRequest, PlanEntry, PlanRequest, VariantInfo};
+use cartwright_contract::records::{self, CallError, LineRequest, PlanEntry, PlanRequest, VariantInfo};
 use cartwright_engine::{CallOptions, PlanResult};
 
 use super::pipeline::PlanPipeline;
@@ -35,12 +35,13 @@ impl PlanPipeline<'_> {
             &self.context
         } else {
             let product = self.linked.settings_of(&self.strategy_plugin.id);
-            own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, self.visitor);
+            let visitor = Some((self.visitor, &self.currency));
+            own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, visitor);
             &own
         };
         let called = self.host.engine().plan(&plugin, options, context, request).await;
         let PlanResult { planned, variants, log } = called.map_err(|error| match error.failure {
-            Failure::PluginError(Error::Rejected(message)) => {
+            Failure::PluginError(CallError::Rejected(message)) => {
                 self.log.clone_from(&error.emitted.log);
                 CartError::Rejected(message)
             }
@@ -61,12 +62,12 @@ impl PlanPipeline<'_> {
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let Prepared { configuration, decoded, facts, .. } = prepared;
         let catalog = &self.host.platform().catalog;
-        let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
+        let (shop, currency) = (&self.state.shop.id, self.currency.code.as_str());
         let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
         let linked = match &self.linked_variants {
             Some(linked) => linked.clone(),
             None => {
-                let product = &self.association.shop_product;
+                let product = &self.product_link.shop_product;
                 let mut linked = catalog.variants(shop, currency, product).await.map_err(platform)?;
                 if let Some(chosen) = &self.chosen_variant {
                     linked.retain(|variant| variant.id == *chosen);
@@ -103,11 +104,12 @@ impl PlanPipeline<'_> {
         let grants = self.strategy_plugin.grants.limited_to(&self.strategy_version.plugin.metadata().identity.grants);
         let checking = PlanCheck {
             shop,
-            linked_product: &self.association.shop_product,
+            linked_product: &self.product_link.shop_product,
             configuration: *configuration,
             facts,
             pricing: Pricing {
-                context: &self.context,
+                shop: &self.context.shop,
+                currency: &self.currency,
                 items: &decoded.items,
                 vendor: prices,
                 components: &components,
@@ -119,6 +121,7 @@ impl PlanPipeline<'_> {
             pin: &pin,
             removed_parts: &self.removed_parts,
             sell_unconfigured: self.state.shop.sell_unconfigured,
+            now: &self.context.now,
             expires: &expires,
             chosen_variant: self.chosen_variant.as_deref(),
             linked_variants: &linked,

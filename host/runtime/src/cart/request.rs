@@ -11,7 +11,7 @@ use cartwright_cart::line::CartLine;
 use cartwright_cart::placement::LineMove;
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::LineRequest;
+use cartwright_contract::records::{Currency, LineRequest};
 use jiff::Timestamp;
 
 use super::budget_usage::BudgetUsage;
@@ -26,6 +26,8 @@ pub(super) struct CartRequest<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) shop: &'a ShopId,
     pub(super) visitor: &'a Visitor,
+    /// The currency that the visitor sees prices in.
+    pub(super) currency: Currency,
     pub(super) cart: CartIndex<'a>,
     pub(super) budget_usage: Arc<BudgetUsage>,
     pub(super) prepared: Arc<PreparedConfigurations>,
@@ -36,16 +38,16 @@ impl<'a> CartRequest<'a> {
     ///
     /// # Errors
     /// Returns an error for more lines than a cart may have, and for a visitor whose country or language is not a
-    /// code.
+    /// code, or whose currency the shop does not sell in.
     pub(super) fn new(
         host: &'a Cartwright,
         shop: &'a ShopId,
         lines: &'a [CartLine],
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        visitor.check()?;
+        let currency = visitor.check(&host.shop_state(shop)?.shop)?.clone();
         let cart = CartIndex::new(lines)?;
-        Ok(Self { host, shop, visitor, cart, budget_usage: Arc::default(), prepared: Arc::default() })
+        Ok(Self { host, shop, visitor, currency, cart, budget_usage: Arc::default(), prepared: Arc::default() })
     }
 
     /// Returns the top line with this key, or the line of a set that names the item if the key is of another line of

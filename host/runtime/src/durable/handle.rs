@@ -67,7 +67,7 @@ impl Cartwright {
             round: 0,
         };
         let mut log = Vec::new();
-        let lost = |error: String| Failure::PluginError(records::Error::Internal(error));
+        let lost = |error: String| Failure::PluginError(records::CallError::Internal(error));
         let result = loop {
             let (journal, clock) = (journal.clone(), clock.clone());
             let start = RunInput { journal, clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
@@ -89,7 +89,7 @@ impl Cartwright {
                 },
                 RunEnd::Done => Ok(Next::Done),
                 RunEnd::Again { seconds, state } => Ok(Next::Again(Later { seconds, state })),
-                RunEnd::Retry { outage } => Err(Failure::PluginError(records::Error::Unavailable(outage))),
+                RunEnd::Retry { outage } => Err(Failure::PluginError(records::CallError::Unavailable(outage))),
                 RunEnd::Stopped { reason: StopReason::Failed(failure) } => Err(failure),
                 RunEnd::Stopped { reason } => Err(Failure::ContractViolation(reason.to_string())),
                 RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) } => {

@@ -3,6 +3,7 @@
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::clock::timestamp;
 use cartwright_contract::error::SetupError;
+use cartwright_contract::records::{Currency, Money, Order};
 use cartwright_engine::durable::{Job, OpenRun, RunError, RunInput, RunReport, RunStart};
 use cartwright_engine::observe::JobRun;
 
@@ -39,8 +40,9 @@ impl Cartwright {
             Some(began) => began.clone(),
             None => {
                 let version = account.versions.get(&digest).ok_or(SetupError::UnknownPlugin(digest))?;
-                let mut context = context(&state.shop, account, version, None, &Visitor::default());
-                context.at = timestamp(run.now());
+                let (visitor, currency) = visitor_of(&job.event.order);
+                let mut context = context(&state.shop, account, version, None, Some((&visitor, &currency)));
+                context.now = timestamp(run.now());
                 let began = RunStart { context, personal_data: granted.personal_data };
                 run.begin(began.clone()).await?;
                 began
@@ -57,4 +59,16 @@ impl Cartwright {
         let scope = self.scope_of(&state.shop, account, &plugin, settings, personal_data, blobs);
         Ok(self.engine().handle(&plugin, scope, run, job, &began.context, event).await?)
     }
+}
+
+/// Returns what an order tells about its shopper: the currency that it was placed in, and where it goes.
+fn visitor_of(order: &Order) -> (Visitor, Currency) {
+    let Money { currency, scale, .. } = &order.total;
+    let visitor = Visitor {
+        currency: Some(currency.clone()),
+        country: order.delivery.as_ref().map(|delivery| delivery.country.clone()),
+        region: order.delivery.as_ref().and_then(|delivery| delivery.region.clone()),
+        ..Visitor::default()
+    };
+    (visitor, Currency { code: currency.clone(), scale: *scale })
 }

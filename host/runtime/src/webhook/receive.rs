@@ -1,6 +1,6 @@
 //! The processing of a webhook, from its request to its response.
 
-use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_cart::shop::Shop;
 use cartwright_contract::clock::timestamp;
 use cartwright_contract::error::{Failure, HookError, SetupError};
 use cartwright_contract::hook::Hook;
@@ -62,7 +62,7 @@ impl WebhookError {
             Self::Setup(_) | Self::Uncertain(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) => match error.failure {
-                Failure::PluginError(records::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
+                Failure::PluginError(records::CallError::InvalidInput(_)) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };
@@ -147,8 +147,8 @@ impl Cartwright {
         let version = account.version();
         let plugin = &version.plugin;
         let broke = |what: String| HookError::new(plugin.id(), Hook::ReceiveWebhook, Failure::ContractViolation(what));
-        let mut context = context(shop, account, version, None, &Visitor::default());
-        context.at = timestamp(incoming.at);
+        let mut context = context(shop, account, version, None, None);
+        context.now = timestamp(incoming.at);
         let options = CallOptions::new(self.scope(shop, account, plugin)).slot_kind(slot_kind);
         let called = self.engine().receive(plugin, options, &context, &to.endpoint, incoming.request()).await?;
         let ReceiveResult { response, outcomes, uncertainty, readable } = called;

@@ -6,7 +6,7 @@ use cartwright::durable::{
     DeterminismFault, JITTER_PERCENT, JournalError, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, RunEnd,
     RunError, StopReason, UnansweredRequest, next_step,
 };
-use cartwright::types::{Error, FieldIssue, Message, Outage};
+use cartwright::types::{CallError, FieldIssue, Message, NamedJson, Outage, Refusal};
 use cartwright::{Breach, Failure, SetupError};
 use proptest::prelude::*;
 
@@ -22,6 +22,14 @@ fn failed(failure: Failure) -> RunEnd {
 
 fn message() -> Message {
     Message { key: "key".to_owned(), parameters: Vec::new(), text: "What is wrong.".to_owned() }
+}
+
+fn refusal(what: &str) -> Refusal {
+    Refusal { what: what.to_owned(), text: "Not here.".to_owned() }
+}
+
+fn unknown() -> CallError {
+    CallError::Other(NamedJson { name: "later".to_owned(), json: "1".to_owned() })
 }
 
 fn issue() -> FieldIssue {
@@ -104,13 +112,13 @@ fn a_run_that_got_further_begins_its_tries_anew() {
 #[test]
 fn a_permanent_failure_stops_the_job_and_names_the_responsible_party() {
     let cases = [
-        (Failure::PluginError(Error::InvalidInput(issue())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::Rejected(message())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::NotConfigured(issue())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::Denied("http".to_owned())), ResponsibleParty::Operator),
-        (Failure::PluginError(Error::LimitExceeded("bytes_in".to_owned())), ResponsibleParty::Operator),
-        (Failure::PluginError(Error::Unsupported), ResponsibleParty::PluginAuthor),
-        (Failure::PluginError(Error::Internal("oh".to_owned())), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(CallError::InvalidInput(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::Rejected(message())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::NotConfigured(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::Denied(refusal("capability:http"))), ResponsibleParty::Operator),
+        (Failure::PluginError(CallError::LimitExceeded(refusal("limit:bytes-in"))), ResponsibleParty::Operator),
+        (Failure::PluginError(unknown()), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(CallError::Internal("oh".to_owned())), ResponsibleParty::PluginAuthor),
         (Failure::Trap("unreachable".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::ContractViolation("oh".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::NotExported("orders".to_owned()), ResponsibleParty::PluginAuthor),

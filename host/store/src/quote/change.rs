@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::types::{Event, EventKind, Money, Order};
 use cartwright::{
-    CartChange, CartError, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer,
-    RESERVED_ID_PREFIX, ShopId, check_order, timestamp,
+    CartChange, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer, RESERVED_ID_PREFIX,
+    ShopId, check_order, timestamp,
 };
 use serde_json::{Value, json};
 
@@ -304,12 +304,9 @@ fn to_order(
     now: SystemTime,
 ) -> Result<(Order, SoldLines), QuoteError> {
     let id = order_id_of_quote(&request.id);
-    if request.lines.is_empty() {
-        return Err(ReportError::Empty(id).into());
-    }
-    let shop_state = host.shop(shop).map_err(CartError::from)?;
+    let Some(first) = request.lines.first() else { return Err(ReportError::Empty(id).into()) };
     let totals = request.lines.iter().filter(|line| line.parent.is_none()).map(|line| &line.price.total);
-    let nothing = Money { minor: 0, scale: shop_state.scale, currency: shop_state.currency.clone() };
+    let nothing = Money { minor: 0, ..first.price.total.clone() };
     let numbers: Vec<String> = (1..=request.lines.len()).map(|number| number.to_string()).collect();
     let numbered = numbers.iter().zip(&request.lines);
     let ordered: Vec<OrderedLine<'_>> =
@@ -318,7 +315,7 @@ fn to_order(
     let unsummed = |reason: &str| OrderError::Money { field: "the quote's total", reason: reason.to_owned() };
     let total = totals.into_iter().try_fold(nothing, |sum, price| {
         if price.scale != sum.scale {
-            return Err(unsummed("its lines have another number of decimals than the shop; refresh them in the cart"));
+            return Err(unsummed("its lines differ in the number of decimals; refresh them in the cart"));
         }
         let minor = sum.minor.checked_add(price.minor).ok_or_else(|| unsummed("it is too large"))?;
         Ok(Money { minor, ..sum })

@@ -117,10 +117,13 @@ async fn a_document_of_an_erased_order_is_gone(database: Database) {
 fn article(sku: &str, quantity: &str) -> Article {
     Article {
         sku: sku.into(),
+        title: None,
         quantity: quantity.into(),
+        unit: None,
         price_sku: None,
         price: None,
         material_sku: None,
+        parent: None,
         extra: vec![],
     }
 }
@@ -133,15 +136,24 @@ async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Data
     placed.order.lines[0].title = "A \"ring\",\nfor Zoë".into();
     store.orders().record_event(&shop(), &placed, &[job("expivi")], at(0)).await.unwrap();
     let price = Money { minor: 1250, scale: 2, currency: "EUR".into() };
-    let sheet =
-        Article { price: Some(price), material_sku: Some("@oak".into()), ..article("=HYPERLINK(\"x\")", "0.25") };
+    let sheet = Article {
+        title: Some("Sheet".into()),
+        unit: Some("MTK".into()),
+        price: Some(price),
+        material_sku: Some("@oak".into()),
+        ..article("=HYPERLINK(\"x\")", "0.25")
+    };
+    let nut = Article { parent: Some(1), ..article("NUT", "2") };
     let confirmed = |articles| Outcome::BillOfMaterials(LineMaterials { line: "1".into(), articles });
     say(&store, vec![confirmed(vec![article("OLD", "1")])], 1).await;
-    say(&store, vec![confirmed(vec![sheet, article("SCREW", "4")])], 2).await;
+    say(&store, vec![confirmed(vec![sheet, article("SCREW", "4"), nut])], 2).await;
     let materials = store.orders().order_bill_of_materials(&shop(), "1").await.unwrap();
-    let table = "order,line,title,line_sku,pieces,article_sku,quantity_per_piece,quantity,price_sku,price,currency,material_sku\r\n\
-                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,\"'=HYPERLINK(\"\"x\"\")\",0.25,0.75,,12.50,EUR,'@oak\r\n\
-                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,SCREW,4,12,,,,\r\n";
+    let table = "order,line,title,line_sku,pieces,article_sku,article_title,part_of,quantity_per_piece,quantity,unit,price_sku,price,\
+                 currency,material_sku\r\n\
+                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,\"'=HYPERLINK(\"\"x\"\")\",Sheet,,0.25,0.75,MTK,,12.50,\
+                 EUR,'@oak\r\n\
+                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,SCREW,,,4,12,,,,,\r\n\
+                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,NUT,,SCREW,8,24,,,,,\r\n";
     assert_eq!(materials.csv().unwrap(), table);
     let exported = serde_json::to_value(&materials).unwrap();
     assert_eq!((&exported["order"], &exported["number"]), (&json!("test:shop:1"), &json!("#1")));

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use cartwright::durable::{Call, Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES, Record, RunStart};
 use cartwright::types::{
-    BytesSource, Context, Document, EventKind, Message, NamedJson, Outcome, RememberedText, RetrySafety, Rounding,
-    Shipment, VendorReference,
+    BytesSource, Context, Currency, Document, EventKind, Message, NamedJson, Outcome, RememberedText, RetrySafety,
+    Rounding, Shipment, Shop, VendorReference,
 };
 use cartwright::{Blobs, Digest, OrderBook};
 use cartwright_store::{AccountOutcomeState, Store};
@@ -29,18 +29,19 @@ on_each_database!(
 
 pub fn began(at: SystemTime) -> Record {
     let context = Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".into(),
+        visitor: None,
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-01-01T12:00:00Z".into(),
+        now: "2026-01-01T12:00:00Z".into(),
         settings: vec![],
-        settings_revision: 1,
         grants: Vec::new(),
         extra: vec![],
     };

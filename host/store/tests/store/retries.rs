@@ -4,7 +4,7 @@ use cartwright::durable::{
     self, Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, RETRY_BACKOFF,
     Record, ResponsibleParty, RetryCounters, RunEnd, RunError,
 };
-use cartwright::types::{Error, EventKind, Order, Outage, RetrySafety};
+use cartwright::types::{CallError, EventKind, Order, Outage, RetrySafety};
 use cartwright::{Breach, Digest, Failure};
 use cartwright_store::{Claim, JobState, RetryMode, Store};
 
@@ -118,7 +118,7 @@ fn answered(status: u16) -> Entry {
 
 fn lost() -> Entry {
     let outage = Outage { retry_after_seconds: None, detail: "no answer".into() };
-    Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: true }
+    Entry::Responded { answer: Answer::Failed(CallError::Unavailable(outage)), may_have_arrived: true }
 }
 
 /// Creates a job whose run wrote these entries and then found its vendor unavailable; returns it, and its next run

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::types::{LineMaterials, OrderLine, Outcome, RememberedText, VendorReference};
-use cartwright_plugin::{ContextExt, Error, message};
+use cartwright_plugin::{CallError, ContextExt, message};
 
 use super::upload::{Uploads, root_index};
 use super::{PendingConversion, Run};
@@ -34,7 +34,7 @@ impl<H: Host> Run<'_, H> {
         line: &OrderLine,
         uploads: &mut Uploads,
         pending: &mut Vec<PendingConversion>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CallError> {
         self.confirm_materials(line)?;
         let uploads_on =
             settings::is_enabled(self.context, "upload-bundles") && self.context.secret_is_set(SERVER_TOKEN);
@@ -107,7 +107,7 @@ impl<H: Host> Run<'_, H> {
         Ok(())
     }
 
-    fn confirm_materials(&mut self, line: &OrderLine) -> Result<(), Error> {
+    fn confirm_materials(&mut self, line: &OrderLine) -> Result<(), CallError> {
         let is_confirmed =
             |outcome: &Outcome| matches!(outcome, Outcome::BillOfMaterials(materials) if materials.line == line.id);
         if line.bill_of_materials.is_empty() || self.earlier(is_confirmed) {
@@ -132,7 +132,7 @@ impl<H: Host> Run<'_, H> {
 
     /// Stores the conversions of a line as a memo. If they are too long for one, the line's next event requests them
     /// again.
-    pub(super) fn remember_requested_conversions(&mut self, line: &str, hashes: &str) -> Result<(), Error> {
+    pub(super) fn remember_requested_conversions(&mut self, line: &str, hashes: &str) -> Result<(), CallError> {
         if hashes.len() > MAX_REMEMBERED_BYTES {
             return Ok(());
         }
@@ -150,10 +150,10 @@ impl<H: Host> Run<'_, H> {
     }
 
     /// Reports an error of this line to the merchant, or returns an error that concerns every line.
-    pub(super) fn line_failed(&mut self, line: &OrderLine, error: Error) -> Result<(), Error> {
+    pub(super) fn line_failed(&mut self, line: &OrderLine, error: CallError) -> Result<(), CallError> {
         let why = match error {
-            Error::Rejected(message) => message,
-            Error::InvalidInput(issue) => issue.message,
+            CallError::Rejected(message) => message,
+            CallError::InvalidInput(issue) => issue.message,
             error => return Err(error),
         };
         let text = format!("The line {} was not transferred to Expivi. {}", line.id, why.text);

@@ -13,7 +13,7 @@ mod upload;
 use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
 use cartwright_plugin::timer::Woken;
 use cartwright_plugin::types::{Context, Message, Order, OrderLine, Outcome};
-use cartwright_plugin::{ContextExt, Error, internal, message};
+use cartwright_plugin::{CallError, ContextExt, internal, message};
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
@@ -58,7 +58,7 @@ pub(crate) fn handle<H: Host>(
     context: &Context,
     event: &Event,
     state: Option<&str>,
-) -> Result<Next, Error> {
+) -> Result<Next, CallError> {
     let mut run = Run { host, context, event, calls: 0 };
     match &event.kind {
         Kind::Released if event.order.test => {
@@ -92,16 +92,16 @@ pub(crate) fn handle<H: Host>(
 }
 
 impl<H: Host> Run<'_, H> {
-    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), CallError> {
         self.calls += 1;
         self.host.emit(outcome)
     }
 
-    fn note(&mut self, message: Message) -> Result<(), Error> {
+    fn note(&mut self, message: Message) -> Result<(), CallError> {
         self.emit(Outcome::Note(message))
     }
 
-    fn needs_merchant(&mut self, message: Message) -> Result<(), Error> {
+    fn needs_merchant(&mut self, message: Message) -> Result<(), CallError> {
         self.emit(Outcome::NeedsMerchant(message))
     }
 
@@ -110,7 +110,7 @@ impl<H: Host> Run<'_, H> {
         self.event.earlier.iter().any(like)
     }
 
-    fn produce(&mut self, mut progress: Progress) -> Result<Next, Error> {
+    fn produce(&mut self, mut progress: Progress) -> Result<Next, CallError> {
         let mut due = !progress.pending.is_empty();
         let event = self.event;
         let lines: Vec<&OrderLine> = event.order.lines.iter().filter(|line| is_producible(line)).collect();
@@ -155,14 +155,14 @@ impl<H: Host> Run<'_, H> {
         if progress.next < lines.len() { again(1, &progress) } else { Ok(Next::Done) }
     }
 
-    fn is_cancelled_now(&mut self) -> Result<bool, Error> {
+    fn is_cancelled_now(&mut self) -> Result<bool, CallError> {
         self.calls += 1;
         let now: Option<Order> = self.host.find_order(&self.event.order.reference)?;
         Ok(now.is_none_or(|order| is_cancelled(&order)))
     }
 
     /// Notes once per order what is not possible, so that people do not wait for it.
-    fn note_unavailable_features(&mut self, lines: &[&OrderLine]) -> Result<(), Error> {
+    fn note_unavailable_features(&mut self, lines: &[&OrderLine]) -> Result<(), CallError> {
         let configured = lines.iter().any(|line| line.configuration.is_some());
         let is_enabled =
             settings::is_enabled(self.context, "upload-bundles") || settings::is_enabled(self.context, "print-files");
@@ -176,7 +176,7 @@ impl<H: Host> Run<'_, H> {
 
     /// Asks the merchant to have data erased: uploaded configurations may contain a shopper's text, and Expivi
     /// documents no call that deletes them.
-    fn erase(&mut self) -> Result<(), Error> {
+    fn erase(&mut self) -> Result<(), CallError> {
         let uploaded: Vec<&str> =
             self.event.order.lines.iter().filter_map(|line| line.vendor_reference.as_deref()).collect();
         if uploaded.is_empty() {
@@ -200,7 +200,7 @@ fn is_producible(line: &OrderLine) -> bool {
     line.released && line.status != "cancelled" && line.cart_line.parent_key.is_none()
 }
 
-fn again(seconds: u32, progress: &Progress) -> Result<Next, Error> {
+fn again(seconds: u32, progress: &Progress) -> Result<Next, CallError> {
     let state = serde_json::to_string(progress).map_err(|error| internal(error.to_string()))?;
     Ok(Next::Again(Later { seconds, state }))
 }

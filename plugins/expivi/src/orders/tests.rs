@@ -1,9 +1,9 @@
 use cartwright_plugin::http::{HttpRequest, HttpResponse, RetrySafety};
-use cartwright_plugin::types::{CartLine, Item, LineQuantity, Money, OrderLine, Refund, SettingValue};
+use cartwright_plugin::types::{CartLine, Item, LineQuantity, Money, OrderLine, Refund, Refusal, SettingValue};
 
 use super::*;
 use crate::testing::{
-    FakeHost, MULTI, SIMPLE, article, context, error_field, item, item_reference, response, stored, text,
+    FakeHost, MULTI, SIMPLE, article, context, error_field, item, item_summary, response, stored, text,
 };
 
 const TABLE: &str = "0a2b4c6d-1e3f-4a5b-8c7d-9e0f1a2b1004";
@@ -25,7 +25,7 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
             parent_key: None,
             unit_price: None,
             configuration: None,
-            item: item.as_ref().map(item_reference),
+            item: item.as_ref().map(item_summary),
             extra: Vec::new(),
         },
         configuration: Some("saved".to_owned()),
@@ -87,7 +87,7 @@ fn printing() -> Context {
 }
 
 /// Responds as public code expects Expivi to; a conversion is in progress at the first two polls.
-fn expivi(request: &HttpRequest) -> Result<HttpResponse, Error> {
+fn expivi(request: &HttpRequest) -> Result<HttpResponse, CallError> {
     match request.url.strip_prefix("https://expivi.net/api/") {
         Some("configured_product/bundle") => {
             response(200, &format!(r#"{{"{TABLE}":70001,"{CHAIR}":"70002","x":{{}}}}"#))
@@ -104,7 +104,7 @@ fn expivi(request: &HttpRequest) -> Result<HttpResponse, Error> {
     }
 }
 
-fn host(raw: &str, answer: impl Fn(&HttpRequest) -> Result<HttpResponse, Error> + 'static) -> FakeHost {
+fn host(raw: &str, answer: impl Fn(&HttpRequest) -> Result<HttpResponse, CallError> + 'static) -> FakeHost {
     FakeHost { blob: raw.as_bytes().to_vec(), ..FakeHost::new(answer) }
 }
 
@@ -124,7 +124,7 @@ fn outcome_texts(host: &FakeHost) -> Vec<String> {
         .collect()
 }
 
-fn run(host: &mut FakeHost, context: &Context, event: &Event) -> Result<u32, Error> {
+fn run(host: &mut FakeHost, context: &Context, event: &Event) -> Result<u32, CallError> {
     let (mut state, mut runs) = (None, 0);
     loop {
         runs += 1;
@@ -216,7 +216,10 @@ fn failed_conversions_and_unknown_files_go_to_the_merchant() {
 #[test]
 fn a_file_at_a_host_that_is_not_granted_is_told_with_its_address() {
     let mut host = host(MULTI, |request| match request.store_body {
-        true => Err(Error::Denied("grants.hosts += \"cdn\"".to_owned())),
+        true => Err(CallError::Denied(Refusal {
+            what: "outbound-host:cdn".to_owned(),
+            text: "grants.hosts += \"cdn\"".to_owned(),
+        })),
         false => expivi(request),
     });
     run(&mut host, &printing(), &event(Kind::Released, vec![line("1", table())])).unwrap();
@@ -233,7 +236,10 @@ fn a_line_that_fails_does_not_stop_the_others_and_an_outage_stops_all() {
     assert_eq!(outcome_texts(&host), ["materials 1", "merchant line-failed", "materials 2", "merchant line-failed"]);
 
     let mut host = self::host(MULTI, refuse(503));
-    assert!(matches!(run(&mut host, &with_token(&[]), &event(Kind::Released, lines())), Err(Error::Unavailable(_))));
+    assert!(matches!(
+        run(&mut host, &with_token(&[]), &event(Kind::Released, lines())),
+        Err(CallError::Unavailable(_))
+    ));
     let mut host = self::host(MULTI, refuse(403));
     assert_eq!(error_field(run(&mut host, &with_token(&[]), &event(Kind::Released, lines()))).0, "server-token");
 }

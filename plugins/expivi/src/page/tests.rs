@@ -2,10 +2,10 @@ use cartwright_plugin::types::SettingValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{MULTI, SIMPLE, association, context, error_field, text};
+use crate::testing::{MULTI, SIMPLE, context, error_field, product_link, text};
 
 fn options(settings: &[(&str, SettingValue)], reopen: Option<&str>) -> Value {
-    let embedded = embed(&context(settings), &association("1001", &[]), reopen.map(str::as_bytes)).unwrap();
+    let embedded = embed(&context(settings), &product_link("1001", &[]), reopen.map(str::as_bytes)).unwrap();
     let arguments: Value = serde_json::from_str(&embedded.start.unwrap().args).unwrap();
     arguments[0].clone()
 }
@@ -39,16 +39,16 @@ fn the_merchants_choices_reach_the_viewer() {
     assert_eq!(chosen.get("show3DHoverIcon"), None, "not set, not passed");
     assert_eq!(chosen.get("currency"), None);
     assert_eq!((&chosen["fov"], &chosen["skin"]), (&json!({"$literal": 45}), &json!({"$literal": "dark"})));
-    let embedded = embed(&context(&settings), &association("1001", &[]), None).unwrap();
+    let embedded = embed(&context(&settings), &product_link("1001", &[]), None).unwrap();
     assert_eq!((embedded.action, embedded.success_page.as_deref()), (PageAction::RequestQuote, Some("/cart")));
     assert_eq!(embedded.mounts[0].selector.as_deref(), Some("#viewer"));
 }
 
 #[test]
 fn a_preset_goes_under_the_name_that_the_merchant_sets() {
-    let association = |preset: &str| Association { preset: Some(preset.into()), ..association("1001", &[]) };
+    let product_link = |preset: &str| ProductLink { preset: Some(preset.into()), ..product_link("1001", &[]) };
     let with = |context: &Context, preset: &str| {
-        let embedded = embed(context, &association(preset), None).unwrap();
+        let embedded = embed(context, &product_link(preset), None).unwrap();
         serde_json::from_str::<Value>(&embedded.start.unwrap().args).unwrap()
     };
     assert_eq!(with(&context(&[]), "77")[0]["preset"], 77);
@@ -86,7 +86,7 @@ fn an_empty_bundle_uuid_becomes_null() {
 fn what_a_shopper_wrote_ends_no_script_and_calls_nothing() {
     let raw = r#"[{"catalogue_id":1001,"attributes":[{"attribute_id":1,"attribute_value":{"value":"</script><script>"}}],
         "x":{"$callback":"completed"}}]"#;
-    let embedded = embed(&context(&[]), &association("1001", &[]), Some(raw.as_bytes())).unwrap();
+    let embedded = embed(&context(&[]), &product_link("1001", &[]), Some(raw.as_bytes())).unwrap();
     let args = embedded.start.unwrap().args;
     assert!(!args.contains('<'));
     let arguments: Value = serde_json::from_str(&args).unwrap();
@@ -97,7 +97,7 @@ fn what_a_shopper_wrote_ends_no_script_and_calls_nothing() {
 
 #[test]
 fn saving_asks_for_the_keys() {
-    let embedded = embed(&context(&[]), &association("1001", &[]), None).unwrap();
+    let embedded = embed(&context(&[]), &product_link("1001", &[]), None).unwrap();
     let save = embedded.save.unwrap();
     assert_eq!((save.paths, save.completion), (vec!["expivi.saveConfiguration".to_owned()], Completion::Promise));
     let arguments: Value = serde_json::from_str(&save.args).unwrap();
@@ -109,7 +109,7 @@ fn saving_asks_for_the_keys() {
 #[test]
 fn the_page_may_load_code_from_the_assets_and_data_from_the_api() {
     let origins = |settings: &[(&str, SettingValue)]| -> Vec<(String, Vec<OriginUse>)> {
-        let embedded = embed(&context(settings), &association("1001", &[]), None).unwrap();
+        let embedded = embed(&context(settings), &product_link("1001", &[]), None).unwrap();
         embedded.allowed_origins.into_iter().map(|allowed| (allowed.origin, allowed.uses)).collect()
     };
     let allowed = |origin: &str, uses: &[OriginUse]| (origin.to_owned(), uses.to_vec());
@@ -127,9 +127,9 @@ fn the_page_may_load_code_from_the_assets_and_data_from_the_api() {
 #[test]
 fn what_is_missing_is_named() {
     assert_eq!(
-        error_field(embed(&context(&[("viewer-token", text(""))]), &association("1", &[]), None)).0,
+        error_field(embed(&context(&[("viewer-token", text(""))]), &product_link("1", &[]), None)).0,
         "viewer-token"
     );
-    assert_eq!(error_field(embed(&context(&[]), &association("ring", &[]), None)).0, "vendor-product");
-    assert_eq!(error_field(embed(&context(&[]), &association("1", &[]), Some(b"[{}]"))).0, "[0].catalogue_id");
+    assert_eq!(error_field(embed(&context(&[]), &product_link("ring", &[]), None)).0, "vendor-product");
+    assert_eq!(error_field(embed(&context(&[]), &product_link("1", &[]), Some(b"[{}]"))).0, "[0].catalogue_id");
 }

@@ -7,7 +7,7 @@ mod check;
 mod form;
 mod migrate;
 
-pub(crate) use check::{association as check_association, settings as check};
+pub(crate) use check::{product_link as check_product_link, settings as check};
 pub(crate) use form::fields;
 pub(crate) use migrate::migrate;
 

@@ -13,12 +13,12 @@ use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
 use cartwright_plugin::types::{
     Context, LinePrice, LineRequest, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target,
 };
-use cartwright_plugin::{Error, catalog, invalid_input, message, rejected};
+use cartwright_plugin::{CallError, catalog, invalid_input, message, rejected};
 
 use crate::settings::{self, OrderType};
 
 /// Returns the number of variants that each query finds. Only called by plans that need it.
-type SkuLookup<'a> = &'a dyn Fn(&[SkuQuery]) -> Result<Vec<usize>, Error>;
+type SkuLookup<'a> = &'a dyn Fn(&[SkuQuery]) -> Result<Vec<usize>, CallError>;
 
 /// Plans a request with one of the strategies "simple", "variation" and "bundle".
 ///
@@ -27,11 +27,11 @@ type SkuLookup<'a> = &'a dyn Fn(&[SkuQuery]) -> Result<Vec<usize>, Error>;
 ///
 /// # Errors
 /// `invalid-input` for an unknown strategy and for items that the strategy cannot sell.
-pub fn plan(context: &Context, request: PlanRequest) -> Result<PlanResult, Error> {
+pub fn plan(context: &Context, request: PlanRequest) -> Result<PlanResult, CallError> {
     plan_with(context, request, &|queries| Ok(catalog::resolve(queries)?.iter().map(Vec::len).collect()))
 }
 
-fn plan_with(context: &Context, request: PlanRequest, found: SkuLookup<'_>) -> Result<PlanResult, Error> {
+fn plan_with(context: &Context, request: PlanRequest, found: SkuLookup<'_>) -> Result<PlanResult, CallError> {
     let Some(strategy) = OrderType::from_name(&request.strategy) else {
         let known = OrderType::ALL.map(OrderType::name).join(", ");
         let text = format!("unknown strategy {:?}; known strategies: {known}.", request.strategy);
@@ -41,8 +41,8 @@ fn plan_with(context: &Context, request: PlanRequest, found: SkuLookup<'_>) -> R
     let mut entries = Vec::with_capacity(request.line_requests.len());
     // In the order of their indices.
     let roots = tree::roots(&request.items)?;
-    let listed = request.association.other_vendor_products.iter().map(String::as_str).collect();
-    let rules = variation::KeyRules::of(context, &request.association);
+    let listed = request.link.additional_vendor_products.iter().map(String::as_str).collect();
+    let rules = variation::KeyRules::of(context, &request.link);
     let mut spelled = variation::SpelledSkus::default();
     for line_request in &request.line_requests {
         if line_request.quantity == 0 {

@@ -1,10 +1,10 @@
 //! The same guest on wasmtime alone: the pool and WASI with the host's settings, without limits, epochs and
 //! capabilities.
 
-pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
-use bindings::cartwright::plugin::types::{Error, Item, LineRequest, Money, NamedJson, Setting, SettingValue};
+use bindings::cartwright::plugin::types::{CallError, Item, LineRequest, Money, NamedJson, Setting, SettingValue};
+pub use bindings::cartwright::plugin::types::{Context, Currency, ProductLink, Rounding, Shop, Visitor};
 use bindings::exports::cartwright::plugin::cart::{PlanRequest, PlanResult};
-use bindings::exports::cartwright::plugin::configuration::Decoded;
+use bindings::exports::cartwright::plugin::configuration::DecodeResult;
 use cartwright::types;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
@@ -44,14 +44,14 @@ pub struct Bare {
     decode: ComponentExportIndex,
     plan: ComponentExportIndex,
     context: Context,
-    association: Association,
+    product_link: ProductLink,
 }
 
-type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<Decoded, Error>,)>;
-type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<PlanResult, Error>,)>;
+type Decode<'a> = TypedFunc<(&'a Context, &'a ProductLink, &'a [u8]), (Result<DecodeResult, CallError>,)>;
+type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<PlanResult, CallError>,)>;
 
 impl Bare {
-    pub fn new(component: &[u8], context: Context, association: Association) -> Self {
+    pub fn new(component: &[u8], context: Context, product_link: ProductLink) -> Self {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(256)
             .total_core_instances(1536)
@@ -81,7 +81,7 @@ impl Bare {
             pre: linker.instantiate_pre(&component).expect("all imports"),
             engine,
             context,
-            association,
+            product_link,
         }
     }
 
@@ -92,9 +92,9 @@ impl Bare {
         (store, instance)
     }
 
-    pub async fn decode(&self, (store, instance): &mut (Store<State>, Instance), raw: &[u8]) -> Decoded {
+    pub async fn decode(&self, (store, instance): &mut (Store<State>, Instance), raw: &[u8]) -> DecodeResult {
         let decode: Decode = instance.get_typed_func(&mut *store, self.decode).expect("decode");
-        let input = (&self.context, &self.association, raw);
+        let input = (&self.context, &self.product_link, raw);
         let (decoded,) = decode.call_async(&mut *store, input).await.expect("an answer");
         decoded.expect("a configuration")
     }
@@ -104,7 +104,7 @@ impl Bare {
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
         PlanRequest {
             strategy: "simple".to_owned(),
-            association: self.association.clone(),
+            link: self.product_link.clone(),
             line_requests: line_requests(&decoded.items),
             items: decoded.items,
             prices: Vec::new(),

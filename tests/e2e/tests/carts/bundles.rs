@@ -142,7 +142,7 @@ async fn a_part_comes_back_in_sight_when_the_merchant_no_longer_lets_it_go() {
     let reduced = cart.clone();
     removal(&world, "refused", "components").await;
     // No price is sealed for another customer group.
-    let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+    let trade = Visitor { customer_groups: vec!["trade".to_owned()].into(), ..Visitor::default() };
     let checks = host.check_cart(shop, &cart, &trade).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
     assert_eq!((old.minor, new.minor), (PANELS + SCREWS, WHOLE));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cartwright::types::Error;
+use cartwright::types::CallError;
 use cartwright::{
     AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Interface, Limits, StrategyChoice,
 };
@@ -118,15 +118,35 @@ async fn whoever_calls_what_it_may_not_is_denied() {
     let (world, account) = world().await;
     for name in ["another-host", "this-machine", "undeclared-secret", "order-book", "blob", "emit"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        let Failure::PluginError(Error::Denied(reason)) = &failure else { panic!("{name}: {failure}") };
-        assert!(reason.contains("is not available in cart.plan"), "{name}: {reason}");
+        let Failure::PluginError(CallError::Denied(refusal)) = &failure else { panic!("{name}: {failure}") };
+        assert!(refusal.text.contains("is not available in cart.plan"), "{name}: {}", refusal.text);
+        assert!(refusal.what.starts_with("capability:"), "{name}: {}", refusal.what);
     }
     for name in ["files", "environment", "socket"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        assert!(matches!(failure, Failure::PluginError(Error::Denied(_))), "{name}: {failure}");
+        assert!(matches!(failure, Failure::PluginError(CallError::Denied(_))), "{name}: {failure}");
     }
     let failure = failure(misdeed(&world, &account, "sleep").await, "sleep");
     assert!(failure.to_string().contains("timer is not available in cart.plan"), "{failure}");
+}
+
+#[tokio::test]
+async fn more_than_1000_catalog_queries_in_one_call_exceed_a_limit_that_is_named() {
+    let (world, account) = world().await;
+    let name = "catalog-too-many-queries";
+    let failure = failure(misdeed(&world, &account, name).await, name);
+    let Failure::PluginError(CallError::LimitExceeded(refusal)) = &failure else { panic!("{failure}") };
+    assert_eq!(refusal.what, "limit:catalog-queries");
+    assert!(refusal.text.contains("1001") && refusal.text.contains("1000"), "{}", refusal.text);
+}
+
+#[tokio::test]
+async fn an_extra_that_must_be_understood_is_a_contract_violation_that_names_it() {
+    let (world, account) = world().await;
+    let name = "must-be-understood";
+    let failure = failure(misdeed(&world, &account, name).await, name);
+    let Failure::ContractViolation(text) = &failure else { panic!("{failure}") };
+    assert!(text.contains("\"!sold-by-meter\"") && text.contains("`planned-line`"), "{text}");
 }
 
 #[tokio::test]

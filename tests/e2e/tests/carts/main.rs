@@ -10,6 +10,7 @@
 
 mod bundles;
 mod cart_rules;
+mod currencies;
 mod explained;
 mod forged_carts;
 mod hostile;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cartwright::Failure;
 use cartwright::durable::{Job, MemoryJournal, RunEnd, StopReason, retry};
-use cartwright::types::{Error, EventKind, Outcome};
+use cartwright::types::{CallError, EventKind, Outcome, Refusal};
 
 use crate::erp::Erp;
 
@@ -22,10 +22,12 @@ async fn what_would_change_something_at_the_vendors_is_denied_and_says_why_in_ev
     let journal = Arc::new(MemoryJournal::default());
     for _ in 0..2 {
         let end = erp.run(&job, &journal).await;
-        let RunEnd::Stopped { reason: StopReason::Failed(Failure::PluginError(Error::Denied(reason))) } = end else {
+        let RunEnd::Stopped { reason: StopReason::Failed(Failure::PluginError(CallError::Denied(refusal))) } = end
+        else {
             panic!("{end:?}")
         };
-        assert!(reason.contains("test:shop:1") && reason.contains("is a test order"), "{reason}");
+        let Refusal { what, text } = refusal;
+        assert!(what == "test-order" && text.contains("test:shop:1") && text.contains("is a test order"), "{text}");
         retry(&*journal, &*erp.clock).await.expect("written");
     }
     assert!(erp.state().posted.is_empty());

@@ -16,9 +16,11 @@ mod lie;
 mod reach;
 
 use cartwright_plugin::exports::choices;
-use cartwright_plugin::{Error, Strategy, export_strategy, internal, named_strategy, strategy::*, types::*};
+use cartwright_plugin::{
+    CallError, FieldExt, Strategy, export_strategy, field, internal, named_strategy, strategy::*, types::*,
+};
 
-type Misdeed = fn(PlanRequest) -> Result<PlanResult, Error>;
+type Misdeed = fn(PlanRequest) -> Result<PlanResult, CallError>;
 
 /// Every misdeed by the name of its strategy.
 const MISDEEDS: &[(&str, Misdeed)] = &[
@@ -38,6 +40,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("standard-error-flood", exhaust::standard_error_flood),
     ("catalog-flood", exhaust::catalog_flood),
     ("catalog-huge-query", exhaust::catalog_huge_query),
+    ("catalog-too-many-queries", exhaust::catalog_too_many_queries),
     ("clock-spin", exhaust::clock_spin),
     ("thread-sleep", exhaust::thread_sleep),
     ("sleep-again-and-again", exhaust::sleep_again_and_again),
@@ -69,6 +72,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("unknown-target", lie::unknown_target),
     ("line-beside", lie::line_beside),
     ("set-of-one", lie::set_of_one),
+    ("must-be-understood", lie::must_be_understood),
     ("different-every-time", lie::different_every_time),
     ("markup", lie::markup),
     // Calls forbidden imports: reach.rs.
@@ -84,11 +88,15 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("socket", reach::socket),
 ];
 
+/// The strategy that fails with the context that it was given.
+const TELL_CONTEXT: &str = "tell-context";
+
 struct Hostile;
 
 impl Strategy for Hostile {
     fn metadata() -> PluginMetadata {
-        let strategies = MISDEEDS.iter().map(|(name, _)| named_strategy(name, name)).collect();
+        let strategies = MISDEEDS.iter().map(|(name, _)| *name).chain([TELL_CONTEXT]);
+        let strategies = strategies.map(|name| named_strategy(name, name)).collect();
         PluginMetadata {
             strategies,
             grants: ["personal-data", "adjust-prices", "choose-price-source"].map(str::to_owned).to_vec(),
@@ -101,7 +109,14 @@ impl Strategy for Hostile {
         }
     }
 
-    fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, Error> {
+    fn fields(_locale: String) -> Vec<Field> {
+        vec![field("surcharge", "money", "Surcharge").per_product()]
+    }
+
+    fn plan(context: Context, request: PlanRequest) -> Result<PlanResult, CallError> {
+        if request.strategy == TELL_CONTEXT {
+            return Err(internal(format!("{:?} {:?} {:?}", context.shop, context.visitor, context.extra)));
+        }
         match MISDEEDS.iter().find(|(name, _)| *name == request.strategy) {
             Some((_, misdeed)) => misdeed(request),
             None => Err(internal(format!("no misdeed is called {}", request.strategy))),
@@ -123,11 +138,11 @@ fn line(request: &PlanRequest) -> PlannedLine {
 }
 
 /// Returns a plan with this line only.
-fn plan(line: PlannedLine) -> Result<PlanResult, Error> {
+fn plan(line: PlannedLine) -> Result<PlanResult, CallError> {
     entries(vec![PlanEntry::Line(line)])
 }
 
-fn entries(entries: Vec<PlanEntry>) -> Result<PlanResult, Error> {
+fn entries(entries: Vec<PlanEntry>) -> Result<PlanResult, CallError> {
     Ok(PlanResult { entries, warnings: Vec::new(), extra: Vec::new() })
 }
 
@@ -137,7 +152,7 @@ impl choices::Guest for Hostile {
         _field: String,
         _text: String,
         _cursor: Option<String>,
-    ) -> Result<choices::ChoiceList, Error> {
+    ) -> Result<choices::ChoiceList, CallError> {
         Err(internal("no field has dynamic choices"))
     }
 }

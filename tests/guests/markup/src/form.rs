@@ -2,7 +2,7 @@
 
 use cartwright_plugin::exports::settings::{Choice, ChoiceSource, Field, Guest};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, heading};
+use cartwright_plugin::{CallError, ContextExt, FieldExt, field, heading};
 
 use crate::{Markup, issue, markup_message, markup_text};
 
@@ -43,7 +43,7 @@ impl Guest for Markup {
         ]
     }
 
-    fn validate(context: Context) -> Result<Vec<FieldIssue>, Error> {
+    fn validate(context: Context) -> Result<Vec<FieldIssue>, CallError> {
         Ok(match context.text("mood") {
             Some("impossible") => {
                 vec![issue("long", "issue", true), issue(&markup_text("issue-field"), "issue-elsewhere", true)]
@@ -52,7 +52,7 @@ impl Guest for Markup {
         })
     }
 
-    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         Ok(values)
     }
 }

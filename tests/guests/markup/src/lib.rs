@@ -13,10 +13,13 @@ mod form;
 mod outcomes;
 
 use cartwright_plugin::exports::account::{Diagnosis, Verdict};
-use cartwright_plugin::exports::{account, cart, choices, configuration, metadata, page, product_links, products};
+use cartwright_plugin::exports::configuration::DecodeResult;
+use cartwright_plugin::exports::{
+    account, cart, choices, configuration, metadata, page, prices, product_links, products,
+};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, message, outage, plugin_metadata, rejected};
+use cartwright_plugin::{CallError, ContextExt, blobs, message, outage, plugin_metadata, rejected};
 
 struct Markup;
 
@@ -60,13 +63,13 @@ impl choices::Guest for Markup {
         _field: String,
         _text: String,
         _cursor: Option<String>,
-    ) -> Result<choices::ChoiceList, Error> {
+    ) -> Result<choices::ChoiceList, CallError> {
         Ok(choices::ChoiceList { choices: vec![form::choice("asked")], cursor: None })
     }
 }
 
 impl account::Guest for Markup {
-    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, CallError> {
         write(Level::Warn, &markup_text("log-line"));
         eprintln!("{}", markup_text("standard-error"));
         if context.text("mood") == Some("refuse") {
@@ -86,7 +89,7 @@ impl account::Guest for Markup {
 }
 
 impl products::Guest for Markup {
-    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, Error> {
+    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, CallError> {
         if text == "refuse" {
             return Err(outage(markup_text("search-error"), None));
         }
@@ -101,8 +104,8 @@ impl products::Guest for Markup {
 }
 
 impl product_links::Guest for Markup {
-    fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(match association.vendor_product.as_str() {
+    fn validate(_context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(match product_link.vendor_product.as_str() {
             "refuse" => {
                 vec![
                     issue("vendor-product", "link-refused", true),
@@ -116,70 +119,86 @@ impl product_links::Guest for Markup {
 }
 
 impl page::Guest for Markup {
-    fn embed(_context: Context, _link: Association) -> Result<page::EmbedData, Error> {
-        Err(Error::Unsupported)
+    fn embed(_context: Context, _link: ProductLink) -> Result<page::EmbedData, CallError> {
+        Err(rejected(markup_message("embed-error")))
     }
 }
 
 impl configuration::Guest for Markup {
-    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
+    fn decode(_context: Context, link: ProductLink, raw: Vec<u8>) -> Result<DecodeResult, CallError> {
         write(Level::Info, &markup_text("decode-log"));
         match &*raw {
             b"refuse" => return Err(rejected(markup_message("decode-rejected"))),
-            b"invalid" => return Err(Error::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true))),
-            b"fault" => return Err(Error::Internal(markup_text("decode-fault"))),
+            b"invalid" => {
+                return Err(CallError::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true)));
+            }
+            b"fault" => return Err(CallError::Internal(markup_text("decode-fault"))),
             _ => {}
         }
         let attribute = Attribute {
-            id: markup_text("attribute-id"),
-            name: markup_text("attribute-name"),
-            value: markup_text("attribute-value"),
-            value_id: None,
-            key: None,
-            hidden: false,
-            kind: markup_text("attribute-kind"),
+            group: Some(markup_text("attribute-group")),
+            ..Attribute::new(
+                markup_text("attribute-id"),
+                markup_text("attribute-name"),
+                markup_text("attribute-value"),
+                ChoiceKind::Other,
+            )
+        };
+        let article = Article {
+            title: Some(markup_text("article-title")),
+            unit: Some(markup_text("article-unit")),
+            ..Article::new(markup_text("article-sku"), "1")
         };
         let item = Item {
-            id: None,
-            parent: None,
-            vendor_product: link.vendor_product,
+            title: Some(markup_text("item-title")),
             attributes: vec![attribute],
-            articles: Vec::new(),
-            sku: None,
-            reference: Some(markup_text("configuration-reference")),
-            thumbnail: None,
-            state: String::new(),
-            unverified: Some(Unverified { reason: markup_message("unverified"), hold: true }),
-            extra: Vec::new(),
+            articles: vec![article],
+            saved_id: Some(markup_text("configuration-reference")),
+            unverified: Some(UnverifiedData { reason: markup_message("unverified"), hold: true }),
+            valid_until: match &*raw {
+                b"gone" => Some("2020-01-01T00:00:00Z".to_owned()),
+                b"someday" => Some("someday".to_owned()),
+                _ => None,
+            },
+            ..Item::new(link.vendor_product)
         };
-        Ok(configuration::Decoded {
+        Ok(DecodeResult {
             items: vec![item],
             price_from: PriceSource::Vendor,
             warnings: vec![markup_message("decode-warning")],
+            extra: Vec::new(),
         })
     }
+}
 
-    /// Returns prices with a text about why they are unverified.
+impl prices::Guest for Markup {
+    /// Returns prices with a text about why they are unverified. The configuration says what else they are.
     fn price_items(
         context: Context,
-        _link: Association,
-        _raw: Vec<u8>,
+        _link: ProductLink,
+        raw: String,
         items: Vec<Item>,
         _line_requests: Vec<LineRequest>,
-    ) -> Result<Vec<Option<Price>>, Error> {
+    ) -> Result<Vec<Option<Price>>, CallError> {
+        let raw = blobs::read(&raw)?;
+        let currency = context.currency().expect("a shop has a currency");
+        let amount = Money { minor: 1_000, scale: currency.scale, currency: currency.code.clone() };
         let price = Price {
-            amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
-            basis: PriceBasis::Unit,
-            tax: TaxBasis::AsShop,
             state: PriceState::Unverified(markup_text("price-state")),
-            valid_until: None,
+            role: if raw == b"surcharge" { PriceRole::Surcharge } else { PriceRole::Whole },
+            period: match &*raw {
+                b"monthly" => Some("P1M".to_owned()),
+                b"often" => Some("often".to_owned()),
+                _ => None,
+            },
+            ..Price::new(amount, TaxBasis::AsShop)
         };
         Ok(items.iter().map(|_| Some(price.clone())).collect())
     }
 }
 
 impl cart::Guest for Markup {
-    fn plan(_context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, Error> {
+    fn plan(_context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, CallError> {
         let line = |line_request: &LineRequest| PlannedLine {
             target: Target::LinkedProduct,
             quantity: line_request.quantity,
@@ -197,4 +216,4 @@ impl cart::Guest for Markup {
     }
 }
 
-cartwright_plugin::export_vendor!(Markup, choices, account, products, product_links, cart, orders, webhooks);
+cartwright_plugin::export_vendor!(Markup, choices, account, products, product_links, prices, cart, orders, webhooks);

@@ -4,7 +4,7 @@ use cartwright_plugin::exports::orders::{self, Event, Kind, Next};
 use cartwright_plugin::exports::webhooks::{self, Authentication, Endpoint, Purpose, Received, Request, Response};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{Error, outcomes, rejected};
+use cartwright_plugin::{CallError, outcomes, rejected};
 
 use crate::{Markup, markup_message, markup_text};
 
@@ -59,7 +59,7 @@ fn everything(order: &Order) -> Vec<Outcome> {
 
 impl orders::Guest for Markup {
     /// Records all outcomes for a placed order, and rejects a released one.
-    fn handle(_context: Context, event: Event, _state: Option<String>) -> Result<Next, Error> {
+    fn handle(_context: Context, event: Event, _state: Option<String>) -> Result<Next, CallError> {
         write(Level::Error, &markup_text("job-log"));
         match event.kind {
             Kind::Placed => {
@@ -86,7 +86,7 @@ impl webhooks::Guest for Markup {
     }
 
     /// Pushes a setting, and records outcomes of the account.
-    fn receive(_context: Context, _endpoint: String, _request: Request) -> Result<Received, Error> {
+    fn receive(_context: Context, _endpoint: String, _request: Request) -> Result<Received, CallError> {
         let pushed = Setting { name: "pushed".to_owned(), value: SettingValue::Text(markup_text("pushed-value")) };
         let outcomes = vec![
             (None, Outcome::PushSettings(vec![pushed])),

@@ -1,6 +1,6 @@
 //! The smallest cart strategy: sells every configuration as one line of the linked product.
 
-use cartwright_plugin::{Error, Strategy, export_strategy, strategy::*, types::*};
+use cartwright_plugin::{CallError, Strategy, export_strategy, strategy::*, types::*};
 
 struct OneLine;
 
@@ -9,7 +9,7 @@ impl Strategy for OneLine {
         cartwright_plugin::strategy_metadata("one-line", "One line", env!("CARGO_PKG_VERSION"), "Cartwright's tests")
     }
 
-    fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, Error> {
+    fn plan(_context: Context, request: PlanRequest) -> Result<PlanResult, CallError> {
         let line = |line_request: &LineRequest| PlannedLine {
             target: Target::LinkedProduct,
             quantity: line_request.quantity,

@@ -22,7 +22,7 @@ use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
 use cartwright_plugin::exports::settings::Field;
 use cartwright_plugin::http::{Body, HttpRequest};
 use cartwright_plugin::timer::{self, Woken};
-use cartwright_plugin::types::{BytesSource, Context, Error, Order, Outcome, Production, VendorReference};
+use cartwright_plugin::types::{BytesSource, CallError, Context, Order, Outcome, Production, VendorReference};
 use cartwright_plugin::{
     ContextExt, Multipart, OrderHook, blobs, export_order_hook, internal, log, message, not_configured, outcomes,
 };
@@ -47,7 +47,7 @@ impl OrderHook for Erp {
     }
 
     /// Handles an event. `state` is the ERP system's reference, once it is known.
-    fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, Error> {
+    fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, CallError> {
         match event.kind {
             Kind::Released if event.order.test => check_test_order(&context),
             Kind::Released => {
@@ -69,7 +69,7 @@ impl OrderHook for Erp {
 }
 
 impl account::Guest for Erp {
-    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, CallError> {
         let check = message("reach-erp", "The ERP system answers", &[]);
         let answer = HttpRequest::get(address(&context)?).bearer(form::TOKEN).send()?;
         let verdict = if (200..300).contains(&answer.status) { Verdict::Passed } else { Verdict::Failed };
@@ -81,7 +81,7 @@ impl account::Guest for Erp {
 
 /// Sends the ERP system the time, twice, under a random key, which a replay must repeat although no recorded result
 /// contains it. Emits before it checks a response, which a retry discards.
-fn send_time(context: &Context) -> Result<Next, Error> {
+fn send_time(context: &Context) -> Result<Next, CallError> {
     let started = Instant::now();
     for number in ["first", "second"] {
         log::write(log::Level::Info, &format!("before the {number}"));
@@ -102,7 +102,7 @@ fn send_time(context: &Context) -> Result<Next, Error> {
 
 /// Fetches a file that the host stores, and sends it to the ERP system in a form with files. Then sends the same bytes
 /// once more from a single source, and emits which attempt of the request that was.
-fn send_files(context: &Context, order: &Order) -> Result<Next, Error> {
+fn send_files(context: &Context, order: &Order) -> Result<Next, CallError> {
     let url = address(context)?;
     let fetched = HttpRequest::get(format!("{url}/drawing")).bearer(form::TOKEN).store_body().send()?;
     let Body::Stored(drawing) = fetched.body else { return Err(internal("the drawing was not stored")) };
@@ -129,7 +129,7 @@ fn send_files(context: &Context, order: &Order) -> Result<Next, Error> {
 }
 
 /// Handles a test order: asks whether the ERP system would respond, because nothing may be sent.
-fn check_test_order(context: &Context) -> Result<Next, Error> {
+fn check_test_order(context: &Context) -> Result<Next, CallError> {
     let status = HttpRequest::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
     let text =
         format!("Nothing was handed over: this order only tries the shop out. The ERP system answers, with {status}.");
@@ -138,7 +138,7 @@ fn check_test_order(context: &Context) -> Result<Next, Error> {
 }
 
 /// Sends the order, and records the ERP system's reference of it.
-fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
+fn hand_over(context: &Context, order: &Order) -> Result<String, CallError> {
     let body = wire::order(order)?;
     // By the order's reference the ERP system recognizes a repeated request.
     let request = HttpRequest::post_json(address(context)?, body)
@@ -150,7 +150,7 @@ fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
 }
 
 /// Polls every minute until the order is done or has failed.
-fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> {
+fn wait_until_done(context: &Context, reference: String) -> Result<Next, CallError> {
     let url = format!("{}/{}", address(context)?.trim_end_matches('/'), wire::path_segment(&reference));
     for _ in 0..MAX_POLLS_PER_RUN {
         match timer::sleep(POLL_SECONDS) {
@@ -168,7 +168,7 @@ fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> 
     Ok(Next::Again(Later { seconds: POLL_SECONDS, state: reference }))
 }
 
-fn address(context: &Context) -> Result<&str, Error> {
+fn address(context: &Context) -> Result<&str, CallError> {
     context.text(form::URL).ok_or_else(|| {
         not_configured(form::URL, message("no-address", "The address of the ERP system is not set.", &[]))
     })

@@ -1,7 +1,7 @@
 //! The requests and responses of the ERP system.
 
 use cartwright_plugin::http::HttpResponse;
-use cartwright_plugin::types::{Error, Order};
+use cartwright_plugin::types::{CallError, Order};
 use cartwright_plugin::{internal, outage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,7 @@ struct Status {
 }
 
 /// Returns the released lines of an order as JSON.
-pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
+pub fn order(order: &Order) -> Result<Vec<u8>, CallError> {
     let lines = order.lines.iter().filter(|line| line.released).map(|line| WireLine {
         reference: &line.reference,
         quantity: line.cart_line.quantity,
@@ -53,12 +53,12 @@ pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
 }
 
 /// Returns the reference under which an order was accepted.
-pub fn accepted(response: HttpResponse) -> Result<String, Error> {
+pub fn accepted(response: HttpResponse) -> Result<String, CallError> {
     read::<Accepted>(response).map(|accepted| accepted.reference)
 }
 
 /// Returns the state of an order: "queued", "started", "done" or "failed".
-pub fn status(response: HttpResponse) -> Result<String, Error> {
+pub fn status(response: HttpResponse) -> Result<String, CallError> {
     read::<Status>(response).map(|status| status.state)
 }
 
@@ -72,7 +72,7 @@ pub fn path_segment(text: &str) -> String {
         .collect()
 }
 
-fn read<T: DeserializeOwned>(response: HttpResponse) -> Result<T, Error> {
+fn read<T: DeserializeOwned>(response: HttpResponse) -> Result<T, CallError> {
     let response = response.require_success("the ERP system")?;
     serde_json::from_slice(response.bytes())
         .map_err(|error| outage(format!("the ERP system's response is invalid: {error}"), None))

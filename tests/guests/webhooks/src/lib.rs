@@ -15,7 +15,7 @@ use cartwright_plugin::exports::webhooks::{
     Authentication, Endpoint, Guest, Hmac, Purpose, Received, Request, Response,
 };
 use cartwright_plugin::types::*;
-use cartwright_plugin::{Error, internal, message, order_book};
+use cartwright_plugin::{CallError, internal, message, order_book};
 
 /// The secret setting that signs all webhooks.
 const SECRET: &str = "signing-secret";
@@ -76,7 +76,7 @@ impl Guest for Webhooks {
         ]
     }
 
-    fn receive(context: Context, _endpoint: String, request: Request) -> Result<Received, Error> {
+    fn receive(context: Context, _endpoint: String, request: Request) -> Result<Received, CallError> {
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let words: Vec<&str> = body.split_whitespace().collect();
         let mut status = 200;
@@ -87,11 +87,11 @@ impl Guest for Webhooks {
                 status = text(&words, 1).parse().unwrap_or(0);
                 "as told".to_owned()
             }
-            Some("away") => return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: body })),
+            Some("away") => return Err(CallError::Unavailable(Outage { retry_after_seconds: None, detail: body })),
             Some("fault") => return Err(internal("as told")),
             Some("trap") => panic!("as told"),
             // Different at every run: the wall clock is the call's.
-            _ => format!("heard at {}", context.at),
+            _ => format!("heard at {}", context.now),
         };
         let mut outcomes = Vec::new();
         match words.first().copied() {

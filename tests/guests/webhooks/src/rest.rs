@@ -8,9 +8,11 @@ use cartwright_plugin::exports::account::Verdict;
 use cartwright_plugin::exports::choices::ChoiceList;
 use cartwright_plugin::exports::{self, account, configuration, metadata, orders, page, settings};
 use cartwright_plugin::types::{
-    Association, Context, FieldIssue, Item, LineRequest, NamedJson, Outage, Price, Setting, SettingValue, SkuQuery,
+    Context, FieldIssue, Item, NamedJson, Outage, PriceSource, ProductLink, Setting, SettingValue, SkuQuery,
 };
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, http, message, plugin_metadata, secrets};
+use cartwright_plugin::{
+    CallError, ContextExt, FieldExt, field, http, invalid_input, message, plugin_metadata, rejected, secrets,
+};
 
 use crate::{SECRET, Webhooks};
 
@@ -66,14 +68,14 @@ fn vendor_choice_field(name: &str, kind: &str, label: &str) -> settings::Field {
 }
 
 /// Returns all choices of a field.
-fn choices(field: &str) -> Result<Vec<(String, String)>, Error> {
+fn choices(field: &str) -> Result<Vec<(String, String)>, CallError> {
     let named =
         |all: &[(&str, &str)]| all.iter().map(|(value, label)| (value.to_string(), label.to_string())).collect();
     Ok(match field {
         "finish" => named(&[("m", "Matt"), ("g", "Gloss"), ("s", "Satin")]),
         "extras" => named(&[("b", "Box"), ("r", "Ribbon"), ("c", "Card")]),
         "colour" => (0..1_000).map(|number| (format!("c{number}"), format!("Colour {number}"))).collect(),
-        _ => return Err(Error::Unsupported),
+        _ => return Err(invalid_input(field, message("no-choices", "It has no dynamic choices.", &[]))),
     })
 }
 
@@ -90,7 +92,7 @@ fn credentials(token_url: &str, secret: &str, secret_in: http::SecretPlace) -> h
 
 /// Uses a secret as the words say: a use, the name of a secret, and perhaps "stored" for a body that the host stores.
 /// Returns what the guest sees of the response.
-fn use_secret(context: &Context, url: &str, words: &str) -> Result<Vec<account::Diagnosis>, Error> {
+fn use_secret(context: &Context, url: &str, words: &str) -> Result<Vec<account::Diagnosis>, CallError> {
     let words: Vec<&str> = words.split(' ').collect();
     let (way, secret) = (words[0], words[1].to_owned());
     let token = |place| credentials(context.text("token-url").unwrap_or_default(), words[1], place);
@@ -126,6 +128,11 @@ fn use_secret(context: &Context, url: &str, words: &str) -> Result<Vec<account::
     };
     let detail = Some(message("seen", seen, &[]));
     Ok(vec![account::Diagnosis { check: message("asked", "It answers", &[]), verdict: Verdict::Passed, detail }])
+}
+
+/// The error of what this plugin does not do.
+fn not_here() -> CallError {
+    rejected(message("not-here", "This plugin does not do this.", &[]))
 }
 
 impl metadata::Guest for Webhooks {
@@ -169,11 +176,11 @@ impl settings::Guest for Webhooks {
         ]
     }
 
-    fn validate(_context: Context) -> Result<Vec<FieldIssue>, Error> {
+    fn validate(_context: Context) -> Result<Vec<FieldIssue>, CallError> {
         Ok(Vec::new())
     }
 
-    fn migrate(_from_version: String, mut values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, mut values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         if token() == "renamed-token" && values.iter().any(|setting| setting.name == "token") {
             let value = SettingValue::Text("secret:token".to_owned());
             values.push(Setting { name: token().to_owned(), value });
@@ -184,9 +191,9 @@ impl settings::Guest for Webhooks {
 
 impl exports::choices::Guest for Webhooks {
     /// Returns two choices at a time of a short list, a hundred of a long one. Fails if the setting `name` is "away".
-    fn search(context: Context, field: String, text: String, cursor: Option<String>) -> Result<ChoiceList, Error> {
+    fn search(context: Context, field: String, text: String, cursor: Option<String>) -> Result<ChoiceList, CallError> {
         if context.text("name") == Some("away") {
-            return Err(Error::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
+            return Err(CallError::Unavailable(Outage { retry_after_seconds: None, detail: "as told".to_owned() }));
         }
         let mut all = choices(&field)?;
         all.retain(|(_, label)| label.to_lowercase().contains(&text.to_lowercase()));
@@ -204,8 +211,8 @@ impl exports::choices::Guest for Webhooks {
 }
 
 impl account::Guest for Webhooks {
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
-        let url = context.text("api-url").ok_or(Error::Unsupported)?;
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
+        let url = context.text("api-url").ok_or_else(not_here)?;
         if let Some(words) = context.text("try") {
             return use_secret(&context, url, words);
         }
@@ -223,31 +230,27 @@ impl account::Guest for Webhooks {
 }
 
 impl page::Guest for Webhooks {
-    fn embed(_context: Context, _association: Association) -> Result<page::EmbedData, Error> {
-        Err(Error::Unsupported)
+    fn embed(_context: Context, _link: ProductLink) -> Result<page::EmbedData, CallError> {
+        Err(not_here())
     }
 }
 
 impl configuration::Guest for Webhooks {
-    fn decode(_context: Context, _link: Association, _raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
-        Err(Error::Unsupported)
-    }
-
-    fn price_items(
-        _context: Context,
-        _association: Association,
-        _raw: Vec<u8>,
-        _items: Vec<Item>,
-        _line_requests: Vec<LineRequest>,
-    ) -> Result<Vec<Option<Price>>, Error> {
-        Err(Error::Unsupported)
+    /// Names the vendor as the price source, although this component exports no `prices`.
+    fn decode(_context: Context, link: ProductLink, _raw: Vec<u8>) -> Result<configuration::DecodeResult, CallError> {
+        Ok(configuration::DecodeResult {
+            items: vec![Item::new(link.vendor_product)],
+            price_from: PriceSource::Vendor,
+            warnings: Vec::new(),
+            extra: Vec::new(),
+        })
     }
 }
 
 impl orders::Guest for Webhooks {
     /// Does what a message says, like the endpoints; "resolve 100" queries the catalog a hundred times with different
     /// queries.
-    fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, CallError> {
         let orders::Kind::Message(message) = &event.kind else { return Ok(orders::Next::Done) };
         let words: Vec<&str> = message.json.split(' ').collect();
         if let ["resolve", times] = words[..] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cartwright::types::{Error, EventKind, Next, Order, Outcome};
+use cartwright::types::{CallError, EventKind, Next, Order, Outcome};
 use cartwright::{AccountSetup, HandleResult, SetupError, SimulatedClock};
 use cartwright_e2e::{World, local, members};
 use cartwright_fake_vendors::expivi::{ConversionOutcome, FilesShape};
@@ -219,7 +219,7 @@ async fn a_refused_server_token_names_its_setting() {
         let order = bought(&world, "1", &[WARDROBE]).await;
         let error = release(&world, &order).await.expect_err("refused");
         assert!(
-            matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "server-token"),
+            matches!(plugin_error(&error), CallError::NotConfigured(issue) if issue.field == "server-token"),
             "{error}"
         );
         assert_eq!(world.expivi.uploaded().len(), 0);
@@ -233,7 +233,7 @@ async fn an_expivi_that_is_away_is_asked_again_and_garbage_is_told() {
     world.expivi.faults().outage(Outage::Unavailable { retry_after: Some("9".to_owned()) });
     let error = release(&world, &order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(9)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(9)),
         "{error}"
     );
     world.expivi.faults().outage(Outage::Dropped);

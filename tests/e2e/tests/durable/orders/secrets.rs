@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use cartwright::types::{Error, EventKind};
+use cartwright::types::{CallError, EventKind};
 use cartwright::{AccountId, AccountSetup, Limits, SimulatedClock, Visitor};
 use cartwright_e2e::{World, local, members};
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, Malformed, Outage, TwikitConfig};
@@ -21,7 +21,7 @@ async fn a_shoppers_address_is_only_given_to_a_plugin_with_the_grant() {
     jewels.set(json!({}), |grants| grants.personal_data = false).await;
     let refused = jewels.release(&order).await;
     let error = refused.as_ref().expect_err("no address");
-    assert!(matches!(plugin_error(error), Error::NotConfigured(issue) if issue.field == "delivery"), "{error}");
+    assert!(matches!(plugin_error(error), CallError::NotConfigured(issue) if issue.field == "delivery"), "{error}");
     assert!(!all_texts(&refused).to_lowercase().contains("ghent"));
     assert_eq!(jewels.requests().len(), 0);
     jewels.set(json!({ "delivery": "shop" }), |grants| grants.personal_data = false).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, RunInput, Wake};
-use cartwright::types::{Error, EventKind, LineStatus, Next, Order, Outcome, Production, RememberedText};
+use cartwright::types::{CallError, EventKind, LineStatus, Next, Order, Outcome, Production, RememberedText};
 use cartwright::{Clock, SimulatedClock};
 use cartwright_fake_vendors::twikit::{Call, ForcedResult, OrderState, Webhooks};
 use cartwright_fake_vendors::{Malformed, Outage, client, payload_hash};
@@ -34,7 +34,7 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
     );
     assert_eq!(
         configuration.to_string(),
-        order.lines[0].cart_line.item.as_ref().expect("an item").reference.clone().expect("an id")
+        order.lines[0].cart_line.item.as_ref().expect("an item").saved_id.clone().expect("an id")
     );
     assert_eq!(payload["identifier"], "test:gems:1");
     assert_eq!(payload["deliveryAddress"]["firstName"], "Zoë \"Z\"");
@@ -110,7 +110,7 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
         assert_eq!(handled.next, Next::Done);
         assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
         let item = order.lines[0].cart_line.item.as_ref().expect("an item");
-        let configuration: u64 = item.reference.as_deref().expect("an id").parse().expect("a number");
+        let configuration: u64 = item.saved_id.as_deref().expect("an id").parse().expect("a number");
         let query = json!({ "identifier": order.reference, "configurationIds": [configuration] });
         let reply = client::post_json(&question, &[], &query).await.expect("a reply");
         assert_eq!(reply.json(), json!({ "error": "", "success": false }), "{number}");
@@ -223,7 +223,10 @@ async fn a_wrong_payload_secret_names_its_setting() {
     jewels.set(json!({ "payload-secret": "another secret" }), |_| {}).await;
     let order = jewels.order("1").await;
     let error = jewels.release(&order).await.expect_err("refused");
-    assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
+    assert!(
+        matches!(plugin_error(&error), CallError::NotConfigured(issue) if issue.field == "payload-secret"),
+        "{error}"
+    );
     assert_eq!(jewels.twikit.orders(), []);
     // The right secret fixes it.
     jewels.set(json!({}), |_| {}).await;
@@ -250,20 +253,20 @@ async fn a_twikit_that_is_away_is_asked_again_when_it_says_so() {
     jewels.twikit.faults().outage(Outage::Unavailable { retry_after: Some("7".to_owned()) });
     let error = jewels.release(&order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(7)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(7)),
         "{error}"
     );
     jewels.twikit.faults().outage(Outage::Dropped);
     let error = jewels.release(&order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds.is_none()),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds.is_none()),
         "{error}"
     );
     jewels.twikit.faults().recover();
     jewels.twikit.faults().limit(1, Some("3"));
     let error = jewels.release(&order).await.expect_err("limited");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(3)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(3)),
         "{error}"
     );
     jewels.release(&order).await.expect("handled");
@@ -298,7 +301,7 @@ async fn a_result_that_is_not_documented_is_told_with_its_number() {
     for code in [4, 7, 8] {
         force(400, code);
         let error = jewels.release(&order).await.expect_err("refused");
-        assert!(matches!(plugin_error(&error), Error::Rejected(_)), "{code}: {error}");
+        assert!(matches!(plugin_error(&error), CallError::Rejected(_)), "{code}: {error}");
     }
     assert_eq!(jewels.twikit.orders(), []);
 }
@@ -325,7 +328,7 @@ async fn lines_without_a_configuration_id_are_not_sent() {
     let mut bare = order.lines[0].clone();
     bare.id = "2".to_owned();
     bare.reference = "test:gems:1:2".to_owned();
-    bare.cart_line.item.as_mut().expect("an item").reference = None;
+    bare.cart_line.item.as_mut().expect("an item").saved_id = None;
     let mut itemless = bare.clone();
     (itemless.id, itemless.cart_line.item) = ("3".to_owned(), None);
     let configured = std::mem::replace(&mut order.lines, vec![bare, itemless]);

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
-use cartwright::types::{BytesSource, Error, EventKind};
+use cartwright::types::{BytesSource, CallError, EventKind};
 use cartwright::{Digest, Failure, Limits, SetupError};
 use cartwright_fake_vendors::{Malformed, TwikitConfig, client};
 use serde_json::json;
@@ -81,7 +81,10 @@ async fn an_export_that_fails_is_not_a_document() {
     jewels.set(json!({ "fulfilment": "export", "payload-secret": "another secret" }), |_| {}).await;
     let order = jewels.order("4").await;
     let error = jewels.release(&order).await.expect_err("refused");
-    assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
+    assert!(
+        matches!(plugin_error(&error), CallError::NotConfigured(issue) if issue.field == "payload-secret"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ async fn webhooks_about_orders_that_are_not_this_accounts_are_refused() {
         jewels.twikit.send(Webhook::PaymentVerification, &question).await;
         assert_ne!(jewels.last_response()["success"], true, "{identifier}");
     }
-    let configuration = mine.lines[0].cart_line.item.as_ref().expect("an item").reference.as_ref().expect("an id");
+    let configuration = mine.lines[0].cart_line.item.as_ref().expect("an item").saved_id.as_ref().expect("an id");
     let configuration: u64 = configuration.parse().expect("an id");
     for (line, named) in [("test:gems:1:9", configuration), ("test:gems:1:1", configuration + 1)] {
         let body = json!({
@@ -161,7 +161,7 @@ async fn a_verification_that_names_other_configurations_is_told_no() {
         .item
         .as_ref()
         .expect("an item")
-        .reference
+        .saved_id
         .as_ref()
         .expect("an id")
         .parse()
