@@ -107,7 +107,7 @@ pub fn next_step(
     match ended {
         Ok(RunEnd::Done | RunEnd::Cancelled { unanswered: None }) => (NextAction::Complete, anew),
         // The run got past the earlier failure.
-        Ok(RunEnd::Again { seconds, .. }) => {
+        Ok(RunEnd::ContinueLater { seconds, .. }) => {
             (NextAction::StartNextRound { after: Duration::from_secs(u64::from(*seconds)) }, anew)
         }
         Ok(RunEnd::Sleep { until }) => (NextAction::SleepUntil(*until), anew),
