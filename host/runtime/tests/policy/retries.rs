@@ -88,7 +88,7 @@ fn a_vendor_that_says_soon_each_time_does_not_use_all_tries_up() {
 #[test]
 fn a_run_that_got_further_begins_its_tries_anew() {
     let counters = RetryCounters { outages: 7, limit_breaches: 1 };
-    let again = RunEnd::Again { seconds: 30, state: "state".to_owned() };
+    let again = RunEnd::ContinueLater { seconds: 30, state: "state".to_owned() };
     let next = (NextAction::StartNextRound { after: Duration::from_secs(30) }, RetryCounters::default());
     assert_eq!(next_step(Ok(&again), counters, b"job"), next);
     let sleep = RunEnd::Sleep { until: after_seconds(5) };
