@@ -55,7 +55,7 @@ mod request;
 mod text;
 
 pub use constructors::{
-    identity, internal, invalid_input, message, not_configured, outage, rejected, remember, strategy_identity,
+    identity, internal, invalid_input, message, not_configured, outage, rejected, set_memo, strategy_identity,
 };
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
@@ -125,7 +125,7 @@ pub trait OrderHook {
     /// again and gets the same results.
     fn handle(
         context: types::Context,
-        event: exports::orders::Event,
+        event: exports::orders::OrderEvent,
         state: Option<String>,
     ) -> Result<exports::orders::Next, Error>;
 
@@ -160,10 +160,10 @@ pub trait OrderHook {
     }
 }
 
-impl exports::orders::Event {
+impl exports::orders::OrderEvent {
     /// Returns the memo that this plugin stored for the order under this name.
-    pub fn remembered(&self, name: &str) -> Option<&str> {
-        self.remembered.iter().find(|text| text.name == name).map(|text| text.value.as_str())
+    pub fn memo(&self, name: &str) -> Option<&str> {
+        self.memos.iter().find(|memo| memo.name == name).map(|memo| memo.value.as_str())
     }
 }
 
@@ -213,7 +213,7 @@ macro_rules! export_order_hook {
             impl exports::orders::Guest for Component {
                 fn handle(
                     context: $crate::types::Context,
-                    event: exports::orders::Event,
+                    event: exports::orders::OrderEvent,
                     state: Option<String>,
                 ) -> Result<exports::orders::Next, $crate::Error> {
                     <$hook as $crate::OrderHook>::handle(context, event, state)
