@@ -33,7 +33,7 @@ pub fn emit(_: Request) -> Result<Planned, Error> {
 }
 
 pub fn sleep(_: Request) -> Result<Planned, Error> {
-    answered(timer::sleep(1))
+    answered(timer::sleep(1)?)
 }
 
 pub fn files(_: Request) -> Result<Planned, Error> {
