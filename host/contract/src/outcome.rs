@@ -32,6 +32,9 @@ const MAX_ARTICLES: usize = 20_000;
 /// message.
 const MAX_ENTRIES: usize = 5_000;
 
+/// Key of the message of a refused outcome.
+pub const OUTCOME_INVALID: &str = "outcome-invalid";
+
 /// Why an outcome is not applied. The plugin's author must change what the plugin emits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` of an outcome: {text}")]
@@ -52,7 +55,7 @@ impl From<OutcomeFault> for Error {
     fn from(fault: OutcomeFault) -> Self {
         let text = format!("The outcome is not applied: {}.", fault.text);
         let parameters = vec![("field".to_owned(), fault.field.clone())];
-        let message = Message { key: "outcome-invalid".to_owned(), parameters, text };
+        let message = Message { key: OUTCOME_INVALID.to_owned(), parameters, text };
         Self::InvalidInput(FieldIssue { field: fault.field, message, blocking: true })
     }
 }

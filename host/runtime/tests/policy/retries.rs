@@ -28,6 +28,11 @@ fn issue() -> FieldIssue {
     FieldIssue { field: "field".to_owned(), message: message(), blocking: true }
 }
 
+/// Returns the issue of an outcome that the host refused.
+fn refused_outcome() -> FieldIssue {
+    FieldIssue { message: Message { key: "outcome-invalid".to_owned(), ..message() }, ..issue() }
+}
+
 fn step(end: &RunEnd) -> (NextAction, RetryCounters) {
     next_step(Ok(end), RetryCounters::default(), b"job")
 }
@@ -105,6 +110,7 @@ fn a_run_that_got_further_begins_its_tries_anew() {
 fn a_permanent_failure_stops_the_job_and_names_the_responsible_party() {
     let cases = [
         (Failure::PluginError(Error::InvalidInput(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(Error::InvalidInput(refused_outcome())), ResponsibleParty::PluginAuthor),
         (Failure::PluginError(Error::Rejected(message())), ResponsibleParty::Merchant),
         (Failure::PluginError(Error::NotConfigured(issue())), ResponsibleParty::Merchant),
         (Failure::PluginError(Error::Denied("http".to_owned())), ResponsibleParty::Operator),
