@@ -25,8 +25,8 @@ pub struct HandleResult {
 
 impl Cartwright {
     /// Passes an order event to an account's plugin and waits until the hook returns. `state` is the text that an
-    /// earlier
-    /// `continue-later` of the hook passed on. A crash loses the run; use [`Cartwright::run_job`] for durable runs.
+    /// earlier `continue-later` of the hook passed on. A crash loses the run; use [`Cartwright::run_job`] for durable
+    /// runs.
     ///
     /// # Errors
     /// Returns the plugin's error; retry after `unavailable`. [`HookError::outcomes`] contains what the hook emitted
