@@ -8,7 +8,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright::durable::ResponsibleParty;
-use cartwright::types::{Document, Order, Outcome, Shipment};
+use cartwright::types::{Audience, Document, Order, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
@@ -353,7 +353,7 @@ fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOu
                 h2 { "Files" }
                 div.scroll tabindex="0" role="region" aria-label="Files" {
                     table {
-                        thead { tr { th { "File" } th { "Type" } th { "Item" } th { "Vendor" } th { "Date" } } }
+                        thead { tr { th { "File" } th { "Type" } th { "Item" } th { "For" } th { "Vendor" } th { "Date" } } }
                         tbody {
                             @for (stored, file) in files {
                                 tr {
@@ -362,7 +362,9 @@ fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOu
                                         @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", stored.id)) { (file.name) } }
                                         @else { (file.name) }
                                     }
-                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (stored.account) } td { (time(stored.at)) }
+                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } }
+                                    td { @match file.audience { Audience::Shopper => "Shopper", Audience::Merchant => "Merchant only" } }
+                                    td { (stored.account) } td { (time(stored.at)) }
                                 }
                             }
                         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_contract::records::{Event, EventKind, LineQuantity, Order, OrderLine};
+use cartwright_contract::records::{LineQuantity, Order, OrderEvent, OrderEventKind, OrderLine};
 
 use crate::order_error::{OrderError, RESERVED_ID_PREFIX};
 use crate::order_lines::{check_amount, check_id, check_order, check_time};
@@ -14,13 +14,13 @@ use crate::order_lines::{check_amount, check_id, check_order, check_time};
 ///
 /// # Errors
 /// The [`OrderError`] names what is wrong.
-pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
+pub fn check_event(event: &OrderEvent, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
     check_id("the event id", &event.id)?;
     if event.id.starts_with(RESERVED_ID_PREFIX) {
         return Err(OrderError::ReservedId { field: "the event id", value: event.id.clone() });
     }
     check_time("the event's time", &event.at)?;
-    if let EventKind::Refunded(refund) = &event.kind
+    if let OrderEventKind::Refunded(refund) = &event.kind
         && let Some(amount) = &refund.amount
     {
         check_amount("the refunded amount", amount)?;
@@ -34,10 +34,10 @@ pub fn check_event(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<
     check_state(&event.kind, &event.order)
 }
 
-fn check_line_quantities(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
+fn check_line_quantities(event: &OrderEvent, sealed: impl Fn(&OrderLine) -> u32) -> Result<(), OrderError> {
     let (field, named): (_, &[LineQuantity]) = match &event.kind {
-        EventKind::Refunded(refund) => ("the refund", &refund.lines),
-        EventKind::Fulfilled(shipment) => ("the shipment", &shipment.lines),
+        OrderEventKind::Refunded(refund) => ("the refund", &refund.lines),
+        OrderEventKind::Fulfilled(shipment) => ("the shipment", &shipment.lines),
         _ => return Ok(()),
     };
     let mut lines = BTreeSet::new();
@@ -60,14 +60,14 @@ fn check_line_quantities(event: &Event, sealed: impl Fn(&OrderLine) -> u32) -> R
 
 /// Refuses an order whose state contradicts the event. An order that costs nothing needs no payment. A platform that
 /// reports late sends the order in its present state, for example paid and refunded since.
-fn check_state(kind: &EventKind, order: &Order) -> Result<(), OrderError> {
+fn check_state(kind: &OrderEventKind, order: &Order) -> Result<(), OrderError> {
     const UNPAID: &str = "the payment \"none\"";
     let is_unpaid = order.payment == "none" && order.total.minor > 0;
     let (kind, found, expected) = match kind {
-        EventKind::Cancelled if !order.cancelled => ("cancelled", "`cancelled` false", "`cancelled` true"),
-        EventKind::Paid if is_unpaid => ("paid", UNPAID, "\"full\", or \"part\""),
-        EventKind::PartlyPaid if is_unpaid => ("paid in part", UNPAID, "\"part\""),
-        EventKind::Refunded(_) if is_unpaid => {
+        OrderEventKind::Cancelled if !order.cancelled => ("cancelled", "`cancelled` false", "`cancelled` true"),
+        OrderEventKind::Paid if is_unpaid => ("paid", UNPAID, "\"full\", or \"part\""),
+        OrderEventKind::PartlyPaid if is_unpaid => ("paid in part", UNPAID, "\"part\""),
+        OrderEventKind::Refunded(_) if is_unpaid => {
             ("refunded", UNPAID, "\"refunded\", or with \"part\" or \"full\" if something stays paid")
         }
         _ => return Ok(()),

@@ -131,7 +131,6 @@ fn order_line(
         status: status.to_owned(),
         vendor_reference: None,
         released: released && quantity > 0,
-        bill_of_materials: line.bill_of_materials.clone(),
         extra: Vec::new(),
     }
 }

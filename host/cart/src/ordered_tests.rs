@@ -1,4 +1,4 @@
-use cartwright_contract::records::{Event, EventKind, LineQuantity, Refund, Shipment};
+use cartwright_contract::records::{LineQuantity, OrderEvent, OrderEventKind, Refund, Shipment};
 use cartwright_contract::settings::Secret;
 use serde_json::{Value, json};
 
@@ -237,7 +237,7 @@ fn an_amount_has_a_currency_in_capitals_few_decimals_and_is_not_negative() {
     assert_eq!(check_money(&euros(-1)), Err(MoneyFault::Negative));
 }
 
-fn event() -> Event {
+fn event() -> OrderEvent {
     let shop = shop();
     let ring = line(&shop, "ring", 1, &json!({}));
     let order = json!({
@@ -248,19 +248,19 @@ fn event() -> Event {
     });
     let mut order: Order = serde_json::from_value(order).unwrap();
     order.lines = order_lines_of(&shop, &[OrderedLine::new("1", &ring)]).unwrap();
-    Event {
+    OrderEvent {
         id: "e1".into(),
         at: "2026-11-01T09:00:00Z".into(),
-        kind: EventKind::Placed,
+        kind: OrderEventKind::Placed,
         order,
-        earlier: Vec::new(),
-        remembered: Vec::new(),
+        previous_outcomes: Vec::new(),
+        memos: Vec::new(),
         extra: Vec::new(),
     }
 }
 
 /// Checks an event whose lines have all their pieces left.
-fn check(event: &Event) -> Result<(), OrderError> {
+fn check(event: &OrderEvent) -> Result<(), OrderError> {
     check_event(event, |line| line.cart_line.quantity)
 }
 
@@ -277,7 +277,7 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
     let good = event();
     check(&good).unwrap();
     let longest = "o".repeat(MAX_ORDER_ID_BYTES);
-    let changes: [fn(&mut Event); 5] = [
+    let changes: [fn(&mut OrderEvent); 5] = [
         |event| event.order.version = MAX_ORDER_VERSION,
         |event| event.order.shop_address = Some(address("BE")),
         |event| event.order.total.minor = 0,
@@ -290,7 +290,7 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
         (event.id, event.order.lines[0].id) = (longest.clone(), longest.clone());
         check(&event).unwrap();
     }
-    type Spoil = fn(&mut Event);
+    type Spoil = fn(&mut OrderEvent);
     let refuse: [(&str, Spoil); 26] = [
         ("an event without an id", |event| event.id.clear()),
         ("a long event id", |event| event.id = "i".repeat(201)),
@@ -319,7 +319,7 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
         ("a time of nobody's", |event| event.at = "9999-01-01T00:00:00Z".into()),
         ("a refund below nothing", |event| {
             let amount = Some(Money { minor: -4900, scale: 2, currency: "EUR".into() });
-            event.kind = EventKind::Refunded(Refund { lines: Vec::new(), amount });
+            event.kind = OrderEventKind::Refunded(Refund { lines: Vec::new(), amount, extra: Vec::new() });
         }),
     ];
     for (what, change) in refuse {
@@ -329,17 +329,25 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
     }
     let mut other = good;
     let amount = Some(Money { minor: 4900, scale: 0, currency: "JPY".into() });
-    other.kind = EventKind::Refunded(Refund { lines: Vec::new(), amount });
+    other.kind = OrderEventKind::Refunded(Refund { lines: Vec::new(), amount, extra: Vec::new() });
     assert!(matches!(check(&other), Err(OrderError::Money { .. })));
 }
 
-fn refund(lines: &[(&str, u32)]) -> EventKind {
-    EventKind::Refunded(Refund { lines: named(lines), amount: None })
+fn refund(lines: &[(&str, u32)]) -> OrderEventKind {
+    OrderEventKind::Refunded(Refund { lines: named(lines), amount: None, extra: Vec::new() })
 }
 
-fn shipment(lines: &[(&str, u32)]) -> EventKind {
+fn shipment(lines: &[(&str, u32)]) -> OrderEventKind {
     let (id, carrier, at, tracking_url, tracking_id) = (None, None, None, None, None);
-    EventKind::Fulfilled(Shipment { id, lines: named(lines), carrier, at, tracking_url, tracking_id })
+    OrderEventKind::Fulfilled(Shipment {
+        id,
+        lines: named(lines),
+        carrier,
+        at,
+        tracking_url,
+        tracking_id,
+        extra: Vec::new(),
+    })
 }
 
 fn named(lines: &[(&str, u32)]) -> Vec<LineQuantity> {
@@ -349,26 +357,26 @@ fn named(lines: &[(&str, u32)]) -> Vec<LineQuantity> {
 #[test]
 fn an_event_agrees_with_the_state_of_its_order() {
     let placed = event();
-    let checked = |kind: &EventKind, payment: &str, cancelled: bool, total: i64| {
-        let mut event = Event { kind: kind.clone(), ..placed.clone() };
+    let checked = |kind: &OrderEventKind, payment: &str, cancelled: bool, total: i64| {
+        let mut event = OrderEvent { kind: kind.clone(), ..placed.clone() };
         (event.order.payment, event.order.cancelled, event.order.total.minor) = (payment.to_owned(), cancelled, total);
         check(&event)
     };
     let back = refund(&[]);
-    for (kind, payment) in [(&EventKind::Paid, "none"), (&EventKind::PartlyPaid, "none"), (&back, "none")] {
+    for (kind, payment) in [(&OrderEventKind::Paid, "none"), (&OrderEventKind::PartlyPaid, "none"), (&back, "none")] {
         let refused = checked(kind, payment, false, 4900);
         assert!(matches!(refused, Err(OrderError::Contradiction { .. })), "{kind:?}: {refused:?}");
         // An order that costs nothing needs no payment.
         assert!(checked(kind, payment, false, 0).is_ok(), "{kind:?}");
     }
     for payment in ["none", "part", "full", "refunded"] {
-        let refused = checked(&EventKind::Cancelled, payment, false, 4900);
+        let refused = checked(&OrderEventKind::Cancelled, payment, false, 4900);
         assert!(matches!(refused, Err(OrderError::Contradiction { kind: "cancelled", .. })), "{payment}: {refused:?}");
-        assert!(checked(&EventKind::Cancelled, payment, true, 4900).is_ok(), "{payment}");
-        assert!(checked(&EventKind::Placed, payment, true, 4900).is_ok(), "it was cancelled since");
+        assert!(checked(&OrderEventKind::Cancelled, payment, true, 4900).is_ok(), "{payment}");
+        assert!(checked(&OrderEventKind::Placed, payment, true, 4900).is_ok(), "it was cancelled since");
     }
     // A late report has the order in its present state.
-    for kind in [&EventKind::Paid, &EventKind::PartlyPaid, &back] {
+    for kind in [&OrderEventKind::Paid, &OrderEventKind::PartlyPaid, &back] {
         for payment in ["part", "full", "refunded"] {
             assert!(checked(kind, payment, false, 4900).is_ok(), "{kind:?} {payment}");
         }
@@ -386,7 +394,7 @@ fn pieces_that_are_paid_back_or_sent_are_of_the_order() {
         order_lines_of(&shop, &[OrderedLine { quantity: Some(1), ..OrderedLine::new("1", &rings) }]).unwrap();
     for kind in [refund, shipment] {
         let checked =
-            |lines: &[(&str, u32)]| check_event(&Event { kind: kind(lines), ..good.clone() }, |_| rings.quantity);
+            |lines: &[(&str, u32)]| check_event(&OrderEvent { kind: kind(lines), ..good.clone() }, |_| rings.quantity);
         for lines in [&[][..], &[("1", 1)], &[("1", 2)], &[("1", 3)]] {
             assert!(checked(lines).is_ok(), "{lines:?}");
         }

@@ -16,6 +16,11 @@ pub fn timestamp(at: SystemTime) -> String {
     at.unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
+/// Returns whether a text is a `timestamp` of the contract: 20 characters, in UTC, with a precision of one second.
+pub fn is_timestamp(text: &str) -> bool {
+    text.len() == 20 && text.parse::<jiff::Timestamp>().is_ok_and(|at| at.to_string() == text)
+}
+
 /// A source of time for durable runs and for code that waits for them.
 #[async_trait]
 pub trait Clock: Send + Sync {
@@ -73,5 +78,28 @@ impl Clock for SimulatedClock {
 
     async fn sleep(&self, seconds: u32) {
         self.slept.lock().unwrap_or_else(PoisonError::into_inner).push(seconds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_timestamp;
+
+    #[test]
+    fn a_timestamp_has_seconds_and_is_in_utc() {
+        assert!(is_timestamp("2026-03-01T09:30:00Z"));
+        for text in [
+            "2026-03-01",
+            "2026-03-01T09:30:00",
+            "2026-03-01T09:30:00.0Z",
+            "2026-03-01T09:30:00+00:00",
+            "2026-03-01t09:30:00z",
+            "2026-02-30T09:30:00Z",
+            "2026-03-01T093000.1Z",
+            "tomorrow",
+            "",
+        ] {
+            assert!(!is_timestamp(text), "{text}");
+        }
     }
 }

@@ -206,21 +206,24 @@ mod tests {
         let document = |content: Value| {
             json!({ "document": {
                 "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content,
+                "audience": "merchant", "extra": [named_json()],
             } })
         };
         vec![
             json!({ "note": message() }),
             json!({ "vendor-reference": { "line": "1", "reference": "x" } }),
             json!({ "line-status": { "line": "1", "status": "shipped" } }),
-            json!({ "production": { "line": "1", "state": "done", "detail": "d", "expected": "2026-03-01T09:30:00Z" } }),
+            json!({ "production": {
+                "line": "1", "state": "done", "detail": "d", "expected": "2026-03-01T09:30:00Z", "extra": [],
+            } }),
             json!({ "shipment": shipment() }),
             document(json!({ "inline": [0, 255] })),
             document(json!({ "stored": DIGEST })),
             json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
             json!({ "needs-merchant": message() }),
-            json!({ "remember": { "name": "a", "value": "b" } }),
+            json!({ "set-memo": { "name": "a", "value": "b" } }),
             json!({ "push-settings": settings() }),
-            json!({ "hand-on": named_json() }),
+            json!({ "forward": named_json() }),
             json!({ "other": named_json() }),
         ]
     }
@@ -228,7 +231,7 @@ mod tests {
     fn shipment() -> Value {
         json!({
             "id": "1", "lines": [{ "line": "1", "quantity": 1 }], "carrier": "c", "at": "2026-03-01T09:30:00Z",
-            "tracking_url": null, "tracking_id": "1Z",
+            "tracking_url": null, "tracking_id": "1Z", "extra": [],
         })
     }
 
@@ -244,7 +247,7 @@ mod tests {
             "lines": [{
                 "id": "1", "reference": "i:s:1:1", "account": "expivi", "cart_line": line(), "title": "Ring",
                 "shown": [{ "name": "Colour", "value": "Red" }], "configuration": DIGEST, "status": "ordered",
-                "vendor_reference": null, "released": true, "bill_of_materials": [article()], "extra": [named_json()],
+                "vendor_reference": null, "released": true, "extra": [named_json()],
             }],
             "extra": [named_json()],
         })
@@ -306,20 +309,19 @@ mod tests {
         for outcome in outcomes() {
             converts::<records::Outcome, types::Outcome>(outcome);
         }
-        let refund = json!({ "lines": [{ "line": "1", "quantity": 1 }], "amount": money() });
+        let refund = json!({ "lines": [{ "line": "1", "quantity": 1 }], "amount": money(), "extra": [] });
         let mut kinds = vec![
             json!({ "refunded": refund }),
             json!({ "fulfilled": shipment() }),
-            json!({ "scheduled": "daily" }),
-            json!({ "message": named_json() }),
+            json!({ "forwarded": named_json() }),
             json!({ "other": named_json() }),
         ];
-        let plain = ["placed", "partly-paid", "paid", "released", "changed", "cancelled", "quotation-requested"];
-        kinds.extend(plain.into_iter().chain(["configuration-saved", "erase"]).map(Value::from));
+        let plain = ["placed", "partly-paid", "paid", "released", "changed", "cancelled", "quote-requested"];
+        kinds.extend(plain.into_iter().chain(["erase"]).map(Value::from));
         for kind in kinds {
-            converts::<records::Event, exports::orders::Event>(json!({
-                "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "earlier": outcomes(),
-                "remembered": [{ "name": "a", "value": "b" }], "extra": [named_json()],
+            converts::<records::OrderEvent, exports::orders::OrderEvent>(json!({
+                "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "previous_outcomes": outcomes(),
+                "memos": [{ "name": "a", "value": "b" }], "extra": [named_json()],
             }));
         }
         let attributed: Vec<Value> = outcomes().into_iter().map(|outcome| json!(["i:s:1", outcome])).collect();

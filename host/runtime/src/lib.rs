@@ -79,6 +79,9 @@ pub use cartwright_contract::error::{
 pub use cartwright_contract::grants::Grants;
 pub use cartwright_contract::hook::{Capability, Hook};
 pub use cartwright_contract::ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
+pub use cartwright_contract::outcome::{
+    MAX_DOCUMENT_NAME_BYTES, MAX_MEMO_BYTES, MAX_MEMOS, MAX_STATUS_BYTES, production_state,
+};
 pub use cartwright_contract::platform::{
     Blobs, Catalog, MemoryBlobs, MemoryCatalog, MemoryOrderBook, NewConfiguration, OrderBook, PlatformError,
     StoredThumbnail,

@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 use cartwright::durable::{Call, DeterminismFault, ResponsibleParty, RetryCounters, StopReason, UnansweredRequest};
 use cartwright::health::{Circuit, CircuitRules, RateLimitRules};
 use cartwright::openapi::complete;
-use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Order, Outcome, PlanResult, VariantInfo};
+use cartwright::types::{
+    self, EmbedData, Field, FieldIssue, Message, Order, OrderEvent, Outcome, PlanResult, VariantInfo,
+};
 use cartwright::webhook::Destination;
 use cartwright::{
     AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, EmittedOutcomes, Failure, Form,
@@ -183,7 +185,7 @@ fn order() -> Value {
                 "extra": [],
             },
             "title": "Ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "bill_of_materials": [article()], "extra": [],
+            "released": true, "extra": [],
         }],
         "extra": [],
     })
@@ -197,21 +199,28 @@ fn hook_error(failure: Failure) -> HookError {
 }
 
 fn outcomes() -> Vec<Value> {
-    let document = |content: Value| json!({ "document": { "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content } });
+    let document = |content: Value| {
+        json!({ "document": {
+            "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content,
+            "audience": "merchant", "extra": [],
+        } })
+    };
     vec![
         json!({ "note": message() }),
         json!({ "vendor-reference": { "line": null, "reference": "x" } }),
         json!({ "line-status": { "line": "1", "status": "shipped" } }),
-        json!({ "production": { "line": "1", "state": "done", "detail": null, "expected": "2026-03-01T09:30:00Z" } }),
+        json!({ "production": {
+            "line": "1", "state": "done", "detail": null, "expected": "2026-03-01T09:30:00Z", "extra": [],
+        } }),
         json!({ "shipment": {
             "id": null, "lines": [{ "line": "1", "quantity": 1 }], "carrier": null, "at": null, "tracking_url": null,
-            "tracking_id": "1Z",
+            "tracking_id": "1Z", "extra": [],
         } }),
         document(json!({ "inline": [0, 255] })),
         document(json!({ "stored": DIGEST })),
         json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
         json!({ "needs-merchant": message() }),
-        json!({ "remember": { "name": "a", "value": "b" } }),
+        json!({ "set-memo": { "name": "a", "value": "b" } }),
         json!({ "push-settings": [
             { "name": "a", "value": { "text": "b" } }, { "name": "b", "value": { "pairs": [["a", "b"]] } },
             { "name": "c", "value": "secret-is-set" }, { "name": "d", "value": { "decimal": "-0.5" } },
@@ -219,7 +228,7 @@ fn outcomes() -> Vec<Value> {
             { "name": "g", "value": { "integer": -3 } }, { "name": "h", "value": { "texts": ["a"] } },
             { "name": "i", "value": { "other": { "name": "a", "json": "1" } } },
         ] }),
-        json!({ "hand-on": { "name": "a", "json": "1" } }),
+        json!({ "forward": { "name": "a", "json": "1" } }),
     ]
 }
 
@@ -301,11 +310,11 @@ fn orders_events_and_outcomes() {
     round::<Outcome>(&outcomes());
     let event = |kind: Value| {
         json!({
-            "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "earlier": outcomes(),
-            "remembered": [{ "name": "a", "value": "b" }], "extra": [],
+            "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "previous_outcomes": outcomes(),
+            "memos": [{ "name": "a", "value": "b" }], "extra": [],
         })
     };
-    round::<Event>(&[event(json!("placed")), event(json!({ "message": { "name": "a", "json": "1" } }))]);
+    round::<OrderEvent>(&[event(json!("placed")), event(json!({ "forwarded": { "name": "a", "json": "1" } }))]);
 }
 
 #[test]
@@ -505,7 +514,7 @@ fn no_two_types_have_one_name() {
         listed::<CircuitRules>(),
         listed::<Destination>(),
         listed::<EmbedData>(),
-        listed::<Event>(),
+        listed::<OrderEvent>(),
         listed::<InstallError>(),
         listed::<Limits>(),
         listed::<LineCheck>(),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use cartwright::types::{Event, Order};
+use cartwright::types::{Order, OrderEvent};
 use cartwright::{MAX_NAME_BYTES, ShopId, TextFault, check_line};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
@@ -169,7 +169,7 @@ impl PersonalData<'_> {
                 .await?;
         let mut emails = BTreeSet::new();
         for (id, encrypted) in rows {
-            match key.decrypt_json::<Event>(&aad("event", shop.as_str(), &id), &encrypted) {
+            match key.decrypt_json::<OrderEvent>(&aad("event", shop.as_str(), &id), &encrypted) {
                 Ok(event) => emails.extend(emails_of(&event.order).into_iter().map(|email| email.0)),
                 Err(StoreError::Corrupt(_)) => {}
                 Err(error) => return Err(error),

@@ -1,8 +1,8 @@
 //! The imports that this plugin calls, behind a trait, so that everything that uses them can be tested natively.
 
 use cartwright_plugin::http::{HttpRequest, HttpResponse};
-use cartwright_plugin::timer::Woken;
-use cartwright_plugin::types::{Order, Outcome};
+use cartwright_plugin::timer::WakeReason;
+use cartwright_plugin::types::{Article, Order, Outcome};
 use cartwright_plugin::{Error, blobs, http, order_book, outcomes, timer};
 
 /// The host functions for hooks with network access.
@@ -12,11 +12,13 @@ pub(crate) trait Host {
     /// Records an outcome.
     fn emit(&mut self, outcome: Outcome) -> Result<(), Error>;
     /// Waits.
-    fn sleep(&mut self, seconds: u32) -> Woken;
+    fn sleep(&mut self, seconds: u32) -> Result<WakeReason, Error>;
     /// Reads stored bytes.
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error>;
     /// Returns the current state of an order.
     fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error>;
+    /// Returns the bill of materials of one piece of an order line.
+    fn bill_of_materials(&mut self, line_reference: &str) -> Result<Vec<Article>, Error>;
 }
 
 /// The real host. Its functions panic in native tests.
@@ -31,7 +33,7 @@ impl Host for Imports {
         outcomes::emit(&outcome)
     }
 
-    fn sleep(&mut self, seconds: u32) -> Woken {
+    fn sleep(&mut self, seconds: u32) -> Result<WakeReason, Error> {
         timer::sleep(seconds)
     }
 
@@ -41,5 +43,9 @@ impl Host for Imports {
 
     fn find_order(&mut self, reference: &str) -> Result<Option<Order>, Error> {
         order_book::find(reference)
+    }
+
+    fn bill_of_materials(&mut self, line_reference: &str) -> Result<Vec<Article>, Error> {
+        order_book::bill_of_materials(line_reference)
     }
 }

@@ -2,7 +2,7 @@
 //! real capture.
 
 use cartwright_plugin::http::{Body, HttpRequest, HttpResponse, StoredBody};
-use cartwright_plugin::timer::Woken;
+use cartwright_plugin::timer::WakeReason;
 use cartwright_plugin::types::{
     Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
     SettingValue,
@@ -129,9 +129,11 @@ pub(crate) struct FakeHost {
     pub(crate) requests: Vec<HttpRequest>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) sleeps: Vec<u32>,
-    pub(crate) woken: Woken,
+    pub(crate) wake_reason: WakeReason,
     pub(crate) blob: Vec<u8>,
     pub(crate) order: Option<Order>,
+    /// The bill of materials of every line.
+    pub(crate) articles: Vec<Article>,
 }
 
 impl FakeHost {
@@ -141,9 +143,10 @@ impl FakeHost {
             requests: Vec::new(),
             outcomes: Vec::new(),
             sleeps: Vec::new(),
-            woken: Woken::Elapsed,
+            wake_reason: WakeReason::Elapsed,
             blob: Vec::new(),
             order: None,
+            articles: vec![article("A", "1")],
         }
     }
 
@@ -172,9 +175,9 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn sleep(&mut self, seconds: u32) -> Woken {
+    fn sleep(&mut self, seconds: u32) -> Result<WakeReason, Error> {
         self.sleeps.push(seconds);
-        self.woken
+        Ok(self.wake_reason)
     }
 
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error> {
@@ -186,6 +189,10 @@ impl Host for FakeHost {
 
     fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
         Ok(self.order.clone())
+    }
+
+    fn bill_of_materials(&mut self, _line_reference: &str) -> Result<Vec<Article>, Error> {
+        Ok(self.articles.clone())
     }
 }
 

@@ -97,7 +97,7 @@ impl cart::Guest for Expivi {
 }
 
 impl orders::Guest for Expivi {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::OrderEvent, state: Option<String>) -> Result<orders::Next, Error> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }

@@ -56,7 +56,7 @@ mod request;
 mod text;
 
 pub use constructors::{
-    internal, invalid_input, message, named_strategy, not_configured, outage, plugin_metadata, rejected, remember,
+    internal, invalid_input, message, named_strategy, not_configured, outage, plugin_metadata, rejected, set_memo,
     strategy_metadata,
 };
 pub use context::ContextExt;
@@ -145,7 +145,7 @@ pub trait OrderHook {
     /// again and gets the same results.
     fn handle(
         context: types::Context,
-        event: exports::orders::Event,
+        event: exports::orders::OrderEvent,
         state: Option<String>,
     ) -> Result<exports::orders::Next, Error>;
 
@@ -165,10 +165,10 @@ pub trait OrderHook {
     }
 }
 
-impl exports::orders::Event {
+impl exports::orders::OrderEvent {
     /// Returns the memo that this plugin stored for the order under this name.
-    pub fn remembered(&self, name: &str) -> Option<&str> {
-        self.remembered.iter().find(|text| text.name == name).map(|text| text.value.as_str())
+    pub fn memo(&self, name: &str) -> Option<&str> {
+        self.memos.iter().find(|memo| memo.name == name).map(|memo| memo.value.as_str())
     }
 }
 
@@ -198,7 +198,7 @@ macro_rules! export_order_hook {
             impl exports::orders::Guest for Component {
                 fn handle(
                     context: $crate::types::Context,
-                    event: exports::orders::Event,
+                    event: exports::orders::OrderEvent,
                     state: Option<String>,
                 ) -> Result<exports::orders::Next, $crate::Error> {
                     <$hook as $crate::OrderHook>::handle(context, event, state)

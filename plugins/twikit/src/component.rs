@@ -77,7 +77,7 @@ impl cart::Guest for Twikit {
 }
 
 impl orders::Guest for Twikit {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::OrderEvent, state: Option<String>) -> Result<orders::Next, Error> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use cartwright_plugin::Error;
-use cartwright_plugin::types::{OrderLine, Outcome, RememberedText};
+use cartwright_plugin::types::{Memo, OrderLine, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
@@ -22,7 +22,7 @@ const ORDERED: &str = "ordered:";
 const PAID_BACK: &str = "paid-back:";
 
 /// Maximum size of a memo that this plugin writes; the contract allows 4 kB. A larger part is stored in several memos.
-const MAX_MEMORY_BYTES: usize = 3 << 10;
+const MAX_MEMO_BYTES: usize = 3 << 10;
 
 /// A line as it was sent to Twikit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ struct CreatedPart {
 /// The parsed memos.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    memories: Vec<RememberedText>,
+    memos: Vec<Memo>,
     created: Vec<String>,
     sent: Vec<SentLine>,
     sent_lines: BTreeSet<String>,
@@ -54,11 +54,11 @@ pub struct Ledger {
 
 impl Ledger {
     /// Parses the memos of an event. The last one of a name counts.
-    pub fn new(remembered: &[RememberedText]) -> Self {
-        let mut ledger = Self { memories: remembered.to_vec(), ..Self::default() };
-        for memory in remembered.iter().filter(|memory| memory.name.starts_with(CREATED)) {
+    pub fn new(memos: &[Memo]) -> Self {
+        let mut ledger = Self { memos: memos.to_vec(), ..Self::default() };
+        for memo in memos.iter().filter(|memo| memo.name.starts_with(CREATED)) {
             // Only this plugin writes memos; one of an older version in another format is ignored.
-            let Ok(piece) = serde_json::from_str::<CreatedPart>(&memory.value) else { continue };
+            let Ok(piece) = serde_json::from_str::<CreatedPart>(&memo.value) else { continue };
             ledger.created.push(piece.identifier);
             ledger.personal |= piece.personal;
             ledger.sent.extend(piece.lines);
@@ -135,8 +135,8 @@ impl Ledger {
     }
 
     fn value(&self, kind: &str, name: &str) -> Option<&str> {
-        let memory = self.memories.iter().rev().find(|memory| memory.name.strip_prefix(kind) == Some(name));
-        memory.map(|memory| memory.value.as_str())
+        let memo = self.memos.iter().rev().find(|memo| memo.name.strip_prefix(kind) == Some(name));
+        memo.map(|memo| memo.value.as_str())
     }
 }
 
@@ -151,7 +151,7 @@ pub fn remember_created(
     let mut bytes = 0;
     for Configured { line, configuration } in lines {
         bytes += line.id.len() + 80;
-        if bytes > MAX_MEMORY_BYTES {
+        if bytes > MAX_MEMO_BYTES {
             pieces.push(Vec::new());
             bytes = line.id.len() + 80;
         }
@@ -166,7 +166,7 @@ pub fn remember_created(
     for (index, lines) in pieces.into_iter().enumerate() {
         let piece = CreatedPart { identifier: identifier.to_owned(), personal, lines };
         let value = serde_json::to_string(&piece).map_err(|error| Error::Internal(error.to_string()))?;
-        host.emit(Outcome::Remember(RememberedText { name: format!("{CREATED}{identifier}#{index}"), value }))?;
+        host.emit(Outcome::SetMemo(Memo { name: format!("{CREATED}{identifier}#{index}"), value }))?;
     }
     Ok(())
 }
@@ -207,7 +207,7 @@ pub fn verified(identifier: &str) -> Outcome {
 }
 
 fn remember(kind: &str, name: &str, value: &str) -> Outcome {
-    Outcome::Remember(RememberedText { name: format!("{kind}{name}"), value: value.to_owned() })
+    Outcome::SetMemo(Memo { name: format!("{kind}{name}"), value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -222,17 +222,17 @@ mod tests {
         let order = order((0..200).map(|number| line(&format!("line-{number:040}"), number + 1, 2)).collect());
         let mut host = FakeHost::default();
         remember_created(&mut host, "i:s:1", true, &configured_lines(&order).unwrap()).unwrap();
-        let remembered = host.remembered();
-        assert!(remembered.len() > 1 && remembered.iter().all(|memory| memory.value.len() < 4096));
-        let ledger = Ledger::new(&remembered);
+        let memos = host.memos();
+        assert!(memos.len() > 1 && memos.iter().all(|memo| memo.value.len() < 4096));
+        let ledger = Ledger::new(&memos);
         assert!(ledger.created("i:s:1") && ledger.personal() && ledger.sent().len() == 200);
         assert!(order.lines.iter().all(|line| ledger.was_sent(&line.id)));
     }
 
     #[test]
-    fn of_one_name_the_last_memory_counts() {
-        let memory = |value: &str| RememberedText { name: "answered:i".into(), value: value.into() };
-        assert_eq!(Ledger::new(&[memory("1"), memory("2")]).answered("i"), 2);
-        assert_eq!(Ledger::new(&[memory("x")]).answered("i"), 0);
+    fn of_one_name_the_last_memo_counts() {
+        let memo = |value: &str| Memo { name: "answered:i".into(), value: value.into() };
+        assert_eq!(Ledger::new(&[memo("1"), memo("2")]).answered("i"), 2);
+        assert_eq!(Ledger::new(&[memo("x")]).answered("i"), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cartwright_plugin::exports::orders::{Event, Kind, Next};
+use cartwright_plugin::exports::orders::{Next, OrderEvent, OrderEventKind};
 use cartwright_plugin::types::{Context, Message, Outcome, Refund};
 use cartwright_plugin::{Error, message};
 
@@ -12,18 +12,18 @@ use crate::ledger::{self, Ledger};
 use crate::release;
 
 /// Handles one event.
-pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Option<&str>) -> Result<Next, Error> {
+pub fn handle(host: &mut dyn Host, context: &Context, event: &OrderEvent, state: Option<&str>) -> Result<Next, Error> {
     match &event.kind {
-        Kind::Released => match state.and_then(|state| state.strip_prefix(release::CONFIRM)) {
+        OrderEventKind::Released => match state.and_then(|state| state.strip_prefix(release::CONFIRM)) {
             Some(identifier) => release::confirm(host, event, identifier),
             None => release::release(host, context, event),
         },
-        Kind::Cancelled => note_too_late(host, event, None),
-        Kind::Refunded(refund) => note_too_late(host, event, Some(refund)),
-        Kind::Changed => note_change(host, event),
-        Kind::Erase => note_erasure(host, event),
-        Kind::Placed | Kind::PartlyPaid | Kind::Paid => {
-            remember_ordered(host, event, &Ledger::new(&event.remembered))?;
+        OrderEventKind::Cancelled => note_too_late(host, event, None),
+        OrderEventKind::Refunded(refund) => note_too_late(host, event, Some(refund)),
+        OrderEventKind::Changed => note_change(host, event),
+        OrderEventKind::Erase => note_erasure(host, event),
+        OrderEventKind::Placed | OrderEventKind::PartlyPaid | OrderEventKind::Paid => {
+            remember_ordered(host, event, &Ledger::new(&event.memos))?;
             Ok(Next::Done)
         }
         // Twikit receives an order when production may start, and nothing before.
@@ -32,7 +32,7 @@ pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Opti
 }
 
 /// Records the quantities of the lines, which later refunds are compared with.
-fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Result<(), Error> {
+fn remember_ordered(host: &mut dyn Host, event: &OrderEvent, ledger: &Ledger) -> Result<(), Error> {
     for Configured { line, .. } in configured_lines(&event.order)? {
         ledger::remember_ordered(host, ledger, line)?;
     }
@@ -48,8 +48,8 @@ fn was_sent(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool {
 /// Asks the merchant to resolve a cancellation or refund that comes after the order was sent, because Twikit documents
 /// no way to cancel. A refund by amount names no lines, and concerns the order once all of it is refunded. Nothing is
 /// necessary while Twikit makes no more than is still ordered.
-fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
-    let ledger = Ledger::new(&event.remembered);
+fn note_too_late(host: &mut dyn Host, event: &OrderEvent, refunded: Option<&Refund>) -> Result<Next, Error> {
+    let ledger = Ledger::new(&event.memos);
     let mut named: BTreeMap<&str, u32> = BTreeMap::new();
     for pieces in refunded.iter().flat_map(|refund| &refund.lines) {
         let count = named.entry(&pieces.line).or_default();
@@ -94,8 +94,8 @@ fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) 
 }
 
 /// Reports a change to the merchant: Twikit documents no way to change an order.
-fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
-    let ledger = Ledger::new(&event.remembered);
+fn note_change(host: &mut dyn Host, event: &OrderEvent) -> Result<Next, Error> {
+    let ledger = Ledger::new(&event.memos);
     remember_ordered(host, event, &ledger)?;
     let now: BTreeMap<&str, Configured<'_>> =
         configured_lines(&event.order)?.into_iter().map(|line| (line.line.id.as_str(), line)).collect();
@@ -119,8 +119,8 @@ fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
 }
 
 /// Asks the merchant to have personal data erased: Twikit documents no way to do so.
-fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
-    if Ledger::new(&event.remembered).personal() {
+fn note_erasure(host: &mut dyn Host, event: &OrderEvent) -> Result<Next, Error> {
+    if Ledger::new(&event.memos).personal() {
         let order = event.order.reference.as_str();
         let text = format!(
             "Twikit received the shopper's address with the order {order} and has no call that erases it. Ask Twikit to erase it."

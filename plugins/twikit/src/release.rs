@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::exports::orders::{Event, Later, Next};
+use cartwright_plugin::exports::orders::{Continuation, Next, OrderEvent};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{Error, http, message, not_configured, rejected};
 
@@ -24,9 +24,9 @@ const CONFIRM_AFTER_SECONDS: u32 = 2;
 const TIMEOUT_MS: u32 = 60_000;
 
 /// Handles `released`.
-pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<Next, Error> {
+pub fn release(host: &mut dyn Host, context: &Context, event: &OrderEvent) -> Result<Next, Error> {
     let order = &event.order;
-    let ledger = Ledger::new(&event.remembered);
+    let ledger = Ledger::new(&event.memos);
     let configured = configured_lines(order)?;
     if configured.is_empty() {
         // "Only items with a twikit configuration ID should be sent to our API."
@@ -90,7 +90,7 @@ fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, Error>
 fn create(
     host: &mut dyn Host,
     context: &Context,
-    event: &Event,
+    event: &OrderEvent,
     ledger: &Ledger,
     lines: &[Configured<'_>],
 ) -> Result<Next, Error> {
@@ -134,7 +134,7 @@ fn create(
                 host.emit(Outcome::Note(message("created-earlier", text, &[("identifier", &identifier)])))?;
             }
             let state = format!("{CONFIRM}{identifier}");
-            Ok(Next::Again(Later { seconds: CONFIRM_AFTER_SECONDS, state }))
+            Ok(Next::ContinueLater(Continuation { seconds: CONFIRM_AFTER_SECONDS, state }))
         }
         Verdict::Unhealthy(text) => {
             remember_created(host, context, order, &identifier, lines)?;
@@ -176,7 +176,8 @@ fn remember_created(
 
 /// Notes that production started. "An order that is created is automatically executed by Twikit."
 fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), Error> {
-    let queued = |line| Production { line, state: "queued".to_owned(), detail: None, expected: None };
+    let queued =
+        |line| Production { line, state: ProductionState::Queued, detail: None, expected: None, extra: Vec::new() };
     if lines.len() == order.lines.len() {
         host.emit(Outcome::Production(queued(None)))?;
     } else {
@@ -244,8 +245,8 @@ fn address<'a>(
 
 /// Checks, a moment after an order was created, whether Twikit sent its query: "if no webhook is configured, we will
 /// not verify payments. (not advised!)". The webhook stores the query with the order, and only a later run can see it.
-pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<Next, Error> {
-    let ledger = Ledger::new(&event.remembered);
+pub fn confirm(host: &mut dyn Host, event: &OrderEvent, identifier: &str) -> Result<Next, Error> {
+    let ledger = Ledger::new(&event.memos);
     // A run without the memos of the creating run would not see the query either, so it reports nothing.
     if ledger.created(identifier) && !ledger.verified(identifier) {
         let text = "Twikit created the order without asking this shop whether it is valid: no Payment Verification webhook is \

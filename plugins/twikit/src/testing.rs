@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cartwright_plugin::exports::orders::{Event, Kind};
+use cartwright_plugin::exports::orders::{OrderEvent, OrderEventKind};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{Error, http};
 
@@ -108,7 +108,6 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
         status: "ordered".into(),
         vendor_reference: None,
         released: true,
-        bill_of_materials: Vec::new(),
         extra: Vec::new(),
     }
 }
@@ -152,14 +151,14 @@ pub fn order(lines: Vec<OrderLine>) -> Order {
     }
 }
 
-pub fn event(kind: Kind, order: Order) -> Event {
-    Event {
+pub fn event(kind: OrderEventKind, order: Order) -> OrderEvent {
+    OrderEvent {
         id: "event-1".into(),
         at: "2026-03-01T09:30:00Z".into(),
         kind,
         order,
-        earlier: Vec::new(),
-        remembered: Vec::new(),
+        previous_outcomes: Vec::new(),
+        memos: Vec::new(),
         extra: Vec::new(),
     }
 }
@@ -182,12 +181,12 @@ impl FakeHost {
     }
 
     /// Returns the memos that the next event of the order gets.
-    pub fn remembered(&self) -> Vec<RememberedText> {
-        let memory = |outcome: &Outcome| match outcome {
-            Outcome::Remember(memory) => Some(memory.clone()),
+    pub fn memos(&self) -> Vec<Memo> {
+        let memo = |outcome: &Outcome| match outcome {
+            Outcome::SetMemo(memo) => Some(memo.clone()),
             _ => None,
         };
-        self.outcomes.iter().filter_map(memory).collect()
+        self.outcomes.iter().filter_map(memo).collect()
     }
 
     /// Returns the keys of the messages that ask the merchant to act.

@@ -84,8 +84,9 @@ pub fn production_completion(body: &[u8], find: Find<'_>) -> Result<Received, Pr
         Ok(lines) => lines,
         Err(reply) => return Ok(*reply),
     };
-    let (state, detail) = if notice.success { ("done", &url) } else { ("failed", &error) };
-    let production = |line| Production { line, state: state.to_owned(), detail: detail.clone(), expected: None };
+    let (state, detail) =
+        if notice.success { (ProductionState::Done, &url) } else { (ProductionState::Failed, &error) };
+    let production = |line| Production { line, state, detail: detail.clone(), expected: None, extra: Vec::new() };
     let mut outcomes = Vec::new();
     if lines.len() == order.lines.len() {
         outcomes.push(Outcome::Production(production(None)));
@@ -153,6 +154,7 @@ pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Resul
             at: None,
             tracking_url: tracking.url,
             tracking_id: tracking.id,
+            extra: Vec::new(),
         }));
     }
     // Twikit only reports "ready". Tracking data of a delivery to the shopper means that the parcel is on its way; a

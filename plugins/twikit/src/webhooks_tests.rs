@@ -51,7 +51,7 @@ fn a_released_order_with_the_same_configurations_is_valid() {
     let received = call(PAYMENT_VERIFICATION, &question, pending());
     assert_eq!(response(&received), (200, json!({ "error": "", "success": true })));
     assert_eq!(received.response.headers, [("content-type".to_owned(), "application/json".to_owned())]);
-    assert!(matches!(outcomes(&received)[..], [Outcome::Remember(memory)] if memory.name == "verified:inst:shop:1001"));
+    assert!(matches!(outcomes(&received)[..], [Outcome::SetMemo(memory)] if memory.name == "verified:inst:shop:1001"));
 }
 
 #[test]
@@ -129,7 +129,10 @@ fn production_that_is_done_says_so() {
     let received = call(PRODUCTION_COMPLETION, &notice, order);
     assert_eq!(response(&received), (200, json!({ "error": "" })));
     let [Outcome::Production(production)] = outcomes(&received)[..] else { panic!("{received:?}") };
-    assert_eq!((production.state.as_str(), production.detail.as_deref()), ("done", Some("https://track.example/1")));
+    assert_eq!(
+        (production.state, production.detail.as_deref()),
+        (ProductionState::Done, Some("https://track.example/1"))
+    );
     assert_eq!(production.line, None);
 }
 
@@ -138,9 +141,9 @@ fn production_that_failed_needs_the_merchant() {
     let notice = json!({ "identifier": ORDER, "url": null, "success": false, "error": "mesh is open" });
     let received = call(PRODUCTION_COMPLETION, &notice, pending());
     let outcomes = outcomes(&received);
-    let failed = outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome, Outcome::Production(p) if p.state == "failed" && p.line.is_some()));
+    let failed = outcomes.iter().filter(
+        |outcome| matches!(outcome, Outcome::Production(p) if p.state == ProductionState::Failed && p.line.is_some()),
+    );
     // Only the part's lines, so without d.
     assert_eq!(failed.count(), 3);
     assert!(matches!(outcomes.last(), Some(Outcome::NeedsMerchant(message)) if message.text.contains("mesh is open")));

@@ -1,7 +1,7 @@
 //! Orders and their events.
 
-use cartwright::types::{Address, BytesSource, Event, EventKind, Money, Order, Outcome};
-use cartwright::{CartLine, Cartwright, OrderedLine, ShopId};
+use cartwright::types::{Address, BytesSource, Money, NamedJson, Order, OrderEvent, OrderEventKind, Outcome};
+use cartwright::{AccountId, CartLine, Cartwright, MemoryOrderBook, OrderedLine, ShopId};
 
 fn address(name: &str, city: &str) -> Address {
     Address {
@@ -51,20 +51,33 @@ pub fn order(host: &Cartwright, shop: &ShopId, id: &str, lines: &[CartLine]) -> 
     }
 }
 
+/// Stores an account's part of an order of these cart lines, with its bills of materials.
+pub fn put(book: &MemoryOrderBook, shop: &ShopId, account: &AccountId, order: &Order, lines: &[CartLine]) {
+    book.put(shop, account, order.clone());
+    for (line, sold) in order.lines.iter().zip(lines) {
+        book.put_bill_of_materials(shop, &line.reference, sold.bill_of_materials.clone());
+    }
+}
+
 /// Returns all pieces of a cart line, approved by the merchant.
 pub fn approved_line<'a>(id: &'a str, line: &'a CartLine) -> OrderedLine<'a> {
     OrderedLine { approved: true, ..OrderedLine::new(id, line) }
 }
 
+/// Returns the kind of an event that a webhook forwarded.
+pub fn forwarded(name: &str, json: &str) -> OrderEventKind {
+    OrderEventKind::Forwarded(NamedJson { name: name.to_owned(), json: json.to_owned() })
+}
+
 /// Returns an event of an order.
-pub fn event(kind: EventKind, order: &Order) -> Event {
-    Event {
+pub fn event(kind: OrderEventKind, order: &Order) -> OrderEvent {
+    OrderEvent {
         id: format!("{}-{kind:?}", order.id),
         at: "2026-01-01T12:00:00Z".to_owned(),
         kind,
         order: order.clone(),
-        earlier: Vec::new(),
-        remembered: Vec::new(),
+        previous_outcomes: Vec::new(),
+        memos: Vec::new(),
         extra: Vec::new(),
     }
 }
@@ -80,7 +93,7 @@ pub fn timeline(order: &str, outcomes: &[Outcome]) -> String {
     outcomes.retain(|outcome| match outcome {
         Outcome::Note(message) => !varies(&message.key),
         // The plugin's own memos.
-        Outcome::Remember(_) => false,
+        Outcome::SetMemo(_) => false,
         _ => true,
     });
     for outcome in &mut outcomes {

@@ -9,8 +9,8 @@ use cartwright::durable::{
     UnansweredRequest,
 };
 use cartwright::types::{
-    Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, RetrySafety, Rounding, Setting,
-    SettingValue, VendorReference,
+    Address, Context, Error, Message, Order, OrderEvent, OrderEventKind, Outage, Outcome, RetrySafety, Rounding,
+    Setting, SettingValue, VendorReference,
 };
 use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
@@ -42,7 +42,7 @@ fn order() -> Order {
                 "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
             "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": false, "bill_of_materials": [], "extra": [],
+            "released": false, "extra": [],
         }],
     }))
     .expect("an order");
@@ -107,13 +107,13 @@ impl Host {
     }
 
     async fn record(&self, id: &str) {
-        let event = Event {
+        let event = OrderEvent {
             id: id.to_owned(),
             at: "2026-01-01T12:00:00Z".to_owned(),
-            kind: EventKind::Released,
+            kind: OrderEventKind::Released,
             order: order(),
-            earlier: Vec::new(),
-            remembered: Vec::new(),
+            previous_outcomes: Vec::new(),
+            memos: Vec::new(),
             extra: Vec::new(),
         };
         let account = "expivi".parse().expect("an id");

@@ -1,16 +1,23 @@
 //! `order-book`: orders as the platform knows them, cut to what the account may see.
 
 use cartwright_contract::hook::{Capability, Hook};
-use cartwright_contract::records::{Error, Order, Outage};
+use cartwright_contract::records::{Article, Error, FieldIssue, Message, Order, Outage};
 
 use crate::bindings::order_book::Host;
-use crate::bindings::{to_guest, types};
+use crate::bindings::{convert_list, to_guest, types};
 use crate::durable::Call;
 use crate::state::GuestState;
 
 impl Host for GuestState {
     async fn find(&mut self, reference: String) -> wasmtime::Result<Result<Option<types::Order>, types::Error>> {
         Ok(to_guest(self.find_order(reference).await?, |order| order.map(Into::into)))
+    }
+
+    async fn bill_of_materials(
+        &mut self,
+        line_reference: String,
+    ) -> wasmtime::Result<Result<Vec<types::Article>, types::Error>> {
+        Ok(to_guest(self.line_bill_of_materials(line_reference).await?, convert_list))
     }
 }
 
@@ -50,6 +57,45 @@ impl GuestState {
         }
         Ok(found)
     }
+
+    async fn line_bill_of_materials(
+        &mut self,
+        line_reference: String,
+    ) -> wasmtime::Result<Result<Vec<Article>, Error>> {
+        let scope = match self.permit(Capability::OrderBook)? {
+            Ok(scope) => scope,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let book = &scope.platform.order_book;
+        let ask = async || match book.bill_of_materials(&scope.shop, &scope.account, &line_reference).await {
+            Ok(Some(articles)) => Ok(articles),
+            Ok(None) => Err(unknown_line(&line_reference)),
+            Err(error) => Err(unavailable(&error)),
+        };
+        let found = match &mut self.durable {
+            Some(cursor) => {
+                let call = Call::new("order-book.bill-of-materials", &line_reference, &line_reference)?;
+                cursor.ask(call, ask()).await?
+            }
+            None => ask().await,
+        };
+        self.record_doubt(&found);
+        Ok(found)
+    }
+}
+
+/// Returns the error of a line that [`GuestState::find_order`] would not find.
+fn unknown_line(reference: &str) -> Error {
+    let shown: String = reference.chars().take(200).collect();
+    Error::InvalidInput(FieldIssue {
+        field: "line-reference".to_owned(),
+        message: Message {
+            key: "line-unknown".to_owned(),
+            text: format!("No order line that concerns this account has the reference {shown:?}."),
+            parameters: vec![("reference".to_owned(), shown)],
+        },
+        blocking: true,
+    })
 }
 
 fn unavailable(reason: &dyn std::fmt::Display) -> Error {

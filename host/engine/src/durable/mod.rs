@@ -25,6 +25,7 @@ pub use journal::{
 };
 pub use memory::MemoryJournal;
 pub use policy::{JITTER_PERCENT, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, next_step};
+pub use replay::{MAX_CONTINUATIONS, MAX_STATE_BYTES, MAX_WAIT_SECONDS};
 pub use run::{OpenRun, RunInput, RunReport};
 pub use waiting::PendingRequest;
 

@@ -6,6 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use cartwright_contract::error::{Breach, Failure, SetupError};
+use cartwright_contract::outcome::OUTCOME_INVALID;
 use cartwright_contract::records::{Error, Outage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -107,7 +108,7 @@ pub fn next_step(
     match ended {
         Ok(RunEnd::Done | RunEnd::Cancelled { unanswered: None }) => (NextAction::Complete, anew),
         // The run got past the earlier failure.
-        Ok(RunEnd::Again { seconds, .. }) => {
+        Ok(RunEnd::ContinueLater { seconds, .. }) => {
             (NextAction::StartNextRound { after: Duration::from_secs(u64::from(*seconds)) }, anew)
         }
         Ok(RunEnd::Sleep { until }) => (NextAction::SleepUntil(*until), anew),
@@ -138,6 +139,10 @@ fn after_failure(failure: &Failure, counters: RetryCounters, seed: &[u8]) -> (Ne
     let stop = |responsible| (NextAction::Stop { responsible, reason: failure.to_string() }, counters);
     match failure {
         Failure::PluginError(Error::Unavailable(outage)) => wait(outage, counters, seed),
+        // The plugin returned the error by which the host refused its outcome.
+        Failure::PluginError(Error::InvalidInput(issue)) if issue.message.key == OUTCOME_INVALID => {
+            stop(ResponsibleParty::PluginAuthor)
+        }
         Failure::PluginError(Error::InvalidInput(_) | Error::Rejected(_) | Error::NotConfigured(_)) => {
             stop(ResponsibleParty::Merchant)
         }

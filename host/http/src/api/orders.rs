@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use cartwright::types::{Address, Event, EventKind, Money, Order};
+use cartwright::types::{Address, Money, Order, OrderEvent, OrderEventKind};
 use cartwright::{CartLine, Digest, OrderedLine, ShopId};
 use cartwright_service::json::{JobDocument, OutcomeDocument};
 use cartwright_service::orders::{self, OrderOverview};
@@ -98,7 +98,7 @@ struct EventBody {
     /// Kind of event. The order must agree with it: `cancelled` is true for a cancellation, and `payment` is not "none"
     /// for a payment or refund, unless the order costs nothing. A shipment or refund names each line of the order at
     /// most once, with a quantity from 1 to that of its cart line.
-    kind: EventKind,
+    kind: OrderEventKind,
     /// Current order with all its lines.
     order: OrderBody,
 }
@@ -263,7 +263,7 @@ async fn report(
 ) -> Result<Json<ReportedEvent>, Problem> {
     let (order, sold) = order.read(&node, &shop)?;
     let at = at.to_string();
-    let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
+    let event = OrderEvent { id, at, kind, order, previous_outcomes: Vec::new(), memos: Vec::new(), extra: Vec::new() };
     let recorded = node.store().orders().report(node.host(), &shop, &event, &sold, &caller.actor, node.now()).await?;
     Ok(Json(match recorded {
         RecordOutcome::New { jobs } => ReportedEvent { new: true, jobs },

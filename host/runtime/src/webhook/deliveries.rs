@@ -74,7 +74,7 @@ pub struct WebhookDelivery {
     pub request: WebhookRequest,
 }
 
-/// A message that a webhook forwards to `orders.handle`, as an event of the kind `message`.
+/// A message that a webhook forwards to `orders.handle`, as an event of the kind `forwarded`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderMessage {
     /// Id of the event.

@@ -46,10 +46,10 @@ pub(super) async fn effects(
             Some(reference) => Some(find(platform, to, reference, &mut orders).await?),
             None => None,
         };
-        outcome::check(form, order, readable, &outcome).map_err(EffectsError::Breach)?;
+        outcome::check(form, order, readable, &outcome).map_err(|fault| EffectsError::Breach(fault.to_string()))?;
         let order = order.map(|order| order.reference.clone());
         match (order, outcome) {
-            (Some(order), Outcome::HandOn(message)) => {
+            (Some(order), Outcome::Forward(message)) => {
                 effects.messages.push(OrderMessage {
                     id: format!("{arrival}-{number}"),
                     at: incoming.at,

@@ -28,6 +28,11 @@ fn issue() -> FieldIssue {
     FieldIssue { field: "field".to_owned(), message: message(), blocking: true }
 }
 
+/// Returns the issue of an outcome that the host refused.
+fn refused_outcome() -> FieldIssue {
+    FieldIssue { message: Message { key: "outcome-invalid".to_owned(), ..message() }, ..issue() }
+}
+
 fn step(end: &RunEnd) -> (NextAction, RetryCounters) {
     next_step(Ok(end), RetryCounters::default(), b"job")
 }
@@ -88,7 +93,7 @@ fn a_vendor_that_says_soon_each_time_does_not_use_all_tries_up() {
 #[test]
 fn a_run_that_got_further_begins_its_tries_anew() {
     let counters = RetryCounters { outages: 7, limit_breaches: 1 };
-    let again = RunEnd::Again { seconds: 30, state: "state".to_owned() };
+    let again = RunEnd::ContinueLater { seconds: 30, state: "state".to_owned() };
     let next = (NextAction::StartNextRound { after: Duration::from_secs(30) }, RetryCounters::default());
     assert_eq!(next_step(Ok(&again), counters, b"job"), next);
     let sleep = RunEnd::Sleep { until: after_seconds(5) };
@@ -105,6 +110,7 @@ fn a_run_that_got_further_begins_its_tries_anew() {
 fn a_permanent_failure_stops_the_job_and_names_the_responsible_party() {
     let cases = [
         (Failure::PluginError(Error::InvalidInput(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(Error::InvalidInput(refused_outcome())), ResponsibleParty::PluginAuthor),
         (Failure::PluginError(Error::Rejected(message())), ResponsibleParty::Merchant),
         (Failure::PluginError(Error::NotConfigured(issue())), ResponsibleParty::Merchant),
         (Failure::PluginError(Error::Denied("http".to_owned())), ResponsibleParty::Operator),

@@ -156,6 +156,17 @@ create table order_references (
     foreign key (shop, order_id) references orders (shop, id)
 );
 
+-- The bills of materials of order lines, as they were sold. Beside the orders, so that an event does not carry them.
+create table order_bills_of_materials (
+    shop text not null,
+    order_id text not null,
+    line_id text not null,
+    line_key text not null, -- of the cart line that it belongs to: equal keys have equal bills of materials
+    articles bytea not null, -- of one piece, encrypted with the order's key
+    primary key (shop, order_id, line_id),
+    foreign key (shop, order_id) references orders (shop, id)
+);
+
 -- Keyed hashes of the e-mail addresses in the billing and delivery details of all versions of an order: find a customer's orders
 -- without revealing the addresses.
 create table order_emails (
@@ -233,7 +244,7 @@ create table jobs (
     journal bigint not null, -- the current journal, as in `journal_entries.journal`
     earlier_attempts text not null, -- the journals before it
     event_sent bytea, -- the event as every run of this journal receives it, encrypted with the order's key
-    again_state bytea, -- the state that the last `again` passed on, encrypted with the order's key
+    continuation_state bytea, -- the state that the last `continue-later` passed on, encrypted with the order's key
     state_reason bytea, -- the reason for `state`, encrypted with the order's key
     created_at bigint not null,
     changed_at bigint not null,

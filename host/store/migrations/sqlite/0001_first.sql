@@ -156,6 +156,17 @@ create table order_references (
     foreign key (shop, order_id) references orders (shop, id)
 ) strict;
 
+-- The bills of materials of order lines, as they were sold. Beside the orders, so that an event does not carry them.
+create table order_bills_of_materials (
+    shop text not null,
+    order_id text not null,
+    line_id text not null,
+    line_key text not null, -- of the cart line that it belongs to: equal keys have equal bills of materials
+    articles blob not null, -- of one piece, encrypted with the order's key
+    primary key (shop, order_id, line_id),
+    foreign key (shop, order_id) references orders (shop, id)
+) strict;
+
 -- Keyed hashes of the e-mail addresses in the billing and delivery details of all versions of an order: find a customer's orders
 -- without revealing the addresses.
 create table order_emails (
@@ -233,7 +244,7 @@ create table jobs (
     journal integer not null, -- the current journal, as in `journal_entries.journal`
     earlier_attempts text not null, -- the journals before it
     event_sent blob, -- the event as every run of this journal receives it, encrypted with the order's key
-    again_state blob, -- the state that the last `again` passed on, encrypted with the order's key
+    continuation_state blob, -- the state that the last `continue-later` passed on, encrypted with the order's key
     state_reason blob, -- the reason for `state`, encrypted with the order's key
     created_at integer not null,
     changed_at integer not null,

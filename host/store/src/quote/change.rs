@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use cartwright::types::{Event, EventKind, Money, Order};
+use cartwright::types::{Money, Order, OrderEvent, OrderEventKind};
 use cartwright::{
     CartChange, CartError, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer,
     RESERVED_ID_PREFIX, ShopId, check_order, timestamp,
@@ -49,13 +49,13 @@ impl Quotes<'_> {
         host.check_quote_lines(shop, &asked.lines)?;
         let (order, sold) = to_order(host, shop, asked, now)?;
         let jobs = recipients(host, shop, &order, &sold, false)?;
-        let event = Event {
+        let event = OrderEvent {
             id: order.id.clone(),
             at: timestamp(now),
-            kind: EventKind::QuotationRequested,
+            kind: OrderEventKind::QuoteRequested,
             order,
-            earlier: Vec::new(),
-            remembered: Vec::new(),
+            previous_outcomes: Vec::new(),
+            memos: Vec::new(),
             extra: Vec::new(),
         };
         let mut work = self.store.begin().await?;
@@ -63,6 +63,7 @@ impl Quotes<'_> {
             return self.existing_quote(work, shop, asked, now).await;
         }
         let key = self.store.orders().store_order(&mut work, shop, &event.order, milliseconds(now)).await?;
+        self.store.orders().store_bills_of_materials(&mut work, shop, (&event.order, &key), &sold).await?;
         // The platform's id of a customer may be an e-mail address, and the only one.
         if let Some(Ok(email)) = asked.customer.as_ref().map(|customer| customer.parse()) {
             self.store.personal_data().index_email(&mut work, shop, &event.order.id, &email).await?;

@@ -233,11 +233,11 @@ impl Webhooks<'_> {
             let id = format!("webhook:{id}");
             self.store
                 .outcomes()
-                .add_message_event(
+                .add_forwarded_event(
                     work,
                     &to.shop,
                     order,
-                    outcome::OrderMessageEvent { id, at: milliseconds(at), message },
+                    outcome::ForwardedEvent { id, at: milliseconds(at), named: message },
                     job,
                 )
                 .await?;

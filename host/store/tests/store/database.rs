@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cartwright::types::{Event, EventKind, LineStatus, Order, Outcome};
+use cartwright::types::{LineStatus, Order, OrderEvent, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, Effects, WebhookDeliveryStore};
 use cartwright::{AccountId, Blobs, Digest, NewConfiguration, ShopId, StoredThumbnail};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, RecordOutcome, Store};
@@ -113,7 +113,7 @@ pub fn order(id: &str, version: u64) -> Order {
                 "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
             "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "bill_of_materials": [], "extra": [],
+            "released": true, "extra": [],
         })
     };
     serde_json::from_value(json!({
@@ -126,20 +126,20 @@ pub fn order(id: &str, version: u64) -> Order {
     .expect("an order")
 }
 
-pub fn event_of(id: &str, kind: EventKind, order: Order) -> Event {
-    Event {
+pub fn event_of(id: &str, kind: OrderEventKind, order: Order) -> OrderEvent {
+    OrderEvent {
         id: id.to_owned(),
         at: "2026-01-01T12:00:00Z".to_owned(),
         kind,
         order,
-        earlier: Vec::new(),
-        remembered: Vec::new(),
+        previous_outcomes: Vec::new(),
+        memos: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-pub fn event(id: &str, order_id: &str) -> Event {
-    event_of(id, EventKind::Released, order(order_id, 1))
+pub fn event(id: &str, order_id: &str) -> OrderEvent {
+    event_of(id, OrderEventKind::Released, order(order_id, 1))
 }
 
 pub fn job(id: &str) -> NewJob {

@@ -4,7 +4,7 @@ use cartwright::durable::{
     self, Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, RETRY_BACKOFF,
     Record, ResponsibleParty, RetryCounters, RunEnd, RunError,
 };
-use cartwright::types::{Error, EventKind, Order, Outage, RetrySafety};
+use cartwright::types::{Error, Order, OrderEventKind, Outage, RetrySafety};
 use cartwright::{Breach, Digest, Failure};
 use cartwright_store::{Claim, JobState, RetryMode, Store};
 
@@ -133,7 +133,7 @@ async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&m
     store.jobs().finish(&first.lease, Ok(&outage(None)), at(0)).await.unwrap();
     let mut newer = order(id, 2);
     change(&mut newer);
-    let newer = event_of(&format!("{id} changes"), EventKind::Changed, newer);
+    let newer = event_of(&format!("{id} changes"), OrderEventKind::Changed, newer);
     store.orders().record_event(&shop(), &newer, &[], at(1)).await.unwrap();
     let next = claimed(store, 100).await;
     store.jobs().finish(&next.lease, Ok(&RunEnd::Done), at(100)).await.unwrap();

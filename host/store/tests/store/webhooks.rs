@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use cartwright::types::{
-    EventKind, Message, NamedJson, Outcome, Production, Setting, SettingValue, WebhookRequest, WebhookResponse,
+    Message, NamedJson, OrderEventKind, Outcome, Production, ProductionState, Setting, SettingValue, WebhookRequest,
+    WebhookResponse,
 };
 use cartwright::webhook::{
     Destination, Effects, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore,
@@ -216,10 +217,10 @@ async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(dat
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
     let claim = claimed(&store, 1).await;
     assert_eq!((claim.job.account, claim.job.plugin), (first.job.account, first.job.plugin));
-    let EventKind::Message(message) = &claim.job.event.kind else { panic!("{:?}", claim.job.event.kind) };
+    let OrderEventKind::Forwarded(message) = &claim.job.event.kind else { panic!("{:?}", claim.job.event.kind) };
     assert_eq!((claim.job.event.id.as_str(), message.name.as_str()), ("~message:webhook:webhook-1", "produced"));
     // The webhook's outcome is already stored.
-    assert_eq!((claim.job.event.earlier.len(), claim.job.event.order.lines[0].status.as_str()), (1, "ready"));
+    assert_eq!((claim.job.event.previous_outcomes.len(), claim.job.event.order.lines[0].status.as_str()), (1, "ready"));
 }
 
 async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
@@ -288,7 +289,8 @@ fn said_of_account() -> Effects {
 async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    let production = Production { line: None, state: "done".into(), detail: None, expected: None };
+    let production =
+        Production { line: None, state: ProductionState::Done, detail: None, expected: None, extra: vec![] };
     let mut effects = said_of_account();
     effects.outcomes.push((Some("test:shop:1".into()), Outcome::Production(production)));
     store.begin(&by_event(1)).await.unwrap();
@@ -381,7 +383,7 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     assert_eq!(url_use(&store).await, WebhookUrlUse::default());
     assert_eq!(is_open().await, None);
     // The order is reported again.
-    let event = event_of("e2", EventKind::Changed, order("1", 2));
+    let event = event_of("e2", OrderEventKind::Changed, order("1", 2));
     store.orders().record_event(&shop(), &event, &[job("twikit")], at(5)).await.unwrap();
     assert_eq!(is_open().await, Some(to("done")));
 }

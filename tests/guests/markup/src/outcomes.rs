@@ -1,6 +1,6 @@
 //! The outcomes of orders and webhooks.
 
-use cartwright_plugin::exports::orders::{self, Event, Kind, Next};
+use cartwright_plugin::exports::orders::{self, Next, OrderEvent, OrderEventKind};
 use cartwright_plugin::exports::webhooks::{self, Authentication, Endpoint, Purpose, Received, Request, Response};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
@@ -26,9 +26,10 @@ fn everything(order: &Order) -> Vec<Outcome> {
         Outcome::LineStatus(LineStatus { line: line.clone(), status: markup_text("line-status") }),
         Outcome::Production(Production {
             line: None,
-            state: "started".to_owned(),
+            state: ProductionState::Started,
             detail: Some(markup_text("production-detail")),
             expected: None,
+            extra: Vec::new(),
         }),
         Outcome::Shipment(Shipment {
             id: Some(markup_text("shipment-id")),
@@ -37,6 +38,7 @@ fn everything(order: &Order) -> Vec<Outcome> {
             at: None,
             tracking_url: Some(format!("https://track.example/{}", markup_text("tracking-url"))),
             tracking_id: Some(markup_text("tracking-id")),
+            extra: Vec::new(),
         }),
         Outcome::Shipment(Shipment {
             id: None,
@@ -45,6 +47,7 @@ fn everything(order: &Order) -> Vec<Outcome> {
             at: None,
             tracking_url: Some("javascript:tracked()".to_owned()),
             tracking_id: None,
+            extra: Vec::new(),
         }),
         Outcome::Document(Document {
             line: None,
@@ -52,6 +55,8 @@ fn everything(order: &Order) -> Vec<Outcome> {
             name: file_mark("document-name"),
             media_type: "text/plain".to_owned(),
             content: BytesSource::Inline(b"nothing".to_vec()),
+            audience: Audience::Shopper,
+            extra: Vec::new(),
         }),
         Outcome::NeedsMerchant(markup_message("needs-merchant")),
     ]
@@ -59,16 +64,16 @@ fn everything(order: &Order) -> Vec<Outcome> {
 
 impl orders::Guest for Markup {
     /// Records all outcomes for a placed order, and rejects a released one.
-    fn handle(_context: Context, event: Event, _state: Option<String>) -> Result<Next, Error> {
+    fn handle(_context: Context, event: OrderEvent, _state: Option<String>) -> Result<Next, Error> {
         write(Level::Error, &markup_text("job-log"));
         match event.kind {
-            Kind::Placed => {
+            OrderEventKind::Placed => {
                 for recorded in everything(&event.order) {
                     outcomes::emit(&recorded)?;
                 }
                 Ok(Next::Done)
             }
-            Kind::Released => Err(rejected(markup_message("job-error"))),
+            OrderEventKind::Released => Err(rejected(markup_message("job-error"))),
             _ => Ok(Next::Done),
         }
     }

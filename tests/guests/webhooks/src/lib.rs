@@ -40,13 +40,15 @@ fn text(words: &[&str], at: usize) -> String {
 fn outcome(words: &[&str]) -> Option<Outcome> {
     Some(match words.first().copied()? {
         "line" => Outcome::LineStatus(LineStatus { line: text(words, 2), status: "ready".to_owned() }),
-        "hand-on" => Outcome::HandOn(NamedJson { name: "produced".to_owned(), json: "{}".to_owned() }),
+        "forward" => Outcome::Forward(NamedJson { name: "produced".to_owned(), json: "{}".to_owned() }),
         "document" => Outcome::Document(Document {
             line: None,
             kind: "picture".to_owned(),
             name: "picture.png".to_owned(),
             media_type: "image/png".to_owned(),
             content: BytesSource::Stored(text(words, 2)),
+            audience: Audience::Shopper,
+            extra: Vec::new(),
         }),
         "note" | "flood" => Outcome::Note(message("told", "It was told.", &[])),
         "push" => Outcome::PushSettings(vec![Setting {
@@ -83,6 +85,11 @@ impl Guest for Webhooks {
         let answer = match words.first().copied() {
             // Careless: an unavailable order book counts as "no".
             Some("ask") => format!("{}", matches!(order_book::find(&text(&words, 1)), Ok(Some(_)))),
+            Some("bill") => match order_book::bill_of_materials(&text(&words, 1)) {
+                Ok(articles) => articles.len().to_string(),
+                Err(Error::InvalidInput(issue)) => issue.field,
+                Err(error) => return Err(error),
+            },
             Some("status") => {
                 status = text(&words, 1).parse().unwrap_or(0);
                 "as told".to_owned()

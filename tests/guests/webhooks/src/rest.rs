@@ -247,8 +247,8 @@ impl configuration::Guest for Webhooks {
 impl orders::Guest for Webhooks {
     /// Does what a message says, like the endpoints; "resolve 100" queries the catalog a hundred times with different
     /// queries.
-    fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, Error> {
-        let orders::Kind::Message(message) = &event.kind else { return Ok(orders::Next::Done) };
+    fn handle(_context: Context, event: orders::OrderEvent, _state: Option<String>) -> Result<orders::Next, Error> {
+        let orders::OrderEventKind::Forwarded(message) = &event.kind else { return Ok(orders::Next::Done) };
         let words: Vec<&str> = message.json.split(' ').collect();
         if let ["resolve", times] = words[..] {
             for number in 0..times.parse().unwrap_or(0) {

@@ -11,7 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use cartwright::types::{Event, EventKind, Order, Outcome};
+use cartwright::types::{Order, OrderEvent, OrderEventKind, Outcome};
 use cartwright::webhook::{
     Destination, IncomingRequest, MemoryWebhookDeliveryStore, Refusal, Selector, StoredWebhookToken, WebhookError,
     WebhookToken, WebhookUrlUse,
@@ -221,13 +221,13 @@ impl Jewels {
         order
     }
 
-    pub async fn handle(&self, event: &Event, state: Option<&str>) -> Result<HandleResult, SetupError> {
+    pub async fn handle(&self, event: &OrderEvent, state: Option<&str>) -> Result<HandleResult, SetupError> {
         let clock = Arc::new(SimulatedClock::default());
         self.host.handle_order(&self.shop, &self.account, event, state, clock).await
     }
 
     pub async fn release(&self, order: &Order) -> Result<HandleResult, SetupError> {
-        self.handle(&event(EventKind::Released, order), None).await
+        self.handle(&event(OrderEventKind::Released, order), None).await
     }
 
     /// Returns a paid order that Twikit has.

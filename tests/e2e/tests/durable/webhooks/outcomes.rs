@@ -1,7 +1,7 @@
 //! The outcomes that a plugin may return for a webhook.
 
 use cartwright::Failure;
-use cartwright::types::{EventKind, NamedJson, Outcome};
+use cartwright::types::{Error, NamedJson, OrderEventKind, Outcome};
 use cartwright::webhook::{IncomingRequest, WebhookError};
 use cartwright_e2e::orders::{event, order};
 
@@ -10,14 +10,14 @@ use super::shop::{NOW, OrderBookBehavior, WebhookShop, at, post};
 #[tokio::test]
 async fn what_is_handed_on_becomes_an_event_of_the_order() {
     let desk = WebhookShop::new().await;
-    desk.post("tell", "hand-on test:desk:1").await.expect("an answer");
+    desk.post("tell", "forward test:desk:1").await.expect("an answer");
     let effects = desk.receipts.effects();
     assert_eq!(effects.outcomes, []);
     let [message] = &effects.messages[..] else { panic!("{effects:?}") };
     assert_eq!((message.order.as_str(), message.at), ("test:desk:1", at(NOW)));
     assert_eq!(message.message, NamedJson { name: "produced".to_owned(), json: "{}".to_owned() });
     // Another delivery is another event.
-    let other = IncomingRequest { query: "again".to_owned(), ..post(&[], "hand-on test:desk:1") };
+    let other = IncomingRequest { query: "again".to_owned(), ..post(&[], "forward test:desk:1") };
     desk.send("tell", &other).await.expect("an answer");
     let ids: std::collections::BTreeSet<String> =
         desk.receipts.effects().messages.into_iter().map(|message| message.id).collect();
@@ -33,8 +33,8 @@ async fn nothing_is_said_of_what_is_not_the_accounts() {
     let cases = [
         ("note test:desk:7", "test:desk:7"),
         ("note test:desk:8", "test:desk:8"),
-        ("hand-on test:desk:7", "test:desk:7"),
-        ("hand-on -", "does not name the order"),
+        ("forward test:desk:7", "test:desk:7"),
+        ("forward -", "does not name the order"),
         ("line - 1", "does not name the order"),
         ("line test:desk:1 9", "\"9\""),
         ("document test:desk:1 0123abcd", "0123abcd"),
@@ -74,13 +74,14 @@ async fn an_order_hook_says_nothing_of_a_line_or_bytes_that_are_not_its_orders()
     {
         let order = order(&desk.host, &desk.shop, "1", &[]);
         let message = NamedJson { name: "say".to_owned(), json: text.to_owned() };
-        let handled = desk.handle(event(EventKind::Message(message), &order)).await;
+        let handled = desk.handle(event(OrderEventKind::Forwarded(message), &order)).await;
         let error = handled.expect_err(text);
-        assert!(matches!(&error.failure, Failure::ContractViolation(what) if what.contains(named)), "{text}: {error}");
+        let Failure::PluginError(Error::InvalidInput(issue)) = &error.failure else { panic!("{text}: {error}") };
+        assert!(issue.message.text.contains(named), "{text}: {error}");
         assert!(error.emitted.outcomes.is_empty(), "{text}");
     }
     let order = order(&desk.host, &desk.shop, "1", &[]);
     let message = NamedJson { name: "say".to_owned(), json: "note -".to_owned() };
-    let handled = desk.handle(event(EventKind::Message(message), &order)).await.expect("an answer");
+    let handled = desk.handle(event(OrderEventKind::Forwarded(message), &order)).await.expect("an answer");
     assert!(matches!(&handled.outcomes[..], [Outcome::Note(_)]));
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, HeaderName, Method};
-use cartwright::types::{Event, Order, WebhookResponse};
+use cartwright::types::{Article, Order, OrderEvent, WebhookResponse};
 use cartwright::webhook::{
     Destination, IncomingRequest, MemoryWebhookDeliveryStore, WebhookDeliveryStore, WebhookError,
 };
@@ -70,6 +70,18 @@ impl OrderBook for FakeOrderBook {
         match self.behavior() {
             OrderBookBehavior::Unavailable => Err(Self::away()),
             _ => self.known.find(shop, account, reference).await,
+        }
+    }
+
+    async fn bill_of_materials(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        line_reference: &str,
+    ) -> Result<Option<Vec<Article>>, PlatformError> {
+        match self.behavior() {
+            OrderBookBehavior::Unavailable => Err(Self::away()),
+            _ => self.known.bill_of_materials(shop, account, line_reference).await,
         }
     }
 
@@ -141,7 +153,7 @@ impl WebhookShop {
     }
 
     /// Sends an event to the plugin's order hook.
-    pub async fn handle(&self, event: Event) -> Result<HandleResult, HookError> {
+    pub async fn handle(&self, event: OrderEvent) -> Result<HandleResult, HookError> {
         let clock = Arc::new(SimulatedClock::default());
         match self.host.handle_order(&self.shop, &self.account, &event, None, clock).await {
             Ok(handled) => Ok(handled),
