@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::fs::Dir;
-use cartwright_contract::endpoint::{check_endpoints, check_identity};
+use cartwright_contract::endpoint::check_identity;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{self, Endpoint, Field, Identity};
+use cartwright_contract::records::{self, Field, Identity};
 use cartwright_contract::settings::Form;
 use wasmtime::component::Component;
 
@@ -122,23 +122,17 @@ impl Engine {
         let options = CallOptions::without_shop();
         let called = self.call(Hook::Describe, &plugin, options, async |store, instance| {
             if let Err(error) = interfaces.check(store, instance) {
-                return Ok((Err(type_mismatch(&error)), Vec::new(), Vec::new()));
+                return Ok((Err(type_mismatch(&error)), Vec::new()));
             }
             let identity = interfaces.plugin(store, instance)?.call_describe(&mut *store).await?;
             let fields = interfaces.settings(store, instance)?.call_fields(&mut *store, FORM_LOCALE).await?;
-            let endpoints = match interfaces.webhooks(store, instance) {
-                Ok(webhooks) => webhooks.call_endpoints(&mut *store).await?,
-                Err(_) => Vec::new(),
-            };
-            let (fields, endpoints) = (convert_list::<_, Field>(fields), convert_list::<_, Endpoint>(endpoints));
-            Ok((Ok(Identity::from(identity)), fields, endpoints))
+            Ok((Ok(Identity::from(identity)), convert_list::<_, Field>(fields)))
         });
-        let ((identity, fields, endpoints), _) = called.await.map_err(InstallError::Describe)?;
+        let ((identity, fields), _) = called.await.map_err(InstallError::Describe)?;
         let identity = identity?;
         let id = check_identity(&identity, &fields).map_err(InstallError::Identity)?;
         let form = Form::check(fields).map_err(InstallError::Identity)?;
-        check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
-        let about = PluginMetadata { id, form, identity, endpoints };
+        let about = PluginMetadata { id, form, identity };
         Ok(plugin.with_metadata(about))
     }
 

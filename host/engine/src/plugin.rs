@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cartwright_contract::error::{Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{Digest, InvalidId, PluginId};
-use cartwright_contract::records::{Endpoint, Identity};
+use cartwright_contract::records::Identity;
 use cartwright_contract::settings::Form;
 use serde::Serialize;
 use wasmtime::Store;
@@ -204,8 +204,6 @@ pub struct PluginMetadata {
     pub identity: Identity,
     /// Its settings form, with English texts.
     pub form: Form,
-    /// Its webhook endpoints.
-    pub endpoints: Vec<Endpoint>,
 }
 
 impl PluginVersion {
@@ -251,7 +249,6 @@ impl PluginVersion {
                 extra: Vec::new(),
             },
             form: Form(Vec::new()),
-            endpoints: Vec::new(),
         };
         Ok(Self { digest, size, imports, worlds, pre, interfaces, metadata })
     }
@@ -290,6 +287,11 @@ impl PluginVersion {
     pub fn hooks(&self) -> impl Iterator<Item = Hook> {
         let interface = |hook: &Hook| hook.name().split('.').next().unwrap_or_default();
         Hook::ALL.iter().copied().filter(move |hook| self.interfaces.has(interface(hook)))
+    }
+
+    /// Returns whether the plugin implements a hook.
+    pub fn has_hook(&self, hook: Hook) -> bool {
+        self.hooks().any(|known| known == hook)
     }
 
     /// Returns the worlds that the plugin implements.

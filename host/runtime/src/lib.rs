@@ -48,6 +48,7 @@
 
 mod cart;
 pub mod durable;
+pub mod feed;
 mod host;
 mod install;
 pub mod notify;

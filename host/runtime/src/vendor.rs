@@ -1,4 +1,4 @@
-//! Calls to an account besides the cart and orders: choices of its form, product search, embed data and feed.
+//! Calls to an account besides the cart and orders: choices of its form, product search and embed data.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use cartwright_cart::line::CartLine;
 use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::error::SetupError;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
-use cartwright_contract::records::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
+use cartwright_contract::records::{Diagnosis, EmbedData, PageOfChoices, PageOfProducts};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use cartwright_engine::{CallOptions, PluginVersion, World};
 
@@ -116,24 +116,6 @@ impl Cartwright {
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let called = self.engine().embed(&version.plugin, options, &context, &association, raw.as_deref());
         Ok(called.await?)
-    }
-
-    /// Polls a vendor without webhooks for what happened since `cursor`.
-    ///
-    /// # Errors
-    /// Returns an error if the plugin has no feed, or the vendor is unavailable.
-    pub async fn poll_feed(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        cursor: Option<&str>,
-    ) -> Result<Fetched, SetupError> {
-        let state = self.shop_state(shop)?;
-        let account = state.account(account)?;
-        let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
-        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
     }
 
     /// Returns the current version of an account.
