@@ -110,12 +110,16 @@ impl orders::Guest for Expivi {
 }
 
 impl webhooks::Guest for Expivi {
-    fn endpoints() -> Vec<webhooks::Endpoint> {
+    fn endpoints(_context: Context) -> Result<Vec<webhooks::WebhookEndpoint>, Error> {
         // Expivi documents no webhooks.
-        Vec::new()
+        Ok(Vec::new())
     }
 
-    fn receive(_context: Context, _endpoint: String, _request: webhooks::Request) -> Result<webhooks::Received, Error> {
+    fn receive(
+        _context: Context,
+        _endpoint: String,
+        _request: webhooks::WebhookRequest,
+    ) -> Result<webhooks::WebhookResult, Error> {
         Err(Error::Unsupported)
     }
 }

@@ -12,7 +12,7 @@ use cartwright::webhook::{
 };
 use cartwright::{
     AccountId, AccountSetup, Cartwright, Digest, Grants, HandleResult, HookError, MemoryOrderBook, OrderBook,
-    PlatformError, SetupError, ShopId, SimulatedClock,
+    PlatformError, Secret, SetupError, ShopId, SimulatedClock,
 };
 use cartwright_e2e::orders::order;
 use cartwright_e2e::{WEBHOOKS, members, shop};
@@ -168,6 +168,7 @@ pub fn post(headers: &[(&str, &str)], body: &str) -> IncomingRequest {
     };
     IncomingRequest {
         method: Method::POST,
+        url: Secret::new("http://127.0.0.1/webhooks/token"),
         headers: headers.iter().map(pair).collect::<HeaderMap>(),
         query: String::new(),
         body: body.to_owned().into(),
