@@ -119,6 +119,7 @@ impl Cartwright {
             return Err(broke(format!("its cursor has {bytes} bytes; at most {MAX_CURSOR_BYTES} are allowed")).into());
         }
         let id = new_request_id().map_err(|error: WebhookError| FeedError::Uncertain(error.to_string()))?;
+        let id = format!("feed:{id}");
         let source = ReportSource {
             platform: self.platform(),
             form: &plugin.metadata().form,

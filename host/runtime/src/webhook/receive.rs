@@ -155,7 +155,7 @@ impl Cartwright {
         let broke = |what: String| HookError::new(plugin.id(), Hook::ReceiveWebhook, Failure::ContractViolation(what));
         let mut context = context(shop, account, version, None, &Visitor::default());
         context.at = timestamp(at);
-        let (scope, id) = (self.scope(shop, account, plugin), request.id.clone());
+        let (scope, id) = (self.scope(shop, account, plugin), format!("webhook:{}", request.id));
         let options = CallOptions::new(scope.clone()).slot_kind(slot_kind);
         let called = self.engine().receive(plugin, options, &context, endpoint, request).await?;
         let ReceiveResult { response, reports, uncertainty, readable } = called;

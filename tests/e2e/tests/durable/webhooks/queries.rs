@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use cartwright::SLOTS_PER_SHOP;
 use cartwright::types::WebhookResponse;
 use cartwright::webhook::{
-    Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
+    DeliveryStart, Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
     WebhookError,
 };
 
@@ -45,7 +45,7 @@ struct UnavailableStore;
 
 #[async_trait]
 impl WebhookDeliveryStore for UnavailableStore {
-    async fn begin(&self, _: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+    async fn begin(&self, _: &WebhookDelivery) -> Result<DeliveryStart, WebhookDeliveryStoreError> {
         Err(WebhookDeliveryStoreError::Failed("away".to_owned()))
     }
 
