@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use cartwright::types::{Diagnosis, FieldIssue};
 use cartwright::webhook::form_value;
-use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginVersion, SetupError, ShopId};
+use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Hook, PluginVersion, SetupError, ShopId};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
@@ -29,6 +29,7 @@ use super::notice::{Notice, redirect_with_notice};
 use super::paths::{account_path, shop_path};
 use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
+use super::text::time;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -194,6 +195,10 @@ async fn account_page(
     let identity = &plugin.metadata().identity;
     entered.choices = Some(form::vendor_choices(node, shop, &account.id, &plugin.metadata().form, false).await);
     let here = account_path(shop, &account.id);
+    let feed = feed(node, shop, &account.id, &plugin).await?;
+    let sections = [("connection", "Connection"), ("settings", "Settings"), ("permissions", "Permissions")];
+    let sections = sections.into_iter().chain(feed.is_some().then_some(("feed", "Updates")));
+    let sections = sections.chain([("version", "Version")]);
     Ok(page(
         visitor,
         &account.id.to_string(),
@@ -202,7 +207,7 @@ async fn account_page(
             p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
                 a href=(shop_path(shop, "/links")) { "Link products" } }
             nav.tabs aria-label="Sections" {
-                @for (id, name) in [("connection", "Connection"), ("settings", "Settings"), ("permissions", "Permissions"), ("version", "Version")] {
+                @for (id, name) in sections {
                     a href=(format!("#{id}")) { (name) }
                 }
             }
@@ -238,9 +243,45 @@ async fn account_page(
                     span.unsaved role="status" {}
                 }
             }
+            @if let Some(feed) = &feed { (feed) }
             (versions(visitor, node, &here, account, &plugin))
         },
     ))
+}
+
+/// Draws the state of the feed that the vendor is polled by. Returns `None` for a plugin without a feed.
+async fn feed(
+    node: &Node,
+    shop: &ShopId,
+    account: &AccountId,
+    plugin: &PluginVersion,
+) -> Result<Option<Markup>, Problem> {
+    if !plugin.has_hook(Hook::Poll) {
+        return Ok(None);
+    }
+    let status = node.store().feeds().status(shop, account).await?;
+    Ok(Some(html! {
+        section.card {
+            h2 #feed { "Updates" }
+            p { "This vendor sends no webhooks. It is asked for updates regularly; the interval is among the permissions." }
+            dl {
+                dt { "Last polled" }
+                dd {
+                    @match status.as_ref().and_then(|status| status.last_polled_at) {
+                        Some(at) => (time(at)),
+                        None => "Never",
+                    }
+                }
+                @if let Some(status) = &status {
+                    dt { "Next poll" } dd { (time(status.next_poll_at)) }
+                    @if let Some(error) = &status.last_error {
+                        dt { span.state.warn { "Failing" } }
+                        dd.long { (status.failures) @if status.failures == 1 { " failure: " } @else { " failures: " } (error) }
+                    }
+                }
+            }
+        }
+    }))
 }
 
 /// Draws the versions that the account can switch to.

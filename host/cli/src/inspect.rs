@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cartwright::types::{ChoiceSource, Field};
 use cartwright::webhook::form_value;
-use cartwright::{Capability, Cartwright, PluginVersion};
+use cartwright::{Capability, Cartwright, Hook, PluginVersion};
 use cartwright_service::source;
 
 /// Show what a plugin is: metadata, digest, worlds, imports, hosts, strategies, settings.
@@ -28,21 +28,31 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let host = builder.start()?;
     let plugin = source::install(&host, &arguments.plugin).await?;
+    // They may depend on settings that only an account has.
+    let webhooks: Webhooks = match host.default_webhook_endpoints(&plugin).await {
+        Ok(endpoints) => Ok(endpoints.into_iter().map(|endpoint| endpoint.name).collect()),
+        Err(error) => Err(error.to_string()),
+    };
     if arguments.json {
-        print_line!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
+        print_line!("{}", serde_json::to_string_pretty(&as_json(&plugin, &webhooks))?);
     } else {
-        print(&plugin);
+        print(&plugin, &webhooks);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(plugin: &PluginVersion) -> serde_json::Value {
+/// The names of the webhook endpoints under the default settings, or why there are none.
+type Webhooks = Result<Vec<String>, String>;
+
+fn as_json(plugin: &PluginVersion, webhooks: &Webhooks) -> serde_json::Value {
     serde_json::json!({
         "digest": plugin.digest(),
         "bytes": plugin.size(),
         "contract": cartwright::CONTRACT,
         "worlds": plugin.worlds(),
         "imports": plugin.imports(),
+        "hooks": plugin.hooks().collect::<Vec<_>>(),
+        "webhooks": webhooks.as_ref().unwrap_or(&Vec::new()),
         "about": plugin.metadata(),
     })
 }
@@ -80,7 +90,7 @@ fn field_notes(field: &Field) -> Vec<String> {
     field_notes
 }
 
-fn print(plugin: &PluginVersion) {
+fn print(plugin: &PluginVersion, webhooks: &Webhooks) {
     let about = plugin.metadata();
     let identity = &about.identity;
     print_line!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.vendor);
@@ -94,8 +104,11 @@ fn print(plugin: &PluginVersion) {
     print_line!("  strategies    {}", list(&strategies));
     print_line!("  asks to reach {}", list(&identity.hosts));
     print_line!("  asks for      {}", list(&identity.grants));
-    let endpoints: Vec<String> = about.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-    print_line!("  webhooks      {}", list(&endpoints));
+    match webhooks {
+        Ok(names) => print_line!("  webhooks      {}", list(names)),
+        Err(error) => print_line!("  webhooks      none under the default settings: {error}"),
+    }
+    print_line!("  feed          {}", if plugin.has_hook(Hook::Poll) { "polled" } else { "none" });
     print_line!("  settings");
     for field in &about.form.0 {
         let mut marks = Vec::new();

@@ -59,7 +59,8 @@ pub fn check_endpoints(endpoints: Vec<WebhookEndpoint>, form: &Form) -> Result<V
         if names.contains(&name) {
             return Err(format!("duplicate webhook endpoint {name:?}; give each endpoint its own name"));
         }
-        checked.push(check_endpoint(endpoint, form).map_err(|fault| format!("the webhook endpoint {name:?}: {fault}"))?);
+        checked
+            .push(check_endpoint(endpoint, form).map_err(|fault| format!("the webhook endpoint {name:?}: {fault}"))?);
         names.insert(name);
     }
     Ok(checked)
@@ -129,7 +130,9 @@ fn check_authentication(authentication: &Authentication, form: &Form) -> Result<
         Authentication::AddressOnly => Ok(()),
         Authentication::SecretHeader(SecretHeader { secret, header, prefix }) => {
             header_name(header)?;
-            prefix.parse::<http::HeaderValue>().map_err(|_| format!("the prefix {prefix:?} cannot be sent in a header"))?;
+            prefix
+                .parse::<http::HeaderValue>()
+                .map_err(|_| format!("the prefix {prefix:?} cannot be sent in a header"))?;
             secret_field(secret, form)
         }
         Authentication::HmacSha256(hmac) => check_hmac(hmac, form),
@@ -158,7 +161,9 @@ fn check_hmac(hmac: &WebhookHmac, form: &Form) -> Result<(), String> {
     if let Some(time) = timestamp_header {
         let is_time = |part: &SignedPart| matches!(part, SignedPart::Header(name) if name.eq_ignore_ascii_case(time));
         if !parts.iter().any(is_time) {
-            return Err(format!("the timestamp header {time:?} is not among the signed parts, so anybody could change it"));
+            return Err(format!(
+                "the timestamp header {time:?} is not among the signed parts, so anybody could change it"
+            ));
         }
         if !(1..=MAX_TOLERANCE_SECONDS).contains(tolerance_seconds) {
             return Err(format!("tolerance-seconds is {tolerance_seconds}; use 1 to {MAX_TOLERANCE_SECONDS}"));
@@ -365,8 +370,7 @@ mod tests {
         let (lower, upper) = ("fb".repeat(32), "FB".repeat(32));
         let standard = STANDARD.encode(bytes);
         let (padded, bare) = (URL_SAFE.encode(bytes), URL_SAFE_NO_PAD.encode(bytes));
-        let accepted =
-            [(Hex, &lower), (Hex, &upper), (Base64, &standard), (Base64url, &padded), (Base64url, &bare)];
+        let accepted = [(Hex, &lower), (Hex, &upper), (Base64, &standard), (Base64url, &padded), (Base64url, &bare)];
         for (encoding, written) in accepted {
             assert_eq!(encoding.decode(written), Some(bytes), "{encoding:?} {written}");
         }

@@ -263,9 +263,8 @@ fn check_grants(grants: &Grants) -> Result<(), SetupError> {
     }
     let intervals = MIN_FEED_INTERVAL_SECONDS..=MAX_FEED_INTERVAL_SECONDS;
     if let Some(seconds) = feed_interval_seconds.filter(|seconds| !intervals.contains(seconds)) {
-        let text = format!(
-            "The interval is {seconds} s; use {MIN_FEED_INTERVAL_SECONDS} to {MAX_FEED_INTERVAL_SECONDS} s."
-        );
+        let text =
+            format!("The interval is {seconds} s; use {MIN_FEED_INTERVAL_SECONDS} to {MAX_FEED_INTERVAL_SECONDS} s.");
         return Err(invalid("grants.feed_interval_seconds", text));
     }
     for (field, host) in

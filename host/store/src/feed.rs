@@ -95,12 +95,7 @@ impl Feeds<'_> {
 
     /// Claims a feed that is due. Returns `None` if another node polls it or has just polled it, or if the account is
     /// not stored.
-    async fn claim(
-        self,
-        feed: FeedAccount,
-        now: SystemTime,
-        lease: Duration,
-    ) -> Result<Option<FeedClaim>, StoreError> {
+    async fn claim(self, feed: FeedAccount, now: SystemTime, lease: Duration) -> Result<Option<FeedClaim>, StoreError> {
         let (shop, account) = (feed.shop.as_str(), feed.account.as_str());
         let mut work = self.store.begin().await?;
         sqlx::query(

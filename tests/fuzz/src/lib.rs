@@ -131,11 +131,7 @@ pub fn webhook(data: &[u8]) {
         ..signed.clone()
     };
     let url_safe = WebhookHmac { encoding: SignatureEncoding::Base64url, ..signed.clone() };
-    let header = SecretHeader {
-        secret: "secret".to_owned(),
-        header: "x-signature".to_owned(),
-        prefix: String::new(),
-    };
+    let header = SecretHeader { secret: "secret".to_owned(), header: "x-signature".to_owned(), prefix: String::new() };
     let hmac = Authentication::HmacSha256(signed);
     let ways = [
         hmac.clone(),

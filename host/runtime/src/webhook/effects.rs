@@ -137,7 +137,9 @@ impl ReportSource<'_> {
         let mut found = found.map_err(EffectsError::Uncertain)?;
         let resolved = match (found.pop(), found.is_empty()) {
             (Some(reference), true) => Ok(reference),
-            (Some(_), false) => Err(dropped(named, "several orders or lines of the account have this vendor reference")),
+            (Some(_), false) => {
+                Err(dropped(named, "several orders or lines of the account have this vendor reference"))
+            }
             (None, _) => Err(dropped(named, "no order or line of the account has this vendor reference")),
         };
         known.by_vendor_reference.insert(named.to_owned(), resolved.clone());

@@ -1,15 +1,18 @@
 //! The webhook endpoints of an account. They follow from its settings, so its plugin is asked for them once for each
 //! version of these.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::endpoint::{CheckedEndpoint, check_endpoints};
-use cartwright_contract::error::{Failure, HookError, SetupError};
+use cartwright_contract::error::{Failure, HookError, SetupError, invalid};
+use cartwright_contract::grants::Grants;
 use cartwright_contract::hook::Hook;
-use cartwright_contract::ids::{AccountId, ShopId};
+use cartwright_contract::ids::{AccountId, InvalidId, ShopId};
 use cartwright_contract::records::{Error, WebhookEndpoint};
-use cartwright_engine::{CallOptions, SlotKind};
+use cartwright_contract::settings::{Secret, Secrets, Settings};
+use cartwright_engine::{CallOptions, PluginVersion, SlotKind};
 
 use crate::host::Cartwright;
 use crate::shop::{Account, AccountVersion, context};
@@ -26,6 +29,30 @@ impl Cartwright {
     ) -> Result<Vec<WebhookEndpoint>, SetupError> {
         let state = self.shop_state(shop)?;
         let checked = self.checked_endpoints(&state.shop, state.account(account)?).await?;
+        Ok(checked.iter().map(|endpoint| endpoint.declared.clone()).collect())
+    }
+
+    /// Returns the webhook endpoints that an account has under the default values of a plugin's form, for people to
+    /// inspect.
+    ///
+    /// # Errors
+    /// Returns an error if the plugin fails, or if it has no endpoints without further settings.
+    pub async fn default_webhook_endpoints(
+        &self,
+        plugin: &Arc<PluginVersion>,
+    ) -> Result<Vec<WebhookEndpoint>, SetupError> {
+        let id = |error: InvalidId| invalid("id", error.to_string());
+        let shop = Shop::new("inspected".parse().map_err(id)?, "EUR", 2, Secret::new(""));
+        let version = Arc::new(AccountVersion::new(plugin.clone(), Settings::new()));
+        let account = Account {
+            id: "inspected".parse().map_err(id)?,
+            current: plugin.digest(),
+            versions: BTreeMap::from([(plugin.digest(), version)]),
+            secrets: Secrets::new(),
+            grants: Grants::default(),
+            revision: 1,
+        };
+        let checked = self.checked_endpoints(&shop, &account).await?;
         Ok(checked.iter().map(|endpoint| endpoint.declared.clone()).collect())
     }
 

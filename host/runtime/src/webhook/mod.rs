@@ -35,8 +35,8 @@ mod token;
 mod verifier;
 
 pub use deliveries::{
-    DeliveryStart, Effects, MemoryWebhookDeliveryStore, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
-    WebhookDeliveryStore, WebhookDeliveryStoreError,
+    DeliveryStart, Effects, MemoryWebhookDeliveryStore, OrderMessage, REPEAT_WINDOW, WebhookDelivery,
+    WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
 };
 pub use pushed::{Pushed, form_value};
 pub use receive::WebhookError;

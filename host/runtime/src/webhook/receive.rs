@@ -17,7 +17,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::host::Cartwright;
 use crate::shop::{Account, context};
 use crate::webhook::deliveries::{
-    DeliveryStart, Effects, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
+    DeliveryStart, Effects, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore,
+    WebhookDeliveryStoreError,
 };
 use crate::webhook::effects::{EffectsError, ReportSource};
 use crate::webhook::refusal::Refusal;

@@ -149,9 +149,11 @@ fn vendor_source_message(from: Option<&IpAddr>) -> String {
             "the request came from {from}, which is not in the networks that the plugin declares for the vendor; if the \
              vendor sent it, its author must add the network"
         ),
-        None => "the origin of the request is unknown, and the plugin declares the networks that the vendor sends from; \
+        None => {
+            "the origin of the request is unknown, and the plugin declares the networks that the vendor sends from; \
              configure the server so that it knows the sender's address"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

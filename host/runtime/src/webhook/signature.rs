@@ -49,11 +49,7 @@ pub(crate) fn verify(
     }
 }
 
-fn verify_secret_header(
-    declared: &SecretHeader,
-    secret: &Secret,
-    incoming: &IncomingRequest,
-) -> Result<(), Refusal> {
+fn verify_secret_header(declared: &SecretHeader, secret: &Secret, incoming: &IncomingRequest) -> Result<(), Refusal> {
     let value = text(incoming, &declared.header)?;
     let prefix = || Refusal::Header { header: declared.header.clone(), fault: HeaderFault::Prefix };
     let found = value.strip_prefix(&declared.prefix).ok_or_else(prefix)?;

@@ -27,11 +27,7 @@ fn sent(value: &str) -> IncomingRequest {
 #[test]
 fn the_secret_behind_its_prefix_is_accepted() {
     assert_eq!(verify(&sent("Bearer s3cret-77aa")), Ok(()));
-    let bare = SecretHeader {
-        secret: "signing-secret".to_owned(),
-        header: "x-key".to_owned(),
-        prefix: String::new(),
-    };
+    let bare = SecretHeader { secret: "signing-secret".to_owned(), header: "x-key".to_owned(), prefix: String::new() };
     let bare = Authentication::SecretHeader(bare);
     assert_eq!(admit(&bare, SECRET, &post(&[("x-key", SECRET)], b"{}")), Ok(()));
 }

@@ -1,10 +1,10 @@
 //! Tests that the data of webhooks is bounded: cut bodies, and a quota for each account.
 
-use cartwright::{Digest, timestamp};
 use cartwright::types::{WebhookRequest, WebhookResponse};
 use cartwright::webhook::{
     DeliveryStart, Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
 };
+use cartwright::{Digest, timestamp};
 use cartwright_store::Store;
 use serde_json::{Value, json};
 

@@ -7,8 +7,8 @@ use cartwright::types::{
     WebhookResponse,
 };
 use cartwright::webhook::{
-    DeliveryStart, Destination, Effects, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore,
-    WebhookUrlUse,
+    DeliveryStart, Destination, Effects, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
+    WebhookDeliveryStore, WebhookUrlUse,
 };
 use cartwright::{Digest, OrderBook, ProductLink, timestamp};
 use cartwright_store::{AccountOutcomeState, Keyring, Store};
@@ -116,7 +116,9 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
             let notice = by_event(number);
             match node.begin(&notice).await.unwrap() {
                 DeliveryStart::Repeat(before) => before,
-                DeliveryStart::Run { .. } => node.complete(&notice, ready("1"), &answer(&number.to_string())).await.unwrap(),
+                DeliveryStart::Run { .. } => {
+                    node.complete(&notice, ready("1"), &answer(&number.to_string())).await.unwrap()
+                }
             }
         });
     }

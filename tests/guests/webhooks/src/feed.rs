@@ -24,11 +24,6 @@ impl Guest for Webhooks {
             return Err(internal("a page has a cursor and an end"));
         };
         let reports = lines.flat_map(|line| crate::reports(&line.split_whitespace().collect::<Vec<_>>()));
-        Ok(FeedPage {
-            reports: reports.collect(),
-            cursor: cursor.to_owned(),
-            more: end == "more",
-            extra: Vec::new(),
-        })
+        Ok(FeedPage { reports: reports.collect(), cursor: cursor.to_owned(), more: end == "more", extra: Vec::new() })
     }
 }

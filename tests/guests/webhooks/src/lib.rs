@@ -117,8 +117,7 @@ impl Guest for Webhooks {
             _ => {}
         }
         let body = vec![SignedPart::Body];
-        let timed =
-            vec![SignedPart::Header("x-time".to_owned()), SignedPart::Text(".".to_owned()), SignedPart::Body];
+        let timed = vec![SignedPart::Header("x-time".to_owned()), SignedPart::Text(".".to_owned()), SignedPart::Body];
         let bearer = SecretHeader {
             secret: SECRET.to_owned(),
             header: "Authorization".to_owned(),

@@ -15,8 +15,7 @@ use axum::routing::post;
 use cartwright::types::{EventKind, Order, Outcome};
 use cartwright::webhook::{Destination, IncomingRequest};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, ProductLink, Secret,
-    ShopId,
+    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, ProductLink, Secret, ShopId,
 };
 use cartwright_e2e::orders::{event, order};
 use cartwright_e2e::stored::{KEY, host_secret, store_shop};

@@ -9,9 +9,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{EventKind, Outcome};
-use cartwright::{
-    AccountId, AccountSetup, Cartwright, Clock, Digest, Grants, ShopId, SimulatedClock, SystemClock,
-};
+use cartwright::{AccountId, AccountSetup, Cartwright, Clock, Digest, Grants, ShopId, SimulatedClock, SystemClock};
 use cartwright_e2e::orders::{event, order};
 use cartwright_e2e::{WEBHOOKS, local, members, shop};
 use cartwright_store::{DrainReport, FeedPoller, FeedStatus, Keyring, Lines, NewJob, Store, Worker, WorkerSettings};
@@ -84,10 +82,10 @@ impl FakeFeed {
             Some(after) => after.strip_prefix('c')?.parse::<usize>().ok().filter(|from| *from <= events.len())?,
             None => 0,
         };
-        let page: Vec<&str> = events.iter().skip(from).take(PAGE).map(String::as_str).collect();
+        let page: Vec<String> = events.iter().skip(from).take(PAGE).cloned().collect();
         let next = from + page.len();
         let end = if next < events.len() { "more" } else { "end" };
-        Some([&[format!("c{next}").as_str(), end], &page[..]].concat().join("\n"))
+        Some(format!("c{next}\n{end}\n{}", page.join("\n")))
     }
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use cartwright::SLOTS_PER_SHOP;
 use cartwright::types::WebhookResponse;
 use cartwright::webhook::{
-    DeliveryStart, Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
-    WebhookError,
+    DeliveryStart, Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore,
+    WebhookDeliveryStoreError, WebhookError,
 };
 
 use super::shop::{OrderBookBehavior, WebhookShop, at, post, text};
