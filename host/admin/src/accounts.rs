@@ -263,7 +263,7 @@ async fn feed(
     Ok(Some(html! {
         section.card {
             h2 #feed { "Updates" }
-            p { "This vendor sends no webhooks. It is asked for updates regularly; the interval is among the permissions." }
+            p { "The vendor is asked for updates regularly. The interval is among the permissions." }
             dl {
                 dt { "Last polled" }
                 dd {

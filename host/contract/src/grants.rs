@@ -49,7 +49,6 @@ pub struct Grants {
     /// Interval in seconds at which the vendor's feed is polled, from 30 to 86400. Default: 300. It has no effect for a
     /// plugin without a feed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 30, maximum = 86400))]
     pub feed_interval_seconds: Option<u32>,
 }
 

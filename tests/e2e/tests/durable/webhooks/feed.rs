@@ -1,6 +1,7 @@
 //! A vendor that is polled: pages and cursors, two nodes, crashes, and failures.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,9 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use cartwright::types::{EventKind, Outcome};
-use cartwright::{AccountId, AccountSetup, Cartwright, Clock, Digest, Grants, ShopId, SimulatedClock, SystemClock};
+use cartwright::{
+    AccountId, AccountSetup, Cartwright, Clock, Digest, Grants, SetupError, ShopId, SimulatedClock, SystemClock,
+};
 use cartwright_e2e::orders::{event, order};
 use cartwright_e2e::{WEBHOOKS, local, members, shop};
 use cartwright_store::{DrainReport, FeedPoller, FeedStatus, Keyring, Lines, NewJob, Store, Worker, WorkerSettings};
@@ -194,20 +197,31 @@ struct Scene {
     feed: FakeFeed,
     node: FeedNode,
     database: String,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let (feed, feed_url) = FakeFeed::start().await;
         let folder = tempfile::tempdir().expect("a folder");
         let database = format!("sqlite:{}", folder.path().join("store.db").display());
+        Self { _folder: Some(folder), ..Self::on(database).await }
+    }
+
+    /// Returns a scene on PostgreSQL, if it is installed.
+    async fn on_postgres() -> Option<Self> {
+        let server = tokio::task::spawn_blocking(cartwright_test_postgres::shared).await.expect("an answer")?;
+        Some(Self::on(server.create_database()).await)
+    }
+
+    /// Returns a scene on an empty database.
+    async fn on(database: String) -> Self {
+        let (feed, feed_url) = FakeFeed::start().await;
         let node = FeedNode::on(&database, &feed_url, Arc::default()).await;
         node.store_all().await;
         for number in 1..=3 {
             feed.add(&format!("named test:desk:1 V-{number}"));
         }
-        Self { feed, node, database, _folder: folder }
+        Self { feed, node, database, _folder: None }
     }
 
     /// Returns another node of the installation.
@@ -216,9 +230,8 @@ impl Scene {
     }
 }
 
-#[tokio::test]
-async fn pages_are_applied_once_and_the_next_poll_continues_behind_them() {
-    let Scene { feed, node, .. } = &Scene::new().await;
+async fn pages_are_applied_once(scene: Scene) {
+    let Scene { feed, node, .. } = &scene;
     assert_eq!(node.poll().await, 2, "it is polled again at once while there is more");
     assert_eq!((feed.requests(), node.reported().await), (vec![String::new(), "c2".into()], names(1..=3)));
     let now = node.clock.now();
@@ -237,13 +250,23 @@ async fn pages_are_applied_once_and_the_next_poll_continues_behind_them() {
     assert_eq!(node.reported().await, names(1..=4));
 }
 
+#[tokio::test]
+async fn pages_are_applied_once_and_the_next_poll_continues_behind_them_on_sqlite() {
+    pages_are_applied_once(Scene::new().await).await;
+}
+
+#[tokio::test]
+async fn pages_are_applied_once_and_the_next_poll_continues_behind_them_on_postgres() {
+    if let Some(scene) = Scene::on_postgres().await {
+        pages_are_applied_once(scene).await;
+    }
+}
+
 fn names(numbers: std::ops::RangeInclusive<u32>) -> Vec<String> {
     numbers.map(|number| format!("V-{number}")).collect()
 }
 
-#[tokio::test]
-async fn one_node_polls_at_a_time() {
-    let scene = Scene::new().await;
+async fn one_node_polls(scene: Scene) {
     let other = scene.other_node().await;
     let gate = scene.feed.hold();
     let first = scene.node.poller.clone();
@@ -253,6 +276,51 @@ async fn one_node_polls_at_a_time() {
     gate.add_permits(2);
     assert_eq!(first.await.expect("an end"), 2);
     assert_eq!((scene.feed.requests().len(), other.reported().await), (2, names(1..=3)));
+}
+
+#[tokio::test]
+async fn one_node_polls_at_a_time_on_sqlite() {
+    one_node_polls(Scene::new().await).await;
+}
+
+#[tokio::test]
+async fn one_node_polls_at_a_time_on_postgres() {
+    if let Some(scene) = Scene::on_postgres().await {
+        one_node_polls(scene).await;
+    }
+}
+
+/// Crashes at the third call: before the commit of the first page, after the two calls around the commit of its claim.
+fn crash_before_the_page_is_stored() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    assert_ne!(CALLS.fetch_add(1, Ordering::Relaxed), 2, "a crash");
+}
+
+/// Crashes at the fourth call: after the commit of the first page.
+fn crash_after_the_page_is_stored() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    assert_ne!(CALLS.fetch_add(1, Ordering::Relaxed), 3, "a crash");
+}
+
+#[tokio::test]
+async fn a_page_is_asked_for_again_after_a_crash_between_its_response_and_its_commit() {
+    let scene = Scene::new().await;
+    let other = scene.other_node().await;
+    scene.node.store.on_commit(crash_before_the_page_is_stored);
+    assert_eq!((scene.node.poll().await, scene.node.reported().await), (0, vec![]));
+    scene.node.clock.sleep(LEASE_EXPIRED).await;
+    assert_eq!((other.poll().await, other.reported().await), (2, names(1..=3)));
+    assert_eq!(scene.feed.requests(), ["", "", "c2"]);
+}
+
+#[tokio::test]
+async fn a_page_is_not_asked_for_again_after_a_crash_behind_its_commit() {
+    let scene = Scene::new().await;
+    let other = scene.other_node().await;
+    scene.node.store.on_commit(crash_after_the_page_is_stored);
+    scene.node.poll().await;
+    other.poll().await;
+    assert_eq!((other.reported().await, scene.feed.requests()), (names(1..=3), vec![String::new(), "c2".to_owned()]));
 }
 
 #[tokio::test]
@@ -321,6 +389,22 @@ async fn a_changed_account_is_polled_at_once_and_at_its_interval() {
     assert_eq!(node.poll().await, 0, "it is not due");
     node.set_account(Some(30)).await;
     assert_eq!((node.poll().await, node.seconds_to_next().await), (2, 30));
+}
+
+#[tokio::test]
+async fn an_interval_is_between_half_a_minute_and_a_day() {
+    let node = Scene::new().await.node;
+    for (seconds, is_allowed) in [(29, false), (30, true), (86_400, true), (86_401, false)] {
+        let grants = Grants { feed_interval_seconds: Some(seconds), ..local(&node.feed_url) };
+        let setup = AccountSetup { id: node.account.clone(), settings: members(json!({})), grants };
+        match node.host.set_account(&node.shop, node.plugin, setup).await {
+            Ok(()) => assert!(is_allowed, "{seconds}"),
+            Err(SetupError::Invalid(issues)) => {
+                assert!(!is_allowed && issues[0].field == "grants.feed_interval_seconds", "{seconds}: {issues:?}");
+            }
+            Err(error) => panic!("{seconds}: {error}"),
+        }
+    }
 }
 
 #[tokio::test]
