@@ -92,7 +92,7 @@ impl ReportSource<'_> {
                 },
             };
             let Some(order) = self.find(&reference, &mut known).await? else {
-                checked.dropped.push(dropped(&reference, "the account has no part in such an order"));
+                checked.dropped.push(drop_reason(&reference, "the account has no part in such an order"));
                 continue;
             };
             let outcome = bind(outcome, order, &reference).map_err(EffectsError::Breach)?;
@@ -138,16 +138,16 @@ impl ReportSource<'_> {
         let resolved = match (found.pop(), found.is_empty()) {
             (Some(reference), true) => Ok(reference),
             (Some(_), false) => {
-                Err(dropped(named, "several orders or lines of the account have this vendor reference"))
+                Err(drop_reason(named, "several orders or lines of the account have this vendor reference"))
             }
-            (None, _) => Err(dropped(named, "no order or line of the account has this vendor reference")),
+            (None, _) => Err(drop_reason(named, "no order or line of the account has this vendor reference")),
         };
         known.by_vendor_reference.insert(named.to_owned(), resolved.clone());
         Ok(resolved)
     }
 }
 
-fn dropped(named: &str, reason: &str) -> String {
+fn drop_reason(named: &str, reason: &str) -> String {
     format!("a report about {:?} was dropped: {reason}", sanitize(named, MAX_REFERENCE_CHARS).text)
 }
 
