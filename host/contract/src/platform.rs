@@ -66,6 +66,20 @@ pub trait OrderBook: Send + Sync {
     async fn may_exist(&self, _shop: &ShopId, _account: &AccountId, _reference: &str) -> Result<bool, PlatformError> {
         Ok(false)
     }
+
+    /// Returns the references of the account's orders and lines whose vendor reference is this one: at most two, because
+    /// an ambiguous vendor reference names nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the answer is uncertain, because a report about an unknown order is dropped.
+    async fn find_by_vendor_reference(
+        &self,
+        _shop: &ShopId,
+        _account: &AccountId,
+        _vendor_reference: &str,
+    ) -> Result<Vec<String>, PlatformError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Blobs by digest: raw configurations, thumbnails, documents.
@@ -246,6 +260,22 @@ impl OrderBook for MemoryOrderBook {
         }
         let key = (shop.clone(), line_reference.to_owned());
         Ok(Some(read(&self.bills_of_materials).get(&key).cloned().unwrap_or_default()))
+    }
+
+    async fn find_by_vendor_reference(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        vendor_reference: &str,
+    ) -> Result<Vec<String>, PlatformError> {
+        let is_it = |known: &Option<String>| known.as_deref() == Some(vendor_reference);
+        let orders = read(&self.orders);
+        let own = orders.iter().filter(|((owner, of, _), _)| owner == shop && of == account).map(|(_, order)| order);
+        let references = own.flat_map(|order| {
+            let lines = order.lines.iter().filter(|line| is_it(&line.vendor_reference)).map(|line| &line.reference);
+            is_it(&order.vendor_reference).then_some(&order.reference).into_iter().chain(lines)
+        });
+        Ok(references.take(2).cloned().collect())
     }
 }
 

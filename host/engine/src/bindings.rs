@@ -324,14 +324,49 @@ mod tests {
                 "memos": [{ "name": "a", "value": "b" }], "extra": [named_json()],
             }));
         }
-        let attributed: Vec<Value> = outcomes().into_iter().map(|outcome| json!(["i:s:1", outcome])).collect();
-        converts::<records::Fetched, exports::feed::Fetched>(
-            json!({ "outcomes": attributed, "cursor": "c", "more": true }),
+    }
+
+    #[test]
+    fn webhooks_and_feeds_convert_there_and_back() {
+        let subjects = [json!("account"), json!({ "reference": "i:s:1" }), json!({ "vendor-reference": "v" })];
+        let reports: Vec<Value> = outcomes()
+            .into_iter()
+            .zip(subjects.into_iter().cycle())
+            .map(|(outcome, about)| json!({ "about": about, "outcome": outcome, "extra": [named_json()] }))
+            .collect();
+        converts::<records::FeedPage, exports::feed::FeedPage>(
+            json!({ "reports": reports, "cursor": "c", "more": true, "extra": [named_json()] }),
         );
-        converts::<records::Received, exports::webhooks::Received>(json!({
+        converts::<records::WebhookResult, exports::webhooks::WebhookResult>(json!({
             "response": { "status": 200, "headers": [["content-type", "text/plain"]], "body": [1, 2] },
-            "outcomes": [[null, { "note": message() }]],
+            "reports": reports, "extra": [named_json()],
         }));
+        converts::<records::WebhookRequest, exports::webhooks::WebhookRequest>(json!({
+            "id": "d", "received_at": "2026-03-01T09:30:00Z", "method": "POST", "headers": [["x-a", "é"]],
+            "query": "a=b", "body": [0, 255], "extra": [named_json()],
+        }));
+        let parts = json!([{ "text": "." }, { "header": "x-time" }, "url", "method", "body"]);
+        let hmac = |encoding: &str| {
+            json!({ "hmac-sha256": {
+                "secret": "s", "header": "x-signature", "encoding": encoding, "prefix": "sha256=", "parts": parts,
+                "timestamp_header": "x-time", "tolerance_seconds": 300,
+            } })
+        };
+        let authentications = [
+            json!("address-only"),
+            json!({ "secret-header": { "secret": "s", "header": "authorization", "prefix": "Bearer " } }),
+            hmac("hex"),
+            hmac("base64"),
+            hmac("base64url"),
+            json!({ "standard-webhooks": "s" }),
+            json!({ "other": named_json() }),
+        ];
+        for (authentication, mode) in authentications.into_iter().zip(["query", "delivery"].into_iter().cycle()) {
+            converts::<records::WebhookEndpoint, exports::webhooks::WebhookEndpoint>(json!({
+                "name": "done", "title": message(), "mode": mode, "authentication": authentication,
+                "delivery_id_header": "x-id", "networks": ["192.0.2.0/24"], "extra": [named_json()],
+            }));
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! The functions of the contract that the host calls, as typed methods of the engine. `metadata.describe`,
-//! `settings.fields` and `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
+//! The functions of the contract that the host calls, as typed methods of the engine. `metadata.describe` and
+//! `settings.fields` are called at installation, and `orders.handle` by a durable run.
 
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    self, Association, ChoiceList, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest,
-    Outcome, PlanRequest, Price, ProductList, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
+    self, Association, ChoiceList, Context, Decoded, Diagnosis, EmbedData, FeedPage, FieldIssue, Item, LineRequest,
+    PlanRequest, Price, ProductList, Report, Setting, VariantInfo, WebhookEndpoint, WebhookRequest, WebhookResponse,
+    WebhookResult,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -51,10 +52,19 @@ pub struct PlanResult {
 pub struct ReceiveResult {
     /// The plugin's response.
     pub response: WebhookResponse,
-    /// The outcomes that it emitted, each with the reference of its order.
-    pub outcomes: Vec<(Option<String>, Outcome)>,
+    /// What it reported.
+    pub reports: Vec<Report>,
     /// What the host could not determine for the plugin, if anything. The response may be wrong then.
     pub uncertainty: Option<String>,
+    /// The blobs whose digests the plugin received.
+    pub readable: Vec<records::Digest>,
+}
+
+/// The result of `feed.poll`.
+#[derive(Debug)]
+pub struct PollResult {
+    /// The page.
+    pub page: FeedPage,
     /// The blobs whose digests the plugin received.
     pub readable: Vec<records::Digest>,
 }
@@ -306,6 +316,24 @@ impl Engine {
         }
     }
 
+    /// Calls `webhooks.endpoints`: returns the endpoints under the settings of `context`.
+    ///
+    /// # Errors
+    /// Returns an error if the call fails or the plugin returns one.
+    pub async fn endpoints(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+    ) -> Result<Vec<WebhookEndpoint>, HookError> {
+        let context = types::Context::from(context.clone());
+        let called = self.call(Hook::Endpoints, plugin, options, async |store, instance| {
+            let webhooks = plugin.interfaces().webhooks(store, instance)?;
+            Ok(from_guest(webhooks.call_endpoints(store, &context).await?, convert_list::<_, WebhookEndpoint>))
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Endpoints, error))
+    }
+
     /// Calls `webhooks.receive`.
     ///
     /// # Errors
@@ -319,17 +347,17 @@ impl Engine {
         request: WebhookRequest,
     ) -> Result<ReceiveResult, HookError> {
         let context = types::Context::from(context.clone());
-        let request = bindings::exports::webhooks::Request::from(request);
+        let request = bindings::exports::webhooks::WebhookRequest::from(request);
         let called = self.call(Hook::ReceiveWebhook, plugin, options, async |store, instance| {
             let webhooks = plugin.interfaces().webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, endpoint, &request).await?;
-            let (received, state) = (from_guest(received, Received::from), store.data_mut());
+            let (received, state) = (from_guest(received, WebhookResult::from), store.data_mut());
             Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         });
         let ((received, uncertainty, readable), _) = called.await?;
-        let Received { response, outcomes } =
+        let WebhookResult { response, reports, extra: _ } =
             received.map_err(|error| plugin_error(plugin, Hook::ReceiveWebhook, error))?;
-        Ok(ReceiveResult { response, outcomes, uncertainty, readable })
+        Ok(ReceiveResult { response, reports, uncertainty, readable })
     }
 
     /// Calls `feed.poll`: fetches what happened since `cursor`.
@@ -342,13 +370,16 @@ impl Engine {
         options: CallOptions,
         context: &Context,
         cursor: Option<&str>,
-    ) -> Result<Fetched, HookError> {
+    ) -> Result<PollResult, HookError> {
         let context = types::Context::from(context.clone());
         let called = self.call(Hook::Poll, plugin, options, async |store, instance| {
-            let feed = plugin.interfaces().feed(store, instance)?;
-            Ok(from_guest(feed.call_poll(store, &context, cursor).await?, Fetched::from))
+            let feed = plugin.interfaces().feed(&mut *store, instance)?;
+            let page = from_guest(feed.call_poll(&mut *store, &context, cursor).await?, FeedPage::from);
+            Ok((page, std::mem::take(&mut store.data_mut().readable)))
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
+        let (page, readable) = called.await?.0;
+        let page = page.map_err(|error| plugin_error(plugin, Hook::Poll, error))?;
+        Ok(PollResult { page, readable })
     }
 }
 

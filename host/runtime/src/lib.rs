@@ -48,6 +48,7 @@
 
 mod cart;
 pub mod durable;
+pub mod feed;
 mod host;
 mod install;
 pub mod notify;
@@ -76,7 +77,7 @@ pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock, timesta
 pub use cartwright_contract::error::{
     Breach, EmittedOutcomes, Failure, HookError, LogLine, PageError, ProductLinkIssues, SetupError, describe,
 };
-pub use cartwright_contract::grants::Grants;
+pub use cartwright_contract::grants::{Grants, MAX_FEED_INTERVAL_SECONDS, MIN_FEED_INTERVAL_SECONDS};
 pub use cartwright_contract::hook::{Capability, Hook};
 pub use cartwright_contract::ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
 pub use cartwright_contract::outcome::{

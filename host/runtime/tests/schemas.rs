@@ -270,11 +270,12 @@ fn identity() -> Value {
 
 fn endpoint() -> Value {
     json!({
-        "name": "orders", "title": "Orders", "purpose": "notice",
+        "name": "orders", "title": message(), "mode": "delivery",
         "authentication": { "hmac-sha256": {
-            "secret": "s", "header": "x", "encoding": "hex", "prefix": "", "timestamp_header": null,
+            "secret": "s", "header": "x", "encoding": "hex", "prefix": "", "parts": ["method", { "text": "." }, "body"],
+            "timestamp_header": null, "tolerance_seconds": 300,
         } },
-        "event_id_header": null,
+        "delivery_id_header": null, "networks": ["192.0.2.0/24"], "extra": [],
     })
 }
 
@@ -334,7 +335,7 @@ fn shops_accounts_and_product_links() {
     ]);
     let grants = json!({
         "hosts": ["expivi.net"], "plain_http": [], "networks": ["10.0.0.0/8", "fd00::/8"], "webhook_source_networks": [],
-        "personal_data": true, "adjust_prices": false, "choose_price_source": false,
+        "personal_data": true, "adjust_prices": false, "choose_price_source": false, "feed_interval_seconds": 60,
     });
     round::<Grants>(&[grants.clone(), json!({})]);
     reads::<AccountSetup>(&[
@@ -483,8 +484,8 @@ fn plugins_swaps_and_readiness() {
         id: "expivi".parse().unwrap(),
         identity: serde_json::from_value(identity()).unwrap(),
         form: Form(fields),
-        endpoints: vec![serde_json::from_value(endpoint()).unwrap()],
     }]);
+    writes(&[serde_json::from_value::<types::WebhookEndpoint>(endpoint()).unwrap()]);
     writes(&World::ALL);
     writes(Interface::ALL);
     writes(Hook::ALL);
@@ -532,14 +533,15 @@ fn no_two_types_have_one_name() {
         listed::<types::Context>(),
         listed::<types::Decoded>(),
         listed::<types::Diagnosis>(),
-        listed::<types::Fetched>(),
+        listed::<types::FeedPage>(),
         listed::<types::Next>(),
         listed::<types::ChoiceList>(),
         listed::<types::ProductList>(),
         listed::<types::PlanRequest>(),
-        listed::<types::Received>(),
+        listed::<types::WebhookEndpoint>(),
         listed::<types::WebhookRequest>(),
         listed::<types::WebhookResponse>(),
+        listed::<types::WebhookResult>(),
     ];
     let mut known = BTreeMap::new();
     for (name, schema) in all.into_iter().flatten() {

@@ -402,6 +402,17 @@ impl OrderBook for Store {
             .await
             .map_err(|error| PlatformError(error.to_string()))
     }
+
+    async fn find_by_vendor_reference(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        vendor_reference: &str,
+    ) -> Result<Vec<String>, PlatformError> {
+        in_time(self.orders().references_of(shop, account, vendor_reference))
+            .await
+            .map_err(|error| PlatformError(error.to_string()))
+    }
 }
 
 impl Orders<'_> {

@@ -229,6 +229,9 @@ impl Outcomes<'_> {
             .notifications()
             .notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now)
             .await?;
+        if let Outcome::VendorReference(named) = &outcome {
+            self.store.orders().index_vendor_reference(work, source, named).await?;
+        }
         if matches!(outcome, Outcome::PushSettings(_)) {
             self.store.webhooks().add_account_outcome(work, source.shop, source.account, outcome, now).await?;
         }
@@ -355,7 +358,7 @@ pub(crate) struct OutcomeSource<'a> {
     pub(crate) shop: &'a ShopId,
     pub(crate) order: &'a str,
     pub(crate) account: &'a AccountId,
-    /// Job that reported the outcome; `None` = a webhook.
+    /// Job that reported the outcome; `None` = a webhook or a feed.
     pub(crate) job: Option<&'a str>,
     /// Key of the order.
     pub(crate) key: &'a Key,

@@ -172,6 +172,24 @@ impl exports::orders::OrderEvent {
     }
 }
 
+impl types::Report {
+    /// Creates a report about the account.
+    pub fn about_account(outcome: types::Outcome) -> Self {
+        Self { about: types::ReportSubject::Account, outcome, extra: Vec::new() }
+    }
+
+    /// Creates a report about the order or line with this reference.
+    pub fn about_reference(reference: impl Into<String>, outcome: types::Outcome) -> Self {
+        Self { about: types::ReportSubject::Reference(reference.into()), outcome, extra: Vec::new() }
+    }
+
+    /// Creates a report about the order or line that this account knows by the vendor's own id: one that an outcome
+    /// `vendor-reference` named before.
+    pub fn about_vendor_reference(reference: impl Into<String>, outcome: types::Outcome) -> Self {
+        Self { about: types::ReportSubject::VendorReference(reference.into()), outcome, extra: Vec::new() }
+    }
+}
+
 /// Exports a vendor: the world `vendor`, and the interfaces that the plugin has beyond it. The type implements the
 /// `Guest` trait of each of them, in [`exports`]: `metadata`, `settings`, `page`, `configuration`, and those listed.
 ///

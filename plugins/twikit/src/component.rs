@@ -83,11 +83,15 @@ impl orders::Guest for Twikit {
 }
 
 impl webhooks::Guest for Twikit {
-    fn endpoints() -> Vec<webhooks::Endpoint> {
-        crate::webhooks::endpoints()
+    fn endpoints(_context: Context) -> Result<Vec<webhooks::WebhookEndpoint>, Error> {
+        Ok(crate::webhooks::endpoints())
     }
 
-    fn receive(context: Context, endpoint: String, request: webhooks::Request) -> Result<webhooks::Received, Error> {
+    fn receive(
+        context: Context,
+        endpoint: String,
+        request: webhooks::WebhookRequest,
+    ) -> Result<webhooks::WebhookResult, Error> {
         crate::webhooks::receive(&context, &endpoint, &request, &|reference| order_book::find(reference))
     }
 }

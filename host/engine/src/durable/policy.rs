@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use cartwright_contract::error::{Breach, Failure, SetupError};
+use cartwright_contract::error::{Breach, Failure, HookError, SetupError};
 use cartwright_contract::outcome::OUTCOME_INVALID;
 use cartwright_contract::records::{Error, Outage};
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,24 @@ pub fn next_step(
         Err(error @ RunError::Setup(_)) => {
             (NextAction::Stop { responsible: ResponsibleParty::Operator, reason: error.to_string() }, counters)
         }
+    }
+}
+
+/// Returns the delay before a feed is polled again that has failed this often in a row. It follows the schedule of
+/// retries, whose last delay repeats: a feed is never given up. `seed` decides the jitter.
+pub fn feed_retry_delay(failures: u32, error: Option<&HookError>, seed: &[u8]) -> Duration {
+    let [.., longest] = RETRY_BACKOFF;
+    let number = failures.saturating_sub(1);
+    let scheduled = usize::try_from(number).ok().and_then(|number| RETRY_BACKOFF.get(number)).unwrap_or(&longest);
+    let requested = match error.map(|error| &error.failure) {
+        Some(Failure::PluginError(Error::Unavailable(outage))) => outage.retry_after_seconds,
+        _ => None,
+    };
+    let requested = requested.map(|seconds| Duration::from_secs(seconds.into()).min(longest));
+    match requested {
+        // Never sooner than the server asked for.
+        Some(requested) if requested >= *scheduled => requested + jitter_share(requested, seed, number),
+        _ => jittered(*scheduled, seed, number),
     }
 }
 

@@ -54,7 +54,7 @@ pub use cartwright_engine::durable::{
     Answer, Call, Cancel, DeterminismFault, Entry, JITTER_PERCENT, Job, Journal, JournalError, JournaledBody,
     JournaledBytes, JournaledResponse, Loaded, MAX_CONTINUATIONS, MAX_JOURNAL_ENTRIES, MAX_STATE_BYTES,
     MAX_WAIT_SECONDS, MemoryJournal, NextAction, PendingRequest, RETRY_BACKOFF, Record, ResponsibleParty, RestartRisk,
-    RetryCounters, RunEnd, RunError, RunInput, RunReport, RunStart, StopReason, UnansweredRequest, Wake, next_step,
-    retry,
+    RetryCounters, RunEnd, RunError, RunInput, RunReport, RunStart, StopReason, UnansweredRequest, Wake,
+    feed_retry_delay, next_step, retry,
 };
 pub use handle::HandleResult;

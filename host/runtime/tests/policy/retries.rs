@@ -211,3 +211,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_feed_is_polled_again_by_the_schedule_and_is_never_given_up() {
+    let within = |delay: Duration, scheduled: Duration| {
+        let deviation = scheduled / 100 * cartwright::durable::JITTER_PERCENT;
+        assert!((scheduled - deviation..=scheduled + deviation).contains(&delay), "{delay:?} of {scheduled:?}");
+    };
+    for (failures, scheduled) in (1..).zip(cartwright::durable::RETRY_BACKOFF) {
+        within(cartwright::durable::feed_retry_delay(failures, None, b"shop account"), scheduled);
+    }
+    let [.., longest] = cartwright::durable::RETRY_BACKOFF;
+    for failures in [12, 1_000, u32::MAX] {
+        within(cartwright::durable::feed_retry_delay(failures, None, b"shop account"), longest);
+    }
+}

@@ -175,10 +175,13 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
         at: at(1),
         duplicate_since: None,
         request: WebhookRequest {
+            id: "request-1".into(),
+            received_at: "2026-01-01T12:00:01Z".into(),
             method: "POST".into(),
             headers: Vec::new(),
             query: "to=eva%40example.com".into(),
             body: b"{\"order\":\"unknown\"}".to_vec(),
+            extra: Vec::new(),
         },
     };
     store.begin(&notice).await.unwrap();

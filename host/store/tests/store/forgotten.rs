@@ -114,10 +114,13 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
         at: at(1),
         duplicate_since: None,
         request: WebhookRequest {
+            id: "request-1".into(),
+            received_at: "2026-01-01T12:00:01Z".into(),
             method: "POST".into(),
             headers: vec![("x-for".into(), format!("header of {person}"))],
             query: format!("for=query of {person}"),
             body: format!("{{\"identifier\":\"{reference}\",\"to\":\"body of {person}\"}}").into_bytes(),
+            extra: Vec::new(),
         },
     };
     let body = format!("reply to {person}").into_bytes();

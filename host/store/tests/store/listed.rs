@@ -1,9 +1,9 @@
 //! Tests of the order list, and of the reports about one order.
 
-use cartwright::Digest;
 use cartwright::durable::Journal;
 use cartwright::types::{Message, Order, OrderEventKind, Outcome, WebhookRequest, WebhookResponse};
 use cartwright::webhook::{Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
+use cartwright::{Digest, timestamp};
 use cartwright_store::{JobFilter, OrderFilter, Store, StoreError, UnfinishedJobs};
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
@@ -146,7 +146,15 @@ async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     let events = store.orders().events(&shop(), "1").await.unwrap();
     let summaries: Vec<_> = events.iter().map(|event| (event.id.as_str(), event.kind.as_str(), event.at)).collect();
     assert_eq!(summaries, [("e1", "released", at(0)), ("e2", "cancelled", at(5))]);
-    let request = WebhookRequest { method: "POST".into(), headers: vec![], query: String::new(), body: vec![1] };
+    let request = WebhookRequest {
+        id: "request-1".to_owned(),
+        received_at: timestamp(at(7)),
+        method: "POST".to_owned(),
+        headers: vec![],
+        query: String::new(),
+        body: vec![1],
+        extra: vec![],
+    };
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
     let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
     let notice = WebhookDelivery { destination, id, at: at(7), duplicate_since: None, request };

@@ -161,9 +161,16 @@ fn is_signed_with(secret: &Secret, (headers, body): &(HeaderMap, Bytes), at: Sys
     let entered = AccountSecret { value: secret.clone(), authorized_hosts: BTreeSet::new() };
     let secrets = Secrets::from([("secret".to_owned(), entered)]);
     let authentication = Authentication::StandardWebhooks("secret".to_owned());
-    let verifier = Verifier { authentication: &authentication, secrets: &secrets, networks: &[], max_body_bytes: 4096 };
+    let verifier = Verifier {
+        authentication: &authentication,
+        secrets: &secrets,
+        networks: &[],
+        vendor_networks: &[],
+        max_body_bytes: 4096,
+    };
+    let url = Secret::new("https://platform.example/");
     let (method, headers, body) = (Method::POST, headers.clone(), body.clone());
-    verifier.admit(&IncomingRequest { method, headers, query: String::new(), body, from: None, at })
+    verifier.admit(&IncomingRequest { method, url, headers, query: String::new(), body, from: None, at })
 }
 
 async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Database) {

@@ -8,7 +8,7 @@ use cartwright::types::{
     WebhookResponse,
 };
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
-use cartwright::{Blobs, Digest};
+use cartwright::{Blobs, Digest, timestamp};
 use cartwright_store::{Claim, JobFilter, NewAuditEntry, Retention, RetryMode, Store, StoreError, SweepReport};
 
 use crate::database::{
@@ -112,8 +112,15 @@ async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(databas
     let store = database.open().await;
     ordered(&store, order("1", 1)).await;
     let to = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
-    let (method, body) = ("POST".to_owned(), b"{}".to_vec());
-    let request = WebhookRequest { method, headers: vec![], query: String::new(), body };
+    let request = WebhookRequest {
+        id: "request-1".to_owned(),
+        received_at: timestamp(at(0)),
+        method: "POST".to_owned(),
+        headers: vec![],
+        query: String::new(),
+        body: b"{}".to_vec(),
+        extra: vec![],
+    };
     let notice = |id: &str| {
         let id = WebhookDeliveryId::Event(Digest::of(id.as_bytes()));
         WebhookDelivery { destination: to.clone(), id, at: at(0), duplicate_since: None, request: request.clone() }

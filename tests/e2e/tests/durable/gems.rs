@@ -15,7 +15,7 @@ use cartwright::types::{Memo, Order, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, IncomingRequest, MemoryWebhookDeliveryStore};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, MemoryOrderBook, ProductLink,
-    ShopId,
+    Secret, ShopId,
 };
 use cartwright_e2e::{added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
@@ -48,6 +48,7 @@ struct Receiver {
 async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body: Bytes) -> impl IntoResponse {
     let incoming = IncomingRequest {
         method: Method::POST,
+        url: Secret::new("http://127.0.0.1/webhooks/token"),
         headers: HeaderMap::new(),
         query: String::new(),
         body,

@@ -1,7 +1,9 @@
 //! The outcomes of orders and webhooks.
 
 use cartwright_plugin::exports::orders::{self, Next, OrderEvent, OrderEventKind};
-use cartwright_plugin::exports::webhooks::{self, Authentication, Endpoint, Purpose, Received, Request, Response};
+use cartwright_plugin::exports::webhooks::{
+    self, Authentication, WebhookEndpoint, WebhookMode, WebhookRequest, WebhookResponse, WebhookResult,
+};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{Error, outcomes, rejected};
@@ -80,24 +82,27 @@ impl orders::Guest for Markup {
 }
 
 impl webhooks::Guest for Markup {
-    fn endpoints() -> Vec<Endpoint> {
-        vec![Endpoint {
+    fn endpoints(_context: Context) -> Result<Vec<WebhookEndpoint>, Error> {
+        Ok(vec![WebhookEndpoint {
             name: "tell".to_owned(),
-            title: markup_text("endpoint-title"),
-            purpose: Purpose::Notice,
+            title: markup_message("endpoint-title"),
+            mode: WebhookMode::Delivery,
             authentication: Authentication::AddressOnly,
-            event_id_header: None,
-        }]
+            delivery_id_header: None,
+            networks: Vec::new(),
+            extra: Vec::new(),
+        }])
     }
 
     /// Pushes a setting, and records outcomes of the account.
-    fn receive(_context: Context, _endpoint: String, _request: Request) -> Result<Received, Error> {
+    fn receive(_context: Context, _endpoint: String, _request: WebhookRequest) -> Result<WebhookResult, Error> {
         let pushed = Setting { name: "pushed".to_owned(), value: SettingValue::Text(markup_text("pushed-value")) };
-        let outcomes = vec![
-            (None, Outcome::PushSettings(vec![pushed])),
-            (None, Outcome::NeedsMerchant(markup_message("account-note"))),
+        let reports = vec![
+            Report::about_account(Outcome::PushSettings(vec![pushed])),
+            Report::about_account(Outcome::NeedsMerchant(markup_message("account-note"))),
         ];
-        let response = Response { status: 200, headers: Vec::new(), body: markup_text("webhook-answer").into_bytes() };
-        Ok(Received { response, outcomes })
+        let body = markup_text("webhook-answer").into_bytes();
+        let response = WebhookResponse { status: 200, headers: Vec::new(), body };
+        Ok(WebhookResult { response, reports, extra: Vec::new() })
     }
 }

@@ -38,7 +38,7 @@ static FORM: &[u8; 13] = b"token's form1";
 
 /// Returns the name of this version's token field. The second version has no such field; the third renames it. The
 /// fourth also sends it to another server.
-fn token() -> &'static str {
+pub(crate) fn token() -> &'static str {
     match black_box(FORM)[12] {
         b'1' | b'4' => "token",
         b'2' => "key",

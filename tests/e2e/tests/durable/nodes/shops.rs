@@ -15,7 +15,7 @@ use axum::routing::post;
 use cartwright::types::{Order, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, IncomingRequest};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, ProductLink, ShopId,
+    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, ProductLink, Secret, ShopId,
 };
 use cartwright_e2e::orders::{event, order};
 use cartwright_e2e::stored::{KEY, host_secret, store_shop};
@@ -164,6 +164,7 @@ struct Receiver {
 async fn receive(State(to): State<Receiver>, At(endpoint): At<String>, body: Bytes) -> impl IntoResponse {
     let incoming = IncomingRequest {
         method: Method::POST,
+        url: Secret::new("http://127.0.0.1/webhooks/token"),
         headers: HeaderMap::new(),
         query: String::new(),
         body,

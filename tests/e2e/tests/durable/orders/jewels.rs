@@ -18,7 +18,7 @@ use cartwright::webhook::{
 };
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Grants, HandleResult, Limits, MemoryBlobs,
-    MemoryCatalog, MemoryOrderBook, ProductLink, SetupError, ShopId, SimulatedClock,
+    MemoryCatalog, MemoryOrderBook, ProductLink, Secret, SetupError, ShopId, SimulatedClock,
 };
 use cartwright_e2e::{added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
@@ -84,6 +84,7 @@ async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, 
 pub fn post_of(body: &[u8]) -> IncomingRequest {
     IncomingRequest {
         method: Method::POST,
+        url: Secret::new("http://127.0.0.1/webhooks/token"),
         headers: HeaderMap::new(),
         query: String::new(),
         body: body.to_vec().into(),

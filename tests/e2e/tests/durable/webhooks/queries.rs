@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use cartwright::SLOTS_PER_SHOP;
 use cartwright::types::{Article, OrderLine, WebhookResponse};
 use cartwright::webhook::{
-    Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
-    WebhookError,
+    DeliveryStart, Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore,
+    WebhookDeliveryStoreError, WebhookError,
 };
 
 use super::shop::{OrderBookBehavior, WebhookShop, at, post, text};
@@ -77,7 +77,7 @@ struct UnavailableStore;
 
 #[async_trait]
 impl WebhookDeliveryStore for UnavailableStore {
-    async fn begin(&self, _: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+    async fn begin(&self, _: &WebhookDelivery) -> Result<DeliveryStart, WebhookDeliveryStoreError> {
         Err(WebhookDeliveryStoreError::Failed("away".to_owned()))
     }
 
