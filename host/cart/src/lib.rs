@@ -31,6 +31,7 @@ pub mod price_cache;
 pub mod pricing;
 pub mod quote;
 pub mod shop;
+mod shopper_texts;
 pub mod thumbnail;
 pub mod thumbnails;
 mod tree;

@@ -17,6 +17,7 @@ use crate::index::RemovedParts;
 use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 use crate::money::{self, Amount};
 use crate::pricing::{ExactPrice, Priced, Pricing};
+use crate::shopper_texts::ShopperTexts;
 
 /// What the host determined about an item.
 #[derive(Default, Clone)]
@@ -257,6 +258,7 @@ impl PlanCheck<'_> {
             priced,
             item: planned.item,
             requested_quantity: self.pricing.requested_quantity(planned.item),
+            texts: &ShopperTexts::of(self.pricing.items, &facts.descendants),
             facts,
             parent: None,
         })?;
@@ -323,6 +325,8 @@ impl PlanCheck<'_> {
                 .map(|attribute| LinePart { name: attribute.name.clone(), value: attribute.value.clone() })
                 .collect()
         };
+        let shown = draft.shown.unwrap_or_else(visible);
+        let shopper_texts = draft.texts.within(&shown, draft.item.is_some());
         Ok(CartLine {
             key,
             product,
@@ -336,7 +340,8 @@ impl PlanCheck<'_> {
             children: Vec::new(),
             part: None,
             without: Vec::new(),
-            shown: draft.shown.unwrap_or_else(visible),
+            shown,
+            shopper_texts,
             price: SealedPrice {
                 unit: draft.priced.unit,
                 total: draft.priced.total,
@@ -404,6 +409,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) priced: Priced,
     pub(crate) item: Option<u32>,
     pub(crate) requested_quantity: u32,
+    /// What the shopper wrote into the item, or, for a child of a bundle, into its parent's.
+    pub(crate) texts: &'a ShopperTexts<'a>,
     pub(crate) facts: ItemFacts,
     pub(crate) parent: Option<&'a str>,
 }

@@ -11,6 +11,7 @@ pub mod hook;
 pub mod ids;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod order;
 pub mod outcome;
 pub mod platform;
 pub mod records;

@@ -33,8 +33,7 @@ impl GuestState {
             }
             Ok(order) => Ok(order.map(|mut order| {
                 if !scope.grants.personal_data {
-                    order.billing = None;
-                    order.delivery = None;
+                    order.remove_personal_data();
                 }
                 order
             })),
