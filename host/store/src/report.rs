@@ -27,13 +27,11 @@ pub type SoldLines = BTreeMap<String, SoldLine>;
 pub struct SoldLine {
     /// Component that the line is pinned to (`Pin::digest`).
     pub pin: Digest,
-    /// Sealed quantity. No larger quantity can be refunded or shipped.
-    pub quantity: u32,
 }
 
 impl From<&CartLine> for SoldLine {
     fn from(line: &CartLine) -> Self {
-        Self { pin: line.pin.digest, quantity: line.quantity }
+        Self { pin: line.pin.digest }
     }
 }
 
@@ -124,15 +122,18 @@ impl Orders<'_> {
     /// is released, and an event `released` follows automatically. It follows again whenever a later version frees a
     /// line: one that was on hold, is new, or has a larger quantity than was released. While the state of that version
     /// does not release the order, a line that is new or has a larger quantity is on hold as a whole. The order stays
-    /// released until a newer version is cancelled or refunded in full. An order that costs nothing counts as paid in
-    /// full.
+    /// released until a newer version is cancelled or refunded in full. It is paid in full while what was paid and not
+    /// refunded covers its total; an order that costs nothing always is. So a line that was on hold when a part of the
+    /// order was refunded waits until the platform reports `released`.
+    ///
+    /// The event's order names the customer as the platform does, by an id or an e-mail address. The host stores and
+    /// hands out a pseudonym in its place.
     ///
     /// The event goes to each account that lines were configured with, for its lines, at the newest version that one of
     /// them is pinned to, or at its current version if the order was closed before; to each account that received an
     /// earlier event of the order and has no line in it any more; and to each of the shop's order hooks, for all lines.
     ///
-    /// `sold` says how each line was sold. For a line that it omits, at most the line's own quantity can be refunded or
-    /// shipped.
+    /// `sold` says how each configured line was sold.
     ///
     /// # Errors
     /// [`ReportError`] says what to do. Nothing is recorded then.
@@ -145,10 +146,15 @@ impl Orders<'_> {
         actor: &str,
         now: SystemTime,
     ) -> Result<RecordOutcome, ReportError> {
-        check_event(event, |line| sold.get(&line.id).map_or(line.cart_line.quantity, |sold| sold.quantity))?;
+        check_event(event)?;
         let at = milliseconds(now);
         let mut work = self.store.begin().await?;
-        if self.is_recorded(&mut work, shop, event).await? {
+        let mut event = event.clone();
+        let customer = event.order.customer.take();
+        if let Some(customer) = &customer {
+            event.order.customer = self.store.personal_data().customer_pseudonym(&mut work, shop, customer).await?;
+        }
+        if self.is_recorded(&mut work, shop, &event).await? {
             return Ok(RecordOutcome::AlreadyRecorded);
         }
         if event.order.lines.is_empty() {
@@ -185,8 +191,7 @@ impl Orders<'_> {
         }
         let known = known.map(|known| known.order);
         let before = known.as_ref().map(|known| audit_value(known, None));
-        let meets_policy = releases_order(state.release, event);
-        let mut event = event.clone();
+        let meets_policy = releases_order(state.release, &event);
         let released_before = known.as_ref().filter(|known| known.released);
         event.order.released = is_releasable(&event.order) && (meets_policy || released_before.is_some());
         if let Some(known) = released_before.filter(|_| !meets_policy) {
@@ -195,6 +200,10 @@ impl Orders<'_> {
         let frees_lines = released_before.is_some_and(|known| releases_lines(known, &event.order));
         let mut recorded = self.record_in(&mut work, shop, &event, &recipients, at).await?;
         self.check_configurations(&mut work, shop, &event.order, known.as_ref()).await?;
+        // The platform's name of a customer may be an e-mail address, and the only one.
+        if let Some(Ok(email)) = customer.as_ref().map(|customer| customer.parse()) {
+            self.store.personal_data().index_email(&mut work, shop, &event.order.id, &email).await?;
+        }
         // Of two concurrent events that release the order, only one does.
         let is_newly_released = meets_policy && self.release_in(&mut work, shop, &event.order).await?;
         if (is_newly_released || frees_lines) && event.kind != EventKind::Released {
@@ -280,8 +289,9 @@ impl Orders<'_> {
 /// Returns the audit value of an order: its state, and nothing about the customer or the products.
 fn audit_value(order: &Order, event: Option<&Event>) -> Value {
     json!({
-        "version": order.version, "payment": order.payment, "released": order.released, "cancelled": order.cancelled,
-        "event": event.map(|event| &event.id), "kind": event.map(|event| kind(&event.kind)),
+        "version": order.version, "paid": order.paid, "refunded": order.refunded, "released": order.released,
+        "cancelled": order.cancelled, "event": event.map(|event| &event.id),
+        "kind": event.map(|event| kind(&event.kind)),
     })
 }
 
@@ -296,8 +306,7 @@ fn releases_order(policy: ReleasePolicy, event: &Event) -> bool {
         | EventKind::Scheduled(_)
         | EventKind::Message(_)
         | EventKind::Erase => return false,
-        // An order that costs nothing never receives a payment.
-        _ => event.order.payment == "full" || event.order.total.minor == 0,
+        _ => event.order.is_paid(),
     };
     is_releasable(&event.order)
         && match policy {

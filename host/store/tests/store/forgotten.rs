@@ -77,10 +77,10 @@ fn log() -> Arc<Mutex<Vec<u8>>> {
 fn event_about(person: &str, id: &str, order_id: &str, kind: EventKind, configuration: &Digest) -> Event {
     let text_about = |what: &str| format!("{what} of {person}");
     let address = json!({
-        "first_name": text_about("first"), "last_name": text_about("last"), "email": format!("{person}@example.com"),
+        "name": text_about("name"), "first_name": text_about("first"), "last_name": text_about("last"), "email": format!("{person}@example.com"),
         "line1": text_about("street"), "line2": text_about("floor"), "zip": text_about("zip"), "city": text_about("city"),
         "region": text_about("region"), "country": "CH", "company": text_about("company"), "vat": text_about("vat"),
-        "phone": text_about("phone"),
+        "phone": text_about("phone"), "extra": [{ "name": text_about("address"), "json": format!("\"{person}\"") }],
     });
     let extra = json!([{ "name": text_about("extra"), "json": format!("\"{person}\"") }]);
     let mut order = serde_json::to_value(order(order_id, 1)).unwrap();
@@ -89,9 +89,11 @@ fn event_about(person: &str, id: &str, order_id: &str, kind: EventKind, configur
     order["shop_address"] = address;
     order["extra"] = extra.clone();
     order["number"] = text_about("number").into();
+    order["customer"] = text_about("customer").into();
+    order["shipping"] = json!({ "title": text_about("shipping"), "amount": order["total"], "tax": "gross" });
     let line = &mut order["lines"][0];
     line["title"] = text_about("title").into();
-    line["shown"] = json!([{ "name": "Engraving", "value": text_about("engraving") }]);
+    line["display_fields"] = json!([{ "name": "Engraving", "value": text_about("engraving") }]);
     line["configuration"] = configuration.to_string().into();
     line["extra"] = extra;
     line["bill_of_materials"] = json!([{
