@@ -51,6 +51,7 @@ mod constructors;
 mod context;
 mod form;
 pub mod json;
+mod order;
 mod request;
 mod text;
 
@@ -59,6 +60,7 @@ pub use constructors::{
 };
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
+pub use order::is_refunded;
 pub use text::{normalize_url, truncate};
 
 /// The generated bindings. Use them through [`exports`] and [`types`].
