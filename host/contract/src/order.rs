@@ -1,5 +1,7 @@
 //! What follows from an order's amounts, and an order without personal data.
 
+use std::collections::BTreeSet;
+
 use crate::records::{NamedJson, Order, OrderLine};
 
 /// Name of the entry of `order-line.extra` that lists the indexes of the display fields with texts that the shopper
@@ -31,7 +33,7 @@ impl Order {
 fn remove_shopper_texts(line: &mut OrderLine) {
     let Some(place) = line.extra.iter().position(|extra| extra.name == SHOPPER_TEXTS) else { return };
     let NamedJson { json, .. } = line.extra.remove(place);
-    match serde_json::from_str::<Vec<usize>>(&json) {
+    match serde_json::from_str::<BTreeSet<usize>>(&json) {
         Ok(personal) => {
             let mut index = 0;
             line.display_fields.retain(|_| {
