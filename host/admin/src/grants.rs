@@ -67,7 +67,7 @@ fn feature(interface: Interface) -> Option<&'static str> {
 
 fn grant_text(grant: &str) -> &str {
     match grant {
-        "personal-data" => "Customer names and addresses",
+        "personal-data" => "Orders, with names, addresses and what shoppers wrote",
         "adjust-prices" => "Adjust prices",
         "choose-price-source" => "Choose the price source",
         other => other,
@@ -102,7 +102,7 @@ fn permission(grant: &Grant) -> (String, bool) {
     match grant {
         Grant::AdjustPrices => ("price adjustments".to_owned(), false),
         Grant::ChoosePriceSource => ("the choice of the price source".to_owned(), false),
-        Grant::PersonalData => ("access to customer names and addresses".to_owned(), true),
+        Grant::PersonalData => ("access to names, addresses and what shoppers wrote".to_owned(), true),
         Grant::Host(host) => (format!("connections to {host}"), false),
         Grant::PlainHttp(host) => (format!("plain HTTP to {host}"), true),
         Grant::Network(network) => (format!("the private network {network}"), true),
@@ -155,14 +155,18 @@ pub(super) fn draw(
             }
             @if requested("personal-data") {
                 @if admin || grants.personal_data {
-                    (tick("personal_data", grants.personal_data, html! { "Access customer names and addresses of its orders" }))
+                    (tick("personal_data", grants.personal_data, html! { "Orders, with names, addresses and what shoppers wrote" }))
+                    p.help {
+                        "Without it, this plugin gets orders without names, addresses and texts such as engravings. Configurations \
+                         still contain those texts, because they are part of what is made."
+                    }
                 }
                 @if !admin {
                     p.help {
                         @if grants.personal_data {
                             "While this is on, only an admin can add hosts. Once removed, only an admin can restore it."
                         } @else {
-                            "This plugin requests customer names and addresses. Ask an admin to allow it."
+                            "This plugin requests names, addresses and what shoppers wrote. Ask an admin to allow it."
                         }
                     }
                 }

@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     configuration: Vec<PathBuf>,
     /// A grant for the hook: a host, `http://` and a host without TLS, a network, or `personal-data`, without which it
-    /// sees no address.
+    /// sees no address and nothing that the shopper wrote.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<Grant>,
     /// The server to use instead of the vendor's. Sets the setting that determines the plugin's first host, and allows

@@ -37,7 +37,8 @@ pub struct Grants {
     /// that the plugin declares for its endpoint, if it declares any.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<crate::openapi::Network>))]
     pub webhook_source_networks: Vec<IpNet>,
-    /// Whether order hooks receive names and addresses.
+    /// Whether order hooks receive names, addresses and what shoppers wrote. Configurations contain what shoppers wrote
+    /// without it too.
     pub personal_data: bool,
     /// Whether strategies may adjust prices.
     pub adjust_prices: bool,

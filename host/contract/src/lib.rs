@@ -12,6 +12,7 @@ pub mod ids;
 pub mod metadata;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod order;
 pub mod outcome;
 pub mod platform;
 pub mod records;

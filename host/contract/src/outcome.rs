@@ -486,11 +486,12 @@ mod tests {
     #[test]
     fn lines_are_those_of_the_order_and_stored_bytes_those_of_the_call() {
         let form = Form(Vec::new());
+        let euro = serde_json::json!({ "minor": 1, "scale": 2, "currency": "EUR" });
         let order: Order = serde_json::from_value(serde_json::json!({
-            "id": "1", "number": "1", "locale": "en", "reference": "i:s:1", "test": false, "vendor_reference": null,
-            "version": 1, "placed_at": "2026-01-01T12:00:00Z", "payment": "full", "released": true, "cancelled": false,
-            "total": { "minor": 1, "scale": 2, "currency": "EUR" }, "billing": null, "delivery": null,
-            "shop_address": null, "lines": [], "extra": [],
+            "id": "1", "number": "1", "locale": "en", "currency": "EUR", "reference": "i:s:1", "customer": null, "test": false,
+            "vendor_reference": null, "version": 1, "placed_at": "2026-01-01T12:00:00Z", "paid": euro, "refunded": euro,
+            "released": true, "cancelled": false, "total": euro, "tax_amount": null, "shipping": null, "billing": null,
+            "delivery": null, "shop_address": null, "lines": [], "extra": [],
         }))
         .unwrap();
         let pieces = LineQuantity { line: "9".into(), quantity: 1 };

@@ -237,17 +237,21 @@ mod tests {
 
     fn order() -> Value {
         let address = json!({
-            "first_name": "A", "last_name": "B", "email": "a@example.com", "line1": "1", "line2": null, "zip": "1", "city": "C",
-            "region": "R", "country": "NL", "company": null, "vat": "V", "phone": null,
+            "name": "A B", "first_name": "A", "last_name": null, "email": "a@example.com", "line1": "1", "line2": null,
+            "zip": "1", "city": "C", "region": "R", "country": "NL", "company": null, "vat": "V", "phone": null,
+            "extra": [named_json()],
         });
         json!({
-            "id": "1", "number": "#1", "locale": "en", "reference": "i:s:1", "test": true, "vendor_reference": "v",
-            "version": 3, "placed_at": "2026-03-01T09:30:00Z", "payment": "full", "released": true, "cancelled": false,
-            "total": money(), "billing": address, "delivery": null, "shop_address": address,
+            "id": "1", "number": "#1", "locale": "en", "currency": "EUR", "reference": "i:s:1", "customer": "c", "test": true,
+            "vendor_reference": "v", "version": 3, "placed_at": "2026-03-01T09:30:00Z", "paid": money(),
+            "refunded": money(), "released": true, "cancelled": false, "total": money(), "tax_amount": money(),
+            "shipping": { "title": "Post", "amount": money(), "tax": "gross" }, "billing": address, "delivery": null, "shop_address": address,
             "lines": [{
-                "id": "1", "reference": "i:s:1:1", "account": "expivi", "cart_line": line(), "title": "Ring",
-                "shown": [{ "name": "Colour", "value": "Red" }], "configuration": DIGEST, "status": "ordered",
-                "vendor_reference": null, "released": true, "extra": [named_json()],
+                "id": "1", "reference": "i:s:1:1", "account": "expivi", "cart_line": line(),
+                "quantities": { "ordered": 4, "cancelled": 1, "refunded": 1, "shipped": 2 }, "title": "Ring",
+                "display_fields": [{ "name": "Colour", "value": "Red" }], "configuration": DIGEST, "status": "ordered",
+                "vendor_reference": null, "released": true, "total": money(),
+                "tax": "net", "tax_amount": money(), "extra": [named_json()],
             }],
             "extra": [named_json()],
         })

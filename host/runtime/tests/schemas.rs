@@ -169,13 +169,15 @@ fn cart_line() -> Value {
 
 fn order() -> Value {
     let address = json!({
-        "first_name": "A", "last_name": "B", "email": null, "line1": "1", "line2": null, "zip": "1", "city": "C", "region": null,
-        "country": "NL", "company": null, "vat": null, "phone": null,
+        "name": "A B", "first_name": "A", "last_name": "B", "email": null, "line1": "1", "line2": null, "zip": "1", "city": "C", "region": null,
+        "country": "NL", "company": null, "vat": null, "phone": null, "extra": [],
     });
     json!({
-        "id": "1", "number": "#1", "locale": "en", "reference": "i:s:1", "test": false, "vendor_reference": null, "version": 3,
-        "placed_at": "2026-03-01T09:30:00Z", "payment": "full", "released": true, "cancelled": false, "total": money(),
-        "billing": address, "delivery": null, "shop_address": null,
+        "id": "1", "number": "#1", "locale": "en", "currency": "EUR", "reference": "i:s:1", "customer": null, "test": false,
+        "vendor_reference": null, "version": 3, "placed_at": "2026-03-01T09:30:00Z", "paid": money(), "refunded": money(),
+        "released": true, "cancelled": false, "total": money(), "tax_amount": money(),
+        "shipping": { "title": "Post", "amount": money(), "tax": "gross" }, "billing": address, "delivery": null,
+        "shop_address": null,
         "lines": [{
             "id": "1", "reference": "i:s:1:1", "account": "expivi",
             "cart_line": {
@@ -184,8 +186,9 @@ fn order() -> Value {
                 "item": { "index": 0, "id": null, "vendor_product": "1", "reference": null, "fingerprint": DIGEST },
                 "extra": [],
             },
-            "title": "Ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "extra": [],
+            "quantities": { "ordered": 3, "cancelled": 1, "refunded": 1, "shipped": 1 }, "title": "Ring",
+            "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null, "released": true,
+            "total": money(), "tax": "net", "tax_amount": null, "extra": [],
         }],
         "extra": [],
     })

@@ -485,7 +485,7 @@ pub(crate) fn visible_to(mut order: Order, account: &AccountId, lines: Lines, ou
 
 /// Returns whether payment and cancellation allow the release of an order.
 pub(crate) fn is_releasable(order: &Order) -> bool {
-    !order.cancelled && order.payment != "refunded"
+    !order.cancelled && !order.is_refunded()
 }
 
 /// Returns whether a line of a released order is on hold. A cancelled line is not.
@@ -501,7 +501,7 @@ fn has_lines_on_hold(order: &Order) -> bool {
 
 /// Returns whether an order is complete: cancelled, refunded in full, or each line shipped or cancelled.
 fn is_over(order: &Order, statuses: &LineStatuses) -> bool {
-    order.cancelled || order.payment == "refunded" || statuses.all_ended()
+    order.cancelled || order.is_refunded() || statuses.all_ended()
 }
 
 async fn audit_by_host(

@@ -52,6 +52,7 @@ mod context;
 mod form;
 pub mod json;
 mod multipart;
+mod order;
 mod request;
 mod text;
 
@@ -62,6 +63,7 @@ pub use constructors::{
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
 pub use multipart::Multipart;
+pub use order::is_refunded;
 pub use text::{normalize_url, truncate};
 
 /// The generated bindings. Use them through [`exports`] and [`types`].

@@ -1,8 +1,4 @@
 //! The plugin's memos about an order between its events: what was sent to Twikit, what Twikit rejected, what it asked.
-//!
-//! The quantity of an order line is the number of pieces still to be made. If it never changed although pieces were
-//! refunded, the platform does not subtract refunds; the pieces are then subtracted here, and a line without remaining
-//! pieces is not made.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +14,6 @@ const ANSWERED: &str = "answered:";
 const VERIFIED: &str = "verified:";
 const EXPORTED: &str = "exported:";
 const UNKNOWN: &str = "unsure:";
-const ORDERED: &str = "ordered:";
-const PAID_BACK: &str = "paid-back:";
 
 /// Maximum size of a memo that this plugin writes; the contract allows 4 kB. A larger part is stored in several memos.
 const MAX_MEMO_BYTES: usize = 3 << 10;
@@ -110,26 +104,6 @@ impl Ledger {
         sent.or_else(|| self.count(EXPORTED, line))
     }
 
-    /// Returns the largest quantity that this line ever had.
-    fn max_ordered_quantity(&self, line: &OrderLine) -> u32 {
-        let known = self.count(ORDERED, &line.id).max(self.amount(&line.id));
-        known.unwrap_or(0).max(line.cart_line.quantity)
-    }
-
-    /// Returns the remaining quantity of this line after a refund of `paid_back` pieces.
-    pub fn remaining_quantity(&self, line: &OrderLine, paid_back: u32) -> u32 {
-        let quantity = line.cart_line.quantity;
-        // A refund of more pieces than the line has was already subtracted, even if the line was not seen before.
-        let is_taken_off = quantity < self.max_ordered_quantity(line) || quantity < paid_back;
-        if is_taken_off { quantity } else { quantity - paid_back }
-    }
-
-    /// Returns whether all pieces of this line were refunded before it was sent to Twikit, although the order still
-    /// lists them.
-    pub fn is_paid_back(&self, line: &OrderLine) -> bool {
-        self.count(PAID_BACK, &line.id).is_some_and(|count| count >= line.cart_line.quantity)
-    }
-
     fn count(&self, kind: &str, name: &str) -> Option<u32> {
         self.value(kind, name)?.parse().ok()
     }
@@ -185,20 +159,6 @@ pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), Er
 /// Records that it is unknown whether a line's file was ordered.
 pub fn remember_unknown_export(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
     host.emit(remember(UNKNOWN, line, event))
-}
-
-/// Records a line's quantity if it is the largest until now.
-pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) -> Result<(), Error> {
-    let quantity = line.cart_line.quantity;
-    if ledger.count(ORDERED, &line.id).is_some_and(|known| known >= quantity) {
-        return Ok(());
-    }
-    host.emit(remember(ORDERED, &line.id, &quantity.to_string()))
-}
-
-/// Records that all pieces of a line were refunded before it was sent to Twikit.
-pub fn remember_paid_back(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
-    host.emit(remember(PAID_BACK, &line.id, &line.cart_line.quantity.to_string()))
 }
 
 /// Returns the memo that Twikit asked about this identifier and the order is valid.

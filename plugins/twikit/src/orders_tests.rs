@@ -150,7 +150,7 @@ type Change = fn(&mut Order);
 
 /// Changes of an order while its release waited.
 const NOT_PRODUCED: [Change; 3] =
-    [|order| order.released = false, |order| order.cancelled = true, |order| order.payment = "refunded".into()];
+    [|order| order.released = false, |order| order.cancelled = true, |order| order.refunded = order.paid.clone()];
 
 #[test]
 fn an_order_that_is_no_longer_to_be_produced_is_not_sent() {
@@ -208,10 +208,10 @@ fn what_a_refund_leaves_of_a_line_is_sent() {
         (vec![(OrderEventKind::Placed, 1), (OrderEventKind::Changed, 4), (refunded("a", 2), 2)], Some(2)),
         (vec![(refunded("a", 3), 2)], Some(2)),
         // A refund that is reported twice counts once.
-        (vec![(OrderEventKind::Placed, 2), (refunded("a", 1), 2), (refunded("a", 1), 2)], Some(2)),
-        // All pieces are refunded, whether the order still lists them or not.
-        (vec![(OrderEventKind::Placed, 2), (refunded("a", 2), 2)], None),
-        (vec![(refunded("a", 2), 2)], None),
+        (vec![(OrderEventKind::Placed, 3), (refunded("a", 1), 2), (refunded("a", 1), 2)], Some(2)),
+        // What was shipped is still made.
+        (vec![(OrderEventKind::Placed, 2), (refunded("a", 2), 2)], Some(2)),
+        // All pieces are refunded.
         (vec![(OrderEventKind::Placed, 2), (refunded("a", 2), 0)], None),
     ] {
         let mut host = FakeHost::with_responses([answer(200, 1)]);
@@ -223,8 +223,7 @@ fn what_a_refund_leaves_of_a_line_is_sent() {
         let mut items: Vec<Value> = payload(&host, 0)["items"].as_array().unwrap().clone();
         items.retain(|item| item["configurationId"] == 7);
         assert_eq!(items.first().map(|item| item["amount"].as_u64().unwrap()), amount, "{shown}");
-        let notes = if amount.is_none() && quantity > 0 { vec!["lines-paid-back"] } else { Vec::new() };
-        assert_eq!(host.notes(), notes, "{shown}");
+        assert_eq!(host.notes(), [""; 0], "{shown}");
     }
 }
 
@@ -232,8 +231,8 @@ fn what_a_refund_leaves_of_a_line_is_sent() {
 fn a_refund_asks_only_when_twikit_makes_more_than_is_wanted() {
     for (placed, released, refund, left, asked) in [
         (5, 5, 2, 3, Some("5 sent, 3 wanted now")),
-        // The order still lists the pieces.
-        (5, 5, 2, 5, Some("5 sent, 3 wanted now")),
+        // They were shipped before.
+        (5, 5, 2, 5, None),
         (2, 2, 2, 0, Some("2 sent, 0 wanted now")),
         // Twikit was unavailable until the refund.
         (5, 1, 4, 1, None),
@@ -337,6 +336,10 @@ fn missing_addresses_are_named_before_anything_is_sent() {
     event.order.delivery = Some(Address { city: String::new(), ..address("An") });
     let Error::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
     assert!(message.text.contains("city"), "{}", message.text);
+    event.order.delivery =
+        Some(Address { first_name: None, last_name: None, name: Some("An".into()), ..address("An") });
+    let Error::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
+    assert!(message.text.contains("last name"), "{}", message.text);
 }
 
 #[test]
@@ -400,11 +403,17 @@ fn what_comes_after_creation_is_too_late() {
         host.merchant_questions().iter().chain(&host.notes()).map(|key| key.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(after(OrderEventKind::Cancelled, |_| ()), ["too-late"]);
-    assert_eq!(after(refunded("b", 1), |_| ()), ["too-late"]);
+    assert_eq!(after(refunded("b", 1), |order| order.lines[1].cart_line.quantity = 0), ["too-late"]);
     assert_eq!(after(refunded("elsewhere", 1), |_| ()), [""; 0]);
     // A refund by amount names no lines.
     let by_amount = || OrderEventKind::Refunded(Refund { lines: Vec::new(), amount: None, extra: Vec::new() });
-    assert_eq!(after(by_amount(), |order| order.payment = "refunded".into()), ["too-late"]);
+    assert_eq!(after(by_amount(), |order| order.refunded = order.paid.clone()), ["too-late"]);
+    // All that was made was shipped, and came back.
+    let returned: Change = |order| {
+        order.refunded = order.paid.clone();
+        order.lines.iter_mut().for_each(|line| line.quantities.shipped = line.quantities.ordered);
+    };
+    assert_eq!(after(by_amount(), returned), [""; 0]);
     assert_eq!(after(by_amount(), |_| ()), [""; 0]);
     assert_eq!(after(OrderEventKind::Changed, |order| order.lines[0].cart_line.quantity = 3), ["changed-too-late"]);
     assert_eq!(after(OrderEventKind::Changed, |_| ()), ["changed-after-creation"]);

@@ -44,12 +44,7 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &OrderEvent) -> Re
     let open = configured.into_iter().filter(|Configured { line, .. }| {
         line.status != "cancelled" && line.cart_line.quantity > 0 && !ledger.was_sent(&line.id)
     });
-    let (paid_back, open): (Vec<_>, Vec<_>) = open.partition(|line| ledger.is_paid_back(line.line));
-    if !paid_back.is_empty() {
-        let text = format!("Not sent to Twikit, because all their pieces were refunded: {}.", line_list(&paid_back));
-        host.emit(Outcome::Note(message("lines-paid-back", text, &[("order", &order.reference)])))?;
-    }
-    let (released, held): (Vec<_>, Vec<_>) = open.into_iter().partition(|line| line.line.released);
+    let (released, held): (Vec<_>, Vec<_>) = open.partition(|line| line.line.released);
     if !held.is_empty() {
         let text = format!("Not sent to Twikit, because they are on hold: {}.", line_list(&held));
         host.emit(Outcome::Note(message("lines-held", text, &[("order", &order.reference)])))?;

@@ -85,7 +85,8 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
         reference: format!("inst:shop:1001:{id}"),
         account: Some("twikit".into()),
         title: "Ring".into(),
-        shown: Vec::new(),
+        display_fields: Vec::new(),
+        quantities: LineQuantities { ordered: quantity, cancelled: 0, refunded: 0, shipped: 0 },
         cart_line: CartLine {
             key: format!("key-{id}"),
             product: "shop-ring".into(),
@@ -108,14 +109,18 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
         status: "ordered".into(),
         vendor_reference: None,
         released: true,
+        total: None,
+        tax: TaxBasis::AsShop,
+        tax_amount: None,
         extra: Vec::new(),
     }
 }
 
 pub fn address(first_name: &str) -> Address {
     Address {
-        first_name: first_name.into(),
-        last_name: "Peeters".into(),
+        name: None,
+        first_name: Some(first_name.into()),
+        last_name: Some("Peeters".into()),
         email: Some("x@shop.example".into()),
         line1: "Kerkstraat 1".into(),
         line2: None,
@@ -126,6 +131,7 @@ pub fn address(first_name: &str) -> Address {
         company: None,
         vat: None,
         phone: None,
+        extra: Vec::new(),
     }
 }
 
@@ -134,15 +140,20 @@ pub fn order(lines: Vec<OrderLine>) -> Order {
         id: "1001".into(),
         number: "#1001".into(),
         locale: "en".into(),
+        currency: "EUR".into(),
+        customer: None,
         reference: "inst:shop:1001".into(),
         test: false,
         vendor_reference: None,
         version: 3,
         placed_at: "2026-03-01T09:00:00Z".into(),
-        payment: "full".into(),
+        paid: Money { minor: 9990, scale: 2, currency: "EUR".into() },
+        refunded: Money { minor: 0, scale: 2, currency: "EUR".into() },
         released: true,
         cancelled: false,
         total: Money { minor: 9990, scale: 2, currency: "EUR".into() },
+        tax_amount: None,
+        shipping: None,
         billing: Some(address("Billed")),
         delivery: Some(address("Delivered")),
         shop_address: Some(address("Shop")),

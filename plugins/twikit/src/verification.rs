@@ -7,12 +7,12 @@
 
 use cartwright_plugin::exports::webhooks::WebhookResult;
 use cartwright_plugin::json::{self, Name, Optional, Problem, RawValue, Text};
-use cartwright_plugin::message;
 use cartwright_plugin::types::{Order, Outcome, Report};
+use cartwright_plugin::{is_refunded, message};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::identifiers::{ConfigurationId, Find, find_order, is_paid_back, is_producible, lines_of};
+use crate::identifiers::{ConfigurationId, Find, find_order, is_producible, lines_of};
 use crate::ledger;
 use crate::webhooks::reply;
 
@@ -86,7 +86,7 @@ fn unknown(error: &str) -> WebhookResult {
 fn refusal(order: &Order, identifier: &str, same: bool) -> Outcome {
     let why = match (order.cancelled, order.released) {
         (true, _) => "the order is cancelled",
-        _ if is_paid_back(order) => "the order was refunded",
+        _ if is_refunded(order) => "the order was refunded",
         (_, false) => "the order is not released",
         _ if !same => "the configurations differ from those of the order",
         _ => "a line is not released",

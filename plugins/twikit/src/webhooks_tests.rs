@@ -75,7 +75,7 @@ fn an_order_that_is_unknown_cancelled_or_not_released_is_invalid() {
     let no = (200, json!({ "error": "", "success": false }));
     assert_eq!(verify(json!([7, 7, 8]), Order { released: false, ..pending() }), no);
     assert_eq!(verify(json!([7, 7, 8]), Order { cancelled: true, ..pending() }), no);
-    assert_eq!(verify(json!([7, 7, 8]), Order { payment: "refunded".into(), ..pending() }), no);
+    assert_eq!(verify(json!([7, 7, 8]), Order { refunded: pending().paid, ..pending() }), no);
     assert_eq!(
         verify(json!([7, 7, 8]), Order { reference: "inst:shop:other".into(), lines: Vec::new(), ..pending() }),
         no

@@ -1,6 +1,7 @@
 //! `order-book`: orders as the platform knows them, cut to what the account may see.
 
 use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::order::remove_shopper_texts_of_articles;
 use cartwright_contract::records::{Article, Error, FieldIssue, Message, Order, Outage};
 
 use crate::bindings::order_book::Host;
@@ -40,8 +41,7 @@ impl GuestState {
             }
             Ok(order) => Ok(order.map(|mut order| {
                 if !scope.grants.personal_data {
-                    order.billing = None;
-                    order.delivery = None;
+                    order.remove_personal_data();
                 }
                 order
             })),
@@ -67,10 +67,20 @@ impl GuestState {
             Err(denied) => return Ok(Err(denied)),
         };
         let book = &scope.platform.order_book;
-        let ask = async || match book.bill_of_materials(&scope.shop, &scope.account, &line_reference).await {
-            Ok(Some(articles)) => Ok(articles),
-            Ok(None) => Err(unknown_line(&line_reference)),
-            Err(error) => Err(unavailable(&error)),
+        let ask = async || {
+            let mut articles = match book.bill_of_materials(&scope.shop, &scope.account, &line_reference).await {
+                Ok(Some(articles)) => articles,
+                Ok(None) => return Err(unknown_line(&line_reference)),
+                Err(error) => return Err(unavailable(&error)),
+            };
+            if !scope.grants.personal_data {
+                let order = book.find(&scope.shop, &scope.account, &line_reference).await;
+                let order = order.map_err(|error| unavailable(&error))?;
+                let mut lines = order.iter().flat_map(|order| &order.lines);
+                let line = lines.find(|line| line.reference == line_reference);
+                remove_shopper_texts_of_articles(&mut articles, line);
+            }
+            Ok(articles)
         };
         let found = match &mut self.durable {
             Some(cursor) => {

@@ -49,8 +49,7 @@ impl Cartwright {
         let mut event = job.event.clone();
         let personal_data = began.personal_data && granted.personal_data;
         if !personal_data {
-            event.order.billing = None;
-            event.order.delivery = None;
+            event.order.remove_personal_data();
         }
         let blobs = run.blobs().unwrap_or_else(|| self.platform().blobs.clone());
         let settings = &began.context.settings;

@@ -49,7 +49,7 @@ impl Quotes<'_> {
         host.check_quote_lines(shop, &asked.lines)?;
         let (order, sold) = to_order(host, shop, asked, now)?;
         let jobs = recipients(host, shop, &order, &sold, false)?;
-        let event = OrderEvent {
+        let mut event = OrderEvent {
             id: order.id.clone(),
             at: timestamp(now),
             kind: OrderEventKind::QuoteRequested,
@@ -59,6 +59,9 @@ impl Quotes<'_> {
             extra: Vec::new(),
         };
         let mut work = self.store.begin().await?;
+        if let Some(customer) = &asked.customer {
+            event.order.customer = self.store.personal_data().customer_pseudonym(&mut work, shop, customer).await?;
+        }
         if self.store.orders().read_order(&mut work, shop, &event.order.id).await?.is_some() {
             return self.existing_quote(work, shop, asked, now).await;
         }
@@ -317,7 +320,7 @@ fn to_order(
         numbered.map(|(number, line)| OrderedLine { released: false, ..OrderedLine::new(number, line) }).collect();
     let lines = host.order_lines(shop, &id, &nothing, &ordered)?;
     let unsummed = |reason: &str| OrderError::Money { field: "the quote's total", reason: reason.to_owned() };
-    let total = totals.into_iter().try_fold(nothing, |sum, price| {
+    let total = totals.into_iter().try_fold(nothing.clone(), |sum, price| {
         if price.scale != sum.scale {
             return Err(unsummed("its lines have another number of decimals than the shop; refresh them in the cart"));
         }
@@ -330,15 +333,20 @@ fn to_order(
         reference: host.reference(shop, &id, None),
         number: request.id.clone(),
         locale: request.locale.clone(),
+        currency: total.currency.clone(),
         id,
+        customer: None,
         test: false,
         vendor_reference: None,
         version: 1,
         placed_at: timestamp(now),
-        payment: "none".to_owned(),
+        paid: nothing.clone(),
+        refunded: nothing,
         released: false,
         cancelled: false,
         total,
+        tax_amount: None,
+        shipping: None,
         billing: request.contact.clone(),
         delivery: None,
         shop_address: None,

@@ -112,14 +112,17 @@ pub fn order(id: &str, version: u64) -> Order {
                 "key": format!("key-{number}"), "product": "ring", "variant_id": null, "sku": "RING", "quantity": 1,
                 "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
-            "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "extra": [],
+            "quantities": { "ordered": 1, "cancelled": 0, "refunded": 0, "shipped": 0 },
+            "title": "A ring", "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null,
+            "released": true, "total": null, "tax": "as-shop", "tax_amount": null, "extra": [],
         })
     };
     serde_json::from_value(json!({
-        "id": id, "locale": "en", "number": format!("#{id}"), "reference": format!("test:shop:{id}"), "test": false,
-        "vendor_reference": null, "version": version, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
-        "released": true, "cancelled": false, "total": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "id": id, "locale": "en", "number": format!("#{id}"), "currency": "EUR", "reference": format!("test:shop:{id}"),
+        "customer": null, "test": false, "vendor_reference": null, "version": version,
+        "placed_at": "2026-01-01T12:00:00Z", "paid": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "refunded": { "minor": 0, "scale": 2, "currency": "EUR" }, "released": true, "cancelled": false,
+        "total": { "minor": 9800, "scale": 2, "currency": "EUR" }, "tax_amount": null, "shipping": null,
         "billing": null, "delivery": null, "shop_address": null,
         "lines": [line(1, "expivi"), line(2, "twikit")], "extra": [],
     }))

@@ -136,7 +136,7 @@ fn article(sku: &str, quantity: &str) -> Article {
 
 /// Returns how the order's first line was sold.
 fn sold(articles: Vec<Article>) -> SoldLines {
-    let line = SoldLine { pin: Digest::of(b"expivi"), quantity: 1, bill_of_materials: articles };
+    let line = SoldLine { pin: Digest::of(b"expivi"), bill_of_materials: articles };
     SoldLines::from([("1".to_owned(), line)])
 }
 

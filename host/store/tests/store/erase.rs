@@ -144,8 +144,9 @@ async fn orders_of(store: &Store, address: &str) -> Vec<String> {
 
 fn address(email: &str) -> Option<Address> {
     Some(Address {
-        first_name: "Ann".into(),
-        last_name: "Other".into(),
+        name: None,
+        first_name: Some("Ann".into()),
+        last_name: Some("Other".into()),
         email: Some(email.into()),
         line1: "Street 1".into(),
         line2: None,
@@ -156,6 +157,7 @@ fn address(email: &str) -> Option<Address> {
         company: None,
         vat: None,
         phone: None,
+        extra: Vec::new(),
     })
 }
 

@@ -78,10 +78,10 @@ fn log() -> Arc<Mutex<Vec<u8>>> {
 fn event_about(person: &str, id: &str, order_id: &str, kind: OrderEventKind, configuration: &Digest) -> OrderEvent {
     let text_about = |what: &str| format!("{what} of {person}");
     let address = json!({
-        "first_name": text_about("first"), "last_name": text_about("last"), "email": format!("{person}@example.com"),
+        "name": text_about("name"), "first_name": text_about("first"), "last_name": text_about("last"), "email": format!("{person}@example.com"),
         "line1": text_about("street"), "line2": text_about("floor"), "zip": text_about("zip"), "city": text_about("city"),
         "region": text_about("region"), "country": "CH", "company": text_about("company"), "vat": text_about("vat"),
-        "phone": text_about("phone"),
+        "phone": text_about("phone"), "extra": [{ "name": text_about("address"), "json": format!("\"{person}\"") }],
     });
     let extra = json!([{ "name": text_about("extra"), "json": format!("\"{person}\"") }]);
     let mut order = serde_json::to_value(order(order_id, 1)).unwrap();
@@ -90,9 +90,11 @@ fn event_about(person: &str, id: &str, order_id: &str, kind: OrderEventKind, con
     order["shop_address"] = address;
     order["extra"] = extra.clone();
     order["number"] = text_about("number").into();
+    order["customer"] = text_about("customer").into();
+    order["shipping"] = json!({ "title": text_about("shipping"), "amount": order["total"], "tax": "gross" });
     let line = &mut order["lines"][0];
     line["title"] = text_about("title").into();
-    line["shown"] = json!([{ "name": "Engraving", "value": text_about("engraving") }]);
+    line["display_fields"] = json!([{ "name": "Engraving", "value": text_about("engraving") }]);
     line["configuration"] = configuration.to_string().into();
     line["extra"] = extra;
     let mut event = event_of(id, kind, serde_json::from_value(order).unwrap());
@@ -170,7 +172,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
         "sku": format!("sku of {person}"), "quantity": "1", "price_sku": null, "price": null, "material_sku": null,
     }]);
     let bill_of_materials = serde_json::from_value(articles).unwrap();
-    let sold = SoldLine { pin: Digest::of(b"erp"), quantity: 1, bill_of_materials };
+    let sold = SoldLine { pin: Digest::of(b"erp"), bill_of_materials };
     let sold = SoldLines::from([("1".to_owned(), sold)]);
     store.orders().record_sold_event(&shop(), &first, &sold, &jobs, at(0)).await.unwrap();
     let run = claimed(store, 0).await;

@@ -13,7 +13,7 @@ mod upload;
 use cartwright_plugin::exports::orders::{Continuation, Next, OrderEvent, OrderEventKind};
 use cartwright_plugin::timer::WakeReason;
 use cartwright_plugin::types::{Context, Message, Order, OrderLine, Outcome};
-use cartwright_plugin::{ContextExt, Error, internal, message};
+use cartwright_plugin::{ContextExt, Error, internal, is_refunded, message};
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
@@ -188,10 +188,9 @@ impl<H: Host> Run<'_, H> {
     }
 }
 
-/// Returns whether the order was cancelled or fully refunded. A refund by amount alone is not a cancellation; only the
-/// payment state shows it.
+/// Returns whether the order was cancelled or fully refunded. A refund by amount alone is not a cancellation.
 fn is_cancelled(order: &Order) -> bool {
-    order.cancelled || order.payment == "refunded"
+    order.cancelled || is_refunded(order)
 }
 
 /// Returns whether a line is produced by itself. The children of a bundle share their parent's configuration, and the

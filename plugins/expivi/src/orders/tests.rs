@@ -1,5 +1,7 @@
 use cartwright_plugin::http::{HttpRequest, HttpResponse, RetrySafety};
-use cartwright_plugin::types::{CartLine, Item, LineQuantity, Money, OrderLine, Refund, SettingValue};
+use cartwright_plugin::types::{
+    CartLine, Item, LineQuantities, LineQuantity, Money, OrderLine, Refund, SettingValue, TaxBasis,
+};
 
 use super::*;
 use crate::testing::{FakeHost, MULTI, SIMPLE, context, error_field, item, item_reference, response, stored, text};
@@ -13,7 +15,8 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
         reference: format!("i:shop:o1:{id}"),
         account: Some("expivi".to_owned()),
         title: "Table".to_owned(),
-        shown: Vec::new(),
+        display_fields: Vec::new(),
+        quantities: LineQuantities { ordered: 1, cancelled: 0, refunded: 0, shipped: 0 },
         cart_line: CartLine {
             key: format!("key-{id}"),
             product: "shop-product".to_owned(),
@@ -30,8 +33,15 @@ fn line(id: &str, item: Option<Item>) -> OrderLine {
         status: "ordered".to_owned(),
         vendor_reference: None,
         released: true,
+        total: None,
+        tax: TaxBasis::AsShop,
+        tax_amount: None,
         extra: Vec::new(),
     }
+}
+
+fn euros(minor: i64) -> Money {
+    Money { minor, scale: 2, currency: "EUR".to_owned() }
 }
 
 fn event(kind: OrderEventKind, lines: Vec<OrderLine>) -> OrderEvent {
@@ -43,15 +53,20 @@ fn event(kind: OrderEventKind, lines: Vec<OrderLine>) -> OrderEvent {
             id: "o1".to_owned(),
             number: "#1".to_owned(),
             locale: "en".to_owned(),
+            currency: "EUR".to_owned(),
+            customer: None,
             reference: "i:shop:o1".to_owned(),
             test: false,
             vendor_reference: None,
             version: 1,
             placed_at: "2026-03-01T09:30:00Z".to_owned(),
-            payment: "full".to_owned(),
+            paid: euros(1000),
+            refunded: euros(0),
             released: true,
             cancelled: false,
-            total: Money { minor: 1000, scale: 2, currency: "EUR".to_owned() },
+            total: euros(1000),
+            tax_amount: None,
+            shipping: None,
             billing: None,
             delivery: None,
             shop_address: None,
@@ -337,10 +352,10 @@ fn a_large_order_is_done_in_runs_that_fit_a_journal() {
 
 #[test]
 fn an_order_that_was_cancelled_or_paid_back_is_neither_sent_nor_waited_for() {
-    for (cancelled, payment) in [(true, "full"), (false, "refunded")] {
+    for (cancelled, refunded) in [(true, 0), (false, 1000)] {
         let mut host = host(MULTI, expivi);
         let mut event = event(OrderEventKind::Released, vec![line("1", table())]);
-        let off = Order { cancelled, payment: payment.to_owned(), ..event.order.clone() };
+        let off = Order { cancelled, refunded: euros(refunded), ..event.order.clone() };
         host.wake_reason = WakeReason::EventWaiting;
         host.order = Some(off.clone());
         assert_eq!(run(&mut host, &printing(), &event).unwrap(), 1);

@@ -151,7 +151,10 @@ impl Guest for Webhooks {
             // Careless: an unavailable order book counts as "no".
             Some("ask") => format!("{}", matches!(order_book::find(&text(&words, 1)), Ok(Some(_)))),
             Some("bill") => match order_book::bill_of_materials(&text(&words, 1)) {
-                Ok(articles) => articles.len().to_string(),
+                Ok(articles) => {
+                    let extra: usize = articles.iter().map(|article| article.extra.len()).sum();
+                    format!("{} with {extra} extra", articles.len())
+                }
                 Err(Error::InvalidInput(issue)) => issue.field,
                 Err(error) => return Err(error),
             },

@@ -94,7 +94,7 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
     let changes: [Change; 5] = [
         |order| order.released = false,
         |order| order.cancelled = true,
-        |order| order.payment = "refunded".to_owned(),
+        |order| order.refunded = order.paid.clone(),
         |order| order.lines[0].released = false,
         |order| order.lines[0].status = "cancelled".to_owned(),
     ];
@@ -145,7 +145,7 @@ async fn an_order_that_is_paid_back_during_an_outage_is_not_sent_after_it() {
     assert!(matches!(run().await, RunEnd::Retry { .. }));
     assert_eq!(jewels.requests().len(), 1);
     jewels.twikit.faults().recover();
-    let now = Order { payment: "refunded".to_owned(), ..order.clone() };
+    let now = Order { refunded: order.paid.clone(), ..order.clone() };
     jewels.orders.put(&jewels.shop, &jewels.account, now);
     assert!(matches!(run().await, RunEnd::Done));
     assert_eq!((jewels.requests().len(), notes(&journal.outcomes())), (1, vec!["no-longer-released"]));

@@ -221,8 +221,9 @@ pub fn order_with_lines(desk: &WebhookShop, id: &str) -> Order {
                 "key": format!("key-{number}"), "product": "ring", "variant_id": null, "sku": "RING", "quantity": 1,
                 "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
-            "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "extra": [],
+            "quantities": { "ordered": 1, "cancelled": 0, "refunded": 0, "shipped": 0 }, "title": "A ring",
+            "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null, "released": true,
+            "total": null, "tax": "as-shop", "tax_amount": null, "extra": [],
         })
     };
     let lines = serde_json::from_value(json!([line(1), line(2)])).expect("lines");
