@@ -186,7 +186,8 @@ fn definition(contract: &Contract, id: TypeId, name: &str, form: Form) -> Result
             text += &format!("pub struct {name} {{\n");
             for field in &record.fields {
                 let ty = rust_type(contract, &field.ty, form)?;
-                text += &format!("{}pub {}: {ty},\n", comment(&field.docs), snake_case(&field.name));
+                let optional = optional(&field.name, form);
+                text += &format!("{}{optional}pub {}: {ty},\n", comment(&field.docs), snake_case(&field.name));
             }
         }
         TypeDefKind::Variant(variant) => {
@@ -208,6 +209,16 @@ fn definition(contract: &Contract, id: TypeId, name: &str, form: Form) -> Result
         other => return Err(format!("{name} is a {}, which the records have no form for", other.as_str()).into()),
     }
     Ok(text + "}\n")
+}
+
+/// Returns the attribute of a field that JSON may omit: what later versions add is no duty of those who know nothing of
+/// it.
+fn optional(field: &str, form: Form) -> &'static str {
+    match (field, form) {
+        ("extra", Form::Record) => "#[serde(default)]\n",
+        ("extra", Form::Schema) => "#[schema(required = false)]\n",
+        _ => "",
+    }
 }
 
 /// Spells a type in Rust.

@@ -31,6 +31,7 @@ use super::notice::{Notice, redirect_with_notice};
 use super::paths::{account_path, shop_path};
 use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
+use super::text::time;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -196,6 +197,10 @@ async fn account_page(
     let identity = &plugin.metadata().identity;
     entered.choices = Some(form::vendor_choices(node, shop, &account.id, &plugin.metadata().form, false).await);
     let here = account_path(shop, &account.id);
+    let feed = feed(node, shop, &account.id, &plugin).await?;
+    let connection = plugin.has(Interface::Account).then_some(("connection", "Connection"));
+    let sections = connection.into_iter().chain([("settings", "Settings"), ("permissions", "Permissions")]);
+    let sections = sections.chain(feed.is_some().then_some(("feed", "Updates"))).chain([("version", "Version")]);
     Ok(page(
         visitor,
         &account.id.to_string(),
@@ -204,8 +209,7 @@ async fn account_page(
             p { (identity.name) " by " (identity.publisher) " · v" (identity.version) ". "
                 a href=(shop_path(shop, "/links")) { "Link products" } }
             nav.tabs aria-label="Sections" {
-                @if plugin.has(Interface::Account) { a href="#connection" { "Connection" } }
-                @for (id, name) in [("settings", "Settings"), ("permissions", "Permissions"), ("version", "Version")] {
+                @for (id, name) in sections {
                     a href=(format!("#{id}")) { (name) }
                 }
             }
@@ -221,6 +225,7 @@ async fn account_page(
                     span.unsaved role="status" {}
                 }
             }
+            @if let Some(feed) = &feed { (feed) }
             (versions(visitor, node, &here, account, &plugin))
         },
     ))
@@ -261,6 +266,41 @@ fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
         Verdict::Failed => ("failed", "Failed"),
         Verdict::NotTried => ("not-tried", "Not tried"),
     }
+}
+
+/// Draws the state of the feed that the vendor is polled by. Returns `None` for a plugin without a feed.
+async fn feed(
+    node: &Node,
+    shop: &ShopId,
+    account: &AccountId,
+    plugin: &PluginVersion,
+) -> Result<Option<Markup>, Problem> {
+    if !plugin.has(Interface::Feed) {
+        return Ok(None);
+    }
+    let status = node.store().feeds().status(shop, account).await?;
+    Ok(Some(html! {
+        section.card {
+            h2 #feed { "Updates" }
+            p { "The vendor is asked for updates regularly. The interval is among the permissions." }
+            dl {
+                dt { "Last polled" }
+                dd {
+                    @match status.as_ref().and_then(|status| status.last_polled_at) {
+                        Some(at) => (time(at)),
+                        None => "Never",
+                    }
+                }
+                @if let Some(status) = &status {
+                    dt { "Next poll" } dd { (time(status.next_poll_at)) }
+                    @if let Some(error) = &status.last_error {
+                        dt { span.state.warn { "Failing" } }
+                        dd.long { (status.failures) @if status.failures == 1 { " failure: " } @else { " failures: " } (error) }
+                    }
+                }
+            }
+        }
+    }))
 }
 
 /// Draws the versions that the account can switch to.

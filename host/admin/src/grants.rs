@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use cartwright::{Grants, Interface, PluginVersion};
+use cartwright::{Grants, Interface, MAX_FEED_INTERVAL_SECONDS, MIN_FEED_INTERVAL_SECONDS, PluginVersion};
 use cartwright_http::Problem;
 use cartwright_service::grants::{self, Grant};
 use ipnet::IpNet;
@@ -16,8 +16,14 @@ use super::issues::{Issues, wrong};
 use super::session::{AdminUser, FormData};
 
 /// The fields of the grants form that can have issues.
-pub(super) const FIELDS: [&str; 5] =
-    ["further_hosts", "webhook_source_networks", "requests_per_second", "plain_http", "networks"];
+pub(super) const FIELDS: [&str; 6] = [
+    "further_hosts",
+    "webhook_source_networks",
+    "requests_per_second",
+    "feed_interval_seconds",
+    "plain_http",
+    "networks",
+];
 
 /// Draws the features of a plugin and the permissions that it requests.
 pub(super) fn requested(plugin: &PluginVersion) -> Markup {
@@ -62,7 +68,7 @@ fn feature(interface: Interface) -> Option<&'static str> {
 
 fn grant_text(grant: &str) -> &str {
     match grant {
-        "personal-data" => "Customer names and addresses",
+        "personal-data" => "Orders, with names, addresses and what shoppers wrote",
         "adjust-prices" => "Adjust prices",
         "choose-price-source" => "Choose the price source",
         other => other,
@@ -97,7 +103,7 @@ fn permission(grant: &Grant) -> (String, bool) {
     match grant {
         Grant::AdjustPrices => ("price adjustments".to_owned(), false),
         Grant::ChoosePriceSource => ("the choice of the price source".to_owned(), false),
-        Grant::PersonalData => ("access to customer names and addresses".to_owned(), true),
+        Grant::PersonalData => ("access to names, addresses and what shoppers wrote".to_owned(), true),
         Grant::Host(host) => (format!("connections to {host}"), false),
         Grant::PlainHttp(host) => (format!("plain HTTP to {host}"), true),
         Grant::Network(network) => (format!("the private network {network}"), true),
@@ -130,13 +136,14 @@ pub(super) fn draw(
         entry.field(name, label, help, input)
     };
     let requests_per_second = grants.requests_per_second.map(|number| number.to_string()).unwrap_or_default();
+    let feed_interval = grants.feed_interval_seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
     let admin = visitor.caller.is_admin();
     let is_open = !further.is_empty()
         || !grants.plain_http.is_empty()
         || !grants.networks.is_empty()
         || !grants.webhook_source_networks.is_empty()
         || grants.requests_per_second.is_some()
-        || FIELDS.iter().any(|name| entry.invalid(name).is_some());
+        || FIELDS.iter().any(|name| *name != "feed_interval_seconds" && entry.invalid(name).is_some());
     html! {
         fieldset #permissions {
             legend { "Permissions" }
@@ -149,14 +156,18 @@ pub(super) fn draw(
             }
             @if requested("personal-data") {
                 @if admin || grants.personal_data {
-                    (tick("personal_data", grants.personal_data, html! { "Access customer names and addresses of its orders" }))
+                    (tick("personal_data", grants.personal_data, html! { "Orders, with names, addresses and what shoppers wrote" }))
+                    p.help {
+                        "Without it, this plugin gets orders without names, addresses and texts such as engravings. Configurations \
+                         still contain those texts, because they are part of what is made."
+                    }
                 }
                 @if !admin {
                     p.help {
                         @if grants.personal_data {
                             "While this is on, only an admin can add hosts. Once removed, only an admin can restore it."
                         } @else {
-                            "This plugin requests customer names and addresses. Ask an admin to allow it."
+                            "This plugin requests names, addresses and what shoppers wrote. Ask an admin to allow it."
                         }
                     }
                 }
@@ -164,6 +175,18 @@ pub(super) fn draw(
             @if requested("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Adjust prices" })) }
             @if requested("choose-price-source") {
                 (tick("choose_price_source", grants.choose_price_source, html! { "Choose the price source" }))
+            }
+            @if plugin.has(Interface::Feed) {
+                (entry.field(
+                    "feed_interval_seconds",
+                    "Update interval (seconds)",
+                    "How often the vendor is asked for updates, from 30 to 86400. Leave empty for 300.",
+                    html! {
+                        input #feed_interval_seconds name="feed_interval_seconds" inputmode="numeric" size="8"
+                            value=(entry.text("feed_interval_seconds", feed_interval)) aria-describedby="feed_interval_seconds-help"
+                            aria-invalid=[entry.invalid("feed_interval_seconds")];
+                    },
+                ))
             }
             details open[is_open] {
                 summary { "Advanced network access" }
@@ -231,8 +254,14 @@ pub(super) fn read(
         plain_http: old.plain_http,
         networks: old.networks,
         requests_per_second: old.requests_per_second,
+        feed_interval_seconds: old.feed_interval_seconds,
         hosts: BTreeSet::new(),
     };
+    if plugin.has(Interface::Feed)
+        && let Some(seconds) = issues.take(feed_interval_seconds(sent))
+    {
+        grants.feed_interval_seconds = seconds;
+    }
     if visitor.caller.is_admin() {
         grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
         if let Some(networks) = issues.take(networks(sent, "networks")) {
@@ -258,6 +287,18 @@ fn requests_per_second(sent: &FormData) -> Result<Option<NonZeroU32>, Problem> {
     match text {
         "" => Ok(None),
         number => number.parse().map(Some).map_err(|_| wrong("requests_per_second", form())),
+    }
+}
+
+fn feed_interval_seconds(sent: &FormData) -> Result<Option<u32>, Problem> {
+    let text = sent.text("feed_interval_seconds");
+    let allowed = MIN_FEED_INTERVAL_SECONDS..=MAX_FEED_INTERVAL_SECONDS;
+    match text {
+        "" => Ok(None),
+        number => number.parse().ok().filter(|seconds| allowed.contains(seconds)).map(Some).ok_or_else(|| {
+            let (least, most) = (allowed.start(), allowed.end());
+            wrong("feed_interval_seconds", format!("{text:?} is not an interval: enter {least} to {most} seconds"))
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::money::{Amount, allot, round_together};
 use crate::parts::{Part, remove};
 use crate::plan::{Draft, ItemFacts, PlanCheck, piece_count, plan_error};
 use crate::pricing::Priced;
+use crate::shopper_texts::ShopperTexts;
 
 impl PlanCheck<'_> {
     pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
@@ -34,6 +35,8 @@ impl PlanCheck<'_> {
             remove(&mut parent, parts.iter().filter(|part| removed.contains(&part.name)));
             parent.key = parent.key_without_parts(self.shop, &parent.without)?;
         }
+        let facts = self.facts(&bundle.parent)?;
+        let texts = ShopperTexts::of(self.pricing.items, &facts.descendants);
         let mut children = Vec::with_capacity(shares.len());
         for (part, share) in parts.into_iter().zip(shares).filter(|(part, _)| !removed.contains(&part.name)) {
             let mut line = self.build_line(Draft {
@@ -46,6 +49,7 @@ impl PlanCheck<'_> {
                 priced: Priced::new(share, part.pieces, parent.price.tax, parent.price.state.clone()),
                 item: None,
                 requested_quantity: self.pricing.requested_quantity(bundle.parent.item),
+                texts: &texts,
                 facts: ItemFacts::default(),
                 parent: Some(&parent.key),
                 set: None,
@@ -154,6 +158,7 @@ impl PlanCheck<'_> {
             priced: Priced::new(total, quantity, TaxBasis::AsShop, self.pricing.state(&facts.descendants)),
             item: parent.item,
             requested_quantity: self.pricing.requested_quantity(parent.item),
+            texts: &ShopperTexts::of(self.pricing.items, &facts.descendants),
             facts,
             parent: None,
             set: None,

@@ -120,6 +120,7 @@ pub(crate) fn all_present(existing: &[&CartLine], lines: &[CartLine]) -> bool {
 fn same_line(old: &CartLine, new: &CartLine) -> bool {
     let mut shown = old.clone();
     (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
+    shown.shopper_texts.clone_from(&new.shopper_texts);
     (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
     shown.price.adjustments.clone_from(&new.price.adjustments);
     shown.price.country.clone_from(&new.price.country);

@@ -33,6 +33,7 @@ pub mod pricing;
 pub mod quote;
 mod set;
 pub mod shop;
+mod shopper_texts;
 pub mod thumbnail;
 pub mod thumbnails;
 mod tree;

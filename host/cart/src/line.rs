@@ -132,6 +132,10 @@ pub struct CartLine {
     pub without: Vec<Digest>,
     /// Details that the cart shows below the line, as plain text.
     pub shown: Vec<DisplayField>,
+    /// Indexes of the details of [`shown`](Self::shown) that contain what the shopper wrote, such as an engraving. It may
+    /// be personal. `None` if the shopper wrote nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shopper_texts: Option<Vec<u32>>,
     /// The sealed price.
     pub price: SealedPrice,
     /// Digest of the stored raw configuration.
@@ -178,6 +182,7 @@ impl CartLine {
             sku: self.sku.as_deref(),
             title: &self.title,
             shown: &self.shown,
+            shopper_texts: self.shopper_texts.as_deref(),
             thumbnail: self.thumbnail,
             quantity: self.quantity,
             parent: self.parent.as_deref(),
@@ -376,6 +381,7 @@ struct SealInput<'a> {
     sku: Option<&'a str>,
     title: &'a str,
     shown: &'a [DisplayField],
+    shopper_texts: Option<&'a [u32]>,
     thumbnail: Option<Digest>,
     quantity: u32,
     parent: Option<&'a str>,

@@ -118,9 +118,9 @@ pub enum OrderError {
         /// Id of the set's line that names the configured product.
         line: String,
     },
-    /// A line of a set has pieces, although the set is cancelled.
+    /// A line of a set has pieces to make, although the set is cancelled.
     #[error(
-        "the line {line:?} has the quantity {quantity}, but nothing is left of the configured product of its set; report 0, or omit the quantity of this line"
+        "the line {line:?} has the quantity {quantity}, but nothing is left of the configured product of its set; report its pieces as cancelled, or omit the quantities of this line"
     )]
     SetQuantity {
         /// Id of the line.
@@ -142,7 +142,7 @@ pub enum OrderError {
     },
     /// A child's quantity does not match its bundle's.
     #[error(
-        "the line {line:?} is a part of a bundle and has the quantity {quantity}, but {bundles} of the bundle need {expected}; report {expected}, or omit the quantity of this line"
+        "the line {line:?} is a part of a bundle and has the quantity {quantity}, but {bundles} of the bundle need {expected}; report {expected}, or omit the quantities of this line"
     )]
     ChildQuantity {
         /// Id of the line.
@@ -153,6 +153,32 @@ pub enum OrderError {
         bundles: u32,
         /// The quantity that matches it.
         expected: u64,
+    },
+    /// More pieces of a line were cancelled, paid back or sent than there are.
+    #[error(
+        "the line {line:?} has {quantity} in `{member}`; at most {most} are possible: `cancelled` and `refunded` are together at most `ordered`, because a cancelled piece that was paid back counts as cancelled, and `shipped` is at most `ordered`"
+    )]
+    TooManyPieces {
+        /// Id of the line.
+        line: String,
+        /// Member of the line's quantities.
+        member: &'static str,
+        /// The reported quantity.
+        quantity: u32,
+        /// The largest quantity that is possible.
+        most: u32,
+    },
+    /// The quantity to make is not the one that follows from the line's quantities.
+    #[error(
+        "the line {line:?} has the quantity {quantity}, but {expected} of those ordered are to be made; create the line from its quantities"
+    )]
+    PiecesToMake {
+        /// Id of the line.
+        line: String,
+        /// The quantity of the line.
+        quantity: u32,
+        /// The quantity that follows.
+        expected: u32,
     },
     /// A line has another currency than the order.
     #[error(
@@ -172,6 +198,16 @@ pub enum OrderError {
         /// The field that contains the amount.
         field: &'static str,
         /// The reason, for the shopper.
+        reason: String,
+    },
+    /// An amount of a line is invalid.
+    #[error("the `{member}` of the line {line:?}: {reason}")]
+    LineMoney {
+        /// Id of the line.
+        line: String,
+        /// Member of the line.
+        member: &'static str,
+        /// The reason.
         reason: String,
     },
     /// The order has another currency than the shop.
@@ -213,9 +249,6 @@ pub enum OrderError {
         /// Beginning of the value.
         value: String,
     },
-    /// The payment is not a known value.
-    #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
-    Payment(String),
     /// The kind of the event contradicts the state of the order.
     #[error(
         "the event says that the order was {kind}, but the order has {found}; report the order as it is after the event, with {expected}, or report another event"
@@ -252,17 +285,21 @@ pub enum OrderError {
         /// Id of the line.
         line: String,
     },
-    /// A field names a larger quantity than was sealed.
-    #[error("{field} names {quantity} pieces of the line {line:?}, of which {sealed} were sold; name at most {sealed}")]
-    QuantityTooLarge {
+    /// A field names more pieces of a line than the line's quantities count.
+    #[error(
+        "{field} names {quantity} pieces of the line {line:?}, which has {counted} in {members}; report the quantities of the line as they are after the event"
+    )]
+    UncountedPieces {
         /// The field that refers to the line.
         field: &'static str,
         /// Id of the line.
         line: String,
-        /// The reported quantity.
+        /// The named quantity.
         quantity: u32,
-        /// The sealed quantity.
-        sealed: u32,
+        /// The members of the line's quantities that count such pieces.
+        members: &'static str,
+        /// Their sum.
+        counted: u32,
     },
 }
 
@@ -278,4 +315,14 @@ pub enum MoneyFault {
     /// The amount is negative.
     #[error("an amount must not be negative")]
     Negative,
+    /// The amount is not in the money of the order.
+    #[error(
+        "it is in {found}, the order in {expected}; report all amounts of an order in one currency, with the same number of decimals"
+    )]
+    Mixed {
+        /// Currency and decimals of the amount.
+        found: String,
+        /// Currency and decimals of the order.
+        expected: String,
+    },
 }

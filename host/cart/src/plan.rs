@@ -18,6 +18,7 @@ use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 use crate::money::Amount;
 use crate::pricing::{ExactPrice, Priced, Pricing};
 use crate::shop::CustomerGroups;
+use crate::shopper_texts::ShopperTexts;
 pub use crate::tree::Descendant;
 
 /// What the host determined about an item.
@@ -293,6 +294,7 @@ impl PlanCheck<'_> {
         let priced = Priced::new(self.pricing.rounded(&variant.sku, &exact)?, quantity, tax, state);
         let requested_quantity = place
             .map_or_else(|| self.pricing.requested_quantity(planned.item), |place| place.item_line.requested_quantity);
+        let own_texts = ShopperTexts::of(self.pricing.items, &facts.descendants);
         let mut line = self.build_line(Draft {
             variant: Some(variant),
             text: None,
@@ -303,6 +305,7 @@ impl PlanCheck<'_> {
             priced,
             item: planned.item,
             requested_quantity,
+            texts: place.map_or(&own_texts, |place| place.texts),
             facts,
             parent: None,
             set: place,
@@ -391,6 +394,8 @@ impl PlanCheck<'_> {
                 .map(|attribute| DisplayField { name: attribute.name.clone(), value: attribute.value.clone() })
                 .collect()
         };
+        let shown = draft.display_fields.unwrap_or_else(visible);
+        let shopper_texts = draft.texts.within(&shown, draft.item.is_some());
         Ok(CartLine {
             key,
             product,
@@ -406,7 +411,8 @@ impl PlanCheck<'_> {
             set_lines: Vec::new(),
             part: None,
             without: Vec::new(),
-            shown: draft.display_fields.unwrap_or_else(visible),
+            shown,
+            shopper_texts,
             price: SealedPrice {
                 unit: draft.priced.unit,
                 total: draft.priced.total,
@@ -475,6 +481,8 @@ fn sanitize(text: &str) -> String {
 pub(crate) struct SetPlace<'a> {
     /// The set's line that names the item.
     pub(crate) item_line: &'a CartLine,
+    /// What the shopper wrote into that item.
+    pub(crate) texts: &'a ShopperTexts<'a>,
     /// Number of the line among those of the set that buy the same; `None` for the first.
     pub(crate) copy: Option<&'a str>,
 }
@@ -489,6 +497,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) priced: Priced,
     pub(crate) item: Option<u32>,
     pub(crate) requested_quantity: u32,
+    /// What the shopper wrote into the item; for a child of a bundle, into its parent's; for another line of a set, into
+    /// the set's.
+    pub(crate) texts: &'a ShopperTexts<'a>,
     pub(crate) facts: ItemFacts,
     pub(crate) parent: Option<&'a str>,
     pub(crate) set: Option<&'a SetPlace<'a>>,

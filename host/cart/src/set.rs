@@ -8,6 +8,7 @@ use cartwright_contract::records::{LineSet, PlannedLine};
 use crate::error::CartError;
 use crate::line::CartLine;
 use crate::plan::{PlanCheck, SetPlace, plan_error};
+use crate::shopper_texts::ShopperTexts;
 
 impl PlanCheck<'_> {
     /// Returns the line of a set that names the item, or what is wrong with the set.
@@ -26,6 +27,7 @@ impl PlanCheck<'_> {
     /// Creates the lines of a set: first the line that names the item, then the others in their order.
     pub(crate) fn set(&self, set: &LineSet, item_line: &PlannedLine) -> Result<Vec<CartLine>, CartError> {
         let mut first = self.line(item_line)?;
+        let texts = ShopperTexts::of(self.pricing.items, &self.facts(item_line)?.descendants);
         let mut others = Vec::with_capacity(set.lines.len());
         let mut bought: HashMap<String, u32> = HashMap::new();
         for planned in set.lines.iter().filter(|line| line.item.is_none()) {
@@ -41,7 +43,7 @@ impl PlanCheck<'_> {
             let count = bought.entry(variant.id).or_default();
             let copy = (*count > 0).then(|| count.to_string());
             *count += 1;
-            let place = SetPlace { item_line: &first, copy: copy.as_deref() };
+            let place = SetPlace { item_line: &first, texts: &texts, copy: copy.as_deref() };
             let mut line = self.line_of_set(planned, &place)?;
             line.price.expires.clone_from(&first.price.expires);
             line.valid_until.clone_from(&first.valid_until);

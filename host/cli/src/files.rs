@@ -13,17 +13,8 @@ use serde_json::Value;
 
 /// Reads a JSON file.
 pub(crate) fn json_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    read(path, |text| Ok(serde_json::from_str(text)?))
-}
-
-/// Reads a JSON file with [`parse_strict`].
-pub(crate) fn strict_json_file<T: DeserializeOwned + Serialize>(path: &Path) -> anyhow::Result<T> {
-    read(path, parse_strict)
-}
-
-fn read<T>(path: &Path, taken: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    taken(&text).with_context(|| format!("{} is invalid", path.display()))
+    serde_json::from_str(&text).with_context(|| format!("{} is invalid", path.display()))
 }
 
 /// Parses JSON of one of the contract's types, and rejects unknown members. The types themselves ignore them, so that a

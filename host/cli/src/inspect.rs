@@ -28,15 +28,23 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let host = builder.start()?;
     let plugin = source::install(&host, &arguments.plugin).await?;
+    // They may depend on settings that only an account has.
+    let webhooks: Webhooks = match host.default_webhook_endpoints(&plugin).await {
+        Ok(endpoints) => Ok(endpoints.into_iter().map(|endpoint| endpoint.name).collect()),
+        Err(error) => Err(error.to_string()),
+    };
     if arguments.json {
-        print_line!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
+        print_line!("{}", serde_json::to_string_pretty(&as_json(&plugin, &webhooks))?);
     } else {
-        print(&plugin);
+        print(&plugin, &webhooks);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(plugin: &PluginVersion) -> serde_json::Value {
+/// The names of the webhook endpoints under the default settings, or why there are none.
+type Webhooks = Result<Vec<String>, String>;
+
+fn as_json(plugin: &PluginVersion, webhooks: &Webhooks) -> serde_json::Value {
     serde_json::json!({
         "digest": plugin.digest(),
         "bytes": plugin.size(),
@@ -45,6 +53,7 @@ fn as_json(plugin: &PluginVersion) -> serde_json::Value {
         "exports": plugin.exports().collect::<Vec<_>>(),
         "unknown_exports": plugin.unknown_exports(),
         "imports": plugin.imports(),
+        "webhooks": webhooks.as_ref().unwrap_or(&Vec::new()),
         "about": plugin.metadata(),
     })
 }
@@ -82,7 +91,7 @@ fn field_notes(field: &Field) -> Vec<String> {
     field_notes
 }
 
-fn print(plugin: &PluginVersion) {
+fn print(plugin: &PluginVersion, webhooks: &Webhooks) {
     let about = plugin.metadata();
     let identity = &about.identity;
     print_line!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.publisher);
@@ -100,8 +109,10 @@ fn print(plugin: &PluginVersion) {
     print_line!("  strategies    {}", list(&strategies));
     print_line!("  asks to reach {}", list(&identity.outbound_hosts));
     print_line!("  asks for      {}", list(&identity.grants));
-    let endpoints: Vec<String> = about.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-    print_line!("  webhooks      {}", list(&endpoints));
+    match webhooks {
+        Ok(names) => print_line!("  webhooks      {}", list(names)),
+        Err(error) => print_line!("  webhooks      none under the default settings: {error}"),
+    }
     print_line!("  settings");
     for field in &about.form.0 {
         let mut marks = Vec::new();

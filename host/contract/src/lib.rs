@@ -14,6 +14,7 @@ pub mod ids;
 pub mod metadata;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod order;
 pub mod outcome;
 pub mod platform;
 pub mod records;

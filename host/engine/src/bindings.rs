@@ -228,21 +228,24 @@ mod tests {
         let document = |content: Value| {
             json!({ "document": {
                 "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content,
+                "audience": "merchant", "extra": [named_json()],
             } })
         };
         vec![
             json!({ "note": message() }),
             json!({ "vendor-reference": { "line": "1", "reference": "x" } }),
             json!({ "line-status": { "line": "1", "status": "shipped" } }),
-            json!({ "production": { "line": "1", "state": "done", "detail": "d", "expected": "2026-03-01T09:30:00Z" } }),
+            json!({ "production": {
+                "line": "1", "state": "done", "detail": "d", "expected": "2026-03-01T09:30:00Z", "extra": [],
+            } }),
             json!({ "shipment": shipment() }),
             document(json!({ "inline": [0, 255] })),
             document(json!({ "stored": DIGEST })),
             json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
             json!({ "needs-merchant": message() }),
-            json!({ "remember": { "name": "a", "value": "b" } }),
+            json!({ "set-memo": { "name": "a", "value": "b" } }),
             json!({ "push-settings": settings() }),
-            json!({ "hand-on": named_json() }),
+            json!({ "forward": named_json() }),
             json!({ "other": named_json() }),
         ]
     }
@@ -250,23 +253,27 @@ mod tests {
     fn shipment() -> Value {
         json!({
             "id": "1", "lines": [{ "line": "1", "quantity": 1 }], "carrier": "c", "at": "2026-03-01T09:30:00Z",
-            "tracking_url": null, "tracking_id": "1Z",
+            "tracking_url": null, "tracking_id": "1Z", "extra": [],
         })
     }
 
     fn order() -> Value {
         let address = json!({
-            "first_name": "A", "last_name": "B", "email": "a@example.com", "line1": "1", "line2": null, "zip": "1", "city": "C",
-            "region": "R", "country": "NL", "company": null, "vat": "V", "phone": null,
+            "name": "A B", "first_name": "A", "last_name": null, "email": "a@example.com", "line1": "1", "line2": null,
+            "zip": "1", "city": "C", "region": "R", "country": "NL", "company": null, "vat": "V", "phone": null,
+            "extra": [named_json()],
         });
         json!({
-            "id": "1", "number": "#1", "locale": "en", "reference": "i:s:1", "test": true, "vendor_reference": "v",
-            "version": 3, "placed_at": "2026-03-01T09:30:00Z", "payment": "full", "released": true, "cancelled": false,
-            "total": money(), "billing": address, "delivery": null, "shop_address": address,
+            "id": "1", "number": "#1", "locale": "en", "currency": "EUR", "reference": "i:s:1", "customer": "c", "test": true,
+            "vendor_reference": "v", "version": 3, "placed_at": "2026-03-01T09:30:00Z", "paid": money(),
+            "refunded": money(), "released": true, "cancelled": false, "total": money(), "tax_amount": money(),
+            "shipping": { "title": "Post", "amount": money(), "tax": "gross" }, "billing": address, "delivery": null, "shop_address": address,
             "lines": [{
-                "id": "1", "reference": "i:s:1:1", "account": "expivi", "cart_line": line(), "title": "Ring",
-                "shown": [{ "name": "Colour", "value": "Red" }], "configuration": DIGEST, "status": "ordered",
-                "vendor_reference": null, "released": true, "bill_of_materials": [article()], "extra": [named_json()],
+                "id": "1", "reference": "i:s:1:1", "account": "expivi", "cart_line": line(),
+                "quantities": { "ordered": 4, "cancelled": 1, "refunded": 1, "shipped": 2 }, "title": "Ring",
+                "display_fields": [{ "name": "Colour", "value": "Red" }], "configuration": DIGEST, "status": "ordered",
+                "vendor_reference": null, "released": true, "total": money(),
+                "tax": "net", "tax_amount": money(), "extra": [named_json()],
             }],
             "extra": [named_json()],
         })
@@ -330,30 +337,64 @@ mod tests {
         for outcome in outcomes() {
             converts::<records::Outcome, types::Outcome>(outcome);
         }
-        let refund = json!({ "lines": [{ "line": "1", "quantity": 1 }], "amount": money() });
+        let refund = json!({ "lines": [{ "line": "1", "quantity": 1 }], "amount": money(), "extra": [] });
         let mut kinds = vec![
             json!({ "refunded": refund }),
             json!({ "fulfilled": shipment() }),
-            json!({ "scheduled": "daily" }),
-            json!({ "message": named_json() }),
+            json!({ "forwarded": named_json() }),
             json!({ "other": named_json() }),
         ];
-        let plain = ["placed", "partly-paid", "paid", "released", "changed", "cancelled", "quotation-requested"];
-        kinds.extend(plain.into_iter().chain(["configuration-saved", "erase"]).map(Value::from));
+        let plain = ["placed", "partly-paid", "paid", "released", "changed", "cancelled", "quote-requested"];
+        kinds.extend(plain.into_iter().chain(["erase"]).map(Value::from));
         for kind in kinds {
-            converts::<records::Event, exports::orders::Event>(json!({
-                "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "earlier": outcomes(),
-                "remembered": [{ "name": "a", "value": "b" }], "extra": [named_json()],
+            converts::<records::OrderEvent, exports::orders::OrderEvent>(json!({
+                "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "previous_outcomes": outcomes(),
+                "memos": [{ "name": "a", "value": "b" }], "extra": [named_json()],
             }));
         }
-        let attributed: Vec<Value> = outcomes().into_iter().map(|outcome| json!(["i:s:1", outcome])).collect();
-        converts::<records::Fetched, exports::feed::Fetched>(
-            json!({ "outcomes": attributed, "cursor": "c", "more": true }),
+    }
+
+    #[test]
+    fn webhooks_and_feeds_convert_there_and_back() {
+        let subjects = [json!("account"), json!({ "reference": "i:s:1" }), json!({ "vendor-reference": "v" })];
+        let reports: Vec<Value> = outcomes()
+            .into_iter()
+            .zip(subjects.into_iter().cycle())
+            .map(|(outcome, about)| json!({ "about": about, "outcome": outcome, "extra": [named_json()] }))
+            .collect();
+        converts::<records::FeedPage, exports::feed::FeedPage>(
+            json!({ "reports": reports, "cursor": "c", "more": true, "extra": [named_json()] }),
         );
-        converts::<records::Received, exports::webhooks::Received>(json!({
+        converts::<records::WebhookResult, exports::webhooks::WebhookResult>(json!({
             "response": { "status": 200, "headers": [["content-type", "text/plain"]], "body": [1, 2] },
-            "outcomes": [[null, { "note": message() }]],
+            "reports": reports, "extra": [named_json()],
         }));
+        converts::<records::WebhookRequest, exports::webhooks::WebhookRequest>(json!({
+            "id": "d", "received_at": "2026-03-01T09:30:00Z", "method": "POST", "headers": [["x-a", "é"]],
+            "query": "a=b", "body": [0, 255], "extra": [named_json()],
+        }));
+        let parts = json!([{ "text": "." }, { "header": "x-time" }, "url", "method", "body"]);
+        let hmac = |encoding: &str| {
+            json!({ "hmac-sha256": {
+                "secret": "s", "header": "x-signature", "encoding": encoding, "prefix": "sha256=", "parts": parts,
+                "timestamp_header": "x-time", "tolerance_seconds": 300,
+            } })
+        };
+        let authentications = [
+            json!("address-only"),
+            json!({ "secret-header": { "secret": "s", "header": "authorization", "prefix": "Bearer " } }),
+            hmac("hex"),
+            hmac("base64"),
+            hmac("base64url"),
+            json!({ "standard-webhooks": "s" }),
+            json!({ "other": named_json() }),
+        ];
+        for (authentication, mode) in authentications.into_iter().zip(["query", "delivery"].into_iter().cycle()) {
+            converts::<records::WebhookEndpoint, exports::webhooks::WebhookEndpoint>(json!({
+                "name": "done", "title": message(), "mode": mode, "authentication": authentication,
+                "delivery_id_header": "x-id", "networks": ["192.0.2.0/24"], "extra": [named_json()],
+            }));
+        }
     }
 
     #[test]

@@ -15,11 +15,12 @@ use tracing::Instrument;
 use wasmtime::component::Instance;
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::capability::Scope;
 use crate::durable::{Cursor, RunInterrupted};
 use crate::engine::Engine;
 use crate::limits::{breach_of, millis};
 use crate::log_sink::{LogSink, OUTPUT_LEVEL};
-use crate::observe::{CallContext, CallOutcome, HookResult, ObservedCall};
+use crate::observe::{CallContext, CallOutcome, GuestLine, HookResult, ObservedCall};
 use crate::options::CallOptions;
 use crate::plugin::PluginVersion;
 use crate::sandbox::GuestClock;
@@ -50,6 +51,17 @@ impl Engine {
             error.emitted.log = log;
             error
         })
+    }
+
+    /// Writes a warning of the host about the result of a call to the log of its plugin.
+    pub fn warn_in_plugin_log(&self, hook: Hook, plugin: &PluginVersion, scope: &Scope, text: &str) {
+        let Scope { shop, account, .. } = scope;
+        tracing::warn!(%shop, %account, plugin = %plugin.id(), hook = hook.name(), text, "a plugin's result");
+        if let Some(observer) = self.platform().observer.as_deref() {
+            let (shop, account) = (Some(shop), Some(account));
+            let call = CallContext { plugin: plugin.id(), digest: plugin.digest(), shop, account, hook };
+            observer.line_logged(&GuestLine { call, level: "warn", text });
+        }
     }
 
     async fn run<R: HookResult>(

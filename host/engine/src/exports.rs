@@ -1,5 +1,5 @@
-//! The functions of the contract that the host calls, as typed methods of the engine. `metadata.describe`,
-//! `settings.fields` and `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
+//! The functions of the contract that the host calls, as typed methods of the engine. `metadata.describe` and
+//! `settings.fields` are called at installation, and `orders.handle` by a durable run.
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    self, ChoiceList, Context, Diagnosis, EmbedData, Fetched, FieldIssue, Item, LineRequest, Outcome, PlanRequest,
-    Price, ProductLink, ProductList, Received, Setting, VariantInfo, WebhookRequest, WebhookResponse,
+    self, ChoiceList, Context, Diagnosis, EmbedData, FeedPage, FieldIssue, Item, LineRequest, PlanRequest, Price,
+    ProductLink, ProductList, Report, Setting, VariantInfo, WebhookEndpoint, WebhookRequest, WebhookResponse,
+    WebhookResult,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -53,10 +54,19 @@ pub struct PlanResult {
 pub struct ReceiveResult {
     /// The plugin's response.
     pub response: WebhookResponse,
-    /// The outcomes that it emitted, each with the reference of its order.
-    pub outcomes: Vec<(Option<String>, Outcome)>,
+    /// What it reported.
+    pub reports: Vec<Report>,
     /// What the host could not determine for the plugin, if anything. The response may be wrong then.
     pub uncertainty: Option<String>,
+    /// The blobs whose digests the plugin received.
+    pub readable: Vec<records::Digest>,
+}
+
+/// The result of `feed.poll`.
+#[derive(Debug)]
+pub struct PollResult {
+    /// The page.
+    pub page: FeedPage,
     /// The blobs whose digests the plugin received.
     pub readable: Vec<records::Digest>,
 }
@@ -315,6 +325,25 @@ impl Engine {
         }
     }
 
+    /// Calls `webhooks.endpoints`: returns the endpoints under the settings of `context`.
+    ///
+    /// # Errors
+    /// Returns an error if the call fails or the plugin returns one.
+    pub async fn endpoints(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+    ) -> Result<Vec<WebhookEndpoint>, HookError> {
+        let context = types::Context::from(context.clone());
+        let called = self.call(Hook::Endpoints, plugin, options, async |store, instance| {
+            let webhooks = plugin.interfaces().webhooks(store, instance)?;
+            let endpoints = webhooks.call_endpoints(store, &context).await?;
+            from_guest(plugin, endpoints, convert_list::<_, WebhookEndpoint>)
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Endpoints, error))
+    }
+
     /// Calls `webhooks.receive`.
     ///
     /// # Errors
@@ -328,17 +357,17 @@ impl Engine {
         request: WebhookRequest,
     ) -> Result<ReceiveResult, HookError> {
         let context = types::Context::from(context.clone());
-        let request = bindings::exports::webhooks::Request::from(request);
+        let request = bindings::exports::webhooks::WebhookRequest::from(request);
         let called = self.call(Hook::ReceiveWebhook, plugin, options.currency_of(&context), async |store, instance| {
             let webhooks = plugin.interfaces().webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, endpoint, &request).await?;
-            let (received, state) = (from_guest(plugin, received, Received::from)?, store.data_mut());
+            let (received, state) = (from_guest(plugin, received, WebhookResult::from)?, store.data_mut());
             Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         });
         let ((received, uncertainty, readable), _) = called.await?;
-        let Received { response, outcomes } =
+        let WebhookResult { response, reports, extra: _ } =
             received.map_err(|error| plugin_error(plugin, Hook::ReceiveWebhook, error))?;
-        Ok(ReceiveResult { response, outcomes, uncertainty, readable })
+        Ok(ReceiveResult { response, reports, uncertainty, readable })
     }
 
     /// Calls `feed.poll`: fetches what happened since `cursor`.
@@ -351,13 +380,16 @@ impl Engine {
         options: CallOptions,
         context: &Context,
         cursor: Option<&str>,
-    ) -> Result<Fetched, HookError> {
+    ) -> Result<PollResult, HookError> {
         let context = types::Context::from(context.clone());
         let called = self.call(Hook::Poll, plugin, options.currency_of(&context), async |store, instance| {
-            let feed = plugin.interfaces().feed(store, instance)?;
-            from_guest(plugin, feed.call_poll(store, &context, cursor).await?, Fetched::from)
+            let feed = plugin.interfaces().feed(&mut *store, instance)?;
+            let page = from_guest(plugin, feed.call_poll(&mut *store, &context, cursor).await?, FeedPage::from)?;
+            Ok((page, std::mem::take(&mut store.data_mut().readable)))
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
+        let (page, readable) = called.await?.0;
+        let page = page.map_err(|error| plugin_error(plugin, Hook::Poll, error))?;
+        Ok(PollResult { page, readable })
     }
 }
 

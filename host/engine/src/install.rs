@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use cartwright_contract::endpoint::check_endpoints;
 use cartwright_contract::extras::Extras as _;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::metadata::{check_metadata, check_repeatable};
-use cartwright_contract::records::{self, ChoiceSource, Endpoint, Field};
+use cartwright_contract::records::{self, ChoiceSource, Field};
 use cartwright_contract::settings::Form;
 use wasmtime::component::Component;
 
@@ -129,23 +128,18 @@ impl Engine {
         let options = CallOptions::without_shop();
         let called = self.call(Hook::Describe, &plugin, options, async |store, instance| {
             if let Err(error) = interfaces.check(store, instance) {
-                return Ok((Err(type_mismatch(&error)), Vec::new(), Vec::new()));
+                return Ok((Err(type_mismatch(&error)), Vec::new()));
             }
             let metadata = interfaces.metadata(store, instance)?.call_describe(&mut *store).await?;
             let fields = interfaces.settings(store, instance)?.call_fields(&mut *store, FORM_LOCALE).await?;
-            let endpoints = match interfaces.webhooks(store, instance) {
-                Ok(webhooks) => webhooks.call_endpoints(&mut *store).await?,
-                Err(_) => Vec::new(),
-            };
-            let (fields, endpoints) = (convert_list::<_, Field>(fields), convert_list::<_, Endpoint>(endpoints));
-            Ok((Ok(records::PluginMetadata::from(metadata)), fields, endpoints))
+            Ok((Ok(records::PluginMetadata::from(metadata)), convert_list::<_, Field>(fields)))
         });
-        let ((identity, fields, endpoints), _) = called.await.map_err(InstallError::Describe)?;
+        let ((identity, fields), _) = called.await.map_err(InstallError::Describe)?;
         let identity = identity?;
         check_repeatable(&identity, &self.described_again(&plugin).await?).map_err(InstallError::Metadata)?;
         let form = Form::check(fields).map_err(InstallError::Metadata)?;
         let id = check_metadata(&identity, &form.0, plugin.has(Interface::Cart)).map_err(InstallError::Metadata)?;
-        let extras = [identity.check_extras(&id), form.0.check_extras(&id), endpoints.check_extras(&id)];
+        let extras = [identity.check_extras(&id), form.0.check_extras(&id)];
         extras.into_iter().collect::<Result<(), _>>().map_err(|fault| InstallError::Metadata(fault.to_string()))?;
         if let Some(field) = form.0.iter().find(|field| field.choices == ChoiceSource::Dynamic)
             && !plugin.has(Interface::Choices)
@@ -155,8 +149,7 @@ impl Engine {
                 field.name
             )));
         }
-        check_endpoints(&endpoints, &form).map_err(InstallError::Metadata)?;
-        let about = PluginMetadata { id, form, identity, endpoints };
+        let about = PluginMetadata { id, form, identity };
         Ok(plugin.with_metadata(about))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cartwright_contract::error::{Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{Digest, InvalidId, PluginId};
-use cartwright_contract::records::{self, Endpoint};
+use cartwright_contract::records;
 use cartwright_contract::settings::Form;
 use serde::Serialize;
 use wasmtime::component::types::{Component as ComponentType, ComponentItem};
@@ -251,8 +251,6 @@ pub struct PluginMetadata {
     pub identity: records::PluginMetadata,
     /// Its settings form, with English texts.
     pub form: Form,
-    /// Its webhook endpoints.
-    pub endpoints: Vec<Endpoint>,
 }
 
 impl PluginVersion {
@@ -287,7 +285,6 @@ impl PluginVersion {
                 extra: Vec::new(),
             },
             form: Form(Vec::new()),
-            endpoints: Vec::new(),
         };
         Ok(Self { digest, size, imports, worlds, unknown_exports: exports.unknown, pre, interfaces, metadata })
     }

@@ -48,6 +48,7 @@
 
 mod cart;
 pub mod durable;
+pub mod feed;
 mod host;
 mod install;
 pub mod notify;
@@ -76,9 +77,12 @@ pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock, timesta
 pub use cartwright_contract::error::{
     Breach, EmittedOutcomes, Failure, HookError, LogLine, PageError, ProductLinkIssues, SetupError, describe,
 };
-pub use cartwright_contract::grants::Grants;
+pub use cartwright_contract::grants::{Grants, MAX_FEED_INTERVAL_SECONDS, MIN_FEED_INTERVAL_SECONDS};
 pub use cartwright_contract::hook::{Capability, Hook};
 pub use cartwright_contract::ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
+pub use cartwright_contract::outcome::{
+    MAX_DOCUMENT_NAME_BYTES, MAX_MEMO_BYTES, MAX_MEMOS, MAX_STATUS_BYTES, production_state,
+};
 pub use cartwright_contract::platform::{
     Blobs, Catalog, MemoryBlobs, MemoryCatalog, MemoryOrderBook, NewConfiguration, OrderBook, PlatformError,
     StoredThumbnail,

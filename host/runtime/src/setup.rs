@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cartwright_cart::shop::Shop;
 use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue, unstorable};
-use cartwright_contract::grants::Grants;
+use cartwright_contract::grants::{Grants, MAX_FEED_INTERVAL_SECONDS, MIN_FEED_INTERVAL_SECONDS};
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::FieldIssue;
 use cartwright_contract::settings::{Form, Secrets, Settings};
@@ -57,10 +57,12 @@ impl Cartwright {
     }
 
     /// Returns the shop with this account added or replaced. The plugin checks the account and the product links that
-    /// use it, because the products' settings must fit. A replaced link sells nothing new and only has to be readable,
-    /// as when a host starts: it serves existing lines, and their plugin reports what they lack.
+    /// use it, because the products' settings must fit. It also states the account's webhook endpoints. A replaced link
+    /// sells nothing new and only has to be readable, as when a host starts: it serves existing lines, and their plugin
+    /// reports what they lack.
     pub(crate) async fn with_account(&self, state: &ShopState, account: Account) -> Result<ShopState, SetupError> {
         self.validate(&state.shop, &account, None).await?;
+        self.checked_endpoints(&state.shop, &account).await?;
         let (mut changed, id) = (state.clone(), account.id.clone());
         changed.accounts.insert(id.clone(), Arc::new(account));
         let (state, mut link_issues) = (changed.clone(), Vec::new());
@@ -261,7 +263,7 @@ fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
 
 /// Checks the lists and texts of an account's grants.
 fn check_grants(grants: &Grants) -> Result<(), SetupError> {
-    let Grants { hosts, plain_http, networks, webhook_source_networks, .. } = grants;
+    let Grants { hosts, plain_http, networks, webhook_source_networks, feed_interval_seconds, .. } = grants;
     let counts = [
         ("grants.hosts", hosts.len()),
         ("grants.plain_http", plain_http.len()),
@@ -272,6 +274,12 @@ fn check_grants(grants: &Grants) -> Result<(), SetupError> {
         if count > MAX_GRANTS {
             return Err(invalid(field, format!("This has {count} entries; use at most {MAX_GRANTS}.")));
         }
+    }
+    let intervals = MIN_FEED_INTERVAL_SECONDS..=MAX_FEED_INTERVAL_SECONDS;
+    if let Some(seconds) = feed_interval_seconds.filter(|seconds| !intervals.contains(seconds)) {
+        let text =
+            format!("The interval is {seconds} s; use {MIN_FEED_INTERVAL_SECONDS} to {MAX_FEED_INTERVAL_SECONDS} s.");
+        return Err(invalid("grants.feed_interval_seconds", text));
     }
     for (field, host) in
         hosts.iter().map(|it| ("grants.hosts", it)).chain(plain_http.iter().map(|it| ("grants.plain_http", it)))

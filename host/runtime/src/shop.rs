@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use cartwright_cart::shop::{Shop, StrategyChoice, Visitor, check_shop};
 use cartwright_contract::clock::timestamp;
+use cartwright_contract::endpoint::CheckedEndpoint;
 use cartwright_contract::error::{SetupError, invalid};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
@@ -19,6 +20,7 @@ use cartwright_contract::settings::{Secrets, Settings};
 use cartwright_engine::{CONTRACT, PluginVersion, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
 /// Set-up of an account.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,20 +76,23 @@ pub(crate) struct AccountVersion {
     pub(crate) plugin: Arc<PluginVersion>,
     pub(crate) settings: Settings,
     pub(crate) scope: OnceLock<Arc<Scope>>,
+    /// The webhook endpoints under these settings, see `Cartwright::checked_endpoints`.
+    pub(crate) endpoints: OnceCell<Arc<[CheckedEndpoint]>>,
 }
 
 impl AccountVersion {
     pub(crate) fn new(plugin: Arc<PluginVersion>, settings: Settings) -> Self {
-        Self { plugin, settings, scope: OnceLock::new() }
+        Self { plugin, settings, scope: OnceLock::new(), endpoints: OnceCell::new() }
     }
 
-    /// Returns the same version with its scope recomputed, after the account changed.
+    /// Returns the same version with its scope and its webhook endpoints recomputed, after the account changed.
     fn with_new_scope(&self) -> Arc<Self> {
         Arc::new(Self::new(self.plugin.clone(), self.settings.clone()))
     }
 }
 
-/// Returns all versions of an account with their scopes recomputed, after its secrets or grants changed.
+/// Returns all versions of an account with their scopes and webhook endpoints recomputed, after its secrets or grants
+/// changed.
 pub(crate) fn with_new_scope(
     versions: &BTreeMap<Digest, Arc<AccountVersion>>,
 ) -> BTreeMap<Digest, Arc<AccountVersion>> {

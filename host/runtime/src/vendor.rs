@@ -1,4 +1,4 @@
-//! Calls to an account besides the cart and orders: choices of its form, product search, embed data and feed.
+//! Calls to an account besides the cart and orders: choices of its form, product search and embed data.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use cartwright_cart::shop::{Shop, Visitor};
 use cartwright_contract::error::{Failure, HookError, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
-use cartwright_contract::records::{ChoiceList, Diagnosis, EmbedData, Fetched, ProductList};
+use cartwright_contract::records::{ChoiceList, Diagnosis, EmbedData, ProductList};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use cartwright_engine::{CallOptions, Interface, PluginVersion, World};
 
@@ -131,25 +131,6 @@ impl Cartwright {
         Ok(page::check(embed, &scope)?)
     }
 
-    /// Polls a vendor without webhooks for what happened since `cursor`.
-    ///
-    /// # Errors
-    /// Returns an error if the plugin has no feed, or the vendor is unavailable.
-    pub async fn poll_feed(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        cursor: Option<&str>,
-    ) -> Result<Fetched, SetupError> {
-        let state = self.shop_state(shop)?;
-        let account = state.account(account)?;
-        let version = account.version();
-        check_exported(&version.plugin, Interface::Feed, Hook::Poll)?;
-        let context = context(&state.shop, account, version, None, None);
-        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
-    }
-
     /// Returns the current version of an account.
     ///
     /// # Errors
@@ -200,7 +181,7 @@ impl Cartwright {
 }
 
 /// Refuses a call of a function that the plugin does not export, before there is an instance.
-fn check_exported(plugin: &PluginVersion, interface: Interface, hook: Hook) -> Result<(), HookError> {
+pub(crate) fn check_exported(plugin: &PluginVersion, interface: Interface, hook: Hook) -> Result<(), HookError> {
     if plugin.has(interface) {
         return Ok(());
     }

@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 use cartwright::durable::{Call, DeterminismFault, ResponsibleParty, RetryCounters, StopReason, UnansweredRequest};
 use cartwright::health::{Circuit, CircuitRules, RateLimitRules};
 use cartwright::openapi::complete;
-use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Order, Outcome, PlanResult, VariantInfo};
+use cartwright::types::{
+    self, EmbedData, Field, FieldIssue, Message, Order, OrderEvent, Outcome, PlanResult, VariantInfo,
+};
 use cartwright::webhook::Destination;
 use cartwright::{
     AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, EmittedOutcomes, Failure, Form,
@@ -168,13 +170,15 @@ fn cart_line() -> Value {
 
 fn order() -> Value {
     let address = json!({
-        "first_name": "A", "last_name": "B", "email": null, "line1": "1", "line2": null, "zip": "1", "city": "C", "region": null,
-        "country": "NL", "company": null, "vat": null, "phone": null,
+        "name": "A B", "first_name": "A", "last_name": "B", "email": null, "line1": "1", "line2": null, "zip": "1", "city": "C", "region": null,
+        "country": "NL", "company": null, "vat": null, "phone": null, "extra": [],
     });
     json!({
-        "id": "1", "number": "#1", "locale": "en", "reference": "i:s:1", "test": false, "vendor_reference": null, "version": 3,
-        "placed_at": "2026-03-01T09:30:00Z", "payment": "full", "released": true, "cancelled": false, "total": money(),
-        "billing": address, "delivery": null, "shop_address": null,
+        "id": "1", "number": "#1", "locale": "en", "currency": "EUR", "reference": "i:s:1", "customer": null, "test": false,
+        "vendor_reference": null, "version": 3, "placed_at": "2026-03-01T09:30:00Z", "paid": money(), "refunded": money(),
+        "released": true, "cancelled": false, "total": money(), "tax_amount": money(),
+        "shipping": { "title": "Post", "amount": money(), "tax": "gross" }, "billing": address, "delivery": null,
+        "shop_address": null,
         "lines": [{
             "id": "1", "reference": "i:s:1:1", "account": "expivi",
             "cart_line": {
@@ -183,8 +187,9 @@ fn order() -> Value {
                 "item": { "index": 0, "id": null, "vendor_product": "1", "saved_id": null, "fingerprint": DIGEST },
                 "extra": [],
             },
-            "title": "Ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "bill_of_materials": [article()], "extra": [],
+            "quantities": { "ordered": 3, "cancelled": 1, "refunded": 1, "shipped": 1 }, "title": "Ring",
+            "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null, "released": true,
+            "total": money(), "tax": "net", "tax_amount": null, "extra": [],
         }],
         "extra": [],
     })
@@ -198,21 +203,28 @@ fn hook_error(failure: Failure) -> HookError {
 }
 
 fn outcomes() -> Vec<Value> {
-    let document = |content: Value| json!({ "document": { "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content } });
+    let document = |content: Value| {
+        json!({ "document": {
+            "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content,
+            "audience": "merchant", "extra": [],
+        } })
+    };
     vec![
         json!({ "note": message() }),
         json!({ "vendor-reference": { "line": null, "reference": "x" } }),
         json!({ "line-status": { "line": "1", "status": "shipped" } }),
-        json!({ "production": { "line": "1", "state": "done", "detail": null, "expected": "2026-03-01T09:30:00Z" } }),
+        json!({ "production": {
+            "line": "1", "state": "done", "detail": null, "expected": "2026-03-01T09:30:00Z", "extra": [],
+        } }),
         json!({ "shipment": {
             "id": null, "lines": [{ "line": "1", "quantity": 1 }], "carrier": null, "at": null, "tracking_url": null,
-            "tracking_id": "1Z",
+            "tracking_id": "1Z", "extra": [],
         } }),
         document(json!({ "inline": [0, 255] })),
         document(json!({ "stored": DIGEST })),
         json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
         json!({ "needs-merchant": message() }),
-        json!({ "remember": { "name": "a", "value": "b" } }),
+        json!({ "set-memo": { "name": "a", "value": "b" } }),
         json!({ "push-settings": [
             { "name": "a", "value": { "text": "b" } }, { "name": "b", "value": { "pairs": [["a", "b"]] } },
             { "name": "c", "value": "secret-is-set" }, { "name": "d", "value": { "decimal": "-0.5" } },
@@ -220,7 +232,7 @@ fn outcomes() -> Vec<Value> {
             { "name": "g", "value": { "integer": -3 } }, { "name": "h", "value": { "texts": ["a"] } },
             { "name": "i", "value": { "other": { "name": "a", "json": "1" } } },
         ] }),
-        json!({ "hand-on": { "name": "a", "json": "1" } }),
+        json!({ "forward": { "name": "a", "json": "1" } }),
     ]
 }
 
@@ -262,11 +274,12 @@ fn identity() -> Value {
 
 fn endpoint() -> Value {
     json!({
-        "name": "orders", "title": "Orders", "purpose": "notice",
+        "name": "orders", "title": message(), "mode": "delivery",
         "authentication": { "hmac-sha256": {
-            "secret": "s", "header": "x", "encoding": "hex", "prefix": "", "timestamp_header": null,
+            "secret": "s", "header": "x", "encoding": "hex", "prefix": "", "parts": ["method", { "text": "." }, "body"],
+            "timestamp_header": null, "tolerance_seconds": 300,
         } },
-        "event_id_header": null,
+        "delivery_id_header": null, "networks": ["192.0.2.0/24"], "extra": [],
     })
 }
 
@@ -302,11 +315,11 @@ fn orders_events_and_outcomes() {
     round::<Outcome>(&outcomes());
     let event = |kind: Value| {
         json!({
-            "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "earlier": outcomes(),
-            "remembered": [{ "name": "a", "value": "b" }], "extra": [],
+            "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "previous_outcomes": outcomes(),
+            "memos": [{ "name": "a", "value": "b" }], "extra": [],
         })
     };
-    round::<Event>(&[event(json!("placed")), event(json!({ "message": { "name": "a", "json": "1" } }))]);
+    round::<OrderEvent>(&[event(json!("placed")), event(json!({ "forwarded": { "name": "a", "json": "1" } }))]);
 }
 
 #[test]
@@ -326,7 +339,7 @@ fn shops_accounts_and_product_links() {
     ]);
     let grants = json!({
         "hosts": ["expivi.net"], "plain_http": [], "networks": ["10.0.0.0/8", "fd00::/8"], "webhook_source_networks": [],
-        "personal_data": true, "adjust_prices": false, "choose_price_source": false,
+        "personal_data": true, "adjust_prices": false, "choose_price_source": false, "feed_interval_seconds": 60,
     });
     round::<Grants>(&[grants.clone(), json!({})]);
     reads::<AccountSetup>(&[
@@ -480,8 +493,8 @@ fn plugins_swaps_and_readiness() {
         id: "expivi".parse().unwrap(),
         identity: serde_json::from_value(identity()).unwrap(),
         form: Form(fields),
-        endpoints: vec![serde_json::from_value(endpoint()).unwrap()],
     }]);
+    writes(&[serde_json::from_value::<types::WebhookEndpoint>(endpoint()).unwrap()]);
     writes(&World::ALL);
     writes(Interface::ALL);
     writes(Hook::ALL);
@@ -511,7 +524,7 @@ fn no_two_types_have_one_name() {
         listed::<CircuitRules>(),
         listed::<Destination>(),
         listed::<EmbedData>(),
-        listed::<Event>(),
+        listed::<OrderEvent>(),
         listed::<InstallError>(),
         listed::<Limits>(),
         listed::<LineCheck>(),
@@ -529,14 +542,15 @@ fn no_two_types_have_one_name() {
         listed::<types::Context>(),
         listed::<types::DecodeResult>(),
         listed::<types::Diagnosis>(),
-        listed::<types::Fetched>(),
+        listed::<types::FeedPage>(),
         listed::<types::Next>(),
         listed::<types::ChoiceList>(),
         listed::<types::ProductList>(),
         listed::<types::PlanRequest>(),
-        listed::<types::Received>(),
+        listed::<types::WebhookEndpoint>(),
         listed::<types::WebhookRequest>(),
         listed::<types::WebhookResponse>(),
+        listed::<types::WebhookResult>(),
     ];
     let mut known = BTreeMap::new();
     for (name, schema) in all.into_iter().flatten() {

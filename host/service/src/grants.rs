@@ -21,7 +21,7 @@ pub enum Grant {
     AdjustPrices,
     /// The plugin may choose the price source of a line.
     ChoosePriceSource,
-    /// The plugin sees names and addresses of orders.
+    /// The plugin sees names and addresses of orders, and what shoppers wrote.
     PersonalData,
     /// The plugin may reach this host.
     Host(String),

@@ -2,8 +2,8 @@
 //! may contain personal data.
 
 use cartwright::durable::{Answer, Entry, JournaledBody, JournaledBytes, ResponsibleParty};
-use cartwright::types::{BytesSource, Money, Outcome, RetrySafety, Woken};
-use cartwright::{describe, money, timestamp};
+use cartwright::types::{Audience, BytesSource, Money, Outcome, RetrySafety, WakeReason};
+use cartwright::{describe, money, production_state, timestamp};
 
 /// Describes an outcome, without personal data.
 pub fn describe_outcome(outcome: &Outcome) -> String {
@@ -12,7 +12,9 @@ pub fn describe_outcome(outcome: &Outcome) -> String {
         Outcome::Note(message) => format!("note: {}", message.text),
         Outcome::VendorReference(named) => format!("vendor-reference: {} is {}", of(&named.line), named.reference),
         Outcome::LineStatus(status) => format!("line-status: line {} is {}", status.line, status.status),
-        Outcome::Production(production) => format!("production: {} is {}", of(&production.line), production.state),
+        Outcome::Production(production) => {
+            format!("production: {} is {}", of(&production.line), production_state(production.state))
+        }
         Outcome::Shipment(shipment) => {
             let carrier = shipment.carrier.as_deref().unwrap_or("an unnamed carrier");
             format!("shipment: {} with {carrier}", shipment.tracking_id.as_deref().unwrap_or("untracked"))
@@ -22,16 +24,20 @@ pub fn describe_outcome(outcome: &Outcome) -> String {
                 BytesSource::Inline(bytes) => format!("{} bytes", bytes.len()),
                 BytesSource::Stored(digest) => digest.clone(),
             };
-            format!("document: {} {} of {}, {content}", document.kind, document.name, of(&document.line))
+            let audience = match document.audience {
+                Audience::Shopper => "",
+                Audience::Merchant => ", for the merchant only",
+            };
+            format!("document: {} {} of {}{audience}, {content}", document.kind, document.name, of(&document.line))
         }
-        Outcome::BillOfMaterials(materials) => format!("bill-of-materials: of line {}", materials.line),
+        Outcome::BillOfMaterials(bill) => format!("bill-of-materials: of line {}", bill.line),
         Outcome::NeedsMerchant(message) => format!("needs-merchant: {}", message.text),
-        Outcome::Remember(text) => format!("remember: {}", text.name),
+        Outcome::SetMemo(memo) => format!("set-memo: {}", memo.name),
         Outcome::PushSettings(settings) => {
             let names: Vec<&str> = settings.iter().map(|setting| setting.name.as_str()).collect();
             format!("push-settings: {}", names.join(", "))
         }
-        Outcome::HandOn(named) => format!("hand-on: {}", named.name),
+        Outcome::Forward(named) => format!("forward: {}", named.name),
         Outcome::Other(named) => format!("other: {}", named.name),
     }
 }
@@ -68,9 +74,9 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
         Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", timestamp(*until))),
         Entry::SleepEnded { reason } => {
             let reason = match reason {
-                Woken::Elapsed => "the time elapsed",
-                Woken::EventWaiting => "another event of the order is waiting",
-                Woken::JobCancelled => "the job was cancelled",
+                WakeReason::Elapsed => "the time elapsed",
+                WakeReason::EventWaiting => "another event of the order is waiting",
+                WakeReason::JobCancelled => "the job was cancelled",
             };
             ("woke".to_owned(), reason.to_owned())
         }

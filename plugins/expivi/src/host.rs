@@ -1,8 +1,8 @@
 //! The imports that this plugin calls, behind a trait, so that everything that uses them can be tested natively.
 
 use cartwright_plugin::http::{HttpRequest, HttpResponse};
-use cartwright_plugin::timer::Woken;
-use cartwright_plugin::types::{Order, Outcome};
+use cartwright_plugin::timer::WakeReason;
+use cartwright_plugin::types::{Article, Order, Outcome};
 use cartwright_plugin::{CallError, blobs, http, order_book, outcomes, timer};
 
 /// The host functions for hooks with network access.
@@ -12,11 +12,13 @@ pub(crate) trait Host {
     /// Records an outcome.
     fn emit(&mut self, outcome: Outcome) -> Result<(), CallError>;
     /// Waits.
-    fn sleep(&mut self, seconds: u32) -> Woken;
+    fn sleep(&mut self, seconds: u32) -> Result<WakeReason, CallError>;
     /// Reads stored bytes.
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, CallError>;
     /// Returns the current state of an order.
     fn find_order(&mut self, reference: &str) -> Result<Option<Order>, CallError>;
+    /// Returns the bill of materials of one piece of an order line.
+    fn bill_of_materials(&mut self, line_reference: &str) -> Result<Vec<Article>, CallError>;
 }
 
 /// The real host. Its functions panic in native tests.
@@ -31,7 +33,7 @@ impl Host for Imports {
         outcomes::emit(&outcome)
     }
 
-    fn sleep(&mut self, seconds: u32) -> Woken {
+    fn sleep(&mut self, seconds: u32) -> Result<WakeReason, CallError> {
         timer::sleep(seconds)
     }
 
@@ -41,5 +43,9 @@ impl Host for Imports {
 
     fn find_order(&mut self, reference: &str) -> Result<Option<Order>, CallError> {
         order_book::find(reference)
+    }
+
+    fn bill_of_materials(&mut self, line_reference: &str) -> Result<Vec<Article>, CallError> {
+        order_book::bill_of_materials(line_reference)
     }
 }

@@ -2,7 +2,7 @@
 //! real capture.
 
 use cartwright_plugin::http::{Body, HttpRequest, HttpResponse, StoredBody};
-use cartwright_plugin::timer::Woken;
+use cartwright_plugin::timer::WakeReason;
 use cartwright_plugin::types::{
     Article, Attribute, BytesSource, ChoiceKind, Context, Currency, Item, ItemSummary, Order, Outcome, ProductLink,
     Rounding, Setting, SettingValue, Shop, Visitor,
@@ -112,9 +112,11 @@ pub(crate) struct FakeHost {
     pub(crate) requests: Vec<HttpRequest>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) sleeps: Vec<u32>,
-    pub(crate) woken: Woken,
+    pub(crate) wake_reason: WakeReason,
     pub(crate) blob: Vec<u8>,
     pub(crate) order: Option<Order>,
+    /// The bill of materials of every line.
+    pub(crate) articles: Vec<Article>,
 }
 
 impl FakeHost {
@@ -124,9 +126,10 @@ impl FakeHost {
             requests: Vec::new(),
             outcomes: Vec::new(),
             sleeps: Vec::new(),
-            woken: Woken::Elapsed,
+            wake_reason: WakeReason::Elapsed,
             blob: Vec::new(),
             order: None,
+            articles: vec![article("A", "1")],
         }
     }
 
@@ -155,9 +158,9 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    fn sleep(&mut self, seconds: u32) -> Woken {
+    fn sleep(&mut self, seconds: u32) -> Result<WakeReason, CallError> {
         self.sleeps.push(seconds);
-        self.woken
+        Ok(self.wake_reason)
     }
 
     fn read(&mut self, digest: &str) -> Result<Vec<u8>, CallError> {
@@ -169,6 +172,10 @@ impl Host for FakeHost {
 
     fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, CallError> {
         Ok(self.order.clone())
+    }
+
+    fn bill_of_materials(&mut self, _line_reference: &str) -> Result<Vec<Article>, CallError> {
+        Ok(self.articles.clone())
     }
 }
 

@@ -99,7 +99,7 @@ impl cart::Guest for Expivi {
 }
 
 impl orders::Guest for Expivi {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, CallError> {
+    fn handle(context: Context, event: orders::OrderEvent, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }

@@ -1,7 +1,7 @@
 //! Constructors of messages, errors and metadata.
 
 use crate::strategy::{NamedStrategy, PluginMetadata};
-use crate::types::{CallError, FieldIssue, Message, Outage, Outcome, RememberedText};
+use crate::types::{CallError, FieldIssue, Memo, Message, Outage, Outcome};
 
 /// Returns a message for people: a stable key, the English text, and its parameters.
 pub fn message(key: &str, text: impl Into<String>, parameters: &[(&str, &str)]) -> Message {
@@ -33,8 +33,8 @@ pub fn rejected(message: Message) -> CallError {
 }
 
 /// Returns the outcome that stores a memo for the next events of the order.
-pub fn remember(name: &str, value: impl Into<String>) -> Outcome {
-    Outcome::Remember(RememberedText { name: name.to_owned(), value: value.into() })
+pub fn set_memo(name: &str, value: impl Into<String>) -> Outcome {
+    Outcome::SetMemo(Memo { name: name.to_owned(), value: value.into() })
 }
 
 /// Returns an error of the plugin itself.

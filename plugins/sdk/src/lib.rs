@@ -53,16 +53,18 @@ mod form;
 mod items;
 pub mod json;
 mod multipart;
+mod order;
 mod request;
 mod text;
 
 pub use constructors::{
-    internal, invalid_input, message, named_strategy, not_configured, outage, plugin_metadata, rejected, remember,
+    internal, invalid_input, message, named_strategy, not_configured, outage, plugin_metadata, rejected, set_memo,
     strategy_metadata,
 };
 pub use context::ContextExt;
 pub use form::{FieldExt, field, heading, select};
 pub use multipart::Multipart;
+pub use order::is_refunded;
 pub use text::{normalize_url, truncate};
 
 /// The generated bindings. Use them through [`exports`] and [`types`].
@@ -147,7 +149,7 @@ pub trait OrderHook {
     /// again and gets the same results.
     fn handle(
         context: types::Context,
-        event: exports::orders::Event,
+        event: exports::orders::OrderEvent,
         state: Option<String>,
     ) -> Result<exports::orders::Next, CallError>;
 
@@ -167,10 +169,28 @@ pub trait OrderHook {
     }
 }
 
-impl exports::orders::Event {
+impl exports::orders::OrderEvent {
     /// Returns the memo that this plugin stored for the order under this name.
-    pub fn remembered(&self, name: &str) -> Option<&str> {
-        self.remembered.iter().find(|text| text.name == name).map(|text| text.value.as_str())
+    pub fn memo(&self, name: &str) -> Option<&str> {
+        self.memos.iter().find(|memo| memo.name == name).map(|memo| memo.value.as_str())
+    }
+}
+
+impl types::Report {
+    /// Creates a report about the account.
+    pub fn about_account(outcome: types::Outcome) -> Self {
+        Self { about: types::ReportSubject::Account, outcome, extra: Vec::new() }
+    }
+
+    /// Creates a report about the order or line with this reference.
+    pub fn about_reference(reference: impl Into<String>, outcome: types::Outcome) -> Self {
+        Self { about: types::ReportSubject::Reference(reference.into()), outcome, extra: Vec::new() }
+    }
+
+    /// Creates a report about the order or line that this account knows by the vendor's own id: one that an outcome
+    /// `vendor-reference` named before.
+    pub fn about_vendor_reference(reference: impl Into<String>, outcome: types::Outcome) -> Self {
+        Self { about: types::ReportSubject::VendorReference(reference.into()), outcome, extra: Vec::new() }
     }
 }
 
@@ -200,7 +220,7 @@ macro_rules! export_order_hook {
             impl exports::orders::Guest for Component {
                 fn handle(
                     context: $crate::types::Context,
-                    event: exports::orders::Event,
+                    event: exports::orders::OrderEvent,
                     state: Option<String>,
                 ) -> Result<exports::orders::Next, $crate::CallError> {
                     <$hook as $crate::OrderHook>::handle(context, event, state)

@@ -70,21 +70,21 @@ impl cart::Guest for Twikit {
 }
 
 impl orders::Guest for Twikit {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, CallError> {
+    fn handle(context: Context, event: orders::OrderEvent, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
     }
 }
 
 impl webhooks::Guest for Twikit {
-    fn endpoints() -> Vec<webhooks::Endpoint> {
-        crate::webhooks::endpoints()
+    fn endpoints(_context: Context) -> Result<Vec<webhooks::WebhookEndpoint>, CallError> {
+        Ok(crate::webhooks::endpoints())
     }
 
     fn receive(
         context: Context,
         endpoint: String,
-        request: webhooks::Request,
-    ) -> Result<webhooks::Received, CallError> {
+        request: webhooks::WebhookRequest,
+    ) -> Result<webhooks::WebhookResult, CallError> {
         crate::webhooks::receive(&context, &endpoint, &request, &|reference| order_book::find(reference))
     }
 }

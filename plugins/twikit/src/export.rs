@@ -4,8 +4,8 @@
 //! Twikit could recognize a repetition. So each line's file is requested once, and if the result is unknown the
 //! merchant is asked.
 
-use cartwright_plugin::exports::orders::{Event, Next};
-use cartwright_plugin::types::{BytesSource, Context, Document, Outcome};
+use cartwright_plugin::exports::orders::{Next, OrderEvent};
+use cartwright_plugin::types::{Audience, BytesSource, Context, Document, Outcome};
 use cartwright_plugin::{CallError, http, message, not_configured};
 
 use crate::fields::PAYLOAD_SECRET;
@@ -27,7 +27,7 @@ const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 pub fn fetch(
     host: &mut dyn Host,
     context: &Context,
-    event: &Event,
+    event: &OrderEvent,
     ledger: &Ledger,
     lines: &[Configured<'_>],
 ) -> Result<Next, CallError> {
@@ -70,6 +70,9 @@ pub fn fetch(
                     name: format!("twikit-{configuration}.zip"),
                     media_type: "application/zip".to_owned(),
                     content: BytesSource::Stored(digest),
+                    // It is what the shop produces from.
+                    audience: Audience::Merchant,
+                    extra: Vec::new(),
                 }))?;
                 ledger::remember_exported(host, line)?;
             }

@@ -4,7 +4,7 @@ use super::*;
 use crate::fields::FULFILLMENT;
 use crate::orders::handle;
 use crate::testing::*;
-use cartwright_plugin::exports::orders::Kind;
+use cartwright_plugin::exports::orders::OrderEventKind;
 use serde_json::{Value, json};
 
 fn zip(digest: &str) -> http::HttpResponse {
@@ -12,11 +12,11 @@ fn zip(digest: &str) -> http::HttpResponse {
     http::HttpResponse { body: http::Body::Stored(stored), ..response(200, "") }
 }
 
-fn two_lines() -> Event {
-    event(Kind::Released, order(vec![line("a", 7, 2), line("b", 8, 1)]))
+fn two_lines() -> OrderEvent {
+    event(OrderEventKind::Released, order(vec![line("a", 7, 2), line("b", 8, 1)]))
 }
 
-fn run(host: &mut FakeHost, event: &Event) -> Result<Next, CallError> {
+fn run(host: &mut FakeHost, event: &OrderEvent) -> Result<Next, CallError> {
     handle(host, &context_with(&[(FULFILLMENT, "export")]), event, None)
 }
 
@@ -45,7 +45,7 @@ fn each_line_is_fetched_once_and_becomes_a_document() {
     assert_eq!(documents[1].line.as_deref(), Some("b"));
     assert_eq!((documents[1].kind.as_str(), documents[1].media_type.as_str()), ("production-file", "application/zip"));
     assert_eq!(documents[1].content, BytesSource::Stored("bb".into()));
-    event.remembered = host.remembered();
+    event.memos = host.memos();
     run(&mut host, &event).unwrap();
     assert_eq!(host.requests.len(), 2);
 }
@@ -68,10 +68,10 @@ fn a_refusal_names_the_line_and_the_next_line_is_fetched() {
 fn when_nobody_knows_whether_there_is_an_order_the_merchant_is_asked_and_no_other_event_asks_again() {
     for unsure in [answer(500, 0), answer(400, 1), answer(400, 2), response(502, "bad gateway"), response(204, "")] {
         let mut host = FakeHost::with_responses([unsure]);
-        let mut event = event(Kind::Released, order(vec![line("a", 7, 2)]));
+        let mut event = event(OrderEventKind::Released, order(vec![line("a", 7, 2)]));
         run(&mut host, &event).unwrap();
         assert_eq!(host.merchant_questions(), ["export-unsure"]);
-        event.remembered = host.remembered();
+        event.memos = host.memos();
         event.id = "event-2".into();
         run(&mut host, &event).unwrap();
         assert_eq!((host.requests.len(), host.notes()), (1, vec!["export-unsure"]));
@@ -89,7 +89,7 @@ fn a_success_that_is_no_zip_file_is_no_document() {
     let answer = http::HttpResponse { body: http::Body::Stored(stored), ..response(200, "") };
     let mut host = FakeHost::with_responses([answer]);
     host.stored = br#"{"resultCode":2,"resultCodeName":"OrderCreatedUnhealthy","resultMessage":""}"#.to_vec();
-    run(&mut host, &event(Kind::Released, order(vec![line("a", 7, 2)]))).unwrap();
+    run(&mut host, &event(OrderEventKind::Released, order(vec![line("a", 7, 2)]))).unwrap();
     assert_eq!(host.merchant_questions(), ["export-unsure"]);
     assert!(!host.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_))));
 }
@@ -100,7 +100,7 @@ fn a_small_zip_file_is_known_by_its_first_bytes() {
     let mut host =
         FakeHost::with_responses([http::HttpResponse { body: http::Body::Stored(stored), ..response(200, "") }]);
     host.stored = b"PK\x03\x04rest".to_vec();
-    run(&mut host, &event(Kind::Released, order(vec![line("a", 7, 2)]))).unwrap();
+    run(&mut host, &event(OrderEventKind::Released, order(vec![line("a", 7, 2)]))).unwrap();
     assert!(host.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Document(_))));
 }
 
@@ -126,8 +126,8 @@ fn cancelling_after_a_file_was_fetched_is_too_late() {
     let mut host = FakeHost::with_responses([zip("aa"), zip("bb")]);
     let mut event = two_lines();
     run(&mut host, &event).unwrap();
-    event.remembered = host.remembered();
-    event.kind = Kind::Cancelled;
+    event.memos = host.memos();
+    event.kind = OrderEventKind::Cancelled;
     run(&mut host, &event).unwrap();
     assert_eq!(host.merchant_questions(), ["too-late"]);
 }

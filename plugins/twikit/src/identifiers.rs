@@ -11,7 +11,7 @@
 //! vendor reference the response finds the lines of exactly this part, whatever was released in the meantime.
 
 use cartwright_plugin::types::{Order, OrderLine};
-use cartwright_plugin::{CallError, invalid_input, json, message};
+use cartwright_plugin::{CallError, invalid_input, is_refunded, json, message};
 use serde::{Deserialize, Deserializer};
 
 use crate::ledger::Ledger;
@@ -105,14 +105,9 @@ pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured
 }
 
 /// Returns whether the order can be produced: it is released, and neither cancelled nor fully refunded. A refund by
-/// amount names no lines and is not a cancellation; only the payment state shows it.
+/// amount names no lines and is not a cancellation.
 pub fn is_producible(order: &Order) -> bool {
-    order.released && !order.cancelled && !is_paid_back(order)
-}
-
-/// Returns whether the order was fully refunded.
-pub fn is_paid_back(order: &Order) -> bool {
-    order.payment == "refunded"
+    order.released && !order.cancelled && !is_refunded(order)
 }
 
 /// Formats the lines for people: reference and configuration.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::exports::orders::{Event, Later, Next};
+use cartwright_plugin::exports::orders::{Continuation, Next, OrderEvent};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{CallError, http, message, not_configured, rejected};
 
@@ -24,9 +24,9 @@ const CONFIRM_AFTER_SECONDS: u32 = 2;
 const TIMEOUT_MS: u32 = 60_000;
 
 /// Handles `released`.
-pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<Next, CallError> {
+pub fn release(host: &mut dyn Host, context: &Context, event: &OrderEvent) -> Result<Next, CallError> {
     let order = &event.order;
-    let ledger = Ledger::new(&event.remembered);
+    let ledger = Ledger::new(&event.memos);
     let configured = configured_lines(order)?;
     if configured.is_empty() {
         // "Only items with a twikit configuration ID should be sent to our API."
@@ -44,12 +44,7 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
     let open = configured.into_iter().filter(|Configured { line, .. }| {
         line.status != "cancelled" && line.cart_line.quantity > 0 && !ledger.was_sent(&line.id)
     });
-    let (paid_back, open): (Vec<_>, Vec<_>) = open.partition(|line| ledger.is_paid_back(line.line));
-    if !paid_back.is_empty() {
-        let text = format!("Not sent to Twikit, because all their pieces were refunded: {}.", line_list(&paid_back));
-        host.emit(Outcome::Note(message("lines-paid-back", text, &[("order", &order.reference)])))?;
-    }
-    let (released, held): (Vec<_>, Vec<_>) = open.into_iter().partition(|line| line.line.released);
+    let (released, held): (Vec<_>, Vec<_>) = open.partition(|line| line.line.released);
     if !held.is_empty() {
         let text = format!("Not sent to Twikit, because they are on hold: {}.", line_list(&held));
         host.emit(Outcome::Note(message("lines-held", text, &[("order", &order.reference)])))?;
@@ -90,7 +85,7 @@ fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, CallEr
 fn create(
     host: &mut dyn Host,
     context: &Context,
-    event: &Event,
+    event: &OrderEvent,
     ledger: &Ledger,
     lines: &[Configured<'_>],
 ) -> Result<Next, CallError> {
@@ -134,7 +129,7 @@ fn create(
                 host.emit(Outcome::Note(message("created-earlier", text, &[("identifier", &identifier)])))?;
             }
             let state = format!("{CONFIRM}{identifier}");
-            Ok(Next::Again(Later { seconds: CONFIRM_AFTER_SECONDS, state }))
+            Ok(Next::ContinueLater(Continuation { seconds: CONFIRM_AFTER_SECONDS, state }))
         }
         Verdict::Unhealthy(text) => {
             remember_created(host, context, order, &identifier, lines)?;
@@ -176,7 +171,8 @@ fn remember_created(
 
 /// Notes that production started. "An order that is created is automatically executed by Twikit."
 fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), CallError> {
-    let queued = |line| Production { line, state: "queued".to_owned(), detail: None, expected: None };
+    let queued =
+        |line| Production { line, state: ProductionState::Queued, detail: None, expected: None, extra: Vec::new() };
     if lines.len() == order.lines.len() {
         host.emit(Outcome::Production(queued(None)))?;
     } else {
@@ -244,8 +240,8 @@ fn address<'a>(
 
 /// Checks, a moment after an order was created, whether Twikit sent its query: "if no webhook is configured, we will
 /// not verify payments. (not advised!)". The webhook stores the query with the order, and only a later run can see it.
-pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<Next, CallError> {
-    let ledger = Ledger::new(&event.remembered);
+pub fn confirm(host: &mut dyn Host, event: &OrderEvent, identifier: &str) -> Result<Next, CallError> {
+    let ledger = Ledger::new(&event.memos);
     // A run without the memos of the creating run would not see the query either, so it reports nothing.
     if ledger.created(identifier) && !ledger.verified(identifier) {
         let text = "Twikit created the order without asking this shop whether it is valid: no Payment Verification webhook is \

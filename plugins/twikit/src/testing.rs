@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cartwright_plugin::exports::orders::{Event, Kind};
+use cartwright_plugin::exports::orders::{OrderEvent, OrderEventKind};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{CallError, http};
 
@@ -52,7 +52,7 @@ pub fn context_with(changed: &[(&str, &str)]) -> Context {
         }),
         locale: "en-GB".into(),
         now: "2026-03-01T09:30:00Z".into(),
-        settings: settings,
+        settings,
         grants: Vec::new(),
         extra: Vec::new(),
     }
@@ -80,7 +80,8 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
         reference: format!("inst:shop:1001:{id}"),
         account: Some("twikit".into()),
         title: "Ring".into(),
-        shown: Vec::new(),
+        display_fields: Vec::new(),
+        quantities: LineQuantities { ordered: quantity, cancelled: 0, refunded: 0, shipped: 0 },
         cart_line: CartLine {
             key: format!("key-{id}"),
             product: "shop-ring".into(),
@@ -103,15 +104,18 @@ pub fn line(id: &str, configuration: u64, quantity: u32) -> OrderLine {
         status: "ordered".into(),
         vendor_reference: None,
         released: true,
-        bill_of_materials: Vec::new(),
+        total: None,
+        tax: TaxBasis::AsShop,
+        tax_amount: None,
         extra: Vec::new(),
     }
 }
 
 pub fn address(first_name: &str) -> Address {
     Address {
-        first_name: first_name.into(),
-        last_name: "Peeters".into(),
+        name: None,
+        first_name: Some(first_name.into()),
+        last_name: Some("Peeters".into()),
         email: Some("x@shop.example".into()),
         line1: "Kerkstraat 1".into(),
         line2: None,
@@ -122,6 +126,7 @@ pub fn address(first_name: &str) -> Address {
         company: None,
         vat: None,
         phone: None,
+        extra: Vec::new(),
     }
 }
 
@@ -130,15 +135,20 @@ pub fn order(lines: Vec<OrderLine>) -> Order {
         id: "1001".into(),
         number: "#1001".into(),
         locale: "en".into(),
+        currency: "EUR".into(),
+        customer: None,
         reference: "inst:shop:1001".into(),
         test: false,
         vendor_reference: None,
         version: 3,
         placed_at: "2026-03-01T09:00:00Z".into(),
-        payment: "full".into(),
+        paid: Money { minor: 9990, scale: 2, currency: "EUR".into() },
+        refunded: Money { minor: 0, scale: 2, currency: "EUR".into() },
         released: true,
         cancelled: false,
         total: Money { minor: 9990, scale: 2, currency: "EUR".into() },
+        tax_amount: None,
+        shipping: None,
         billing: Some(address("Billed")),
         delivery: Some(address("Delivered")),
         shop_address: Some(address("Shop")),
@@ -147,14 +157,14 @@ pub fn order(lines: Vec<OrderLine>) -> Order {
     }
 }
 
-pub fn event(kind: Kind, order: Order) -> Event {
-    Event {
+pub fn event(kind: OrderEventKind, order: Order) -> OrderEvent {
+    OrderEvent {
         id: "event-1".into(),
         at: "2026-03-01T09:30:00Z".into(),
         kind,
         order,
-        earlier: Vec::new(),
-        remembered: Vec::new(),
+        previous_outcomes: Vec::new(),
+        memos: Vec::new(),
         extra: Vec::new(),
     }
 }
@@ -177,12 +187,12 @@ impl FakeHost {
     }
 
     /// Returns the memos that the next event of the order gets.
-    pub fn remembered(&self) -> Vec<RememberedText> {
-        let memory = |outcome: &Outcome| match outcome {
-            Outcome::Remember(memory) => Some(memory.clone()),
+    pub fn memos(&self) -> Vec<Memo> {
+        let memo = |outcome: &Outcome| match outcome {
+            Outcome::SetMemo(memo) => Some(memo.clone()),
             _ => None,
         };
-        self.outcomes.iter().filter_map(memory).collect()
+        self.outcomes.iter().filter_map(memo).collect()
     }
 
     /// Returns the keys of the messages that ask the merchant to act.

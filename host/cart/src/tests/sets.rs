@@ -133,6 +133,22 @@ fn equal_sets_have_equal_keys_and_those_of_other_items_do_not() {
 }
 
 #[test]
+fn a_line_of_a_set_says_which_of_its_details_the_shopper_wrote() {
+    let mut counter = counter();
+    let engraving = serde_json::json!({
+        "id": "engraving", "name": "Engraving", "value": "For Ann", "value_id": null, "key": null, "hidden": false,
+        "kind": "text",
+    });
+    counter.items[0].attributes = vec![serde_json::from_value(engraving).unwrap()];
+    let detail = |name: &str, value: &str| DisplayField { name: name.into(), value: value.into() };
+    let details = vec![detail("Size", "L"), detail("Embossed", "For Ann")];
+    let case = PlannedLine { display_fields: Some(details), ..other("CASE", 1) };
+    let lines = counter.sell(set(vec![ring(1), case, other("CARD", 1)])).unwrap();
+    let marked: Vec<Option<Vec<u32>>> = lines.into_iter().map(|line| line.shopper_texts).collect();
+    assert_eq!(marked, [Some(vec![0]), Some(vec![1]), None]);
+}
+
+#[test]
 fn lines_of_a_set_that_buy_the_same_stay_apart() {
     let lines = counter().sell(set(vec![ring(1), other("CASE", 1), other("CASE", 2), other("CASE", 3)])).unwrap();
     let keys: Vec<&String> = lines.iter().map(|line| &line.key).collect();

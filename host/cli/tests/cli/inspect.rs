@@ -120,6 +120,7 @@ fn inspect_as_json_says_the_same() {
             .map(|strategy| strategy["name"].as_str().expect("a name"))
             .collect();
         assert_eq!(names, strategies);
+        assert_eq!(value["webhooks"].as_array().expect("webhooks").len(), if id == "twikit" { 4 } else { 0 });
         let imports = value["imports"].as_array().expect("imports");
         assert!(imports.contains(&json!("cartwright:plugin/http@0.1.0")), "{imports:?}");
     }

@@ -9,8 +9,8 @@ use cartwright::durable::{
     UnansweredRequest,
 };
 use cartwright::types::{
-    Address, CallError, Context, Currency, Event, EventKind, Message, Order, Outage, Outcome, RetrySafety, Rounding,
-    Setting, SettingValue, VendorReference,
+    Address, CallError, Context, Currency, Message, Order, OrderEvent, OrderEventKind, Outage, Outcome, RetrySafety,
+    Rounding, Setting, SettingValue, VendorReference,
 };
 use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
@@ -31,24 +31,27 @@ fn after_seconds(seconds: u64) -> SystemTime {
 
 fn order() -> Order {
     let order: Order = serde_json::from_value(json!({
-        "id": "1001", "locale": "en", "number": "#1001", "reference": "test:rings:1001", "test": false,
-        "vendor_reference": null, "version": 3, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
-        "released": true, "cancelled": false, "total": { "minor": 9800, "scale": 2, "currency": "EUR" },
-        "billing": null, "delivery": null, "shop_address": null, "extra": [],
+        "id": "1001", "locale": "en", "number": "#1001", "currency": "EUR", "reference": "test:rings:1001",
+        "customer": null, "test": false, "vendor_reference": null, "version": 3, "placed_at": "2026-01-01T12:00:00Z",
+        "paid": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "refunded": { "minor": 1000, "scale": 2, "currency": "EUR" }, "released": true, "cancelled": false,
+        "total": { "minor": 9800, "scale": 2, "currency": "EUR" }, "tax_amount": null, "shipping": null, "billing": null, "delivery": null, "shop_address": null, "extra": [],
         "lines": [{
             "id": "1", "reference": "test:rings:1001:1", "account": "expivi",
             "cart_line": {
                 "key": "key-1", "product": "ring", "variant_id": null, "sku": "RING", "quantity": 2,
                 "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
-            "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": false, "bill_of_materials": [], "extra": [],
+            "quantities": { "ordered": 2, "cancelled": 0, "refunded": 0, "shipped": 0 },
+            "title": "A ring", "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null,
+            "released": false, "total": null, "tax": "as-shop", "tax_amount": null, "extra": [],
         }],
     }))
     .expect("an order");
     let address = Address {
-        first_name: "Zoë".into(),
-        last_name: "Sample".into(),
+        name: Some("Zoë Sample".into()),
+        first_name: None,
+        last_name: None,
         email: None,
         region: None,
         line1: "Sample Street 1".into(),
@@ -59,6 +62,7 @@ fn order() -> Order {
         company: None,
         vat: None,
         phone: None,
+        extra: Vec::new(),
     };
     Order { billing: Some(address), ..order }
 }
@@ -108,13 +112,13 @@ impl Host {
     }
 
     async fn record(&self, id: &str) {
-        let event = Event {
+        let event = OrderEvent {
             id: id.to_owned(),
             at: "2026-01-01T12:00:00Z".to_owned(),
-            kind: EventKind::Released,
+            kind: OrderEventKind::Released,
             order: order(),
-            earlier: Vec::new(),
-            remembered: Vec::new(),
+            previous_outcomes: Vec::new(),
+            memos: Vec::new(),
             extra: Vec::new(),
         };
         let account = "expivi".parse().expect("an id");
@@ -310,7 +314,8 @@ async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
     let text = host.run(&["orders", "show", "1001", "--shop", "rings"]).succeeded();
     for line in [
         "#1001 (test:rings:1001)",
-        "  payment   full",
+        "  paid      98.00 EUR of 98.00 EUR",
+        "  refunded  10.00 EUR",
         "  released  yes",
         "  1 2 × A ring: expivi, ordered, on hold for the merchant's approval",
         "rings:expivi:e1  released             order 1001  needs-merchant since 2026-01-01T12:00:09Z",

@@ -210,11 +210,12 @@ pub fn paid(order: &str, cart: &[CartLine]) -> Value {
         "line2": null, "zip": "1000", "city": "Brussels", "region": null, "country": "BE", "company": null, "vat": null,
         "phone": null,
     });
+    let euros = json!({ "minor": total, "scale": 2, "currency": "EUR" });
     json!({
         "id": format!("{order}-paid"), "at": "2026-01-01T12:00:00Z", "kind": "paid",
         "order": {
-            "id": order, "version": 1, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
-            "total": { "minor": total, "scale": 2, "currency": "EUR" }, "billing": address, "delivery": address,
+            "id": order, "version": 1, "placed_at": "2026-01-01T12:00:00Z", "paid": euros,
+            "total": euros, "billing": address, "delivery": address,
             "shop_address": address, "lines": lines,
         },
     })

@@ -2,9 +2,7 @@
 
 use std::convert::identity;
 
-use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Capability;
-use cartwright_contract::outcome;
 use cartwright_contract::records::{CallError, Outcome};
 
 use crate::bindings::outcomes::Host;
@@ -27,8 +25,10 @@ impl GuestState {
         }
         // Every hook with this capability is durable.
         if let Some(cursor) = &mut self.durable {
-            outcome::check(&cursor.form, Some(&cursor.order), &self.readable, &outcome)
-                .map_err(Failure::ContractViolation)?;
+            // A refused outcome is not journaled: a replay makes the same check.
+            if let Err(fault) = cursor.check_outcome(&self.readable, &outcome) {
+                return Ok(Err(fault.into()));
+            }
             cursor.emit(outcome).await?;
         }
         Ok(Ok(()))

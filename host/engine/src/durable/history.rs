@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Outcome, RetrySafety, Woken};
+use cartwright_contract::records::{Outcome, RetrySafety, WakeReason};
 
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::journal::{
@@ -52,7 +52,7 @@ pub(crate) enum CallResult {
     Emitted,
     Sleep {
         until: SystemTime,
-        woken: Option<Woken>,
+        woken: Option<WakeReason>,
     },
 }
 
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn entries_that_do_not_follow_from_each_other_are_refused() {
-        let woken = || Entry::SleepEnded { reason: Woken::Elapsed };
+        let woken = || Entry::SleepEnded { reason: WakeReason::Elapsed };
         for wrong in [vec![note("1")], vec![began(), began()], vec![began(), away(true)], vec![began(), woken()]] {
             assert!(history(wrong.clone()).is_err(), "{wrong:?}");
         }
@@ -370,9 +370,14 @@ mod tests {
             call: Call::new("secrets.digest", "md5-suffix with token", &1).unwrap(),
             answer: Answer::Returned(JournaledBytes::Bytes(vec![0, 255])),
         };
-        for entry in
-            [began(), intent("a"), away(true), note("1"), answer, Entry::SleepEnded { reason: Woken::EventWaiting }]
-        {
+        for entry in [
+            began(),
+            intent("a"),
+            away(true),
+            note("1"),
+            answer,
+            Entry::SleepEnded { reason: WakeReason::EventWaiting },
+        ] {
             let record = Record { at: UNIX_EPOCH + Duration::from_millis(1_767_268_800_123), entry };
             let json = serde_json::to_string(&record).unwrap();
             assert!(json.starts_with("{\"at\":\"2026-01-01T12:00:00.123Z\""), "{json}");

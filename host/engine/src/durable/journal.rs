@@ -6,12 +6,14 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::outcome::production_state;
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{CallError, Context, HttpRequest, Outcome, RetrySafety, StoredBody, Woken};
+use cartwright_contract::records::{CallError, Context, HttpRequest, Outcome, RetrySafety, StoredBody, WakeReason};
 use serde::{Deserialize, Serialize};
 use tracing::Instrument as _;
 
-/// Maximum number of entries of a journal, because a run reads all of them. A hook that needs more returns `again`.
+/// Maximum number of entries of a journal, because a run reads all of them. A hook that needs more returns
+/// `continue-later`.
 pub const MAX_JOURNAL_ENTRIES: usize = 500;
 /// Maximum size of a result that is stored in the journal itself, in bytes. Larger ones are stored as blobs.
 pub(crate) const MAX_INLINE_BYTES: usize = 64 << 10;
@@ -131,7 +133,7 @@ pub enum Entry {
     /// The preceding sleep ended.
     SleepEnded {
         /// The reason.
-        reason: Woken,
+        reason: WakeReason,
     },
     /// A retry: all calls after the first `kept_calls` are made again.
     Retried {
@@ -208,14 +210,14 @@ impl Call {
             Outcome::Note(message) => format!("note {}", message.key),
             Outcome::VendorReference(named) => format!("vendor-reference {}", named.reference),
             Outcome::LineStatus(line) => format!("line-status {} {}", line.line, line.status),
-            Outcome::Production(production) => format!("production {}", production.state),
+            Outcome::Production(production) => format!("production {}", production_state(production.state)),
             Outcome::Shipment(_) => "shipment".to_owned(),
             Outcome::Document(document) => format!("document {}", document.name),
             Outcome::BillOfMaterials(_) => "bill-of-materials".to_owned(),
             Outcome::NeedsMerchant(message) => format!("needs-merchant {}", message.key),
-            Outcome::Remember(memory) => format!("remember {}", memory.name),
+            Outcome::SetMemo(memory) => format!("set-memo {}", memory.name),
             Outcome::PushSettings(_) => "push-settings".to_owned(),
-            Outcome::HandOn(named) => format!("hand-on {}", named.name),
+            Outcome::Forward(named) => format!("forward {}", named.name),
             Outcome::Other(named) => format!("other {}", named.name),
         };
         Self::new("outcomes.emit", &kind, outcome)

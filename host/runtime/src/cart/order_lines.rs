@@ -13,7 +13,7 @@ impl Cartwright {
     ///
     /// A bundle is released as a whole, and so is a set: a line on hold puts all others of its bundle or set on hold. A
     /// bundle with removed parts is on hold until it is approved. Its bill of materials lacks those parts, but a vendor
-    /// that produces from the saved configuration would make them all the same. A line with the quantity 0 is
+    /// that produces from the saved configuration would make them all the same. A line with nothing to make is
     /// cancelled. An expired seal is accepted, because an order outlives it; [`check_cart`](Self::check_cart) checked
     /// the expiry before the order was placed.
     ///

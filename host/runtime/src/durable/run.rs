@@ -3,7 +3,7 @@
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::clock::timestamp;
 use cartwright_contract::error::SetupError;
-use cartwright_contract::records::{Currency, Money, Order};
+use cartwright_contract::records::{Currency, Order};
 use cartwright_engine::durable::{Job, OpenRun, RunError, RunInput, RunReport, RunStart};
 use cartwright_engine::observe::JobRun;
 
@@ -51,8 +51,7 @@ impl Cartwright {
         let mut event = job.event.clone();
         let personal_data = began.personal_data && granted.personal_data;
         if !personal_data {
-            event.order.billing = None;
-            event.order.delivery = None;
+            event.order.remove_personal_data();
         }
         let blobs = run.blobs().unwrap_or_else(|| self.platform().blobs.clone());
         let settings = &began.context.settings;
@@ -63,12 +62,12 @@ impl Cartwright {
 
 /// Returns what an order tells about its shopper: the currency that it was placed in, and where it goes.
 fn visitor_of(order: &Order) -> (Visitor, Currency) {
-    let Money { currency, scale, .. } = &order.total;
+    let Order { currency, total, delivery, .. } = order;
     let visitor = Visitor {
         currency: Some(currency.clone()),
-        country: order.delivery.as_ref().map(|delivery| delivery.country.clone()),
-        region: order.delivery.as_ref().and_then(|delivery| delivery.region.clone()),
+        country: delivery.as_ref().map(|delivery| delivery.country.clone()),
+        region: delivery.as_ref().and_then(|delivery| delivery.region.clone()),
         ..Visitor::default()
     };
-    (visitor, Currency { code: currency.clone(), scale: *scale })
+    (visitor, Currency { code: currency.clone(), scale: total.scale })
 }

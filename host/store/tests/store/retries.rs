@@ -4,7 +4,7 @@ use cartwright::durable::{
     self, Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, RETRY_BACKOFF,
     Record, ResponsibleParty, RetryCounters, RunEnd, RunError,
 };
-use cartwright::types::{CallError, EventKind, Order, Outage, RetrySafety};
+use cartwright::types::{CallError, Order, OrderEventKind, Outage, RetrySafety};
 use cartwright::{Breach, Digest, Failure};
 use cartwright_store::{Claim, JobState, RetryMode, Store};
 
@@ -133,7 +133,7 @@ async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&m
     store.jobs().finish(&first.lease, Ok(&outage(None)), at(0)).await.unwrap();
     let mut newer = order(id, 2);
     change(&mut newer);
-    let newer = event_of(&format!("{id} changes"), EventKind::Changed, newer);
+    let newer = event_of(&format!("{id} changes"), OrderEventKind::Changed, newer);
     store.orders().record_event(&shop(), &newer, &[], at(1)).await.unwrap();
     let next = claimed(store, 100).await;
     store.jobs().finish(&next.lease, Ok(&RunEnd::Done), at(100)).await.unwrap();
@@ -143,7 +143,7 @@ async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&m
 async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
     let store = database.open().await;
     let entries = [intent(RetrySafety::Idempotent), answered(503), Entry::Retried { kept_calls: 0 }];
-    let paid_back: fn(&mut Order) = |order| order.payment = "refunded".into();
+    let paid_back: fn(&mut Order) = |order| order.refunded = order.paid.clone();
     let (first, next) = retried_after(&store, "1", &entries, paid_back).await;
     assert!(first.job.event.order.released && !next.job.event.order.released);
     assert_eq!((next.job.event.id, next.job.event.order.version), (first.job.event.id, 2));
@@ -168,7 +168,7 @@ async fn what_may_have_arrived_is_asked_again_as_it_was_unless_nothing_is_to_be_
     let entries = [intent(RetrySafety::Idempotent), lost(), Entry::Retried { kept_calls: 0 }];
     let (first, next) = retried_after(&store, "1", &entries, |order| order.lines[0].cart_line.quantity = 0).await;
     assert_eq!(next.job.event, first.job.event, "its vendor knows the same request again");
-    let ends: [fn(&mut Order); 2] = [|order| order.payment = "refunded".into(), |order| order.cancelled = true];
+    let ends: [fn(&mut Order); 2] = [|order| order.refunded = order.paid.clone(), |order| order.cancelled = true];
     for (id, end) in ["2", "3"].into_iter().zip(ends) {
         let (_, next) = retried_after(&store, id, &entries, end).await;
         assert!(!next.job.event.order.released);

@@ -4,7 +4,7 @@
 //! any other entry is preserved in a note.
 
 use cartwright_plugin::json::{self, Optional, RawValue, Text};
-use cartwright_plugin::types::{BytesSource, Document, OrderLine, Outcome};
+use cartwright_plugin::types::{Audience, BytesSource, Document, OrderLine, Outcome};
 use cartwright_plugin::{CallError, ContextExt, message, rejected, truncate};
 use serde::Deserialize;
 
@@ -195,6 +195,9 @@ impl<H: Host> Run<'_, H> {
                     name: file_name(name.as_deref().unwrap_or(url), index, format),
                     media_type,
                     content: BytesSource::Stored(stored.digest),
+                    // It is what the shop produces from.
+                    audience: Audience::Merchant,
+                    extra: Vec::new(),
                 }));
             }
             Err(CallError::Rejected(why)) => why.text,

@@ -6,6 +6,7 @@ use cartwright::{
 };
 use cartwright_e2e::{HOSTILE, World, added_lines};
 use cartwright_fake_vendors::samples;
+use cartwright_store::SoldLine;
 use serde_json::json;
 
 const PANELS: i64 = 3 * 2_450;
@@ -237,8 +238,8 @@ async fn an_order_of_a_reduced_bundle_says_what_it_is_made_of_and_waits_for_the_
     // The vendor produces the saved configuration, which still contains the hinges.
     let lines = order(&cart, false);
     assert!(lines.iter().all(|line| !line.released), "a bundle is held as a whole");
-    let line = &lines[0];
-    let skus: Vec<&str> = line.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref()).collect();
+    let sold = SoldLine::from(&cart[0]);
+    let skus: Vec<&str> = sold.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref()).collect();
     assert_eq!(skus, ["PANEL-60", "SCREW-4"]);
     let reason = &cart[0].unconfirmed.as_ref().expect("a reason").reason;
     assert!(reason.key == "parts-taken-out" && reason.text.contains("HINGE"), "{reason:?}");

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use cartwright::durable::{Cancel, Job, Journal, MemoryJournal, RunEnd, RunError, RunInput, RunReport, Wake};
-use cartwright::types::{Event, EventKind};
+use cartwright::types::{OrderEvent, OrderEventKind};
 use cartwright::{
     AccountId, AccountSetup, Builder, Cartwright, Clock, Digest, MemoryBlobs, Secret, ShopId, SimulatedClock,
 };
@@ -147,11 +147,11 @@ impl Erp {
         self.server.gate.add_permits(1000);
     }
 
-    pub fn event(&self, id: &str, kind: EventKind) -> Event {
+    pub fn event(&self, id: &str, kind: OrderEventKind) -> OrderEvent {
         event(kind, &order(&self.host, &self.shop, id, &[]))
     }
 
-    pub fn job_of(&self, event: Event) -> Job {
+    pub fn job_of(&self, event: OrderEvent) -> Job {
         Job {
             id: format!("job-{}", event.order.id),
             shop: self.shop.clone(),
@@ -164,7 +164,7 @@ impl Erp {
     }
 
     pub fn job(&self, id: &str) -> Job {
-        self.job_of(self.event(id, EventKind::Released))
+        self.job_of(self.event(id, OrderEventKind::Released))
     }
 
     pub fn start(&self, journal: &Arc<impl Journal + 'static>, wake: Wake) -> RunInput {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use cartwright::Failure;
 use cartwright::durable::{Job, MemoryJournal, RunEnd, StopReason, retry};
-use cartwright::types::{CallError, EventKind, Outcome, Refusal};
+use cartwright::types::{CallError, OrderEventKind, Outcome, Refusal};
+use cartwright_e2e::orders::forwarded;
 
 use crate::erp::Erp;
 
-fn trying_out(erp: &Erp, kind: EventKind) -> Job {
+fn trying_out(erp: &Erp, kind: OrderEventKind) -> Job {
     let mut event = erp.event("1", kind);
     event.order.test = true;
     erp.job_of(event)
@@ -18,7 +19,7 @@ fn trying_out(erp: &Erp, kind: EventKind) -> Job {
 async fn what_would_change_something_at_the_vendors_is_denied_and_says_why_in_every_run() {
     let erp = Erp::new().await;
     // Sends the ERP system the time for any order.
-    let job = trying_out(&erp, EventKind::Scheduled("now".to_owned()));
+    let job = trying_out(&erp, forwarded("now", "{}"));
     let journal = Arc::new(MemoryJournal::default());
     for _ in 0..2 {
         let end = erp.run(&job, &journal).await;
@@ -36,7 +37,7 @@ async fn what_would_change_something_at_the_vendors_is_denied_and_says_why_in_ev
 #[tokio::test]
 async fn what_changes_nothing_is_asked() {
     let erp = Erp::new().await;
-    let (job, journal) = (trying_out(&erp, EventKind::Released), Arc::new(MemoryJournal::default()));
+    let (job, journal) = (trying_out(&erp, OrderEventKind::Released), Arc::new(MemoryJournal::default()));
     let end = erp.run(&job, &journal).await;
     assert!(matches!(end, RunEnd::Done), "{end:?}");
     let outcomes = journal.outcomes();

@@ -33,7 +33,7 @@ pub fn emit(_: PlanRequest) -> Result<PlanResult, CallError> {
 }
 
 pub fn sleep(_: PlanRequest) -> Result<PlanResult, CallError> {
-    answered(timer::sleep(1))
+    answered(timer::sleep(1)?)
 }
 
 pub fn files(_: PlanRequest) -> Result<PlanResult, CallError> {

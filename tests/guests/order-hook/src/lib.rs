@@ -18,22 +18,39 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cartwright_plugin::exports::account::{self, Diagnosis, Verdict};
 use cartwright_plugin::exports::metadata::PluginMetadata;
-use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
+use cartwright_plugin::exports::orders::{Continuation, Next, OrderEvent, OrderEventKind};
 use cartwright_plugin::exports::settings::Field;
 use cartwright_plugin::http::{Body, HttpRequest};
-use cartwright_plugin::timer::{self, Woken};
-use cartwright_plugin::types::{BytesSource, CallError, Context, Order, Outcome, Production, VendorReference};
-use cartwright_plugin::{
-    ContextExt, Multipart, OrderHook, blobs, export_order_hook, internal, log, message, not_configured, outcomes,
+use cartwright_plugin::timer::{self, WakeReason};
+use cartwright_plugin::types::{
+    Audience, BytesSource, CallError, Context, Document, Order, Outcome, Production, ProductionState, VendorReference,
 };
+use cartwright_plugin::{
+    ContextExt, Multipart, OrderHook, blobs, export_order_hook, internal, log, message, not_configured, order_book,
+    outcomes,
+};
+use serde::de::DeserializeOwned;
 
 /// Interval between two queries, in seconds.
 const POLL_SECONDS: u32 = 60;
 /// Maximum number of queries in one run. A new run follows, so that its journal stays short.
 const MAX_POLLS_PER_RUN: u32 = 60;
 
-/// The schedule on which it waits longer than the host allows.
-const TOO_LONG_WAIT: &str = "longest-wait";
+/// Names of forwarded texts by which a test makes it do something else than it does for an order.
+mod forwarded {
+    /// Waits for the number of seconds in the JSON.
+    pub const WAIT: &str = "wait";
+    /// Returns `continue-later` with the number of seconds in the JSON.
+    pub const CONTINUE: &str = "continue";
+    /// Emits a document under the name in the JSON, and notes which field was refused.
+    pub const DOCUMENT: &str = "document";
+    /// Notes how many articles the line with the reference in the JSON takes.
+    pub const BILL_OF_MATERIALS: &str = "bill-of-materials";
+    /// Notes how many bytes each document of an earlier event has.
+    pub const READ: &str = "read";
+    /// Sends a file that the host stores.
+    pub const FILES: &str = "files";
+}
 
 struct Erp;
 
@@ -47,22 +64,30 @@ impl OrderHook for Erp {
     }
 
     /// Handles an event. `state` is the ERP system's reference, once it is known.
-    fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, CallError> {
+    fn handle(context: Context, event: OrderEvent, state: Option<String>) -> Result<Next, CallError> {
         match event.kind {
-            Kind::Released if event.order.test => check_test_order(&context),
-            Kind::Released => {
+            OrderEventKind::Released if event.order.test => check_test_order(&context),
+            OrderEventKind::Released => {
                 let reference = match state {
                     Some(reference) => reference,
                     None => hand_over(&context, &event.order)?,
                 };
                 wait_until_done(&context, reference)
             }
-            Kind::Scheduled(name) if name == TOO_LONG_WAIT => {
-                timer::sleep(u32::MAX);
-                Ok(Next::Done)
-            }
-            Kind::Scheduled(_) => send_time(&context),
-            Kind::Other(named) if named.name == "files" => send_files(&context, &event.order),
+            OrderEventKind::Forwarded(named) => match named.name.as_str() {
+                forwarded::WAIT => {
+                    timer::sleep(from_json(&named.json)?)?;
+                    Ok(Next::Done)
+                }
+                forwarded::CONTINUE => {
+                    Ok(Next::ContinueLater(Continuation { seconds: from_json(&named.json)?, state: String::new() }))
+                }
+                forwarded::DOCUMENT => emit_document(from_json(&named.json)?),
+                forwarded::BILL_OF_MATERIALS => note_bill_of_materials(&from_json::<String>(&named.json)?),
+                forwarded::READ => note_sizes(&event.previous_outcomes),
+                forwarded::FILES => send_files(&context, &event.order),
+                _ => send_time(&context),
+            },
             _ => Ok(Next::Done),
         }
     }
@@ -77,6 +102,42 @@ impl account::Guest for Erp {
         let detail = message("answered", format!("It answered {status}."), &[("status", &status)]);
         Ok(vec![Diagnosis { check, verdict, detail: Some(detail) }])
     }
+}
+
+fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, CallError> {
+    serde_json::from_str(json).map_err(|error| internal(error.to_string()))
+}
+
+fn emit_document(name: String) -> Result<Next, CallError> {
+    let document = Document {
+        line: None,
+        kind: "drawing".to_owned(),
+        name,
+        media_type: "text/plain".to_owned(),
+        content: BytesSource::Inline(b"a drawing".to_vec()),
+        audience: Audience::Merchant,
+        extra: Vec::new(),
+    };
+    if let Err(CallError::InvalidInput(issue)) = outcomes::emit(&Outcome::Document(document)) {
+        outcomes::emit(&Outcome::Note(message("refused", issue.field, &[])))?;
+    }
+    Ok(Next::Done)
+}
+
+fn note_bill_of_materials(line_reference: &str) -> Result<Next, CallError> {
+    let count = order_book::bill_of_materials(line_reference)?.len().to_string();
+    outcomes::emit(&Outcome::Note(message("articles", count, &[])))?;
+    Ok(Next::Done)
+}
+
+fn note_sizes(previous_outcomes: &[Outcome]) -> Result<Next, CallError> {
+    for outcome in previous_outcomes {
+        if let Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) = outcome {
+            let size = blobs::read(digest)?.len().to_string();
+            outcomes::emit(&Outcome::Note(message("size", size, &[])))?;
+        }
+    }
+    Ok(Next::Done)
 }
 
 /// Sends the ERP system the time, twice, under a random key, which a replay must repeat although no recorded result
@@ -153,19 +214,25 @@ fn hand_over(context: &Context, order: &Order) -> Result<String, CallError> {
 fn wait_until_done(context: &Context, reference: String) -> Result<Next, CallError> {
     let url = format!("{}/{}", address(context)?.trim_end_matches('/'), wire::path_segment(&reference));
     for _ in 0..MAX_POLLS_PER_RUN {
-        match timer::sleep(POLL_SECONDS) {
-            Woken::Elapsed => {}
+        match timer::sleep(POLL_SECONDS)? {
+            WakeReason::Elapsed => {}
             // Ends the run for the other event, and continues afterwards.
-            Woken::EventWaiting => break,
-            Woken::JobCancelled => return Ok(Next::Done),
+            WakeReason::EventWaiting => break,
+            WakeReason::JobCancelled => return Ok(Next::Done),
         }
         let state = wire::status(HttpRequest::get(&url).bearer(form::TOKEN).send()?)?;
-        if matches!(state.as_str(), "done" | "failed") {
-            outcomes::emit(&Outcome::Production(Production { line: None, state, detail: None, expected: None }))?;
+        if matches!(state, ProductionState::Done | ProductionState::Failed) {
+            outcomes::emit(&Outcome::Production(Production {
+                line: None,
+                state,
+                detail: None,
+                expected: None,
+                extra: Vec::new(),
+            }))?;
             return Ok(Next::Done);
         }
     }
-    Ok(Next::Again(Later { seconds: POLL_SECONDS, state: reference }))
+    Ok(Next::ContinueLater(Continuation { seconds: POLL_SECONDS, state: reference }))
 }
 
 fn address(context: &Context) -> Result<&str, CallError> {

@@ -40,7 +40,7 @@ static FORM: &[u8; 13] = b"token's form1";
 
 /// Returns the name of this version's token field. The second version has no such field; the third renames it. The
 /// fourth also sends it to another server.
-fn token() -> &'static str {
+pub(crate) fn token() -> &'static str {
     match black_box(FORM)[12] {
         b'1' | b'4' => "token",
         b'2' => "key",
@@ -250,8 +250,8 @@ impl configuration::Guest for Webhooks {
 impl orders::Guest for Webhooks {
     /// Does what a message says, like the endpoints; "resolve 100" queries the catalog a hundred times with different
     /// queries.
-    fn handle(_context: Context, event: orders::Event, _state: Option<String>) -> Result<orders::Next, CallError> {
-        let orders::Kind::Message(message) = &event.kind else { return Ok(orders::Next::Done) };
+    fn handle(_context: Context, event: orders::OrderEvent, _state: Option<String>) -> Result<orders::Next, CallError> {
+        let orders::OrderEventKind::Forwarded(message) = &event.kind else { return Ok(orders::Next::Done) };
         let words: Vec<&str> = message.json.split(' ').collect();
         if let ["resolve", times] = words[..] {
             for number in 0..times.parse().unwrap_or(0) {

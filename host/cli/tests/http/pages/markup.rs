@@ -219,7 +219,7 @@ async fn outcomes_of_orders_and_webhooks_are_not_markup() {
     let mut cart = Vec::new();
     shop.change(&mut cart, "add", json!({ "product": "ring", "configuration": "ring", "quantity": 2 })).await;
     let mut event = paid("1001", &cart);
-    (event["kind"], event["id"], event["order"]["payment"]) = (json!("placed"), json!("1001-placed"), json!("none"));
+    (event["kind"], event["id"], event["order"]["paid"]["minor"]) = (json!("placed"), json!("1001-placed"), json!(0));
     shop.backend.post(&shop.path("/events"), &event).await.ok();
     shop.handled("1001").await;
     let order = page_path(&shop, "/orders/1001");

@@ -141,3 +141,25 @@ async fn a_group_of_settings_is_folded_while_it_is_as_it_comes() {
     says(&account, &["<summary>Account <span class=\"mark\">"]);
     assert!(account.contains(" changed</span></summary>"), "{account}");
 }
+
+#[tokio::test]
+async fn webhook_endpoints_and_the_feed_of_an_account_are_shown() {
+    let shop = Shop::new().await;
+    shop.install("webhooks", WEBHOOKS).await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let grants = json!({ "feed_interval_seconds": 60 });
+    shop.set_account("webhooks", json!({ "name": "few" }), grants).await;
+    let endpoints = shop.integrator.get(&shop.path("/accounts/webhooks/webhook-endpoints")).await.ok();
+    let names: Vec<&str> =
+        endpoints.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["tell"]);
+    says(&browser.page(&page_path(&shop, "/webhooks")).await, &["<h3>tell "]);
+    let gone = json!({ "account": "webhooks", "endpoint": "ask" });
+    let refused = shop.integrator.post(&shop.path("/webhook-urls"), &gone).await.with(422);
+    assert!(refused.to_string().contains("under its settings it has: tell"), "{refused}");
+
+    let feed = shop.integrator.get(&shop.path("/accounts/webhooks/feed")).await.ok();
+    assert_eq!((&feed["interval_seconds"], &feed["last_polled_at"]), (&json!(60), &json!(null)), "{feed:#}");
+    let page = browser.page(&page_path(&shop, "/accounts/webhooks")).await;
+    says(&page, &["<h2 id=\"feed\">Updates</h2>", "Last polled", "name=\"feed_interval_seconds\"", "from 30 to 86400"]);
+}

@@ -1,9 +1,9 @@
 //! Helpers of the tests of orders, which read the outcomes of a run.
 
 use axum::Router;
-use cartwright::types::{BytesSource, CallError, Document, Outcome, RememberedText};
+use cartwright::types::{BytesSource, CallError, Document, Memo, Outcome};
 use cartwright::{Blobs, Digest, Failure, HandleResult, MemoryBlobs, SetupError, ShopId};
-pub use cartwright_e2e::orders::{event, order};
+pub use cartwright_e2e::orders::{event, order, put};
 use tokio::net::TcpListener;
 
 /// Returns the contract's error that a plugin returned.
@@ -51,12 +51,12 @@ pub fn references(outcomes: &[Outcome]) -> Vec<(Option<&str>, &str)> {
     found.collect()
 }
 
-pub fn remembered<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<RememberedText> {
-    let memory = |outcome: &Outcome| match outcome {
-        Outcome::Remember(memory) => Some(memory.clone()),
+pub fn memos<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<Memo> {
+    let memo = |outcome: &Outcome| match outcome {
+        Outcome::SetMemo(memo) => Some(memo.clone()),
         _ => None,
     };
-    outcomes.into_iter().filter_map(memory).collect()
+    outcomes.into_iter().filter_map(memo).collect()
 }
 
 pub fn was_created(outcomes: &[Outcome]) -> bool {

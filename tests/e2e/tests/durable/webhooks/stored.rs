@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::durable::{Cancel, RunEnd, RunInput};
-use cartwright::types::{EventKind, Order, Outcome};
+use cartwright::types::{Order, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, WebhookError, WebhookToken};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, Cartwright, Clock, Digest, MemoryCatalog, ProductLink, ShopId, SystemClock,
@@ -157,7 +157,7 @@ impl Stored {
         let line = added_lines(&self.host.add_to_cart(&self.shop, add).await.expect("a line")).remove(0);
         let order = order(&self.host, &self.shop, id, &[line]);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
-        let event = event(EventKind::Released, &order);
+        let event = event(OrderEventKind::Released, &order);
         self.store.orders().record_event(&self.shop, &event, &[job], SystemTime::now()).await.expect("recorded");
         order
     }
