@@ -6,11 +6,18 @@
 //
 // WIT names become camelCase (`price-from` is `priceFrom`), a variant is `{ tag, val }`, an enum is its name as a string, an
 // empty option is `undefined`, and a failing call throws its `call-error`.
+//
+// The types in comments are for TypeScript, which finds a misspelled member in an editor: ../README.md.
 
 import { write as log } from 'cartwright:plugin/log@0.1.0';
 
+/** @import { Context, Item, Message, PlannedLine, PlanEntry } from 'cartwright:plugin/types@0.1.0' */
+/** @import { Field } from 'cartwright:plugin/settings@0.1.0' */
+
+/** @type {(key: string, text: string, parameters?: [string, string][]) => Message} */
 const message = (key, text, parameters = []) => ({ key, parameters, text });
 
+/** @type {typeof import('cartwright:plugin/metadata@0.1.0')} */
 export const metadata = {
   describe() {
     return {
@@ -27,6 +34,7 @@ export const metadata = {
 };
 
 // What every field has unless it says otherwise: all members of a record must be there.
+/** @type {(name: string, label: string, rest: Partial<Field>) => Field} */
 const field = (name, label, rest) => ({
   name,
   kind: 'text',
@@ -51,6 +59,7 @@ const field = (name, label, rest) => ({
   ...rest,
 });
 
+/** @type {typeof import('cartwright:plugin/settings@0.1.0')} */
 export const settings = {
   fields(_locale) {
     return [
@@ -88,6 +97,7 @@ export const settings = {
   },
 };
 
+/** @type {typeof import('cartwright:plugin/cart@0.1.0')} */
 export const cart = {
   plan(context, request) {
     const entries = request.lineRequests.map(({ item, quantity }) => {
@@ -96,6 +106,7 @@ export const cart = {
       }
       const sku = request.items[item].sku ?? joinedSku(context, request.items[item], item);
       log('debug', `planned ${sku}`);
+      /** @type {PlannedLine} */
       const line = {
         target: {
           tag: 'sku',
@@ -118,10 +129,17 @@ export const cart = {
   },
 };
 
-/** The line by itself, or a set with a line for its packaging. */
+/**
+ * The line by itself, or a set with a line for its packaging.
+ *
+ * @param {Context} context
+ * @param {PlannedLine} line
+ * @returns {PlanEntry}
+ */
 function entry(context, line) {
   const sku = setting(context, 'packaging');
   if (!sku) return { tag: 'line', val: line };
+  /** @type {PlannedLine} */
   const packaging = {
     target: { tag: 'sku', val: { sku, withinProduct: undefined, ignoreCase: false } },
     quantity: line.quantity,
@@ -134,7 +152,13 @@ function entry(context, line) {
   return { tag: 'set', val: { lines: [line, packaging], extra: [] } };
 }
 
-/** The prefix and the codes of the chosen values, in the configuration's order. */
+/**
+ * The prefix and the codes of the chosen values, in the configuration's order.
+ *
+ * @param {Context} context
+ * @param {Item} item
+ * @param {number} index
+ */
 function joinedSku(context, item, index) {
   const codes = item.attributes.filter((attribute) => !attribute.hidden && attribute.key).map((attribute) => attribute.key);
   if (codes.length === 0) {
@@ -144,10 +168,22 @@ function joinedSku(context, item, index) {
   return [...(prefix ? [prefix] : []), ...codes].join(setting(context, 'separator') ?? '-');
 }
 
+/**
+ * The value of a setting; `undefined` if it is not set.
+ *
+ * @param {Context} context
+ * @param {string} name
+ * @returns {any}
+ */
 function setting(context, name) {
-  return context.settings.find((entry) => entry.name === name)?.value.val;
+  const value = context.settings.find((entry) => entry.name === name)?.value;
+  return value && 'val' in value ? value.val : undefined;
 }
 
+/**
+ * @param {string} where
+ * @param {Message} text
+ */
 function invalidInput(where, text) {
   return { tag: 'invalid-input', val: { field: where, message: text, blocking: true } };
 }
