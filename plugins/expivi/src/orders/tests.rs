@@ -4,9 +4,7 @@ use cartwright_plugin::types::{
 };
 
 use super::*;
-use crate::testing::{
-    FakeHost, MULTI, SIMPLE, article, context, error_field, item, item_summary, response, stored, text,
-};
+use crate::testing::{FakeHost, MULTI, SIMPLE, context, error_field, item, item_summary, response, stored, text};
 
 const TABLE: &str = "0a2b4c6d-1e3f-4a5b-8c7d-9e0f1a2b1004";
 const CHAIR: &str = "1b3c5d7e-2f4a-4b6c-9d8e-0f1a2b3c1005";
