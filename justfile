@@ -65,7 +65,7 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
-# Checks that wit/ is well formed and documented, and that Rust, JavaScript and Python build plugins from it.
+# Checks that wit/ is well formed and documented, and that Rust, JavaScript, Python and C build plugins from it.
 contract:
     tests/contract/check
 

@@ -17,10 +17,17 @@ use wit_parser::{Docs, Type, TypeDefKind, TypeId};
 
 use crate::wit_types::{Contract, snake_case, upper_camel_case};
 
+/// Types whose schema has another name than the record, because the host has a type of that name with its own schema.
+const SCHEMA_NAMES: [(&str, &str); 1] = [("CartLine", "PluginCartLine")];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let contract = Contract::read()?;
-    let records: Vec<String> = contract.types().map(|(id, _)| record(&contract, id)).collect::<Result<_, _>>()?;
-    std::fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("records.rs"), records.concat())?;
+    let mut code = String::new();
+    for (id, _) in contract.types() {
+        code += &record(&contract, id)?;
+        code += &extras(&contract, id);
+    }
+    std::fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("records.rs"), code)?;
     Ok(())
 }
 
@@ -57,6 +64,8 @@ fn record(contract: &Contract, id: TypeId) -> Result<String, Box<dyn Error>> {
         derives += ", Eq";
     }
     let comment = comment(&ty.docs);
+    let schema_name =
+        SCHEMA_NAMES.iter().find(|(record, _)| *record == name).map_or(name.as_str(), |(_, schema)| schema);
     let (record, copy) =
         (definition(contract, id, &name, Form::Record)?, definition(contract, id, "Copied", Form::Schema)?);
     Ok(format!(
@@ -69,13 +78,13 @@ const _: () = {{
 {schema}{copy}
 impl utoipa::PartialSchema for {name} {{
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {{
-        crate::openapi::contract_schema("{name}", <Copied as utoipa::PartialSchema>::schema())
+        crate::openapi::contract_schema("{schema_name}", <Copied as utoipa::PartialSchema>::schema())
     }}
 }}
 
 impl utoipa::ToSchema for {name} {{
     fn name() -> std::borrow::Cow<'static, str> {{
-        std::borrow::Cow::Borrowed("{name}")
+        std::borrow::Cow::Borrowed("{schema_name}")
     }}
 
     fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {{
@@ -88,6 +97,87 @@ impl utoipa::ToSchema for {name} {{
     ))
 }
 
+/// Generates the check of every list `extra` in a type.
+fn extras(contract: &Contract, id: TypeId) -> String {
+    let (name, ty) = (contract.record_name(id), &contract.resolve.types[id]);
+    if let TypeDefKind::Type(_) = ty.kind {
+        return String::new();
+    }
+    if !has_extra(contract, &Type::Id(id)) {
+        return format!("impl crate::extras::Extras for {name} {{}}\n\n");
+    }
+    let mut body = String::new();
+    match &ty.kind {
+        TypeDefKind::Record(record) => {
+            for field in &record.fields {
+                let value = format!("&self.{}", snake_case(&field.name));
+                if field.name == "extra" {
+                    let (_, record) = contract.path(id);
+                    body += &format!("crate::extras::check_list(plugin, {record:?}, {value})?;\n");
+                } else {
+                    body += &check_of(contract, &field.ty, &value);
+                }
+            }
+        }
+        TypeDefKind::Variant(variant) => {
+            body += "match self {\n";
+            for case in &variant.cases {
+                let check = case.ty.as_ref().map(|ty| check_of(contract, ty, "value")).unwrap_or_default();
+                if !check.is_empty() {
+                    body += &format!("Self::{}(value) => {{ {check} }}\n", upper_camel_case(&case.name));
+                }
+            }
+            body += "_ => {}\n}\n";
+        }
+        _ => {}
+    }
+    format!(
+        r#"impl crate::extras::Extras for {name} {{
+    #[allow(unreachable_patterns)]
+    fn check_extras(&self, plugin: &crate::ids::PluginId) -> Result<(), crate::extras::ExtraFault> {{
+        {body}
+        Ok(())
+    }}
+}}
+
+"#
+    )
+}
+
+/// Generates the check of the lists `extra` in the value of an expression, which is a reference. Empty if its type has
+/// none.
+fn check_of(contract: &Contract, ty: &Type, value: &str) -> String {
+    let (true, Type::Id(id)) = (has_extra(contract, ty), ty) else { return String::new() };
+    match &contract.resolve.types[contract.definition(*id)].kind {
+        TypeDefKind::Option(inner) => {
+            format!("if let Some(value) = {value} {{ {} }}\n", check_of(contract, inner, "value"))
+        }
+        TypeDefKind::List(inner) => format!("for value in {value} {{ {} }}\n", check_of(contract, inner, "value")),
+        TypeDefKind::Tuple(tuple) => {
+            let parts = tuple.types.iter().enumerate();
+            let value = value.trim_start_matches('&');
+            parts.map(|(index, ty)| check_of(contract, ty, &format!("&{value}.{index}"))).collect()
+        }
+        _ => format!("crate::extras::Extras::check_extras({value}, plugin)?;\n"),
+    }
+}
+
+/// Returns whether a type has a field `extra`, or contains a type that does.
+fn has_extra(contract: &Contract, ty: &Type) -> bool {
+    let Type::Id(id) = ty else { return false };
+    match &contract.resolve.types[*id].kind {
+        TypeDefKind::Type(inner) | TypeDefKind::Option(inner) | TypeDefKind::List(inner) => has_extra(contract, inner),
+        TypeDefKind::Tuple(tuple) => tuple.types.iter().any(|ty| has_extra(contract, ty)),
+        TypeDefKind::Record(record) => {
+            record.fields.iter().any(|field| field.name == "extra" || has_extra(contract, &field.ty))
+        }
+        TypeDefKind::Variant(variant) => {
+            variant.cases.iter().filter_map(|case| case.ty.as_ref()).any(|ty| has_extra(contract, ty))
+        }
+        _ => false,
+    }
+}
+
 /// Generates a struct or an enum without its comment and attributes.
 fn definition(contract: &Contract, id: TypeId, name: &str, form: Form) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
@@ -96,7 +186,8 @@ fn definition(contract: &Contract, id: TypeId, name: &str, form: Form) -> Result
             text += &format!("pub struct {name} {{\n");
             for field in &record.fields {
                 let ty = rust_type(contract, &field.ty, form)?;
-                text += &format!("{}pub {}: {ty},\n", comment(&field.docs), snake_case(&field.name));
+                let optional = optional(&field.name, form);
+                text += &format!("{}{optional}pub {}: {ty},\n", comment(&field.docs), snake_case(&field.name));
             }
         }
         TypeDefKind::Variant(variant) => {
@@ -118,6 +209,16 @@ fn definition(contract: &Contract, id: TypeId, name: &str, form: Form) -> Result
         other => return Err(format!("{name} is a {}, which the records have no form for", other.as_str()).into()),
     }
     Ok(text + "}\n")
+}
+
+/// Returns the attribute of a field that JSON may omit: what later versions add is no duty of those who know nothing of
+/// it.
+fn optional(field: &str, form: Form) -> &'static str {
+    match (field, form) {
+        ("extra", Form::Record) => "#[serde(default)]\n",
+        ("extra", Form::Schema) => "#[schema(required = false)]\n",
+        _ => "",
+    }
 }
 
 /// Spells a type in Rust.

@@ -6,17 +6,8 @@ use std::error::Error;
 use wit_parser::{Resolve, Type, TypeDef, TypeDefKind, TypeId, TypeOwner};
 
 /// Types whose name is clear only within their interface: interface, name, and name among the records.
-const RENAMED_TYPES: [(&str, &str, &str); 9] = [
-    ("cart", "request", "PlanRequest"),
-    ("http", "request", "HttpRequest"),
-    ("http", "response", "HttpResponse"),
-    ("orders", "kind", "EventKind"),
-    ("page", "call", "PageCall"),
-    ("page", "event", "PageEvent"),
-    ("webhooks", "hmac", "WebhookHmac"),
-    ("webhooks", "request", "WebhookRequest"),
-    ("webhooks", "response", "WebhookResponse"),
-];
+const RENAMED_TYPES: [(&str, &str, &str); 2] =
+    [("webhooks", "encoding", "SignatureEncoding"), ("webhooks", "hmac", "WebhookHmac")];
 
 /// The contract, parsed.
 pub struct Contract {

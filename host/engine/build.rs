@@ -1,4 +1,5 @@
-//! Generates the conversions between the contract's records and the types of wasmtime's bindings, both ways.
+//! Generates the conversions between the contract's records and the types of wasmtime's bindings, both ways, and the list
+//! of the contract's imports.
 
 #![allow(
     clippy::expect_used,
@@ -17,8 +18,8 @@ use wit_parser::{Type, TypeDefKind, TypeId, TypeOwner, WorldItem};
 
 use crate::wit_types::{Contract, snake_case, upper_camel_case};
 
-/// The world that wasmtime's bindings are generated from.
-const WORLD: &str = "everything";
+/// The world of what the host offers.
+const IMPORTS: &str = "host-imports";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let contract = Contract::read()?;
@@ -28,26 +29,41 @@ fn main() -> Result<(), Box<dyn Error>> {
         if matches!(ty.kind, TypeDefKind::Type(_)) {
             continue;
         }
-        let (record, binding) = (format!("records::{}", contract.record_name(id)), binding(&contract, id)?);
+        let (record, binding) = (format!("records::{}", contract.record_name(id)), binding(&contract, id));
         code += &conversion(&contract, id, &binding, &record)?;
         code += &conversion(&contract, id, &record, &binding)?;
     }
-    std::fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("conversions.rs"), code)?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("conversions.rs"), code)?;
+    std::fs::write(out.join("imports.rs"), imports(&contract)?)?;
     Ok(())
 }
 
-/// Returns the path of a type in the bindings. Types of exported interfaces have their own module.
-fn binding(contract: &Contract, id: TypeId) -> Result<String, Box<dyn Error>> {
+/// Generates the list of the interfaces that plugins import, each with the names of its functions.
+fn imports(contract: &Contract) -> Result<String, Box<dyn Error>> {
     let mut worlds = contract.resolve.worlds.iter();
-    let (_, world) = worlds.find(|(_, world)| world.name == WORLD).ok_or("the contract has no such world")?;
+    let (_, world) = worlds.find(|(_, world)| world.name == IMPORTS).ok_or("the contract has no such world")?;
+    let interfaces = world.imports.values().filter_map(|item| match item {
+        WorldItem::Interface { id, .. } => Some(&contract.resolve.interfaces[*id]),
+        _ => None,
+    });
+    let entries = interfaces.map(|interface| {
+        let functions: Vec<&str> = interface.functions.keys().map(String::as_str).collect();
+        format!("({:?}, &{functions:?}),\n", interface.name.as_deref().unwrap_or_default())
+    });
+    Ok(format!("pub(crate) const HOST_IMPORTS: &[(&str, &[&str])] = &[\n{}];\n", entries.collect::<String>()))
+}
+
+/// Returns the path of a type in the bindings. Types of exported interfaces have their own module.
+fn binding(contract: &Contract, id: TypeId) -> String {
     let owner = contract.resolve.types[id].owner;
-    let is_exported = world
-        .exports
-        .values()
-        .any(|item| matches!(item, WorldItem::Interface { id, .. } if TypeOwner::Interface(*id) == owner));
+    let is_owner =
+        |item: &WorldItem| matches!(item, WorldItem::Interface { id, .. } if TypeOwner::Interface(*id) == owner);
+    let mut worlds = contract.resolve.worlds.iter();
+    let is_exported = worlds.any(|(_, world)| world.exports.values().any(is_owner));
     let exports = if is_exported { "exports::" } else { "" };
     let (interface, name) = contract.path(id);
-    Ok(format!("generated::{exports}cartwright::plugin::{}::{}", snake_case(interface), upper_camel_case(name)))
+    format!("generated::{exports}cartwright::plugin::{}::{}", snake_case(interface), upper_camel_case(name))
 }
 
 /// Generates a conversion.

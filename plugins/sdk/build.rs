@@ -1,5 +1,5 @@
 //! Encodes all worlds of the contract, so that one set of bindings serves them all. An export macro adds the encoded
-//! world that the plugin targets, and the linker makes a component of that world alone.
+//! worlds that the plugin consists of, and the linker makes a component of them alone.
 
 #![allow(
     clippy::expect_used,
@@ -18,9 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path("../../wit/0.1")?;
-    for name in ["vendor", "cart-strategy", "order-hook", "everything"] {
-        let world = resolve.select_world(&[package], Some(name))?;
-        std::fs::write(out.join(name), metadata::encode(&resolve, world, StringEncoding::UTF8, None)?)?;
+    for (name, world) in &resolve.packages[package].worlds {
+        std::fs::write(out.join(name), metadata::encode(&resolve, *world, StringEncoding::UTF8, None)?)?;
     }
     Ok(())
 }

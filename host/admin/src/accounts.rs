@@ -8,9 +8,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cartwright::types::{Diagnosis, FieldIssue};
+use cartwright::types::{Diagnosis, FieldIssue, Verdict};
 use cartwright::webhook::form_value;
-use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Grants, PluginVersion, SetupError, ShopId};
+use cartwright::{
+    AccountId, AccountSetup, AccountSnapshot, Digest, Grants, Interface, PluginVersion, SetupError, ShopId,
+};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
@@ -29,6 +31,7 @@ use super::notice::{Notice, redirect_with_notice};
 use super::paths::{account_path, shop_path};
 use super::session::{AdminUser, FormData};
 use super::shops::plugin_name;
+use super::text::time;
 
 pub(super) fn routes() -> Router<Node> {
     Router::new()
@@ -171,7 +174,7 @@ impl PageContent<'_> {
             None => Vec::new(),
             Some(Err(problem)) => vec![problem.detail()],
             Some(Ok(diagnoses)) => {
-                let failed = diagnoses.iter().filter(|diagnosis| !diagnosis.passed);
+                let failed = diagnoses.iter().filter(|diagnosis| diagnosis.verdict == Verdict::Failed);
                 let mut refusals: Vec<&str> =
                     failed.filter_map(|diagnosis| Some(diagnosis.detail.as_ref()?.text.as_str())).collect();
                 // A plugin may report the same refusal for several checks.
@@ -194,39 +197,23 @@ async fn account_page(
     let identity = &plugin.metadata().identity;
     entered.choices = Some(form::vendor_choices(node, shop, &account.id, &plugin.metadata().form, false).await);
     let here = account_path(shop, &account.id);
+    let feed = feed(node, shop, &account.id, &plugin).await?;
+    let connection = plugin.has(Interface::Account).then_some(("connection", "Connection"));
+    let sections = connection.into_iter().chain([("settings", "Settings"), ("permissions", "Permissions")]);
+    let sections = sections.chain(feed.is_some().then_some(("feed", "Updates"))).chain([("version", "Version")]);
     Ok(page(
         visitor,
         &account.id.to_string(),
         html! {
             (content.entry.summary_of(|field| input_of(&plugin, field)))
-            p { (identity.name) " by " (identity.vendor) " · v" (identity.version) ". "
+            p { (identity.name) " by " (identity.publisher) " · v" (identity.version) ". "
                 a href=(shop_path(shop, "/links")) { "Link products" } }
             nav.tabs aria-label="Sections" {
-                @for (id, name) in [("connection", "Connection"), ("settings", "Settings"), ("permissions", "Permissions"), ("version", "Version")] {
+                @for (id, name) in sections {
                     a href=(format!("#{id}")) { (name) }
                 }
             }
-            form.card method="post" action=(format!("{here}/test")) data-page=(here) {
-                h2 #connection { "Connection" }
-                (csrf_field(visitor))
-                @match &content.test_result {
-                    None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
-                    Some(Ok(test_result)) => div role="status" {
-                        ul.tried {
-                            @for diagnosis in test_result {
-                                li.passed[diagnosis.passed] {
-                                    strong { @if diagnosis.passed { "Passed: " } @else { "Failed: " } }
-                                    (diagnosis.check.text)
-                                    @if let Some(detail) = &diagnosis.detail { " – " (grants::without_setting(&detail.text)) }
-                                }
-                            }
-                        }
-                    },
-                    Some(Err(problem)) => (problem_details(problem)),
-                }
-                button.quiet { "Test connection" }
-                @for refusal in content.refusals() { " " (grants::missing(visitor, &here, refusal)) }
-            }
+            @if plugin.has(Interface::Account) { (connection_test(visitor, &here, content)) }
             form.card.long method="post" action=(here) {
                 h2 #settings { "Settings" }
                 (csrf_field(visitor))
@@ -238,9 +225,82 @@ async fn account_page(
                     span.unsaved role="status" {}
                 }
             }
+            @if let Some(feed) = &feed { (feed) }
             (versions(visitor, node, &here, account, &plugin))
         },
     ))
+}
+
+/// Draws the connection test and its result.
+fn connection_test(visitor: &AdminUser, here: &str, content: &PageContent<'_>) -> Markup {
+    html! {
+        form.card method="post" action=(format!("{here}/test")) data-page=(here) {
+            h2 #connection { "Connection" }
+            (csrf_field(visitor))
+            @match &content.test_result {
+                None => p { "Checks the saved settings with the vendor. Nothing is changed there." },
+                Some(Ok(test_result)) => div role="status" {
+                    ul.tried {
+                        @for diagnosis in test_result {
+                            @let (class, shown) = verdict(diagnosis.verdict);
+                            li class=(class) {
+                                strong { (shown) ": " }
+                                (diagnosis.check.text)
+                                @if let Some(detail) = &diagnosis.detail { " – " (grants::without_setting(&detail.text)) }
+                            }
+                        }
+                    }
+                },
+                Some(Err(problem)) => (problem_details(problem)),
+            }
+            button.quiet { "Test connection" }
+            @for refusal in content.refusals() { " " (grants::missing(visitor, here, refusal)) }
+        }
+    }
+}
+
+/// Returns the CSS class and the word of a verdict.
+fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Passed => ("passed", "Passed"),
+        Verdict::Failed => ("failed", "Failed"),
+        Verdict::NotTried => ("not-tried", "Not tried"),
+    }
+}
+
+/// Draws the state of the feed that the vendor is polled by. Returns `None` for a plugin without a feed.
+async fn feed(
+    node: &Node,
+    shop: &ShopId,
+    account: &AccountId,
+    plugin: &PluginVersion,
+) -> Result<Option<Markup>, Problem> {
+    if !plugin.has(Interface::Feed) {
+        return Ok(None);
+    }
+    let status = node.store().feeds().status(shop, account).await?;
+    Ok(Some(html! {
+        section.card {
+            h2 #feed { "Updates" }
+            p { "The vendor is asked for updates regularly. The interval is among the permissions." }
+            dl {
+                dt { "Last polled" }
+                dd {
+                    @match status.as_ref().and_then(|status| status.last_polled_at) {
+                        Some(at) => (time(at)),
+                        None => "Never",
+                    }
+                }
+                @if let Some(status) = &status {
+                    dt { "Next poll" } dd { (time(status.next_poll_at)) }
+                    @if let Some(error) = &status.last_error {
+                        dt { span.state.warn { "Failing" } }
+                        dd.long { (status.failures) @if status.failures == 1 { " failure: " } @else { " failures: " } (error) }
+                    }
+                }
+            }
+        }
+    }))
 }
 
 /// Draws the versions that the account can switch to.

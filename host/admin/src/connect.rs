@@ -80,7 +80,7 @@ fn plugin_card(shop: &ShopId, plugin: &PluginVersion) -> Markup {
     html! {
         section.card {
             h2 { (identity.name) }
-            p { "By " (identity.vendor) " · v" (identity.version) }
+            p { "By " (identity.publisher) " · v" (identity.version) }
             (grants::requested(plugin))
             p { a.button href=(shop_path(shop, &format!("/accounts/new?component={}", plugin.digest()))) { "Connect " (identity.name) } }
         }
@@ -100,7 +100,7 @@ fn new_page(
         &format!("Connect {}", identity.name),
         html! {
             (entry.summary_of(|field| input_of(plugin, field)))
-            section.card { p { "By " (identity.vendor) " · v" (identity.version) } (grants::requested(plugin)) }
+            section.card { p { "By " (identity.publisher) " · v" (identity.version) } (grants::requested(plugin)) }
             form.card method="post" action=(shop_path(shop, "/accounts")) {
                 (csrf_field(visitor))
                 input type="hidden" name="component" value=(plugin.digest());

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use cartwright::money;
-use cartwright::types::{Choice, ChoiceSource, Field, FieldIssue, Money};
+use cartwright::types::{Choice, ChoiceSource, Field, FieldIssue, Message, Money};
 use cartwright::webhook::form_value;
-use cartwright::{AccountId, Form, ShopId};
+use cartwright::{AccountId, Form, SecretUse, ShopId};
 use cartwright_http::Node;
 use cartwright_service::input;
 use maud::{Markup, html};
@@ -99,8 +99,8 @@ fn read_field(field: &Field, prefix: &str, sent: &FormData, is_product_form: boo
     let some = Some(text).filter(|text| !text.is_empty());
     match field.kind.as_str() {
         "heading" => None,
-        "yes-no" if is_product_form || field.default.is_none() => some.map(|text| json!(text == "true")),
-        "yes-no" => Some(json!(sent.has(&name))),
+        "boolean" if is_product_form || field.default_value.is_none() => some.map(|text| json!(text == "true")),
+        "boolean" => Some(json!(sent.has(&name))),
         "secret" if sent.has(&format!("{name}.remove")) => Some(Value::Null),
         "text-area" => Some(sent.raw(&name)).filter(|text| !text.is_empty()).map(Value::from),
         "integer" => some.map(|text| text.parse::<i64>().map_or_else(|_| json!(text), Value::from)),
@@ -127,55 +127,60 @@ fn read_field(field: &Field, prefix: &str, sent: &FormData, is_product_form: boo
 
 /// Draws the fields in their groups.
 pub(super) fn render(view: &FormView<'_>) -> Markup {
-    let mut groups: Vec<(Option<&str>, Vec<&Field>)> = Vec::new();
+    let mut groups: Vec<(Option<&Message>, Vec<&Field>)> = Vec::new();
     for field in view.form.0.iter().filter(|field| !view.is_product_form || field.per_product) {
-        let group = field.group.as_deref();
+        let group = field.group.as_ref();
         match groups.last_mut() {
-            Some((last, fields)) if *last == group => fields.push(field),
+            Some((last, fields)) if last.map(|last| &last.key) == group.map(|group| &group.key) => fields.push(field),
             _ => groups.push((group, vec![field])),
         }
     }
     html! {
         @for (group, fields) in groups {
             @match group {
-                Some(name) => (fold(view, name, &fields)),
-                None => @for field in fields { (render_field(view, field)) },
+                Some(title) => (fold(view, &title.text, render_fields(view, &fields), &fields)),
+                None => (render_fields(view, &fields)),
             }
         }
     }
 }
 
-/// Draws a group, collapsed unless a field in it is required, changed or wrong.
-fn fold(view: &FormView<'_>, name: &str, fields: &[&Field]) -> Markup {
+/// Draws the fields of a group, the advanced ones collapsed below the others.
+fn render_fields(view: &FormView<'_>, fields: &[&Field]) -> Markup {
+    let (advanced, usual): (Vec<&Field>, Vec<&Field>) = fields.iter().copied().partition(|field| field.advanced);
+    let drawn = html! { @for field in &advanced { (render_field(view, field)) } };
+    html! {
+        @for field in &usual { (render_field(view, field)) }
+        @if !advanced.is_empty() { (fold(view, "Advanced", drawn, &advanced)) }
+    }
+}
+
+/// Draws a collapsible part of the form, collapsed unless a field in it is required, changed or wrong.
+fn fold(view: &FormView<'_>, title: &str, drawn: Markup, fields: &[&Field]) -> Markup {
     let changed = fields.iter().filter(|field| is_changed(view, field)).count();
     let is_wrong = |field: &Field| view.issues.iter().any(|issue| issue.field == field.name);
     let is_open = changed > 0 || fields.iter().any(|field| is_required(view, field) || is_wrong(field));
     html! {
         details.fold open[is_open] {
             summary {
-                (capitalized(name))
+                (title)
                 @if changed > 0 { " " span.mark { (changed) " changed" } }
             }
-            div.columns role="group" aria-label=(name) { @for field in fields { (render_field(view, field)) } }
+            div.columns role="group" aria-label=(title) { (drawn) }
         }
     }
 }
 
 /// Returns whether a value is required.
 fn is_required(view: &FormView<'_>, field: &Field) -> bool {
-    field.required && field.default.is_none() && !view.is_product_form
+    field.required && field.default_value.is_none() && !view.is_product_form
 }
 
 /// Returns whether a field differs from its default.
 fn is_changed(view: &FormView<'_>, field: &Field) -> bool {
-    let default = field.default.as_ref().and_then(form_value);
+    let default = field.default_value.as_ref().and_then(form_value);
     let value = view.values.get(&field.name).filter(|value| !text_of(value).is_empty());
     view.secrets.contains(&field.name) || value.is_some() && value != default.as_ref()
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn render_field(view: &FormView<'_>, field: &Field) -> Markup {
@@ -211,22 +216,53 @@ fn label(view: &FormView<'_>, field: &Field) -> Markup {
     html! {
         (field.label.text)
         @if is_required(view, field) { " " span.needed { "Required" } }
-        @if field.public { " " span.mark { "Public: visible to shoppers" } }
+        @if field.shown_on_page { " " span.mark { "Public: visible to shoppers" } }
     }
 }
 
 /// Returns the note of a field, in addition to the plugin's own help text.
 fn note(view: &FormView<'_>, field: &Field) -> Option<String> {
     if field.kind == "secret" {
-        let hosts: Vec<String> = field.hosts.iter().map(|host| host_shown(view.form, view.values, host)).collect();
-        return Some(match hosts.is_empty() {
-            true => "Never sent. Used to sign and verify only.".to_owned(),
-            false => format!("Only sent to {}.", hosts.join(", ")),
-        });
+        let hosts: Vec<String> =
+            field.outbound_hosts.iter().map(|host| host_shown(view.form, view.values, host)).collect();
+        return Some(secret_note(&SecretUse::of(field).collect::<Vec<_>>(), &hosts));
     }
-    // Other inputs show their default themselves.
+    // Other inputs show their default themselves, unless an example has that place.
     let is_list = matches!(field.kind.as_str(), "text-area" | "list" | "pairs" | "multi-select" | "money");
-    empty_means(view, field).filter(|_| is_list)
+    empty_means(view, field).filter(|_| is_list || field.placeholder.is_some() && !view.is_product_form)
+}
+
+/// Returns what an empty input shows: the plugin's example, or else the value that is used.
+fn placeholder(view: &FormView<'_>, field: &Field) -> Option<String> {
+    let example = field.placeholder.as_ref().map(|example| example.text.clone()).filter(|_| !view.is_product_form);
+    example.or_else(|| empty_means(view, field))
+}
+
+/// Returns what a secret is used for, and where it is sent.
+fn secret_note(uses: &[SecretUse], hosts: &[String]) -> String {
+    let form = |wanted: &SecretUse| match wanted {
+        SecretUse::Bearer => Some("as a bearer token"),
+        SecretUse::Basic => Some("as a password"),
+        SecretUse::Header => Some("in a header"),
+        SecretUse::Query => Some("in the URL"),
+        SecretUse::ClientCredentials => Some("to get an access token"),
+        _ => None,
+    };
+    let forms: Vec<&str> = uses.iter().filter_map(form).collect();
+    let signs = uses.iter().any(|wanted| {
+        matches!(wanted, SecretUse::HmacSha1 | SecretUse::HmacSha256 | SecretUse::HmacSha512 | SecretUse::Md5Suffix)
+    });
+    let sent = match (forms.is_empty(), hosts.is_empty()) {
+        (true, _) | (_, true) => "Never sent".to_owned(),
+        (false, false) => format!("Sent {} to {} only", forms.join(" or "), hosts.join(", ")),
+    };
+    // A signature proves who sends a request, so its secret is bound to the receivers too.
+    let signed = signs.then(|| match hosts.is_empty() {
+        true => "Signs requests".to_owned(),
+        false => format!("Signs requests to {}", hosts.join(", ")),
+    });
+    let verified = uses.contains(&SecretUse::Webhook).then(|| "Authenticates webhooks".to_owned());
+    [Some(sent), signed, verified].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
 /// Returns the value that is used while a field is empty.
@@ -239,7 +275,7 @@ fn empty_means(view: &FormView<'_>, field: &Field) -> Option<String> {
 
 /// Returns the default of a field as people read it: a choice by its label.
 fn default_text(view: &FormView<'_>, field: &Field) -> Option<String> {
-    let default = text_of(&field.default.as_ref().and_then(form_value)?);
+    let default = text_of(&field.default_value.as_ref().and_then(form_value)?);
     let choice = choices(view, field).into_iter().flatten().find(|choice| choice.value == default);
     let default = choice.map_or(default, |choice| choice.label.text.clone());
     Some(default).filter(|default| !default.is_empty())
@@ -265,7 +301,7 @@ pub(super) fn host_shown(form: &Form, values: &Map<String, Value>, host: &str) -
     let Some(name) = host.strip_prefix("setting:") else { return host.to_owned() };
     let field = form.field(name);
     let label = field.map_or(name, |field| field.label.text.as_str());
-    let default = || field.and_then(|field| field.default.as_ref()).and_then(form_value);
+    let default = || field.and_then(|field| field.default_value.as_ref()).and_then(form_value);
     let address = values.get(name).cloned().or_else(default);
     match address.as_ref().and_then(host_of) {
         Some(host) => format!("{host} (set in {label})"),
@@ -310,7 +346,7 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_invalid
     let invalid = is_invalid.then_some("true");
     match field.kind.as_str() {
         // A missing value may differ from both yes and no.
-        "yes-no" if view.is_product_form || field.default.is_none() => html! {
+        "boolean" if view.is_product_form || field.default_value.is_none() => html! {
             select id=(id) name=(name) aria-describedby=(about) {
                 @let inherited = if view.is_product_form { "Inherit from connection" } else { "–" };
                 @for (choice, shown) in [("", inherited), ("true", "Yes"), ("false", "No")] {
@@ -318,8 +354,8 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_invalid
                 }
             }
         },
-        "yes-no" => {
-            let default = field.default.as_ref().and_then(form_value);
+        "boolean" => {
+            let default = field.default_value.as_ref().and_then(form_value);
             let on = value.or(default.as_ref()).and_then(Value::as_bool).unwrap_or_default();
             html! { input id=(id) name=(name) type="checkbox" value="true" checked[on] aria-describedby=(about); }
         }
@@ -336,10 +372,11 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_invalid
             }
         }
         "text-area" | "list" | "pairs" => {
-            let hint = match field.kind.as_str() {
-                "list" => Some("One per line"),
-                "pairs" => Some("name = value, one per line"),
-                _ => None,
+            let hint = match (&field.placeholder, field.kind.as_str()) {
+                (Some(example), _) => Some(example.text.as_str()),
+                (None, "list") => Some("One per line"),
+                (None, "pairs") => Some("name = value, one per line"),
+                (None, _) => None,
             };
             html! {
                 textarea id=(id) name=(name) rows="4" placeholder=[hint] aria-describedby=(about) aria-invalid=[invalid] {
@@ -388,7 +425,7 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_invalid
             },
             choices => html! {
                 @let list = format!("{id}-choices");
-                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" placeholder=[empty_means(view, field)]
+                input id=(id) name=(name) value=(text) list=[choices.map(|_| &list)] autocomplete="off" placeholder=[placeholder(view, field)]
                     aria-describedby=(about) aria-invalid=[invalid];
                 @if let Some(choices) = choices {
                     datalist id=(list) { @for choice in choices { option value=(choice.value) { (choice.label.text) } } }
@@ -414,7 +451,7 @@ fn input(view: &FormView<'_>, field: &Field, Input { name, id, about, is_invalid
             };
             html! {
                 input id=(id) name=(name) type=(kind) value=(text) inputmode=[mode] spellcheck="false" autocomplete="off"
-                    placeholder=[empty_means(view, field)] aria-describedby=(about) aria-invalid=[invalid];
+                    placeholder=[placeholder(view, field)] aria-describedby=(about) aria-invalid=[invalid];
             }
         }
     }
@@ -445,5 +482,32 @@ pub(super) fn text_of(value: &Value) -> String {
             _ => value.to_string(),
         },
         value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_says_where_it_goes_and_what_for() {
+        let hosts = ["api.example".to_owned(), "login.example".to_owned()];
+        for (uses, host_count, note) in [
+            (vec![SecretUse::Bearer], 1, "Sent as a bearer token to api.example only"),
+            (
+                vec![SecretUse::ClientCredentials, SecretUse::Header],
+                2,
+                "Sent to get an access token or in a header to api.example, login.example only",
+            ),
+            (vec![SecretUse::Md5Suffix], 1, "Never sent · Signs requests to api.example"),
+            (vec![SecretUse::Webhook], 0, "Never sent · Authenticates webhooks"),
+            (
+                vec![SecretUse::Bearer, SecretUse::HmacSha256, SecretUse::Webhook],
+                1,
+                "Sent as a bearer token to api.example only · Signs requests to api.example · Authenticates webhooks",
+            ),
+        ] {
+            assert_eq!(secret_note(&uses, &hosts[..host_count]), note);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use cartwright::{Grants, PluginVersion};
+use cartwright::{Grants, Interface, MAX_FEED_INTERVAL_SECONDS, MIN_FEED_INTERVAL_SECONDS, PluginVersion};
 use cartwright_http::Problem;
 use cartwright_service::grants::{self, Grant};
 use ipnet::IpNet;
@@ -16,29 +16,59 @@ use super::issues::{Issues, wrong};
 use super::session::{AdminUser, FormData};
 
 /// The fields of the grants form that can have issues.
-pub(super) const FIELDS: [&str; 5] =
-    ["further_hosts", "webhook_source_networks", "requests_per_second", "plain_http", "networks"];
+pub(super) const FIELDS: [&str; 6] = [
+    "further_hosts",
+    "webhook_source_networks",
+    "requests_per_second",
+    "feed_interval_seconds",
+    "plain_http",
+    "networks",
+];
 
 /// Draws the features of a plugin and the permissions that it requests.
 pub(super) fn requested(plugin: &PluginVersion) -> Markup {
     let identity = &plugin.metadata().identity;
     let strategies: Vec<&str> = identity.strategies.iter().map(|strategy| strategy.title.text.as_str()).collect();
     let hosts: Vec<String> =
-        identity.hosts.iter().map(|host| host_shown(&plugin.metadata().form, &Map::new(), host)).collect();
+        identity.outbound_hosts.iter().map(|host| host_shown(&plugin.metadata().form, &Map::new(), host)).collect();
+    let features: Vec<&str> = plugin.exports().filter_map(feature).collect();
     let requested_grants: Vec<&str> = identity.grants.iter().map(|grant| grant_text(grant)).collect();
     html! {
         dl {
             @if !strategies.is_empty() { dt { "Cart strategies" } dd { (strategies.join(", ")) } }
-            @if !identity.capabilities.is_empty() { dt { "Features" } dd { (identity.capabilities.join(", ")) } }
+            @if !features.is_empty() { dt { "Features" } dd { (features.join(", ")) } }
+            @if !plugin.unknown_exports().is_empty() {
+                dt { "Needs a newer host for" } dd { (plugin.unknown_exports().join(", ")) }
+            }
             dt { "Connects to" } dd { @if hosts.is_empty() { "No external hosts" } @else { (hosts.join(", ")) } }
             @if !requested_grants.is_empty() { dt { "Permissions requested" } dd { (requested_grants.join(", ")) } }
         }
     }
 }
 
+/// Returns what an exported interface means to a merchant; `None` for what every plugin or every vendor has.
+fn feature(interface: Interface) -> Option<&'static str> {
+    match interface {
+        Interface::Metadata
+        | Interface::Settings
+        | Interface::Choices
+        | Interface::ProductLinks
+        | Interface::Page
+        | Interface::Configuration => None,
+        Interface::Account => Some("Connection test"),
+        Interface::Products => Some("Product search"),
+        Interface::Reopening => Some("Configuration editing"),
+        Interface::Prices => Some("Prices"),
+        Interface::Cart => Some("Cart strategies"),
+        Interface::Orders => Some("Orders"),
+        Interface::Webhooks => Some("Webhooks"),
+        Interface::Feed => Some("Feed"),
+    }
+}
+
 fn grant_text(grant: &str) -> &str {
     match grant {
-        "personal-data" => "Customer names and addresses",
+        "personal-data" => "Orders, with names, addresses and what shoppers wrote",
         "adjust-prices" => "Adjust prices",
         "choose-price-source" => "Choose the price source",
         other => other,
@@ -73,7 +103,7 @@ fn permission(grant: &Grant) -> (String, bool) {
     match grant {
         Grant::AdjustPrices => ("price adjustments".to_owned(), false),
         Grant::ChoosePriceSource => ("the choice of the price source".to_owned(), false),
-        Grant::PersonalData => ("access to customer names and addresses".to_owned(), true),
+        Grant::PersonalData => ("access to names, addresses and what shoppers wrote".to_owned(), true),
         Grant::Host(host) => (format!("connections to {host}"), false),
         Grant::PlainHttp(host) => (format!("plain HTTP to {host}"), true),
         Grant::Network(network) => (format!("the private network {network}"), true),
@@ -106,17 +136,18 @@ pub(super) fn draw(
         entry.field(name, label, help, input)
     };
     let requests_per_second = grants.requests_per_second.map(|number| number.to_string()).unwrap_or_default();
+    let feed_interval = grants.feed_interval_seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
     let admin = visitor.caller.is_admin();
     let is_open = !further.is_empty()
         || !grants.plain_http.is_empty()
         || !grants.networks.is_empty()
         || !grants.webhook_source_networks.is_empty()
         || grants.requests_per_second.is_some()
-        || FIELDS.iter().any(|name| entry.invalid(name).is_some());
+        || FIELDS.iter().any(|name| *name != "feed_interval_seconds" && entry.invalid(name).is_some());
     html! {
         fieldset #permissions {
             legend { "Permissions" }
-            @for host in &identity.hosts {
+            @for host in &identity.outbound_hosts {
                 @let granted = grants::declared_host(plugin, host, settings).is_none_or(|host| grants.hosts.contains(&host));
                 label.inline {
                     input type="checkbox" name="host" value=(host) checked[entry.is_chosen("host", host, is_new || granted)];
@@ -125,14 +156,18 @@ pub(super) fn draw(
             }
             @if requested("personal-data") {
                 @if admin || grants.personal_data {
-                    (tick("personal_data", grants.personal_data, html! { "Access customer names and addresses of its orders" }))
+                    (tick("personal_data", grants.personal_data, html! { "Orders, with names, addresses and what shoppers wrote" }))
+                    p.help {
+                        "Without it, this plugin gets orders without names, addresses and texts such as engravings. Configurations \
+                         still contain those texts, because they are part of what is made."
+                    }
                 }
                 @if !admin {
                     p.help {
                         @if grants.personal_data {
                             "While this is on, only an admin can add hosts. Once removed, only an admin can restore it."
                         } @else {
-                            "This plugin requests customer names and addresses. Ask an admin to allow it."
+                            "This plugin requests names, addresses and what shoppers wrote. Ask an admin to allow it."
                         }
                     }
                 }
@@ -140,6 +175,18 @@ pub(super) fn draw(
             @if requested("adjust-prices") { (tick("adjust_prices", grants.adjust_prices, html! { "Adjust prices" })) }
             @if requested("choose-price-source") {
                 (tick("choose_price_source", grants.choose_price_source, html! { "Choose the price source" }))
+            }
+            @if plugin.has(Interface::Feed) {
+                (entry.field(
+                    "feed_interval_seconds",
+                    "Update interval (seconds)",
+                    "How often the vendor is asked for updates, from 30 to 86400. Leave empty for 300.",
+                    html! {
+                        input #feed_interval_seconds name="feed_interval_seconds" inputmode="numeric" size="8"
+                            value=(entry.text("feed_interval_seconds", feed_interval)) aria-describedby="feed_interval_seconds-help"
+                            aria-invalid=[entry.invalid("feed_interval_seconds")];
+                    },
+                ))
             }
             details open[is_open] {
                 summary { "Advanced network access" }
@@ -197,20 +244,24 @@ pub(super) fn read(
     issues: &mut Issues,
 ) -> Grants {
     let old = old.cloned().unwrap_or_default();
-    // A grant that the form does not show keeps its value.
-    let requested = plugin.metadata().identity.grants.iter().any(|requested_grant| requested_grant == "personal-data");
     let mut grants = Grants {
         webhook_source_networks: issues
             .take(networks(sent, "webhook_source_networks"))
             .unwrap_or(old.webhook_source_networks),
-        personal_data: if requested { sent.has("personal_data") } else { old.personal_data },
+        personal_data: sent.has("personal_data"),
         adjust_prices: sent.has("adjust_prices"),
         choose_price_source: sent.has("choose_price_source"),
         plain_http: old.plain_http,
         networks: old.networks,
         requests_per_second: old.requests_per_second,
+        feed_interval_seconds: old.feed_interval_seconds,
         hosts: BTreeSet::new(),
     };
+    if plugin.has(Interface::Feed)
+        && let Some(seconds) = issues.take(feed_interval_seconds(sent))
+    {
+        grants.feed_interval_seconds = seconds;
+    }
     if visitor.caller.is_admin() {
         grants.plain_http = sent.lines("plain_http").map(str::to_owned).collect();
         if let Some(networks) = issues.take(networks(sent, "networks")) {
@@ -220,10 +271,12 @@ pub(super) fn read(
             grants.requests_per_second = number;
         }
     }
-    let declared = plugin.metadata().identity.hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
+    let declared =
+        plugin.metadata().identity.outbound_hosts.iter().filter(|host| sent.texts("host").any(|sent| sent == *host));
     grants.hosts = declared.filter_map(|host| grants::declared_host(plugin, host, settings)).collect();
     grants.hosts.extend(sent.lines("further_hosts").map(str::to_owned));
-    grants
+    // What the plugin does not ask for is not on the page.
+    grants.limited_to(&plugin.metadata().identity.grants)
 }
 
 fn requests_per_second(sent: &FormData) -> Result<Option<NonZeroU32>, Problem> {
@@ -234,6 +287,18 @@ fn requests_per_second(sent: &FormData) -> Result<Option<NonZeroU32>, Problem> {
     match text {
         "" => Ok(None),
         number => number.parse().map(Some).map_err(|_| wrong("requests_per_second", form())),
+    }
+}
+
+fn feed_interval_seconds(sent: &FormData) -> Result<Option<u32>, Problem> {
+    let text = sent.text("feed_interval_seconds");
+    let allowed = MIN_FEED_INTERVAL_SECONDS..=MAX_FEED_INTERVAL_SECONDS;
+    match text {
+        "" => Ok(None),
+        number => number.parse().ok().filter(|seconds| allowed.contains(seconds)).map(Some).ok_or_else(|| {
+            let (least, most) = (allowed.start(), allowed.end());
+            wrong("feed_interval_seconds", format!("{text:?} is not an interval: enter {least} to {most} seconds"))
+        }),
     }
 }
 

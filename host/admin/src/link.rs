@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::{FieldIssue, Product};
-use cartwright::{AccountId, PluginVersion, ProductLink, ProductLinkIssues, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright::{
+    AccountId, Interface, PluginVersion, ProductLink, ProductLinkIssues, ShopId, ShopSnapshot, StrategyChoice,
+};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
@@ -78,7 +80,7 @@ fn empty(product: &str, account: AccountId) -> ProductLink {
         shop_product: product.to_owned(),
         account,
         vendor_product: String::new(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
         settings: serde_json::Map::new(),
@@ -110,7 +112,6 @@ async fn link_page(
     let found = snapshot.accounts.iter().find(|account| account.id == link.account);
     let account = found.ok_or_else(|| cartwright::SetupError::UnknownAccount(link.account.clone()))?;
     let vendor = plugin(node, account.current)?;
-    let can = |what: &str| vendor.metadata().identity.capabilities.iter().any(|can| can == what);
     let planner = snapshot.accounts.iter().find(|account| link.strategy.account.as_ref() == Some(&account.id));
     let planner = match planner {
         None => None,
@@ -124,8 +125,8 @@ async fn link_page(
     let offered = products_of_shop(node, shop).await?;
     let entry = messages.problem.as_ref().map(Entry::refused_without).unwrap_or_default();
     let issues = messages.problem.as_ref().map(Problem::issues).unwrap_or_default();
-    let has_more = link.preset.is_some() || !link.other_vendor_products.is_empty();
-    let more_is_wrong = entry.invalid("preset").or(entry.invalid("other_vendor_products")).is_some();
+    let has_more = link.preset.is_some() || !link.additional_vendor_products.is_empty();
+    let more_is_wrong = entry.invalid("preset").or(entry.invalid("additional_vendor_products")).is_some();
     let id_of = |field: &str| input_of(field, &vendor, planner.as_ref().map(|(plugin, _)| &**plugin));
     let title = match messages.version.is_empty() {
         true => "Link product".to_owned(),
@@ -142,7 +143,7 @@ async fn link_page(
             is_product_form: true,
         })
     };
-    let picker = if can("product-search") {
+    let picker = if vendor.has(Interface::Products) {
         picker(node, snapshot, link, &messages.editing).await
     } else {
         html! {}
@@ -201,18 +202,16 @@ async fn link_page(
                 ))
                 details open[has_more || more_is_wrong] {
                     summary { "Advanced" }
-                    (entry.field("other_vendor_products", "Additional vendor products", "", html! {
-                        textarea #other_vendor_products name="other_vendor_products" rows="2" spellcheck="false"
-                            aria-describedby="other_vendor_products-help" aria-invalid=[entry.invalid("other_vendor_products")] {
-                            "\n" (input::lines(&link.other_vendor_products))
+                    (entry.field("additional_vendor_products", "Additional vendor products", "", html! {
+                        textarea #additional_vendor_products name="additional_vendor_products" rows="2" spellcheck="false"
+                            aria-describedby="additional_vendor_products-help" aria-invalid=[entry.invalid("additional_vendor_products")] {
+                            "\n" (input::lines(&link.additional_vendor_products))
                         }
                     }))
-                    @if can("preset") {
-                        (entry.field("preset", "Starting preset", "", html! {
-                            input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()) aria-describedby="preset-help"
-                                aria-invalid=[entry.invalid("preset")];
-                        }))
-                    }
+                    (entry.field("preset", "Starting preset", "", html! {
+                        input #preset name="preset" value=(link.preset.as_deref().unwrap_or_default()) aria-describedby="preset-help"
+                            aria-invalid=[entry.invalid("preset")];
+                    }))
                 }
                 @if vendor.metadata().form.0.iter().any(|field| field.per_product) {
                     details open[!link.settings.is_empty() || !issues.is_empty()] {
@@ -233,7 +232,7 @@ async fn link_page(
 const MEMBERS: [(&str, &str); 5] = [
     ("shop-product", "product"),
     ("vendor-product", "vendor_product"),
-    ("other-vendor-products", "other_vendor_products"),
+    ("additional-vendor-products", "additional_vendor_products"),
     ("preset", "preset"),
     ("allowed-skus", "allowed_skus"),
 ];
@@ -345,7 +344,7 @@ async fn set(
         link.strategy_settings = form::read(&planner.metadata().form, STRATEGY, &sent, true);
     }
     link.vendor_product = sent.text("vendor_product").to_owned();
-    link.other_vendor_products = sent.values("other_vendor_products");
+    link.additional_vendor_products = sent.values("additional_vendor_products");
     link.preset = sent.optional("preset")?;
     link.allowed_skus = sent.values("allowed_skus");
     let version = sent.text("version").to_owned();

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use cartwright::{AccountId, AccountSnapshot, ProductLink, ShopId, ShopSnapshot, StrategyChoice};
+use cartwright::{AccountId, AccountSnapshot, Interface, ProductLink, ShopId, ShopSnapshot, StrategyChoice};
 use cartwright_http::access::{Caller, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
@@ -167,7 +167,15 @@ pub(super) fn strategies(
     own: Option<&AccountId>,
     chosen: Option<&StrategyChoice>,
 ) -> Markup {
-    let mut choices = vec![("/".to_owned(), "Connection default".to_owned())];
+    let plans = |account: &AccountSnapshot| {
+        node.host().plugin(&account.current).is_some_and(|plugin| plugin.has(Interface::Cart))
+    };
+    // A vendor without strategies of its own has no default.
+    let has_default = accounts.iter().find(|account| Some(&account.id) == own).is_none_or(plans);
+    let mut choices = Vec::new();
+    if has_default {
+        choices.push(("/".to_owned(), "Connection default".to_owned()));
+    }
     for account in accounts {
         let Some(plugin) = node.host().plugin(&account.current) else { continue };
         for strategy in &plugin.metadata().identity.strategies {
@@ -179,7 +187,8 @@ pub(super) fn strategies(
         }
     }
     let chosen = chosen.map(strategy_value);
-    let unknown = chosen.as_ref().filter(|chosen| choices.iter().all(|(value, _)| value != *chosen));
+    let is_unknown = |chosen: &&String| *chosen != "/" && choices.iter().all(|(value, _)| value != *chosen);
+    let unknown = chosen.as_ref().filter(is_unknown);
     html! {
         @for (value, shown) in &choices { option value=(value) selected[chosen.as_ref() == Some(value)] { (shown) } }
         @if let Some(unknown) = unknown { option value=(unknown) selected { (unknown) } }

@@ -8,7 +8,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use cartwright::ShopId;
 use cartwright::durable::ResponsibleParty;
-use cartwright::types::{Document, Order, Outcome, Shipment};
+use cartwright::types::{Audience, Document, LineQuantities, Order, Outcome, Shipment};
 use cartwright_http::access::{Backend, Integrator};
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
@@ -115,12 +115,16 @@ fn row(shop: &ShopId, listed: &ListedOrder) -> Markup {
 
 /// Draws the progress of an order as a whole.
 fn progress(order: &Order, closed: bool) -> Markup {
-    let paid = match order.payment.as_str() {
-        "none" => "Unpaid",
-        "part" => "Partially paid",
-        "full" => "Paid",
-        "refunded" => "Refunded",
-        other => other,
+    let paid = if order.is_refunded() {
+        "Refunded"
+    } else if order.paid.minor >= order.total.minor && order.refunded.minor > 0 {
+        "Partially refunded"
+    } else if order.is_paid() {
+        "Paid"
+    } else if order.paid.minor > 0 {
+        "Partially paid"
+    } else {
+        "Unpaid"
     };
     html! {
         @if order.cancelled { span.state.bad { "Cancelled" } }
@@ -176,7 +180,14 @@ async fn read(
             dl {
                 dt { "Status" } dd { (progress(&order, closed.is_some())) @if let Some(closed) = closed { ", closed " (time(closed)) } }
                 dt { "Placed" } dd { (time_of_text(&order.placed_at)) }
-                dt { "Total" } dd { (amount(&order.total)) }
+                dt { "Total" }
+                dd {
+                    (amount(&order.total))
+                    @if let Some(tax) = &order.tax_amount { ", of which " (amount(tax)) " tax" }
+                }
+                dt { "Paid" } dd { (amount(&order.paid)) }
+                @if order.refunded.minor > 0 { dt { "Refunded" } dd { (amount(&order.refunded)) } }
+                @if let Some(shipping) = &order.shipping { dt { "Shipping" } dd { (shipping.title) ", " (amount(&shipping.amount)) } }
                 dt { "Vendor reference" } dd { code { (order.reference) } }
                 dt { "Platform ID" } dd { (order.id) ", version " (order.version) }
             }
@@ -261,14 +272,18 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
             @for (account, reference) in vendor_references(present, None) { p { "Vendor reference of " (account) ": " code { (reference) } } }
             div.scroll tabindex="0" role="region" aria-label="Items" {
                 table {
-                    thead { tr { th { "Item" } th { "Vendor" } th.number { "Qty" } th.number { "Unit price" } th { "Status" } th { "Vendor ID" } } }
+                    thead { tr { th { "Item" } th { "Vendor" } th.number { "To make" } th.number { "Unit price" } th.number { "Total" } th { "Status" } th { "Vendor ID" } } }
                     tbody {
                         @for line in &order.lines {
                             tr.child[line.cart_line.parent_key.is_some()] {
                                 th scope="row" { (line.title) " " span.mark { (line.id) } }
                                 td { (line.account.as_deref().unwrap_or("–")) }
-                                td.number { (line.cart_line.quantity) }
+                                td.number {
+                                    (line.cart_line.quantity)
+                                    @if let Some(pieces) = pieces(&line.quantities) { " " span.mark { (pieces) } }
+                                }
                                 td.number { @match &line.cart_line.unit_price { Some(unit) => (amount(unit)), None => "–" } }
+                                td.number { @match &line.total { Some(total) => (amount(total)), None => "–" } }
                                 td {
                                     span.state { (status(&line.status)) }
                                     @if order.released && is_on_hold(line) { " " span.state.warn { "On hold" } }
@@ -281,6 +296,15 @@ fn lines(order: &Order, present: &[StoredOutcome]) -> Markup {
             }
         }
     }
+}
+
+/// Describes what became of the pieces of a line; `None` if nothing did.
+fn pieces(quantities: &LineQuantities) -> Option<String> {
+    let LineQuantities { ordered, cancelled, refunded, shipped } = *quantities;
+    let parts = [(cancelled, "cancelled"), (refunded, "refunded"), (shipped, "shipped")];
+    let parts: Vec<String> =
+        parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!parts.is_empty()).then(|| format!("of {ordered} ordered: {}", parts.join(", ")))
 }
 
 /// Returns the vendor references of an order, or of one of its lines, with their accounts.
@@ -353,7 +377,7 @@ fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOu
                 h2 { "Files" }
                 div.scroll tabindex="0" role="region" aria-label="Files" {
                     table {
-                        thead { tr { th { "File" } th { "Type" } th { "Item" } th { "Vendor" } th { "Date" } } }
+                        thead { tr { th { "File" } th { "Type" } th { "Item" } th { "For" } th { "Vendor" } th { "Date" } } }
                         tbody {
                             @for (stored, file) in files {
                                 tr {
@@ -362,7 +386,9 @@ fn documents(visitor: &AdminUser, here: &str, order: &Order, present: &[StoredOu
                                         @if visitor.caller.is_admin() { a href=(format!("{here}/documents/{}", stored.id)) { (file.name) } }
                                         @else { (file.name) }
                                     }
-                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } } td { (stored.account) } td { (time(stored.at)) }
+                                    td { (file.kind) } td { @match &file.line { Some(line) => (item(&order.lines, line)), None => "–" } }
+                                    td { @match file.audience { Audience::Shopper => "Shopper", Audience::Merchant => "Merchant only" } }
+                                    td { (stored.account) } td { (time(stored.at)) }
                                 }
                             }
                         }

@@ -101,7 +101,7 @@ fn changes(
                         tr {
                             th scope="row" {
                                 @match field {
-                                    Some(field) => { (field.label.text) @if field.public { " " span.mark { "Public: visible to shoppers" } } },
+                                    Some(field) => { (field.label.text) @if field.shown_on_page { " " span.mark { "Public: visible to shoppers" } } },
                                     None => (name),
                                 }
                             }

@@ -93,7 +93,7 @@ fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Markup {
                             @let identity = &versions[0].metadata().identity;
                             tr {
                                 th scope="row" { a href=(path(id)) { (identity.name) } " " span.mark { (id) } }
-                                td { (identity.vendor) }
+                                td { (identity.publisher) }
                                 td { (versions.iter().map(|plugin| plugin.metadata().identity.version.as_str()).collect::<Vec<_>>().join(", ")) }
                                 td.number { (versions.iter().filter_map(|plugin| running.get(&plugin.digest())).map(Vec::len).sum::<usize>()) }
                             }

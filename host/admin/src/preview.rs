@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use cartwright::types::PriceState;
-use cartwright::{AddToCart, CartLine, CartOperation, ShopId, ShopSnapshot, Stage, StrategyChoice};
+use cartwright::{AddToCart, CartLine, CartOperation, ShopId, ShopSnapshot, Stage, StrategyChoice, Visitor};
 use cartwright_http::access::Integrator;
 use cartwright_http::extract::{Path, Query};
 use cartwright_http::{Node, Problem};
@@ -37,6 +37,8 @@ struct PreviewInput {
     /// `None` uses the link's strategy.
     #[serde(skip)]
     strategy: Option<StrategyChoice>,
+    #[serde(skip)]
+    visitor: Visitor,
 }
 
 fn one() -> u32 {
@@ -76,6 +78,11 @@ async fn show(
         quantity: *quantity.as_ref().unwrap_or(&1),
         configuration: sent.raw("configuration"),
         strategy: strategy.map(read_strategy).transpose()?,
+        visitor: Visitor {
+            currency: optional(&sent, "currency"),
+            country: optional(&sent, "country"),
+            ..Visitor::default()
+        },
     };
     if let Err(problem) = quantity {
         let page = draw(&visitor, &node, &snapshot, &input, None, &Entry::refused(&sent, &problem));
@@ -88,6 +95,11 @@ async fn show(
     Ok(draw(&visitor, &node, &snapshot, &input, result.as_ref(), &Entry::default()).into_response())
 }
 
+/// Returns a field's text, unless it is empty.
+fn optional(sent: &FormData, name: &str) -> Option<String> {
+    Some(sent.text(name).to_owned()).filter(|text| !text.is_empty())
+}
+
 async fn plan(node: &Node, shop: &ShopId, input: &PreviewInput) -> PreviewResult {
     // Stages are sent as they end, so that those before a failure are shown too.
     let (stage_sender, stages) = channel();
@@ -96,6 +108,7 @@ async fn plan(node: &Node, shop: &ShopId, input: &PreviewInput) -> PreviewResult
         configuration: Some(input.configuration.clone().into_bytes()),
         quantity: input.quantity,
         strategy: input.strategy.clone(),
+        visitor: input.visitor.clone(),
         stages: Some(stage_sender),
         ..AddToCart::default()
     };
@@ -156,6 +169,18 @@ fn draw(
                             input #quantity name="quantity" inputmode="numeric" value=(entry.text("quantity", input.quantity)) size="5" required
                                 aria-describedby="quantity-help" aria-invalid=[entry.invalid("quantity")];
                         }))
+                        div.field {
+                            label for="currency" { "Currency" }
+                            select #currency name="currency" {
+                                @for currency in snapshot.shop.currencies.iter() {
+                                    option value=(currency.code) selected[input.visitor.currency.as_deref() == Some(currency.code.as_str())] { (currency.code) }
+                                }
+                            }
+                        }
+                        div.field {
+                            label for="country" { "Country of delivery" }
+                            input #country name="country" value=(input.visitor.country.as_deref().unwrap_or_default()) maxlength="2" size="4";
+                        }
                     }
                     div.field {
                         label for="configuration" { "Configuration" }
@@ -210,7 +235,7 @@ fn milliseconds(micros: u64) -> String {
     format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
 }
 
-/// Draws cart lines, with a bundle's children below their parent.
+/// Draws cart lines, with a bundle's children and a set's other lines below the line that they belong to.
 fn table(lines: &[CartLine]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Cart items" {
@@ -218,10 +243,11 @@ fn table(lines: &[CartLine]) -> Markup {
                 thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "Unit price" } th.number { "Total" } th { "Price" } } }
                 tbody {
                     @for line in lines {
-                        tr.child[line.parent.is_some()] {
+                        tr.child[line.top_key().is_some()] {
                             th scope="row" {
                                 (line.title)
-                                @for part in &line.shown { div.mark { (part.name) ": " (part.value) } }
+                                @if is_set_member(line) { div.mark { "Sold as a set with the line above" } }
+                                @for field in &line.shown { div.mark { (field.name) ": " (field.value) } }
                                 @if let Some(unconfirmed) = &line.unconfirmed { div.mark { "Not confirmed: " (unconfirmed.reason.text) } }
                             }
                             td { (line.sku.as_deref().unwrap_or("–")) }
@@ -235,6 +261,11 @@ fn table(lines: &[CartLine]) -> Markup {
             }
         }
     }
+}
+
+/// Returns whether a line belongs to a set whose configured product is another line.
+pub(super) fn is_set_member(line: &CartLine) -> bool {
+    line.parent.is_none() && line.top_key().is_some()
 }
 
 fn price_state(state: &PriceState) -> Markup {

@@ -25,6 +25,7 @@ use super::layout::{csrf_field, page};
 use super::nav::badge;
 use super::notice::{Notice, redirect_with_notice};
 use super::paths::{order_path, segment, shop_path};
+use super::preview::is_set_member;
 use super::session::{AdminUser, FormData};
 use super::text::{PAGE, PageOf, amount, next_cursor, time};
 
@@ -158,8 +159,12 @@ async fn quote_page(
                         thead { tr { th { "Item" } th { "SKU" } th.number { "Qty" } th.number { "List price" } th.number { "List total" } th { "Your price" } } }
                         tbody {
                             @for line in &request.lines {
-                                tr.child[line.parent.is_some()] {
-                                    th scope="row" { (line.title) @for part in &line.shown { div.mark { (part.name) ": " (part.value) } } }
+                                tr.child[line.top_key().is_some()] {
+                                    th scope="row" {
+                                        (line.title)
+                                        @if is_set_member(line) { div.mark { "Sold as a set with the line above" } }
+                                        @for field in &line.shown { div.mark { (field.name) ": " (field.value) } }
+                                    }
                                     td { (line.sku.as_deref().unwrap_or("–")) }
                                     td.number { (line.quantity) }
                                     td.number { @match &line.price.unit { Some(unit) => (amount(unit)), None => "–" } }
@@ -172,9 +177,9 @@ async fn quote_page(
                                             @let name = input_of(&line.key);
                                             span.pair {
                                                 input id=(name) name=(name) value=(entry.text(&name, text.unwrap_or_default())) inputmode="decimal"
-                                                    size="9" required aria-label=(format!("Your price of one {} in {}", line.title, shop.currency))
+                                                    size="9" required aria-label=(format!("Your price of one {} in {}", line.title, line.price.total.currency))
                                                     aria-describedby=(format!("{name}-help")) aria-invalid=[entry.invalid(&name)];
-                                                span.mark { (shop.currency) }
+                                                span.mark { (line.price.total.currency) }
                                             }
                                             div id=(format!("{name}-help")) { (entry.beside(&name)) }
                                         } @else { @match offered(line) { Some(price) => (amount(price)), None => "–" } }
@@ -221,10 +226,11 @@ fn input_of(line: &str) -> String {
     format!("price.{line}")
 }
 
-/// Reads the price of a line, an exact amount of the shop's currency.
-fn price(sent: &FormData, line: &str, shop: &Shop) -> Result<Money, Problem> {
-    let name = input_of(line);
-    input::amount(sent.text(&name), &shop.currency, shop.scale).map_err(|reason| wrong(&name, reason))
+/// Reads the price of a line, an exact amount in the line's currency.
+fn price(sent: &FormData, line: &CartLine) -> Result<Money, Problem> {
+    let name = input_of(&line.key);
+    let Money { currency, scale, .. } = &line.price.total;
+    input::amount(sent.text(&name), currency, *scale).map_err(|reason| wrong(&name, reason))
 }
 
 /// Reads the expiry of an offer: the end of a day in UTC.
@@ -257,7 +263,7 @@ async fn make_offer(node: &Node, caller: &Caller, shop: &Shop, quote: &str, sent
     let mut issues = Issues::default();
     let mut prices = BTreeMap::new();
     for line in stored.request.lines.iter().filter(|line| line.parent.is_none()) {
-        if let Some(price) = issues.take(price(sent, &line.key, shop)) {
+        if let Some(price) = issues.take(price(sent, line)) {
             prices.insert(line.key.clone(), price);
         }
     }

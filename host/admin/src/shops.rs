@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use cartwright::types::Rounding;
-use cartwright::{AccountSnapshot, ReleasePolicy, Shop, ShopId, ShopSnapshot};
+use cartwright::types::{Currency, FieldIssue, Rounding};
+use cartwright::{AccountSnapshot, Currencies, ReleasePolicy, Shop, ShopId, ShopSnapshot};
 use cartwright_http::access::{Admin, Caller, Integrator};
 use cartwright_http::extract::Path;
 use cartwright_http::{Node, Problem};
-use cartwright_service::shops;
+use cartwright_service::{input, shops};
 use cartwright_store::{Expected, shop_version};
 use maud::{Markup, html};
 
@@ -61,7 +61,7 @@ fn list_page(visitor: &AdminUser, node: &Node, entry: &Entry<'_>) -> Markup {
                             @for ShopSnapshot { shop, accounts, links, .. } in &shops {
                                 tr {
                                     th scope="row" { a href=(shop_path(&shop.id, "")) { (shop.id) } }
-                                    td { (shop.currency) }
+                                    td { @for (number, currency) in shop.currencies.iter().enumerate() { @if number > 0 { ", " } (currency.code) } }
                                     td {
                                         @if accounts.is_empty() { span.mark { "Not connected" } }
                                         @for (number, account) in accounts.iter().enumerate() {
@@ -115,8 +115,9 @@ async fn create(node: &Node, caller: &Caller, sent: &FormData) -> Result<ShopId,
     let id = issues.take(sent.read::<ShopId>("id"));
     let scale = issues.take(sent.whole("scale"));
     let (Some(id), Some(scale)) = (id, scale) else { return Err(issues.into_problem()) };
-    let shop = shops::new_shop(id.clone(), sent.text("currency").to_owned(), scale)?;
-    node.installation().set_shop(shop, Expected::Absent, &caller.actor, node.now()).await?;
+    let shop = shops::new_shop(id.clone(), Currencies::one(sent.text("currency"), scale))?;
+    let set = node.installation().set_shop(shop, Expected::Absent, &caller.actor, node.now()).await;
+    set.map_err(Problem::from).map_err(of_form)?;
     Ok(id)
 }
 
@@ -262,6 +263,9 @@ fn settings_form(visitor: &AdminUser, shop: &Shop, entry: &Entry<'_>) -> Markup 
         let input = html! { input id=(name) name=(name) type="checkbox" value="true" checked[entry.is_chosen(name, "true", stored)]; };
         entry.field(name, label, "", input)
     };
+    let main = shop.currencies.main();
+    let others = shop.currencies.iter().skip(1).map(|currency| format!("{} {}\n", currency.code, currency.scale));
+    let others: String = others.collect();
     let body_bytes = shop.max_storefront_body_bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
     html! {
         (entry.summary())
@@ -270,13 +274,17 @@ fn settings_form(visitor: &AdminUser, shop: &Shop, entry: &Entry<'_>) -> Markup 
             input type="hidden" name="version" value=(shop_version(shop));
             fieldset {
                 legend { "Prices and tax" }
-                (entry.field("currency", "Currency", "", html! {
-                    input #currency name="currency" required value=(entry.text("currency", &shop.currency)) maxlength="3" size="4"
+                (entry.field("currency", "Main currency", "", html! {
+                    input #currency name="currency" required value=(entry.text("currency", &main.code)) maxlength="3" size="4"
                         aria-describedby="currency-help" aria-invalid=[entry.invalid("currency")];
                 }))
                 (entry.field("scale", "Price decimals", "For example 2 for EUR, 0 for JPY", html! {
-                    input #scale name="scale" required inputmode="numeric" value=(entry.text("scale", shop.scale)) size="3"
+                    input #scale name="scale" required inputmode="numeric" value=(entry.text("scale", main.scale)) size="3"
                         aria-describedby="scale-help" aria-invalid=[entry.invalid("scale")];
+                }))
+                (entry.field("other_currencies", "Other currencies", "One on each line, with its price decimals, for example USD 2", html! {
+                    textarea #other_currencies name="other_currencies" rows="3" spellcheck="false" aria-describedby="other_currencies-help"
+                        aria-invalid=[entry.invalid("other_currencies")] { "\n" (entry.text("other_currencies", others)) }
                 }))
                 (tick("prices_include_tax", "Prices include tax", shop.prices_include_tax))
                 (tick("half_even", "Use banker's rounding (round half to even)", shop.rounding == Rounding::HalfEven))
@@ -299,6 +307,17 @@ fn settings_form(visitor: &AdminUser, shop: &Shop, entry: &Entry<'_>) -> Markup 
                     "Added to the price validity.",
                     shop.pin_seconds,
                 ))
+            }
+            fieldset {
+                legend { "Location" }
+                (entry.field("base_country", "Country that the shop sells from", "Country code, for example NL", html! {
+                    input #base_country name="base_country" value=(entry.text("base_country", shop.base_country.as_deref().unwrap_or_default()))
+                        maxlength="2" size="4" aria-describedby="base_country-help" aria-invalid=[entry.invalid("base_country")];
+                }))
+                (entry.field("time_zone", "Time zone", "For example Europe/Amsterdam", html! {
+                    input #time_zone name="time_zone" value=(entry.text("time_zone", shop.time_zone.as_deref().unwrap_or_default()))
+                        size="24" spellcheck="false" aria-describedby="time_zone-help" aria-invalid=[entry.invalid("time_zone")];
+                }))
             }
             fieldset {
                 legend { "Storefront" }
@@ -372,16 +391,23 @@ async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &FormData)
     let mut issues = Issues::default();
     let numbers = (
         issues.take(sent.whole("scale")),
+        issues.take(other_currencies(sent)),
         issues.take(seconds(sent, "seal_seconds")),
         issues.take(seconds(sent, "pin_seconds")),
         issues.take(sent.optional("max_storefront_body_bytes")),
     );
-    let (Some(scale), Some(seal_seconds), Some(pin_seconds), Some(max_storefront_body_bytes)) = numbers else {
+    let (Some(scale), Some(others), Some(seal_seconds), Some(pin_seconds), Some(max_storefront_body_bytes)) = numbers
+    else {
         return Err(issues.into_problem());
     };
+    let mut currencies = vec![Currency { code: sent.text("currency").to_owned(), scale }];
+    currencies.extend(others);
+    let currencies = Currencies::try_from(currencies).map_err(|error| wrong("currency", error.to_string()))?;
+    let text = |name: &str| Some(sent.text(name).to_owned()).filter(|text| !text.is_empty());
     let shop = Shop {
-        currency: sent.text("currency").to_owned(),
-        scale,
+        currencies,
+        base_country: text("base_country"),
+        time_zone: text("time_zone"),
         locale: sent.text("locale").to_owned(),
         prices_include_tax: sent.has("prices_include_tax"),
         rounding: if sent.has("half_even") { Rounding::HalfEven } else { Rounding::HalfUp },
@@ -397,8 +423,35 @@ async fn set_settings(node: &Node, caller: &Caller, old: &Shop, sent: &FormData)
         ..old.clone()
     };
     let expected = Expected::Version(sent.text("version"));
-    node.installation().set_shop(shop, expected, &caller.actor, node.now()).await?;
-    Ok(())
+    let set = node.installation().set_shop(shop, expected, &caller.actor, node.now()).await;
+    set.map(drop).map_err(Problem::from).map_err(of_form)
+}
+
+/// Reads the currencies beside the main one: one on each line, with its price decimals.
+fn other_currencies(sent: &FormData) -> Result<Vec<Currency>, Problem> {
+    let currency = |line: &str| {
+        let (code, scale) = line.split_once(' ')?;
+        Some(Currency { code: code.to_owned(), scale: input::whole(scale.trim()).ok()? })
+    };
+    let read = |line: &str| {
+        currency(line).ok_or_else(|| {
+            wrong("other_currencies", format!("{line:?} is not a currency with its price decimals, such as USD 2."))
+        })
+    };
+    sent.lines("other_currencies").map(read).collect()
+}
+
+/// Names the fields of the form in the issues of a shop's set-up.
+fn of_form(problem: Problem) -> Problem {
+    let name = |field: &str| match field {
+        "currencies[0].code" => "currency".to_owned(),
+        "currencies[0].scale" => "scale".to_owned(),
+        field if field.starts_with("currencies") => "other_currencies".to_owned(),
+        field => field.to_owned(),
+    };
+    let issues = problem.issues().iter().map(|issue| FieldIssue { field: name(&issue.field), ..issue.clone() });
+    let issues = issues.collect();
+    problem.with_issues(issues)
 }
 
 async fn set_origins(

@@ -73,7 +73,7 @@ impl ProductMapping {
                 shop_product: old.shop_product.clone(),
                 account: to.clone(),
                 vendor_product: vendor_product.clone(),
-                other_vendor_products: Vec::new(),
+                additional_vendor_products: Vec::new(),
                 preset: None,
                 allowed_skus: skus.lines().map(str::trim).filter(|sku| !sku.is_empty()).map(input::value).collect(),
                 // The old vendor's settings and strategies do not apply to the new one.

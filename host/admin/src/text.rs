@@ -5,7 +5,8 @@ use cartwright::timestamp;
 use std::time::SystemTime;
 
 use cartwright::money;
-use cartwright::types::{Money, OrderLine, Outcome};
+use cartwright::production_state;
+use cartwright::types::{Audience, Money, OrderLine, Outcome};
 use cartwright_store::{JobState, JobStateKind, JobSummary};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -100,10 +101,8 @@ pub(super) fn event_text(kind: &str) -> &str {
         "cancelled" => "Order cancelled",
         "refunded" => "Refunded",
         "fulfilled" => "Order fulfilled",
-        "quotation-requested" => "Quote requested",
-        "configuration-saved" => "Configuration saved",
-        "scheduled" => "Scheduled run",
-        "message" => "Message from a webhook",
+        "quote-requested" => "Quote requested",
+        "forwarded" => "Forwarded by a webhook",
         "erase" => "Erasure requested",
         other => other,
     }
@@ -140,7 +139,7 @@ pub(super) fn describe_outcome(outcome: &Outcome, lines: &[OrderLine]) -> Markup
             Outcome::VendorReference(named) => { "Vendor reference for " (part(lines, named.line.as_ref())) ": " code { (named.reference) } },
             Outcome::LineStatus(new) => { (item(lines, &new.line)) ": " strong { (status(&new.status)) } },
             Outcome::Production(production) => {
-                "Production of " (part(lines, production.line.as_ref())) ": " (production.state)
+                "Production of " (part(lines, production.line.as_ref())) ": " (production_state(production.state))
                 @if let Some(detail) = &production.detail { ", " (detail) }
                 @if let Some(expected) = &production.expected { ", expected by " (time_of_text(expected)) }
             },
@@ -149,14 +148,17 @@ pub(super) fn describe_outcome(outcome: &Outcome, lines: &[OrderLine]) -> Markup
                 @if let Some(carrier) = &shipment.carrier { " with " (carrier) }
                 @if let Some(id) = &shipment.tracking_id { ", " (id) }
             },
-            Outcome::Document(document) => { "File for " (part(lines, document.line.as_ref())) ": " (document.name) " (" (document.kind) ")" },
-            Outcome::BillOfMaterials(materials) => { "Bill of materials confirmed for " (item(lines, &materials.line)) },
+            Outcome::Document(document) => {
+                "File for " (part(lines, document.line.as_ref())) ": " (document.name) " (" (document.kind) ")"
+                @if document.audience == Audience::Merchant { ", for the merchant only" }
+            },
+            Outcome::BillOfMaterials(bill) => { "Bill of materials confirmed for " (item(lines, &bill.line)) },
             Outcome::NeedsMerchant(message) => { strong { "Action required: " } (message.text) },
-            Outcome::Remember(text) => { "Stored " (text.name) },
+            Outcome::SetMemo(memo) => { "Memo " (memo.name) },
             Outcome::PushSettings(settings) => {
                 "Settings pushed: " (settings.iter().map(|setting| setting.name.as_str()).collect::<Vec<_>>().join(", "))
             },
-            Outcome::HandOn(named) => { "Forwarded " (named.name) },
+            Outcome::Forward(named) => { "Forwarded " (named.name) },
             Outcome::Other(named) => { "Update " (named.name) },
         }
     }

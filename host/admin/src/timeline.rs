@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use cartwright::describe;
 use cartwright::durable::{Answer, Entry, Record};
-use cartwright::types::{OrderLine, Outcome, Woken};
+use cartwright::types::{OrderLine, Outcome, WakeReason};
 use cartwright_store::{JobDetail, JobState, OrderWebhook, RecordedEvent, StoredOutcome};
 use maud::{Markup, html};
 
@@ -84,7 +84,7 @@ impl OrderHistory<'_> {
             }
         }
         // Memos are between a plugin and itself.
-        let visible = self.outcomes.iter().filter(|stored| !matches!(stored.outcome, Outcome::Remember(_)));
+        let visible = self.outcomes.iter().filter(|stored| !matches!(stored.outcome, Outcome::SetMemo(_)));
         entries.extend(visible.map(outcome));
         entries.extend(self.jobs.iter().filter_map(end));
         entries
@@ -140,9 +140,9 @@ fn of_journal(job: &JobDetail, number: u32, records: &[Record]) -> Vec<TimelineE
             Entry::SleepEnded { reason } => html! {
                 "Continued: "
                 @match reason {
-                    Woken::Elapsed => "scheduled time reached",
-                    Woken::EventWaiting => "another event of the order is waiting",
-                    Woken::JobCancelled => "job cancelled",
+                    WakeReason::Elapsed => "scheduled time reached",
+                    WakeReason::EventWaiting => "another event of the order is waiting",
+                    WakeReason::JobCancelled => "job cancelled",
                 }
             },
             Entry::Retried { .. } => html! { "Retried" },

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use cartwright::types::{Authentication, Endpoint};
+use cartwright::types::{Authentication, WebhookEndpoint};
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
 use cartwright_http::access::Integrator;
@@ -40,11 +40,16 @@ async fn list(
     let now = node.now();
     let mut cards = Vec::new();
     for account in &accounts {
-        if let Ok(plugin) = node.host().current_version(&shop, &account.id)
-            && !plugin.metadata().endpoints.is_empty()
-        {
-            let of_account: Vec<_> = urls.iter().filter(|url| url.stored.destination.account == account.id).collect();
-            cards.push(account_card(&visitor, &shop, &account.id, &plugin.metadata().endpoints, &of_account, now));
+        match node.host().webhook_endpoints(&shop, &account.id).await {
+            Ok(endpoints) if endpoints.is_empty() => {}
+            Ok(endpoints) => {
+                let own: Vec<_> = urls.iter().filter(|url| url.stored.destination.account == account.id).collect();
+                cards.push(account_card(&visitor, &shop, &account.id, &endpoints, &own, now));
+            }
+            // The endpoints of other accounts are shown all the same.
+            Err(error) => cards.push(html! {
+                section.card { h2 { (account.id) } p { span.state.warn { "Unavailable" } " " (error) } }
+            }),
         }
     }
     Ok(page(
@@ -63,7 +68,7 @@ fn account_card(
     visitor: &AdminUser,
     shop: &ShopId,
     account: &AccountId,
-    endpoints: &[Endpoint],
+    endpoints: &[WebhookEndpoint],
     urls: &[&WebhookUrlInfo],
     now: SystemTime,
 ) -> Markup {
@@ -72,10 +77,13 @@ fn account_card(
             h2 { (account) }
             @for endpoint in endpoints {
                 @let own: Vec<_> = urls.iter().filter(|a| a.stored.destination.endpoint == endpoint.name).collect();
-                h3 { (endpoint.title) " " span.mark { (endpoint.name) } }
-                p.help { (authentication_text(&endpoint.authentication)) }
+                h3 { (endpoint.title.text) " " span.mark { (endpoint.name) } }
+                p.help {
+                    (authentication_text(&endpoint.authentication))
+                    @if !endpoint.networks.is_empty() { " Accepted only from " (endpoint.networks.join(", ")) "." }
+                }
                 @if !own.is_empty() {
-                    div.scroll tabindex="0" role="region" aria-label=(format!("URLs of {} of {account}", endpoint.title)) {
+                    div.scroll tabindex="0" role="region" aria-label=(format!("URLs of {} of {account}", endpoint.title.text)) {
                         table {
                             thead { tr { th { "URL" } th { "Created" } th { "Status" } th { span.visually-hidden { "Deactivate" } } } }
                             tbody { @for url in own { (row(visitor, shop, endpoint, url, now)) } }
@@ -89,7 +97,7 @@ fn account_card(
                     button.quiet {
                         @if urls.iter().any(|a| a.stored.destination.endpoint == endpoint.name) { "Create another URL" }
                         @else { "Create URL" }
-                        span.visually-hidden { " for " (endpoint.title) " of " (account) }
+                        span.visually-hidden { " for " (endpoint.title.text) " of " (account) }
                     }
                 }
             }
@@ -97,7 +105,13 @@ fn account_card(
     }
 }
 
-fn row(visitor: &AdminUser, shop: &ShopId, endpoint: &Endpoint, url: &WebhookUrlInfo, now: SystemTime) -> Markup {
+fn row(
+    visitor: &AdminUser,
+    shop: &ShopId,
+    endpoint: &WebhookEndpoint,
+    url: &WebhookUrlInfo,
+    now: SystemTime,
+) -> Markup {
     let id = url.stored.selector.to_string();
     let ended = url.stored.expires_at.filter(|ends| *ends <= now);
     let is_in_use = url.use_state.has_account || url.use_state.has_open_order;
@@ -116,7 +130,7 @@ fn row(visitor: &AdminUser, shop: &ShopId, endpoint: &Endpoint, url: &WebhookUrl
                         (csrf_field(visitor))
                         input type="hidden" name="address" value=(id);
                         button.danger data-ask="Deactivate this URL? Webhooks sent to it will be rejected." {
-                            "Deactivate" span.visually-hidden { " " (id) " of " (endpoint.title) }
+                            "Deactivate" span.visually-hidden { " " (id) " of " (endpoint.title.text) }
                         }
                     }
                 }
@@ -128,7 +142,12 @@ fn row(visitor: &AdminUser, shop: &ShopId, endpoint: &Endpoint, url: &WebhookUrl
 fn authentication_text(authentication: &Authentication) -> &'static str {
     match authentication {
         Authentication::AddressOnly => "The URL is the only protection. Share it with the vendor only.",
-        _ => "The vendor signs its webhooks with a secret from the connection's settings.",
+        Authentication::SecretHeader(_) => {
+            "The vendor sends a secret from the connection's settings with its webhooks."
+        }
+        Authentication::HmacSha256(_) | Authentication::StandardWebhooks(_) | Authentication::Other(_) => {
+            "The vendor signs its webhooks with a secret from the connection's settings."
+        }
     }
 }
 
@@ -168,14 +187,8 @@ async fn create(
 ) -> Result<Markup, Problem> {
     let account: AccountId = sent.read("account")?;
     let to = Destination { shop: shop.clone(), account: account.clone(), endpoint: sent.text("endpoint").to_owned() };
-    let title = node
-        .host()
-        .current_version(&shop, &account)?
-        .metadata()
-        .endpoints
-        .iter()
-        .find(|known| known.name == to.endpoint)
-        .map(|known| known.title.clone());
+    let endpoints = node.host().webhook_endpoints(&shop, &account).await?;
+    let title = endpoints.into_iter().find(|known| known.name == to.endpoint).map(|known| known.title.text);
     let token = webhooks::create_url(node.installation(), &to, &caller.actor, node.now()).await?;
     let url = node.webhook_url(&token);
     Ok(page(

@@ -1,6 +1,7 @@
 //! Budgets of the host's own work for one request about a cart. The work is linear in its input, and [`Budget`] bounds
 //! the input.
 
+use cartwright_contract::articles::MAX_ARTICLE_DEPTH;
 use serde::Serialize;
 
 /// Maximum quantity of one line.
@@ -29,6 +30,8 @@ pub enum Budget {
     Attributes,
     /// Articles of all items of one configuration.
     Articles,
+    /// Levels of a bill of materials, whose articles may have parts.
+    ArticleDepth,
     /// Bytes of the states of all items of one configuration.
     StateBytes,
     /// Items of all configurations that one request plans. A configuration that is planned twice counts twice.
@@ -45,6 +48,7 @@ impl Budget {
             Self::CartLines => MAX_LINES,
             Self::Items => 1_000,
             Self::Attributes | Self::Articles => 50_000,
+            Self::ArticleDepth => MAX_ARTICLE_DEPTH,
             Self::StateBytes => 4 << 20,
             Self::PlannedItems => 20_000,
             Self::PlannedBytes => 256 << 20,
@@ -66,6 +70,7 @@ impl Budget {
             Self::Items => "configured products in a configuration",
             Self::Attributes => "attributes in a configuration",
             Self::Articles => "articles in a configuration",
+            Self::ArticleDepth => "levels of a bill of materials",
             Self::StateBytes => "bytes of states in a configuration",
             Self::PlannedItems => "configured products planned in one request",
             Self::PlannedBytes => "bytes of configurations planned in one request",
@@ -78,6 +83,7 @@ impl Budget {
             Self::Items => "items",
             Self::Attributes => "attributes",
             Self::Articles => "articles",
+            Self::ArticleDepth => "article_depth",
             Self::StateBytes => "state_bytes",
             Self::PlannedItems => "planned_items",
             Self::PlannedBytes => "planned_bytes",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Bundle, Money, NewLine, PriceSource, TaxBasis};
+use cartwright_contract::records::{Bundle, Money, PlannedLine, PriceSource, TaxBasis};
 
 use crate::error::CartError;
 use crate::line::CartLine;
@@ -11,6 +11,7 @@ use crate::money::{Amount, allot, round_together};
 use crate::parts::{Part, remove};
 use crate::plan::{Draft, ItemFacts, PlanCheck, piece_count, plan_error};
 use crate::pricing::Priced;
+use crate::shopper_texts::ShopperTexts;
 
 impl PlanCheck<'_> {
     pub(crate) fn bundle(&self, bundle: &Bundle) -> Result<Vec<CartLine>, CartError> {
@@ -34,63 +35,70 @@ impl PlanCheck<'_> {
             remove(&mut parent, parts.iter().filter(|part| removed.contains(&part.name)));
             parent.key = parent.key_without_parts(self.shop, &parent.without)?;
         }
+        let facts = self.facts(&bundle.parent)?;
+        let texts = ShopperTexts::of(self.pricing.items, &facts.descendants);
         let mut children = Vec::with_capacity(shares.len());
         for (part, share) in parts.into_iter().zip(shares).filter(|(part, _)| !removed.contains(&part.name)) {
             let mut line = self.build_line(Draft {
                 variant: part.variant,
                 text: part.text,
                 title: part.child.title,
-                shown: part.child.shown.or_else(|| Some(Vec::new())),
+                display_fields: part.child.display_fields.or_else(|| Some(Vec::new())),
                 quantity: part.pieces,
                 source: bundle.parent.price.source,
                 priced: Priced::new(share, part.pieces, parent.price.tax, parent.price.state.clone()),
                 item: None,
                 requested_quantity: self.pricing.requested_quantity(bundle.parent.item),
+                texts: &texts,
                 facts: ItemFacts::default(),
                 parent: Some(&parent.key),
+                set: None,
             })?;
             line.part = Some(part.name);
             line.child_removal = Some(part.child.removal);
             line.per_bundle = Some(part.child.quantity);
             line.price.included_in_parent = true;
+            line.price.expires.clone_from(&parent.price.expires);
+            line.valid_until.clone_from(&parent.valid_until);
             parent.children.push(line.key.clone());
             children.push(line);
         }
         Ok(std::iter::once(parent).chain(children).collect())
     }
 
-    /// Distributes the price of a bundle over its children; children on top add their own price. The shares are those
-    /// of the complete bundle, so that the remaining parts cost the same when other parts are removed.
+    /// Distributes the price of a bundle over its children, by what each costs by itself. Children that are priced
+    /// separately add their own price. The shares are those of the complete bundle, so that the remaining parts cost
+    /// the same when other parts are removed.
     fn distribute(
         &self,
-        parent: &NewLine,
+        parent: &PlannedLine,
         parts: &[Part],
         out: &BTreeSet<Digest>,
     ) -> Result<(CartLine, Vec<Money>), CartError> {
         let (mut line, own) = self.exact_line(parent)?;
-        if parts.iter().all(|part| part.child.on_top) {
+        if parts.iter().all(|part| part.child.priced_separately) {
             return plan_error(
-                "every child of it is on top; at least one must not be, so that the bundle's own price can be distributed over it; a text \
-                 will do",
+                "every child of it is priced separately; at least one must not be, so that the bundle's own price can be distributed over it; \
+                 a text will do",
             );
         }
-        let on_top = || parts.iter().filter(|part| part.child.on_top);
-        if on_top().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
-            return plan_error("it puts a child on top of a price whose tax basis differs from the shop's");
+        let separate = || parts.iter().filter(|part| part.child.priced_separately);
+        if separate().next().is_some() && !self.pricing.is_as_shop(line.price.tax) {
+            return plan_error("it prices a child separately beside a price whose tax basis differs from the shop's");
         }
-        // The price of the bundle itself comes first, then each child on top of it.
+        // The price of the bundle itself comes first, then each child that is priced separately.
         let mut amounts = vec![own];
-        for part in on_top() {
+        for part in separate() {
             amounts.push(self.own_price(part)?);
         }
         let total = amounts.iter().fold(Amount::zero(), |sum, amount| sum.plus(amount));
         let total = self.total(parent, &total)?;
         let weights: Vec<Amount> =
-            parts.iter().filter(|part| !part.child.on_top).map(|part| self.weight(part)).collect();
+            parts.iter().filter(|part| !part.child.priced_separately).map(|part| self.weight(part)).collect();
         let mut dealt = self.round_children(parent, &total, &amounts)?.into_iter();
         let within = dealt.next().map_or_else(Vec::new, |itself| allot(itself, &weights));
         let mut within = within.into_iter();
-        let next = |part: &Part| if part.child.on_top { dealt.next() } else { within.next() };
+        let next = |part: &Part| if part.child.priced_separately { dealt.next() } else { within.next() };
         let shares: Vec<i64> = parts.iter().filter_map(next).collect();
         // A share is part of the total, so the difference is a valid price.
         let removed_total: i64 =
@@ -117,7 +125,7 @@ impl PlanCheck<'_> {
     /// Prices a bundle as the sum of its children, rounded once. Removed parts cost nothing.
     fn sum_children(
         &self,
-        parent: &NewLine,
+        parent: &PlannedLine,
         parts: &[Part],
         out: &BTreeSet<Digest>,
         quantity: u32,
@@ -144,27 +152,29 @@ impl PlanCheck<'_> {
             variant: Some(variant),
             text: None,
             title: parent.title.clone(),
-            shown: parent.shown.clone(),
+            display_fields: parent.display_fields.clone(),
             quantity,
             source: PriceSource::Components,
             priced: Priced::new(total, quantity, TaxBasis::AsShop, self.pricing.state(&facts.descendants)),
             item: parent.item,
             requested_quantity: self.pricing.requested_quantity(parent.item),
+            texts: &ShopperTexts::of(self.pricing.items, &facts.descendants),
             facts,
             parent: None,
+            set: None,
         })?;
         Ok((line, shares))
     }
 
     /// Rounds the parts of a bundle's total so that they sum to it.
-    fn round_children(&self, bundle: &NewLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
+    fn round_children(&self, bundle: &PlannedLine, total: &Money, amounts: &[Amount]) -> Result<Vec<i64>, CartError> {
         round_together(total, amounts).map_err(|error| CartError::Price {
             what: format!("the bundle {}", self.describe_line(bundle)),
             reason: error.to_string(),
         })
     }
 
-    fn total(&self, bundle: &NewLine, exact: &Amount) -> Result<Money, CartError> {
+    fn total(&self, bundle: &PlannedLine, exact: &Amount) -> Result<Money, CartError> {
         self.pricing.rounded(&format!("the bundle {}", self.describe_line(bundle)), exact)
     }
 }

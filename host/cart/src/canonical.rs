@@ -12,6 +12,9 @@
 
 use std::ops::Range;
 
+use cartwright_contract::ids::Digest;
+use serde::Serialize;
+
 /// Below this, a double represents every integer exactly (IEEE 754, as quoted in RFC 8785).
 const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 /// Maximum nesting depth of arrays and objects.
@@ -43,6 +46,12 @@ pub(crate) fn canonical(text: &str) -> Result<Option<Vec<u8>>, NotCanonical> {
         return Err(reader.unexpected("the end"));
     }
     Ok((!is_null).then_some(reader.written))
+}
+
+/// Returns the digest of a value's JSON text. The text is canonical without sorting if the value's structs declare their
+/// members in canonical order, as those of the identity of lines do; a test checks them.
+pub(crate) fn digest(value: &impl Serialize) -> Result<Digest, NotCanonical> {
+    Ok(Digest::of(&serde_json::to_vec(value)?))
 }
 
 struct Reader<'t> {

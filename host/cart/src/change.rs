@@ -36,24 +36,26 @@ pub struct AddToCart {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "operation", rename_all = "kebab-case")]
 pub enum CartOperation {
-    /// Adds a line, or the parent of a bundle followed by its children.
+    /// Adds a line; or the parent of a bundle, followed by its children; or the lines of a set, the one that names the
+    /// configured product first.
     Add {
         /// The lines.
         lines: Vec<CartLine>,
     },
-    /// Replaces a line or bundle by other lines. Its position and discounts stay.
+    /// Replaces a line, bundle or set by other lines. Its position and discounts stay.
     Replace {
-        /// Key of the line, or of the bundle's parent, which is removed with all its children.
+        /// Key of the line. A bundle's parent is removed with all its children, and a set's line with all others of the
+        /// set.
         key: String,
-        /// The new lines, parent first.
+        /// The new lines, in the order in which they are added.
         lines: Vec<CartLine>,
     },
     /// Updates the quantity or the price of lines that stay the same otherwise.
     Update {
-        /// The new state of the lines, under their existing keys; parent first.
+        /// The new state of the lines, under their existing keys.
         lines: Vec<CartLine>,
     },
-    /// Removes a line, or a bundle with all its children.
+    /// Removes a line, a bundle with all its children, or a set.
     Remove {
         /// Keys of the lines.
         keys: Vec<String>,
@@ -101,7 +103,7 @@ impl CartChange {
             match operation {
                 CartOperation::Add { lines } => cart.extend(lines.iter().cloned()),
                 CartOperation::Replace { key, lines } => {
-                    let is_removed = |line: &CartLine| line.key == *key || line.parent.as_ref() == Some(key);
+                    let is_removed = |line: &CartLine| line.key == *key || line.top_key() == Some(key.as_str());
                     let place = cart.iter().position(is_removed).unwrap_or(cart.len());
                     cart.retain(|line| !is_removed(line));
                     cart.splice(place..place, lines.iter().cloned());

@@ -71,11 +71,11 @@ pub fn to_owned_lines(lines: &[&CartLine]) -> Vec<CartLine> {
     lines.iter().copied().cloned().collect()
 }
 
-/// Checks that a line and its children are as they were sealed, except for the listed faults.
+/// Checks that a family of lines is complete and as it was sealed, except for the listed faults.
 pub fn check_complete(shop: &Shop, family: &[&CartLine], faults: &[SealError]) -> Result<(), CartError> {
     check_seals(shop, family, faults)?;
     match family.first() {
-        Some(first) if !is_bundle_consistent(family) => {
+        Some(first) if !is_family_complete(family) => {
             Err(CartError::Seal { key: first.key.clone(), fault: SealError::Forged })
         }
         _ => Ok(()),
@@ -96,22 +96,38 @@ pub fn check_seals(shop: &Shop, lines: &[&CartLine], faults: &[SealError]) -> Re
     Ok(())
 }
 
-/// Returns whether a bundle has all children that it was made with, their shares sum to its price, and their
-/// quantities follow its own.
-pub fn is_bundle_consistent(family: &[&CartLine]) -> bool {
-    let Some(parent) = family.iter().find(|line| line.parent.is_none()) else { return false };
-    let children: Vec<&&CartLine> = family.iter().filter(|line| line.parent.is_some()).collect();
-    let is_bundle = !parent.children.is_empty();
-    if children.is_empty() {
-        return !is_bundle;
-    }
+/// Returns whether a family is a complete line, bundle or set.
+///
+/// A bundle has all children that it was made with, their shares sum to its price, and their quantities follow its own.
+/// A set has all lines that it was made with, all of them for the same requested quantity of the same configuration.
+pub fn is_family_complete(family: &[&CartLine]) -> bool {
+    let Some(top) = family.iter().find(|line| line.top_key().is_none()) else { return false };
+    let members: Vec<&&CartLine> = family.iter().filter(|line| line.top_key().is_some()).collect();
     let (mut made, mut found): (Vec<&String>, Vec<&String>) =
-        (parent.children.iter().collect(), children.iter().map(|child| &child.key).collect());
+        (top.children.iter().chain(&top.set_lines).collect(), members.iter().map(|member| &member.key).collect());
     made.sort();
     found.sort();
+    if made != found {
+        return false;
+    }
+    match (top.children.is_empty(), top.set_lines.is_empty()) {
+        (true, true) => top.set.is_none(),
+        (false, true) => top.set.is_none() && is_bundle_consistent(top, &members),
+        (true, false) => top.set.is_some() && is_set_consistent(top, &members),
+        (false, false) => false,
+    }
+}
+
+fn is_bundle_consistent(parent: &CartLine, children: &[&&CartLine]) -> bool {
     let sum: i128 = children.iter().map(|child| i128::from(child.price.total.minor)).sum();
     let all = |per: u32| u64::from(per) * u64::from(parent.quantity);
-    made == found
-        && sum == i128::from(parent.price.total.minor)
+    sum == i128::from(parent.price.total.minor)
         && children.iter().all(|child| child.per_bundle.map(all) == Some(child.quantity.into()))
+}
+
+/// Each line of a set has a price of its own, so the lines of a small set must not complete a large one.
+fn is_set_consistent(item_line: &CartLine, others: &[&&CartLine]) -> bool {
+    others.iter().all(|line| {
+        line.requested_quantity == item_line.requested_quantity && line.configuration == item_line.configuration
+    })
 }

@@ -1,6 +1,6 @@
 //! Errors of cart changes.
 
-use cartwright_contract::error::{HookError, SetupError};
+use cartwright_contract::error::{HookError, PageError, SetupError};
 use cartwright_contract::ids::PluginId;
 use cartwright_contract::records::{FieldIssue, Message};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ pub const CONFIGURATION_EXPIRED: &str = "its configuration is no longer stored";
 /// Reason for a line whose configuration is now planned as another line.
 pub const PLANNED_DIFFERENTLY: &str = "its configuration is now planned as another line";
 
-/// Why a cart change was refused. The cart is unchanged.
+/// Why a cart change or a product page was refused. The cart is unchanged.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "error", content = "detail", rename_all = "kebab-case")]
@@ -24,6 +24,9 @@ pub enum CartError {
     /// A plugin failed, or refused the change.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// The plugin's page for the product is not safe to show.
+    #[error(transparent)]
+    Page(#[from] PageError),
     /// The request exceeds a budget of the host's own work.
     #[error(transparent)]
     OverBudget(#[from] OverBudget),
@@ -105,16 +108,35 @@ pub enum CartError {
         /// The reason.
         reason: String,
     },
-    /// The offer is in another currency or scale than the shop's prices.
+    /// The vendor's price recurs, which no line of a cart can.
     #[error(
-        "{title} is offered in {offered}, but the shop sells in {expected}, and amounts are not converted; offer it in {expected}"
+        "the vendor's price of {product} recurs ({period}), and this host sells no recurring prices; use a price that is paid once, or \
+         remove the product link"
+    )]
+    RecurringPrice {
+        /// The product.
+        product: String,
+        /// What the price recurs by, as an ISO 8601 duration.
+        period: String,
+    },
+    /// The vendor no longer keeps the saved configuration.
+    #[error("the vendor kept the configuration of {product} until {until}; the product must be configured again")]
+    ConfigurationExpired {
+        /// The vendor's product.
+        product: String,
+        /// Until when it was kept, as an RFC 3339 time.
+        until: String,
+    },
+    /// The offer is in another currency or scale than the line.
+    #[error(
+        "{title} is offered in {offered}, but the quote was requested in {expected}, and amounts are not converted; offer it in {expected}"
     )]
     OfferMoney {
         /// Title of the line.
         title: String,
         /// Currency and scale of the offer.
         offered: String,
-        /// Currency and scale of the shop.
+        /// Currency and scale of the line.
         expected: String,
     },
     /// The quote was requested in another currency or scale than the shop's prices.
@@ -126,7 +148,7 @@ pub enum CartError {
         title: String,
         /// Currency and scale of the line.
         requested: String,
-        /// Currency and scale of the shop.
+        /// Currencies and scales of the shop.
         expected: String,
     },
     /// The platform is unavailable.
@@ -173,6 +195,14 @@ pub enum CartError {
     /// The child cannot be removed from its bundle.
     #[error("the line {0} cannot be removed from its bundle; remove the bundle")]
     BundleChild(String),
+    /// The line belongs to a set, which is bought as a whole.
+    #[error("the line {key} belongs to a set; use the set's line {top}, which names the configured product")]
+    SetLine {
+        /// Key of the line.
+        key: String,
+        /// Key of the set's line that names the configured product.
+        top: String,
+    },
     /// The product must be configured again.
     #[error("the line {key} must be configured again: {reason}")]
     MustReconfigure {
@@ -201,8 +231,8 @@ pub enum SealError {
     /// The line or its price was changed after it was sealed.
     #[error("the line was changed after it was sealed")]
     Forged,
-    /// The price is in another currency or scale than the shop's prices.
-    #[error("the line has another currency or scale than the shop; refresh the line")]
+    /// The price is in another currency or scale than the shop's prices or the cart.
+    #[error("the line has another currency or scale than the shop's prices or the cart; refresh the line")]
     OtherMoney,
     /// The seal has expired.
     #[error("the seal has expired")]

@@ -5,16 +5,13 @@
 //! not part of the key.
 
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::{Article, Attribute, Item};
+use cartwright_contract::records::{Attribute, BytesSource, ChoiceKind, Item};
 use serde::Serialize;
 
-use crate::canonical::{NotCanonical, canonical};
+use crate::articles::{ArticleInput, fingerprint_inputs};
+use crate::canonical::{NotCanonical, canonical, digest};
 use crate::error::CartError;
-use crate::money;
 use crate::tree::ItemTree;
-
-/// Kind of an attribute whose value is an option of the merchant, so that its label adds nothing to its id.
-const OPTION_KIND: &str = "option";
 
 /// The members of an item that its fingerprint covers.
 #[derive(Serialize)]
@@ -24,8 +21,11 @@ struct FingerprintInput<'a> {
     /// Fingerprints of the direct children, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     below: Vec<Digest>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a str>,
+    /// How many of the item one parent takes; absent for one.
+    #[serde(skip_serializing_if = "is_one")]
+    quantity: u32,
+    #[serde(rename = "saved-id", skip_serializing_if = "Option::is_none")]
+    saved_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sku: Option<&'a str>,
     /// Digest of the state's canonical form.
@@ -35,11 +35,13 @@ struct FingerprintInput<'a> {
     vendor_product: &'a str,
 }
 
-/// An attribute's id, the id of its value, and the value itself unless it is the label of an option.
-type AttributeInput<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
+/// An attribute's id, the id of its value, the value itself unless it is the label of a choice, and the digest of its
+/// file.
+type AttributeInput<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<String>);
 
-/// An article's SKU, quantity, price SKU, material SKU, and the vendor's further data.
-type ArticleInput<'a> = (&'a str, String, Option<&'a str>, Option<&'a str>, Vec<(&'a str, &'a str)>);
+fn is_one(quantity: &u32) -> bool {
+    *quantity == 1
+}
 
 /// Returns the fingerprint of each item. It covers everything that makes an item what it is, with the items below it.
 /// Each item is read once.
@@ -62,14 +64,13 @@ pub(crate) fn fingerprints(items: &[Item], tree: &ItemTree) -> Result<Vec<Digest
 fn fingerprint_input(item: &Item, below: Vec<Digest>) -> Result<FingerprintInput<'_>, NotCanonical> {
     let mut attributes: Vec<_> = item.attributes.iter().map(attribute_input).collect();
     attributes.sort_unstable();
-    let mut articles: Vec<_> = item.articles.iter().map(article_input).collect();
-    articles.sort_unstable();
     let state = if item.state.is_empty() { None } else { canonical(&item.state)? };
     Ok(FingerprintInput {
-        articles,
+        articles: fingerprint_inputs(&item.articles)?,
         attributes,
         below,
-        reference: item.reference.as_deref(),
+        quantity: item.quantity,
+        saved_id: item.saved_id.as_deref(),
         sku: item.sku.as_deref(),
         state: state.map(|state| Digest::of(&state)),
         vendor_product: &item.vendor_product,
@@ -77,27 +78,31 @@ fn fingerprint_input(item: &Item, below: Vec<Digest>) -> Result<FingerprintInput
 }
 
 fn attribute_input(attribute: &Attribute) -> AttributeInput<'_> {
-    // The label of an option depends on the shopper's language. A value that the shopper typed counts, even if it has
+    // The label of a choice depends on the shopper's language. A value that the shopper typed counts, even if it has
     // an id.
-    let is_label = attribute.kind == OPTION_KIND && attribute.value_id.is_some();
-    (&attribute.id, attribute.value_id.as_deref(), (!is_label).then_some(attribute.value.as_str()))
-}
-
-fn article_input(article: &Article) -> ArticleInput<'_> {
-    let quantity = money::decimal(&article.quantity);
-    let quantity = quantity.map_or_else(|_| article.quantity.clone(), |quantity| quantity.normalize().to_string());
-    let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
-    (&article.sku, quantity, article.price_sku.as_deref(), article.material_sku.as_deref(), extra)
+    let is_label = attribute.kind == ChoiceKind::Chosen && attribute.value_id.is_some();
+    let file = attribute.file.as_ref().map(|file| match file {
+        BytesSource::Inline(bytes) => Digest::of(bytes).to_string(),
+        BytesSource::Stored(digest) => digest.clone(),
+    });
+    (&attribute.id, attribute.value_id.as_deref(), (!is_label).then_some(attribute.value.as_str()), file)
 }
 
 /// The data that a line key covers.
 #[derive(Serialize)]
 pub(crate) struct LineKeyInput<'a> {
+    /// Of the lines of a set that buy the same, the number of the line; `None` for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) copy: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) fingerprint: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<&'a str>,
     pub(crate) product: &'a str,
+    /// For a line of a set that does not name the item: key of the line that does. Equal sets therefore have equal
+    /// keys, and a line of one never merges with a line of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) set: Option<&'a str>,
     pub(crate) shop: &'a ShopId,
     pub(crate) strategy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,15 +148,9 @@ pub(crate) fn part_name(name: &PartKeyInput<'_>) -> Result<Digest, CartError> {
     Ok(digest(name)?)
 }
 
-/// Returns the digest of a struct's JSON text. The text is canonical without sorting, because the structs in this
-/// module declare their members in canonical order and contain only texts; a test checks this.
-fn digest(value: &impl Serialize) -> Result<Digest, NotCanonical> {
-    Ok(Digest::of(&serde_json::to_vec(value)?))
-}
-
 #[cfg(test)]
 mod tests {
-    use cartwright_contract::records::NamedJson;
+    use cartwright_contract::records::{Article, NamedJson};
     use proptest::prelude::*;
 
     use super::*;
@@ -167,6 +166,8 @@ mod tests {
             fingerprint: None,
             strategy,
             parent: None,
+            set: None,
+            copy: None,
             without: &[],
         })
         .unwrap()
@@ -193,13 +194,24 @@ mod tests {
             fingerprint: digest,
             strategy: text,
             parent: Some(text),
+            set: Some(text),
+            copy: Some(text),
             without: &[Digest::of(b"any")],
         };
         let item = FingerprintInput {
-            articles: vec![(text, "1".to_owned(), Some(text), None, vec![(text, text)])],
-            attributes: vec![(text, None, Some(text)), (text, Some(text), None)],
+            articles: vec![(
+                text,
+                "1".to_owned(),
+                Some(text),
+                None,
+                Some(text),
+                vec![(text, text)],
+                vec![Digest::of(b"any")],
+            )],
+            attributes: vec![(text, None, Some(text), None), (text, Some(text), None, Some(text.to_owned()))],
             below: vec![Digest::of(b"any")],
-            reference: Some(text),
+            quantity: 3,
+            saved_id: Some(text),
             sku: Some(text),
             state: digest,
             vendor_product: text,
@@ -222,18 +234,21 @@ mod tests {
             id: None,
             parent: None,
             vendor_product: "1001".into(),
+            title: None,
+            quantity: 1,
             attributes: vec![],
             articles: vec![],
             sku: None,
-            reference: None,
+            saved_id: None,
             thumbnail: None,
             state: state.into(),
             unverified: None,
+            valid_until: None,
             extra: vec![],
         }
     }
 
-    fn attribute(kind: &str, value: &str, value_id: Option<&str>) -> Attribute {
+    fn attribute(kind: ChoiceKind, value: &str, value_id: Option<&str>) -> Attribute {
         Attribute {
             id: "13".into(),
             name: "Text".into(),
@@ -241,7 +256,10 @@ mod tests {
             value_id: value_id.map(str::to_owned),
             key: None,
             hidden: false,
-            kind: kind.into(),
+            kind,
+            group: None,
+            file: None,
+            extra: vec![],
         }
     }
 
@@ -249,10 +267,13 @@ mod tests {
         let named = |(name, json): &(&str, &str)| NamedJson { name: (*name).into(), json: (*json).into() };
         Article {
             sku: "PANEL".into(),
+            title: None,
             quantity: quantity.into(),
+            unit: None,
             price_sku: None,
             price: None,
             material_sku: None,
+            parent: None,
             extra: extra.iter().map(named).collect(),
         }
     }
@@ -262,23 +283,69 @@ mod tests {
         fingerprints(items, &item_tree(items).unwrap()).unwrap()[0]
     }
 
-    fn of_attribute(kind: &str, value: &str, value_id: Option<&str>) -> Digest {
+    fn of_attribute(kind: ChoiceKind, value: &str, value_id: Option<&str>) -> Digest {
         first(&[Item { attributes: vec![attribute(kind, value, value_id)], ..item("") }])
     }
 
     #[test]
     fn a_text_that_a_shopper_typed_counts_whatever_id_it_has() {
-        assert_ne!(of_attribute("text", "Anna", Some("7")), of_attribute("text", "Tom", Some("7")));
-        assert_ne!(of_attribute("file", "a.png", Some("7")), of_attribute("file", "b.png", Some("7")));
-        assert_ne!(of_attribute("text", "Anna", None), of_attribute("text", "Tom", None));
-        assert_ne!(of_attribute("text", "7", None), of_attribute("option", "7", Some("7")));
+        use ChoiceKind::{Chosen, File, Text};
+        assert_ne!(of_attribute(Text, "Anna", Some("7")), of_attribute(Text, "Tom", Some("7")));
+        assert_ne!(of_attribute(File, "a.png", Some("7")), of_attribute(File, "b.png", Some("7")));
+        assert_ne!(of_attribute(Text, "Anna", None), of_attribute(Text, "Tom", None));
+        assert_ne!(of_attribute(Text, "7", None), of_attribute(Chosen, "7", Some("7")));
     }
 
     #[test]
-    fn the_label_of_an_option_does_not_count() {
-        assert_eq!(of_attribute("option", "Red", Some("7")), of_attribute("option", "Rood", Some("7")));
-        assert_ne!(of_attribute("option", "Red", Some("7")), of_attribute("option", "Red", Some("8")));
-        assert_ne!(of_attribute("option", "Red", None), of_attribute("option", "Rood", None));
+    fn the_label_of_a_choice_does_not_count() {
+        use ChoiceKind::Chosen;
+        assert_eq!(of_attribute(Chosen, "Red", Some("7")), of_attribute(Chosen, "Rood", Some("7")));
+        assert_ne!(of_attribute(Chosen, "Red", Some("7")), of_attribute(Chosen, "Red", Some("8")));
+        assert_ne!(of_attribute(Chosen, "Red", None), of_attribute(Chosen, "Rood", None));
+    }
+
+    #[test]
+    fn the_bytes_of_a_file_count_wherever_they_are() {
+        let of = |file: Option<BytesSource>| {
+            first(&[Item {
+                attributes: vec![Attribute { file, ..attribute(ChoiceKind::File, "a.png", None) }],
+                ..item("")
+            }])
+        };
+        let inline = |bytes: &[u8]| Some(BytesSource::Inline(bytes.to_vec()));
+        assert_ne!(of(inline(b"a")), of(inline(b"b")));
+        assert_ne!(of(inline(b"a")), of(None));
+        assert_eq!(of(inline(b"a")), of(Some(BytesSource::Stored(Digest::of(b"a").to_string()))));
+    }
+
+    #[test]
+    fn what_is_for_display_does_not_count() {
+        let named = || vec![NamedJson { name: "vendor/note".into(), json: "1".into() }];
+        let shown =
+            Attribute { group: Some("Wood".into()), extra: named(), ..attribute(ChoiceKind::Chosen, "Oak", None) };
+        let displayed = Item {
+            title: Some("Ring".into()),
+            valid_until: Some("2026-03-01T09:30:00Z".into()),
+            attributes: vec![shown],
+            articles: vec![Article { title: Some("Panel".into()), ..article("1", &[]) }],
+            extra: named(),
+            ..item("")
+        };
+        let plain = Item {
+            attributes: vec![attribute(ChoiceKind::Chosen, "Oak", None)],
+            articles: vec![article("1", &[])],
+            ..item("")
+        };
+        assert_eq!(first(&[displayed]), first(&[plain]));
+    }
+
+    #[test]
+    fn how_many_of_a_part_a_product_takes_counts() {
+        let of = |quantity: u32| {
+            let root = Item { id: Some("table".into()), ..item("") };
+            first(&[root, Item { parent: Some("table".into()), quantity, ..item("") }])
+        };
+        assert_ne!(of(1), of(2));
     }
 
     #[test]
@@ -287,7 +354,7 @@ mod tests {
             |quantity, extra: &[(&str, &str)]| first(&[Item { articles: vec![article(quantity, extra)], ..item("") }]);
         assert_eq!(of("1", &[]), of("1.00", &[]));
         assert_ne!(of("1", &[]), of("1.01", &[]));
-        assert_ne!(of("1", &[("expivi:length", "600")]), of("1", &[("expivi:length", "601")]));
+        assert_ne!(of("1", &[("expivi/length", "600")]), of("1", &[("expivi/length", "601")]));
     }
 
     #[test]

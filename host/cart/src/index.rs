@@ -13,7 +13,7 @@ use crate::line::CartLine;
 pub struct CartIndex<'l> {
     lines: &'l [CartLine],
     top_lines: HashMap<&'l str, Vec<&'l CartLine>>,
-    children: HashMap<&'l str, Vec<&'l CartLine>>,
+    members: HashMap<&'l str, Vec<&'l CartLine>>,
 }
 
 impl<'l> CartIndex<'l> {
@@ -23,11 +23,11 @@ impl<'l> CartIndex<'l> {
     /// Returns an error for more lines than [`Budget::CartLines`] allows.
     pub fn new(lines: &'l [CartLine]) -> Result<Self, CartError> {
         Budget::CartLines.check(lines.len())?;
-        let mut cart = Self { lines, top_lines: HashMap::with_capacity(lines.len()), children: HashMap::new() };
+        let mut cart = Self { lines, top_lines: HashMap::with_capacity(lines.len()), members: HashMap::new() };
         for line in lines {
-            match &line.parent {
+            match line.top_key() {
                 None => cart.top_lines.entry(&line.key).or_default().push(line),
-                Some(parent) => cart.children.entry(parent).or_default().push(line),
+                Some(top) => cart.members.entry(top).or_default().push(line),
             }
         }
         Ok(cart)
@@ -38,24 +38,31 @@ impl<'l> CartIndex<'l> {
         self.lines
     }
 
-    /// Returns the first line with this key that is not a child.
+    /// Returns the first [top line](CartLine::top_key) with this key.
     pub fn top_lines(&self, key: &str) -> Option<&'l CartLine> {
         self.copies(key).first().copied()
     }
 
-    /// Returns all lines with this key that are not children.
+    /// Returns all [top lines](CartLine::top_key) with this key.
     pub fn copies(&self, key: &str) -> &[&'l CartLine] {
         self.top_lines.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the children of the lines with this key.
-    pub fn children(&self, key: &str) -> &[&'l CartLine] {
-        self.children.get(key).map_or(&[], Vec::as_slice)
+    /// Returns the top line of the family that the line with this key belongs to.
+    pub fn top_of(&self, key: &str) -> Option<&'l CartLine> {
+        let member = || self.lines.iter().find(|line| line.key == key)?.top_key();
+        self.top_lines(key).or_else(|| self.top_lines(member()?))
     }
 
-    /// Returns a line and its children.
-    pub fn with_children(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
-        std::iter::once(line).chain(self.children(&line.key).iter().copied()).collect()
+    /// Returns the lines that belong to the top lines with this key: the children of a bundle, the other lines of a
+    /// set.
+    pub fn members(&self, key: &str) -> &[&'l CartLine] {
+        self.members.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns a top line and the lines that belong to it.
+    pub fn family(&self, line: &'l CartLine) -> Vec<&'l CartLine> {
+        std::iter::once(line).chain(self.members(&line.key).iter().copied()).collect()
     }
 
     /// Returns the total quantity of a key. A replacement takes the place of every copy of its line, so all copies
@@ -64,10 +71,10 @@ impl<'l> CartIndex<'l> {
         self.copies(key).iter().fold(0, |sum, line| sum.saturating_add(line.requested_quantity))
     }
 
-    /// Returns the key of a line and the keys of its children.
+    /// Returns the key of a top line and the keys of the lines that belong to it.
     pub fn keys(&self, key: &str) -> Vec<String> {
-        let children = self.children(key).iter().map(|line| line.key.clone());
-        std::iter::once(key.to_owned()).chain(children).collect()
+        let members = self.members(key).iter().map(|line| line.key.clone());
+        std::iter::once(key.to_owned()).chain(members).collect()
     }
 }
 
@@ -82,7 +89,7 @@ pub fn drop_unchanged(operations: Vec<CartOperation>, cart: &CartIndex<'_>) -> V
         .filter_map(|operation| match operation {
             CartOperation::Replace { key, lines } => {
                 // Every copy of the line counts: an update of a line that occurs twice would leave both copies.
-                let old: Vec<&CartLine> = cart.copies(&key).iter().chain(cart.children(&key)).copied().collect();
+                let old: Vec<&CartLine> = cart.copies(&key).iter().chain(cart.members(&key)).copied().collect();
                 let keys = |lines: &mut dyn Iterator<Item = &CartLine>| {
                     let mut keys: Vec<String> = lines.map(|line| line.key.clone()).collect();
                     keys.sort();
@@ -113,9 +120,11 @@ pub(crate) fn all_present(existing: &[&CartLine], lines: &[CartLine]) -> bool {
 fn same_line(old: &CartLine, new: &CartLine) -> bool {
     let mut shown = old.clone();
     (shown.title, shown.shown, shown.thumbnail) = (new.title.clone(), new.shown.clone(), new.thumbnail);
+    shown.shopper_texts.clone_from(&new.shopper_texts);
     (shown.price.expires, shown.price.seal) = (new.price.expires.clone(), new.price.seal.clone());
     shown.price.adjustments.clone_from(&new.price.adjustments);
     shown.price.country.clone_from(&new.price.country);
-    shown.price.customer_group.clone_from(&new.price.customer_group);
+    shown.price.region.clone_from(&new.price.region);
+    shown.price.customer_groups.clone_from(&new.price.customer_groups);
     shown == *new
 }

@@ -1,4 +1,4 @@
-//! The rules of a cart: money, prices, plans, bundles, line identity, seals and changes. Nothing in this crate calls a
+//! The rules of a cart: money, prices, plans, bundles, sets, line identity, seals and changes. Nothing in this crate calls a
 //! plugin or a platform.
 //!
 //! Three types matter:
@@ -6,6 +6,7 @@
 //! - [`CartChange`], the operations by which a platform changes its cart;
 //! - [`PlanCheck`](plan::PlanCheck), which turns a strategy's plan into lines, or refuses it.
 
+mod articles;
 pub mod budget;
 mod bundle;
 mod canonical;
@@ -30,7 +31,9 @@ pub mod planning;
 pub mod price_cache;
 pub mod pricing;
 pub mod quote;
+mod set;
 pub mod shop;
+mod shopper_texts;
 pub mod thumbnail;
 pub mod thumbnails;
 mod tree;
@@ -38,7 +41,7 @@ mod tree;
 pub use budget::{Budget, MAX_LINE_QUANTITY, MAX_LINES, OverBudget};
 pub use change::{AddToCart, CartChange, CartOperation, Stage};
 pub use check::{LineCheck, LineState};
-pub use codes::{is_country, is_currency, is_language_tag};
+pub use codes::{is_country, is_currency, is_language_tag, is_time_zone};
 pub use error::{CartError, SealError};
 pub use line::{CartLine, Pin, SealedPrice, UnverifiedLine};
 pub use order_error::{
@@ -47,7 +50,9 @@ pub use order_error::{
 pub use order_event::check_event;
 pub use order_lines::{OrderedLine, check_money, check_order};
 pub use quote::QuoteOffer;
-pub use shop::{MAX_STOREFRONT_BODY_BYTES, ReleasePolicy, Shop, StrategyChoice, Visitor};
+pub use shop::{
+    Currencies, CustomerGroups, MAX_STOREFRONT_BODY_BYTES, NoCurrency, ReleasePolicy, Shop, StrategyChoice, Visitor,
+};
 
 #[cfg(test)]
 mod tests;

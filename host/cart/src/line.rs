@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
 use cartwright_contract::records::{
-    Adjustment, Article, ChildRemoval, ItemReference, Line, LinePart, Message, Money, PriceSource, PriceState, TaxBasis,
+    self, Adjustment, Article, ChildRemoval, Currency, DisplayField, ItemSummary, Message, Money, PriceSource,
+    PriceState, TaxBasis,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 use hmac::{Hmac, Mac};
@@ -14,7 +15,7 @@ use sha2::Sha256;
 
 use crate::error::{CartError, SealError, issue};
 use crate::identity::{LineKeyInput, QuotedLineKey, line_key, quoted_line_key};
-use crate::shop::{Shop, Visitor};
+use crate::shop::{CustomerGroups, Shop, Visitor};
 
 /// The plugin version and strategy that a line belongs to. Later calls for the line go there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,9 +65,13 @@ pub struct SealedPrice {
     /// The country that the line was priced for, as in [`Visitor`]. A vendor's prices may depend on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
-    /// The customer group that the line was priced for.
+    /// The region that the line was priced for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer_group: Option<String>,
+    pub region: Option<String>,
+    /// The customer groups that the line was priced for.
+    #[serde(default, skip_serializing_if = "CustomerGroups::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub customer_groups: CustomerGroups,
     /// Adjustments that the strategy made to the unit price, with their reasons for the shopper. They are included in
     /// the amounts above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -112,13 +117,25 @@ pub struct CartLine {
     pub child_removal: Option<ChildRemoval>,
     /// For a bundle's parent: keys of its children. Without them, a part that costs nothing could disappear unnoticed.
     pub children: Vec<String>,
+    /// For a line of a set: the key of the set's line that names the configured product, which is the set's id. All
+    /// lines of a set have it, that line included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// For the line of a set that names the configured product: keys of the set's other lines. Without them, a line
+    /// could disappear unnoticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_lines: Vec<String>,
     /// For a child: the name of the part, which is the same in every bundle.
     pub part: Option<Digest>,
     /// For a bundle's parent: the removed [`part`](Self::part)s, sorted. They stay removed when the bundle is
     /// replanned.
     pub without: Vec<Digest>,
     /// Details that the cart shows below the line, as plain text.
-    pub shown: Vec<LinePart>,
+    pub shown: Vec<DisplayField>,
+    /// Indexes of the details of [`shown`](Self::shown) that contain what the shopper wrote, such as an engraving. It may
+    /// be personal. `None` if the shopper wrote nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shopper_texts: Option<Vec<u32>>,
     /// The sealed price.
     pub price: SealedPrice,
     /// Digest of the stored raw configuration.
@@ -137,6 +154,9 @@ pub struct CartLine {
     pub vendor_product: Option<String>,
     /// The vendor's id of the saved configuration.
     pub reference: Option<String>,
+    /// Until when the vendor keeps the saved configuration, as an RFC 3339 time. The line is not sold after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
     /// Unverified data, or the parts that the shopper removed.
     pub unconfirmed: Option<UnverifiedLine>,
     /// The shop product that carries the configurator.
@@ -162,12 +182,15 @@ impl CartLine {
             sku: self.sku.as_deref(),
             title: &self.title,
             shown: &self.shown,
+            shopper_texts: self.shopper_texts.as_deref(),
             thumbnail: self.thumbnail,
             quantity: self.quantity,
             parent: self.parent.as_deref(),
             per_bundle: self.per_bundle,
             child_removal: self.child_removal,
             children: &self.children,
+            set: self.set.as_deref(),
+            set_lines: &self.set_lines,
             part: self.part,
             without: &self.without,
             configuration: self.configuration,
@@ -177,6 +200,7 @@ impl CartLine {
             bill_of_materials: &self.bill_of_materials,
             vendor_product: self.vendor_product.as_deref(),
             reference: self.reference.as_deref(),
+            valid_until: self.valid_until.as_deref(),
             unconfirmed: self.unconfirmed.as_ref(),
             linked_product: &self.linked_product,
             requested_quantity: self.requested_quantity,
@@ -190,7 +214,8 @@ impl CartLine {
             included_in_parent: price.included_in_parent,
             expires: &price.expires,
             country: price.country.as_deref(),
-            customer_group: price.customer_group.as_deref(),
+            region: price.region.as_deref(),
+            customer_groups: price.customer_groups.as_slice(),
             adjustments: &price.adjustments,
             offer: price.offer.as_deref(),
         };
@@ -198,11 +223,27 @@ impl CartLine {
         serde_json::to_vec(&sealed).map_err(|error| CartError::Unserializable(error.to_string()))
     }
 
-    /// Returns whether the price is valid for this visitor. An offered price is valid for the customer it was offered
-    /// to.
-    pub fn is_priced_for(&self, visitor: &Visitor) -> bool {
-        let SealedPrice { country, customer_group, offer, .. } = &self.price;
-        offer.is_some() || (country, customer_group) == (&visitor.country, &visitor.customer_group)
+    /// Returns the key of the top line that this line belongs to: of its bundle's parent, or of its set's line that
+    /// names the configured product. `None` for a top line. A top line and the lines that belong to it are a family:
+    /// they are edited, removed, planned, quoted and ordered together.
+    pub fn top_key(&self) -> Option<&str> {
+        let set = self.set.as_deref().filter(|top| *top != self.key);
+        self.parent.as_deref().or(set)
+    }
+
+    /// Returns whether the price is valid for this visitor, who sees prices in this currency. An offered price is valid
+    /// for the customer it was offered to, in the currency it was offered in.
+    pub fn is_priced_for(&self, visitor: &Visitor, currency: &Currency) -> bool {
+        let SealedPrice { country, region, customer_groups, offer, .. } = &self.price;
+        let are_equal =
+            || (country, region, customer_groups) == (&visitor.country, &visitor.region, &visitor.customer_groups);
+        self.is_priced_in(currency) && (offer.is_some() || are_equal())
+    }
+
+    /// Returns whether the price is in this currency, with its number of decimals.
+    pub fn is_priced_in(&self, currency: &Currency) -> bool {
+        let Money { currency: code, scale, .. } = &self.price.total;
+        (code, scale) == (&currency.code, &currency.scale)
     }
 
     /// Returns the key of this line at its present price, given its key at the usual price.
@@ -223,6 +264,8 @@ impl CartLine {
             fingerprint: self.fingerprint,
             strategy: &self.pin.strategy_name(),
             parent: None,
+            set: None,
+            copy: None,
             without,
         })
     }
@@ -244,7 +287,7 @@ impl CartLine {
             Ok::<_, CartError>(())
         };
         show("the title", &mut self.title)?;
-        for LinePart { name, value } in &mut self.shown {
+        for DisplayField { name, value } in &mut self.shown {
             show("a name", name)?;
             show(name, value)?;
         }
@@ -277,7 +320,7 @@ impl CartLine {
         Ok(mac)
     }
 
-    /// Checks the signature, the currency and scale, and the expiry of the seal.
+    /// Checks the signature, whether the shop sells in the currency and scale, and the expiry of the seal.
     pub fn check_seal(&self, shop: &Shop, at: Timestamp) -> Result<(), SealError> {
         let signature = self.price.seal.strip_prefix("v1.").and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let mac_and_signature = self.mac(shop).ok().zip(signature);
@@ -285,8 +328,7 @@ impl CartLine {
         if mac_and_signature.is_none_or(|(mac, signature)| mac.verify_slice(&signature).is_err()) {
             return Err(SealError::Forged);
         }
-        let Money { currency, scale, .. } = &self.price.total;
-        if (currency, *scale) != (&shop.currency, shop.scale) {
+        if !shop.currencies.iter().any(|currency| self.is_priced_in(currency)) {
             return Err(SealError::OtherMoney);
         }
         match self.price.expires.parse::<Timestamp>() {
@@ -303,18 +345,18 @@ impl CartLine {
         ends.is_none_or(|ends| at > ends)
     }
 
-    /// Converts to the contract's `line`, with the stored data of its item.
-    pub fn as_contract(&self) -> Line {
+    /// Converts to the contract's `cart-line`, with the stored data of its item.
+    pub fn as_contract(&self) -> records::CartLine {
         let item = || {
-            Some(ItemReference {
+            Some(ItemSummary {
                 index: self.item?,
                 id: self.item_id.clone(),
                 vendor_product: self.vendor_product.clone()?,
-                reference: self.reference.clone(),
+                saved_id: self.reference.clone(),
                 fingerprint: self.fingerprint?.to_string(),
             })
         };
-        Line {
+        records::CartLine {
             key: self.key.clone(),
             product: self.product.clone(),
             variant_id: self.variant_id.clone(),
@@ -324,6 +366,7 @@ impl CartLine {
             unit_price: self.price.unit.clone(),
             configuration: self.configuration.map(|digest| digest.to_string()),
             item: item(),
+            extra: Vec::new(),
         }
     }
 }
@@ -337,13 +380,16 @@ struct SealInput<'a> {
     variant_id: Option<&'a str>,
     sku: Option<&'a str>,
     title: &'a str,
-    shown: &'a [LinePart],
+    shown: &'a [DisplayField],
+    shopper_texts: Option<&'a [u32]>,
     thumbnail: Option<Digest>,
     quantity: u32,
     parent: Option<&'a str>,
     per_bundle: Option<u32>,
     child_removal: Option<ChildRemoval>,
     children: &'a [String],
+    set: Option<&'a str>,
+    set_lines: &'a [String],
     part: Option<Digest>,
     without: &'a [Digest],
     configuration: Option<Digest>,
@@ -353,6 +399,7 @@ struct SealInput<'a> {
     bill_of_materials: &'a [Article],
     vendor_product: Option<&'a str>,
     reference: Option<&'a str>,
+    valid_until: Option<&'a str>,
     unconfirmed: Option<&'a UnverifiedLine>,
     linked_product: &'a str,
     requested_quantity: u32,
@@ -366,7 +413,8 @@ struct SealInput<'a> {
     included_in_parent: bool,
     expires: &'a str,
     country: Option<&'a str>,
-    customer_group: Option<&'a str>,
+    region: Option<&'a str>,
+    customer_groups: &'a [String],
     adjustments: &'a [Adjustment],
     offer: Option<&'a str>,
 }

@@ -113,7 +113,7 @@ pub fn times(amount: &Money, count: u32) -> Result<Money, MoneyError> {
 /// # Errors
 /// Returns [`MoneyError::NotDecimal`].
 pub fn decimal(text: &str) -> Result<Decimal, MoneyError> {
-    if !cartwright_contract::settings::is_decimal(text) {
+    if !cartwright_contract::text::is_decimal(text) {
         return Err(MoneyError::NotDecimal(text.chars().take(40).collect()));
     }
     Decimal::from_str_exact(text).map_err(|_| MoneyError::NotDecimal(text.chars().take(40).collect()))

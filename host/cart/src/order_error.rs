@@ -100,6 +100,34 @@ pub enum OrderError {
         /// Id of the parent's line.
         line: String,
     },
+    /// A line of a set is reported without the set.
+    #[error(
+        "the line {line:?} belongs to the set {set}, whose line of that key the order does not contain; report the set with all its lines"
+    )]
+    MissingSet {
+        /// Id of the line.
+        line: String,
+        /// Key of the set's line that names the configured product.
+        set: String,
+    },
+    /// A set is incomplete.
+    #[error(
+        "the set of the line {line:?} is incomplete, or its lines were sealed for different quantities; report the set with all its lines, as the cart contains them"
+    )]
+    IncompleteSet {
+        /// Id of the set's line that names the configured product.
+        line: String,
+    },
+    /// A line of a set has pieces to make, although the set is cancelled.
+    #[error(
+        "the line {line:?} has the quantity {quantity}, but nothing is left of the configured product of its set; report its pieces as cancelled, or omit the quantities of this line"
+    )]
+    SetQuantity {
+        /// Id of the line.
+        line: String,
+        /// The reported quantity.
+        quantity: u32,
+    },
     /// The quantity is larger than the sealed quantity.
     #[error(
         "the line {line:?} has the quantity {quantity}, its cart line was sealed for {sealed}; report at most {sealed}, or add a cart line of {quantity}"
@@ -114,7 +142,7 @@ pub enum OrderError {
     },
     /// A child's quantity does not match its bundle's.
     #[error(
-        "the line {line:?} is a part of a bundle and has the quantity {quantity}, but {bundles} of the bundle need {expected}; report {expected}, or omit the quantity of this line"
+        "the line {line:?} is a part of a bundle and has the quantity {quantity}, but {bundles} of the bundle need {expected}; report {expected}, or omit the quantities of this line"
     )]
     ChildQuantity {
         /// Id of the line.
@@ -125,6 +153,32 @@ pub enum OrderError {
         bundles: u32,
         /// The quantity that matches it.
         expected: u64,
+    },
+    /// More pieces of a line were cancelled, paid back or sent than there are.
+    #[error(
+        "the line {line:?} has {quantity} in `{member}`; at most {most} are possible: `cancelled` and `refunded` are together at most `ordered`, because a cancelled piece that was paid back counts as cancelled, and `shipped` is at most `ordered`"
+    )]
+    TooManyPieces {
+        /// Id of the line.
+        line: String,
+        /// Member of the line's quantities.
+        member: &'static str,
+        /// The reported quantity.
+        quantity: u32,
+        /// The largest quantity that is possible.
+        most: u32,
+    },
+    /// The quantity to make is not the one that follows from the line's quantities.
+    #[error(
+        "the line {line:?} has the quantity {quantity}, but {expected} of those ordered are to be made; create the line from its quantities"
+    )]
+    PiecesToMake {
+        /// Id of the line.
+        line: String,
+        /// The quantity of the line.
+        quantity: u32,
+        /// The quantity that follows.
+        expected: u32,
     },
     /// A line has another currency than the order.
     #[error(
@@ -146,18 +200,30 @@ pub enum OrderError {
         /// The reason, for the shopper.
         reason: String,
     },
+    /// An amount of a line is invalid.
+    #[error("the `{member}` of the line {line:?}: {reason}")]
+    LineMoney {
+        /// Id of the line.
+        line: String,
+        /// Member of the line.
+        member: &'static str,
+        /// The reason.
+        reason: String,
+    },
     /// The order has another currency than the shop.
     #[error(
-        "the order is in {found}, the shop sells in {expected}; report it in {expected}, or set the shop's currency"
+        "the order is in {found}, the shop sells in {expected}; report it in {expected}, or add {found} to the shop's currencies"
     )]
     OtherCurrency {
         /// Currency of the order.
         found: String,
-        /// Currency of the shop.
+        /// Currencies of the shop.
         expected: String,
     },
     /// A time is invalid.
-    #[error("{field} {value:?} is not a time between the years 1990 and 2199 (RFC 3339, UTC)")]
+    #[error(
+        "{field} {value:?} is not a time such as 2026-03-01T09:30:00Z: UTC, to the second, between the years 1990 and 2199"
+    )]
     Time {
         /// The field that contains the time.
         field: &'static str,
@@ -183,9 +249,6 @@ pub enum OrderError {
         /// Beginning of the value.
         value: String,
     },
-    /// The payment is not a known value.
-    #[error("the payment {0:?} is not one of \"none\", \"part\", \"full\" and \"refunded\"")]
-    Payment(String),
     /// The kind of the event contradicts the state of the order.
     #[error(
         "the event says that the order was {kind}, but the order has {found}; report the order as it is after the event, with {expected}, or report another event"
@@ -222,17 +285,21 @@ pub enum OrderError {
         /// Id of the line.
         line: String,
     },
-    /// A field names a larger quantity than was sealed.
-    #[error("{field} names {quantity} pieces of the line {line:?}, of which {sealed} were sold; name at most {sealed}")]
-    QuantityTooLarge {
+    /// A field names more pieces of a line than the line's quantities count.
+    #[error(
+        "{field} names {quantity} pieces of the line {line:?}, which has {counted} in {members}; report the quantities of the line as they are after the event"
+    )]
+    UncountedPieces {
         /// The field that refers to the line.
         field: &'static str,
         /// Id of the line.
         line: String,
-        /// The reported quantity.
+        /// The named quantity.
         quantity: u32,
-        /// The sealed quantity.
-        sealed: u32,
+        /// The members of the line's quantities that count such pieces.
+        members: &'static str,
+        /// Their sum.
+        counted: u32,
     },
 }
 
@@ -248,4 +315,14 @@ pub enum MoneyFault {
     /// The amount is negative.
     #[error("an amount must not be negative")]
     Negative,
+    /// The amount is not in the money of the order.
+    #[error(
+        "it is in {found}, the order in {expected}; report all amounts of an order in one currency, with the same number of decimals"
+    )]
+    Mixed {
+        /// Currency and decimals of the amount.
+        found: String,
+        /// Currency and decimals of the order.
+        expected: String,
+    },
 }

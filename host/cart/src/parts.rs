@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Bundle, BundleChild, ChildRemoval, Message, Target, VariantInfo};
 
+use crate::articles::retain;
 use crate::error::CartError;
 use crate::identity::{PartKeyInput, part_name};
 use crate::index::RemovedParts;
@@ -96,7 +97,7 @@ pub(crate) fn remove<'p>(parent: &mut CartLine, parts: impl Iterator<Item = &'p 
     parent.without = without.into_iter().collect();
     let is_removed_sku =
         |names: &HashSet<ArticleName>, sku: &str| ArticleName::of(sku).iter().any(|name| names.contains(name));
-    parent.bill_of_materials.retain(|article| {
+    retain(&mut parent.bill_of_materials, |article| {
         !article.price_sku.as_deref().is_some_and(|sku| is_removed_sku(&by_price, sku))
             && !is_removed_sku(&by_sku, &article.sku)
     });
@@ -126,10 +127,10 @@ impl PlanCheck<'_> {
             })?;
             match places.get(&name).and_then(|place| parts.get_mut(*place)) {
                 Some(Part { child: same, .. }) => {
-                    if (same.on_top, same.removal) != (child.on_top, child.removal) {
+                    if (same.priced_separately, same.removal) != (child.priced_separately, child.removal) {
                         return plan_error(format!(
                             "it contains {} twice with different values: children that buy the same are added up, so they must agree on \
-                             `on-top` and `removal`",
+                             `priced-separately` and `removal`",
                             self.describe_child(child, parent)
                         ));
                     }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cartwright_contract::records::{Item, Wanted};
+use cartwright_contract::records::{Item, LineRequest};
 
 use crate::line::CartLine;
 
@@ -21,7 +21,7 @@ pub fn roots(items: &[Item]) -> Vec<Option<u32>> {
 /// The line requests for an edited configuration, and the lines that they replace.
 pub struct Placement {
     /// The line requests, one for each root of the configuration.
-    pub wanted: Vec<Wanted>,
+    pub line_requests: Vec<LineRequest>,
     /// For each line request, the key of the line that it replaces.
     replaces: Vec<Option<String>>,
     /// Keys of lines that are removed without a replacement.
@@ -60,14 +60,17 @@ impl Placement {
             Some(line) if line.key != edited.key => line.requested_quantity,
             _ => quantity,
         };
-        let wanted =
-            roots.iter().zip(&replaces).map(|(item, place)| Wanted { item: *item, quantity: quantity_of(place) });
+        let line_requests = roots.iter().zip(&replaces).map(|(item, place)| LineRequest {
+            item: *item,
+            quantity: quantity_of(place),
+            extra: Vec::new(),
+        });
         let mut removed: Vec<String> = siblings.remaining().map(|line| line.key.clone()).collect();
         if !is_placed {
             removed.push(edited.key.clone());
         }
         Self {
-            wanted: wanted.collect(),
+            line_requests: line_requests.collect(),
             replaces: replaces.iter().map(|place| place.map(|line| line.key.clone())).collect(),
             removed,
         }
@@ -78,12 +81,12 @@ impl Placement {
     /// one could not tell which of two lines with one key is meant.
     #[allow(
         clippy::indexing_slicing,
-        reason = "the indexes are positions of `wanted`, `moves` and `removed`, which do not shrink"
+        reason = "the indexes are positions of `line_requests`, `moves` and `removed`, which do not shrink"
     )]
     pub fn moves(mut self, families: Vec<Vec<CartLine>>) -> (Vec<LineMove>, Vec<String>) {
-        let mut place_of: HashMap<Option<u32>, usize> = HashMap::with_capacity(self.wanted.len());
-        for (place, wanted) in self.wanted.iter().enumerate() {
-            place_of.entry(wanted.item).or_insert(place);
+        let mut place_of: HashMap<Option<u32>, usize> = HashMap::with_capacity(self.line_requests.len());
+        for (place, line_request) in self.line_requests.iter().enumerate() {
+            place_of.entry(line_request.item).or_insert(place);
         }
         let mut moves: Vec<LineMove> = Vec::with_capacity(families.len());
         for lines in families {
@@ -186,7 +189,7 @@ fn siblings<'l>(edited: &CartLine, lines: &'l [CartLine]) -> Vec<&'l CartLine> {
     let mut siblings: Vec<&CartLine> = Vec::new();
     let mut items: HashSet<Option<u32>> = HashSet::new();
     let strategy = |line: &CartLine| (line.pin.strategy_account.clone(), line.pin.strategy.clone());
-    let other = |line: &&CartLine| line.parent.is_none() && line.price.offer.is_none() && line.item != edited.item;
+    let other = |line: &&CartLine| line.top_key().is_none() && line.price.offer.is_none() && line.item != edited.item;
     for line in lines.iter().filter(other) {
         let saved_together = edited.configuration.is_some()
             && line.configuration == edited.configuration

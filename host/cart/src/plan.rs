@@ -1,30 +1,33 @@
 //! The check of a strategy's plan. Every plan entry is checked before any of it reaches the platform.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::records::{
-    Article, BundleChild, LinePart, Message, NewLine, Piece, PriceSource, SkuQuery, Target, VariantInfo,
+    BundleChild, DisplayField, Item, Message, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target, VariantInfo,
 };
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
 
+use crate::articles::materials;
 use crate::budget::{MAX_LINE_QUANTITY, MAX_LINES};
 use crate::error::CartError;
 use crate::identity::{LineKeyInput, line_key};
 use crate::index::RemovedParts;
 use crate::line::{CartLine, Pin, SealedPrice, UnverifiedLine};
-use crate::money::{self, Amount};
+use crate::money::Amount;
 use crate::pricing::{ExactPrice, Priced, Pricing};
+use crate::shop::CustomerGroups;
+use crate::shopper_texts::ShopperTexts;
+pub use crate::tree::Descendant;
 
 /// What the host determined about an item.
 #[derive(Default, Clone)]
 pub struct ItemFacts {
     /// Digest of everything that makes the item what it is.
     pub fingerprint: Option<Digest>,
-    /// For a root, the indexes of the item and of all items below it.
-    pub descendants: Vec<usize>,
+    /// For a root, the item and all items below it.
+    pub descendants: Vec<Descendant>,
 }
 
 /// The data that a plan is checked against.
@@ -51,6 +54,8 @@ pub struct PlanCheck<'a> {
     pub removed_parts: &'a RemovedParts,
     /// Whether the shop sells linked products without a configuration.
     pub sell_unconfigured: bool,
+    /// The time of the plan, a `timestamp` of the contract.
+    pub now: &'a str,
     /// When the seals expire, as an RFC 3339 time.
     pub expires: &'a str,
     /// The variant of the linked product that the shopper chose before configuring.
@@ -66,21 +71,22 @@ pub struct PlanCheck<'a> {
 }
 
 /// Returns the catalog queries that a plan needs.
-pub fn queries(pieces: &[Piece]) -> Vec<SkuQuery> {
+pub fn queries(entries: &[PlanEntry]) -> Vec<SkuQuery> {
     let mut by_key: BTreeMap<(String, Option<String>, bool), SkuQuery> = BTreeMap::new();
     let mut add = |target: &Target| {
         if let Target::Sku(query) = target {
             by_key.entry(key_of(query)).or_insert_with(|| query.clone());
         }
     };
-    for piece in pieces {
-        match piece {
-            Piece::Line(line) => add(&line.target),
-            Piece::Bundle(bundle) => {
+    for entry in entries {
+        match entry {
+            PlanEntry::Line(line) => add(&line.target),
+            PlanEntry::Bundle(bundle) => {
                 add(&bundle.parent.target);
                 bundle.children.iter().for_each(|child| add(&child.target));
             }
-            Piece::Other(_) => {}
+            PlanEntry::Set(set) => set.lines.iter().for_each(|line| add(&line.target)),
+            PlanEntry::Other(_) => {}
         }
     }
     by_key.into_values().collect()
@@ -96,33 +102,37 @@ pub(crate) fn plan_error<T>(text: impl Into<String>) -> Result<T, CartError> {
 }
 
 impl PlanCheck<'_> {
-    /// Checks a plan and creates its lines: for each plan entry a line, followed by its children if it is a bundle.
-    pub fn check(&self, pieces: &[Piece]) -> Result<Vec<Vec<CartLine>>, CartError> {
-        if pieces.is_empty() {
-            return plan_error("it is empty; a strategy that cannot sell returns `error.rejected` with the reason");
+    /// Checks a plan and creates its lines, one family for each plan entry: a line; or a bundle's parent, followed by
+    /// its children; or the line of a set that names the item, followed by the set's other lines.
+    pub fn check(&self, entries: &[PlanEntry]) -> Result<Vec<Vec<CartLine>>, CartError> {
+        if entries.is_empty() {
+            return plan_error("it is empty; a strategy that cannot sell returns `rejected` with the reason");
         }
         let mut items = BTreeSet::new();
-        let mut families = Vec::with_capacity(pieces.len());
+        let mut families = Vec::with_capacity(entries.len());
         let mut count = 0;
-        for piece in pieces {
-            let line = match piece {
-                Piece::Line(line) => line,
-                Piece::Bundle(bundle) => &bundle.parent,
-                Piece::Other(other) => {
+        for (index, entry) in entries.iter().enumerate() {
+            let line = match entry {
+                PlanEntry::Line(line) => line,
+                PlanEntry::Bundle(bundle) => &bundle.parent,
+                PlanEntry::Set(set) => match Self::item_line(set) {
+                    Ok(line) => line,
+                    Err(reason) => return plan_error(format!("entry {} {reason}", index + 1)),
+                },
+                PlanEntry::Other(other) => {
                     return plan_error(format!("this host does not know the plan entry {:?}", other.name));
                 }
             };
             let item = line.item;
-            let name = || item.map_or("the unconfigured product".to_owned(), |item| format!("the item {item}"));
-            if !self.pricing.wanted.contains_key(&item) {
-                return plan_error(format!("it sells {}, which was not requested", name()));
-            }
+            self.check_item(index, line)?;
             if !items.insert(item) {
-                return plan_error(format!("it has two plan entries for {}", name()));
+                let entry = self.describe_entry(index, line);
+                return plan_error(format!("{entry} is the second entry for {}: {ONE_ENTRY}", item_name(item)));
             }
-            let family = match piece {
-                Piece::Bundle(bundle) => self.bundle(bundle),
-                _ => self.line(line).map(|line| vec![line]),
+            let family = match entry {
+                PlanEntry::Bundle(bundle) => self.bundle(bundle),
+                PlanEntry::Set(set) => self.set(set, line),
+                PlanEntry::Line(_) | PlanEntry::Other(_) => self.line(line).map(|line| vec![line]),
             };
             let family = family.map_err(|error| match error {
                 CartError::Plan(text) => CartError::Plan(format!("{}: {text}", self.describe_line(line))),
@@ -137,22 +147,37 @@ impl PlanCheck<'_> {
         Ok(families)
     }
 
+    /// Checks that an entry is for an item that was requested.
+    fn check_item(&self, index: usize, line: &PlannedLine) -> Result<(), CartError> {
+        if self.pricing.requested_quantities.contains_key(&line.item) {
+            return Ok(());
+        }
+        let entry = self.describe_entry(index, line);
+        match line.item {
+            None => plan_error(format!("{entry} names no item: {ONE_ENTRY}")),
+            item => plan_error(format!("{entry} sells {}, which was not requested", item_name(item))),
+        }
+    }
+
     /// Returns the lines of a checked plan whose quantity is below the minimum for a line of its own.
-    pub fn below_minimum(&self, pieces: &[Piece], families: &[Vec<CartLine>]) -> Result<BelowMinimum, CartError> {
+    pub fn below_minimum(&self, entries: &[PlanEntry], families: &[Vec<CartLine>]) -> Result<BelowMinimum, CartError> {
         let mut below_minimum = BelowMinimum::default();
         if self.quote {
             return Ok(below_minimum);
         }
-        for (piece, line) in pieces.iter().zip(families.iter().filter_map(|family| family.first())) {
-            let target = match piece {
-                Piece::Line(line) => &line.target,
-                Piece::Bundle(bundle) => &bundle.parent.target,
-                Piece::Other(_) => continue,
+        for (entry, first) in entries.iter().zip(families.iter().filter_map(|family| family.first())) {
+            let lines = match entry {
+                PlanEntry::Line(line) => std::slice::from_ref(line),
+                PlanEntry::Bundle(bundle) => std::slice::from_ref(&bundle.parent),
+                PlanEntry::Set(set) => set.lines.as_slice(),
+                PlanEntry::Other(_) => continue,
             };
-            if let Some(variant) = self.variant(target)?
-                && let Err(error) = check_minimum(&variant, line.quantity)
-            {
-                below_minimum.0.insert(line.key.clone(), error);
+            for line in lines {
+                if let Some(variant) = self.variant(&line.target)?
+                    && let Err(error) = check_minimum(&variant, line.quantity)
+                {
+                    below_minimum.0.insert(first.key.clone(), error);
+                }
             }
         }
         Ok(below_minimum)
@@ -184,16 +209,24 @@ impl PlanCheck<'_> {
                 exactly_one(variants, error)
             }
             Target::Text(_) => Ok(None),
+            Target::Other(other) => {
+                plan_error(format!("this host does not know the target {:?}", sanitize(&other.name)))
+            }
         }
     }
 
     /// Describes a planned line for an error: what it buys, and its title.
-    pub(crate) fn describe_line(&self, line: &NewLine) -> String {
+    pub(crate) fn describe_line(&self, line: &PlannedLine) -> String {
         self.describe_target(&line.target, line.title.as_deref())
     }
 
+    /// Describes an entry for an error: its number, counted from 1, and what it buys.
+    fn describe_entry(&self, index: usize, line: &PlannedLine) -> String {
+        format!("entry {} ({})", index + 1, self.describe_line(line))
+    }
+
     /// Describes a bundle's child for an error.
-    pub(crate) fn describe_child(&self, child: &BundleChild, parent: &NewLine) -> String {
+    pub(crate) fn describe_child(&self, child: &BundleChild, parent: &PlannedLine) -> String {
         format!(
             "{} of the bundle {}",
             self.describe_target(&child.target, child.title.as_deref()),
@@ -210,6 +243,7 @@ impl PlanCheck<'_> {
             Target::VariantId(id) => self.by_id.get(id).map_or_else(|| id.clone(), |variant| variant.sku.clone()),
             Target::Sku(query) => query.sku.clone(),
             Target::Text(text) => format!("{:?}", sanitize(text)),
+            Target::Other(other) => other.name.clone(),
         };
         title.map_or_else(|| sanitize(&name), |title| format!("{} ({})", sanitize(&name), sanitize(title)))
     }
@@ -223,51 +257,88 @@ impl PlanCheck<'_> {
         sellable(variant, quantity, is_part)
     }
 
-    pub(crate) fn line(&self, planned: &NewLine) -> Result<CartLine, CartError> {
+    pub(crate) fn line(&self, planned: &PlannedLine) -> Result<CartLine, CartError> {
         self.exact_line(planned).map(|(line, _)| line)
     }
 
     /// Creates a line, with its price before rounding.
-    pub(crate) fn exact_line(&self, planned: &NewLine) -> Result<(CartLine, Amount), CartError> {
+    pub(crate) fn exact_line(&self, planned: &PlannedLine) -> Result<(CartLine, Amount), CartError> {
+        self.priced_line(planned, None)
+    }
+
+    /// Creates a line of a set that does not name the item.
+    pub(crate) fn line_of_set(&self, planned: &PlannedLine, place: &SetPlace<'_>) -> Result<CartLine, CartError> {
+        self.priced_line(planned, Some(place)).map(|(line, _)| line)
+    }
+
+    fn priced_line(
+        &self,
+        planned: &PlannedLine,
+        place: Option<&SetPlace<'_>>,
+    ) -> Result<(CartLine, Amount), CartError> {
         let quantity = piece_count(planned.quantity.into(), || self.describe_line(planned))?;
         let Some(variant) = self.variant(&planned.target)? else {
             return plan_error("a line of its own must buy a product; only a bundle's child may be a text");
         };
         self.purchasable(&variant, quantity, false)?;
-        let facts = self.facts(planned)?;
-        if planned.price.source != self.price_from && !self.grants.choose_price_source {
-            return plan_error(format!(
-                "it prices by {:?}, but the merchant chose {:?}; to allow it: grants.choose_price_source = true",
-                planned.price.source, self.price_from
-            ));
-        }
+        let facts = match place {
+            Some(_) => ItemFacts::default(),
+            None => self.facts(planned)?,
+        };
+        self.check_price_source(planned, place)?;
         if !planned.price.adjustments.is_empty() && !self.grants.adjust_prices {
             return plan_error("it adjusts a price; to allow it: grants.adjust_prices = true");
         }
         let ExactPrice { total: exact, tax, state } =
             self.pricing.line(&variant.sku, &planned.price, &variant, &facts.descendants, quantity)?;
         let priced = Priced::new(self.pricing.rounded(&variant.sku, &exact)?, quantity, tax, state);
+        let requested_quantity = place
+            .map_or_else(|| self.pricing.requested_quantity(planned.item), |place| place.item_line.requested_quantity);
+        let own_texts = ShopperTexts::of(self.pricing.items, &facts.descendants);
         let mut line = self.build_line(Draft {
             variant: Some(variant),
             text: None,
             title: planned.title.clone(),
-            shown: planned.shown.clone(),
+            display_fields: planned.display_fields.clone(),
             quantity,
             source: planned.price.source,
             priced,
             item: planned.item,
-            requested_quantity: self.pricing.requested_quantity(planned.item),
+            requested_quantity,
+            texts: place.map_or(&own_texts, |place| place.texts),
             facts,
             parent: None,
+            set: place,
         })?;
         line.price.adjustments.clone_from(&planned.price.adjustments);
         Ok((line, exact))
     }
 
-    pub(crate) fn facts(&self, planned: &NewLine) -> Result<ItemFacts, CartError> {
+    /// Checks that a line is priced by the source that the merchant chose; a line of a set that does not name the item,
+    /// by the platform.
+    fn check_price_source(&self, planned: &PlannedLine, place: Option<&SetPlace<'_>>) -> Result<(), CartError> {
+        let source = planned.price.source;
+        if place.is_some() && source != PriceSource::Platform {
+            return plan_error(format!(
+                "it prices {} by `{}`, but a line of a set that does not name the item costs the platform's price",
+                self.describe_line(planned),
+                source_name(source)
+            ));
+        }
+        if place.is_none() && source != self.price_from && !self.grants.choose_price_source {
+            return plan_error(format!(
+                "it prices by `{}`, but the merchant chose `{}`; to allow it: grants.choose_price_source = true",
+                source_name(source),
+                source_name(self.price_from)
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn facts(&self, planned: &PlannedLine) -> Result<ItemFacts, CartError> {
         match planned.item {
             Some(index) => match self.facts.get(index as usize) {
-                Some(facts) => Ok(facts.clone()),
+                Some(facts) => self.check_kept(facts).map(|()| facts.clone()),
                 None => plan_error(format!("it names the item {index} of {}", self.facts.len())),
             },
             None if self.sell_unconfigured => Ok(ItemFacts::default()),
@@ -275,30 +346,27 @@ impl PlanCheck<'_> {
         }
     }
 
-    /// Returns the bill of materials of an item with everything below it. Equal articles are added up.
-    #[allow(clippy::indexing_slicing, reason = "each place is the position of an article in `all`")]
-    fn materials(&self, descendants: &[usize]) -> Vec<Article> {
-        // A plugin has added up the articles of one item already.
-        if let [only] = descendants {
-            return self.pricing.items.get(*only).map_or_else(Vec::new, |item| item.articles.clone());
-        }
-        let mut all: Vec<Article> = Vec::new();
-        let mut places: HashMap<ArticleKey<'_>, usize> = HashMap::new();
-        for article in
-            descendants.iter().filter_map(|index| self.pricing.items.get(*index)).flat_map(|item| &item.articles)
-        {
-            match places.entry(article_key(article)) {
-                Entry::Vacant(place) => {
-                    place.insert(all.len());
-                    all.push(article.clone());
-                }
-                Entry::Occupied(place) => match sum(&all[*place.get()].quantity, &article.quantity) {
-                    Some(sum) => all[*place.get()].quantity = sum,
-                    None => all.push(article.clone()),
-                },
+    /// Returns the items of a configured product that have data that only the vendor keeps, with the end of that.
+    fn kept_items<'s>(&'s self, facts: &'s ItemFacts) -> impl Iterator<Item = (&'s Item, &'s String)> {
+        let items = self.pricing.items;
+        let below = facts.descendants.iter().filter_map(move |below| items.get(below.index));
+        below.filter_map(|item| Some((item, item.valid_until.as_ref()?)))
+    }
+
+    /// Checks that the vendor still keeps the saved configuration. Timestamps of the contract are in the order of their
+    /// texts.
+    fn check_kept(&self, facts: &ItemFacts) -> Result<(), CartError> {
+        match self.kept_items(facts).find(|(_, until)| until.as_str() <= self.now) {
+            Some((item, until)) => {
+                Err(CartError::ConfigurationExpired { product: item.vendor_product.clone(), until: until.clone() })
             }
+            None => Ok(()),
         }
-        all
+    }
+
+    /// Returns until when the vendor keeps all that was saved of a configured product.
+    fn kept_until(&self, facts: &ItemFacts) -> Option<String> {
+        self.kept_items(facts).map(|(_, until)| until).min().cloned()
     }
 
     pub(crate) fn build_line(&self, draft: Draft<'_>) -> Result<CartLine, CartError> {
@@ -312,17 +380,22 @@ impl PlanCheck<'_> {
             fingerprint: draft.facts.fingerprint,
             strategy: &self.pin.strategy_name(),
             parent: draft.parent,
+            set: draft.set.map(|place| place.item_line.key.as_str()),
+            copy: draft.set.and_then(|place| place.copy),
             without: &[],
         })?;
+        let valid_until = self.kept_until(&draft.facts);
         let catalog_title = draft.variant.as_ref().map(|variant| variant.title.clone());
         let title = draft.title.or(draft.text.clone()).or(catalog_title).unwrap_or_else(|| product.clone());
-        let visible = || -> Vec<LinePart> {
+        let visible = || -> Vec<DisplayField> {
             item.map_or(&[][..], |item| &item.attributes)
                 .iter()
                 .filter(|attribute| !attribute.hidden)
-                .map(|attribute| LinePart { name: attribute.name.clone(), value: attribute.value.clone() })
+                .map(|attribute| DisplayField { name: attribute.name.clone(), value: attribute.value.clone() })
                 .collect()
         };
+        let shown = draft.display_fields.unwrap_or_else(visible);
+        let shopper_texts = draft.texts.within(&shown, draft.item.is_some());
         Ok(CartLine {
             key,
             product,
@@ -334,9 +407,12 @@ impl PlanCheck<'_> {
             per_bundle: None,
             child_removal: None,
             children: Vec::new(),
+            set: draft.set.map(|place| place.item_line.key.clone()),
+            set_lines: Vec::new(),
             part: None,
             without: Vec::new(),
-            shown: draft.shown.unwrap_or_else(visible),
+            shown,
+            shopper_texts,
             price: SealedPrice {
                 unit: draft.priced.unit,
                 total: draft.priced.total,
@@ -344,9 +420,11 @@ impl PlanCheck<'_> {
                 source: draft.source,
                 state: draft.priced.state,
                 included_in_parent: false,
-                expires: self.expires.to_owned(),
+                // No later than the saved configuration.
+                expires: valid_until.as_deref().map_or(self.expires, |until| until.min(self.expires)).to_owned(),
                 country: None,
-                customer_group: None,
+                region: None,
+                customer_groups: CustomerGroups::default(),
                 adjustments: Vec::new(),
                 offer: None,
                 seal: String::new(),
@@ -356,14 +434,18 @@ impl PlanCheck<'_> {
             item_id: item.and_then(|item| item.id.clone()),
             fingerprint: draft.facts.fingerprint,
             thumbnail: None,
-            bill_of_materials: if draft.item.is_some() { self.materials(&draft.facts.descendants) } else { Vec::new() },
+            bill_of_materials: match draft.item {
+                Some(_) => materials(self.pricing.items, &draft.facts.descendants)?,
+                None => Vec::new(),
+            },
             vendor_product: item.map(|item| item.vendor_product.clone()),
-            reference: item.and_then(|item| item.reference.clone()),
+            reference: item.and_then(|item| item.saved_id.clone()),
+            valid_until,
             unconfirmed: draft
                 .facts
                 .descendants
                 .iter()
-                .filter_map(|index| self.pricing.items.get(*index)?.unverified.as_ref())
+                .filter_map(|below| self.pricing.items.get(below.index)?.unverified.as_ref())
                 .next_back()
                 .map(|unverified| UnverifiedLine { reason: unverified.reason.clone(), hold: unverified.hold }),
             linked_product: self.linked_product.to_owned(),
@@ -374,38 +456,53 @@ impl PlanCheck<'_> {
     }
 }
 
-/// The members of an article apart from its quantity.
-type ArticleKey<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<(i64, u8, &'a str)>, Vec<(&'a str, &'a str)>);
+/// What a strategy should plan instead of a second entry for one configured product.
+const ONE_ENTRY: &str =
+    "a configured product becomes one entry; put what belongs to it into a bundle's children or a set's lines";
 
-fn article_key(article: &Article) -> ArticleKey<'_> {
-    let price = article.price.as_ref().map(|price| (price.minor, price.scale, price.currency.as_str()));
-    let extra = article.extra.iter().map(|extra| (extra.name.as_str(), extra.json.as_str())).collect();
-    (&article.sku, article.price_sku.as_deref(), article.material_sku.as_deref(), price, extra)
+/// Returns the contract's word for a price source.
+fn source_name(source: PriceSource) -> &'static str {
+    match source {
+        PriceSource::Platform => "platform",
+        PriceSource::Vendor => "vendor",
+        PriceSource::Components => "components",
+    }
 }
 
-/// Adds two quantities. Returns `None` if one is not a number, or if the sum has too many digits.
-fn sum(a: &str, b: &str) -> Option<String> {
-    let sum = money::decimal(a).ok()?.checked_add(money::decimal(b).ok()?)?;
-    Some(sum.normalize().to_string())
+fn item_name(item: Option<u32>) -> String {
+    item.map_or_else(|| "the unconfigured product".to_owned(), |item| format!("the item {item}"))
 }
-
 /// Sanitizes a text for use in an error.
 fn sanitize(text: &str) -> String {
     text::sanitize(text, MAX_SHOWN_CHARS).text
+}
+
+/// The place of a line that does not name the item in its set.
+pub(crate) struct SetPlace<'a> {
+    /// The set's line that names the item.
+    pub(crate) item_line: &'a CartLine,
+    /// What the shopper wrote into that item.
+    pub(crate) texts: &'a ShopperTexts<'a>,
+    /// Number of the line among those of the set that buy the same; `None` for the first.
+    pub(crate) copy: Option<&'a str>,
 }
 
 pub(crate) struct Draft<'a> {
     pub(crate) variant: Option<VariantInfo>,
     pub(crate) text: Option<String>,
     pub(crate) title: Option<String>,
-    pub(crate) shown: Option<Vec<LinePart>>,
+    pub(crate) display_fields: Option<Vec<DisplayField>>,
     pub(crate) quantity: u32,
     pub(crate) source: PriceSource,
     pub(crate) priced: Priced,
     pub(crate) item: Option<u32>,
     pub(crate) requested_quantity: u32,
+    /// What the shopper wrote into the item; for a child of a bundle, into its parent's; for another line of a set, into
+    /// the set's.
+    pub(crate) texts: &'a ShopperTexts<'a>,
     pub(crate) facts: ItemFacts,
     pub(crate) parent: Option<&'a str>,
+    pub(crate) set: Option<&'a SetPlace<'a>>,
 }
 
 pub(crate) fn piece_count(quantity: u64, what: impl FnOnce() -> String) -> Result<u32, CartError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_contract::records::{Item, Piece, Price, PriceSource, SkuQuery};
+use cartwright_contract::records::{Item, PlanEntry, Price, PriceSource, SkuQuery};
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use crate::error::CartError;
@@ -10,14 +10,19 @@ use crate::plan::ItemFacts;
 
 /// Returns queries for the articles whose prices a plan needs: those of lines that are priced by their components. A
 /// bundle's children are part of the plan already.
-pub fn component_queries(items: &[Item], facts: &[ItemFacts], pieces: &[Piece]) -> Vec<SkuQuery> {
+pub fn component_queries(items: &[Item], facts: &[ItemFacts], entries: &[PlanEntry]) -> Vec<SkuQuery> {
     let mut skus: BTreeSet<(&String, bool)> = BTreeSet::new();
-    for piece in pieces {
-        let Piece::Line(line) = piece else { continue };
+    for entry in entries {
+        let line = match entry {
+            PlanEntry::Line(line) => Some(line),
+            PlanEntry::Set(set) => set.lines.iter().find(|line| line.item.is_some()),
+            PlanEntry::Bundle(_) | PlanEntry::Other(_) => None,
+        };
+        let Some(line) = line else { continue };
         let facts = line.item.and_then(|item| facts.get(item as usize));
         if let (PriceSource::Components, Some(facts)) = (line.price.source, facts) {
             let articles =
-                facts.descendants.iter().filter_map(|index| items.get(*index)).flat_map(|item| &item.articles);
+                facts.descendants.iter().filter_map(|below| items.get(below.index)).flat_map(|item| &item.articles);
             skus.extend(articles.filter_map(|article| Some((article.price_sku.as_ref()?, line.price.ignore_case))));
         }
     }
@@ -48,7 +53,7 @@ pub fn expiry<'a>(
 
 #[cfg(test)]
 mod tests {
-    use cartwright_contract::records::{Money, PriceBasis, PriceState, TaxBasis};
+    use cartwright_contract::records::{Money, PriceBasis, PriceRole, PriceState, TaxBasis};
 
     use super::*;
 
@@ -58,8 +63,16 @@ mod tests {
         assert_eq!(expiry(Some(requested_at), 3600, []).unwrap(), "2026-01-01T13:00:00Z");
         let price = |until: &str| {
             let amount = Money { minor: 1, scale: 2, currency: "EUR".to_owned() };
-            let (basis, tax, state) = (PriceBasis::Unit, TaxBasis::AsShop, PriceState::Verified);
-            Price { amount, basis, tax, state, valid_until: Some(until.to_owned()) }
+            Price {
+                amount,
+                basis: PriceBasis::Unit,
+                role: PriceRole::Whole,
+                tax: TaxBasis::AsShop,
+                state: PriceState::Verified,
+                period: None,
+                valid_until: Some(until.to_owned()),
+                extra: vec![],
+            }
         };
         let until = |until: &str| expiry(Some(requested_at), 3600, [&price(until)]).unwrap();
         assert_eq!(until("2026-01-01T12:30:00Z"), "2026-01-01T12:30:00Z");

@@ -192,7 +192,7 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use cartwright_contract::records::{Money, PriceBasis, PriceState, TaxBasis};
+    use cartwright_contract::records::{Money, PriceBasis, PriceRole, PriceState, TaxBasis};
 
     use super::*;
 
@@ -211,9 +211,12 @@ mod tests {
         Price {
             amount: Money { minor: 4900, scale: 2, currency: "EUR".to_owned() },
             basis: PriceBasis::Unit,
+            role: PriceRole::Whole,
             tax: TaxBasis::AsShop,
             state: PriceState::Verified,
+            period: None,
             valid_until: valid_until.map(|until| until.to_string()),
+            extra: vec![],
         }
     }
 

@@ -4,7 +4,17 @@ use std::collections::HashMap;
 
 use cartwright_contract::records::Item;
 
+use crate::budget::MAX_LINE_QUANTITY;
 use crate::error::{CartError, issue};
+
+/// An item of a configured product: the product itself, or an item below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descendant {
+    /// Its index among the items.
+    pub index: usize,
+    /// How many of it one configured product takes; 1 for the product itself.
+    pub count: u32,
+}
 
 /// The parents and children of a configuration's items, computed in one pass.
 pub(crate) struct ItemTree {
@@ -12,15 +22,15 @@ pub(crate) struct ItemTree {
     pub(crate) children: Vec<Vec<usize>>,
     /// All items, every parent before its children.
     pub(crate) parents_first: Vec<usize>,
-    /// For each root, the indexes of the root and of all items below it. Empty for every other item, because only
-    /// roots are sold.
-    pub(crate) descendants: Vec<Vec<usize>>,
+    /// For each root, the root and all items below it. Empty for every other item, because only roots are sold.
+    pub(crate) descendants: Vec<Vec<Descendant>>,
 }
 
 /// Builds the tree of items.
 ///
 /// # Errors
-/// Returns an error if two items have the same id, a parent does not exist, or parents form a cycle.
+/// Returns an error if two items have the same id, a parent does not exist, parents form a cycle, or a product takes too
+/// many of an item.
 #[allow(
     clippy::indexing_slicing,
     reason = "every index is a position of `items`, and every list has an entry for each item"
@@ -49,27 +59,40 @@ pub(crate) fn item_tree(items: &[Item]) -> Result<ItemTree, CartError> {
         }
     }
     let mut root_of: Vec<Option<usize>> = vec![None; items.len()];
+    let mut counts: Vec<u32> = vec![1; items.len()];
     let mut next = 0;
     while let Some(index) = parents_first.get(next).copied() {
         let root = root_of[index].unwrap_or(index);
         root_of[index] = Some(root);
         for child in &children[index] {
             root_of[*child] = Some(root);
+            counts[*child] = piece_count(counts[index], items[*child].quantity).ok_or_else(|| {
+                let text = format!("one configured product takes more than {MAX_LINE_QUANTITY} of it");
+                CartError::Configuration(issue(&format!("[{child}].quantity"), "quantity-too-large", text))
+            })?;
             parents_first.push(*child);
         }
         next += 1;
     }
-    let mut descendants = vec![Vec::new(); items.len()];
+    let mut descendants: Vec<Vec<Descendant>> = vec![Vec::new(); items.len()];
+    let counted = |index: usize| Descendant { index, count: counts[index] };
     for (index, root) in root_of.iter().enumerate() {
         match root {
             None => return wrong(index, "parent-cycle", "its parents form a cycle".to_owned()),
             // The root comes first, whatever its index.
-            Some(root) if descendants[*root].is_empty() && index != *root => descendants[*root].extend([*root, index]),
-            Some(root) if index != *root || descendants[*root].is_empty() => descendants[*root].push(index),
+            Some(root) if descendants[*root].is_empty() && index != *root => {
+                descendants[*root].extend([counted(*root), counted(index)]);
+            }
+            Some(root) if index != *root || descendants[*root].is_empty() => descendants[*root].push(counted(index)),
             Some(_) => {}
         }
     }
     Ok(ItemTree { children, parents_first, descendants })
+}
+
+/// Returns how many of an item one configured product takes, unless they are too many.
+fn piece_count(of_parent: u32, in_parent: u32) -> Option<u32> {
+    of_parent.checked_mul(in_parent).filter(|count| *count <= MAX_LINE_QUANTITY)
 }
 
 #[cfg(test)]
@@ -81,13 +104,16 @@ mod tests {
             id: Some(index.to_string()),
             parent: parent.map(|parent| parent.to_string()),
             vendor_product: "1".into(),
+            title: None,
+            quantity: 1,
             attributes: vec![],
             articles: vec![],
             sku: None,
-            reference: None,
+            saved_id: None,
             thumbnail: None,
             state: String::new(),
             unverified: None,
+            valid_until: None,
             extra: vec![],
         };
         parents.iter().enumerate().map(item).collect()
@@ -104,8 +130,25 @@ mod tests {
     #[test]
     fn each_root_has_its_descendants_wherever_it_stands() {
         let tree = item_tree(&items(&[Some(1), None, Some(0), None, Some(1)])).unwrap();
-        assert_eq!(tree.descendants, [vec![], vec![1, 0, 2, 4], vec![], vec![3], vec![]]);
+        let indexes = |descendants: &Vec<Descendant>| descendants.iter().map(|item| item.index).collect::<Vec<_>>();
+        let descendants: Vec<Vec<usize>> = tree.descendants.iter().map(indexes).collect();
+        assert_eq!(descendants, [vec![], vec![1, 0, 2, 4], vec![], vec![3], vec![]]);
         assert_eq!(tree.parents_first, [1, 3, 0, 4, 2]);
+    }
+
+    #[test]
+    fn a_product_takes_as_many_of_an_item_as_all_its_parents_do() {
+        let mut nested = items(&[Some(1), Some(2), None]);
+        (nested[0].quantity, nested[1].quantity) = (3, 4);
+        let counts = |items: &[Item]| {
+            item_tree(items)
+                .map(|tree| tree.descendants[2].iter().map(|item| (item.index, item.count)).collect::<Vec<_>>())
+        };
+        assert_eq!(counts(&nested).unwrap(), [(2, 1), (0, 12), (1, 4)]);
+        (nested[0].quantity, nested[1].quantity) = (1_000, 1_001);
+        assert_eq!(refusal(&nested), "quantity-too-large");
+        (nested[0].quantity, nested[1].quantity) = (u32::MAX, u32::MAX);
+        assert_eq!(refusal(&nested), "quantity-too-large");
     }
 
     #[test]

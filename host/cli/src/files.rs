@@ -1,10 +1,11 @@
 //! The files that a command reads: JSON, and a shop's catalog.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use cartwright::types::{Rounding, VariantInfo};
-use cartwright::{ReleasePolicy, Secret, Shop};
+use cartwright::{Currencies, ReleasePolicy, Secret, Shop};
 use cartwright_service::input;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,17 +13,8 @@ use serde_json::Value;
 
 /// Reads a JSON file.
 pub(crate) fn json_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    read(path, |text| Ok(serde_json::from_str(text)?))
-}
-
-/// Reads a JSON file with [`parse_strict`].
-pub(crate) fn strict_json_file<T: DeserializeOwned + Serialize>(path: &Path) -> anyhow::Result<T> {
-    read(path, parse_strict)
-}
-
-fn read<T>(path: &Path, taken: impl FnOnce(&str) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    taken(&text).with_context(|| format!("{} is invalid", path.display()))
+    serde_json::from_str(&text).with_context(|| format!("{} is invalid", path.display()))
 }
 
 /// Parses JSON of one of the contract's types, and rejects unknown members. The types themselves ignore them, so that a
@@ -61,12 +53,15 @@ fn unknown_members(input: &Value, parsed: &Value, path: &str, unknown: &mut Vec<
     }
 }
 
-/// The currency and the variants of a shop.
+/// The currencies and the variants of a shop.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Catalog {
-    currency: String,
-    scale: u8,
+    currencies: Currencies,
+    #[serde(default)]
+    base_country: Option<String>,
+    #[serde(default)]
+    time_zone: Option<String>,
     #[serde(default)]
     locale: Option<String>,
     #[serde(default)]
@@ -84,13 +79,23 @@ struct VariantEntry {
     id: Option<String>,
     /// The title. Default: the SKU.
     title: Option<String>,
-    /// The price as a merchant types it, see [`typed::amount`].
-    price: Option<String>,
+    /// The price.
+    price: Option<PriceEntry>,
     #[serde(default = "yes")]
     purchasable: bool,
     #[serde(default = "one")]
     minimum: u32,
     maximum: Option<u32>,
+}
+
+/// A price as a merchant types it, see [`input::amount`].
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PriceEntry {
+    /// In the main currency.
+    Main(String),
+    /// By currency.
+    ByCurrency(BTreeMap<String, String>),
 }
 
 fn yes() -> bool {
@@ -104,16 +109,31 @@ fn one() -> u32 {
 impl Catalog {
     /// Returns a catalog without variants.
     pub(crate) fn empty(currency: String, scale: u8, locale: String) -> Self {
-        Self { currency, scale, locale: Some(locale), prices_include_tax: false, variants: Vec::new() }
+        Self {
+            currencies: Currencies::one(currency, scale),
+            base_country: None,
+            time_zone: None,
+            locale: Some(locale),
+            prices_include_tax: false,
+            variants: Vec::new(),
+        }
     }
 
-    /// Returns the variants.
-    pub(crate) fn variants(&self) -> anyhow::Result<Vec<VariantInfo>> {
+    /// Returns the variants, with their prices in this currency; the main one by default.
+    pub(crate) fn variants(&self, currency: Option<&str>) -> anyhow::Result<Vec<VariantInfo>> {
+        let main = self.currencies.main();
+        // The host reports a currency that the shop does not sell in.
+        let currency = currency.and_then(|code| self.currencies.get(code)).unwrap_or(main);
         self.variants
             .iter()
             .map(|entry| {
-                let price = entry.price.as_deref().map(|text| {
-                    let amount = input::amount(text, &self.currency, self.scale);
+                let text = match &entry.price {
+                    Some(PriceEntry::Main(text)) => Some(text).filter(|_| currency.code == main.code),
+                    Some(PriceEntry::ByCurrency(prices)) => prices.get(&currency.code),
+                    None => None,
+                };
+                let price = text.map(|text| {
+                    let amount = input::amount(text, &currency.code, currency.scale);
                     amount.map_err(|reason| anyhow!("the price of {}: {reason}", entry.sku))
                 });
                 Ok(VariantInfo {
@@ -124,10 +144,11 @@ impl Catalog {
                     price: price.transpose()?,
                     tax_class: None,
                     purchasable: entry.purchasable,
-                    stock: None,
+                    in_stock: None,
                     weight_grams: None,
                     minimum: entry.minimum,
                     maximum: entry.maximum,
+                    extra: Vec::new(),
                 })
             })
             .collect()
@@ -140,8 +161,9 @@ impl Catalog {
         getrandom::fill(&mut key).context("cannot get random numbers")?;
         Ok(Shop {
             id: "shop".parse()?,
-            currency: self.currency.clone(),
-            scale: self.scale,
+            currencies: self.currencies.clone(),
+            base_country: self.base_country.clone(),
+            time_zone: self.time_zone.clone(),
             locale: self.locale.clone().unwrap_or_else(|| "en".to_owned()),
             prices_include_tax: self.prices_include_tax,
             rounding: Rounding::HalfUp,

@@ -1,13 +1,13 @@
 //! `cartwright handle`: runs an order hook on files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use cartwright::durable::{Answer, Entry, JournaledBody, MemoryJournal, Record};
-use cartwright::types::{Event, EventKind, Next, Order, Outcome};
+use cartwright::durable::{Answer, Entry, JournaledBody, MAX_CONTINUATIONS, MemoryJournal, Record};
+use cartwright::types::{Article, Next, Order, OrderEvent, OrderEventKind, Outcome};
 use cartwright::{
     AccountId, AccountSetup, Blobs as _, Cartwright, Clock as _, Grants, LogLine, MemoryBlobs, MemoryOrderBook,
     SimulatedClock, describe,
@@ -18,10 +18,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::failure::Failure;
-use crate::files::{Catalog, json_file, parse_strict, strict_json_file};
-
-/// Maximum number of rounds, so that a hook that returns `again` every time is stopped.
-const MAX_ROUNDS: usize = 100;
+use crate::files::{Catalog, json_file, parse_strict};
 
 /// Send an order event to a plugin's order hook, as a shop would, and print its outcomes.
 ///
@@ -32,7 +29,8 @@ const MAX_ROUNDS: usize = 100;
 #[command(after_help = "\
 Files:
   settings       {\"url\": \"https://erp.example/orders\", \"token\": \"…\"}: by field name, secrets too (see `cartwright inspect`)
-  order          the contract's record `order` (wit/types.wit) as JSON; tests/guests/order-hook/order.json is one that we made up
+  order          the contract's record `order` (wit/0.1/types.wit) as JSON, each line with its `bill_of_materials` if it has one;
+                 tests/guests/order-hook/order.json is one that we made up
   configuration  what the configurator's page handed over, as it is
 
 Example:
@@ -48,14 +46,14 @@ pub(crate) struct Arguments {
     #[arg(long)]
     order: PathBuf,
     /// The order event: `placed`, `paid`, `released`, `changed`, `cancelled`, … An event with a payload has it after a
-    /// "=", as text or JSON: `scheduled=nightly`.
+    /// "=", as JSON: `forwarded={"name":"erp.made","json":"{}"}`.
     #[arg(long, default_value = "released", value_parser = kind)]
-    event: EventKind,
+    event: OrderEventKind,
     /// The file of a raw configuration that a line of the order names by its digest.
     #[arg(long)]
     configuration: Vec<PathBuf>,
     /// A grant for the hook: a host, `http://` and a host without TLS, a network, or `personal-data`, without which it
-    /// sees no address.
+    /// sees no address and nothing that the shopper wrote.
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<Grant>,
     /// The server to use instead of the vendor's. Sets the setting that determines the plugin's first host, and allows
@@ -71,7 +69,7 @@ pub(crate) struct Arguments {
 }
 
 /// Parses a kind of event in the contract's spelling.
-fn kind(text: &str) -> Result<EventKind, String> {
+fn kind(text: &str) -> Result<OrderEventKind, String> {
     let (name, kind) = match text.split_once('=') {
         None => (text, json!(text)),
         Some((name, more)) => {
@@ -92,8 +90,7 @@ fn payload_hint(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "refunded" => r#"{"lines":[{"line":"1","quantity":1}],"amount":null}"#,
         "fulfilled" => r#"{"lines":[],"carrier":"DHL","tracking_id":"T-1"}"#,
-        "scheduled" => "nightly",
-        "message" => r#"{"name":"erp.made","json":"{}"}"#,
+        "forwarded" => r#"{"name":"erp.made","json":"{}"}"#,
         "other" => r#"{"name":"returned","json":"{}"}"#,
         _ => return None,
     })
@@ -143,7 +140,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failure> {
-    let order: Order = strict_json_file(&arguments.order)?;
+    let (order, bills_of_materials) = read_order(&arguments.order)?;
     let (orders, blobs) = (Arc::new(MemoryOrderBook::default()), Arc::new(MemoryBlobs::default()));
     let mut builder = Cartwright::builder().order_book(orders.clone()).blobs(blobs.clone());
     if let Some(cache) = source::cache() {
@@ -169,18 +166,21 @@ async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failur
     let setup = AccountSetup { id: account.clone(), settings, grants: grants::add_grants(Grants::default(), &granted) };
     host.set_account(&id, plugin.digest(), setup).await?;
     orders.put(&id, &account, order.clone());
-    let event = Event {
+    for (line_reference, articles) in bills_of_materials {
+        orders.put_bill_of_materials(&id, &line_reference, articles);
+    }
+    let event = OrderEvent {
         id: format!("{}:event", order.reference),
         at: order.placed_at.clone(),
         kind: arguments.event.clone(),
         order,
-        earlier: Vec::new(),
-        remembered: Vec::new(),
+        previous_outcomes: Vec::new(),
+        memos: Vec::new(),
         extra: Vec::new(),
     };
     let mut journal = Arc::new(MemoryJournal::default());
     let mut state: Option<String> = None;
-    for _ in 0..MAX_ROUNDS {
+    for _ in 0..=MAX_CONTINUATIONS {
         run.journals.push(journal.clone());
         let clock = run.clock.clone();
         let handled =
@@ -193,14 +193,32 @@ async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failur
         run.log.append(&mut handled.log);
         match handled.next {
             Next::Done => return Ok(()),
-            Next::Again(later) => {
+            Next::ContinueLater(later) => {
                 clock.sleep(later.seconds).await;
                 journal = Arc::new(journal.next().context("the journal")?);
                 state = Some(later.state);
             }
         }
     }
-    Err(anyhow::anyhow!("the hook returned `again` {MAX_ROUNDS} times and was stopped").into())
+    Err(anyhow::anyhow!("the hook returned `continue-later` more than {MAX_CONTINUATIONS} times and was stopped")
+        .into())
+}
+
+/// Reads the order's file. Returns the order, and the bills of materials that stand beside its lines, each with the
+/// reference of its line.
+fn read_order(path: &Path) -> anyhow::Result<(Order, Vec<(String, Vec<Article>)>)> {
+    let mut file: Value = json_file(path)?;
+    let mut bills_of_materials = Vec::new();
+    for line in file.get_mut("lines").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(members) = line.as_object_mut() else { continue };
+        let Some(articles) = members.remove("bill_of_materials") else { continue };
+        let articles: Vec<Article> = parse_strict(&articles.to_string())
+            .with_context(|| format!("a `bill_of_materials` in {} is invalid", path.display()))?;
+        let reference = members.get("reference").and_then(Value::as_str).unwrap_or_default();
+        bills_of_materials.push((reference.to_owned(), articles));
+    }
+    let order = parse_strict(&file.to_string()).with_context(|| format!("{} is invalid", path.display()))?;
+    Ok((order, bills_of_materials))
 }
 
 fn outcomes(run: &HandleRun) -> Vec<Outcome> {

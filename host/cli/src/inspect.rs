@@ -7,7 +7,7 @@ use cartwright::webhook::form_value;
 use cartwright::{Capability, Cartwright, PluginVersion};
 use cartwright_service::source;
 
-/// Show what a plugin is: metadata, digest, worlds, imports, hosts, strategies, settings.
+/// Show what a plugin is: metadata, digest, worlds, exports, imports, outbound hosts, strategies, settings.
 ///
 /// Installs the component in a sandbox that denies every import, and calls its metadata function. Nothing is granted,
 /// and nothing is stored but the compiled form.
@@ -28,21 +28,32 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let host = builder.start()?;
     let plugin = source::install(&host, &arguments.plugin).await?;
+    // They may depend on settings that only an account has.
+    let webhooks: Webhooks = match host.default_webhook_endpoints(&plugin).await {
+        Ok(endpoints) => Ok(endpoints.into_iter().map(|endpoint| endpoint.name).collect()),
+        Err(error) => Err(error.to_string()),
+    };
     if arguments.json {
-        print_line!("{}", serde_json::to_string_pretty(&as_json(&plugin))?);
+        print_line!("{}", serde_json::to_string_pretty(&as_json(&plugin, &webhooks))?);
     } else {
-        print(&plugin);
+        print(&plugin, &webhooks);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn as_json(plugin: &PluginVersion) -> serde_json::Value {
+/// The names of the webhook endpoints under the default settings, or why there are none.
+type Webhooks = Result<Vec<String>, String>;
+
+fn as_json(plugin: &PluginVersion, webhooks: &Webhooks) -> serde_json::Value {
     serde_json::json!({
         "digest": plugin.digest(),
         "bytes": plugin.size(),
         "contract": cartwright::CONTRACT,
         "worlds": plugin.worlds(),
+        "exports": plugin.exports().collect::<Vec<_>>(),
+        "unknown_exports": plugin.unknown_exports(),
         "imports": plugin.imports(),
+        "webhooks": webhooks.as_ref().unwrap_or(&Vec::new()),
         "about": plugin.metadata(),
     })
 }
@@ -62,7 +73,7 @@ fn field_notes(field: &Field) -> Vec<String> {
         }
         ChoiceSource::Dynamic => field_notes.push("one of the choices of the vendor's server".to_owned()),
     }
-    if let Some(default) = field.default.as_ref().and_then(form_value) {
+    if let Some(default) = field.default_value.as_ref().and_then(form_value) {
         // A text without quotes, any other value as the settings file spells it.
         let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
         field_notes.push(format!("default {default}"));
@@ -71,45 +82,54 @@ fn field_notes(field: &Field) -> Vec<String> {
         field_notes.push(format!("only while {} is {}", condition.field, condition.one_of.join(" or ")));
     }
     if field.kind == "secret" {
-        let hosts = match field.hosts.is_empty() {
-            true => "never sent; it only signs".to_owned(),
-            false => field.hosts.join(", "),
+        let hosts = match field.outbound_hosts.is_empty() {
+            true => "never sent".to_owned(),
+            false => format!("only for {}", field.outbound_hosts.join(", ")),
         };
-        field_notes.push(format!("only sent to {hosts}"));
+        field_notes.push(format!("used for {}, {hosts}", field.uses.join(", ")));
     }
     field_notes
 }
 
-fn print(plugin: &PluginVersion) {
+fn print(plugin: &PluginVersion, webhooks: &Webhooks) {
     let about = plugin.metadata();
     let identity = &about.identity;
-    print_line!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.vendor);
+    print_line!("{} {} ({}), by {}", identity.name, identity.version, identity.id, identity.publisher);
     print_line!("  digest        {}", plugin.digest());
     print_line!("  size          {} bytes", plugin.size());
     let worlds: Vec<String> = plugin.worlds().iter().map(|world| world.name().to_owned()).collect();
     print_line!("  worlds        {} of {}", worlds.join(", "), cartwright::CONTRACT);
-    print_line!("  capabilities  {}", list(&identity.capabilities));
+    let exports: Vec<String> = plugin.exports().map(|interface| interface.name().to_owned()).collect();
+    print_line!("  exports       {}", list(&exports));
+    for export in plugin.unknown_exports() {
+        print_line!("  exports {export}, which this host does not know");
+    }
     let strategies: Vec<String> =
         identity.strategies.iter().map(|strategy| format!("{} ({})", strategy.name, strategy.title.text)).collect();
     print_line!("  strategies    {}", list(&strategies));
-    print_line!("  asks to reach {}", list(&identity.hosts));
+    print_line!("  asks to reach {}", list(&identity.outbound_hosts));
     print_line!("  asks for      {}", list(&identity.grants));
-    let endpoints: Vec<String> = about.endpoints.iter().map(|endpoint| endpoint.name.clone()).collect();
-    print_line!("  webhooks      {}", list(&endpoints));
+    match webhooks {
+        Ok(names) => print_line!("  webhooks      {}", list(names)),
+        Err(error) => print_line!("  webhooks      none under the default settings: {error}"),
+    }
     print_line!("  settings");
     for field in &about.form.0 {
         let mut marks = Vec::new();
         if field.required {
             marks.push("required");
         }
-        if field.public {
-            marks.push("public");
+        if field.shown_on_page {
+            marks.push("shown on page");
         }
         if field.per_product {
             marks.push("per product");
         }
-        if field.vendor_may_push {
+        if field.vendor_can_change {
             marks.push("vendor can change");
+        }
+        if field.advanced {
+            marks.push("advanced");
         }
         let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
         print_line!("    {:<28} {:<13} {}{marks}", field.name, field.kind, field.label.text);

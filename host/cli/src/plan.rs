@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use anyhow::Context as _;
+use cartwright::types::Money;
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartChange, CartLine, CartOperation, Cartwright, Grants, MemoryCatalog,
     PluginVersion, ProductLink, ShopId, Stage, StrategyChoice, Visitor,
@@ -27,13 +28,13 @@ use crate::files::{Catalog, json_file};
 #[command(after_help = "\
 Files:
   settings       {\"viewer-token\": \"…\"}: the account's settings by field name, secrets too (see `cartwright inspect`)
-  association    {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
-  catalog        {\"currency\": \"EUR\", \"scale\": 2, \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
+  link           {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
+  catalog        {\"currencies\": [{\"code\": \"EUR\", \"scale\": 2}], \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
   configuration  what the configurator's page handed over, as it is
   existing       an earlier plan, as `--json` printed it, or a list of its lines
 
 Example:
-  cartwright plan --plugin expivi --settings s.json --association a.json --catalog c.json --configuration conf.json --explain")]
+  cartwright plan --plugin expivi --settings s.json --link link.json --catalog c.json --configuration conf.json --explain")]
 pub(crate) struct Arguments {
     /// The vendor's plugin: a component's file, or `expivi` or `twikit`.
     #[arg(long)]
@@ -43,8 +44,8 @@ pub(crate) struct Arguments {
     settings: PathBuf,
     /// The file of the product link.
     #[arg(long)]
-    association: PathBuf,
-    /// The file of the shop's currency and variants.
+    link: PathBuf,
+    /// The file of the shop's currencies and variants.
     #[arg(long)]
     catalog: PathBuf,
     /// The file of the raw configuration.
@@ -66,6 +67,21 @@ pub(crate) struct Arguments {
     /// Replace the line of --cart with this key, or with a key that begins so, instead of adding a line.
     #[arg(long, value_name = "KEY", requires = "cart")]
     replace: Option<String>,
+    /// The currency of the cart: one of the catalog's. Default: its first.
+    #[arg(long, value_name = "CODE")]
+    currency: Option<String>,
+    /// The country of delivery, such as NL.
+    #[arg(long, value_name = "CODE")]
+    country: Option<String>,
+    /// The region within the country, such as NB.
+    #[arg(long)]
+    region: Option<String>,
+    /// A customer group of the shopper. May be repeated.
+    #[arg(long = "customer-group", value_name = "GROUP")]
+    customer_groups: Vec<String>,
+    /// The shopper's language, such as nl-BE. Default: the catalog's.
+    #[arg(long, value_name = "TAG")]
+    locale: Option<String>,
     /// A grant that a previous run lacked: `adjust-prices`, `choose-price-source`, a host, `http://` and a host without
     /// TLS, or a network. The hosts that the plugin declares are already granted.
     #[arg(long = "grant", value_name = "GRANT")]
@@ -121,7 +137,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<CartChange, Failure> {
     let catalog: Catalog = json_file(&arguments.catalog)?;
-    let mut builder = Cartwright::builder().catalog(Arc::new(MemoryCatalog::new(catalog.variants()?)));
+    let mut builder =
+        Cartwright::builder().catalog(Arc::new(MemoryCatalog::new(catalog.variants(arguments.currency.as_deref())?)));
     if let Some(cache) = source::cache() {
         builder = builder.cache(cache);
     }
@@ -138,13 +155,17 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
     let account: AccountId = plugin.id().as_str().parse().context("the account's id")?;
     let server = arguments.vendor_url.iter().flat_map(grants::server);
     let granted: Vec<Grant> = server.chain(arguments.grants.iter().cloned()).collect();
-    let grants = grants::add_grants(grants::declared(&plugin, &settings), &granted);
+    let mut grants = grants::add_grants(grants::declared(&plugin, &settings), &granted);
+    if arguments.strategy.as_deref().is_some_and(is_component) {
+        // Permissions are for the plugin that plans.
+        grants = grants.limited_to(&plugin.metadata().identity.grants);
+    }
     host.set_account(&id, plugin.digest(), AccountSetup { id: account.clone(), settings, grants }).await?;
 
-    let mut link: Map<String, Value> = json_file(&arguments.association)?;
+    let mut link: Map<String, Value> = json_file(&arguments.link)?;
     link.insert("account".to_owned(), json!(account));
     let mut link: ProductLink = serde_json::from_value(Value::Object(link))
-        .with_context(|| format!("{} is not a product link", arguments.association.display()))?;
+        .with_context(|| format!("{} is not a product link", arguments.link.display()))?;
     let strategy = strategy(&host, &id, &plugin, arguments, &mut link).await?;
     let product = link.shop_product.clone();
     host.link(&id, &[link]).await?;
@@ -169,7 +190,14 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
         quantity: arguments.quantity.unwrap_or(1),
         strategy,
         lines,
-        visitor: Visitor::default(),
+        visitor: Visitor {
+            locale: arguments.locale.clone(),
+            currency: arguments.currency.clone(),
+            country: arguments.country.clone(),
+            region: arguments.region.clone(),
+            customer_groups: arguments.customer_groups.clone().into(),
+            client: None,
+        },
         stages: Some(stage_sender),
     };
     Ok(match &arguments.replace {
@@ -184,13 +212,18 @@ async fn change(arguments: &Arguments, stage_sender: Sender<Stage>) -> Result<Ca
 
 /// Returns the key of the only line whose key begins with `begins`.
 fn resolve_key(lines: &[CartLine], begins: &str) -> anyhow::Result<String> {
-    let mut found = lines.iter().filter(|line| line.parent.is_none() && line.key.starts_with(begins));
+    let mut found = lines.iter().filter(|line| line.top_key().is_none() && line.key.starts_with(begins));
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => anyhow::bail!("several lines of the cart have keys that begin with {begins:?}"),
         (Some(line), None) => Ok(line.key.clone()),
         // The host reports that the line does not exist.
         (None, _) => Ok(begins.to_owned()),
     }
+}
+
+/// Returns whether a choice of a strategy is the file of a separate component.
+fn is_component(choice: &str) -> bool {
+    choice.ends_with(".wasm")
 }
 
 /// Selects a strategy of the vendor's plugin by name, or sets up a separate strategy component that the link then uses.
@@ -202,7 +235,7 @@ async fn strategy(
     link: &mut ProductLink,
 ) -> Result<Option<StrategyChoice>, Failure> {
     let Some(choice) = arguments.strategy.as_deref() else { return Ok(None) };
-    if !choice.ends_with(".wasm") {
+    if !is_component(choice) {
         if arguments.strategy_settings.is_some() {
             let text = "--strategy-settings is for a separate strategy component; the vendor's own settings belong in --settings";
             return Err(anyhow::anyhow!(text).into());
@@ -269,20 +302,40 @@ fn short(key: &str) -> &str {
     key.get(..12).unwrap_or(key)
 }
 
-pub(crate) fn print_lines(what: &str, lines: &[CartLine]) {
-    for line in lines {
-        let indent = if line.parent.is_some() { "    " } else { "  " };
-        if line.parent.is_none() {
-            print_line!("{what}");
-        }
-        let sku = line.sku.as_deref().unwrap_or("-");
-        let amount = amount(&line.price.total);
-        print_line!("{indent}{} × {} [{sku}] {amount}  key {}", line.quantity, line.title, short(&line.key));
-        for part in &line.shown {
-            print_line!("{indent}    {}: {}", part.name, part.value);
-        }
-        for adjustment in &line.price.adjustments {
-            print_line!("{indent}    {}: {} each", adjustment.label.text, self::amount(&adjustment.amount));
+/// Prints lines below what happens to them: each line with what belongs to it, and the total of several.
+fn print_lines(what: &str, lines: &[CartLine]) {
+    for family in lines.chunk_by(|_, next| next.top_key().is_some()) {
+        print_line!("{what}");
+        family.iter().for_each(|line| print_one(line, family.first()));
+        let amounts = family.iter().filter(|line| !line.price.included_in_parent).map(|line| &line.price.total);
+        let total = amounts.cloned().reduce(|sum, next| Money { minor: sum.minor.saturating_add(next.minor), ..sum });
+        if let (Some(total), 2..) = (total, family.len()) {
+            print_line!("  total {}", amount(&total));
         }
     }
+}
+
+fn print_one(line: &CartLine, top: Option<&CartLine>) {
+    let indent = if line.parent.is_some() { "    " } else { "  " };
+    let sku = line.sku.as_deref().unwrap_or("-");
+    let price = match top {
+        Some(top) if line.price.included_in_parent => {
+            format!(" ({} of the {} above)", number(&line.price.total), number(&top.price.total))
+        }
+        _ => amount(&line.price.total),
+    };
+    let set = if line.parent.is_none() && line.top_key().is_some() { "  of the set" } else { "" };
+    print_line!("{indent}{} × {} [{sku}] {price}  key {}{set}", line.quantity, line.title, short(&line.key));
+    for field in &line.shown {
+        print_line!("{indent}    {}: {}", field.name, field.value);
+    }
+    for adjustment in &line.price.adjustments {
+        print_line!("{indent}    {}: {} each", adjustment.label.text, amount(&adjustment.amount));
+    }
+}
+
+/// Formats an amount without its currency: "12.50".
+fn number(money: &Money) -> String {
+    let text = amount(money);
+    text.strip_suffix(money.currency.as_str()).map_or(text.as_str(), str::trim_end).to_owned()
 }

@@ -12,8 +12,9 @@ const SIMULATED_START: Duration = Duration::from_secs(1_767_268_800);
 /// before 1970 becomes its first second, and one beyond the calendar its last.
 pub fn timestamp(at: SystemTime) -> String {
     let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    at.unwrap_or(jiff::Timestamp::MAX).to_string()
+    let last = jiff::Timestamp::MAX.as_second();
+    let seconds = i64::try_from(seconds).map_or(last, |seconds| seconds.min(last));
+    jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
 /// A source of time for durable runs and for code that waits for them.

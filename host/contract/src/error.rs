@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hook::Hook;
 use crate::ids::{AccountId, Digest, PluginId, ShopId};
-use crate::records::{self, FieldIssue, Message, Outcome};
+use crate::records::{self, FieldIssue, Message, Outcome, Refusal};
 use crate::text::TextFault;
 
 /// The error of a failed guest call.
@@ -126,7 +126,7 @@ pub enum Breach {
 pub enum Failure {
     /// The plugin returned an error of the contract.
     #[error("{}", describe(.0))]
-    PluginError(records::Error),
+    PluginError(records::CallError),
     /// The call exceeded a limit of the host.
     #[error("{0}")]
     Limit(Breach),
@@ -160,8 +160,35 @@ impl HookError {
 
     /// Returns whether a retry may succeed without intervention.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.failure, Failure::Busy { .. } | Failure::PluginError(records::Error::Unavailable(_)))
+        matches!(self.failure, Failure::Busy { .. } | Failure::PluginError(records::CallError::Unavailable(_)))
     }
+}
+
+/// Why the embed data of a product page was refused. No page receives any of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "page", content = "detail", rename_all = "kebab-case")]
+pub enum PageError {
+    /// The embed data breaks the contract. The plugin's author must fix it.
+    #[error("the page of {plugin} is refused: {member}: {reason}; report it to the plugin's author")]
+    Malformed {
+        /// The plugin.
+        plugin: PluginId,
+        /// The member of the embed data, such as `scripts[0].url`.
+        member: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An origin is on a host that the account may not reach. The reason names the setting with which an operator allows it.
+    #[error("the page of {plugin} is refused: {member}: {reason}")]
+    NotGranted {
+        /// The plugin.
+        plugin: PluginId,
+        /// The member of the embed data.
+        member: String,
+        /// What is not granted.
+        reason: String,
+    },
 }
 
 /// Why a change of a shop was refused. The shop is unchanged.
@@ -247,21 +274,40 @@ pub fn setup_issue(field: &str, text: impl Into<String>) -> FieldIssue {
 }
 
 /// Describes an error of the contract in words.
-pub fn describe(error: &records::Error) -> String {
-    use records::Error;
+pub fn describe(error: &records::CallError) -> String {
+    use records::CallError;
     match error {
-        Error::InvalidInput(issue) => format!("invalid input at {}: {}", issue.field, issue.message.text),
-        Error::NotConfigured(issue) => {
+        CallError::InvalidInput(issue) => format!("invalid input at {}: {}", issue.field, issue.message.text),
+        CallError::NotConfigured(issue) => {
             format!("the merchant must correct the setting {}: {}", issue.field, issue.message.text)
         }
-        Error::Unavailable(outage) => match outage.retry_after_seconds {
+        CallError::Unavailable(outage) => match outage.retry_after_seconds {
             Some(seconds) => format!("unavailable, try again in {seconds} s: {}", outage.detail),
             None => format!("unavailable: {}", outage.detail),
         },
-        Error::Rejected(message) => format!("rejected: {}", message.text),
-        Error::Denied(what) => format!("denied: {what}"),
-        Error::LimitExceeded(limit) => format!("limit exceeded: {limit}"),
-        Error::Unsupported => "not supported by this plugin".to_owned(),
-        Error::Internal(text) => format!("the plugin reports a fault of its own: {text}"),
+        CallError::Rejected(message) => format!("rejected: {}", message.text),
+        CallError::Denied(refusal) => format!("denied: {}", refusal.text),
+        CallError::LimitExceeded(refusal) => format!("limit exceeded: {}", refusal.text),
+        CallError::Internal(text) => format!("the plugin reports a fault of its own: {text}"),
+        // A later version of the contract may say more; to this host it is a fault of the plugin.
+        CallError::Other(named) => {
+            format!("the plugin reports an error that this host does not know, {:?}: {}", named.name, named.json)
+        }
     }
+}
+
+/// Returns the error for input that is wrong and stays wrong.
+pub fn invalid_input(field: &str, key: &str, text: impl Into<String>) -> records::CallError {
+    let message = Message { key: key.to_owned(), parameters: Vec::new(), text: text.into() };
+    records::CallError::InvalidInput(FieldIssue { field: field.to_owned(), message, blocking: true })
+}
+
+/// Returns the error for what the host does not allow. `what` names it for programs: see `host/LIMITS.md`.
+pub fn denied(what: impl Into<String>, text: impl Into<String>) -> records::CallError {
+    records::CallError::Denied(Refusal { what: what.into(), text: text.into() })
+}
+
+/// Returns the error for a limit of the host. `limit` is its name.
+pub fn limit_exceeded(limit: &str, text: impl Into<String>) -> records::CallError {
+    records::CallError::LimitExceeded(Refusal { what: format!("limit:{}", limit.replace('_', "-")), text: text.into() })
 }

@@ -66,28 +66,30 @@ macro_rules! hooks {
 }
 
 hooks! {
-    /// `plugin.describe`
-    Describe = "plugin.describe" [Log],
+    /// `metadata.describe`
+    Describe = "metadata.describe" [Log],
     /// `settings.fields`
     Fields = "settings.fields" [Log],
     /// `settings.validate`
     ValidateSettings = "settings.validate" [Log Catalog],
     /// `settings.migrate`
     Migrate = "settings.migrate" [Log],
-    /// `account.choices`
-    Choices = "account.choices" [Log Catalog Http Secrets],
+    /// `choices.search`
+    SearchChoices = "choices.search" [Log Catalog Http Secrets],
     /// `account.test-connection`
     TestConnection = "account.test-connection" [Log Catalog Http Secrets],
     /// `products.search`
     SearchProducts = "products.search" [Log Catalog Http Secrets],
-    /// `products.validate`
-    ValidateAssociation = "products.validate" [Log Catalog],
+    /// `product-links.validate`
+    ValidateLink = "product-links.validate" [Log Catalog],
     /// `page.embed`
     Embed = "page.embed" [Log Catalog],
+    /// `reopening.embed-again`
+    EmbedAgain = "reopening.embed-again" [Log Catalog Blobs],
     /// `configuration.decode`
     Decode = "configuration.decode" [Log Catalog],
-    /// `configuration.price-items`
-    PriceItems = "configuration.price-items" [Log Catalog Http Secrets],
+    /// `prices.price-items`
+    PriceItems = "prices.price-items" [Log Catalog Http Secrets Blobs],
     /// `cart.plan`
     Plan = "cart.plan" [Log Catalog],
     /// `orders.handle`

@@ -74,7 +74,7 @@ fn bound_object(object: &mut Object) {
 /// Adds to a derived schema the descriptions of the contract, and the rule that a case has no further members.
 pub fn contract_schema(name: &str, mut schema: RefOr<Schema>) -> RefOr<Schema> {
     match &mut schema {
-        RefOr::T(Schema::Object(object)) if matches!(name, "Money" | "Context") => currency_and_scale(object),
+        RefOr::T(Schema::Object(object)) if matches!(name, "Money" | "Currency") => currency_and_scale(object),
         RefOr::T(Schema::OneOf(cases)) => cases.items.iter_mut().for_each(alone),
         _ => {}
     }
@@ -90,8 +90,10 @@ fn alone(case: &mut RefOr<Schema>) {
 }
 
 fn currency_and_scale(object: &mut Object) {
-    if let Some(RefOr::T(Schema::Object(currency))) = object.properties.get_mut("currency") {
-        currency.pattern = Some("^[A-Z]{3}$".to_owned());
+    for name in ["currency", "code"] {
+        if let Some(RefOr::T(Schema::Object(currency))) = object.properties.get_mut(name) {
+            currency.pattern = Some("^[A-Z]{3}$".to_owned());
+        }
     }
     if let Some(RefOr::T(Schema::Object(scale))) = object.properties.get_mut("scale") {
         scale.maximum = Some(Number::UInt(9));
@@ -156,11 +158,13 @@ schemas! {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
         .write_only(Some(true));
     DecimalText, "Decimal": text()
-        .description(Some("An exact decimal number: digits with at most one point, no exponent, at most 28 digits."))
+        .description(Some(
+            "An exact decimal number: digits with at most one point, no exponent, no leading zeros, at most 28 digits.",
+        ))
         .max_length(Some(30))
-        .pattern(Some("^-?[0-9]+(\\.[0-9]+)?$"));
+        .pattern(Some("^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$"));
     TimestampText, "Timestamp": text()
-        .description(Some("A point in time in UTC (RFC 3339)."))
+        .description(Some("A point in time in UTC to the second (RFC 3339)."))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
     Network, "Network": AnyOfBuilder::new()
         .description(Some("A range of IP addresses, as address/prefix."))

@@ -6,7 +6,7 @@ use std::sync::RwLock;
 use async_trait::async_trait;
 
 use crate::ids::{AccountId, Digest, ShopId};
-use crate::records::{Order, SkuQuery, VariantInfo};
+use crate::records::{Article, Order, SkuQuery, VariantInfo};
 
 /// The error of an unavailable platform.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -45,6 +45,18 @@ pub trait OrderBook: Send + Sync {
     /// Returns an error if the answer is uncertain, because `None` makes a vendor discard the order.
     async fn find(&self, shop: &ShopId, account: &AccountId, reference: &str) -> Result<Option<Order>, PlatformError>;
 
+    /// Returns the bill of materials of one piece of the line with this reference; empty for a line that has none.
+    /// `None` for a line that [`Self::find`] does not return to this account.
+    ///
+    /// # Errors
+    /// Returns an error if the answer is uncertain.
+    async fn bill_of_materials(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        line_reference: &str,
+    ) -> Result<Option<Vec<Article>>, PlatformError>;
+
     /// Returns whether an order that [`Self::find`] does not know may exist all the same, because it is being placed
     /// or has not been reported yet. A webhook that names such an order gets an error, so that the vendor sends it
     /// again.
@@ -53,6 +65,20 @@ pub trait OrderBook: Send + Sync {
     /// Returns an error if this is uncertain too.
     async fn may_exist(&self, _shop: &ShopId, _account: &AccountId, _reference: &str) -> Result<bool, PlatformError> {
         Ok(false)
+    }
+
+    /// Returns the references of the account's orders and lines whose vendor reference is this one: at most two, because
+    /// an ambiguous vendor reference names nothing.
+    ///
+    /// # Errors
+    /// Returns an error if the answer is uncertain, because a report about an unknown order is dropped.
+    async fn find_by_vendor_reference(
+        &self,
+        _shop: &ShopId,
+        _account: &AccountId,
+        _vendor_reference: &str,
+    ) -> Result<Vec<String>, PlatformError> {
+        Ok(Vec::new())
     }
 }
 
@@ -191,12 +217,19 @@ impl Catalog for MemoryCatalog {
 #[derive(Debug, Default)]
 pub struct MemoryOrderBook {
     orders: RwLock<HashMap<(ShopId, AccountId, String), Order>>,
+    /// By the line's reference.
+    bills_of_materials: RwLock<HashMap<(ShopId, String), Vec<Article>>>,
 }
 
 impl MemoryOrderBook {
     /// Stores an account's part of an order, or replaces it by a newer version.
     pub fn put(&self, shop: &ShopId, account: &AccountId, order: Order) {
         write(&self.orders).insert((shop.clone(), account.clone(), order.reference.clone()), order);
+    }
+
+    /// Stores the bill of materials of one piece of an order line, or replaces it.
+    pub fn put_bill_of_materials(&self, shop: &ShopId, line_reference: &str, articles: Vec<Article>) {
+        write(&self.bills_of_materials).insert((shop.clone(), line_reference.to_owned()), articles);
     }
 }
 
@@ -211,6 +244,38 @@ impl OrderBook for MemoryOrderBook {
                     && (order.reference == reference || order.lines.iter().any(|line| line.reference == reference))
             })
             .map(|(_, order)| order.clone()))
+    }
+
+    async fn bill_of_materials(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        line_reference: &str,
+    ) -> Result<Option<Vec<Article>>, PlatformError> {
+        let is_visible = read(&self.orders).iter().any(|((owner, of, _), order)| {
+            owner == shop && of == account && order.lines.iter().any(|line| line.reference == line_reference)
+        });
+        if !is_visible {
+            return Ok(None);
+        }
+        let key = (shop.clone(), line_reference.to_owned());
+        Ok(Some(read(&self.bills_of_materials).get(&key).cloned().unwrap_or_default()))
+    }
+
+    async fn find_by_vendor_reference(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        vendor_reference: &str,
+    ) -> Result<Vec<String>, PlatformError> {
+        let is_it = |known: &Option<String>| known.as_deref() == Some(vendor_reference);
+        let orders = read(&self.orders);
+        let own = orders.iter().filter(|((owner, of, _), _)| owner == shop && of == account).map(|(_, order)| order);
+        let references = own.flat_map(|order| {
+            let lines = order.lines.iter().filter(|line| is_it(&line.vendor_reference)).map(|line| &line.reference);
+            is_it(&order.vendor_reference).then_some(&order.reference).into_iter().chain(lines)
+        });
+        Ok(references.take(2).cloned().collect())
     }
 }
 

@@ -20,16 +20,22 @@ mod tests {
         let price = Price {
             amount: Money { minor: 1250, scale: 2, currency: "EUR".to_owned() },
             basis: PriceBasis::Unit,
+            role: PriceRole::Surcharge,
             tax: TaxBasis::AsShop,
             state: PriceState::Unverified("no reason".to_owned()),
+            period: None,
             valid_until: None,
+            extra: Vec::new(),
         };
         let expected = json!({
             "amount": { "minor": 1250, "scale": 2, "currency": "EUR" },
             "basis": "unit",
+            "role": "surcharge",
             "tax": "as-shop",
             "state": { "unverified": "no reason" },
+            "period": null,
             "valid_until": null,
+            "extra": [],
         });
         assert_eq!(serde_json::to_value(&price).unwrap(), expected);
         assert_eq!(serde_json::from_value::<Price>(expected).unwrap(), price);

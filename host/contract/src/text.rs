@@ -6,6 +6,9 @@
 //! title, is a single line and contains no other control characters and no bidirectional overrides: in a table, a log
 //! or a header they would end or hide the surrounding text.
 
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::records::{FieldIssue, Message};
@@ -88,6 +91,38 @@ fn is_control(character: char) -> bool {
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Maximum number of digits of a decimal number.
+const MAX_DECIMAL_DIGITS: usize = 28;
+
+/// Returns whether a text is a `decimal` of the contract: an optional minus, digits, and optionally a point with more
+/// digits. At most 28 digits, and no leading zero but one before the point.
+pub fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let count = digits.bytes().filter(u8::is_ascii_digit).count();
+    all_digits(whole)
+        && all_digits(fraction)
+        && (whole == "0" || !whole.starts_with('0'))
+        && count <= MAX_DECIMAL_DIGITS
+}
+
+/// Compares two `decimal`s of the contract as numbers. `None` if one of them is not a decimal.
+pub fn compare_decimals(one: &str, other: &str) -> Option<Ordering> {
+    let number = |text: &str| is_decimal(text).then(|| rust_decimal::Decimal::from_str_exact(text).ok()).flatten();
+    Some(number(one)?.cmp(&number(other)?))
+}
+
+/// Parses a `timestamp` of the contract: an instant in UTC to the second, exactly 20 characters, such as
+/// `2026-03-01T09:30:00Z`. The order of such texts is the order of the instants.
+pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
+    const SHAPE: &[u8; 20] = b"0000-00-00T00:00:00Z";
+    let fits = |(byte, shape): (u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == *shape };
+    // jiff reads a leap second as the second before it, which would break the order of the texts.
+    let is_shaped = text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(fits) && !text.ends_with(":60Z");
+    if is_shaped { text.parse().ok() } else { None }
+}
+
 /// A text in the form in which it is displayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayText {
@@ -143,6 +178,14 @@ pub fn sanitize(text: &str, max_chars: usize) -> DisplayText {
     DisplayText { text: format!("{}…", &text[..end]), is_truncated: true }
 }
 
+/// Reads the value of an HTTP header: as UTF-8 if it is UTF-8, otherwise as Latin-1, in which each byte is a character.
+pub fn header_text(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.iter().copied().map(char::from).collect(),
+    }
+}
+
 /// Shortens an error's text, which may repeat input, to at most [`MAX_ERROR_CHARS`]. The middle is left out, because
 /// the beginning says what is wrong and the end says what to do.
 pub fn abridge(text: String) -> String {
@@ -177,10 +220,20 @@ fn separates(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
+    use crate::clock::timestamp;
 
     fn plain(text: &str) -> String {
         display_text(text).unwrap().text
+    }
+
+    #[test]
+    fn a_header_is_utf_8_or_else_latin_1() {
+        assert_eq!(header_text("Mâcon".as_bytes()), "Mâcon");
+        assert_eq!(header_text(b"M\xe2con"), "Mâcon");
+        assert_eq!(header_text(b""), "");
     }
 
     #[test]
@@ -245,6 +298,44 @@ mod tests {
             assert_eq!(check_name(name), Err(TextFault::Control(found)), "{name:?}");
         }
         assert_eq!(check_name("a\nb").unwrap_err().to_string(), "it contains the control character U+000A");
+    }
+
+    #[test]
+    fn a_decimal_has_one_grammar_and_is_equal_as_a_number() {
+        let long = "1".repeat(MAX_DECIMAL_DIGITS);
+        let fraction = format!("-0.{}", "3".repeat(MAX_DECIMAL_DIGITS - 1));
+        for text in ["0", "-3", "12.345", "0.50", "-0", &long, &fraction] {
+            assert!(is_decimal(text), "{text}");
+        }
+        for text in ["", "-", "+1", "1.", ".5", "01", "-00.5", "1e3", "1,5", " 1", "1.2.3", "٣", &format!("{long}1")] {
+            assert!(!is_decimal(text), "{text}");
+        }
+        assert_eq!(compare_decimals("1.50", "1.5"), Some(Ordering::Equal));
+        assert_eq!(compare_decimals("-2", "1.5"), Some(Ordering::Less));
+        assert_eq!(compare_decimals("1.5", "1.5.0"), None);
+    }
+
+    #[test]
+    fn a_timestamp_has_20_characters_in_utc_to_the_second() {
+        let at = parse_timestamp("2026-03-01T09:30:00Z").unwrap();
+        assert_eq!(timestamp((at + jiff::SignedDuration::from_millis(999)).into()), "2026-03-01T09:30:00Z");
+        assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 50)), "9999-12-30T22:00:00Z");
+        for text in [
+            "",
+            "2026-03-01",
+            "2026-03-01T09:30Z",
+            "2026-03-01T09:30:00",
+            "2026-03-01T09:30:00.5Z",
+            "2026-03-01T10:30:00+01:00",
+            "2026-03-01t09:30:00z",
+            "2026-03-01 09:30:00Z",
+            "2026-02-30T09:30:00Z",
+            "2026-03-01T24:00:00Z",
+            "2016-12-31T23:59:60Z",
+            "2026-03-01T093000.1Z",
+        ] {
+            assert_eq!(parse_timestamp(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@
         },
       });
       if (percent < 100) await fullyLoaded;
-      const isQuoteOnly = configurator.action === 'request-quotation';
+      const isQuoteOnly = configurator.action === 'request-quote';
       if (by('offer')) {
         by('add').hidden = isQuoteOnly;
         by('offer').disabled = false;

@@ -32,8 +32,8 @@ pub(crate) async fn start(
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let document_base_url = format!("http://{}/", listener.local_addr()?);
     let mut webhooks = BTreeMap::new();
-    for endpoint in &host.current_version(shop, account)?.metadata().endpoints {
-        let to = Destination { shop: shop.clone(), account: account.clone(), endpoint: endpoint.name.clone() };
+    for endpoint in host.webhook_endpoints(shop, account).await? {
+        let to = Destination { shop: shop.clone(), account: account.clone(), endpoint: endpoint.name };
         let address = store.webhooks().create_webhook_url(&to, "demo", SystemTime::now()).await?;
         webhooks.insert(to.endpoint, format!("{document_base_url}webhooks/{}", *address.reveal()));
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use cartwright::types::{Money, Order, Rounding, VariantInfo};
 use cartwright::{
-    AccountSetup, CartLine, Cartwright, Grants, OrderedLine, ProductLink, ReleasePolicy, Secret, Shop, ShopId,
+    AccountSetup, CartLine, Cartwright, Currencies, Grants, OrderedLine, ProductLink, ReleasePolicy, Secret, Shop,
+    ShopId,
 };
 use cartwright_fake_vendors::{FakeExpivi, FakeTwikit};
 use cartwright_service::grants::host_of;
@@ -43,10 +44,11 @@ pub(crate) fn catalog() -> Vec<VariantInfo> {
             price: Some(Money { minor: *cents, scale: 2, currency: "EUR".to_owned() }),
             tax_class: None,
             purchasable: true,
-            stock: None,
+            in_stock: None,
             weight_grams: None,
             minimum: 1,
             maximum: None,
+            extra: Vec::new(),
         })
         .collect()
 }
@@ -61,8 +63,9 @@ pub(crate) fn random_key() -> anyhow::Result<String> {
 pub(crate) fn shop(id: &str) -> anyhow::Result<Shop> {
     Ok(Shop {
         id: id.parse()?,
-        currency: "EUR".to_owned(),
-        scale: 2,
+        currencies: Currencies::one("EUR", 2),
+        base_country: None,
+        time_zone: None,
         locale: "en".to_owned(),
         prices_include_tax: true,
         rounding: Rounding::HalfUp,
@@ -82,7 +85,6 @@ fn local(url: &str) -> anyhow::Result<Grants> {
         hosts: BTreeSet::from([host.clone()]),
         plain_http: BTreeSet::from([host]),
         networks: vec!["127.0.0.1/32".parse()?],
-        personal_data: true,
         ..Grants::default()
     })
 }
@@ -127,7 +129,7 @@ pub(crate) fn twikit_account(fake: &FakeTwikit) -> anyhow::Result<AccountSetup> 
             "preview-url": fake.base_url(),
             "product-keys": ["diamond-letter-jewel", "pendant"],
         })),
-        grants: local(fake.base_url())?,
+        grants: Grants { personal_data: true, ..local(fake.base_url())? },
     })
 }
 
@@ -164,8 +166,9 @@ pub(crate) fn paid_order(
     let order_lines = host.order_lines(shop, id, &total, &ordered)?;
     let sold = ids.iter().zip(lines).map(|(id, line)| (id.clone(), SoldLine::from(line))).collect();
     let address = cartwright::types::Address {
-        first_name: "Ada".to_owned(),
-        last_name: "Sample".to_owned(),
+        name: None,
+        first_name: Some("Ada".to_owned()),
+        last_name: Some("Sample".to_owned()),
         email: Some("ada@example.com".to_owned()),
         line1: "Sample Street 1".to_owned(),
         line2: None,
@@ -176,20 +179,26 @@ pub(crate) fn paid_order(
         company: None,
         vat: None,
         phone: None,
+        extra: Vec::new(),
     };
     let order = Order {
         id: id.to_owned(),
         number: format!("#{id}"),
         locale: "en".to_owned(),
+        currency: total.currency.clone(),
+        customer: None,
         test: false,
         vendor_reference: None,
         reference: host.reference(shop, id, None),
         version: 1,
         placed_at: "2026-01-01T12:00:00Z".to_owned(),
-        payment: "full".to_owned(),
+        paid: total.clone(),
+        refunded: Money { minor: 0, ..total.clone() },
         released: false,
         cancelled: false,
         total,
+        tax_amount: None,
+        shipping: None,
         billing: Some(address.clone()),
         delivery: Some(address.clone()),
         shop_address: Some(address),

@@ -1,6 +1,8 @@
 //! Wasmtime's bindings of the contract, which change with every release: all use of `bindgen!`, the conversions between
 //! its types and the contract's records, and the links of the contract's imports to their implementations in the host.
 
+use cartwright_contract::error::Failure;
+use cartwright_contract::extras::Extras;
 use cartwright_contract::records;
 use wasmtime::component::{HasSelf, Linker};
 
@@ -8,6 +10,7 @@ pub(crate) use self::generated::cartwright::plugin::{
     blobs, catalog, http, log, order_book, outcomes, secrets, timer, types,
 };
 pub(crate) use self::generated::exports::cartwright::plugin as exports;
+use crate::plugin::PluginVersion;
 use crate::state::GuestState;
 
 #[allow(
@@ -22,7 +25,25 @@ use crate::state::GuestState;
 mod generated {
     wasmtime::component::bindgen!({
         path: "../../wit/0.1",
-        world: "everything",
+        // All that a plugin may export. No plugin targets this world, so it is not in the contract.
+        inline: "
+            package cartwright:host;
+
+            world everything {
+                include cartwright:plugin/vendor@0.1.0;
+                include cartwright:plugin/has-choices@0.1.0;
+                include cartwright:plugin/has-account@0.1.0;
+                include cartwright:plugin/has-products@0.1.0;
+                include cartwright:plugin/has-product-links@0.1.0;
+                include cartwright:plugin/has-reopening@0.1.0;
+                include cartwright:plugin/has-prices@0.1.0;
+                include cartwright:plugin/has-cart@0.1.0;
+                include cartwright:plugin/has-orders@0.1.0;
+                include cartwright:plugin/has-webhooks@0.1.0;
+                include cartwright:plugin/has-feed@0.1.0;
+            }
+        ",
+        world: "cartwright:host/everything",
         imports: {
             "cartwright:plugin/log.write": trappable,
             default: async | trappable,
@@ -30,6 +51,9 @@ mod generated {
         exports: { default: async },
     });
 }
+
+// `HOST_IMPORTS`: the imports of the contract, each with its functions.
+include!(concat!(env!("OUT_DIR"), "/imports.rs"));
 
 #[allow(clippy::all)]
 mod conversions {
@@ -45,19 +69,27 @@ pub(crate) fn convert_list<T: Into<U>, U>(list: Vec<T>) -> Vec<U> {
     list.into_iter().map(Into::into).collect()
 }
 
-/// Converts the result of an exported function. `convert` converts its value.
-pub(crate) fn from_guest<T, U>(
-    result: Result<T, types::Error>,
+/// Converts the result of an exported function, and checks its lists `extra`. `convert` converts its value.
+///
+/// # Errors
+/// [`Failure::ContractViolation`] if a list is refused.
+pub(crate) fn from_guest<T, U: Extras>(
+    plugin: &PluginVersion,
+    result: Result<T, types::CallError>,
     convert: impl FnOnce(T) -> U,
-) -> Result<U, records::Error> {
-    result.map(convert).map_err(Into::into)
+) -> wasmtime::Result<Result<U, records::CallError>> {
+    let result = result.map(convert).map_err(records::CallError::from);
+    if let Ok(value) = &result {
+        value.check_extras(plugin.id()).map_err(|fault| Failure::ContractViolation(fault.to_string()))?;
+    }
+    Ok(result)
 }
 
 /// Converts the result of an imported function. `convert` converts its value.
 pub(crate) fn to_guest<T, U>(
-    result: Result<T, records::Error>,
+    result: Result<T, records::CallError>,
     convert: impl FnOnce(T) -> U,
-) -> Result<U, types::Error> {
+) -> Result<U, types::CallError> {
     result.map(convert).map_err(Into::into)
 }
 
@@ -109,18 +141,26 @@ mod tests {
 
     fn article() -> Value {
         json!({
-            "sku": "A", "quantity": "1.5", "price_sku": "P", "price": money(), "material_sku": null, "extra": [named_json()],
+            "sku": "A", "title": "Panel", "quantity": "1.5", "unit": "MTK", "price_sku": "P", "price": money(),
+            "material_sku": null, "parent": 0, "extra": [named_json()],
+        })
+    }
+
+    fn attribute(kind: &str) -> Value {
+        json!({
+            "id": "1", "name": "Colour", "value": "Red", "value_id": "2", "key": null, "hidden": true, "kind": kind,
+            "group": "Wood", "file": { "inline": [0, 255] }, "extra": [named_json()],
         })
     }
 
     fn item(thumbnail: Value) -> Value {
+        let attributes = ["chosen", "text", "number", "file", "other"].map(attribute);
         json!({
-            "id": "7", "parent": null, "vendor_product": "1001",
-            "attributes": [{
-                "id": "1", "name": "Colour", "value": "Red", "value_id": "2", "key": null, "hidden": true, "kind": "option",
-            }],
-            "articles": [article()], "sku": null, "reference": "r", "thumbnail": thumbnail, "state": "{}",
-            "unverified": { "reason": message(), "hold": true }, "extra": [named_json()],
+            "id": "7", "parent": null, "vendor_product": "1001", "title": "Ring", "quantity": 2,
+            "attributes": attributes,
+            "articles": [article()], "sku": null, "saved_id": "r", "thumbnail": thumbnail, "state": "{}",
+            "unverified": { "reason": message(), "hold": true }, "valid_until": "2026-03-01T09:30:00Z",
+            "extra": [named_json()],
         })
     }
 
@@ -129,19 +169,21 @@ mod tests {
             item(Value::Null),
             item(json!({ "in-payload": { "offset": 3, "length": 9 } })),
             item(json!({ "url": "https://a/b.png" })),
+            item(json!({ "stored": DIGEST })),
         ]
     }
 
     fn price(state: Value) -> Value {
         json!({
-            "amount": money(), "basis": "total", "tax": "gross", "state": state, "valid_until": "2026-03-01T09:30:00Z",
+            "amount": money(), "basis": "total", "role": "surcharge", "tax": "gross", "state": state, "period": "P1M",
+            "valid_until": "2026-03-01T09:30:00Z", "extra": [named_json()],
         })
     }
 
-    fn association() -> Value {
+    fn product_link() -> Value {
         json!({
-            "shop_product": "ring", "vendor_product": "1001", "other_vendor_products": ["1002"], "preset": "p",
-            "allowed_skus": ["A"],
+            "shop_product": "ring", "vendor_product": "1001", "additional_vendor_products": ["1002"], "preset": "p",
+            "allowed_skus": ["A"], "extra": [named_json()],
         })
     }
 
@@ -149,14 +191,19 @@ mod tests {
         json!({
             "key": "k", "product": "ring", "variant_id": "1", "sku": "A", "quantity": 2, "parent_key": null,
             "unit_price": money(), "configuration": DIGEST,
-            "item": { "index": 1, "id": "7", "vendor_product": "1001", "reference": null, "fingerprint": DIGEST },
+            "item": { "index": 1, "id": "7", "vendor_product": "1001", "saved_id": null, "fingerprint": DIGEST },
+            "extra": [named_json()],
         })
     }
 
-    fn new_line(target: Value) -> Value {
+    fn line_request(item: Value) -> Value {
+        json!({ "item": item, "quantity": 2, "extra": [named_json()] })
+    }
+
+    fn planned_line(target: Value) -> Value {
         let adjustment = json!({ "label": message(), "amount": money() });
         json!({
-            "target": target, "quantity": 2, "title": "Ring", "shown": [{ "name": "Colour", "value": "Red" }],
+            "target": target, "quantity": 2, "title": "Ring", "display_fields": [{ "name": "Colour", "value": "Red" }],
             "price": { "source": "components", "adjustments": [adjustment], "ignore_case": true },
             "extra": [named_json()], "item": 0,
         })
@@ -167,11 +214,12 @@ mod tests {
             json!({ "text": "b" }),
             json!({ "integer": -3 }),
             json!({ "decimal": "-0.5" }),
-            json!({ "yes-no": true }),
+            json!({ "boolean": true }),
             json!({ "money": money() }),
             json!({ "texts": ["a", "b"] }),
             json!({ "pairs": [["a", "b"]] }),
             json!("secret-is-set"),
+            json!({ "other": named_json() }),
         ];
         values.into_iter().map(|value| json!({ "name": "a", "value": value })).collect()
     }
@@ -180,21 +228,24 @@ mod tests {
         let document = |content: Value| {
             json!({ "document": {
                 "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content,
+                "audience": "merchant", "extra": [named_json()],
             } })
         };
         vec![
             json!({ "note": message() }),
             json!({ "vendor-reference": { "line": "1", "reference": "x" } }),
             json!({ "line-status": { "line": "1", "status": "shipped" } }),
-            json!({ "production": { "line": "1", "state": "done", "detail": "d", "expected": "2026-03-01T09:30:00Z" } }),
+            json!({ "production": {
+                "line": "1", "state": "done", "detail": "d", "expected": "2026-03-01T09:30:00Z", "extra": [],
+            } }),
             json!({ "shipment": shipment() }),
             document(json!({ "inline": [0, 255] })),
             document(json!({ "stored": DIGEST })),
             json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
             json!({ "needs-merchant": message() }),
-            json!({ "remember": { "name": "a", "value": "b" } }),
+            json!({ "set-memo": { "name": "a", "value": "b" } }),
             json!({ "push-settings": settings() }),
-            json!({ "hand-on": named_json() }),
+            json!({ "forward": named_json() }),
             json!({ "other": named_json() }),
         ]
     }
@@ -202,23 +253,27 @@ mod tests {
     fn shipment() -> Value {
         json!({
             "id": "1", "lines": [{ "line": "1", "quantity": 1 }], "carrier": "c", "at": "2026-03-01T09:30:00Z",
-            "tracking_url": null, "tracking_id": "1Z",
+            "tracking_url": null, "tracking_id": "1Z", "extra": [],
         })
     }
 
     fn order() -> Value {
         let address = json!({
-            "first_name": "A", "last_name": "B", "email": "a@example.com", "line1": "1", "line2": null, "zip": "1", "city": "C",
-            "region": "R", "country": "NL", "company": null, "vat": "V", "phone": null,
+            "name": "A B", "first_name": "A", "last_name": null, "email": "a@example.com", "line1": "1", "line2": null,
+            "zip": "1", "city": "C", "region": "R", "country": "NL", "company": null, "vat": "V", "phone": null,
+            "extra": [named_json()],
         });
         json!({
-            "id": "1", "number": "#1", "locale": "en", "reference": "i:s:1", "test": true, "vendor_reference": "v",
-            "version": 3, "placed_at": "2026-03-01T09:30:00Z", "payment": "full", "released": true, "cancelled": false,
-            "total": money(), "billing": address, "delivery": null, "shop_address": address,
+            "id": "1", "number": "#1", "locale": "en", "currency": "EUR", "reference": "i:s:1", "customer": "c", "test": true,
+            "vendor_reference": "v", "version": 3, "placed_at": "2026-03-01T09:30:00Z", "paid": money(),
+            "refunded": money(), "released": true, "cancelled": false, "total": money(), "tax_amount": money(),
+            "shipping": { "title": "Post", "amount": money(), "tax": "gross" }, "billing": address, "delivery": null, "shop_address": address,
             "lines": [{
-                "id": "1", "reference": "i:s:1:1", "account": "expivi", "cart_line": line(), "title": "Ring",
-                "shown": [{ "name": "Colour", "value": "Red" }], "configuration": DIGEST, "status": "ordered",
-                "vendor_reference": null, "released": true, "bill_of_materials": [article()], "extra": [named_json()],
+                "id": "1", "reference": "i:s:1:1", "account": "expivi", "cart_line": line(),
+                "quantities": { "ordered": 4, "cancelled": 1, "refunded": 1, "shipped": 2 }, "title": "Ring",
+                "display_fields": [{ "name": "Colour", "value": "Red" }], "configuration": DIGEST, "status": "ordered",
+                "vendor_reference": null, "released": true, "total": money(),
+                "tax": "net", "tax_amount": money(), "extra": [named_json()],
             }],
             "extra": [named_json()],
         })
@@ -230,8 +285,10 @@ mod tests {
             converts::<records::Item, types::Item>(item);
         }
         for source in ["platform", "vendor", "components"] {
-            let decoded = json!({ "items": items(), "price_from": source, "warnings": [message()] });
-            converts::<records::Decoded, exports::configuration::Decoded>(decoded);
+            let decoded = json!({
+                "items": items(), "price_from": source, "warnings": [message()], "extra": [named_json()],
+            });
+            converts::<records::DecodeResult, exports::configuration::DecodeResult>(decoded);
         }
     }
 
@@ -243,29 +300,35 @@ mod tests {
             price(json!({ "unverified": "no reason" })),
             price(json!({ "mismatch": money() })),
         ];
-        converts::<records::PlanRequest, exports::cart::Request>(json!({
-            "strategy": "simple", "association": association(), "items": items(),
-            "wanted": [{ "item": 0, "quantity": 2 }, { "item": null, "quantity": 1 }], "prices": prices,
-            "price_from": "vendor", "chosen_variant": "1", "lines": [line()], "extra": [named_json()],
+        converts::<records::PlanRequest, exports::cart::PlanRequest>(json!({
+            "strategy": "simple", "link": product_link(), "items": items(),
+            "line_requests": [line_request(json!(0)), line_request(Value::Null)], "prices": prices,
+            "price_from": "vendor", "chosen_variant": "1", "cart_lines": [line()], "extra": [named_json()],
         }));
         let targets = [
             json!("linked-product"),
             json!({ "variant-id": "1" }),
             json!({ "sku": { "sku": "A", "within_product": "ring", "ignore_case": true } }),
             json!({ "text": "Engraving: Anna" }),
+            json!({ "other": named_json() }),
         ];
         let child = |target: &Value| {
             json!({
-                "target": target, "quantity": 3, "title": null, "shown": null, "on_top": true, "removal": "repriced",
-                "extra": [],
+                "target": target, "quantity": 3, "title": null, "display_fields": null, "priced_separately": true,
+                "removal": "repriced", "extra": [],
             })
         };
         let children: Vec<Value> = targets.iter().map(child).collect();
-        let bundle = json!({ "bundle": { "parent": new_line(json!("linked-product")), "children": children } });
-        let mut pieces: Vec<Value> = targets.into_iter().map(|target| json!({ "line": new_line(target) })).collect();
-        pieces.extend([bundle, json!({ "other": named_json() })]);
-        let planned = json!({ "pieces": pieces, "warnings": [message()] });
-        converts::<records::Planned, exports::cart::Planned>(planned);
+        let bundle = json!({ "bundle": {
+            "parent": planned_line(json!("linked-product")), "children": children, "extra": [named_json()],
+        } });
+        let set: Vec<Value> = targets.iter().cloned().map(planned_line).collect();
+        let set = json!({ "set": { "lines": set, "extra": [named_json()] } });
+        let mut entries: Vec<Value> =
+            targets.into_iter().map(|target| json!({ "line": planned_line(target) })).collect();
+        entries.extend([bundle, set, json!({ "other": named_json() })]);
+        let planned = json!({ "entries": entries, "warnings": [message()], "extra": [named_json()] });
+        converts::<records::PlanResult, exports::cart::PlanResult>(planned);
     }
 
     #[test]
@@ -274,39 +337,105 @@ mod tests {
         for outcome in outcomes() {
             converts::<records::Outcome, types::Outcome>(outcome);
         }
-        let refund = json!({ "lines": [{ "line": "1", "quantity": 1 }], "amount": money() });
+        let refund = json!({ "lines": [{ "line": "1", "quantity": 1 }], "amount": money(), "extra": [] });
         let mut kinds = vec![
             json!({ "refunded": refund }),
             json!({ "fulfilled": shipment() }),
-            json!({ "scheduled": "daily" }),
-            json!({ "message": named_json() }),
+            json!({ "forwarded": named_json() }),
             json!({ "other": named_json() }),
         ];
-        let plain = ["placed", "partly-paid", "paid", "released", "changed", "cancelled", "quotation-requested"];
-        kinds.extend(plain.into_iter().chain(["configuration-saved", "erase"]).map(Value::from));
+        let plain = ["placed", "partly-paid", "paid", "released", "changed", "cancelled", "quote-requested"];
+        kinds.extend(plain.into_iter().chain(["erase"]).map(Value::from));
         for kind in kinds {
-            converts::<records::Event, exports::orders::Event>(json!({
-                "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "earlier": outcomes(),
-                "remembered": [{ "name": "a", "value": "b" }], "extra": [named_json()],
+            converts::<records::OrderEvent, exports::orders::OrderEvent>(json!({
+                "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "previous_outcomes": outcomes(),
+                "memos": [{ "name": "a", "value": "b" }], "extra": [named_json()],
             }));
         }
-        let attributed: Vec<Value> = outcomes().into_iter().map(|outcome| json!(["i:s:1", outcome])).collect();
-        converts::<records::Fetched, exports::feed::Fetched>(
-            json!({ "outcomes": attributed, "cursor": "c", "more": true }),
+    }
+
+    #[test]
+    fn webhooks_and_feeds_convert_there_and_back() {
+        let subjects = [json!("account"), json!({ "reference": "i:s:1" }), json!({ "vendor-reference": "v" })];
+        let reports: Vec<Value> = outcomes()
+            .into_iter()
+            .zip(subjects.into_iter().cycle())
+            .map(|(outcome, about)| json!({ "about": about, "outcome": outcome, "extra": [named_json()] }))
+            .collect();
+        converts::<records::FeedPage, exports::feed::FeedPage>(
+            json!({ "reports": reports, "cursor": "c", "more": true, "extra": [named_json()] }),
         );
-        converts::<records::Received, exports::webhooks::Received>(json!({
+        converts::<records::WebhookResult, exports::webhooks::WebhookResult>(json!({
             "response": { "status": 200, "headers": [["content-type", "text/plain"]], "body": [1, 2] },
-            "outcomes": [[null, { "note": message() }]],
+            "reports": reports, "extra": [named_json()],
         }));
+        converts::<records::WebhookRequest, exports::webhooks::WebhookRequest>(json!({
+            "id": "d", "received_at": "2026-03-01T09:30:00Z", "method": "POST", "headers": [["x-a", "é"]],
+            "query": "a=b", "body": [0, 255], "extra": [named_json()],
+        }));
+        let parts = json!([{ "text": "." }, { "header": "x-time" }, "url", "method", "body"]);
+        let hmac = |encoding: &str| {
+            json!({ "hmac-sha256": {
+                "secret": "s", "header": "x-signature", "encoding": encoding, "prefix": "sha256=", "parts": parts,
+                "timestamp_header": "x-time", "tolerance_seconds": 300,
+            } })
+        };
+        let authentications = [
+            json!("address-only"),
+            json!({ "secret-header": { "secret": "s", "header": "authorization", "prefix": "Bearer " } }),
+            hmac("hex"),
+            hmac("base64"),
+            hmac("base64url"),
+            json!({ "standard-webhooks": "s" }),
+            json!({ "other": named_json() }),
+        ];
+        for (authentication, mode) in authentications.into_iter().zip(["query", "delivery"].into_iter().cycle()) {
+            converts::<records::WebhookEndpoint, exports::webhooks::WebhookEndpoint>(json!({
+                "name": "done", "title": message(), "mode": mode, "authentication": authentication,
+                "delivery_id_header": "x-id", "networks": ["192.0.2.0/24"], "extra": [named_json()],
+            }));
+        }
+    }
+
+    #[test]
+    fn embed_data_converts_there_and_back() {
+        let call = |receiver: &str, completion: &str| {
+            json!({
+                "receiver": receiver, "paths": ["a.b"], "construct": true, "completion": completion, "args": "[]",
+            })
+        };
+        for action in ["add-to-cart", "request-quote"] {
+            converts::<records::EmbedData, exports::page::EmbedData>(json!({
+                "scripts": [{ "url": "https://a.example/a.js", "integrity": "sha384-AAAA", "module": true }], "styles": [],
+                "frame": {
+                    "url": "https://a.example", "title": message(), "allow": ["fullscreen"],
+                    "sandbox": ["allow-scripts"], "origin": "https://a.example",
+                },
+                "mounts": [{ "role": "viewer", "selector": "#viewer", "required": true }],
+                "supported": call("page", "return-value"), "start": call("page", "promise"), "save": call("configurator", "callback"),
+                "events": [{ "name": "saved", "name_in": ["action"], "value_in": "argument", "meaning": "completed" }],
+                "payload": "{}", "action": action, "success_page": "/cart",
+                "allowed_origins": [{
+                    "origin": "https://a.example",
+                    "uses": ["scripts", "styles", "images", "connections", "frames", "fonts"],
+                }],
+                "fallback": message(), "extra": [named_json()],
+            }));
+        }
     }
 
     #[test]
     fn contexts_and_errors_convert_there_and_back() {
-        for rounding in ["half-up", "half-even"] {
+        let euro = json!({ "code": "EUR", "scale": 2 });
+        let visitor = json!({ "currency": euro, "country": "NL", "region": "NB", "customer_groups": ["b2b", "vip"] });
+        for (rounding, visitor) in [("half-up", visitor), ("half-even", Value::Null)] {
+            let shop = json!({
+                "id": "s", "currencies": [euro, { "code": "JPY", "scale": 0 }], "base_country": "NL",
+                "prices_include_tax": true, "rounding": rounding, "time_zone": "Europe/Amsterdam",
+            });
             converts::<records::Context, types::Context>(json!({
-                "shop": "s", "account": "a", "locale": "en", "currency": "EUR", "scale": 2, "country": "NL",
-                "customer_group": null, "prices_include_tax": true, "rounding": rounding, "at": "2026-03-01T09:30:00Z",
-                "settings": settings(), "settings_revision": 7, "grants": ["personal-data"], "extra": [named_json()],
+                "shop": shop, "account": "a", "visitor": visitor, "locale": "en", "now": "2026-03-01T09:30:00Z",
+                "settings": settings(), "grants": ["personal-data"], "extra": [named_json()],
             }));
         }
         let issue = json!({ "field": "items[0]", "message": message(), "blocking": true });
@@ -315,13 +444,13 @@ mod tests {
             json!({ "not-configured": issue }),
             json!({ "unavailable": { "retry_after_seconds": 3, "detail": "away" } }),
             json!({ "rejected": message() }),
-            json!({ "denied": "d" }),
-            json!({ "limit-exceeded": "l" }),
-            json!("unsupported"),
+            json!({ "denied": { "what": "grant:personal-data", "text": "d" } }),
+            json!({ "limit-exceeded": { "what": "limit:bytes-in", "text": "l" } }),
             json!({ "internal": "i" }),
+            json!({ "other": named_json() }),
         ];
         for error in errors {
-            converts::<records::Error, types::Error>(error);
+            converts::<records::CallError, types::CallError>(error);
         }
     }
 }

@@ -15,11 +15,12 @@ use tracing::Instrument;
 use wasmtime::component::Instance;
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::capability::Scope;
 use crate::durable::{Cursor, RunInterrupted};
 use crate::engine::Engine;
 use crate::limits::{breach_of, millis};
 use crate::log_sink::{LogSink, OUTPUT_LEVEL};
-use crate::observe::{CallContext, CallOutcome, HookResult, ObservedCall};
+use crate::observe::{CallContext, CallOutcome, GuestLine, HookResult, ObservedCall};
 use crate::options::CallOptions;
 use crate::plugin::PluginVersion;
 use crate::sandbox::GuestClock;
@@ -52,6 +53,17 @@ impl Engine {
         })
     }
 
+    /// Writes a warning of the host about the result of a call to the log of its plugin.
+    pub fn warn_in_plugin_log(&self, hook: Hook, plugin: &PluginVersion, scope: &Scope, text: &str) {
+        let Scope { shop, account, .. } = scope;
+        tracing::warn!(%shop, %account, plugin = %plugin.id(), hook = hook.name(), text, "a plugin's result");
+        if let Some(observer) = self.platform().observer.as_deref() {
+            let (shop, account) = (Some(shop), Some(account));
+            let call = CallContext { plugin: plugin.id(), digest: plugin.digest(), shop, account, hook };
+            observer.line_logged(&GuestLine { call, level: "warn", text });
+        }
+    }
+
     async fn run<R: HookResult>(
         &self,
         hook: Hook,
@@ -76,7 +88,7 @@ impl Engine {
         let started = Instant::now();
         let reaches_network = hook.capabilities().contains(&Capability::Http);
         let deadline = if reaches_network { limits.network_deadline } else { limits.deadline };
-        let wasi_clock = durable.map_or_else(GuestClock::now, Cursor::guest_clock);
+        let wasi_clock = durable.map_or_else(|| GuestClock::ahead(options.clock_ahead), Cursor::guest_clock);
         let state = GuestState::new(hook, options, limits, log.clone(), wasi_clock, started + deadline);
         let mut store = Store::new(self.wasmtime(), state);
         let bytes_out = store.data().meter.bytes_out();
@@ -163,18 +175,24 @@ fn trap_message(error: &wasmtime::Error, log: &LogSink) -> String {
 }
 
 /// Converts an error of the contract into an error of the host. Its texts are sanitized.
-pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::Error) -> HookError {
-    use records::Error;
+pub(crate) fn plugin_error(plugin: &PluginVersion, hook: Hook, error: records::CallError) -> HookError {
+    use records::CallError;
     let readable = |words: String| text::sanitize(&words, MAX_MESSAGE_CHARS).text;
+    let refusal =
+        |refusal: records::Refusal| records::Refusal { what: readable(refusal.what), text: readable(refusal.text) };
     let error = match error {
-        Error::InvalidInput(issue) => Error::InvalidInput(text::issue(issue)),
-        Error::NotConfigured(issue) => Error::NotConfigured(text::issue(issue)),
-        Error::Unavailable(outage) => Error::Unavailable(records::Outage { detail: readable(outage.detail), ..outage }),
-        Error::Rejected(message) => Error::Rejected(text::message(message)),
-        Error::Denied(words) => Error::Denied(readable(words)),
-        Error::LimitExceeded(words) => Error::LimitExceeded(readable(words)),
-        Error::Unsupported => Error::Unsupported,
-        Error::Internal(words) => Error::Internal(readable(words)),
+        CallError::InvalidInput(issue) => CallError::InvalidInput(text::issue(issue)),
+        CallError::NotConfigured(issue) => CallError::NotConfigured(text::issue(issue)),
+        CallError::Unavailable(outage) => {
+            CallError::Unavailable(records::Outage { detail: readable(outage.detail), ..outage })
+        }
+        CallError::Rejected(message) => CallError::Rejected(text::message(message)),
+        CallError::Denied(denied) => CallError::Denied(refusal(denied)),
+        CallError::LimitExceeded(exceeded) => CallError::LimitExceeded(refusal(exceeded)),
+        CallError::Internal(words) => CallError::Internal(readable(words)),
+        CallError::Other(named) => {
+            CallError::Other(records::NamedJson { name: readable(named.name), json: readable(named.json) })
+        }
     };
     HookError::new(plugin.id(), hook, Failure::PluginError(error))
 }

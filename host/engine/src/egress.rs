@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::Clock;
+use cartwright_contract::error::{denied, limit_exceeded};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::{self, Outage};
@@ -82,7 +83,7 @@ pub struct PendingResponse<'a> {
 #[derive(Debug)]
 pub struct SendError {
     /// The error as a plugin receives it.
-    pub error: records::Error,
+    pub error: records::CallError,
     /// Whether the server may have received the request.
     pub may_have_arrived: bool,
 }
@@ -187,7 +188,7 @@ impl<'a> RequestPermit<'a> {
 
     fn send_error(&self, error: &reqwest::Error, may_have_arrived: bool) -> SendError {
         let error = no_response(&self.host, error);
-        if matches!(error, records::Error::Unavailable(_)) {
+        if matches!(error, records::CallError::Unavailable(_)) {
             self.report(RequestOutcome::Unavailable { retry_after: None });
         }
         SendError { error, may_have_arrived }
@@ -213,7 +214,7 @@ impl PendingResponse<'_> {
             let Some(chunk) = chunk.map_err(|error| self.admission.send_error(&error, true))? else { return Ok(bytes) };
             if (bytes.len() + chunk.len()) as u64 > max_bytes {
                 let text = format!("{name}: {} responded with more than {max_bytes} bytes", self.admission.host);
-                return Err(SendError { error: records::Error::LimitExceeded(text), may_have_arrived: true });
+                return Err(SendError { error: limit_exceeded(name, text), may_have_arrived: true });
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -236,12 +237,12 @@ fn outcome_of(status: StatusCode, headers: &HeaderMap) -> RequestOutcome {
 }
 
 /// Converts a failed request into an error. A refused address becomes `denied`, everything else `unavailable`.
-fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
+fn no_response(host: &str, error: &reqwest::Error) -> records::CallError {
     let mut text = String::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(refusal) = error.downcast_ref::<Refusal>() {
-            return records::Error::Denied(format!("http: {refusal}"));
+            return denied(refusal.what(), format!("http: {refusal}"));
         }
         text = error.to_string();
         cause = error.source();
@@ -251,7 +252,7 @@ fn no_response(host: &str, error: &reqwest::Error) -> records::Error {
     } else {
         format!("{host} did not respond: {}", if text.is_empty() { "the connection failed" } else { &text })
     };
-    records::Error::Unavailable(Outage { retry_after_seconds: None, detail })
+    records::CallError::Unavailable(Outage { retry_after_seconds: None, detail })
 }
 
 /// Why a request to a URL is refused. The text names the setting that would allow it.
@@ -264,7 +265,7 @@ pub enum Refusal {
     #[error("a URL must not contain a user name or password; use a secret instead")]
     Credentials,
     /// The plugin does not declare the host.
-    #[error("the plugin does not declare the host {0}; its author must add it to identity.hosts")]
+    #[error("the plugin does not declare the host {0}; its author must add it to `outbound-hosts` in its metadata")]
     NotDeclared(String),
     /// The host is not granted.
     #[error("the host {0} is not granted; to allow it: grants.hosts += \"{0}\"")]
@@ -284,6 +285,18 @@ pub enum Refusal {
         /// The number of bits of the network that consists of this address alone.
         bits: u8,
     },
+}
+
+impl Refusal {
+    /// Returns what was refused, for programs.
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::NotAUrl(_) | Self::Credentials => "url".to_owned(),
+            Self::NotDeclared(host) | Self::NotGranted(host) | Self::PlainHttp(host) | Self::Address { host, .. } => {
+                format!("outbound-host:{host}")
+            }
+        }
+    }
 }
 
 /// Checks the host of a URL against declarations and grants, and the IP address if the URL contains one.

@@ -1,12 +1,15 @@
-//! The functions of the contract that the host calls, as typed methods of the engine. `plugin.describe`,
-//! `settings.fields` and `webhooks.endpoints` are called at installation, and `orders.handle` by a durable run.
+//! The functions of the contract that the host calls, as typed methods of the engine. `metadata.describe` and
+//! `settings.fields` are called at installation, and `orders.handle` by a durable run.
+
+use std::sync::Arc;
 
 use cartwright_contract::error::{HookError, LogLine};
 use cartwright_contract::hook::Hook;
+use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    self, Association, Context, Decoded, Diagnosis, EmbedData, Fetched, FieldIssue, Item, Outcome, PageOfChoices,
-    PageOfProducts, PlanRequest, Planned, Price, Received, Setting, VariantInfo, Wanted, WebhookRequest,
-    WebhookResponse,
+    self, ChoiceList, Context, Diagnosis, EmbedData, FeedPage, FieldIssue, Item, LineRequest, PlanRequest, Price,
+    ProductLink, ProductList, Report, Setting, VariantInfo, WebhookEndpoint, WebhookRequest, WebhookResponse,
+    WebhookResult,
 };
 
 use crate::bindings::{self, convert_list, from_guest, types};
@@ -19,12 +22,12 @@ use crate::plugin::PluginVersion;
 #[derive(Debug)]
 pub struct DecodeResult {
     /// The decoded configuration.
-    pub decoded: Decoded,
+    pub decoded: records::DecodeResult,
     /// What the plugin logged.
     pub log: Vec<LogLine>,
 }
 
-/// The result of `configuration.price-items`.
+/// The result of `prices.price-items`.
 #[derive(Debug)]
 pub struct PriceItemsResult {
     /// The price of each item, in the order of the items.
@@ -39,7 +42,7 @@ pub struct PriceItemsResult {
 #[derive(Debug)]
 pub struct PlanResult {
     /// The plan.
-    pub planned: Planned,
+    pub planned: records::PlanResult,
     /// The variants that the catalog returned to the strategy, in no particular order.
     pub variants: Vec<VariantInfo>,
     /// What the strategy logged.
@@ -51,10 +54,19 @@ pub struct PlanResult {
 pub struct ReceiveResult {
     /// The plugin's response.
     pub response: WebhookResponse,
-    /// The outcomes that it emitted, each with the reference of its order.
-    pub outcomes: Vec<(Option<String>, Outcome)>,
+    /// What it reported.
+    pub reports: Vec<Report>,
     /// What the host could not determine for the plugin, if anything. The response may be wrong then.
     pub uncertainty: Option<String>,
+    /// The blobs whose digests the plugin received.
+    pub readable: Vec<records::Digest>,
+}
+
+/// The result of `feed.poll`.
+#[derive(Debug)]
+pub struct PollResult {
+    /// The page.
+    pub page: FeedPage,
     /// The blobs whose digests the plugin received.
     pub readable: Vec<records::Digest>,
 }
@@ -63,7 +75,7 @@ impl Engine {
     /// Calls `settings.validate`. Returns the issues that the plugin found.
     ///
     /// # Errors
-    /// Returns an error if the call fails.
+    /// Returns an error if the call fails or the plugin returns one.
     pub async fn validate_settings(
         &self,
         plugin: &PluginVersion,
@@ -71,11 +83,12 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::ValidateSettings, plugin, options, async |store, instance| {
-            let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
-            Ok(convert_list::<_, FieldIssue>(issues))
-        });
-        Ok(called.await?.0)
+        let called =
+            self.call(Hook::ValidateSettings, plugin, options.currency_of(&context), async |store, instance| {
+                let issues = plugin.interfaces().settings(store, instance)?.call_validate(store, &context).await?;
+                from_guest(plugin, issues, convert_list::<_, FieldIssue>)
+            });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateSettings, error))
     }
 
     /// Calls `settings.migrate`: converts values of the form of version `from` into the form of this one.
@@ -92,31 +105,31 @@ impl Engine {
         let values = convert_list::<_, types::Setting>(values.to_vec());
         let called = self.call(Hook::Migrate, plugin, options, async |store, instance| {
             let migrated = plugin.interfaces().settings(store, instance)?.call_migrate(store, from, &values).await?;
-            Ok(from_guest(migrated, convert_list::<_, Setting>))
+            from_guest(plugin, migrated, convert_list::<_, Setting>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Migrate, error))
     }
 
-    /// Calls `account.choices`: returns a page of a field's choices.
+    /// Calls `choices.search`: returns a part of a field's choices.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
-    pub async fn choices(
+    pub async fn search_choices(
         &self,
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
         field: &str,
-        search: &str,
+        text: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfChoices, HookError> {
+    ) -> Result<ChoiceList, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Choices, plugin, options, async |store, instance| {
-            let account = plugin.interfaces().account(store, instance)?;
-            let page = account.call_choices(store, &context, field, search, cursor).await?;
-            Ok(from_guest(page, PageOfChoices::from))
+        let called = self.call(Hook::SearchChoices, plugin, options.currency_of(&context), async |store, instance| {
+            let choices = plugin.interfaces().choices(store, instance)?;
+            let list = choices.call_search(store, &context, field, text, cursor).await?;
+            from_guest(plugin, list, ChoiceList::from)
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Choices, error))
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchChoices, error))
     }
 
     /// Calls `account.test-connection`.
@@ -130,14 +143,14 @@ impl Engine {
         context: &Context,
     ) -> Result<Vec<Diagnosis>, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::TestConnection, plugin, options, async |store, instance| {
+        let called = self.call(Hook::TestConnection, plugin, options.currency_of(&context), async |store, instance| {
             let account = plugin.interfaces().account(store, instance)?;
-            Ok(from_guest(account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>))
+            from_guest(plugin, account.call_test_connection(store, &context).await?, convert_list::<_, Diagnosis>)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::TestConnection, error))
     }
 
-    /// Calls `products.search`: returns a page of the vendor's products.
+    /// Calls `products.search`: returns a part of the vendor's products.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
@@ -148,37 +161,37 @@ impl Engine {
         context: &Context,
         text: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfProducts, HookError> {
+    ) -> Result<ProductList, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::SearchProducts, plugin, options, async |store, instance| {
+        let called = self.call(Hook::SearchProducts, plugin, options.currency_of(&context), async |store, instance| {
             let products = plugin.interfaces().products(store, instance)?;
-            Ok(from_guest(products.call_search(store, &context, text, cursor).await?, PageOfProducts::from))
+            from_guest(plugin, products.call_search(store, &context, text, cursor).await?, ProductList::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::SearchProducts, error))
     }
 
-    /// Calls `products.validate`. Returns the issues that the plugin found.
+    /// Calls `product-links.validate`. Returns the issues that the plugin found.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
-    pub async fn validate_association(
+    pub async fn validate_link(
         &self,
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
     ) -> Result<Vec<FieldIssue>, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::ValidateAssociation, plugin, options, async |store, instance| {
-            let products = plugin.interfaces().products(store, instance)?;
-            let issues = products.call_validate(store, &context, &association).await?;
-            Ok(from_guest(issues, convert_list::<_, FieldIssue>))
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::ValidateLink, plugin, options.currency_of(&context), async |store, instance| {
+            let links = plugin.interfaces().product_links(store, instance)?;
+            let issues = links.call_validate(store, &context, &product_link).await?;
+            from_guest(plugin, issues, convert_list::<_, FieldIssue>)
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateAssociation, error))
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::ValidateLink, error))
     }
 
-    /// Calls `page.embed`. `reopen` is the raw configuration to continue from.
+    /// Calls `page.embed`.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one.
@@ -187,16 +200,39 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
-        reopen: Option<&[u8]>,
+        product_link: &ProductLink,
     ) -> Result<EmbedData, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::Embed, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::Embed, plugin, options.currency_of(&context), async |store, instance| {
             let page = plugin.interfaces().page(store, instance)?;
-            Ok(from_guest(page.call_embed(store, &context, &association, reopen).await?, EmbedData::from))
+            from_guest(plugin, page.call_embed(store, &context, &product_link).await?, EmbedData::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::Embed, error))
+    }
+
+    /// Calls `reopening.embed-again`. `raw` is the digest of the raw configuration to continue from, which the call may read.
+    ///
+    /// # Errors
+    /// Returns an error if the plugin does not export the interface, the call fails, or the plugin returns one.
+    pub async fn embed_again(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        product_link: &ProductLink,
+        raw: &Digest,
+    ) -> Result<EmbedData, HookError> {
+        let context = types::Context::from(context.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
+        let options = options.currency_of(&context).blob(*raw, None);
+        let raw = raw.to_string();
+        let called = self.call(Hook::EmbedAgain, plugin, options, async |store, instance| {
+            let reopening = plugin.interfaces().reopening(store, instance)?;
+            let embedded = reopening.call_embed_again(store, &context, &product_link, &raw).await?;
+            from_guest(plugin, embedded, EmbedData::from)
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::EmbedAgain, error))
     }
 
     /// Calls `configuration.decode`.
@@ -208,14 +244,15 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
+        product_link: &ProductLink,
         raw: &[u8],
     ) -> Result<DecodeResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
-        let called = self.call(Hook::Decode, plugin, options, async |store, instance| {
+        let product_link = types::ProductLink::from(product_link.clone());
+        let called = self.call(Hook::Decode, plugin, options.currency_of(&context), async |store, instance| {
             let configuration = plugin.interfaces().configuration(store, instance)?;
-            Ok(from_guest(configuration.call_decode(store, &context, &association, raw).await?, Decoded::from))
+            let decoded = configuration.call_decode(store, &context, &product_link, raw).await?;
+            from_guest(plugin, decoded, records::DecodeResult::from)
         });
         match called.await? {
             (Ok(decoded), log) => Ok(DecodeResult { decoded, log }),
@@ -223,7 +260,7 @@ impl Engine {
         }
     }
 
-    /// Calls `configuration.price-items`.
+    /// Calls `prices.price-items`. `raw` is the configuration, which the plugin may read as a blob.
     ///
     /// # Errors
     /// Returns an error if the call fails or the plugin returns one; the error contains the log.
@@ -233,21 +270,26 @@ impl Engine {
         plugin: &PluginVersion,
         options: CallOptions,
         context: &Context,
-        association: &Association,
-        raw: &[u8],
+        product_link: &ProductLink,
+        raw: (Digest, Arc<Vec<u8>>),
         items: &[Item],
-        wanted: &[Wanted],
+        line_requests: &[LineRequest],
     ) -> Result<PriceItemsResult, HookError> {
         let context = types::Context::from(context.clone());
-        let association = types::Association::from(association.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
         let items = convert_list::<_, types::Item>(items.to_vec());
-        let wanted = convert_list::<_, types::Wanted>(wanted.to_vec());
+        let line_requests = convert_list::<_, types::LineRequest>(line_requests.to_vec());
+        let (digest, bytes) = raw;
+        let options = options.currency_of(&context).blob(digest, Some(bytes));
+        let digest = digest.to_string();
         let called = self.call(Hook::PriceItems, plugin, options, async |store, instance| {
-            let configuration = plugin.interfaces().configuration(&mut *store, instance)?;
-            let prices =
-                configuration.call_price_items(&mut *store, &context, &association, raw, &items, &wanted).await?;
-            let prices =
-                from_guest(prices, |prices| prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>());
+            let interface = plugin.interfaces().prices(&mut *store, instance)?;
+            let prices = interface
+                .call_price_items(&mut *store, &context, &product_link, &digest, &items, &line_requests)
+                .await?;
+            let prices = from_guest(plugin, prices, |prices| {
+                prices.into_iter().map(|price| price.map(Price::from)).collect::<Vec<_>>()
+            })?;
             Ok((prices, !store.data().catalog.is_empty()))
         });
         match called.await? {
@@ -268,11 +310,12 @@ impl Engine {
         request: PlanRequest,
     ) -> Result<PlanResult, HookError> {
         let context = types::Context::from(context.clone());
-        let request = bindings::exports::cart::Request::from(request);
-        let called = self.call(Hook::Plan, plugin, options, async |store, instance| {
+        let request = bindings::exports::cart::PlanRequest::from(request);
+        let called = self.call(Hook::Plan, plugin, options.currency_of(&context), async |store, instance| {
             let cart = plugin.interfaces().cart(store, instance)?;
             let planned = cart.call_plan(&mut *store, &context, &request).await?;
-            Ok((from_guest(planned, Planned::from), std::mem::take(&mut store.data_mut().catalog)))
+            let planned = from_guest(plugin, planned, records::PlanResult::from)?;
+            Ok((planned, std::mem::take(&mut store.data_mut().catalog)))
         });
         match called.await? {
             ((Ok(planned), catalog), log) => {
@@ -280,6 +323,25 @@ impl Engine {
             }
             ((Err(error), _), log) => Err(logged_error(plugin, Hook::Plan, error, log)),
         }
+    }
+
+    /// Calls `webhooks.endpoints`: returns the endpoints under the settings of `context`.
+    ///
+    /// # Errors
+    /// Returns an error if the call fails or the plugin returns one.
+    pub async fn endpoints(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+    ) -> Result<Vec<WebhookEndpoint>, HookError> {
+        let context = types::Context::from(context.clone());
+        let called = self.call(Hook::Endpoints, plugin, options, async |store, instance| {
+            let webhooks = plugin.interfaces().webhooks(store, instance)?;
+            let endpoints = webhooks.call_endpoints(store, &context).await?;
+            from_guest(plugin, endpoints, convert_list::<_, WebhookEndpoint>)
+        });
+        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Endpoints, error))
     }
 
     /// Calls `webhooks.receive`.
@@ -295,17 +357,17 @@ impl Engine {
         request: WebhookRequest,
     ) -> Result<ReceiveResult, HookError> {
         let context = types::Context::from(context.clone());
-        let request = bindings::exports::webhooks::Request::from(request);
-        let called = self.call(Hook::ReceiveWebhook, plugin, options, async |store, instance| {
+        let request = bindings::exports::webhooks::WebhookRequest::from(request);
+        let called = self.call(Hook::ReceiveWebhook, plugin, options.currency_of(&context), async |store, instance| {
             let webhooks = plugin.interfaces().webhooks(store, instance)?;
             let received = webhooks.call_receive(&mut *store, &context, endpoint, &request).await?;
-            let (received, state) = (from_guest(received, Received::from), store.data_mut());
+            let (received, state) = (from_guest(plugin, received, WebhookResult::from)?, store.data_mut());
             Ok((received, state.uncertainty.take(), std::mem::take(&mut state.readable)))
         });
         let ((received, uncertainty, readable), _) = called.await?;
-        let Received { response, outcomes } =
+        let WebhookResult { response, reports, extra: _ } =
             received.map_err(|error| plugin_error(plugin, Hook::ReceiveWebhook, error))?;
-        Ok(ReceiveResult { response, outcomes, uncertainty, readable })
+        Ok(ReceiveResult { response, reports, uncertainty, readable })
     }
 
     /// Calls `feed.poll`: fetches what happened since `cursor`.
@@ -318,18 +380,21 @@ impl Engine {
         options: CallOptions,
         context: &Context,
         cursor: Option<&str>,
-    ) -> Result<Fetched, HookError> {
+    ) -> Result<PollResult, HookError> {
         let context = types::Context::from(context.clone());
-        let called = self.call(Hook::Poll, plugin, options, async |store, instance| {
-            let feed = plugin.interfaces().feed(store, instance)?;
-            Ok(from_guest(feed.call_poll(store, &context, cursor).await?, Fetched::from))
+        let called = self.call(Hook::Poll, plugin, options.currency_of(&context), async |store, instance| {
+            let feed = plugin.interfaces().feed(&mut *store, instance)?;
+            let page = from_guest(plugin, feed.call_poll(&mut *store, &context, cursor).await?, FeedPage::from)?;
+            Ok((page, std::mem::take(&mut store.data_mut().readable)))
         });
-        called.await?.0.map_err(|error| plugin_error(plugin, Hook::Poll, error))
+        let (page, readable) = called.await?.0;
+        let page = page.map_err(|error| plugin_error(plugin, Hook::Poll, error))?;
+        Ok(PollResult { page, readable })
     }
 }
 
 /// Converts an error of the contract into an error of the host, with what the plugin logged before.
-fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::Error, log: Vec<LogLine>) -> HookError {
+fn logged_error(plugin: &PluginVersion, hook: Hook, error: records::CallError, log: Vec<LogLine>) -> HookError {
     let mut error = plugin_error(plugin, hook, error);
     error.emitted.log = log;
     error

@@ -2,12 +2,14 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use cap_std::fs::Dir;
-use cartwright_contract::endpoint::{check_endpoints, check_identity};
+use cartwright_contract::extras::Extras as _;
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{self, Endpoint, Field, Identity};
+use cartwright_contract::metadata::{check_metadata, check_repeatable};
+use cartwright_contract::records::{self, ChoiceSource, Field};
 use cartwright_contract::settings::Form;
 use wasmtime::component::Component;
 
@@ -15,12 +17,16 @@ use crate::bindings::convert_list;
 use crate::engine::Engine;
 use crate::observe::HookResult;
 use crate::options::CallOptions;
-use crate::plugin::{InstallError, PluginMetadata, PluginVersion, type_mismatch};
+use crate::plugin::{InstallError, Interface, PluginMetadata, PluginVersion, type_mismatch};
 
 /// Maximum size of a component in bytes. A Python guest has 18 MB.
 const MAX_COMPONENT_BYTES: usize = 64 << 20;
 /// Locale in which a plugin's form is read at installation.
 const FORM_LOCALE: &str = "en";
+/// How far the clock is ahead, and which random numbers there are, when `metadata.describe` is called again: every part
+/// of the date and the time differs.
+const SECOND_CLOCK_AHEAD: Duration = Duration::from_secs(399 * 86_400 + 5 * 3_600 + 7 * 60 + 11);
+const SECOND_SEED: [u8; 32] = [0xa5; 32];
 
 /// The bytes of a component, not compiled yet.
 #[derive(Clone, Copy)]
@@ -59,9 +65,9 @@ impl<'a> ComponentBytes<'a> {
     }
 }
 
-/// `plugin.describe`: the export errors of a component are reported elsewhere.
-impl HookResult for Result<Identity, InstallError> {
-    fn error(&self) -> Option<&records::Error> {
+/// `metadata.describe`: the export errors of a component are reported elsewhere.
+impl HookResult for Result<records::PluginMetadata, InstallError> {
+    fn error(&self) -> Option<&records::CallError> {
         None
     }
 }
@@ -116,30 +122,45 @@ impl Engine {
             .ok()
     }
 
-    /// Calls the plugin's `describe` in a sandbox that denies every import.
+    /// Calls the plugin's `describe`, twice, and `fields` in a sandbox that denies every import.
     async fn describe(&self, plugin: PluginVersion) -> Result<PluginVersion, InstallError> {
         let interfaces = plugin.interfaces();
         let options = CallOptions::without_shop();
         let called = self.call(Hook::Describe, &plugin, options, async |store, instance| {
             if let Err(error) = interfaces.check(store, instance) {
-                return Ok((Err(type_mismatch(&error)), Vec::new(), Vec::new()));
+                return Ok((Err(type_mismatch(&error)), Vec::new()));
             }
-            let identity = interfaces.plugin(store, instance)?.call_describe(&mut *store).await?;
+            let metadata = interfaces.metadata(store, instance)?.call_describe(&mut *store).await?;
             let fields = interfaces.settings(store, instance)?.call_fields(&mut *store, FORM_LOCALE).await?;
-            let endpoints = match interfaces.webhooks(store, instance) {
-                Ok(webhooks) => webhooks.call_endpoints(&mut *store).await?,
-                Err(_) => Vec::new(),
-            };
-            let (fields, endpoints) = (convert_list::<_, Field>(fields), convert_list::<_, Endpoint>(endpoints));
-            Ok((Ok(Identity::from(identity)), fields, endpoints))
+            Ok((Ok(records::PluginMetadata::from(metadata)), convert_list::<_, Field>(fields)))
         });
-        let ((identity, fields, endpoints), _) = called.await.map_err(InstallError::Describe)?;
+        let ((identity, fields), _) = called.await.map_err(InstallError::Describe)?;
         let identity = identity?;
-        let id = check_identity(&identity, &fields).map_err(InstallError::Identity)?;
-        let form = Form::check(fields).map_err(InstallError::Identity)?;
-        check_endpoints(&endpoints, &form).map_err(InstallError::Identity)?;
-        let about = PluginMetadata { id, form, identity, endpoints };
+        check_repeatable(&identity, &self.described_again(&plugin).await?).map_err(InstallError::Metadata)?;
+        let form = Form::check(fields).map_err(InstallError::Metadata)?;
+        let id = check_metadata(&identity, &form.0, plugin.has(Interface::Cart)).map_err(InstallError::Metadata)?;
+        let extras = [identity.check_extras(&id), form.0.check_extras(&id)];
+        extras.into_iter().collect::<Result<(), _>>().map_err(|fault| InstallError::Metadata(fault.to_string()))?;
+        if let Some(field) = form.0.iter().find(|field| field.choices == ChoiceSource::Dynamic)
+            && !plugin.has(Interface::Choices)
+        {
+            return Err(InstallError::Metadata(format!(
+                "the field {:?} has dynamic choices, and the plugin does not export `choices`, which returns them",
+                field.name
+            )));
+        }
+        let about = PluginMetadata { id, form, identity };
         Ok(plugin.with_metadata(about))
+    }
+
+    /// Calls `metadata.describe` with another clock and other random numbers.
+    async fn described_again(&self, plugin: &PluginVersion) -> Result<records::PluginMetadata, InstallError> {
+        let options = CallOptions::without_shop().seed(SECOND_SEED).clock_ahead(SECOND_CLOCK_AHEAD);
+        let called = self.call(Hook::Describe, plugin, options, async |store, instance| {
+            let metadata = plugin.interfaces().metadata(store, instance)?.call_describe(&mut *store).await?;
+            Ok(Ok::<_, InstallError>(records::PluginMetadata::from(metadata)))
+        });
+        called.await.map_err(InstallError::Describe)?.0
     }
 
     fn cache_name(&self, digest: Digest) -> String {

@@ -196,6 +196,53 @@ mod tests {
     }
 
     #[test]
+    fn the_contracts_page_states_the_defaults() {
+        let page = include_str!("../../../wit/README.md");
+        let limits = Limits::default();
+        let kib = |bytes: usize| match bytes >> 20 {
+            0 => format!("{} KiB", bytes >> 10),
+            mib => format!("{mib} MiB"),
+        };
+        let rows = [
+            (
+                "guest CPU",
+                format!(
+                    "{} ms, and {} ms for each cart line",
+                    millis(limits.guest_cpu),
+                    millis(limits.guest_cpu_per_line)
+                ),
+            ),
+            (
+                "deadline",
+                format!(
+                    "{} s; {} s in a hook that reaches the network, and {} s for one request of `orders.handle`",
+                    limits.deadline.as_secs(),
+                    limits.network_deadline.as_secs(),
+                    limits.durable_request.as_secs()
+                ),
+            ),
+            ("memory, all memories of the component together", kib(limits.memory)),
+            ("table elements", format!("{},{:03}", limits.table_elements / 1000, limits.table_elements % 1000)),
+            (
+                "calls of imports",
+                format!("{}, and {} for each cart line", limits.host_calls, limits.host_calls_per_line),
+            ),
+            (
+                "bytes sent",
+                format!("{}, and {} for each cart line", kib(limits.bytes_out), kib(limits.bytes_out_per_line)),
+            ),
+            ("bytes received", kib(limits.bytes_in)),
+            ("bytes stored by `store-body`", format!("{} MiB", limits.stored_bytes >> 20)),
+            ("plugin log", kib(limits.log_bytes)),
+            ("entries of a journal", crate::durable::MAX_JOURNAL_ENTRIES.to_string()),
+        ];
+        for (limit, default) in rows {
+            let row = format!("| {limit} | {default} |");
+            assert!(page.contains(&row), "wit/README.md lacks the row {row}");
+        }
+    }
+
+    #[test]
     fn limits_on_work_grow_with_the_lines() {
         let limits = Limits { host_calls: 2, host_calls_per_line: 3, ..Limits::default() };
         let calls = |lines| {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cartwright_contract::error::{Failure, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, PluginId, ShopId};
-use cartwright_contract::records::{self, FieldIssue, HttpResponse};
+use cartwright_contract::records::{self, HttpResponse};
 
 use crate::log_sink::{LogSink, OUTPUT_LEVEL};
 
@@ -163,14 +163,14 @@ impl CallOutcome {
         !matches!(self, Self::Answered | Self::Refused | Self::Paused | Self::Abandoned)
     }
 
-    fn of_error(error: &records::Error) -> Self {
-        use records::Error;
+    fn of_error(error: &records::CallError) -> Self {
+        use records::CallError;
         match error {
-            Error::InvalidInput(_) | Error::Rejected(_) | Error::Unsupported => Self::Refused,
-            Error::NotConfigured(_) | Error::Denied(_) => Self::NotConfigured,
-            Error::Unavailable(_) => Self::Unavailable,
-            Error::LimitExceeded(_) => Self::Limit,
-            Error::Internal(_) => Self::Failed,
+            CallError::InvalidInput(_) | CallError::Rejected(_) => Self::Refused,
+            CallError::NotConfigured(_) | CallError::Denied(_) => Self::NotConfigured,
+            CallError::Unavailable(_) => Self::Unavailable,
+            CallError::LimitExceeded(_) => Self::Limit,
+            CallError::Internal(_) | CallError::Other(_) => Self::Failed,
         }
     }
 
@@ -215,7 +215,7 @@ impl VendorOutcome {
         !matches!(self, Self::Success | Self::Redirect | Self::ClientError)
     }
 
-    pub(crate) fn of(sent: &Result<HttpResponse, records::Error>) -> Self {
+    pub(crate) fn of(sent: &Result<HttpResponse, records::CallError>) -> Self {
         match sent {
             Ok(response) => match response.status {
                 ..300 => Self::Success,
@@ -223,7 +223,7 @@ impl VendorOutcome {
                 400..500 => Self::ClientError,
                 500.. => Self::ServerError,
             },
-            Err(records::Error::Unavailable(_)) => Self::NoResponse,
+            Err(records::CallError::Unavailable(_)) => Self::NoResponse,
             Err(_) => Self::Refused,
         }
     }
@@ -232,31 +232,24 @@ impl VendorOutcome {
 /// The result of a function of the contract.
 pub(crate) trait HookResult {
     /// Returns the error of the contract, if the function failed with one.
-    fn error(&self) -> Option<&records::Error>;
+    fn error(&self) -> Option<&records::CallError>;
 }
 
-impl<T> HookResult for Result<T, records::Error> {
-    fn error(&self) -> Option<&records::Error> {
+impl<T> HookResult for Result<T, records::CallError> {
+    fn error(&self) -> Option<&records::CallError> {
         self.as_ref().err()
     }
 }
 
 impl<A: HookResult, B> HookResult for (A, B) {
-    fn error(&self) -> Option<&records::Error> {
+    fn error(&self) -> Option<&records::CallError> {
         self.0.error()
     }
 }
 
 impl<A: HookResult, B, C> HookResult for (A, B, C) {
-    fn error(&self) -> Option<&records::Error> {
+    fn error(&self) -> Option<&records::CallError> {
         self.0.error()
-    }
-}
-
-/// `settings.validate`: the issues it finds are its result.
-impl HookResult for Vec<FieldIssue> {
-    fn error(&self) -> Option<&records::Error> {
-        None
     }
 }
 

@@ -1,9 +1,12 @@
 //! Options of a guest call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use cartwright_contract::ids::Digest;
 use cartwright_contract::records;
 
+use crate::bindings::types;
 use crate::capability::Scope;
 use crate::durable::Cursor;
 use crate::slots::SlotKind;
@@ -14,11 +17,17 @@ pub struct CallOptions {
     /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly
     /// by it.
     pub(crate) client: Option<String>,
+    /// The currency that the catalog is asked in. `None` for the shop's main one.
+    pub(crate) currency: Option<String>,
     /// Cart lines and configured items; limits on work grow with them.
     pub(crate) lines: usize,
     /// Seeds the guest's random numbers, so that a pure hook returns the same result for the same input.
     pub(crate) seed: [u8; 32],
+    /// How far the guest's clock is ahead of the host's.
+    pub(crate) clock_ahead: Duration,
     pub(crate) readable: Vec<records::Digest>,
+    /// A blob that the call may read although it is not stored.
+    pub(crate) given_blob: Option<(Digest, Arc<Vec<u8>>)>,
     pub(crate) durable: Option<Box<Cursor>>,
     pub(crate) slot_kind: SlotKind,
 }
@@ -34,9 +43,12 @@ impl CallOptions {
         Self {
             scope: None,
             client: None,
+            currency: None,
             lines: 0,
             seed: [0; 32],
+            clock_ahead: Duration::ZERO,
             readable: Vec::new(),
+            given_blob: None,
             durable: None,
             slot_kind: SlotKind::Call,
         }
@@ -45,6 +57,12 @@ impl CallOptions {
     /// Sets the client id of the shopper. The request queue of a vendor's server is shared fairly by it.
     pub fn client(mut self, client: Option<&String>) -> Self {
         self.client = client.cloned();
+        self
+    }
+
+    /// Sets the currency that the catalog is asked in: the visitor's, if the call is about one.
+    pub(crate) fn currency_of(mut self, context: &types::Context) -> Self {
+        self.currency = context.visitor.as_ref().map(|visitor| visitor.currency.code.clone());
         self
     }
 
@@ -57,6 +75,19 @@ impl CallOptions {
     /// Sets the seed of the guest's random numbers. A pure hook gets the same seed for the same input.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets how far the guest's clock is ahead of the host's.
+    pub(crate) fn clock_ahead(mut self, clock_ahead: Duration) -> Self {
+        self.clock_ahead = clock_ahead;
+        self
+    }
+
+    /// Lets the call read a blob. With `bytes` it need not be stored.
+    pub(crate) fn blob(mut self, digest: Digest, bytes: Option<Arc<Vec<u8>>>) -> Self {
+        self.readable.push(digest.to_string());
+        self.given_blob = bytes.map(|bytes| (digest, bytes));
         self
     }
 

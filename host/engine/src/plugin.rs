@@ -5,19 +5,23 @@ use std::collections::BTreeSet;
 use cartwright_contract::error::{Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{Digest, InvalidId, PluginId};
-use cartwright_contract::records::{Endpoint, Identity};
+use cartwright_contract::records;
 use cartwright_contract::settings::Form;
 use serde::Serialize;
-use wasmtime::Store;
-use wasmtime::component::types::ComponentItem;
+use wasmtime::component::types::{Component as ComponentType, ComponentItem};
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use wasmtime::{Engine, Store};
 
-use crate::bindings::exports;
+use crate::bindings::{HOST_IMPORTS, exports};
 use crate::state::GuestState;
 
 /// The version of the contract that this host implements.
 pub const CONTRACT: &str = "cartwright:plugin@0.1.0";
 const PACKAGE: &str = "cartwright:plugin/";
+/// The version in [`CONTRACT`].
+const CONTRACT_VERSION: semver::Version = semver::Version::new(0, 1, 0);
+/// The imports of the contract that a component may have if it exports no more than a cart strategy.
+const STRATEGY_IMPORTS: [&str; 3] = ["log", "catalog", "types"];
 
 /// Why a component was not installed.
 #[derive(Debug, Clone, thiserror::Error, Serialize)]
@@ -60,9 +64,16 @@ pub enum InstallError {
     /// The component imports something that this host does not provide.
     #[error("{0}")]
     Imports(String),
-    /// The plugin's metadata is invalid.
+    /// The component exports no more than a cart strategy, and imports more.
+    #[error(
+        "the component exports only what a cart strategy does, and imports {}; a cart strategy imports log and catalog alone: remove \
+         the imports, or export the interface that needs them",
+        .0.join(", ")
+    )]
+    StrategyImports(Vec<String>),
+    /// The plugin's metadata or its settings form is invalid.
     #[error("the plugin's metadata is invalid: {0}")]
-    Identity(String),
+    Metadata(String),
     /// The plugin failed while its metadata was read.
     #[error(transparent)]
     Describe(HookError),
@@ -80,21 +91,39 @@ impl InstallError {
 
 impl From<InvalidId> for InstallError {
     fn from(error: InvalidId) -> Self {
-        Self::Identity(error.to_string())
+        Self::Metadata(error.to_string())
     }
 }
 
 macro_rules! interfaces {
-    ($($name:ident = $text:literal,)*) => {
+    ($($(#[$doc:meta])* $name:ident $variant:ident = $text:literal,)*) => {
+        /// An interface of the contract that plugins export. What a plugin can do is what it exports.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Interface {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Interface {
+            /// All interfaces.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Returns the name of the interface in the contract.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
         /// Indexes of a component's exported interfaces, resolved once and used by every call.
         pub(crate) struct Interfaces {
             $($name: Option<exports::$name::GuestIndices>,)*
         }
 
         impl Interfaces {
-            fn find(exported: &BTreeSet<String>, pre: &InstancePre<GuestState>) -> wasmtime::Result<Self> {
+            fn find(exported: &BTreeSet<Interface>, pre: &InstancePre<GuestState>) -> wasmtime::Result<Self> {
                 Ok(Self {
-                    $($name: if exported.contains($text) {
+                    $($name: if exported.contains(&Interface::$variant) {
                         Some(exports::$name::GuestIndices::new(pre)?)
                     } else {
                         None
@@ -103,10 +132,9 @@ macro_rules! interfaces {
             }
 
             /// Returns whether this interface is exported.
-            fn has(&self, name: &str) -> bool {
-                match name {
-                    $($text => self.$name.is_some(),)*
-                    _ => false,
+            fn has(&self, interface: Interface) -> bool {
+                match interface {
+                    $(Interface::$variant => self.$name.is_some(),)*
                 }
             }
 
@@ -133,16 +161,34 @@ macro_rules! interfaces {
 }
 
 interfaces! {
-    plugin = "plugin",
-    settings = "settings",
-    account = "account",
-    products = "products",
-    page = "page",
-    configuration = "configuration",
-    cart = "cart",
-    orders = "orders",
-    webhooks = "webhooks",
-    feed = "feed",
+    /// What the plugin is.
+    metadata Metadata = "metadata",
+    /// Its settings form.
+    settings Settings = "settings",
+    /// Choices that the vendor's server knows.
+    choices Choices = "choices",
+    /// A test of the account.
+    account Account = "account",
+    /// A search of the vendor's products.
+    products Products = "products",
+    /// A check of product links.
+    product_links ProductLinks = "product-links",
+    /// The configurator on a product page.
+    page Page = "page",
+    /// Continues from stored configurations.
+    reopening Reopening = "reopening",
+    /// Decodes configurations.
+    configuration Configuration = "configuration",
+    /// The vendor's prices.
+    prices Prices = "prices",
+    /// Cart strategies.
+    cart Cart = "cart",
+    /// Handles order events.
+    orders Orders = "orders",
+    /// Receives webhooks.
+    webhooks Webhooks = "webhooks",
+    /// Is polled for what happened.
+    feed Feed = "feed",
 }
 
 /// A world of the contract.
@@ -171,13 +217,12 @@ impl World {
         }
     }
 
-    fn exports(self) -> &'static [&'static str] {
+    /// Returns the interfaces that a component must export to implement the world.
+    fn exports(self) -> &'static [Interface] {
         match self {
-            World::Vendor => {
-                &["plugin", "settings", "account", "products", "page", "configuration", "cart", "orders", "webhooks"]
-            }
-            World::CartStrategy => &["plugin", "settings", "cart"],
-            World::OrderHook => &["plugin", "settings", "account", "orders"],
+            World::Vendor => &[Interface::Metadata, Interface::Settings, Interface::Page, Interface::Configuration],
+            World::OrderHook => &[Interface::Metadata, Interface::Settings, Interface::Orders],
+            World::CartStrategy => &[Interface::Metadata, Interface::Settings, Interface::Cart],
         }
     }
 }
@@ -188,24 +233,24 @@ pub struct PluginVersion {
     size: usize,
     imports: Vec<String>,
     worlds: Vec<World>,
+    unknown_exports: Vec<String>,
     pre: InstancePre<GuestState>,
     interfaces: Interfaces,
-    /// Filled in after `plugin.describe` has returned.
+    /// Filled in after `metadata.describe` has returned.
     metadata: PluginMetadata,
 }
 
 /// What a plugin states about itself at installation.
 #[derive(Debug, Clone, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+// The contract's record of this name is one member of it.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = InstalledPluginMetadata))]
 pub struct PluginMetadata {
     /// The plugin id.
     pub id: PluginId,
-    /// The result of `plugin.describe`.
-    pub identity: Identity,
+    /// The result of `metadata.describe`.
+    pub identity: records::PluginMetadata,
     /// Its settings form, with English texts.
     pub form: Form,
-    /// Its webhook endpoints.
-    pub endpoints: Vec<Endpoint>,
 }
 
 impl PluginVersion {
@@ -218,42 +263,30 @@ impl PluginVersion {
         let engine = component.engine();
         let kind = component.component_type();
         let imports: Vec<String> = kind.imports(engine).map(|(name, _)| name.to_owned()).collect();
-        let mut exported = BTreeSet::new();
-        let mut others = Vec::new();
-        for (name, item) in kind.exports(engine) {
-            match name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) {
-                Some((interface, version)) if matches!(item.ty, ComponentItem::ComponentInstance(_)) => {
-                    if !version.starts_with("0.1.") {
-                        return Err(InstallError::WrongWorld(format!(
-                            "the component exports {name}, this host implements {CONTRACT}; build it against the WIT files of any \
-                             0.1.x version"
-                        )));
-                    }
-                    exported.insert(interface.to_owned());
-                }
-                _ => others.push(name.to_owned()),
-            }
-        }
-        let worlds = worlds_of(&exported, &others)?;
-        let pre = linker.instantiate_pre(component).map_err(|error| unknown_import(&imports, &error))?;
-        let interfaces = Interfaces::find(&exported, &pre).map_err(|error| type_mismatch(&error))?;
+        let exports = Exports::of(&kind, engine)?;
+        let worlds = worlds_of(&exports)?;
+        check_wasi_imports(&imports)?;
+        check_strategy_imports(&exports, &imports)?;
+        let pre = linker.instantiate_pre(component).map_err(|error| match missing_imports(&kind, engine) {
+            Some(missing) => missing,
+            None => unknown_import(&imports, &error),
+        })?;
+        let interfaces = Interfaces::find(&exports.known, &pre).map_err(|error| type_mismatch(&error))?;
         let metadata = PluginMetadata {
             id: "unnamed".parse()?,
-            identity: Identity {
+            identity: records::PluginMetadata {
                 id: String::new(),
                 name: String::new(),
                 version: String::new(),
-                vendor: String::new(),
-                hosts: Vec::new(),
+                publisher: String::new(),
+                outbound_hosts: Vec::new(),
                 strategies: Vec::new(),
-                capabilities: Vec::new(),
                 grants: Vec::new(),
                 extra: Vec::new(),
             },
             form: Form(Vec::new()),
-            endpoints: Vec::new(),
         };
-        Ok(Self { digest, size, imports, worlds, pre, interfaces, metadata })
+        Ok(Self { digest, size, imports, worlds, unknown_exports: exports.unknown, pre, interfaces, metadata })
     }
 
     /// Sets the metadata of the plugin.
@@ -286,10 +319,29 @@ impl PluginVersion {
         &self.imports
     }
 
+    /// Returns whether the plugin exports an interface.
+    pub fn has(&self, interface: Interface) -> bool {
+        self.interfaces.has(interface)
+    }
+
+    /// Returns the interfaces that the plugin exports: what it can do.
+    pub fn exports(&self) -> impl Iterator<Item = Interface> {
+        Interface::ALL.iter().copied().filter(move |interface| self.has(*interface))
+    }
+
+    /// Returns the exported interfaces of the contract that this host does not know, such as "quoting@0.1.2". A later
+    /// version of the contract has them.
+    pub fn unknown_exports(&self) -> &[String] {
+        &self.unknown_exports
+    }
+
     /// Returns the hooks that the plugin implements.
     pub fn hooks(&self) -> impl Iterator<Item = Hook> {
-        let interface = |hook: &Hook| hook.name().split('.').next().unwrap_or_default();
-        Hook::ALL.iter().copied().filter(move |hook| self.interfaces.has(interface(hook)))
+        let is_exported = move |hook: &Hook| {
+            let interface = hook.name().split('.').next().unwrap_or_default();
+            self.exports().any(|exported| exported.name() == interface)
+        };
+        Hook::ALL.iter().copied().filter(is_exported)
     }
 
     /// Returns the worlds that the plugin implements.
@@ -312,18 +364,55 @@ impl std::fmt::Debug for PluginVersion {
     }
 }
 
+/// What a component exports.
+#[derive(Default)]
+struct Exports {
+    /// The interfaces of the contract.
+    known: BTreeSet<Interface>,
+    /// The interfaces of a later version of the contract, each with its version.
+    unknown: Vec<String>,
+    /// Exports that do not belong to the contract.
+    others: Vec<String>,
+}
+
+impl Exports {
+    fn of(kind: &ComponentType, engine: &Engine) -> Result<Self, InstallError> {
+        let mut exports = Self::default();
+        for (name, item) in kind.exports(engine) {
+            match name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@')) {
+                Some((interface, version)) if matches!(item.ty, ComponentItem::ComponentInstance(_)) => {
+                    if !version.starts_with("0.1.") {
+                        return Err(InstallError::WrongWorld(format!(
+                            "the component exports {name}, this host implements {CONTRACT}; build it against the WIT files of any \
+                             0.1.x version"
+                        )));
+                    }
+                    match Interface::ALL.iter().find(|known| known.name() == interface) {
+                        Some(known) => drop(exports.known.insert(*known)),
+                        None => exports.unknown.push(format!("{interface}@{version}")),
+                    }
+                }
+                _ => exports.others.push(name.to_owned()),
+            }
+        }
+        Ok(exports)
+    }
+}
+
 /// Returns the worlds whose exports are complete, or an error with what is missing for the nearest one.
-fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World>, InstallError> {
-    let is_complete = |world: &World| world.exports().iter().all(|name| exported.contains(*name));
+fn worlds_of(exports: &Exports) -> Result<Vec<World>, InstallError> {
+    let Exports { known, unknown, others } = exports;
+    let is_complete = |world: &World| world.exports().iter().all(|interface| known.contains(interface));
     let worlds: Vec<World> = World::ALL.into_iter().filter(is_complete).collect();
     if !worlds.is_empty() {
         return Ok(worlds);
     }
     let missing = |world: World| -> Vec<&str> {
-        world.exports().iter().copied().filter(|name| !exported.contains(*name)).collect()
+        world.exports().iter().copied().filter(|interface| !known.contains(interface)).map(Interface::name).collect()
     };
-    if exported.is_empty() {
-        let exported_names = if others.is_empty() { "nothing".to_owned() } else { others.join(", ") };
+    if known.is_empty() {
+        let names: Vec<&str> = unknown.iter().chain(others).map(String::as_str).collect();
+        let exported_names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
         return Err(InstallError::WrongWorld(format!(
             "this component is not a Cartwright plugin: it exports {exported_names}, but no interface of {CONTRACT}; target one of the \
              worlds vendor, cart-strategy, order-hook"
@@ -335,6 +424,79 @@ fn worlds_of(exported: &BTreeSet<String>, others: &[String]) -> Result<Vec<World
         nearest.name(),
         missing(nearest).join(", ")
     )))
+}
+
+/// Refuses imports of WASI 0.3, whose functions are async.
+fn check_wasi_imports(imports: &[String]) -> Result<(), InstallError> {
+    let is_refused = |name: &&String| {
+        name.starts_with("wasi:") && name.split_once('@').is_some_and(|(_, version)| version.starts_with("0.3."))
+    };
+    let refused: Vec<&str> = imports.iter().filter(is_refused).map(String::as_str).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(InstallError::Imports(format!(
+        "the component imports {}; no function of {CONTRACT} is async, and this host provides WASI 0.2 alone: build for WASI 0.2 \
+         (wasm32-wasip2)",
+        refused.join(", ")
+    )))
+}
+
+/// Splits the name of an import of the contract into the interface and its version.
+fn contract_import(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix(PACKAGE)?.split_once('@')
+}
+
+/// Refuses a component that is only a cart strategy and imports more than one needs, so that a reviewer can trust the
+/// list of its imports.
+fn check_strategy_imports(exports: &Exports, imports: &[String]) -> Result<(), InstallError> {
+    let is_of_strategy = |interface: &Interface| World::CartStrategy.exports().contains(interface);
+    if !exports.unknown.is_empty() || !exports.known.iter().all(is_of_strategy) {
+        return Ok(());
+    }
+    let further = imports.iter().filter_map(|name| contract_import(name)).map(|(interface, _)| interface);
+    let further: Vec<String> =
+        further.filter(|interface| !STRATEGY_IMPORTS.contains(interface)).map(str::to_owned).collect();
+    if further.is_empty() { Ok(()) } else { Err(InstallError::StrategyImports(further)) }
+}
+
+/// Returns the error that names the interfaces and functions of the contract that a component imports and this host
+/// lacks; `None` if it lacks none.
+fn missing_imports(kind: &ComponentType, engine: &Engine) -> Option<InstallError> {
+    let (mut missing, mut needed) = (Vec::new(), CONTRACT_VERSION);
+    for (name, item) in kind.imports(engine) {
+        let (Some((interface, version)), ComponentItem::ComponentInstance(instance)) =
+            (contract_import(name), &item.ty)
+        else {
+            continue;
+        };
+        let before = missing.len();
+        match HOST_IMPORTS.iter().find(|(known, _)| *known == interface) {
+            None => missing.push(interface.to_owned()),
+            Some((_, functions)) => {
+                let lacking = instance.exports(engine).filter(|(function, item)| {
+                    matches!(item.ty, ComponentItem::ComponentFunc(_)) && !functions.contains(function)
+                });
+                missing.extend(lacking.map(|(function, _)| format!("{interface}.{function}")));
+            }
+        }
+        if missing.len() > before
+            && let Ok(version) = version.parse::<semver::Version>()
+        {
+            needed = needed.max(version);
+        }
+    }
+    if missing.is_empty() {
+        return None;
+    }
+    let missing = missing.join(", ");
+    Some(InstallError::Imports(if needed > CONTRACT_VERSION {
+        format!("the component imports {missing}, which {CONTRACT} does not have; it needs a host of {needed}")
+    } else {
+        format!(
+            "the component imports {missing}, which {CONTRACT} does not have; build it against this host's WIT files"
+        )
+    }))
 }
 
 fn unknown_import(imports: &[String], error: &wasmtime::Error) -> InstallError {

@@ -42,10 +42,10 @@ pub(crate) struct GuestClock(Arc<AtomicU64>);
 pub(crate) const NANOS_PER_MILLISECOND: u64 = 1_000_000;
 
 impl GuestClock {
-    /// Creates a clock that starts at the current time.
-    pub(crate) fn now() -> Self {
+    /// Creates a clock that starts this much later than the current time.
+    pub(crate) fn ahead(by: Duration) -> Self {
         let clock = Self::default();
-        clock.advance_to(SystemTime::now());
+        clock.advance_to(SystemTime::now() + by);
         clock
     }
 

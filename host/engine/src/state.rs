@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cartwright_contract::error;
+use cartwright_contract::extras::Extras;
 use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{self, VariantInfo};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -31,11 +34,15 @@ pub(crate) struct GuestState {
     /// The client id of the shopper, if the platform sent one. The request queue of a vendor's server is shared fairly
     /// by it.
     pub(crate) client: Option<String>,
+    /// The currency that the catalog is asked in. `None` for the shop's main one.
+    pub(crate) currency: Option<String>,
     pub(crate) log: LogSink,
     /// Results of the catalog, which stay the same within one call.
     pub(crate) catalog: HashMap<(String, Option<String>, bool), Vec<VariantInfo>>,
     /// Blobs that this call may read, because it was given their digests.
     pub(crate) readable: Vec<records::Digest>,
+    /// A blob that this call may read although it is not stored.
+    pub(crate) given_blob: Option<(Digest, Arc<Vec<u8>>)>,
     /// The position of a durable hook in its journal.
     pub(crate) durable: Option<Box<Cursor>>,
     /// What the host could not determine for the guest, if anything. The result of the call may be wrong then.
@@ -87,9 +94,11 @@ impl GuestState {
             hook,
             scope: options.scope,
             client: options.client,
+            currency: options.currency,
             log,
             catalog: HashMap::new(),
             readable: options.readable,
+            given_blob: options.given_blob,
             durable: options.durable,
             uncertainty: None,
             deadline,
@@ -97,12 +106,15 @@ impl GuestState {
     }
 
     /// Counts a host call, and checks whether the hook may use this capability.
-    pub(crate) fn permit(&mut self, capability: Capability) -> wasmtime::Result<Result<Arc<Scope>, records::Error>> {
+    pub(crate) fn permit(
+        &mut self,
+        capability: Capability,
+    ) -> wasmtime::Result<Result<Arc<Scope>, records::CallError>> {
         // A replay is bounded by its journal, which has its own limit.
         if !self.replaying() {
             self.meter.host_call()?;
         }
-        let denied = |reason: String| Ok(Err(records::Error::Denied(reason)));
+        let denied = |reason: String| Ok(Err(error::denied(format!("capability:{capability}"), reason)));
         if !self.hook.capabilities().contains(&capability) {
             return denied(format!("{} is not available in {}", capability, self.hook));
         }
@@ -112,9 +124,17 @@ impl GuestState {
         }
     }
 
+    /// Checks the lists `extra` in a value that the guest passed to the host.
+    pub(crate) fn check_extras(&self, value: &impl Extras) -> Result<(), records::CallError> {
+        match &self.scope {
+            Some(scope) => Ok(value.check_extras(&scope.plugin)?),
+            None => Ok(()),
+        }
+    }
+
     /// Records that the host could not determine something.
-    pub(crate) fn record_doubt<T>(&mut self, answer: &Result<T, records::Error>) {
-        if let Err(records::Error::Unavailable(outage)) = answer {
+    pub(crate) fn record_doubt<T>(&mut self, answer: &Result<T, records::CallError>) {
+        if let Err(records::CallError::Unavailable(outage)) = answer {
             self.uncertainty.get_or_insert_with(|| outage.detail.clone());
         }
     }

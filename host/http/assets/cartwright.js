@@ -1,16 +1,17 @@
 /*
  * cartwright.js: turns the embed data of a linked product into a running configurator. No dependency, no build step, no
- * inline code: it works under a strict Content-Security-Policy that allows `csp_origins`. Apache-2.0.
+ * inline code: it works under a strict Content-Security-Policy that allows `allowed_origins`. Apache-2.0.
  *
  *   const configurator = await Cartwright.start({
  *     embed,                        // the embed data: members in snake_case, as the HTTP API gives it
  *     elements: { viewer, options, price },   // elements for the places that the merchant named no selector for
  *     on: { loaded() {}, progress(percent) {}, 'variation-changed'(variation) {}, failed() {}, warning(error) {} },
  *     timeouts: { load: 30000, save: 30000 }, // milliseconds, for each step
- *     translate: (message) => message.text,   // words the fallback, from its key and parameters
+ *     translate: (message) => message.text,   // words the fallback and a frame's title, by their keys
  *   });
  *   const configuration = await configurator.save();  // a text: send exactly these bytes as the raw configuration
- *   configurator.action;            // "add-to-cart" or "request-quotation"
+ *   configurator.hasOwnButton;      // true: show none, and call `save()` at once: it waits for the shopper
+ *   configurator.action;            // "add-to-cart" or "request-quote"
  *   configurator.successPage;       // where the shopper goes afterwards, or null: the page decides
  *   configurator.destroy();         // puts back what the places held before
  *
@@ -19,8 +20,8 @@
  *
  * What fails rejects with a `Cartwright.Error`, whose `code` is one of: embed (the data cannot be understood), mount (the
  * page lacks an element), asset (a script did not load), unsupported (this browser cannot show it), path (the vendor's
- * script lacks a function), vendor (the vendor's code failed), timeout, payload, destroyed. Where the configurator cannot be
- * shown, its place holds the fallback message.
+ * script made no such function), vendor (the vendor's code failed), timeout, payload, destroyed. Where the configurator
+ * cannot be shown, its place holds the fallback message.
  */
 (() => {
   'use strict';
@@ -171,6 +172,13 @@
     return loaded;
   };
 
+  /** Names that `window` lacked before the first embed data that calls them loaded its scripts: not `eval`, not the page's. */
+  const made = new Set();
+
+  const first = (path) => path.split('.')[0];
+
+  const toPrototype = /(^|\.)(__proto__|constructor|prototype)(\.|$)/;
+
   /** The first of the paths that is a function, with the object that it is called on. */
   const find = (root, paths) => {
     for (const path of paths) {
@@ -237,6 +245,9 @@
       this.before = new Map();
       this.unlisten = [];
       this.complete = null;
+      // The value of the latest "completed", until it is saved.
+      this.completed = null;
+      this.wake = () => {};
     }
 
     /** The element of a role: what the merchant's selector finds, else the one that the page gave. */
@@ -253,6 +264,10 @@
 
     async start() {
       const { embed, limits } = this;
+      for (const call of [embed.supported, embed.start, embed.save]) {
+        const names = call && call.receiver === 'page' ? call.paths.map(first) : [];
+        for (const name of names) if (!(name in window)) made.add(name);
+      }
       for (const { role, selector, required } of embed.mounts) {
         const place = this.element(role);
         if (place) this.before.set(place, [...place.childNodes]);
@@ -272,18 +287,21 @@
         const { value } = await this.call(embed.supported, 'Asking whether this browser can show it', limits.load);
         if (value === false) throw new CartwrightError('unsupported', embed.fallback.text);
       }
+      if (!embed.start) return;
       const { value } = await this.call(embed.start, 'Starting the configurator', limits.load);
+      this.completed = null;
       if (!this.frame || (value !== undefined && value !== null)) this.vendor = value;
     }
 
     /** Until `start` gives something else back, the configurator of a frame is the frame's element. */
-    openFrame({ url, allow }) {
+    openFrame({ url, title, allow, sandbox }) {
       const place = this.element('viewer');
       if (!place) throw new CartwrightError('mount', 'There is no element for "viewer" to put the frame into.');
       const frame = document.createElement('iframe');
       frame.className = 'cartwright-frame';
-      frame.title = 'Configurator';
-      frame.allow = allow;
+      frame.title = this.translate(title);
+      frame.allow = allow.join('; ');
+      if (sandbox.length > 0) frame.setAttribute('sandbox', sandbox.join(' '));
       frame.src = required(url, 'The frame');
       const arrived = new Promise((resolve) => {
         frame.onload = () => resolve();
@@ -325,26 +343,34 @@
       const { frame, embed } = this;
       if (!frame || event.source !== frame.contentWindow || event.origin !== embed.frame.origin) return;
       let { data } = event;
-      if (typeof data === 'string' && data.startsWith('{')) {
+      if (typeof data === 'string') {
         try {
           data = JSON.parse(data);
         } catch (_) {
-          // A text, then.
+          // A plain text is its own name.
         }
       }
-      const name = data !== null && typeof data === 'object' ? data.type || data.event : data;
-      for (const known of embed.events) if (known.name === name) this.report(known.meaning, [data]);
+      for (const { name, name_in: members, value_in: holder, meaning } of embed.events) {
+        const values = (members.length > 0 ? members : ['type', 'event']).map((member) => data && data[member]);
+        const [found] = [data, ...values].filter((value) => typeof value === 'string');
+        if (found === name) this.report(meaning, [holder && data ? data[holder] : data]);
+      }
     }
 
     /** Calls the vendor's code; gives `{ value }`, because a value that is a promise must not be waited for. */
     async call(call, what, milliseconds) {
-      const found = find(call.receiver === 'page' ? window : this.vendor, call.paths);
+      const onPage = call.receiver === 'page';
+      const ofFrame = this.vendor === this.frame;
+      // From a frame's element every other path leads back to the page.
+      const isSafe = (path) => (onPage ? made.has(first(path)) : !ofFrame || path === 'contentWindow.postMessage');
+      const paths = call.paths.filter((path) => isSafe(path) && !toPrototype.test(path));
+      const found = find(onPage ? window : this.vendor, paths);
       if (!found) {
-        const where = call.receiver === 'page' ? "the page, with the vendor's scripts loaded," : 'the configurator';
+        const where = onPage ? "what the vendor's scripts made" : 'the configurator';
         const names = call.paths.map((path) => `"${path}"`).join(' or ');
         throw new CartwrightError('path', `${what}: ${where} has no function ${names}.`);
       }
-      const known = ['returned', 'promise', 'callback'].includes(call.completion);
+      const known = ['return-value', 'promise', 'callback'].includes(call.completion);
       if (!known) throw new CartwrightError('embed', `${what}: a call cannot end as "${call.completion}".`);
       let complete = null;
       const completed = call.completion !== 'callback' ? null : new Promise((resolve, reject) => {
@@ -359,14 +385,14 @@
           return (...values) => this.report(meaning, values);
         }],
       ]);
-      const values = fill(parse(call.arguments, `${what}: the arguments`), meanings);
+      const values = fill(parse(call.args, `${what}: the arguments`), meanings);
       let value;
       try {
         value = call.construct ? Reflect.construct(found.value, values) : Reflect.apply(found.value, found.owner, values);
       } catch (cause) {
         throw failed(what, cause);
       }
-      if (call.completion === 'returned') return { value };
+      if (call.completion === 'return-value') return { value };
       const ending = completed || Promise.resolve(value).catch((cause) => Promise.reject(failed(what, cause)));
       return within(milliseconds, what, ending).then((result) => ({ value: result }));
     }
@@ -374,8 +400,12 @@
     report(meaning, values) {
       if (this.over) return;
       this.latest.set(meaning, values[0]);
-      // A frame has no callback to call: an event says that it is done.
-      if (meaning === 'completed' && this.complete) this.complete(null, values[0]);
+      if (meaning === 'completed') {
+        // A frame has no callback to call.
+        if (this.complete) this.complete(null, values[0]);
+        this.completed = { value: values[0] };
+        this.wake();
+      }
       if (meaning === 'failed') this.fall(false);
       if (meaning === 'options-ready') {
         const [place, parts] = [this.element('options'), nodes(values[0])];
@@ -418,8 +448,22 @@
       return this.saving;
     }
 
+    /** What the vendor saved; without `save`, what its own button completes. */
+    async result() {
+      if (this.embed.save) return (await this.call(this.embed.save, 'Saving the configuration', this.limits.save)).value;
+      while (!this.completed) {
+        await new Promise((resolve) => {
+          this.wake = resolve;
+        });
+        if (this.over) return this.save();
+      }
+      const { value } = this.completed;
+      this.completed = null;
+      return value;
+    }
+
     async saved() {
-      const { value } = await this.call(this.embed.save, 'Saving the configuration', this.limits.save);
+      const value = await this.result();
       const meanings = new Map([
         ['$result', (path) => member(value, path)],
         ['$event', (meaning) => this.latest.get(meaning)],
@@ -441,6 +485,7 @@
     destroy() {
       if (this.over) return;
       this.over = true;
+      this.wake();
       for (const stop of this.unlisten) stop();
       // What the places held before: such as the shop's own price.
       for (const [place, held] of this.before) place.replaceChildren(...held);
@@ -450,7 +495,7 @@
   const start = async (options) => {
     const { embed } = options;
     const lists = embed ? [embed.mounts, embed.scripts, embed.styles, embed.events] : [null];
-    if (!lists.every(Array.isArray) || !embed.start || !embed.save || !embed.fallback) {
+    if (!lists.every(Array.isArray) || !embed.fallback) {
       throw new CartwrightError('embed', 'Cartwright.start needs `embed`: the embed data of a linked product.');
     }
     const running = new Running(options);
@@ -462,6 +507,7 @@
       throw error;
     }
     return Object.freeze({
+      hasOwnButton: !embed.save,
       action: embed.action,
       successPage: embed.success_page ? address(embed.success_page) : null,
       save: () => running.save(),

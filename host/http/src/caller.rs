@@ -52,13 +52,13 @@ impl Caller {
     /// Returns the visitor that the request describes, as far as this caller may describe one. A storefront's key is
     /// public, so any client can send any visitor with it.
     pub(crate) fn visitor(&self, visitor: Visitor) -> Result<Visitor, Problem> {
-        if visitor.customer_group.is_some() && self.is_storefront() {
-            let detail = "a storefront cannot vouch for a customer group; leave visitor.customer_group out, or send the \
+        if !visitor.customer_groups.is_empty() && self.is_storefront() {
+            let detail = "a storefront cannot vouch for customer groups; leave visitor.customer_groups out, or send the \
                 request from the platform's server";
             return Err(Problem::new(StatusCode::FORBIDDEN, "role", detail));
         }
         // Checked here, so that the error names the field to the page's author.
-        visitor.check()?;
+        visitor.check_codes()?;
         match self.is_storefront() {
             // The address replaces the client id, because a page could send another id with each request.
             true => Ok(Visitor { client: self.address.map(|address| network_of(address).to_string()), ..visitor }),

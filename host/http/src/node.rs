@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use cartwright::webhook::WebhookToken;
-use cartwright::{Cartwright, Clock};
+use cartwright::{Cartwright, Clock, Secret};
 use cartwright_store::{Installation, Store};
 use ipnet::IpNet;
 
@@ -135,6 +135,15 @@ impl Node {
     /// Returns the URL that a vendor sends webhooks to. It cannot be read again.
     pub fn webhook_url(&self, token: &WebhookToken) -> String {
         self.public_url(&format!("webhooks/{}", *token.reveal()))
+    }
+
+    /// Returns the URL of a webhook as its vendor was given it, with the query of the request. `address` is the token.
+    pub(crate) fn received_webhook_url(&self, address: &str, query: Option<&str>) -> Secret {
+        let url = self.public_url(&format!("webhooks/{address}"));
+        Secret::new(match query {
+            Some(query) => format!("{url}?{query}"),
+            None => url,
+        })
     }
 
     /// Returns the public URL of the admin pages.

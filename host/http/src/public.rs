@@ -59,13 +59,15 @@ async fn receive(State(node): State<Node>, Path(address): Path<String>, request:
     if let Err(wait) = node.limits().check_webhook(&to) {
         return Problem::from(wait).into_response();
     }
+    let url = node.received_webhook_url(&address, request.uri().query());
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
         Err(error) => return body_problem(&error).into_response(),
     };
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    let incoming = IncomingRequest { method: parts.method, headers: parts.headers, query, body, from, at: node.now() };
+    let (method, headers) = (parts.method, parts.headers);
+    let incoming = IncomingRequest { method, url, headers, query, body, from, at: node.now() };
     let answer = node.host().receive_webhook(&to, &incoming, node.store()).await;
     webhook_response(answer.unwrap_or_else(|error| error.response()))
 }

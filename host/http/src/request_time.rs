@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use cartwright::timestamp;
 use jiff::Timestamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -22,9 +23,10 @@ impl<'de> Deserialize<'de> for RequestTime {
     }
 }
 
+/// As the contract spells timestamps: in UTC, to the second.
 impl std::fmt::Display for RequestTime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&timestamp(self.0.into()))
     }
 }
 

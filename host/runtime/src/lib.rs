@@ -19,7 +19,7 @@
 //! let plugin = host.install(component, None).await?;
 //!
 //! let shop: Shop = serde_json::from_value(serde_json::json!({
-//!     "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform"
+//!     "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform"
 //! }))?;
 //! let id = shop.id.clone();
 //! host.add_shop(shop)?;
@@ -48,9 +48,11 @@
 
 mod cart;
 pub mod durable;
+pub mod feed;
 mod host;
 mod install;
 pub mod notify;
+mod page;
 mod publish;
 mod scope;
 mod setup;
@@ -65,30 +67,33 @@ mod work;
 pub use cartwright_cart::fuzzing;
 pub use cartwright_cart::money;
 pub use cartwright_cart::{
-    AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, LineCheck, LineState, MAX_LINE_QUANTITY,
-    MAX_LINES, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION, MAX_STOREFRONT_BODY_BYTES, MoneyFault,
-    OrderError, OrderedLine, OverBudget, Pin, QuoteOffer, RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice,
-    Shop, Stage, StrategyChoice, UnverifiedLine, Visitor, check_event, check_money, check_order, is_country,
-    is_currency, is_language_tag,
+    AddToCart, Budget, CartChange, CartError, CartLine, CartOperation, Currencies, CustomerGroups, LineCheck,
+    LineState, MAX_LINE_QUANTITY, MAX_LINES, MAX_ORDER_ID_BYTES, MAX_ORDER_TEXT_BYTES, MAX_ORDER_VERSION,
+    MAX_STOREFRONT_BODY_BYTES, MoneyFault, NoCurrency, OrderError, OrderedLine, OverBudget, Pin, QuoteOffer,
+    RESERVED_ID_PREFIX, ReleasePolicy, SealError, SealedPrice, Shop, Stage, StrategyChoice, UnverifiedLine, Visitor,
+    check_event, check_money, check_order, is_country, is_currency, is_language_tag, is_time_zone,
 };
 pub use cartwright_contract::clock::{Clock, SimulatedClock, SystemClock, timestamp};
 pub use cartwright_contract::error::{
-    Breach, EmittedOutcomes, Failure, HookError, LogLine, ProductLinkIssues, SetupError, describe,
+    Breach, EmittedOutcomes, Failure, HookError, LogLine, PageError, ProductLinkIssues, SetupError, describe,
 };
-pub use cartwright_contract::grants::Grants;
+pub use cartwright_contract::grants::{Grants, MAX_FEED_INTERVAL_SECONDS, MIN_FEED_INTERVAL_SECONDS};
 pub use cartwright_contract::hook::{Capability, Hook};
 pub use cartwright_contract::ids::{AccountId, Digest, InvalidId, PluginId, ShopId};
+pub use cartwright_contract::outcome::{
+    MAX_DOCUMENT_NAME_BYTES, MAX_MEMO_BYTES, MAX_MEMOS, MAX_STATUS_BYTES, production_state,
+};
 pub use cartwright_contract::platform::{
     Blobs, Catalog, MemoryBlobs, MemoryCatalog, MemoryOrderBook, NewConfiguration, OrderBook, PlatformError,
     StoredThumbnail,
 };
-pub use cartwright_contract::settings::{AccountSecret, Form, Secret, Secrets, Settings};
+pub use cartwright_contract::settings::{AccountSecret, Form, Secret, SecretUse, Secrets, Settings};
 pub use cartwright_contract::text::{
     MAX_DATA_BYTES, MAX_ERROR_CHARS, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_URL_BYTES, TextFault, abridge, check_line,
-    check_name, check_text,
+    check_name, check_text, is_decimal, parse_timestamp,
 };
 pub use cartwright_engine::{
-    CONTRACT, InstallError, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,
+    CONTRACT, InstallError, Interface, Limits, MAX_CONCURRENT_CALLS, Observer, PluginMetadata, PluginVersion,
     RESERVED_QUERY_SLOTS, SLOTS_PER_SHOP, StartError, World, health, observe,
 };
 pub use durable::HandleResult;

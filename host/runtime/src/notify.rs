@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cartwright_contract::address::host_of;
 use cartwright_contract::grants::Grants;
-use cartwright_contract::records::{Error, Outage};
+use cartwright_contract::records::{CallError, Outage};
 use cartwright_contract::settings::Secret;
 use cartwright_contract::text::{MAX_URL_BYTES, check_line};
 use cartwright_engine::egress::{Egress, OutboundRequest, check_url, retry_after};
@@ -116,10 +116,10 @@ impl NotificationSender {
             .send(OutboundRequest { method: Method::POST, headers, body, timeout: NOTIFICATION_TIMEOUT })
             .await;
         let answer = result.map_err(|result| match result.error {
-            Error::Unavailable(Outage { detail, retry_after_seconds }) => {
+            CallError::Unavailable(Outage { detail, retry_after_seconds }) => {
                 NotificationError::Unavailable { detail, retry_after: retry_after_seconds }
             }
-            Error::Denied(reason) => NotificationError::Refused(reason),
+            CallError::Denied(refusal) => NotificationError::Refused(refusal.text),
             error => NotificationError::Refused(format!("{error:?}")),
         })?;
         let status = answer.status;

@@ -178,12 +178,12 @@ mod tests {
         let id = shop("EUR").id;
         let state = host.shop_state(&id).unwrap();
         let (first, second) = (state.with_shop(shop("CHF")).unwrap(), state.with_shop(shop("NOK")).unwrap());
-        assert_eq!(host.shop(&id).unwrap().currency, "EUR", "a plan changes nothing");
+        assert_eq!(host.shop(&id).unwrap().currencies.main().code, "EUR", "a plan changes nothing");
         assert_eq!(host.publish(Some(&state), first), Ok(()));
         assert_eq!(host.publish(Some(&state), second.clone()), Err(OutdatedPlan));
         assert_eq!(host.publish(None, second.clone()), Err(OutdatedPlan));
-        assert_eq!(host.shop(&id).unwrap().currency, "CHF");
+        assert_eq!(host.shop(&id).unwrap().currencies.main().code, "CHF");
         assert_eq!(host.publish(Some(&host.shop_state(&id).unwrap()), second), Ok(()));
-        assert_eq!(host.shop(&id).unwrap().currency, "NOK");
+        assert_eq!(host.shop(&id).unwrap().currencies.main().code, "NOK");
     }
 }

@@ -7,6 +7,7 @@ use cartwright_cart::shop::Shop;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::platform::Blobs;
 use cartwright_contract::records::{Setting, SettingValue};
+use cartwright_contract::settings::SecretUse;
 use cartwright_engine::{GrantedSecret, PluginVersion, Scope};
 
 use crate::host::Cartwright;
@@ -61,20 +62,28 @@ impl Cartwright {
             plugin: plugin.id().clone(),
             shop: shop.id.clone(),
             account: account.id.clone(),
-            currency: shop.currency.clone(),
-            grants,
-            declared_hosts: plugin.metadata().identity.hosts.iter().filter_map(host).map(|named| named.host).collect(),
+            main_currency: shop.currencies.main().code.clone(),
+            grants: grants.limited_to(&plugin.metadata().identity.grants),
+            declared_hosts: plugin
+                .metadata()
+                .identity
+                .outbound_hosts
+                .iter()
+                .filter_map(host)
+                .map(|named| named.host)
+                .collect(),
             secrets: account
                 .secrets
                 .iter()
                 .filter_map(|(name, secret)| {
                     let field = form.field(name).filter(|field| field.kind == "secret")?;
-                    let named = field.hosts.iter().filter_map(host);
+                    let named = field.outbound_hosts.iter().filter_map(host);
                     let (hosts, missing): (Vec<_>, Vec<_>) = named.partition(|named| secret.may_send_to(named));
                     let granted = GrantedSecret {
                         value: secret.value.clone(),
                         hosts: hosts.into_iter().map(|named| named.host).collect(),
                         missing_host: missing.into_iter().next().map(|named| named.host),
+                        uses: SecretUse::of(field).collect(),
                     };
                     Some((name.clone(), granted))
                 })

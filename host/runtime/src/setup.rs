@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use cartwright_cart::shop::{Shop, Visitor};
+use cartwright_cart::shop::Shop;
 use cartwright_contract::error::{ProductLinkIssues, SetupError, invalid, setup_issue, unstorable};
-use cartwright_contract::grants::Grants;
+use cartwright_contract::grants::{Grants, MAX_FEED_INTERVAL_SECONDS, MIN_FEED_INTERVAL_SECONDS};
 use cartwright_contract::ids::{AccountId, Digest};
 use cartwright_contract::records::FieldIssue;
 use cartwright_contract::settings::{Form, Secrets, Settings};
 use cartwright_contract::text::{self, check_name};
-use cartwright_engine::{CallOptions, PluginVersion, World};
+use cartwright_engine::{CallOptions, Interface, PluginVersion, World};
 use serde_json::{Map, Value};
 
 use crate::host::Cartwright;
@@ -32,6 +32,7 @@ impl Cartwright {
     ) -> Result<ShopState, SetupError> {
         check_grants(&setup.grants)?;
         let plugin = self.plugin_version(&plugin)?;
+        check_requested(&setup.grants, &plugin)?;
         let old = state.accounts.get(&setup.id);
         if let Some(old) = old
             && old.current != plugin.digest()
@@ -56,10 +57,12 @@ impl Cartwright {
     }
 
     /// Returns the shop with this account added or replaced. The plugin checks the account and the product links that
-    /// use it, because the products' settings must fit. A replaced link sells nothing new and only has to be readable,
-    /// as when a host starts: it serves existing lines, and their plugin reports what they lack.
+    /// use it, because the products' settings must fit. It also states the account's webhook endpoints. A replaced link
+    /// sells nothing new and only has to be readable, as when a host starts: it serves existing lines, and their plugin
+    /// reports what they lack.
     pub(crate) async fn with_account(&self, state: &ShopState, account: Account) -> Result<ShopState, SetupError> {
         self.validate(&state.shop, &account, None).await?;
+        self.checked_endpoints(&state.shop, &account).await?;
         let (mut changed, id) = (state.clone(), account.id.clone());
         changed.accounts.insert(id.clone(), Arc::new(account));
         let (state, mut link_issues) = (changed.clone(), Vec::new());
@@ -70,9 +73,14 @@ impl Cartwright {
             let checked = match (is_present, link.account == id) {
                 (true, true) => self.check_link(&state, link).await.map(|(linked, _)| linked),
                 (true, false) if plans => {
-                    let read = self.strategy_settings(&state, &link).await;
                     let settings = linked.settings.clone();
-                    read.map(|strategy_settings| CheckedLink { link, settings, strategy_settings })
+                    match check_strategy_account(&state, &link) {
+                        Ok(()) => {
+                            let read = self.strategy_settings(&state, &link).await;
+                            read.map(|strategy_settings| CheckedLink { link, settings, strategy_settings })
+                        }
+                        Err(error) => Err(error),
+                    }
                 }
                 (false, own) if own || plans => read_link(&state, link),
                 _ => continue,
@@ -136,16 +144,21 @@ impl Cartwright {
         let version = account.version().clone();
         let form = &version.plugin.metadata().form;
         let settings = product_settings(form, &link.settings, &version.settings, &account.secrets)?;
+        let issues = form.currency_issues(&version.settings, &settings, &state.shop.currencies.to_vec());
+        if !issues.is_empty() {
+            return Err(SetupError::Invalid(issues));
+        }
         let linked = CheckedLink { link, settings, strategy_settings };
         let mut warnings = Vec::new();
-        if version.plugin.metadata().identity.strategies.is_empty() {
+        if !version.plugin.worlds().contains(&World::Vendor) {
             return Err(invalid("account", format!("{} is not a vendor plugin.", version.plugin.id())));
         }
-        if version.plugin.worlds().contains(&World::Vendor) {
-            let context = context(&state.shop, account, &version, Some(&linked.settings), &Visitor::default());
-            let association = linked.association();
+        check_strategy_account(state, &linked.link)?;
+        if version.plugin.has(Interface::ProductLinks) {
+            let context = context(&state.shop, account, &version, Some(&linked.settings), None);
+            let product_link = linked.as_contract();
             let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-            let called = self.engine().validate_association(&version.plugin, options, &context, &association);
+            let called = self.engine().validate_link(&version.plugin, options, &context, &product_link);
             let plugin_issues = called.await?;
             let plugin_issues: Vec<FieldIssue> = plugin_issues.into_iter().map(text::issue).collect();
             if plugin_issues.iter().any(|issue| issue.blocking) {
@@ -192,10 +205,12 @@ impl Cartwright {
         let form = &version.plugin.metadata().form;
         let mut problems = form.issues(&version.settings, &account.secrets);
         problems.extend(form.secrets_for_new_hosts(&version.settings, &account.secrets));
+        let (currencies, none) = (shop.currencies.to_vec(), Settings::new());
+        problems.extend(form.currency_issues(&version.settings, product.unwrap_or(&none), &currencies));
         if problems.iter().any(|issue| issue.blocking) {
             return Err(SetupError::Invalid(problems));
         }
-        let context = context(shop, account, version, product, &Visitor::default());
+        let context = context(shop, account, version, product, None);
         let scope = self.scope(shop, account, &version.plugin);
         let called = self.engine().validate_settings(&version.plugin, CallOptions::new(scope), &context);
         let plugin_issues = called.await?;
@@ -223,14 +238,14 @@ fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
         shop_product,
         account: _,
         vendor_product,
-        other_vendor_products,
+        additional_vendor_products,
         preset,
         allowed_skus,
         settings: _,
         strategy,
         strategy_settings: _,
     } = link;
-    let lists = [("other_vendor_products", other_vendor_products), ("allowed_skus", allowed_skus)];
+    let lists = [("additional_vendor_products", additional_vendor_products), ("allowed_skus", allowed_skus)];
     for (field, list) in lists {
         if list.len() > MAX_LINK_ENTRIES {
             return Err(invalid(field, format!("This has {} entries; use at most {MAX_LINK_ENTRIES}.", list.len())));
@@ -248,7 +263,7 @@ fn check_link_texts(link: &ProductLink) -> Result<(), SetupError> {
 
 /// Checks the lists and texts of an account's grants.
 fn check_grants(grants: &Grants) -> Result<(), SetupError> {
-    let Grants { hosts, plain_http, networks, webhook_source_networks, .. } = grants;
+    let Grants { hosts, plain_http, networks, webhook_source_networks, feed_interval_seconds, .. } = grants;
     let counts = [
         ("grants.hosts", hosts.len()),
         ("grants.plain_http", plain_http.len()),
@@ -260,12 +275,53 @@ fn check_grants(grants: &Grants) -> Result<(), SetupError> {
             return Err(invalid(field, format!("This has {count} entries; use at most {MAX_GRANTS}.")));
         }
     }
+    let intervals = MIN_FEED_INTERVAL_SECONDS..=MAX_FEED_INTERVAL_SECONDS;
+    if let Some(seconds) = feed_interval_seconds.filter(|seconds| !intervals.contains(seconds)) {
+        let text =
+            format!("The interval is {seconds} s; use {MIN_FEED_INTERVAL_SECONDS} to {MAX_FEED_INTERVAL_SECONDS} s.");
+        return Err(invalid("grants.feed_interval_seconds", text));
+    }
     for (field, host) in
         hosts.iter().map(|it| ("grants.hosts", it)).chain(plain_http.iter().map(|it| ("grants.plain_http", it)))
     {
         check_name(host).map_err(|fault| unstorable(field, fault))?;
     }
     Ok(())
+}
+
+/// Refuses permissions that the plugin does not ask for.
+fn check_requested(grants: &Grants, plugin: &PluginVersion) -> Result<(), SetupError> {
+    let identity = &plugin.metadata().identity;
+    let issue = |grant: &String| {
+        setup_issue(
+            &format!("grants.{}", grant.replace('-', "_")),
+            format!(
+                "{} {} does not ask for {grant}, so it cannot be granted; its author must list {grant:?} in `grants` of the metadata.",
+                identity.id, identity.version
+            ),
+        )
+    };
+    let names = grants.names();
+    let issues: Vec<FieldIssue> = names.iter().filter(|grant| !identity.grants.contains(grant)).map(issue).collect();
+    if issues.is_empty() { Ok(()) } else { Err(SetupError::Invalid(issues)) }
+}
+
+/// Checks that the account whose strategy plans a link has a strategy.
+fn check_strategy_account(state: &ShopState, link: &ProductLink) -> Result<(), SetupError> {
+    let planner = link.strategy.account.as_ref().unwrap_or(&link.account);
+    let plugin = &state.account(planner)?.version().plugin;
+    if plugin.has(Interface::Cart) {
+        return Ok(());
+    }
+    Err(invalid(
+        "strategy",
+        match *planner == link.account {
+            true => format!("{} has no cart strategy; choose a strategy of another account.", plugin.id()),
+            false => {
+                format!("The account {planner} has no cart strategy; choose another account's, or the vendor's own.")
+            }
+        },
+    ))
 }
 
 /// Checks the settings that a product overrides together with the account's own, because one field may require or

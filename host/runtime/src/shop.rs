@@ -7,16 +7,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use cartwright_cart::shop::{Shop, StrategyChoice, Visitor, check_shop};
-use cartwright_contract::error::SetupError;
+use cartwright_contract::clock::timestamp;
+use cartwright_contract::endpoint::CheckedEndpoint;
+use cartwright_contract::error::{SetupError, invalid};
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, Digest};
-use cartwright_contract::records::{Association, Context, Setting};
+use cartwright_contract::records::{self, Context, Currency, NamedJson, Setting};
 use cartwright_contract::settings::{Secrets, Settings};
-use cartwright_engine::{PluginVersion, Scope};
+use cartwright_engine::{CONTRACT, PluginVersion, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
 /// Set-up of an account.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,7 +51,7 @@ pub struct ProductLink {
     pub vendor_product: String,
     /// Further vendor products that a configuration may contain.
     #[serde(default)]
-    pub other_vendor_products: Vec<String>,
+    pub additional_vendor_products: Vec<String>,
     /// Preset to start from.
     #[serde(default)]
     pub preset: Option<String>,
@@ -72,20 +76,23 @@ pub(crate) struct AccountVersion {
     pub(crate) plugin: Arc<PluginVersion>,
     pub(crate) settings: Settings,
     pub(crate) scope: OnceLock<Arc<Scope>>,
+    /// The webhook endpoints under these settings, see `Cartwright::checked_endpoints`.
+    pub(crate) endpoints: OnceCell<Arc<[CheckedEndpoint]>>,
 }
 
 impl AccountVersion {
     pub(crate) fn new(plugin: Arc<PluginVersion>, settings: Settings) -> Self {
-        Self { plugin, settings, scope: OnceLock::new() }
+        Self { plugin, settings, scope: OnceLock::new(), endpoints: OnceCell::new() }
     }
 
-    /// Returns the same version with its scope recomputed, after the account changed.
+    /// Returns the same version with its scope and its webhook endpoints recomputed, after the account changed.
     fn with_new_scope(&self) -> Arc<Self> {
         Arc::new(Self::new(self.plugin.clone(), self.settings.clone()))
     }
 }
 
-/// Returns all versions of an account with their scopes recomputed, after its secrets or grants changed.
+/// Returns all versions of an account with their scopes and webhook endpoints recomputed, after its secrets or grants
+/// changed.
 pub(crate) fn with_new_scope(
     versions: &BTreeMap<Digest, Arc<AccountVersion>>,
 ) -> BTreeMap<Digest, Arc<AccountVersion>> {
@@ -156,16 +163,52 @@ impl ShopState {
     /// Plans other settings of the shop. Its seal key, accounts and product links stay.
     ///
     /// # Errors
-    /// Returns [`SetupError::Invalid`] if a value is invalid.
+    /// Returns [`SetupError::Invalid`] if a value is invalid, or if an account or a product link has an amount of money in
+    /// a currency that the shop would no longer sell in.
     pub fn with_shop(&self, shop: Shop) -> Result<Self, SetupError> {
         check_shop(&shop)?;
+        self.check_money_settings(&shop)?;
         let shop = Shop { seal_key: self.shop.seal_key.clone(), ..shop };
-        // A scope contains the shop's currency.
+        // A scope contains the shop's main currency.
         let with_new_scopes =
             |account: &Account| Account { versions: with_new_scope(&account.versions), ..account.clone() };
         let accounts =
             self.accounts.iter().map(|(id, account)| (id.clone(), Arc::new(with_new_scopes(account)))).collect();
         Ok(Self { shop: Arc::new(shop), accounts, ..self.clone() })
+    }
+
+    /// Checks that the settings of the accounts and of the current links are in the shop's currencies.
+    fn check_money_settings(&self, shop: &Shop) -> Result<(), SetupError> {
+        let currencies = shop.currencies.to_vec();
+        let foreign = |account: &Account, own: &Settings| {
+            let version = account.version();
+            let issues = version.plugin.metadata().form.currency_issues(&version.settings, own, &currencies);
+            issues.into_iter().next().map(|issue| issue.field)
+        };
+        let refused = |owner: String, field: String| {
+            let text = format!(
+                "The setting {field:?} of {owner} is an amount in another currency. Keep that currency until the setting is \
+                 changed."
+            );
+            Err(invalid("currencies", text))
+        };
+        for account in self.accounts.values() {
+            if let Some(field) = foreign(account, &Settings::new()) {
+                return refused(format!("the account {}", account.id), field);
+            }
+        }
+        for linked in self.links.values() {
+            let owner = || format!("the link of the product {:?}", linked.link.shop_product);
+            if let Some(field) = foreign(self.account(&linked.link.account)?, &linked.settings) {
+                return refused(owner(), field);
+            }
+            if let Some(strategy_account) = &linked.link.strategy.account
+                && let Some(field) = foreign(self.account(strategy_account)?, &linked.strategy_settings)
+            {
+                return refused(owner(), field);
+            }
+        }
+        Ok(())
     }
 
     /// Plans the removal of a product link. It still serves the lines that were made with it.
@@ -216,51 +259,43 @@ impl CheckedLink {
         (self.link.strategy.account.as_ref() == Some(strategy_account)).then_some(&self.strategy_settings)
     }
 
-    pub(crate) fn association(&self) -> Association {
-        Association {
+    /// Converts to the contract's `product-link`.
+    pub(crate) fn as_contract(&self) -> records::ProductLink {
+        records::ProductLink {
             shop_product: self.link.shop_product.clone(),
             vendor_product: self.link.vendor_product.clone(),
-            other_vendor_products: self.link.other_vendor_products.clone(),
+            additional_vendor_products: self.link.additional_vendor_products.clone(),
             preset: self.link.preset.clone(),
             allowed_skus: self.link.allowed_skus.clone(),
+            extra: Vec::new(),
         }
     }
 }
 
-/// Returns the context of a call: what a plugin receives about the shop.
+/// Returns the context of a call: what a plugin receives about the shop. `visitor` is the shopper with the currency of the
+/// cart, order or page; `None` in a call that is about none of these.
 pub(crate) fn context(
     shop: &Shop,
     account: &Account,
     version: &AccountVersion,
     product: Option<&Settings>,
-    visitor: &Visitor,
+    visitor: Option<(&Visitor, &Currency)>,
 ) -> Context {
     let none = Settings::new();
     let settings: Vec<Setting> =
         version.plugin.metadata().form.effective(&version.settings, product.unwrap_or(&none), &account.secrets);
+    let locale = visitor.and_then(|(visitor, _)| visitor.locale.clone());
+    let (_, contract) = CONTRACT.rsplit_once('@').unwrap_or_default();
     Context {
-        shop: shop.id.to_string(),
+        shop: shop.as_contract(),
         account: account.id.to_string(),
-        locale: visitor.locale.clone().unwrap_or_else(|| shop.locale.clone()),
-        currency: shop.currency.clone(),
-        scale: shop.scale,
-        country: visitor.country.clone(),
-        customer_group: visitor.customer_group.clone(),
-        prices_include_tax: shop.prices_include_tax,
-        rounding: shop.rounding,
-        at: now(),
+        visitor: visitor.map(|(visitor, currency)| visitor.as_contract(currency)),
+        locale: locale.unwrap_or_else(|| shop.locale.clone()),
+        now: timestamp(SystemTime::now()),
         settings,
-        settings_revision: account.revision,
-        grants: account.grants.names(),
-        extra: Vec::new(),
+        grants: account.grants.limited_to(&version.plugin.metadata().identity.grants).names(),
+        extra: vec![NamedJson { name: "contract".to_owned(), json: format!("\"{contract}\"") }],
     }
-}
-
-/// Returns the current time as RFC 3339 in UTC, to the second.
-pub(crate) fn now() -> String {
-    jiff::Timestamp::now()
-        .round(jiff::Unit::Second)
-        .map_or_else(|_| jiff::Timestamp::now().to_string(), |at| at.to_string())
 }
 
 #[cfg(test)]
@@ -303,7 +338,10 @@ mod tests {
         let shop = |currency: &str, key: &str| Shop::new("rings".parse().unwrap(), currency, 2, Secret::new(key));
         let state = ShopState::new(shop("EUR", "a key of the tests, 32 bytes long")).unwrap();
         let changed = state.with_shop(shop("CHF", "another key of the tests, 32 bytes")).unwrap();
-        assert_eq!((state.shop().currency.as_str(), changed.shop().currency.as_str()), ("EUR", "CHF"));
+        assert_eq!(
+            (state.shop().currencies.main().code.as_str(), changed.shop().currencies.main().code.as_str()),
+            ("EUR", "CHF")
+        );
         assert_eq!(changed.shop().seal_key.expose(), state.shop().seal_key.expose());
         assert!(matches!(
             state.with_shop(shop("euro", "another key of the tests, 32 bytes")),

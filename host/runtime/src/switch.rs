@@ -168,7 +168,8 @@ impl Cartwright {
                 Err(SetupError::Invalid(issues)) => ProductReadiness { shop_product, ready: false, issues },
                 Err(error) => ProductReadiness { shop_product, ready: false, issues: vec![issue(error.to_string())] },
             };
-            let sold = self.platform().catalog.variants(shop, &state.shop.currency, &link.shop_product).await;
+            let sold =
+                self.platform().catalog.variants(shop, &state.shop.currencies.main().code, &link.shop_product).await;
             if !sold.is_ok_and(|variants| !variants.is_empty()) {
                 readiness.ready = false;
                 readiness.issues.push(issue("The catalog does not know this product.".to_owned()));

@@ -1,17 +1,19 @@
-//! Calls to an account besides the cart and orders: choices of its form, product search, embed data and feed.
+//! Calls to an account besides the cart and orders: choices of its form, product search and embed data.
 
 use std::sync::Arc;
 
 use cartwright_cart::error::CartError;
 use cartwright_cart::line::CartLine;
 use cartwright_cart::shop::{Shop, Visitor};
-use cartwright_contract::error::SetupError;
+use cartwright_contract::error::{Failure, HookError, SetupError};
+use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
-use cartwright_contract::records::{Diagnosis, EmbedData, Fetched, PageOfChoices, PageOfProducts};
+use cartwright_contract::records::{ChoiceList, Diagnosis, EmbedData, ProductList};
 use cartwright_contract::text::{self, MAX_SHOWN_CHARS};
-use cartwright_engine::{CallOptions, PluginVersion, World};
+use cartwright_engine::{CallOptions, Interface, PluginVersion, World};
 
 use crate::host::Cartwright;
+use crate::page;
 use crate::shop::context;
 
 impl Cartwright {
@@ -26,13 +28,14 @@ impl Cartwright {
         field: &str,
         search: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfChoices, SetupError> {
+    ) -> Result<ChoiceList, SetupError> {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        check_exported(&version.plugin, Interface::Choices, Hook::SearchChoices)?;
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        let called = self.engine().choices(&version.plugin, options, &context, field, search, cursor);
+        let called = self.engine().search_choices(&version.plugin, options, &context, field, search, cursor);
         let mut page = called.await?;
         for choice in &mut page.choices {
             choice.label = text::message(choice.label.clone());
@@ -48,7 +51,8 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        check_exported(&version.plugin, Interface::Account, Hook::TestConnection)?;
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut diagnoses = self.engine().test_connection(&version.plugin, options, &context).await?;
         for diagnosis in &mut diagnoses {
@@ -68,11 +72,12 @@ impl Cartwright {
         account: &AccountId,
         text: &str,
         cursor: Option<&str>,
-    ) -> Result<PageOfProducts, SetupError> {
+    ) -> Result<ProductList, SetupError> {
         let state = self.shop_state(shop)?;
         let account = state.account(account)?;
         let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
+        check_exported(&version.plugin, Interface::Products, Hook::SearchProducts)?;
+        let context = context(&state.shop, account, version, None, None);
         let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
         let mut page = self.engine().search_products(&version.plugin, options, &context, text, cursor).await?;
         for product in &mut page.products {
@@ -85,8 +90,8 @@ impl Cartwright {
     /// configuration, in the version that the line is pinned to. An expired seal is accepted.
     ///
     /// # Errors
-    /// Returns an error if the product is not linked, the line was changed after it was sealed, or the vendor cannot
-    /// reopen configurations.
+    /// Returns an error if the product is not linked, the line was changed after it was sealed, the vendor cannot reopen
+    /// configurations, or the plugin's page is refused.
     pub async fn embed(
         &self,
         shop: &ShopId,
@@ -94,8 +99,8 @@ impl Cartwright {
         reopen: Option<&CartLine>,
         visitor: &Visitor,
     ) -> Result<EmbedData, CartError> {
-        visitor.check()?;
         let state = self.shop_state(shop)?;
+        let currency = visitor.check(&state.shop)?;
         let mut linked = state.linked(product)?.clone();
         if let Some(line) = reopen {
             linked = self.link_of(&state, line).ok_or_else(|| SetupError::NotLinked(line.linked_product.clone()))?;
@@ -107,33 +112,23 @@ impl Cartwright {
             Some(line) => match self.stored_configuration(&state.shop, line).await {
                 // Without its stored configuration, a line opens as a new one.
                 Err(CartError::MustReconfigure { .. } | CartError::Platform(_)) => None,
-                raw => raw?,
+                // The plugin reads the bytes itself.
+                raw => raw?.and(line.configuration),
             },
             None => None,
         };
-        let context = context(&state.shop, account, version, Some(&linked.settings), visitor);
-        let association = linked.association();
-        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        let called = self.engine().embed(&version.plugin, options, &context, &association, raw.as_deref());
-        Ok(called.await?)
-    }
-
-    /// Polls a vendor without webhooks for what happened since `cursor`.
-    ///
-    /// # Errors
-    /// Returns an error if the plugin has no feed, or the vendor is unavailable.
-    pub async fn poll_feed(
-        &self,
-        shop: &ShopId,
-        account: &AccountId,
-        cursor: Option<&str>,
-    ) -> Result<Fetched, SetupError> {
-        let state = self.shop_state(shop)?;
-        let account = state.account(account)?;
-        let version = account.version();
-        let context = context(&state.shop, account, version, None, &Visitor::default());
-        let options = CallOptions::new(self.scope(&state.shop, account, &version.plugin));
-        Ok(self.engine().poll_feed(&version.plugin, options, &context, cursor).await?)
+        let context = context(&state.shop, account, version, Some(&linked.settings), Some((visitor, currency)));
+        let product_link = linked.as_contract();
+        let scope = self.scope(&state.shop, account, &version.plugin);
+        let (engine, options) = (self.engine(), CallOptions::new(scope.clone()));
+        let embed = match &raw {
+            Some(raw) => {
+                check_exported(&version.plugin, Interface::Reopening, Hook::EmbedAgain)?;
+                engine.embed_again(&version.plugin, options, &context, &product_link, raw).await?
+            }
+            None => engine.embed(&version.plugin, options, &context, &product_link).await?,
+        };
+        Ok(page::check(embed, &scope)?)
     }
 
     /// Returns the current version of an account.
@@ -183,4 +178,12 @@ impl Cartwright {
     pub fn shop(&self, shop: &ShopId) -> Result<Arc<Shop>, SetupError> {
         Ok(self.shop_state(shop)?.shop.clone())
     }
+}
+
+/// Refuses a call of a function that the plugin does not export, before there is an instance.
+pub(crate) fn check_exported(plugin: &PluginVersion, interface: Interface, hook: Hook) -> Result<(), HookError> {
+    if plugin.has(interface) {
+        return Ok(());
+    }
+    Err(HookError::new(plugin.id(), hook, Failure::NotExported(interface.name().to_owned())))
 }

@@ -15,13 +15,15 @@ use std::collections::BTreeMap;
 use cartwright::durable::{Call, DeterminismFault, ResponsibleParty, RetryCounters, StopReason, UnansweredRequest};
 use cartwright::health::{Circuit, CircuitRules, RateLimitRules};
 use cartwright::openapi::complete;
-use cartwright::types::{self, EmbedData, Event, Field, FieldIssue, Message, Order, Outcome, Planned, VariantInfo};
+use cartwright::types::{
+    self, EmbedData, Field, FieldIssue, Message, Order, OrderEvent, Outcome, PlanResult, VariantInfo,
+};
 use cartwright::webhook::Destination;
 use cartwright::{
     AccountId, AccountSetup, Breach, CartChange, CartError, CartOperation, Digest, EmittedOutcomes, Failure, Form,
-    Grants, Hook, HookError, InstallError, Limits, LineCheck, LineState, LogLine, Pin, PluginMetadata, ProductLink,
-    ProductReadiness, Readiness, ReleasePolicy, SealError, SetupError, Shop, ShopId, StrategyChoice, UnverifiedLine,
-    VersionSwitch, Visitor, World,
+    Grants, Hook, HookError, InstallError, Interface, Limits, LineCheck, LineState, LogLine, PageError, Pin,
+    PluginMetadata, ProductLink, ProductReadiness, Readiness, ReleasePolicy, SealError, SetupError, Shop, ShopId,
+    StrategyChoice, UnverifiedLine, VersionSwitch, Visitor, World,
 };
 use jsonschema::Validator;
 use serde::Serialize;
@@ -136,7 +138,8 @@ fn issue() -> FieldIssue {
 
 fn article() -> Value {
     json!({
-        "sku": "A", "quantity": "1.5", "price_sku": null, "price": money(), "material_sku": "M",
+        "sku": "A", "title": null, "quantity": "1.5", "unit": "MTK", "price_sku": null, "price": money(),
+        "material_sku": "M", "parent": null,
         "extra": [{ "name": "a", "json": "{}" }],
     })
 }
@@ -167,22 +170,26 @@ fn cart_line() -> Value {
 
 fn order() -> Value {
     let address = json!({
-        "first_name": "A", "last_name": "B", "email": null, "line1": "1", "line2": null, "zip": "1", "city": "C", "region": null,
-        "country": "NL", "company": null, "vat": null, "phone": null,
+        "name": "A B", "first_name": "A", "last_name": "B", "email": null, "line1": "1", "line2": null, "zip": "1", "city": "C", "region": null,
+        "country": "NL", "company": null, "vat": null, "phone": null, "extra": [],
     });
     json!({
-        "id": "1", "number": "#1", "locale": "en", "reference": "i:s:1", "test": false, "vendor_reference": null, "version": 3,
-        "placed_at": "2026-03-01T09:30:00Z", "payment": "full", "released": true, "cancelled": false, "total": money(),
-        "billing": address, "delivery": null, "shop_address": null,
+        "id": "1", "number": "#1", "locale": "en", "currency": "EUR", "reference": "i:s:1", "customer": null, "test": false,
+        "vendor_reference": null, "version": 3, "placed_at": "2026-03-01T09:30:00Z", "paid": money(), "refunded": money(),
+        "released": true, "cancelled": false, "total": money(), "tax_amount": money(),
+        "shipping": { "title": "Post", "amount": money(), "tax": "gross" }, "billing": address, "delivery": null,
+        "shop_address": null,
         "lines": [{
             "id": "1", "reference": "i:s:1:1", "account": "expivi",
             "cart_line": {
                 "key": DIGEST, "product": "ring", "variant_id": null, "sku": null, "quantity": 1, "parent_key": null,
                 "unit_price": money(), "configuration": DIGEST,
-                "item": { "index": 0, "id": null, "vendor_product": "1", "reference": null, "fingerprint": DIGEST },
+                "item": { "index": 0, "id": null, "vendor_product": "1", "saved_id": null, "fingerprint": DIGEST },
+                "extra": [],
             },
-            "title": "Ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "bill_of_materials": [article()], "extra": [],
+            "quantities": { "ordered": 3, "cancelled": 1, "refunded": 1, "shipped": 1 }, "title": "Ring",
+            "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null, "released": true,
+            "total": money(), "tax": "net", "tax_amount": null, "extra": [],
         }],
         "extra": [],
     })
@@ -196,67 +203,83 @@ fn hook_error(failure: Failure) -> HookError {
 }
 
 fn outcomes() -> Vec<Value> {
-    let document = |content: Value| json!({ "document": { "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content } });
+    let document = |content: Value| {
+        json!({ "document": {
+            "line": null, "kind": "invoice", "name": "a.pdf", "media_type": "application/pdf", "content": content,
+            "audience": "merchant", "extra": [],
+        } })
+    };
     vec![
         json!({ "note": message() }),
         json!({ "vendor-reference": { "line": null, "reference": "x" } }),
         json!({ "line-status": { "line": "1", "status": "shipped" } }),
-        json!({ "production": { "line": "1", "state": "done", "detail": null, "expected": "2026-03-01T09:30:00Z" } }),
+        json!({ "production": {
+            "line": "1", "state": "done", "detail": null, "expected": "2026-03-01T09:30:00Z", "extra": [],
+        } }),
         json!({ "shipment": {
             "id": null, "lines": [{ "line": "1", "quantity": 1 }], "carrier": null, "at": null, "tracking_url": null,
-            "tracking_id": "1Z",
+            "tracking_id": "1Z", "extra": [],
         } }),
         document(json!({ "inline": [0, 255] })),
         document(json!({ "stored": DIGEST })),
         json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
         json!({ "needs-merchant": message() }),
-        json!({ "remember": { "name": "a", "value": "b" } }),
+        json!({ "set-memo": { "name": "a", "value": "b" } }),
         json!({ "push-settings": [
             { "name": "a", "value": { "text": "b" } }, { "name": "b", "value": { "pairs": [["a", "b"]] } },
             { "name": "c", "value": "secret-is-set" }, { "name": "d", "value": { "decimal": "-0.5" } },
-            { "name": "e", "value": { "yes-no": true } }, { "name": "f", "value": { "money": money() } },
+            { "name": "e", "value": { "boolean": true } }, { "name": "f", "value": { "money": money() } },
             { "name": "g", "value": { "integer": -3 } }, { "name": "h", "value": { "texts": ["a"] } },
+            { "name": "i", "value": { "other": { "name": "a", "json": "1" } } },
         ] }),
-        json!({ "hand-on": { "name": "a", "json": "1" } }),
+        json!({ "forward": { "name": "a", "json": "1" } }),
     ]
 }
 
 fn embed_data() -> Value {
     let call = json!({
-        "receiver": "page", "paths": ["x.y"], "construct": true, "completion": "promise", "arguments": "[]",
+        "receiver": "page", "paths": ["x.y"], "construct": true, "completion": "promise", "args": "[]",
     });
     json!({
         "scripts": [{ "url": "https://a/b.js", "integrity": null, "module": true }], "styles": [],
-        "frame": { "url": "https://a", "allow": "", "origin": "https://a" },
+        "frame": {
+            "url": "https://a", "title": message(), "allow": ["fullscreen"], "sandbox": ["allow-scripts"],
+            "origin": "https://a",
+        },
         "mounts": [{ "role": "viewer", "selector": null, "required": true }], "supported": null, "start": call,
-        "events": [{ "name": "change", "meaning": "changed" }], "save": call, "payload": "json", "action": "add-to-cart",
-        "success_page": null, "csp_origins": ["https://a"], "fallback": message(), "extra": [],
+        "events": [{ "name": "change", "name_in": ["action"], "value_in": null, "meaning": "changed" }], "save": null,
+        "payload": "json", "action": "add-to-cart", "success_page": null,
+        "allowed_origins": [{ "origin": "https://a", "uses": ["scripts", "frames"] }], "fallback": message(),
+        "extra": [],
     })
 }
 
 fn field() -> Value {
     json!({
-        "name": "colour", "kind": "select", "label": message(), "help": null, "group": null, "required": true, "public": false,
-        "pattern": null, "minimum": "0.5", "maximum": null, "default": { "text": "red" },
-        "choices": { "fixed": [{ "value": "red", "label": message() }] },
-        "enabled_when": { "field": "other", "one_of": ["on"] }, "per_product": true, "vendor_may_push": false, "hosts": [],
+        "name": "colour", "kind": "select", "label": message(), "help": null, "group": message(), "required": true,
+        "placeholder": message(), "advanced": true, "shown_on_page": false,
+        "pattern": null, "minimum": "0.5", "maximum": null, "default_value": { "text": "red" },
+        "choices": { "fixed": [{ "value": "red", "label": message(), "extra": [] }] },
+        "enabled_when": { "field": "other", "one_of": ["on"] }, "per_product": true, "vendor_can_change": false, "outbound_hosts": [],
+        "uses": [], "extra": [],
     })
 }
 
 fn identity() -> Value {
     json!({
-        "id": "expivi", "name": "Expivi", "version": "1.0.0", "vendor": "Expivi", "hosts": ["expivi.net"],
-        "strategies": [{ "name": "single-line", "title": message() }], "capabilities": [], "grants": [], "extra": [],
+        "id": "expivi", "name": "Expivi", "version": "1.0.0", "publisher": "Expivi", "outbound_hosts": ["expivi.net"],
+        "strategies": [{ "name": "single-line", "title": message(), "extra": [] }], "grants": [], "extra": [],
     })
 }
 
 fn endpoint() -> Value {
     json!({
-        "name": "orders", "title": "Orders", "purpose": "notice",
+        "name": "orders", "title": message(), "mode": "delivery",
         "authentication": { "hmac-sha256": {
-            "secret": "s", "header": "x", "encoding": "hex", "prefix": "", "timestamp_header": null,
+            "secret": "s", "header": "x", "encoding": "hex", "prefix": "", "parts": ["method", { "text": "." }, "body"],
+            "timestamp_header": null, "tolerance_seconds": 300,
         } },
-        "event_id_header": null,
+        "delivery_id_header": null, "networks": ["192.0.2.0/24"], "extra": [],
     })
 }
 
@@ -292,11 +315,11 @@ fn orders_events_and_outcomes() {
     round::<Outcome>(&outcomes());
     let event = |kind: Value| {
         json!({
-            "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "earlier": outcomes(),
-            "remembered": [{ "name": "a", "value": "b" }], "extra": [],
+            "id": "e", "at": "2026-03-01T09:30:00Z", "kind": kind, "order": order(), "previous_outcomes": outcomes(),
+            "memos": [{ "name": "a", "value": "b" }], "extra": [],
         })
     };
-    round::<Event>(&[event(json!("placed")), event(json!({ "message": { "name": "a", "json": "1" } }))]);
+    round::<OrderEvent>(&[event(json!("placed")), event(json!({ "forwarded": { "name": "a", "json": "1" } }))]);
 }
 
 #[test]
@@ -307,16 +330,16 @@ fn embed_data_and_page_events() {
 #[test]
 fn shops_accounts_and_product_links() {
     reads::<Shop>(&[
-        json!({ "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform" }),
+        json!({ "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform" }),
         json!({
-            "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "32 random bytes, kept by the platform", "locale": "nl",
+            "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "32 random bytes, kept by the platform", "locale": "nl",
             "prices_include_tax": true, "rounding": "half-even", "seal_seconds": 60, "pin_seconds": 60,
             "sell_unconfigured": true, "release": "by-hand",
         }),
     ]);
     let grants = json!({
         "hosts": ["expivi.net"], "plain_http": [], "networks": ["10.0.0.0/8", "fd00::/8"], "webhook_source_networks": [],
-        "personal_data": true, "adjust_prices": false, "choose_price_source": false,
+        "personal_data": true, "adjust_prices": false, "choose_price_source": false, "feed_interval_seconds": 60,
     });
     round::<Grants>(&[grants.clone(), json!({})]);
     reads::<AccountSetup>(&[
@@ -326,20 +349,22 @@ fn shops_accounts_and_product_links() {
     round::<ProductLink>(&[
         json!({ "shop_product": "ring", "account": "expivi", "vendor_product": "1001" }),
         json!({
-            "shop_product": "ring", "account": "expivi", "vendor_product": "1001", "other_vendor_products": ["1"],
+            "shop_product": "ring", "account": "expivi", "vendor_product": "1001", "additional_vendor_products": ["1"],
             "preset": "p", "allowed_skus": ["a"], "settings": { "a": 1 }, "strategy": { "account": "x", "name": "y" },
             "strategy_settings": {},
         }),
     ]);
     round::<StrategyChoice>(&[json!({})]);
-    round::<Visitor>(&[json!({ "locale": "nl", "country": "NL", "customer_group": null })]);
+    round::<Visitor>(&[json!({
+        "locale": "nl", "currency": "EUR", "country": "NL", "region": null, "customer_groups": ["b2b", "vip"],
+    })]);
     round::<Limits>(&[json!({}), json!({ "guest_cpu": { "secs": 1, "nanos": 5 }, "memory": 1, "host_calls": 7 })]);
     round::<CircuitRules>(&[json!({ "failures": 3, "open_duration": { "secs": 1, "nanos": 0 } })]);
     round::<RateLimitRules>(&[json!({ "burst": 3 })]);
     round::<RetryCounters>(&[json!({ "outages": 1 })]);
     round::<VariantInfo>(&[json!({
         "id": "v", "product": "p", "sku": "s", "title": "t", "price": money(), "tax_class": null, "purchasable": true,
-        "stock": -1, "weight_grams": "0.5", "minimum": 1, "maximum": null,
+        "in_stock": false, "weight_grams": "0.5", "minimum": 1, "maximum": null, "extra": [],
     })]);
 }
 
@@ -384,6 +409,8 @@ fn why_a_cart_was_not_changed() {
     writes(&[
         CartError::Setup(SetupError::Invalid(vec![issue()])),
         CartError::Hook(hook_error(Failure::Trap(text()))),
+        CartError::Page(PageError::Malformed { plugin: "expivi".parse().unwrap(), member: text(), reason: text() }),
+        CartError::Page(PageError::NotGranted { plugin: "expivi".parse().unwrap(), member: text(), reason: text() }),
         CartError::Quantity { quantity: 0, what: text(), minimum: 1, maximum: 5 },
         CartError::NeedsConfiguration(text()),
         CartError::Configuration(issue()),
@@ -395,6 +422,8 @@ fn why_a_cart_was_not_changed() {
         CartError::Variant { variant: text(), product: text() },
         CartError::NotPurchasable(text()),
         CartError::Price { what: text(), reason: text() },
+        CartError::RecurringPrice { product: text(), period: text() },
+        CartError::ConfigurationExpired { product: text(), until: text() },
         CartError::OfferMoney { title: text(), offered: text(), expected: text() },
         CartError::QuoteMoney { title: text(), requested: text(), expected: text() },
         CartError::Platform(text()),
@@ -404,6 +433,7 @@ fn why_a_cart_was_not_changed() {
         CartError::UnknownLine(text()),
         CartError::Seal { key: text(), fault: SealError::Forged },
         CartError::BundleChild(text()),
+        CartError::SetLine { key: text(), top: text() },
         CartError::MustReconfigure { key: text(), reason: text() },
     ]);
 }
@@ -428,15 +458,17 @@ fn errors_of_shops_plugins_and_jobs() {
         InstallError::Empty,
         InstallError::TooLarge { bytes: 2, allowed: 1 },
         InstallError::NotPinned { found: digest, pinned: digest },
+        InstallError::StrategyImports(vec!["http".to_owned()]),
         InstallError::Describe(hook_error(Failure::NotExported("feed".to_owned()))),
     ]);
     let outage = types::Outage { retry_after_seconds: Some(3), detail: "away".to_owned() };
-    let mut silent = hook_error(Failure::PluginError(types::Error::Unsupported));
+    let refusal = types::Refusal { what: "capability:http".to_owned(), text: "not here".to_owned() };
+    let mut silent = hook_error(Failure::PluginError(types::CallError::Denied(refusal)));
     silent.emitted = Box::default();
     writes(&[
         silent,
-        hook_error(Failure::PluginError(types::Error::InvalidInput(issue()))),
-        hook_error(Failure::PluginError(types::Error::Unavailable(outage))),
+        hook_error(Failure::PluginError(types::CallError::InvalidInput(issue()))),
+        hook_error(Failure::PluginError(types::CallError::Unavailable(outage))),
         hook_error(Failure::Limit(Breach::Memory { requested: 2, allowed: 1 })),
         hook_error(Failure::Limit(Breach::GuestCpu { allowed_ms: 250 })),
         hook_error(Failure::UnansweredRequest("POST".to_owned())),
@@ -461,9 +493,10 @@ fn plugins_swaps_and_readiness() {
         id: "expivi".parse().unwrap(),
         identity: serde_json::from_value(identity()).unwrap(),
         form: Form(fields),
-        endpoints: vec![serde_json::from_value(endpoint()).unwrap()],
     }]);
+    writes(&[serde_json::from_value::<types::WebhookEndpoint>(endpoint()).unwrap()]);
     writes(&World::ALL);
+    writes(Interface::ALL);
     writes(Hook::ALL);
     writes(&[ReleasePolicy::Paid, ReleasePolicy::ByHand]);
     let product = ProductReadiness { shop_product: "ring".to_owned(), ready: false, issues: vec![issue()] };
@@ -491,14 +524,14 @@ fn no_two_types_have_one_name() {
         listed::<CircuitRules>(),
         listed::<Destination>(),
         listed::<EmbedData>(),
-        listed::<Event>(),
+        listed::<OrderEvent>(),
         listed::<InstallError>(),
         listed::<Limits>(),
         listed::<LineCheck>(),
         listed::<LineState>(),
         listed::<ProductLink>(),
         listed::<Pin>(),
-        listed::<Planned>(),
+        listed::<PlanResult>(),
         listed::<RateLimitRules>(),
         listed::<Readiness>(),
         listed::<Shop>(),
@@ -507,16 +540,17 @@ fn no_two_types_have_one_name() {
         listed::<Visitor>(),
         listed::<StopReason>(),
         listed::<types::Context>(),
-        listed::<types::Decoded>(),
+        listed::<types::DecodeResult>(),
         listed::<types::Diagnosis>(),
-        listed::<types::Fetched>(),
+        listed::<types::FeedPage>(),
         listed::<types::Next>(),
-        listed::<types::PageOfChoices>(),
-        listed::<types::PageOfProducts>(),
+        listed::<types::ChoiceList>(),
+        listed::<types::ProductList>(),
         listed::<types::PlanRequest>(),
-        listed::<types::Received>(),
+        listed::<types::WebhookEndpoint>(),
         listed::<types::WebhookRequest>(),
         listed::<types::WebhookResponse>(),
+        listed::<types::WebhookResult>(),
     ];
     let mut known = BTreeMap::new();
     for (name, schema) in all.into_iter().flatten() {
@@ -529,7 +563,7 @@ fn no_two_types_have_one_name() {
 #[test]
 fn descriptions_of_types_are_those_of_the_contract() {
     let schema = serde_json::to_value(types::Money::schema()).unwrap();
-    assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units."), "{schema}");
+    assert!(schema["description"].as_str().unwrap().starts_with("An amount of money in minor units"), "{schema}");
     assert!(schema["properties"]["scale"]["description"].as_str().unwrap().contains("decimals"), "{schema}");
     assert_eq!(schema["properties"]["scale"]["maximum"], 9);
 }

@@ -21,8 +21,10 @@ pub enum GrantRefused {
     /// The change concerns the rate of requests to vendors.
     #[error("grants.requests_per_second is reserved for the role admin; send it unchanged")]
     RequestRate,
-    /// The change reveals names and addresses of customers.
-    #[error("only the role admin can turn on grants.personal_data: it reveals names and addresses of orders")]
+    /// The change reveals names and addresses of customers, and what shoppers wrote.
+    #[error(
+        "only the role admin can turn on grants.personal_data: it reveals names and addresses of orders, and what shoppers wrote"
+    )]
     PersonalData,
     /// The change adds hosts to which names and addresses of customers could be sent.
     #[error(

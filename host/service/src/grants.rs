@@ -21,7 +21,7 @@ pub enum Grant {
     AdjustPrices,
     /// The plugin may choose the price source of a line.
     ChoosePriceSource,
-    /// The plugin sees names and addresses of orders.
+    /// The plugin sees names and addresses of orders, and what shoppers wrote.
     PersonalData,
     /// The plugin may reach this host.
     Host(String),
@@ -86,7 +86,7 @@ pub fn suggested_flag(problem: &str) -> Option<String> {
 
 /// Returns grants with everything that the plugin declares, because a person who plans on files is the operator.
 pub fn declared(plugin: &PluginVersion, settings: &Map<String, Value>) -> Grants {
-    let hosts = plugin.metadata().identity.hosts.iter();
+    let hosts = plugin.metadata().identity.outbound_hosts.iter();
     Grants { hosts: hosts.filter_map(|host| declared_host(plugin, host, settings)).collect(), ..Grants::default() }
 }
 
@@ -95,7 +95,7 @@ pub fn declared(plugin: &PluginVersion, settings: &Map<String, Value>) -> Grants
 pub fn declared_host(plugin: &PluginVersion, host: &str, settings: &Map<String, Value>) -> Option<String> {
     let Some(field) = host.strip_prefix("setting:") else { return Some(host.to_owned()) };
     let set = settings.get(field).and_then(Value::as_str);
-    let default = || match plugin.metadata().form.field(field)?.default.as_ref()? {
+    let default = || match plugin.metadata().form.field(field)?.default_value.as_ref()? {
         SettingValue::Text(text) => Some(text.as_str()),
         _ => None,
     };
@@ -104,7 +104,8 @@ pub fn declared_host(plugin: &PluginVersion, host: &str, settings: &Map<String, 
 
 /// Returns the setting that contains the URL of a plugin's first host, for `--vendor-url`.
 pub fn url_setting(plugin: &PluginVersion) -> anyhow::Result<&str> {
-    let mut settings = plugin.metadata().identity.hosts.iter().filter_map(|host| host.strip_prefix("setting:"));
+    let mut settings =
+        plugin.metadata().identity.outbound_hosts.iter().filter_map(|host| host.strip_prefix("setting:"));
     settings
         .next()
         .with_context(|| format!("{} declares no host by a setting, so --vendor-url cannot set one", plugin.id()))

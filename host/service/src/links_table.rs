@@ -31,7 +31,7 @@ struct Row {
     account: String,
     vendor_product: String,
     #[serde(default)]
-    other_vendor_products: String,
+    additional_vendor_products: String,
     #[serde(default)]
     preset: String,
     #[serde(default)]
@@ -58,7 +58,7 @@ impl Row {
             shop_product: cell(&link.shop_product),
             account: cell(link.account.as_str()),
             vendor_product: cell(&link.vendor_product),
-            other_vendor_products: list(&link.other_vendor_products),
+            additional_vendor_products: list(&link.additional_vendor_products),
             preset: some(link.preset.as_deref()),
             allowed_skus: list(&link.allowed_skus),
             settings: settings(&link.settings),
@@ -74,7 +74,7 @@ impl Row {
         Ok(ProductLink {
             account: account(&in_cell(&self.account))?,
             vendor_product: in_cell(&self.vendor_product),
-            other_vendor_products: list_in("other_vendor_products", &self.other_vendor_products)?,
+            additional_vendor_products: list_in("additional_vendor_products", &self.additional_vendor_products)?,
             preset: some(&self.preset),
             allowed_skus: list_in("allowed_skus", &self.allowed_skus)?,
             settings: json_in("settings", &self.settings)?,
@@ -252,7 +252,7 @@ mod tests {
             shop_product: product.to_owned(),
             account: "expivi".parse().expect("an account"),
             vendor_product: "1001".to_owned(),
-            other_vendor_products: Vec::new(),
+            additional_vendor_products: Vec::new(),
             preset: None,
             allowed_skus: Vec::new(),
             settings: Map::new(),
@@ -296,7 +296,7 @@ mod tests {
                 ProductLink {
                     shop_product,
                     vendor_product,
-                    other_vendor_products: other,
+                    additional_vendor_products: other,
                     preset,
                     allowed_skus: skus,
                     settings: settings.into_iter().collect(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use cartwright::{Secret, SetupError, Shop, ShopId};
+use cartwright::{Currencies, Secret, SetupError, Shop, ShopId};
 use cartwright_store::{ChangeError, Expected, Installation};
 use url::Url;
 
@@ -14,10 +14,12 @@ const MAX_ORIGINS: usize = 100;
 ///
 /// # Errors
 /// Returns an error if the system has no random bytes.
-pub fn new_shop(id: ShopId, currency: String, scale: u8) -> Result<Shop, getrandom::Error> {
+pub fn new_shop(id: ShopId, currencies: Currencies) -> Result<Shop, getrandom::Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)?;
-    Ok(Shop::new(id, currency, scale, Secret::new(hex::encode(random))))
+    let main = currencies.main().clone();
+    let shop = Shop::new(id, main.code, main.scale, Secret::new(hex::encode(random)));
+    Ok(Shop { currencies, ..shop })
 }
 
 /// Why a shop's origins were not set. Nothing was changed.

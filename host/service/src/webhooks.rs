@@ -3,20 +3,20 @@
 use std::time::SystemTime;
 
 use cartwright::webhook::{Destination, Selector, WebhookToken};
-use cartwright::{PluginId, SetupError, ShopId};
+use cartwright::{AccountId, SetupError, ShopId};
 use cartwright_store::{Installation, PushedError, Store, StoreError};
 
 /// Why a webhook URL was not created or revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookUrlError {
-    /// The account's plugin has no such endpoint.
-    #[error("{plugin} has no webhook endpoint {endpoint:?}; it declares: {known}")]
+    /// The account has no such endpoint.
+    #[error("{account} has no webhook endpoint {endpoint:?}; under its settings it has: {known}")]
     UnknownEndpoint {
-        /// The plugin.
-        plugin: PluginId,
+        /// The account.
+        account: AccountId,
         /// The endpoint.
         endpoint: String,
-        /// The endpoints that the plugin has.
+        /// The endpoints that the account has.
         known: String,
     },
     /// There is no webhook URL with this id.
@@ -34,18 +34,18 @@ pub enum WebhookUrlError {
 /// URL, which cannot be read again.
 ///
 /// # Errors
-/// Returns an error if the account's plugin has no such endpoint, or if there is no such account.
+/// Returns an error if the account has no such endpoint under its settings, or if there is no such account.
 pub async fn create_url(
     installation: &Installation,
     destination: &Destination,
     actor: &str,
     now: SystemTime,
 ) -> Result<WebhookToken, WebhookUrlError> {
-    let plugin = installation.host().current_version(&destination.shop, &destination.account)?;
-    let known: Vec<&str> = plugin.metadata().endpoints.iter().map(|known| known.name.as_str()).collect();
+    let endpoints = installation.host().webhook_endpoints(&destination.shop, &destination.account).await?;
+    let known: Vec<&str> = endpoints.iter().map(|known| known.name.as_str()).collect();
     if !known.contains(&destination.endpoint.as_str()) {
         return Err(WebhookUrlError::UnknownEndpoint {
-            plugin: plugin.id().clone(),
+            account: destination.account.clone(),
             endpoint: destination.endpoint.clone(),
             known: known.join(", "),
         });

@@ -2,8 +2,8 @@
 //! may contain personal data.
 
 use cartwright::durable::{Answer, Entry, JournaledBody, JournaledBytes, ResponsibleParty};
-use cartwright::types::{BytesSource, Money, Outcome, Repeat, Woken};
-use cartwright::{describe, money, timestamp};
+use cartwright::types::{Audience, BytesSource, Money, Outcome, RetrySafety, WakeReason};
+use cartwright::{describe, money, production_state, timestamp};
 
 /// Describes an outcome, without personal data.
 pub fn describe_outcome(outcome: &Outcome) -> String {
@@ -12,7 +12,9 @@ pub fn describe_outcome(outcome: &Outcome) -> String {
         Outcome::Note(message) => format!("note: {}", message.text),
         Outcome::VendorReference(named) => format!("vendor-reference: {} is {}", of(&named.line), named.reference),
         Outcome::LineStatus(status) => format!("line-status: line {} is {}", status.line, status.status),
-        Outcome::Production(production) => format!("production: {} is {}", of(&production.line), production.state),
+        Outcome::Production(production) => {
+            format!("production: {} is {}", of(&production.line), production_state(production.state))
+        }
         Outcome::Shipment(shipment) => {
             let carrier = shipment.carrier.as_deref().unwrap_or("an unnamed carrier");
             format!("shipment: {} with {carrier}", shipment.tracking_id.as_deref().unwrap_or("untracked"))
@@ -22,16 +24,20 @@ pub fn describe_outcome(outcome: &Outcome) -> String {
                 BytesSource::Inline(bytes) => format!("{} bytes", bytes.len()),
                 BytesSource::Stored(digest) => digest.clone(),
             };
-            format!("document: {} {} of {}, {content}", document.kind, document.name, of(&document.line))
+            let audience = match document.audience {
+                Audience::Shopper => "",
+                Audience::Merchant => ", for the merchant only",
+            };
+            format!("document: {} {} of {}{audience}, {content}", document.kind, document.name, of(&document.line))
         }
-        Outcome::BillOfMaterials(materials) => format!("bill-of-materials: of line {}", materials.line),
+        Outcome::BillOfMaterials(bill) => format!("bill-of-materials: of line {}", bill.line),
         Outcome::NeedsMerchant(message) => format!("needs-merchant: {}", message.text),
-        Outcome::Remember(text) => format!("remember: {}", text.name),
+        Outcome::SetMemo(memo) => format!("set-memo: {}", memo.name),
         Outcome::PushSettings(settings) => {
             let names: Vec<&str> = settings.iter().map(|setting| setting.name.as_str()).collect();
             format!("push-settings: {}", names.join(", "))
         }
-        Outcome::HandOn(named) => format!("hand-on: {}", named.name),
+        Outcome::Forward(named) => format!("forward: {}", named.name),
         Outcome::Other(named) => format!("other: {}", named.name),
     }
 }
@@ -41,21 +47,20 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
     match entry {
         Entry::RunStart(began) => {
             let personal = if began.personal_data { "granted" } else { "not granted" };
-            let revision = began.context.settings_revision;
-            ("began".to_owned(), format!("with revision {revision} of the settings, personal data {personal}"))
+            ("began".to_owned(), format!("personal data {personal}"))
         }
-        Entry::Intent { call, repeat, attempt } => {
-            let repeat = match repeat {
-                Repeat::Never => "must not be sent twice",
-                Repeat::Keyed => "idempotent",
-                Repeat::Safe => "may be sent again",
+        Entry::Intent { call, retry_safety, attempt } => {
+            let retry_safety = match retry_safety {
+                RetrySafety::NonIdempotent => "must not be sent twice",
+                RetrySafety::Idempotent => "idempotent",
+                RetrySafety::Safe => "may be sent again",
             };
-            (call.to_string(), format!("attempt {attempt}, {repeat}"))
+            (call.to_string(), format!("attempt {attempt}, {retry_safety}"))
         }
         Entry::Responded { answer: Answer::Returned(response), .. } => {
             let body = match &response.body {
                 JournaledBody::Inline(stored) => size(stored),
-                JournaledBody::Stored(stored) => format!("{} bytes as {}", stored.length, stored.digest),
+                JournaledBody::Stored(stored) => format!("{} bytes as {}", stored.size, stored.digest),
             };
             (format!("answered {}", response.status), format!("{body}, attempts {}", response.attempts))
         }
@@ -69,9 +74,9 @@ pub fn describe_entry(entry: &Entry) -> (String, String) {
         Entry::SleepStarted { call, until } => (call.to_string(), format!("until {}", timestamp(*until))),
         Entry::SleepEnded { reason } => {
             let reason = match reason {
-                Woken::Elapsed => "the time elapsed",
-                Woken::EventWaiting => "another event of the order is waiting",
-                Woken::JobCancelled => "the job was cancelled",
+                WakeReason::Elapsed => "the time elapsed",
+                WakeReason::EventWaiting => "another event of the order is waiting",
+                WakeReason::JobCancelled => "the job was cancelled",
             };
             ("woke".to_owned(), reason.to_owned())
         }

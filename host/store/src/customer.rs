@@ -4,12 +4,15 @@
 //! was ever billed or delivered to is indexed as a keyed hash. So a platform that replaces the address in an order, to
 //! make it anonymous, does not hide the order from a search for the old one: its events, journals and webhooks still
 //! contain it.
+//!
+//! A platform also names the customer by an id of its own, or by an e-mail address. The order holds a pseudonym of it; an
+//! address is indexed like the others.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use cartwright::types::{Event, Order};
+use cartwright::types::{Order, OrderEvent};
 use cartwright::{MAX_NAME_BYTES, ShopId, TextFault, check_line};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
@@ -101,8 +104,8 @@ pub(crate) fn emails_of(order: &Order) -> BTreeSet<CustomerEmail> {
 }
 
 impl PersonalData<'_> {
-    /// Returns the orders of a customer, by the platform's ids: those that were billed or delivered to this address in
-    /// any of their versions. They include the orders under which quotes are stored.
+    /// Returns the orders of a customer, by the platform's ids: those that were billed or delivered to this address, or had
+    /// it as their customer, in any of their versions. They include the orders under which quotes are stored.
     ///
     /// # Errors
     /// Fails if the database does.
@@ -129,6 +132,25 @@ impl PersonalData<'_> {
             self.index_email(&mut *connection, shop, &order.id, &email).await?;
         }
         Ok(())
+    }
+
+    /// Returns the pseudonym of a customer whom the platform names by an id or an e-mail address: the same in all orders
+    /// of the customer in the shop, and not reversible without the host's secret. `None` for a blank name.
+    pub(crate) async fn customer_pseudonym(
+        self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        customer: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let name = match customer.parse::<CustomerEmail>() {
+            // All spellings of an address are one customer.
+            Ok(email) => email.0,
+            Err(_) => customer.trim().to_owned(),
+        };
+        if name.is_empty() {
+            return Ok(None);
+        }
+        self.keyed_hash(connection, &format!("cartwright customer pseudonyms\n{shop}\n{name}")).await.map(Some)
     }
 
     /// Indexes an order under this customer.
@@ -169,7 +191,7 @@ impl PersonalData<'_> {
                 .await?;
         let mut emails = BTreeSet::new();
         for (id, encrypted) in rows {
-            match key.decrypt_json::<Event>(&aad("event", shop.as_str(), &id), &encrypted) {
+            match key.decrypt_json::<OrderEvent>(&aad("event", shop.as_str(), &id), &encrypted) {
                 Ok(event) => emails.extend(emails_of(&event.order).into_iter().map(|email| email.0)),
                 Err(StoreError::Corrupt(_)) => {}
                 Err(error) => return Err(error),
@@ -185,11 +207,15 @@ impl PersonalData<'_> {
         shop: &ShopId,
         email: &CustomerEmail,
     ) -> Result<String, StoreError> {
+        self.keyed_hash(connection, &format!("cartwright customers\n{shop}\n{}", email.0)).await
+    }
+
+    async fn keyed_hash(self, connection: &mut AnyConnection, text: &str) -> Result<String, StoreError> {
         let secret = self.store.host_secret_in(connection).await?;
         // HMAC accepts a key of any length.
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose())
             .map_err(|error| StoreError::corrupt("the host's secret", error))?;
-        Ok(hex::encode(mac.chain_update(format!("cartwright customers\n{shop}\n{}", email.0)).finalize().into_bytes()))
+        Ok(hex::encode(mac.chain_update(text).finalize().into_bytes()))
     }
 }
 

@@ -39,7 +39,7 @@ use crate::facades::PersonalData;
 
 /// The tables with data of the order $2 of the shop $1, and how they are erased; children before their parents. A table
 /// with data of an order must be added here, and nowhere else; its column is called `order_id`.
-const KEPT: [(&str, &str); 15] = [
+const KEPT: [(&str, &str); 17] = [
     (
         "journal_entries",
         "delete from journal_entries where job in (
@@ -50,7 +50,9 @@ const KEPT: [(&str, &str); 15] = [
     ("quotes", "delete from quotes where shop = $1 and order_id = $2"),
     ("job_lanes", "delete from job_lanes where shop = $1 and order_id = $2"),
     ("order_events", "delete from order_events where shop = $1 and order_id = $2"),
+    ("bills of materials", "delete from order_bills_of_materials where shop = $1 and order_id = $2"),
     ("references", "delete from order_references where shop = $1 and order_id = $2"),
+    ("vendor references", "delete from vendor_references where shop = $1 and order_id = $2"),
     ("e-mail addresses", "delete from order_emails where shop = $1 and order_id = $2"),
     (
         // Carts had the same bytes.

@@ -1,6 +1,6 @@
 //! Order events as the platform reports them, and their jobs.
 
-use cartwright::types::{Event, EventKind};
+use cartwright::types::{OrderEvent, OrderEventKind, OrderLine};
 use cartwright::{AccountId, Digest, RESERVED_ID_PREFIX, ShopId};
 use sqlx::AnyConnection;
 use std::time::SystemTime;
@@ -9,6 +9,7 @@ use crate::database::milliseconds;
 use crate::error::StoreError;
 use crate::facades::Orders;
 use crate::keys::aad;
+use crate::report::SoldLines;
 use crate::vault::Key;
 
 /// The lines of an order that an account sees.
@@ -18,6 +19,13 @@ pub enum Lines {
     Own,
     /// All lines: for an order hook.
     All,
+}
+
+impl Lines {
+    /// Returns whether an account sees a line of an order.
+    pub(crate) fn include(self, line: &OrderLine, account: &AccountId) -> bool {
+        self == Self::All || line.account.as_deref() == Some(account.as_str())
+    }
 }
 
 /// A job to create for an event.
@@ -57,12 +65,27 @@ impl Orders<'_> {
     pub async fn record_event(
         self,
         shop: &ShopId,
-        event: &Event,
+        event: &OrderEvent,
+        jobs: &[NewJob],
+        now: SystemTime,
+    ) -> Result<RecordOutcome, StoreError> {
+        self.record_sold_event(shop, event, &SoldLines::new(), jobs, now).await
+    }
+
+    /// Stores an event as [`Orders::record_event`] does, with the bills of materials of its order's lines.
+    #[doc(hidden)]
+    pub async fn record_sold_event(
+        self,
+        shop: &ShopId,
+        event: &OrderEvent,
+        sold: &SoldLines,
         jobs: &[NewJob],
         now: SystemTime,
     ) -> Result<RecordOutcome, StoreError> {
         let mut work = self.store.begin().await?;
         let recorded = self.record_in(&mut work, shop, event, jobs, milliseconds(now)).await?;
+        let key = self.lock_order(&mut work, shop, &event.order.id).await?;
+        self.store_bills_of_materials(&mut work, shop, (&event.order, &key), sold).await?;
         if event.order.released && recorded != RecordOutcome::AlreadyRecorded {
             self.release_in(&mut work, shop, &event.order).await?;
         }
@@ -79,7 +102,7 @@ impl Orders<'_> {
         self,
         work: &mut AnyConnection,
         shop: &ShopId,
-        event: &Event,
+        event: &OrderEvent,
     ) -> Result<bool, StoreError> {
         let known: Option<(String, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
             "select e.order_id, e.event, o.order_key from order_events e join orders o on o.shop = e.shop and o.id = e.order_id
@@ -92,7 +115,7 @@ impl Orders<'_> {
         let Some((order, encrypted, key)) = known else { return Ok(false) };
         if order == event.order.id {
             let key = self.order_key(shop, &order, key)?;
-            let mut known: Event = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &encrypted)?;
+            let mut known: OrderEvent = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &encrypted)?;
             // The host sets this flag; the platform's report does not contain it.
             known.order.released = event.order.released;
             if known == *event {
@@ -106,7 +129,7 @@ impl Orders<'_> {
         self,
         work: &mut AnyConnection,
         shop: &ShopId,
-        event: &Event,
+        event: &OrderEvent,
         jobs: &[NewJob],
         now: i64,
     ) -> Result<RecordOutcome, StoreError> {
@@ -128,7 +151,7 @@ impl Orders<'_> {
         self,
         work: &mut AnyConnection,
         shop: &ShopId,
-        (event, key): (&Event, &Key),
+        (event, key): (&OrderEvent, &Key),
         jobs: &[NewJob],
         now: i64,
     ) -> Result<Option<Vec<String>>, StoreError> {
@@ -167,7 +190,7 @@ pub(crate) fn reserved_event_id(what: &str, id: &str) -> String {
 async fn queue(
     work: &mut AnyConnection,
     shop: &ShopId,
-    event: &Event,
+    event: &OrderEvent,
     job: &NewJob,
     now: i64,
 ) -> Result<String, StoreError> {
@@ -203,21 +226,19 @@ async fn queue(
 }
 
 /// Returns the kind of an event, as the contract spells it.
-pub(crate) fn kind(kind: &EventKind) -> &'static str {
+pub(crate) fn kind(kind: &OrderEventKind) -> &'static str {
     match kind {
-        EventKind::Placed => "placed",
-        EventKind::PartlyPaid => "partly-paid",
-        EventKind::Paid => "paid",
-        EventKind::Released => "released",
-        EventKind::Changed => "changed",
-        EventKind::Cancelled => "cancelled",
-        EventKind::Refunded(_) => "refunded",
-        EventKind::Fulfilled(_) => "fulfilled",
-        EventKind::QuotationRequested => "quotation-requested",
-        EventKind::ConfigurationSaved => "configuration-saved",
-        EventKind::Scheduled(_) => "scheduled",
-        EventKind::Message(_) => "message",
-        EventKind::Erase => "erase",
-        EventKind::Other(_) => "other",
+        OrderEventKind::Placed => "placed",
+        OrderEventKind::PartlyPaid => "partly-paid",
+        OrderEventKind::Paid => "paid",
+        OrderEventKind::Released => "released",
+        OrderEventKind::Changed => "changed",
+        OrderEventKind::Cancelled => "cancelled",
+        OrderEventKind::Refunded(_) => "refunded",
+        OrderEventKind::Fulfilled(_) => "fulfilled",
+        OrderEventKind::QuoteRequested => "quote-requested",
+        OrderEventKind::Forwarded(_) => "forwarded",
+        OrderEventKind::Erase => "erase",
+        OrderEventKind::Other(_) => "other",
     }
 }

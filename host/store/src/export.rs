@@ -23,9 +23,9 @@ const PAGE: u32 = 100;
 /// The exported data of one order or more.
 #[derive(Debug, Clone)]
 pub struct Export {
-    /// `{ "orders": [{ "shop", "order", "events", "jobs", "outcomes", "files", "webhooks", "answers", "quotation" }]
-    /// }`; the last is null unless a quote is stored under the order. Values of the contract are spelled as in the
-    /// contract's JSON, jobs contain their journals entry by entry, times are RFC 3339.
+    /// `{ "orders": [{ "shop", "order", "bills_of_materials", "events", "jobs", "outcomes", "files", "webhooks",
+    /// "answers", "quote" }] }`; the last is null unless a quote is stored under the order. Values of the contract are
+    /// spelled as in the contract's JSON, jobs contain their journals entry by entry, times are RFC 3339.
     pub document: Value,
     /// Files that the document names, to be written beside it.
     pub files: Vec<ExportFile>,
@@ -78,9 +78,12 @@ impl PersonalData<'_> {
         for job in jobs {
             exported.push(export_job(&mut connection, &job, &known.key).await?);
         }
+        let bills_of_materials =
+            self.store.orders().bills_of_materials_in(&mut connection, shop, id, &known.key).await?;
         let document = json!({
             "shop": shop.as_str(),
             "order": value(&known.order)?,
+            "bills_of_materials": value(&bills_of_materials)?,
             "events": events(&mut connection, shop, id, &known.key).await?,
             "jobs": exported,
             "outcomes": outcomes.iter().map(outcome).collect::<Result<Vec<_>, _>>()?,
@@ -106,8 +109,8 @@ impl PersonalData<'_> {
 
 async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key) -> Result<Value, StoreError> {
     type Row = (i64, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
-    let (number, event_sent, again_state, reason): Row =
-        sqlx::query_as("select journal, event_sent, again_state, state_reason from jobs where id = $1")
+    let (number, event_sent, continuation_state, reason): Row =
+        sqlx::query_as("select journal, event_sent, continuation_state, state_reason from jobs where id = $1")
             .bind(&job.id)
             .fetch_one(&mut *connection)
             .await?;
@@ -122,7 +125,8 @@ async fn export_job(connection: &mut AnyConnection, job: &JobSummary, key: &Key)
         "id": job.id, "account": job.account.as_str(), "event": job.event, "kind": job.kind,
         "plugin": job.plugin.to_string(), "state": job.state.name(), "created": timestamp(job.created),
         "changed": timestamp(job.changed),
-        "event_sent": open("event_sent", event_sent)?, "again_state": open("again_state", again_state)?,
+        "event_sent": open("event_sent", event_sent)?,
+        "continuation_state": open("continuation_state", continuation_state)?,
         "reason": open("state_reason", reason)?,
         "journals": journals,
     }))

@@ -41,6 +41,12 @@ pub struct Webhooks<'s> {
     pub(crate) store: &'s Store,
 }
 
+/// Feeds of accounts whose vendors are polled.
+#[derive(Debug, Clone, Copy)]
+pub struct Feeds<'s> {
+    pub(crate) store: &'s Store,
+}
+
 /// Notifications to platforms, and the endpoints that receive them.
 #[derive(Debug, Clone, Copy)]
 pub struct Notifications<'s> {
@@ -124,6 +130,11 @@ impl Store {
     /// Webhooks, and what they tell of accounts.
     pub fn webhooks(&self) -> Webhooks<'_> {
         Webhooks { store: self }
+    }
+
+    /// Feeds of accounts.
+    pub fn feeds(&self) -> Feeds<'_> {
+        Feeds { store: self }
     }
 
     /// Notifications to platforms.

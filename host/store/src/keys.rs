@@ -13,7 +13,7 @@ const KEY_CHECK_AAD: &str = "key check";
 
 /// All columns that the store's key encrypts: their associated data, the query for values with another key, and the
 /// update of one.
-const ENCRYPTED_COLUMNS: [(&str, &str, &str); 10] = [
+const ENCRYPTED_COLUMNS: [(&str, &str, &str); 12] = [
     (
         "shop",
         "select id, '', price_seal_key from shops where substr(price_seal_key, 1, 9) <> $1 limit $2",
@@ -52,6 +52,16 @@ const ENCRYPTED_COLUMNS: [(&str, &str, &str); 10] = [
         "account outcome",
         "select shop, id, outcome from account_outcomes where substr(outcome, 1, 9) <> $1 limit $2",
         "update account_outcomes set outcome = $1 where shop = $2 and id = $3 and outcome = $4",
+    ),
+    (
+        "feed cursor",
+        "select shop, account, cursor from feeds where substr(cursor, 1, 9) <> $1 limit $2",
+        "update feeds set cursor = $1 where shop = $2 and account = $3 and cursor = $4",
+    ),
+    (
+        "feed error",
+        "select shop, account, last_error from feeds where substr(last_error, 1, 9) <> $1 limit $2",
+        "update feeds set last_error = $1 where shop = $2 and account = $3 and last_error = $4",
     ),
     (
         "notification endpoint",

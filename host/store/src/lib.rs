@@ -23,6 +23,7 @@
 //! | export and erasure | [`Store::personal_data`] | [`PersonalData`] |
 //! | jobs | [`Store::jobs`] | [`Jobs`] |
 //! | webhook URLs and deliveries, pushed settings | [`Store::webhooks`] | [`Webhooks`] |
+//! | feeds of vendors that are polled | [`Store::feeds`] | [`Feeds`] |
 //! | notifications and their endpoints | [`Store::notifications`] | [`Notifications`] |
 //! | quotes | [`Store::quotes`] | [`Quotes`] |
 //! | shops, accounts, product links, origins | [`Store::shops`] | [`Shops`] |
@@ -72,6 +73,7 @@ mod error;
 mod event;
 mod export;
 mod facades;
+mod feed;
 mod file;
 mod idempotency;
 mod installation;
@@ -96,6 +98,7 @@ mod shops;
 mod stored_outcome;
 mod sweep;
 mod vault;
+mod vendor_reference;
 mod webhook;
 mod worker;
 
@@ -115,9 +118,10 @@ pub use error::StoreError;
 pub use event::{Lines, NewJob, RecordOutcome};
 pub use export::{Export, ExportFile};
 pub use facades::{
-    AccessControl, AuditLog, Components, Documents, IdempotencyKeys, Jobs, Notifications, Orders, Outcomes,
+    AccessControl, AuditLog, Components, Documents, Feeds, IdempotencyKeys, Jobs, Notifications, Orders, Outcomes,
     PersonalData, Quotes, Shops, StoredBlobs, StoredCatalog, Webhooks,
 };
+pub use feed::{FeedPoller, FeedStatus};
 pub use idempotency::{BeginOutcome, REQUEST_RETENTION, REQUEST_TIMEOUT, RequestToken, StoredResponse};
 pub use installation::{ChangeError, Expected, Installation, Versions, account_version, link_version, shop_version};
 pub use job::{

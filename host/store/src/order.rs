@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use cartwright::types::{Order, OrderLine, Outcome};
+use cartwright::types::{Article, Order, OrderLine, Outcome};
 use cartwright::{AccountId, Digest, OrderBook, PlatformError, RESERVED_ID_PREFIX, ShopId, timestamp};
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -391,6 +391,28 @@ impl OrderBook for Store {
             .await
             .map_err(|error| PlatformError(error.to_string()))
     }
+
+    async fn bill_of_materials(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        line_reference: &str,
+    ) -> Result<Option<Vec<Article>>, PlatformError> {
+        in_time(self.orders().line_bill_of_materials(shop, account, line_reference))
+            .await
+            .map_err(|error| PlatformError(error.to_string()))
+    }
+
+    async fn find_by_vendor_reference(
+        &self,
+        shop: &ShopId,
+        account: &AccountId,
+        vendor_reference: &str,
+    ) -> Result<Vec<String>, PlatformError> {
+        in_time(self.orders().references_of(shop, account, vendor_reference))
+            .await
+            .map_err(|error| PlatformError(error.to_string()))
+    }
 }
 
 impl Orders<'_> {
@@ -400,11 +422,29 @@ impl Orders<'_> {
         account: &AccountId,
         reference: &str,
     ) -> Result<Option<Order>, StoreError> {
+        let mut connection = self.store.pool().acquire().await?;
+        let Some((known, lines)) = self.order_of_reference(&mut connection, shop, account, reference).await? else {
+            return Ok(None);
+        };
+        let (selection, id) = (OutcomeSelection::Visible, known.order.id.clone());
+        let outcomes = self.store.outcomes().outcomes_in(&mut connection, &known.key, shop, &id, selection).await?;
+        let order = visible_to(known.order, account, lines, &outcomes);
+        Ok((lines == Lines::All || !order.lines.is_empty()).then_some(order))
+    }
+
+    /// Returns the stored order that has this reference, or has a line with it, and the lines of it that the account
+    /// sees.
+    pub(crate) async fn order_of_reference(
+        self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        account: &AccountId,
+        reference: &str,
+    ) -> Result<Option<(StoredOrder, Lines)>, StoreError> {
         // A vendor may send any text; PostgreSQL rejects NUL.
         if reference.contains('\0') {
             return Ok(None);
         }
-        let mut connection = self.store.pool().acquire().await?;
         let found: Option<(String,)> =
             sqlx::query_as("select order_id from order_references where shop = $1 and reference = $2")
                 .bind(shop.as_str())
@@ -420,22 +460,14 @@ impl Orders<'_> {
                 .fetch_optional(&mut *connection)
                 .await?;
         let lines = if lane == Some((1,)) { Lines::All } else { Lines::Own };
-        let Some(known) = self.read_order(&mut connection, shop, &id).await? else { return Ok(None) };
-        let outcomes = self
-            .store
-            .outcomes()
-            .outcomes_in(&mut connection, &known.key, shop, &id, OutcomeSelection::Visible)
-            .await?;
-        let order = visible_to(known.order, account, lines, &outcomes);
-        Ok((lines == Lines::All || !order.lines.is_empty()).then_some(order))
+        let known = self.read_order(&mut *connection, shop, &id).await?;
+        Ok(known.map(|known| (known, lines)))
     }
 }
 
 /// Returns the order as one account sees it: its lines and its own vendor references.
 pub(crate) fn visible_to(mut order: Order, account: &AccountId, lines: Lines, outcomes: &[StoredOutcome]) -> Order {
-    if lines == Lines::Own {
-        order.lines.retain(|line| line.account.as_deref() == Some(account.as_str()));
-    }
+    order.lines.retain(|line| lines.include(line, account));
     let references =
         outcomes.iter().filter(|outcome| outcome.account == *account).filter_map(|outcome| match &outcome.outcome {
             Outcome::VendorReference(references) => Some((references.line.clone(), references.reference.clone())),
@@ -453,7 +485,7 @@ pub(crate) fn visible_to(mut order: Order, account: &AccountId, lines: Lines, ou
 
 /// Returns whether payment and cancellation allow the release of an order.
 pub(crate) fn is_releasable(order: &Order) -> bool {
-    !order.cancelled && order.payment != "refunded"
+    !order.cancelled && !order.is_refunded()
 }
 
 /// Returns whether a line of a released order is on hold. A cancelled line is not.
@@ -469,7 +501,7 @@ fn has_lines_on_hold(order: &Order) -> bool {
 
 /// Returns whether an order is complete: cancelled, refunded in full, or each line shipped or cancelled.
 fn is_over(order: &Order, statuses: &LineStatuses) -> bool {
-    order.cancelled || order.payment == "refunded" || statuses.all_ended()
+    order.cancelled || order.is_refunded() || statuses.all_ended()
 }
 
 async fn audit_by_host(

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use cartwright::types::{BytesSource, Document, Event, EventKind, Message, NamedJson, Outcome, Shipment};
+use cartwright::types::{BytesSource, Document, Message, NamedJson, OrderEvent, OrderEventKind, Outcome, Shipment};
 use cartwright::{AccountId, Digest, ShopId, timestamp};
 use serde_json::json;
 use sqlx::AnyConnection;
@@ -157,8 +157,8 @@ impl Outcomes<'_> {
         let now = milliseconds(at);
         if self.add_outcome(work, source, outcome_key, outcome.clone(), now).await? {
             match (outcome, source.job) {
-                (Outcome::HandOn(message), Some(job)) => {
-                    self.forward(work, source, (job, outcome_key), message.clone(), now).await?;
+                (Outcome::Forward(named), Some(job)) => {
+                    self.forward(work, source, (job, outcome_key), named.clone(), now).await?;
                 }
                 (Outcome::LineStatus(_), _) => self.close_if_last(work, source.shop, source.order, now).await?,
                 _ => {}
@@ -221,11 +221,17 @@ impl Outcomes<'_> {
         .await?;
         let Some((id,)) = added else { return Ok(false) };
         let OutcomeSource { shop, order, account, job, .. } = source;
-        let data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
+        let mut data = json!({ "shop": shop, "order": order, "account": account, "outcome": id, "job": job });
+        if let (Outcome::Document(document), Some(data)) = (&outcome, data.as_object_mut()) {
+            data.insert("audience".to_owned(), json!(document.audience));
+        }
         self.store
             .notifications()
             .notify_in(work, shop.as_str(), Subject::Order(order), (&format!("outcome.{kind}"), data), now)
             .await?;
+        if let Outcome::VendorReference(named) = &outcome {
+            self.store.orders().index_vendor_reference(work, source, named).await?;
+        }
         if matches!(outcome, Outcome::PushSettings(_)) {
             self.store.webhooks().add_account_outcome(work, source.shop, source.account, outcome, now).await?;
         }
@@ -242,7 +248,7 @@ impl Outcomes<'_> {
         kind: &str,
         outcome: &Outcome,
     ) -> Result<bool, StoreError> {
-        if !matches!(outcome, Outcome::Remember(_) | Outcome::Note(_)) {
+        if !matches!(outcome, Outcome::SetMemo(_) | Outcome::Note(_)) {
             return Ok(false);
         }
         let last: Option<(String, Vec<u8>)> = sqlx::query_as(
@@ -294,7 +300,7 @@ impl Outcomes<'_> {
         work: &mut WriteTransaction,
         source: &OutcomeSource<'_>,
         (job_id, outcome_key): (&str, &str),
-        message: NamedJson,
+        named: NamedJson,
         now: i64,
     ) -> Result<(), StoreError> {
         let (plugin, all_lines): (String, i64) = sqlx::query_as(
@@ -309,42 +315,42 @@ impl Outcomes<'_> {
             lines: if all_lines == 1 { Lines::All } else { Lines::Own },
         };
         let id = format!("job:{job_id}:{outcome_key}");
-        self.add_message_event(work, source.shop, source.order, OrderMessageEvent { id, at: now, message }, job).await
+        self.add_forwarded_event(work, source.shop, source.order, ForwardedEvent { id, at: now, named }, job).await
     }
 
-    /// Creates an event `message` of a stored order, and its job.
-    pub(crate) async fn add_message_event(
+    /// Creates an event `forwarded` of a stored order, and its job.
+    pub(crate) async fn add_forwarded_event(
         self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         order: &str,
-        message: OrderMessageEvent,
+        forwarded: ForwardedEvent,
         job: NewJob,
     ) -> Result<(), StoreError> {
         let missing = || StoreError::NotFound { what: "order", id: order.to_owned() };
         let known = self.store.orders().read_order(work, shop, order).await?.ok_or_else(missing)?;
-        let event = Event {
-            id: reserved_event_id("message", &message.id),
-            at: timestamp(system_time(message.at)),
-            kind: EventKind::Message(message.message),
+        let event = OrderEvent {
+            id: reserved_event_id("forwarded", &forwarded.id),
+            at: timestamp(system_time(forwarded.at)),
+            kind: OrderEventKind::Forwarded(forwarded.named),
             order: known.order,
-            earlier: Vec::new(),
-            remembered: Vec::new(),
+            previous_outcomes: Vec::new(),
+            memos: Vec::new(),
             extra: Vec::new(),
         };
         // The id identifies the forwarded text: if it is already recorded, the text was forwarded before.
-        self.store.orders().add_event(work, shop, (&event, &known.key), &[job], message.at).await?;
+        self.store.orders().add_event(work, shop, (&event, &known.key), &[job], forwarded.at).await?;
         Ok(())
     }
 }
 
 /// A forwarded text for `orders.handle`.
-pub(crate) struct OrderMessageEvent {
+pub(crate) struct ForwardedEvent {
     /// Text that the event's id is derived from.
     pub(crate) id: String,
     /// Time of the report, in milliseconds.
     pub(crate) at: i64,
-    pub(crate) message: NamedJson,
+    pub(crate) named: NamedJson,
 }
 
 /// The order that an outcome concerns, and its reporter.
@@ -352,7 +358,7 @@ pub(crate) struct OutcomeSource<'a> {
     pub(crate) shop: &'a ShopId,
     pub(crate) order: &'a str,
     pub(crate) account: &'a AccountId,
-    /// Job that reported the outcome; `None` = a webhook.
+    /// Job that reported the outcome; `None` = a webhook or a feed.
     pub(crate) job: Option<&'a str>,
     /// Key of the order.
     pub(crate) key: &'a Key,
@@ -454,9 +460,9 @@ pub(crate) fn outcome_key_of(outcome: &Outcome) -> OutcomeKey {
         },
         Outcome::BillOfMaterials(materials) => about("bill-of-materials", Some(&materials.line)),
         Outcome::NeedsMerchant(_) => OutcomeKey { needs_attention: true, ..of_its_own("needs-merchant") },
-        Outcome::Remember(text) => about("remember", Some(&text.name)),
+        Outcome::SetMemo(memo) => about("set-memo", Some(&memo.name)),
         Outcome::PushSettings(_) => of_its_own("push-settings"),
-        Outcome::HandOn(_) => of_its_own("hand-on"),
+        Outcome::Forward(_) => of_its_own("forward"),
         Outcome::Other(_) => of_its_own("other"),
     }
 }

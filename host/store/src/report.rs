@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use cartwright::types::{Event, EventKind, Order, OrderLine};
+use cartwright::types::{Article, Order, OrderEvent, OrderEventKind, OrderLine};
 use cartwright::{
-    AccountId, CartLine, Cartwright, Digest, OrderError, PluginVersion, RESERVED_ID_PREFIX, ReleasePolicy, SetupError,
-    ShopId, check_event,
+    AccountId, CartLine, Cartwright, Digest, Interface, OrderError, PluginVersion, RESERVED_ID_PREFIX, ReleasePolicy,
+    SetupError, ShopId, check_event,
 };
 use semver::Version;
 use serde_json::{Value, json};
@@ -23,17 +23,17 @@ use crate::order::is_releasable;
 pub type SoldLines = BTreeMap<String, SoldLine>;
 
 /// The sealed terms of the cart line that an order line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SoldLine {
     /// Component that the line is pinned to (`Pin::digest`).
     pub pin: Digest,
-    /// Sealed quantity. No larger quantity can be refunded or shipped.
-    pub quantity: u32,
+    /// Bill of materials of one piece.
+    pub bill_of_materials: Vec<Article>,
 }
 
 impl From<&CartLine> for SoldLine {
     fn from(line: &CartLine) -> Self {
-        Self { pin: line.pin.digest, quantity: line.quantity }
+        Self { pin: line.pin.digest, bill_of_materials: line.bill_of_materials.clone() }
     }
 }
 
@@ -124,15 +124,19 @@ impl Orders<'_> {
     /// is released, and an event `released` follows automatically. It follows again whenever a later version frees a
     /// line: one that was on hold, is new, or has a larger quantity than was released. While the state of that version
     /// does not release the order, a line that is new or has a larger quantity is on hold as a whole. The order stays
-    /// released until a newer version is cancelled or refunded in full. An order that costs nothing counts as paid in
-    /// full.
+    /// released until a newer version is cancelled or refunded in full. It is paid in full while what was paid and not
+    /// refunded covers its total; an order that costs nothing always is. So a line that was on hold when a part of the
+    /// order was refunded waits until the platform reports `released`.
+    ///
+    /// The event's order names the customer as the platform does, by an id or an e-mail address. The host stores and
+    /// hands out a pseudonym in its place.
     ///
     /// The event goes to each account that lines were configured with, for its lines, at the newest version that one of
     /// them is pinned to, or at its current version if the order was closed before; to each account that received an
     /// earlier event of the order and has no line in it any more; and to each of the shop's order hooks, for all lines.
     ///
-    /// `sold` says how each line was sold. For a line that it omits, at most the line's own quantity can be refunded or
-    /// shipped.
+    /// `sold` says how each configured line was sold. For a line that it omits, a bill of materials that is stored stays
+    /// as it is.
     ///
     /// # Errors
     /// [`ReportError`] says what to do. Nothing is recorded then.
@@ -140,15 +144,20 @@ impl Orders<'_> {
         self,
         host: &Cartwright,
         shop: &ShopId,
-        event: &Event,
+        event: &OrderEvent,
         sold: &SoldLines,
         actor: &str,
         now: SystemTime,
     ) -> Result<RecordOutcome, ReportError> {
-        check_event(event, |line| sold.get(&line.id).map_or(line.cart_line.quantity, |sold| sold.quantity))?;
+        check_event(event)?;
         let at = milliseconds(now);
         let mut work = self.store.begin().await?;
-        if self.is_recorded(&mut work, shop, event).await? {
+        let mut event = event.clone();
+        let customer = event.order.customer.take();
+        if let Some(customer) = &customer {
+            event.order.customer = self.store.personal_data().customer_pseudonym(&mut work, shop, customer).await?;
+        }
+        if self.is_recorded(&mut work, shop, &event).await? {
             return Ok(RecordOutcome::AlreadyRecorded);
         }
         if event.order.lines.is_empty() {
@@ -157,7 +166,7 @@ impl Orders<'_> {
         // Of two concurrent reports, the second finds the result of the first.
         let known = self.lock_known_order(&mut work, shop, &event.order.id).await?;
         // For the order under which a quote is stored, a platform may only report the erasure.
-        if event.order.id.starts_with(RESERVED_ID_PREFIX) && (known.is_none() || event.kind != EventKind::Erase) {
+        if event.order.id.starts_with(RESERVED_ID_PREFIX) && (known.is_none() || event.kind != OrderEventKind::Erase) {
             return Err(OrderError::ReservedId { field: "the order id", value: event.order.id.clone() }.into());
         }
         if let Some(known) = known.as_ref().filter(|known| known.order.version > event.order.version) {
@@ -165,11 +174,12 @@ impl Orders<'_> {
             return Err(ReportError::Older { order, known, reported: event.order.version });
         }
         let state = host.shop(shop).map_err(|_| ReportError::UnknownShop(shop.clone()))?;
-        // An order that was sold before the shop's currency changed keeps its own.
-        let sold_in = known.as_ref().map_or(&state.currency, |known| &known.order.total.currency);
+        // An order that was sold before the shop's currencies changed keeps its own.
+        let sold_in = known.as_ref().map(|known| &known.order.total.currency);
         let found = &event.order.total.currency;
-        if *found != state.currency && found != sold_in {
-            let (found, expected) = (found.clone(), state.currency.clone());
+        if state.currencies.get(found).is_none() && sold_in != Some(found) {
+            let codes: Vec<&str> = state.currencies.iter().map(|known| known.code.as_str()).collect();
+            let (found, expected) = (found.clone(), codes.join(" or "));
             return Err(OrderError::OtherCurrency { found, expected }.into());
         }
         let mut recipients =
@@ -185,8 +195,7 @@ impl Orders<'_> {
         }
         let known = known.map(|known| known.order);
         let before = known.as_ref().map(|known| audit_value(known, None));
-        let meets_policy = releases_order(state.release, event);
-        let mut event = event.clone();
+        let meets_policy = releases_order(state.release, &event);
         let released_before = known.as_ref().filter(|known| known.released);
         event.order.released = is_releasable(&event.order) && (meets_policy || released_before.is_some());
         if let Some(known) = released_before.filter(|_| !meets_policy) {
@@ -194,12 +203,18 @@ impl Orders<'_> {
         }
         let frees_lines = released_before.is_some_and(|known| releases_lines(known, &event.order));
         let mut recorded = self.record_in(&mut work, shop, &event, &recipients, at).await?;
+        let key = self.lock_order(&mut work, shop, &event.order.id).await?;
+        self.store_bills_of_materials(&mut work, shop, (&event.order, &key), sold).await?;
         self.check_configurations(&mut work, shop, &event.order, known.as_ref()).await?;
+        // The platform's name of a customer may be an e-mail address, and the only one.
+        if let Some(Ok(email)) = customer.as_ref().map(|customer| customer.parse()) {
+            self.store.personal_data().index_email(&mut work, shop, &event.order.id, &email).await?;
+        }
         // Of two concurrent events that release the order, only one does.
         let is_newly_released = meets_policy && self.release_in(&mut work, shop, &event.order).await?;
-        if (is_newly_released || frees_lines) && event.kind != EventKind::Released {
+        if (is_newly_released || frees_lines) && event.kind != OrderEventKind::Released {
             let id = reserved_event_id("released", &event.id);
-            let follow_up = Event { id, kind: EventKind::Released, ..event.clone() };
+            let follow_up = OrderEvent { id, kind: OrderEventKind::Released, ..event.clone() };
             let second = self.record_in(&mut work, shop, &follow_up, &recipients, at).await?;
             if let (RecordOutcome::New { jobs }, RecordOutcome::New { jobs: more }) = (&mut recorded, second) {
                 jobs.extend(more);
@@ -278,26 +293,24 @@ impl Orders<'_> {
 }
 
 /// Returns the audit value of an order: its state, and nothing about the customer or the products.
-fn audit_value(order: &Order, event: Option<&Event>) -> Value {
+fn audit_value(order: &Order, event: Option<&OrderEvent>) -> Value {
     json!({
-        "version": order.version, "payment": order.payment, "released": order.released, "cancelled": order.cancelled,
-        "event": event.map(|event| &event.id), "kind": event.map(|event| kind(&event.kind)),
+        "version": order.version, "paid": order.paid, "refunded": order.refunded, "released": order.released,
+        "cancelled": order.cancelled, "event": event.map(|event| &event.id),
+        "kind": event.map(|event| kind(&event.kind)),
     })
 }
 
 /// Returns whether an event releases its order. The order's state decides, whatever happened last.
-fn releases_order(policy: ReleasePolicy, event: &Event) -> bool {
+fn releases_order(policy: ReleasePolicy, event: &OrderEvent) -> bool {
     let is_paid = match event.kind {
-        EventKind::Released => return is_releasable(&event.order),
+        OrderEventKind::Released => return is_releasable(&event.order),
         // A cancelled order is not produced, and the host's own kinds say nothing about the order's state.
-        EventKind::Cancelled
-        | EventKind::QuotationRequested
-        | EventKind::ConfigurationSaved
-        | EventKind::Scheduled(_)
-        | EventKind::Message(_)
-        | EventKind::Erase => return false,
-        // An order that costs nothing never receives a payment.
-        _ => event.order.payment == "full" || event.order.total.minor == 0,
+        OrderEventKind::Cancelled
+        | OrderEventKind::QuoteRequested
+        | OrderEventKind::Forwarded(_)
+        | OrderEventKind::Erase => return false,
+        _ => event.order.is_paid(),
     };
     is_releasable(&event.order)
         && match policy {
@@ -358,6 +371,10 @@ pub(crate) fn recipients(
             Ok(current) if closed => current.digest(),
             _ => newest_version(host, shop, &account, &lines)?,
         };
+        // A vendor that exports no `orders` is told of none.
+        if host.plugin(&plugin).is_some_and(|version| !version.has(Interface::Orders)) {
+            continue;
+        }
         jobs.push(NewJob { account, plugin, lines: Lines::Own });
     }
     for (account, plugin) in hooks {

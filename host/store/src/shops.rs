@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use cartwright::types::Rounding;
-use cartwright::{AccountId, AccountSecret, AccountSnapshot, ProductLink, ReleasePolicy, Secret, Shop, ShopId};
+use cartwright::{
+    AccountId, AccountSecret, AccountSnapshot, Currencies, ProductLink, ReleasePolicy, Secret, Shop, ShopId,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
@@ -17,8 +19,9 @@ use crate::keys::aad;
 /// A shop without its id and its secret.
 #[derive(Serialize, Deserialize)]
 struct StoredShop {
-    currency: String,
-    scale: u8,
+    currencies: Currencies,
+    base_country: Option<String>,
+    time_zone: Option<String>,
     locale: String,
     prices_include_tax: bool,
     rounding: Rounding,
@@ -73,8 +76,9 @@ impl Shops<'_> {
         // Destructured field by field, so that a new field is not forgotten here.
         let Shop {
             id,
-            currency,
-            scale,
+            currencies,
+            base_country,
+            time_zone,
             locale,
             prices_include_tax,
             rounding,
@@ -86,8 +90,9 @@ impl Shops<'_> {
             max_storefront_body_bytes,
         } = shop;
         let stored = StoredShop {
-            currency: currency.clone(),
-            scale: *scale,
+            currencies: currencies.clone(),
+            base_country: base_country.clone(),
+            time_zone: time_zone.clone(),
             locale: locale.clone(),
             prices_include_tax: *prices_include_tax,
             rounding: *rounding,
@@ -137,8 +142,9 @@ impl Shops<'_> {
             let key = std::str::from_utf8(&key).map_err(|error| StoreError::corrupt(&what, error))?;
             Ok(Shop {
                 id: id.parse().map_err(|error| StoreError::corrupt(&what, error))?,
-                currency: stored.currency,
-                scale: stored.scale,
+                currencies: stored.currencies,
+                base_country: stored.base_country,
+                time_zone: stored.time_zone,
                 locale: stored.locale,
                 prices_include_tax: stored.prices_include_tax,
                 rounding: stored.rounding,

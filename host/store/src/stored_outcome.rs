@@ -12,7 +12,7 @@ pub struct StoredOutcome {
     pub id: i64,
     /// Account that reported the outcome.
     pub account: AccountId,
-    /// Job that reported it; `None` = a webhook.
+    /// Job that reported it; `None` = a webhook or a feed.
     pub job: Option<String>,
     /// The outcome itself. The bytes of a document are a blob of the shop.
     pub outcome: Outcome,

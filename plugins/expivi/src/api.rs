@@ -1,8 +1,8 @@
 //! Expivi's REST API: bearer tokens, JSON, and the meaning of each error for the merchant.
 
-use cartwright_plugin::http::{Auth, Body, Repeat, Request, Response, StoredBody};
+use cartwright_plugin::http::{Auth, Body, HttpRequest, HttpResponse, RetrySafety, StoredBody};
 use cartwright_plugin::types::{BytesSource, Context};
-use cartwright_plugin::{ContextExt, Error, internal, json, message, not_configured, outage, rejected, truncate};
+use cartwright_plugin::{CallError, ContextExt, internal, json, message, not_configured, outage, rejected, truncate};
 
 use crate::host::Host;
 use crate::settings::{self, API_URL, SERVER_TOKEN, VIEWER_TOKEN};
@@ -65,7 +65,7 @@ impl<H: Host> Api<'_, H> {
     /// Every call of this plugin may be repeated. Reading and pricing change nothing. A repeated upload or conversion
     /// leaves an unreferenced record at Expivi; without repeating, one lost response would stop the order of a shopper
     /// who has paid.
-    pub(crate) fn call(&mut self, call: Call<'_>) -> Result<Vec<u8>, Error> {
+    pub(crate) fn call(&mut self, call: Call<'_>) -> Result<Vec<u8>, CallError> {
         let mut headers = vec![
             ("Accept".to_owned(), "application/json".to_owned()),
             ("Accept-Language".to_owned(), "en-US".to_owned()),
@@ -87,15 +87,16 @@ impl<H: Host> Api<'_, H> {
             }
         };
         let url = format!("{}{}", settings::api_url(self.context), call.path);
-        let response = self.host.send(Request {
+        let response = self.host.send(HttpRequest {
             method: call.method.to_owned(),
             url,
             headers,
-            body: BytesSource::Inline(call.body.unwrap_or_default()),
+            body: call.body.map(BytesSource::Inline).into_iter().collect(),
             auth,
             timeout_ms: None,
-            repeat: Repeat::Safe,
+            retry_safety: RetrySafety::Safe,
             store_body: false,
+            extra: Vec::new(),
         })?;
         if !(200..300).contains(&response.status) {
             return Err(refusal(&response, call.method, &call.path, call.token));
@@ -107,13 +108,13 @@ impl<H: Host> Api<'_, H> {
     }
 
     /// Stores a finished file as a blob. Expivi serves files without a token.
-    pub(crate) fn fetch(&mut self, url: &str) -> Result<StoredBody, Error> {
-        let response = self.host.send(Request::get(url).store_body())?;
+    pub(crate) fn fetch(&mut self, url: &str) -> Result<StoredBody, CallError> {
+        let response = self.host.send(HttpRequest::get(url).store_body())?;
         match response.body {
             Body::Stored(stored) if (200..300).contains(&response.status) => Ok(stored),
             _ => match refusal(&response, "GET", url, Token::Viewer) {
                 // The request has no token, so its status cannot mean that a token is wrong.
-                Error::NotConfigured(issue) => Err(rejected(issue.message)),
+                CallError::NotConfigured(issue) => Err(rejected(issue.message)),
                 error => Err(error),
             },
         }
@@ -121,7 +122,7 @@ impl<H: Host> Api<'_, H> {
 }
 
 /// Translates a response other than success into an error for the person who can fix it.
-fn refusal(response: &Response, method: &str, path: &str, token: Token) -> Error {
+fn refusal(response: &HttpResponse, method: &str, path: &str, token: Token) -> CallError {
     let status = response.status;
     let response_excerpt = response_excerpt(response);
     let text = format!("Expivi answered {status} to {method} {path}{response_excerpt}");
@@ -152,7 +153,7 @@ const MAX_WORD_CHARS: usize = 40;
 
 /// Returns the beginning of a response as plain text on one line. Omits the word after "Bearer" and words as long as a
 /// token, because a server may repeat the request's token.
-fn response_excerpt(response: &Response) -> String {
+fn response_excerpt(response: &HttpResponse) -> String {
     let Body::Inline(bytes) = &response.body else { return String::new() };
     let text = String::from_utf8_lossy(bytes.get(..2000).unwrap_or(bytes));
     let mut words = Vec::new();
@@ -167,7 +168,7 @@ fn response_excerpt(response: &Response) -> String {
 }
 
 /// Returns the seconds of `Retry-After`. For a date there the host's own schedule applies.
-fn retry_after(response: &Response) -> Option<u32> {
+fn retry_after(response: &HttpResponse) -> Option<u32> {
     let (_, value) = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
     value.trim().parse().ok()
 }

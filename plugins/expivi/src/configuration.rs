@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::json::{self, Code, Name, RawValue};
-use cartwright_plugin::types::{self, Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
-use cartwright_plugin::{Error, message, normalize_url};
+use cartwright_plugin::types::{
+    self, ChoiceKind, Context, Item, Message, PriceSource, ProductLink, Thumbnail, UnverifiedData,
+};
+use cartwright_plugin::{CallError, message, normalize_url};
 
 use crate::product_tree::{self, ProductTree};
 use crate::raw::json_string;
@@ -26,14 +28,14 @@ const FONT: &str = "@font:";
 ///
 /// # Errors
 /// `invalid-input` with the path of the wrong value, such as `[0].articles[3].models_sku`.
-pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
+pub fn decode(context: &Context, product_link: &ProductLink, raw: &[u8]) -> Result<DecodeResult, CallError> {
     let key_fields = settings::key_fields(context);
     let saved = saved::read(raw, &key_fields)?;
-    let family = product_tree::link(&saved, whole(&association.vendor_product))?;
+    let family = product_tree::link(&saved, whole(&product_link.vendor_product))?;
     let mut decoder = Decoder { context, raw, saved: &saved, family: &family, warnings: Vec::new(), omitted: 0 };
     let items = decoder.items()?;
     let warnings = decoder.into_warnings();
-    Ok(Decoded { items, price_from: settings::price_source(context), warnings })
+    Ok(DecodeResult { items, price_from: settings::price_source(context), warnings, extra: Vec::new() })
 }
 
 struct Decoder<'a> {
@@ -46,7 +48,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    fn items(&mut self) -> Result<Vec<Item>, Error> {
+    fn items(&mut self) -> Result<Vec<Item>, CallError> {
         let unconfirmed = unconfirmed(self.context);
         let mut items = Vec::with_capacity(self.family.order.len());
         let (mut attributes, mut articles, mut states) = (0, 0, 0);
@@ -74,22 +76,19 @@ impl Decoder<'_> {
         clippy::indexing_slicing,
         reason = "the tree was built from these products, and a place is a position of one"
     )]
-    fn item(&mut self, place: usize, unconfirmed: &Option<Unverified>) -> Item {
+    fn item(&mut self, place: usize, unconfirmed: &Option<UnverifiedData>) -> Item {
         let saved = self.saved;
         let product = &saved.products[place];
         let content_source = &saved.products[self.family.content_source[place]];
         Item {
             id: product.uuid.as_str().map(str::to_owned),
             parent: product.parent_uuid.as_str().map(str::to_owned),
-            vendor_product: product.catalogue_id.to_string(),
             attributes: self.attributes(place, content_source),
             articles: self.articles(&content_source.articles),
-            sku: None,
-            reference: None,
             thumbnail: self.thumbnail(place, product),
             state: state(content_source),
             unverified: unconfirmed.clone(),
-            extra: Vec::new(),
+            ..Item::new(product.catalogue_id.to_string())
         }
     }
 
@@ -206,13 +205,10 @@ fn article_key<'a>(article: &'a Article<'_>) -> (Option<&'a str>, Option<&'a str
 fn as_article(article: &Article<'_>, count: u32) -> types::Article {
     let (model, price, material) = article_key(article);
     types::Article {
-        // An article without a model SKU is identified by its price SKU.
-        sku: model.or(price).unwrap_or_default().to_owned(),
-        quantity: count.to_string(),
         price_sku: price.map(str::to_owned),
-        price: None,
         material_sku: material.map(str::to_owned),
-        extra: Vec::new(),
+        // An article without a model SKU is identified by its price SKU.
+        ..types::Article::new(model.or(price).unwrap_or_default(), count.to_string())
     }
 }
 
@@ -223,26 +219,21 @@ fn push_attribute(attributes: &mut Vec<types::Attribute>, attribute: &Attribute<
     let (value, kind, font) = match &attribute.display_value {
         DisplayValue::Text(text) => {
             let (text, font) = split_font(text);
-            (text, "text", font)
+            (text, ChoiceKind::Text, font)
         }
-        DisplayValue::Number(number) => (value_name.unwrap_or(number), "number", None),
-        DisplayValue::YesNo(yes) => (value_name.unwrap_or(if *yes { "yes" } else { "no" }), "option", None),
-        DisplayValue::File(kind) => (value_name.unwrap_or(kind), "file", None),
-        DisplayValue::Other { text: shown, .. } => (value_name.unwrap_or(shown), "option", None),
-        DisplayValue::Nothing => (value_name.unwrap_or_default(), "option", None),
+        DisplayValue::Number(number) => (value_name.unwrap_or(number), ChoiceKind::Number, None),
+        DisplayValue::YesNo(yes) => (value_name.unwrap_or(if *yes { "yes" } else { "no" }), ChoiceKind::Chosen, None),
+        DisplayValue::File(kind) => (value_name.unwrap_or(kind), ChoiceKind::File, None),
+        DisplayValue::Other { text: shown, .. } => (value_name.unwrap_or(shown), ChoiceKind::Chosen, None),
+        DisplayValue::Nothing => (value_name.unwrap_or_default(), ChoiceKind::Chosen, None),
     };
     // The font is a separate attribute: it is shown and produced, but it is not part of the shopper's text.
     let font = font.map(|font| types::Attribute {
-        id: format!("{id}.font"),
-        name: format!("{name} (font)"),
-        value: font.to_owned(),
-        value_id: None,
-        key: None,
         hidden,
-        kind: "option".to_owned(),
+        ..types::Attribute::new(format!("{id}.font"), format!("{name} (font)"), font, ChoiceKind::Chosen)
     });
-    let (value, key, kind) = (value.to_owned(), key.map(str::to_owned), kind.to_owned());
-    attributes.push(types::Attribute { id, name, value, value_id: None, key, hidden, kind });
+    let key = key.map(str::to_owned);
+    attributes.push(types::Attribute { key, hidden, ..types::Attribute::new(id, name, value, kind) });
     attributes.extend(font);
 }
 
@@ -290,7 +281,7 @@ fn split_font(text: &str) -> (&str, Option<&str>) {
 
 /// Returns the mark for lines whose product or price depends on KEYs or articles. Those come through the browser, and
 /// Expivi has no call that verifies them.
-fn unconfirmed(context: &Context) -> Option<Unverified> {
+fn unconfirmed(context: &Context) -> Option<UnverifiedData> {
     let what = match (settings::order_type(context), settings::price_source(context)) {
         (_, PriceSource::Components) | (Some(OrderType::Bundle), _) => "articles",
         (Some(OrderType::Variation), _) => "KEYs",
@@ -299,7 +290,7 @@ fn unconfirmed(context: &Context) -> Option<Unverified> {
     let text = format!(
         "The {what} that decide what is bought came through the shopper's browser; Expivi offers no way to confirm them."
     );
-    Some(Unverified {
+    Some(UnverifiedData {
         reason: message("unconfirmed", text, &[("what", what)]),
         hold: settings::holds_unverified(context),
     })

@@ -62,6 +62,11 @@ impl Decimal {
         Some(Self { mantissa: scaled(self)?.checked_add(scaled(other)?)?, decimals })
     }
 
+    /// Returns the product, or `None` if it is too large.
+    pub(crate) fn times(self, count: u64) -> Option<Self> {
+        Some(Self { mantissa: self.mantissa.checked_mul(count.into())?, ..self })
+    }
+
     /// Returns the number if it is whole.
     pub(crate) fn whole(self) -> Option<i128> {
         let unit = 10i128.checked_pow(self.decimals)?;

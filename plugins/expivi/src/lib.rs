@@ -10,22 +10,39 @@
 //!
 //! ```
 //! use cartwright_expivi::decode;
-//! # use cartwright_plugin::types::{Association, Context, Rounding};
+//! # use cartwright_plugin::types::{Context, Currency, ProductLink, Rounding, Shop, Visitor};
 //! # let context = Context {
-//! #     shop: "shop".into(), account: "expivi".into(), locale: "en".into(), currency: "EUR".into(), scale: 2, country: None,
-//! #     customer_group: None, prices_include_tax: true, rounding: Rounding::HalfUp, at: "2026-03-01T09:30:00Z".into(),
-//! #     settings: vec![], settings_revision: 1, grants: vec![], extra: vec![],
+//! #     shop: Shop {
+//! #         id: "shop".into(),
+//! #         currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+//! #         base_country: None,
+//! #         prices_include_tax: true,
+//! #         rounding: Rounding::HalfUp,
+//! #         time_zone: None,
+//! #     },
+//! #     account: "expivi".into(),
+//! #     visitor: Some(Visitor {
+//! #         currency: Currency { code: "EUR".into(), scale: 2 },
+//! #         country: None,
+//! #         region: None,
+//! #         customer_groups: Vec::new(),
+//! #     }),
+//! #     locale: "en".into(),
+//! #     now: "2026-03-01T09:30:00Z".into(),
+//! #     settings: Vec::new(),
+//! #     grants: Vec::new(),
+//! #     extra: Vec::new(),
 //! # };
-//! # let association = Association {
-//! #     shop_product: "ring".into(), vendor_product: "1001".into(), other_vendor_products: vec![], preset: None,
-//! #     allowed_skus: vec![],
+//! # let product_link = ProductLink {
+//! #     shop_product: "ring".into(), vendor_product: "1001".into(), additional_vendor_products: vec![], preset: None,
+//! #     allowed_skus: vec![], extra: vec![],
 //! # };
 //! // Made by us from the documented types.
 //! let saved = br#"[{ "catalogue_id": "1001", "attributes":
 //!     [{ "attribute_id": 11, "attribute_name": "Metal", "attribute_value_name": "Gold" }] }]"#;
-//! let decoded = decode(&context, &association, saved)?;
+//! let decoded = decode(&context, &product_link, saved)?;
 //! assert_eq!(decoded.items[0].attributes[0].value, "Gold");
-//! # Ok::<(), cartwright_plugin::Error>(())
+//! # Ok::<(), cartwright_plugin::CallError>(())
 //! ```
 
 mod api;
@@ -50,4 +67,4 @@ pub use strategy::plan;
 pub use vendor::Expivi;
 
 #[cfg(target_arch = "wasm32")]
-cartwright_plugin::export_vendor!(Expivi);
+cartwright_plugin::export_vendor!(Expivi, account, products, product_links, reopening, prices, cart, orders);

@@ -4,9 +4,11 @@
 //! settings is passed on as it is, like pages that use Expivi do; otherwise the element that the platform's template
 //! chose is passed.
 
-use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
-use cartwright_plugin::types::{Association, Context};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured};
+use cartwright_plugin::exports::page::{
+    AllowedOrigin, Asset, Completion, EmbedData, Mount, OriginUse, PageAction, PageCall, Receiver,
+};
+use cartwright_plugin::types::{Context, ProductLink};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured};
 use serde_json::value::RawValue;
 
 use crate::raw::{self, json_string};
@@ -20,23 +22,36 @@ const MOUNTS: [(&str, &str, &str, bool); 3] = [
     ("price", "price-selector", "priceSelectors", false),
 ];
 
-/// Returns the embed data of a linked product.
+/// Uses of the origins of the scripts and the style sheet. Expivi does not document what its scripts load; from their own
+/// origin they may load anything but a frame.
+const ASSETS: &[OriginUse] =
+    &[OriginUse::Scripts, OriginUse::Styles, OriginUse::Images, OriginUse::Connections, OriginUse::Fonts];
+/// Uses of the origins of the API and of files: data and pictures, never code.
+const DATA: &[OriginUse] = &[OriginUse::Images, OriginUse::Connections];
+
+/// Returns the embed data of a linked product, which continues from a raw configuration if there is one.
 ///
 /// # Errors
 /// `not-configured` without a viewer token, `invalid-input` for an invalid link or stored configuration.
-pub(crate) fn embed(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<EmbedData, Error> {
+pub(crate) fn embed(context: &Context, product_link: &ProductLink, raw: Option<&[u8]>) -> Result<EmbedData, CallError> {
     let asset = |name: &str| {
         let url = context.text(name).ok_or_else(|| missing(name, "The URL of one of Expivi's assets is missing."))?;
-        Ok::<_, Error>(Asset { url: url.to_owned(), integrity: None, module: false })
+        Ok::<_, CallError>(Asset { url: url.to_owned(), integrity: None, module: false })
     };
     let scripts = vec![asset("viewer-script")?, asset("options-script")?];
     let styles = vec![asset("options-style")?];
-    let mut csp_origins: Vec<String> = Vec::new();
+    let mut allowed_origins: Vec<AllowedOrigin> = Vec::new();
     let api = settings::api_url(context);
-    let addresses = scripts.iter().chain(&styles).map(|asset| asset.url.as_str());
-    for url in addresses.chain([api.as_str()]).chain(context.text(FILES_URL)) {
-        if let Some(origin) = origin(url).filter(|origin| !csp_origins.contains(origin)) {
-            csp_origins.push(origin);
+    let assets = scripts.iter().chain(&styles).map(|asset| (asset.url.as_str(), ASSETS));
+    let data = [api.as_str()].into_iter().chain(context.text(FILES_URL)).map(|url| (url, DATA));
+    for (url, uses) in assets.chain(data) {
+        let Some(origin) = origin(url) else { continue };
+        match allowed_origins.iter_mut().find(|allowed| allowed.origin == origin) {
+            Some(allowed) => {
+                let further: Vec<OriginUse> = uses.iter().copied().filter(|one| !allowed.uses.contains(one)).collect();
+                allowed.uses.extend(further);
+            }
+            None => allowed_origins.push(AllowedOrigin { origin, uses: uses.to_vec() }),
         }
     }
     let mounts = MOUNTS.map(|(role, setting, _, required)| Mount {
@@ -44,29 +59,32 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
         selector: context.text(setting).map(str::to_owned),
         required,
     });
-    let call = |path: &str, construct, completion, arguments: String| Call {
+    let call = |path: &str, construct, completion, args: String| PageCall {
         receiver: Receiver::Page,
         paths: vec![path.to_owned()],
         construct,
         completion,
         // In JSON "<" occurs inside texts only. Escaped there, no part of it can become a tag of the page.
-        arguments: arguments.replace('<', "\\u003c"),
+        args: args.replace('<', "\\u003c"),
     };
     let save = r#"[512,512,"ACTIVE_CAMERA","image/jpeg",{"include_keys":true}]"#.to_owned();
-    let options = format!("[{}]", options(context, association, reopen)?);
+    let options = format!("[{}]", options(context, product_link, raw)?);
     Ok(EmbedData {
         scripts,
         styles,
         frame: None,
         mounts: mounts.into(),
         supported: None,
-        start: call("ExpiviComponent.default", true, Completion::Returned, options),
+        start: Some(call("ExpiviComponent.default", true, Completion::ReturnValue, options)),
         events: Vec::new(),
-        save: call("expivi.saveConfiguration", false, Completion::Promise, save),
+        save: Some(call("expivi.saveConfiguration", false, Completion::Promise, save)),
         payload: r#"{"$result":""}"#.to_owned(),
-        action: context.text("action").unwrap_or("add-to-cart").to_owned(),
+        action: match context.text("action") {
+            Some("request-quote") => PageAction::RequestQuote,
+            _ => PageAction::AddToCart,
+        },
         success_page: context.text("success-page").map(str::to_owned),
-        csp_origins,
+        allowed_origins,
         fallback: message(
             "configurator-unavailable",
             "The configurator cannot be shown right now. Please try again later.",
@@ -77,9 +95,9 @@ pub(crate) fn embed(context: &Context, association: &Association, reopen: Option
 }
 
 /// Returns the constructor's argument as JSON.
-fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) -> Result<String, Error> {
+fn options(context: &Context, product_link: &ProductLink, raw: Option<&[u8]>) -> Result<String, CallError> {
     let token = context.text(VIEWER_TOKEN).ok_or_else(|| missing(VIEWER_TOKEN, "Enter the viewer API token."))?;
-    let product = &association.vendor_product;
+    let product = &product_link.vendor_product;
     if !is_catalogue_id(product) {
         let text = format!("{product:?} is not an Expivi product id; link the product again.");
         return Err(invalid_input("vendor-product", message("product-id-wrong", text, &[("product", product)])));
@@ -93,19 +111,19 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
         members.push((option, place));
     }
     if settings::is_enabled(context, "pass-currency") {
-        members.push(("currency", json_string(&context.currency)));
+        members.extend(context.currency().map(|currency| ("currency", json_string(&currency.code))));
     }
     if settings::is_enabled(context, "pass-locale") {
         // Pages that use Expivi pass the language without the region.
         let language = context.locale.split(['-', '_']).next().unwrap_or_default();
         members.push(("locale", json_string(language)));
     }
-    if let Some(preset) = association.preset.as_deref().filter(|preset| !preset.is_empty()) {
+    if let Some(preset) = product_link.preset.as_deref().filter(|preset| !preset.is_empty()) {
         let value = if is_catalogue_id(preset) { preset.to_owned() } else { json_string(preset) };
         members.push((context.text("preset-option").unwrap_or("preset"), value));
     }
     for (preference, option) in context.pairs("preference-names") {
-        if let Some(on) = context.yes_no(preference) {
+        if let Some(on) = context.boolean(preference) {
             members.push((option, on.to_string()));
         }
     }
@@ -117,7 +135,7 @@ fn options(context: &Context, association: &Association, reopen: Option<&[u8]>) 
         members.push((name, literal(&json)));
     }
     let (mut configuration, mut bundle_uuid) = (None, "null".to_owned());
-    if let Some(raw) = reopen {
+    if let Some(raw) = raw {
         let reopened = raw::reopened(raw)?;
         configuration = Some(literal(&reopened.json));
         // Null rather than "": the viewer does not accept an empty text here.
@@ -144,7 +162,7 @@ fn literal(json: &str) -> String {
     format!("{{\"$literal\":{json}}}")
 }
 
-fn missing(name: &str, text: &str) -> Error {
+fn missing(name: &str, text: &str) -> CallError {
     not_configured(name, message("setting-missing", text, &[("setting", name)]))
 }
 

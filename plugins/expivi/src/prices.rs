@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use cartwright_plugin::json::RawValue;
-use cartwright_plugin::types::{Association, Context, Item, Money, Price, PriceBasis, PriceState};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, not_configured, rejected};
+use cartwright_plugin::types::{Context, Item, Money, Price, ProductLink};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, not_configured, rejected};
 use serde::Deserialize;
 
 use crate::api::{Api, Call, parse_response, reading_token};
@@ -24,20 +24,22 @@ const MAX_SCALE: u8 = 9;
 /// Minimum number of digits of an inexact number that was printed from a float.
 const FLOAT_DIGITS: u32 = 15;
 
-/// Returns Expivi's price of each item.
+/// Returns Expivi's price of each item. `raw` is the digest of the saved configuration.
 #[allow(clippy::indexing_slicing, reason = "the tree and both lists of products are of the same payload")]
 pub(crate) fn price_items<H: Host>(
     host: &mut H,
     context: &Context,
-    association: &Association,
-    raw: &[u8],
+    product_link: &ProductLink,
+    raw: &str,
     items: &[Item],
-) -> Result<Vec<Option<Price>>, Error> {
+) -> Result<Vec<Option<Price>>, CallError> {
     let terms = Terms::of(context)?;
     let key_fields = settings::key_fields(context);
-    let saved = saved::read(raw, &key_fields)?;
-    let family = product_tree::link(&saved, whole(&association.vendor_product))?;
-    let products = raw::raw_products(raw)?;
+    // Expivi prices a product by all that was saved of it, which the items do not have.
+    let raw = host.read(raw)?;
+    let saved = saved::read(&raw, &key_fields)?;
+    let family = product_tree::link(&saved, whole(&product_link.vendor_product))?;
+    let products = raw::raw_products(&raw)?;
     let same = items.len() == family.order.len()
         && items
             .iter()
@@ -71,18 +73,12 @@ pub(crate) fn price_items<H: Host>(
                 amount
             }
         };
-        prices.push(Some(Price {
-            amount,
-            basis: PriceBasis::Unit,
-            tax: terms.tax,
-            state: PriceState::Verified,
-            valid_until: None,
-        }));
+        prices.push(Some(Price::new(amount, terms.tax)));
     }
     Ok(prices)
 }
 
-fn ask<H: Host>(host: &mut H, context: &Context, catalogue_id: u64, body: String) -> Result<Vec<u8>, Error> {
+fn ask<H: Host>(host: &mut H, context: &Context, catalogue_id: u64, body: String) -> Result<Vec<u8>, CallError> {
     let mut call = Call::post(format!("price_manager/price/{catalogue_id}"), body, reading_token(context));
     if let Some(country) = country(context) {
         call = call.header("Locale-Country", country);
@@ -95,7 +91,7 @@ fn country(context: &Context) -> Option<String> {
     if !settings::is_enabled(context, "send-country") {
         return None;
     }
-    let country = context.text("locale-country").or(context.country.as_deref())?;
+    let country = context.text("locale-country").or(context.country())?;
     (country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphabetic())).then(|| country.to_ascii_lowercase())
 }
 
@@ -113,7 +109,7 @@ struct Reply<'a> {
 }
 
 impl Terms {
-    fn of(context: &Context) -> Result<Self, Error> {
+    fn of(context: &Context) -> Result<Self, CallError> {
         let missing = |name: &str| {
             let text =
                 "Expivi's response does not state this, and it is never assumed. Set it to sell at Expivi's prices.";
@@ -132,7 +128,7 @@ impl Terms {
 
     /// Returns the amount of a response with all its decimals, because the host multiplies it and rounds each line
     /// once. Float noise as in 12.340000000000001 is rounded off; other amounts with too many digits are rejected.
-    fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, Error> {
+    fn amount(&self, reply: &[u8], context: &Context) -> Result<Money, CallError> {
         let unusable = || rejected(message("price-unusable", "Expivi's response has no usable price.", &[]));
         let reply: Reply<'_> = parse_response(reply).map_err(|_| unusable())?;
         // A number with or without quotes.
@@ -144,7 +140,7 @@ impl Terms {
             _ if price.digits() >= FLOAT_DIGITS => MAX_SCALE,
             _ => return Err(unusable()),
         };
-        let minor = price.minor(scale, context.rounding).ok_or_else(unusable)?;
+        let minor = price.minor(scale, context.shop.rounding).ok_or_else(unusable)?;
         Ok(money(minor, scale, self))
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use cartwright_plugin::Error;
+use cartwright_plugin::CallError;
 
 use crate::saved::{Saved, invalid};
 
@@ -20,7 +20,7 @@ pub(crate) struct ProductTree {
 /// Builds the tree. Roots of the product that the page was opened with (`linked`) come first, then other roots, then
 /// children, generation by generation, each in saved order.
 #[allow(clippy::indexing_slicing, reason = "every index is a position of the products")]
-pub(crate) fn link(saved: &Saved<'_>, linked: Option<u64>) -> Result<ProductTree, Error> {
+pub(crate) fn link(saved: &Saved<'_>, linked: Option<u64>) -> Result<ProductTree, CallError> {
     let products = &saved.products;
     let mut by_uuid: BTreeMap<&str, usize> = BTreeMap::new();
     for (place, product) in products.iter().enumerate() {

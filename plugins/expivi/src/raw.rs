@@ -1,7 +1,7 @@
 //! Passes a saved configuration on: to the viewer, to the price API, to an upload. All bytes are preserved except for
 //! the members that must not be sent; no value tree in between could change a number.
 
-use cartwright_plugin::Error;
+use cartwright_plugin::CallError;
 use cartwright_plugin::json::{self, Code, List, Members, Name, Optional, RawValue};
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ fn object<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
 
 /// Returns a configured product without some of its members. An empty `bundle_uuid` becomes null, the only empty value
 /// that Expivi accepts.
-pub(crate) fn without(product: &RawValue, dropped: &[&str]) -> Result<String, Error> {
+pub(crate) fn without(product: &RawValue, dropped: &[&str]) -> Result<String, CallError> {
     let Members(members) = json::read_part(product).map_err(unreadable)?;
     let kept = members.iter().filter(|(Name(name), _)| !dropped.contains(&name.as_ref()));
     Ok(object(kept.map(|(Name(name), value)| (name.as_ref(), with_null(name, value.get()).to_owned()))))
@@ -45,7 +45,7 @@ struct Envelope<'a> {
 }
 
 /// Returns the configured products of a payload that was decoded before, unparsed.
-pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, Error> {
+pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, CallError> {
     let products = if is_list(raw) {
         json::read(raw)
     } else {
@@ -55,7 +55,7 @@ pub(crate) fn raw_products(raw: &[u8]) -> Result<Vec<&RawValue>, Error> {
 }
 
 /// Returns the bundle's id: the envelope's, else the first one of a product.
-pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<String>, Error> {
+pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<String>, CallError> {
     #[derive(Deserialize)]
     struct Bundled<'a> {
         #[serde(borrow, default)]
@@ -72,13 +72,13 @@ pub(crate) fn bundle_uuid(raw: &[u8], products: &[&RawValue]) -> Result<Option<S
 }
 
 /// Returns what the viewer reopens, in the envelope that it was saved in.
-pub(crate) fn reopened(raw: &[u8]) -> Result<ReopenConfiguration, Error> {
+pub(crate) fn reopened(raw: &[u8]) -> Result<ReopenConfiguration, CallError> {
     // Checked again, because another version of this plugin may have stored it.
     crate::saved::read(raw, &[])?;
     let products = raw_products(raw)?;
     let bundle_uuid = bundle_uuid(raw, &products)?;
     let products: Vec<String> =
-        products.iter().map(|product| without(product, &["thumbnail"])).collect::<Result<_, Error>>()?;
+        products.iter().map(|product| without(product, &["thumbnail"])).collect::<Result<_, CallError>>()?;
     let list = format!("[{}]", products.join(","));
     if is_list(raw) {
         return Ok(ReopenConfiguration { json: list, bundle_uuid });

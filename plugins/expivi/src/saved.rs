@@ -8,7 +8,7 @@ mod attribute;
 mod display_value;
 
 use cartwright_plugin::json::{self, Code, List, Optional, Problem, RawValue, Text};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{CallError, invalid_input, message};
 use serde::{Deserialize, Deserializer};
 
 pub(crate) use attribute::Attribute;
@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for CatalogueId {
 }
 
 /// Parses a saved configuration. `key_fields` are the members that may contain an attribute's KEY.
-pub(crate) fn read<'a>(raw: &'a [u8], key_fields: &[&str]) -> Result<Saved<'a>, Error> {
+pub(crate) fn read<'a>(raw: &'a [u8], key_fields: &[&str]) -> Result<Saved<'a>, CallError> {
     let in_envelope = !is_list(raw);
     let products = if in_envelope {
         json::read::<Envelope<'a>>(raw).map(|envelope| envelope.configured_products)
@@ -169,12 +169,12 @@ pub(crate) fn is_list(raw: &[u8]) -> bool {
 }
 
 /// Returns the error of a wrong value at this path.
-pub(crate) fn invalid(path: impl Into<String>, problem: &str) -> Error {
+pub(crate) fn invalid(path: impl Into<String>, problem: &str) -> CallError {
     unreadable(Problem::new(path, problem))
 }
 
 /// Returns the error of a configuration that cannot be parsed.
-pub(crate) fn unreadable(problem: Problem) -> Error {
+pub(crate) fn unreadable(problem: Problem) -> CallError {
     let Problem { path, reason } = problem;
     let text = match path.as_str() {
         "" => format!("The saved configuration cannot be read: {reason}."),

@@ -1,13 +1,13 @@
 //! Helpers of the tests. We made every saved configuration in this crate's tests from the documented types; none is a
 //! real capture.
 
-use cartwright_plugin::http::{Body, Request, Response, StoredBody};
-use cartwright_plugin::timer::Woken;
+use cartwright_plugin::http::{Body, HttpRequest, HttpResponse, StoredBody};
+use cartwright_plugin::timer::WakeReason;
 use cartwright_plugin::types::{
-    Article, Association, Attribute, BytesSource, Context, Item, ItemReference, Order, Outcome, Rounding, Setting,
-    SettingValue,
+    Article, Attribute, BytesSource, ChoiceKind, Context, Currency, Item, ItemSummary, Order, Outcome, ProductLink,
+    Rounding, Setting, SettingValue, Shop, Visitor,
 };
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::{CallError, message};
 
 use crate::host::Host;
 
@@ -20,7 +20,7 @@ pub(crate) const MULTI: &str = include_str!("../../../tests/fake-vendors/samples
 pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
     let mut all: Vec<Setting> = crate::settings::fields()
         .into_iter()
-        .filter_map(|field| Some(Setting { name: field.name, value: field.default? }))
+        .filter_map(|field| Some(Setting { name: field.name, value: field.default_value? }))
         .collect();
     all.push(Setting { name: "viewer-token".to_owned(), value: text("viewer-token") });
     for (name, value) in settings {
@@ -28,18 +28,24 @@ pub(crate) fn context(settings: &[(&str, SettingValue)]) -> Context {
         all.push(Setting { name: (*name).to_owned(), value: value.clone() });
     }
     Context {
-        shop: "shop".to_owned(),
+        shop: Shop {
+            id: "shop".to_owned(),
+            currencies: vec![Currency { code: "EUR".to_owned(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".to_owned(),
+        visitor: Some(Visitor {
+            currency: Currency { code: "EUR".to_owned(), scale: 2 },
+            country: Some("BE".to_owned()),
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "nl-NL".to_owned(),
-        currency: "EUR".to_owned(),
-        scale: 2,
-        country: Some("BE".to_owned()),
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".to_owned(),
+        now: "2026-03-01T09:30:00Z".to_owned(),
         settings: all,
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
@@ -53,105 +59,85 @@ pub(crate) fn text(text: &str) -> SettingValue {
     SettingValue::Text(text.to_owned())
 }
 
-pub(crate) fn association(product: &str, others: &[&str]) -> Association {
-    Association {
+pub(crate) fn product_link(product: &str, others: &[&str]) -> ProductLink {
+    ProductLink {
         shop_product: "shop-product".to_owned(),
         vendor_product: product.to_owned(),
-        other_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
+        additional_vendor_products: others.iter().map(|other| (*other).to_owned()).collect(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }
 
 pub(crate) fn attribute(id: &str, name: &str, key: Option<&str>) -> Attribute {
     Attribute {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        value: format!("value of {name}"),
-        value_id: None,
         key: key.map(str::to_owned),
-        hidden: false,
-        kind: "option".to_owned(),
+        ..Attribute::new(id, name, format!("value of {name}"), ChoiceKind::Chosen)
     }
 }
 
 pub(crate) fn article(sku: &str, quantity: &str) -> Article {
-    Article {
-        sku: format!("MODEL-{sku}"),
-        quantity: quantity.to_owned(),
-        price_sku: Some(sku.to_owned()),
-        price: None,
-        material_sku: None,
-        extra: Vec::new(),
-    }
+    Article { price_sku: Some(sku.to_owned()), ..Article::new(format!("MODEL-{sku}"), quantity) }
 }
 
 pub(crate) fn item(product: &str) -> Item {
-    Item {
-        id: None,
-        parent: None,
-        vendor_product: product.to_owned(),
-        attributes: Vec::new(),
-        articles: Vec::new(),
-        sku: None,
-        reference: None,
-        thumbnail: None,
-        state: String::new(),
-        unverified: None,
-        extra: Vec::new(),
-    }
+    Item::new(product)
 }
 
 /// Returns the field and the message key of an error about input or settings.
-pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
+pub(crate) fn error_field<T: std::fmt::Debug>(result: Result<T, CallError>) -> (String, String) {
     match result {
-        Err(Error::InvalidInput(issue) | Error::NotConfigured(issue)) => (issue.field, issue.message.key),
+        Err(CallError::InvalidInput(issue) | CallError::NotConfigured(issue)) => (issue.field, issue.message.key),
         other => panic!("expected an error about a field, got {other:?}"),
     }
 }
 
 /// Returns what a cart stores about an item.
-pub(crate) fn item_reference(item: &Item) -> ItemReference {
-    ItemReference {
+pub(crate) fn item_summary(item: &Item) -> ItemSummary {
+    ItemSummary {
         index: 0,
         id: item.id.clone(),
         vendor_product: item.vendor_product.clone(),
-        reference: None,
+        saved_id: None,
         fingerprint: String::new(),
     }
 }
 
-type Answer = Box<dyn Fn(&Request) -> Result<Response, Error>>;
+type Answer = Box<dyn Fn(&HttpRequest) -> Result<HttpResponse, CallError>>;
 
 /// A host that responds with a function and records the requests.
 pub(crate) struct FakeHost {
     pub(crate) answer: Answer,
-    pub(crate) requests: Vec<Request>,
+    pub(crate) requests: Vec<HttpRequest>,
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) sleeps: Vec<u32>,
-    pub(crate) woken: Woken,
+    pub(crate) wake_reason: WakeReason,
     pub(crate) blob: Vec<u8>,
     pub(crate) order: Option<Order>,
+    /// The bill of materials of every line.
+    pub(crate) articles: Vec<Article>,
 }
 
 impl FakeHost {
-    pub(crate) fn new(answer: impl Fn(&Request) -> Result<Response, Error> + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&HttpRequest) -> Result<HttpResponse, CallError> + 'static) -> Self {
         Self {
             answer: Box::new(answer),
             requests: Vec::new(),
             outcomes: Vec::new(),
             sleeps: Vec::new(),
-            woken: Woken::Elapsed,
+            wake_reason: WakeReason::Elapsed,
             blob: Vec::new(),
             order: None,
+            articles: vec![article("A", "1")],
         }
     }
 
     /// Returns the JSON body of a request.
     pub(crate) fn sent_body(&self, index: usize) -> serde_json::Value {
-        match &self.requests[index].body {
-            BytesSource::Inline(bytes) => serde_json::from_slice(bytes).unwrap(),
-            BytesSource::Stored(digest) => panic!("stored {digest}"),
+        match self.requests[index].body.as_slice() {
+            [BytesSource::Inline(bytes)] => serde_json::from_slice(bytes).unwrap(),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -161,51 +147,52 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn send(&mut self, request: Request) -> Result<Response, Error> {
+    fn send(&mut self, request: HttpRequest) -> Result<HttpResponse, CallError> {
         let response = (self.answer)(&request);
         self.requests.push(request);
         response
     }
 
-    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), CallError> {
         self.outcomes.push(outcome);
         Ok(())
     }
 
-    fn sleep(&mut self, seconds: u32) -> Woken {
+    fn sleep(&mut self, seconds: u32) -> Result<WakeReason, CallError> {
         self.sleeps.push(seconds);
-        self.woken
+        Ok(self.wake_reason)
     }
 
-    fn read(&mut self, digest: &str) -> Result<Vec<u8>, Error> {
+    fn read(&mut self, digest: &str) -> Result<Vec<u8>, CallError> {
         match digest {
             "saved" => Ok(self.blob.clone()),
             other => Err(cartwright_plugin::invalid_input("digest", message("unknown", other, &[]))),
         }
     }
 
-    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, Error> {
+    fn find_order(&mut self, _reference: &str) -> Result<Option<Order>, CallError> {
         Ok(self.order.clone())
+    }
+
+    fn bill_of_materials(&mut self, _line_reference: &str) -> Result<Vec<Article>, CallError> {
+        Ok(self.articles.clone())
     }
 }
 
 /// Returns a response of Expivi.
-pub(crate) fn response(status: u16, body: &str) -> Result<Response, Error> {
+pub(crate) fn response(status: u16, body: &str) -> Result<HttpResponse, CallError> {
     let body = Body::Inline(body.as_bytes().to_vec());
-    Ok(Response { status, headers: Vec::new(), body, attempts: 1 })
+    Ok(HttpResponse { status, headers: Vec::new(), body, attempts: 1, extra: Vec::new() })
 }
 
 /// Returns a response whose body was stored as a blob.
-pub(crate) fn stored(digest: &str) -> Result<Response, Error> {
-    let body = Body::Stored(StoredBody {
-        digest: digest.to_owned(),
-        length: 3,
-        media_type: Some("application/pdf".to_owned()),
-    });
-    Ok(Response { status: 200, headers: Vec::new(), body, attempts: 1 })
+pub(crate) fn stored(digest: &str) -> Result<HttpResponse, CallError> {
+    let body =
+        Body::Stored(StoredBody { digest: digest.to_owned(), size: 3, media_type: Some("application/pdf".to_owned()) });
+    Ok(HttpResponse { status: 200, headers: Vec::new(), body, attempts: 1, extra: Vec::new() })
 }
 
 /// Returns the value of a request's header.
-pub(crate) fn header<'r>(request: &'r Request, name: &str) -> Option<&'r str> {
+pub(crate) fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }

@@ -1,36 +1,31 @@
-//! The world `vendor`: each exported interface delegates to its module.
+//! The component: each exported interface delegates to its module.
 
-use cartwright_plugin::exports::configuration::Decoded;
-use cartwright_plugin::exports::plugin::{Identity, Strategy};
-use cartwright_plugin::exports::{account, cart, configuration, orders, page, plugin, products, settings, webhooks};
-use cartwright_plugin::types::{Association, Context, FieldIssue, Item, Price, Setting, Wanted};
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::exports::configuration::DecodeResult;
+use cartwright_plugin::exports::metadata::PluginMetadata;
+use cartwright_plugin::exports::{
+    account, cart, configuration, metadata, orders, page, prices, product_links, products, reopening, settings,
+};
+use cartwright_plugin::types::{Context, Digest, FieldIssue, Item, LineRequest, Price, ProductLink, Setting};
+use cartwright_plugin::{CallError, named_strategy, plugin_metadata};
 
-use crate::host::Imports;
+use crate::host::{Host as _, Imports};
 use crate::settings::OrderType;
-use crate::{prices, products as catalogue, settings as form};
+use crate::{prices as price, products as catalogue, settings as form};
 
 /// The component.
 pub struct Expivi;
 
-impl plugin::Guest for Expivi {
-    fn describe() -> Identity {
+impl metadata::Guest for Expivi {
+    fn describe() -> PluginMetadata {
         let titles = ["Custom product", "Variation by KEYs", "Bundle of articles"];
-        let strategies = OrderType::ALL.iter().zip(titles).map(|(kind, title)| Strategy {
-            name: kind.name().to_owned(),
-            title: message(&format!("strategy-{}", kind.name()), title, &[]),
-        });
-        let capabilities = ["product-search", "preset", "reopen", "vendor-price", "documents"];
-        Identity {
-            id: "expivi".to_owned(),
-            name: "Expivi".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            vendor: "Expivi".to_owned(),
-            hosts: vec!["setting:api-url".to_owned(), "setting:files-url".to_owned()],
+        let strategies = OrderType::ALL.iter().zip(titles).map(|(kind, title)| named_strategy(kind.name(), title));
+        PluginMetadata {
+            // A page loads from the hosts of the scripts and the style sheet; this plugin itself never does.
+            outbound_hosts: ["api-url", "files-url", "viewer-script", "options-script", "options-style"]
+                .map(|name| format!("setting:{name}"))
+                .into(),
             strategies: strategies.collect(),
-            capabilities: capabilities.map(str::to_owned).into(),
-            grants: Vec::new(),
-            extra: Vec::new(),
+            ..plugin_metadata("expivi", "Expivi", env!("CARGO_PKG_VERSION"), "Expivi")
         }
     }
 }
@@ -40,82 +35,71 @@ impl settings::Guest for Expivi {
         form::fields()
     }
 
-    fn validate(context: Context) -> Vec<FieldIssue> {
-        form::check(&context)
+    fn validate(context: Context) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(form::check(&context))
     }
 
-    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         form::migrate(&from_version, values)
     }
 }
 
 impl account::Guest for Expivi {
-    fn choices(
-        _context: Context,
-        _field: String,
-        _search: String,
-        _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
-        // No field has dynamic choices: Expivi documents no list of presets or media.
-        Err(Error::Unsupported)
-    }
-
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, CallError> {
         catalogue::diagnose(&mut Imports, &context)
     }
 }
 
 impl products::Guest for Expivi {
-    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, CallError> {
         catalogue::search(&mut Imports, &context, &text)
     }
+}
 
-    fn validate(context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(form::check_association(&context, &association))
+impl product_links::Guest for Expivi {
+    fn validate(context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(form::check_product_link(&context, &product_link))
     }
 }
 
 impl page::Guest for Expivi {
-    fn embed(context: Context, association: Association, reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        crate::page::embed(&context, &association, reopen.as_deref())
+    fn embed(context: Context, product_link: ProductLink) -> Result<page::EmbedData, CallError> {
+        crate::page::embed(&context, &product_link, None)
+    }
+}
+
+impl reopening::Guest for Expivi {
+    fn embed_again(context: Context, product_link: ProductLink, raw: Digest) -> Result<page::EmbedData, CallError> {
+        crate::page::embed(&context, &product_link, Some(&Imports.read(&raw)?))
     }
 }
 
 impl configuration::Guest for Expivi {
-    fn decode(context: Context, association: Association, raw: Vec<u8>) -> Result<Decoded, Error> {
-        crate::decode(&context, &association, &raw)
+    fn decode(context: Context, product_link: ProductLink, raw: Vec<u8>) -> Result<DecodeResult, CallError> {
+        crate::decode(&context, &product_link, &raw)
     }
+}
 
+impl prices::Guest for Expivi {
     fn price_items(
         context: Context,
-        association: Association,
-        raw: Vec<u8>,
+        product_link: ProductLink,
+        raw: String,
         items: Vec<Item>,
-        _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
-        prices::price_items(&mut Imports, &context, &association, &raw, &items)
+        _line_requests: Vec<LineRequest>,
+    ) -> Result<Vec<Option<Price>>, CallError> {
+        price::price_items(&mut Imports, &context, &product_link, &raw, &items)
     }
 }
 
 impl cart::Guest for Expivi {
-    fn plan(context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
+    fn plan(context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, CallError> {
         crate::plan(&context, request)
     }
 }
 
 impl orders::Guest for Expivi {
-    fn handle(context: Context, event: orders::Event, state: Option<String>) -> Result<orders::Next, Error> {
+    fn handle(context: Context, event: orders::OrderEvent, state: Option<String>) -> Result<orders::Next, CallError> {
         crate::orders::handle(&mut Imports, &context, &event, state.as_deref())
-    }
-}
-
-impl webhooks::Guest for Expivi {
-    fn endpoints() -> Vec<webhooks::Endpoint> {
-        // Expivi documents no webhooks.
-        Vec::new()
-    }
-
-    fn receive(_context: Context, _endpoint: String, _request: webhooks::Request) -> Result<webhooks::Received, Error> {
-        Err(Error::Unsupported)
     }
 }

@@ -1,12 +1,18 @@
-//! Access to settings by name.
+//! Access to settings by name, and to facts about the shopper.
 
-use crate::types::{Context, Money, SettingValue};
+use crate::types::{Context, Currency, Money, SettingValue};
 
-/// Reads the settings of a context. A setting without a value, or with one of another kind, reads as `None`: the host
+/// Reads a context. A setting without a value, or with one of another kind, reads as `None`: the host
 /// has checked every value against the plugin's own form, so another kind means a field that the form does not have.
 pub trait ContextExt {
     /// Returns the value of a setting.
     fn setting(&self, name: &str) -> Option<&SettingValue>;
+
+    /// Returns the currency of the cart, order or page, or the shop's main one in a call about none of these.
+    fn currency(&self) -> Option<&Currency>;
+
+    /// Returns the country of delivery, once it is known.
+    fn country(&self) -> Option<&str>;
 
     /// Returns a text, or `None` if it is empty.
     fn text(&self, name: &str) -> Option<&str> {
@@ -25,9 +31,9 @@ pub trait ContextExt {
     }
 
     /// Returns a switch, or `None` if it is not set and has no default.
-    fn yes_no(&self, name: &str) -> Option<bool> {
+    fn boolean(&self, name: &str) -> Option<bool> {
         match self.setting(name)? {
-            SettingValue::YesNo(on) => Some(*on),
+            SettingValue::Boolean(on) => Some(*on),
             _ => None,
         }
     }
@@ -65,5 +71,13 @@ pub trait ContextExt {
 impl ContextExt for Context {
     fn setting(&self, name: &str) -> Option<&SettingValue> {
         self.settings.iter().find(|setting| setting.name == name).map(|setting| &setting.value)
+    }
+
+    fn currency(&self) -> Option<&Currency> {
+        self.visitor.as_ref().map(|visitor| &visitor.currency).or_else(|| self.shop.currencies.first())
+    }
+
+    fn country(&self) -> Option<&str> {
+        self.visitor.as_ref()?.country.as_deref()
     }
 }

@@ -13,17 +13,21 @@ pub fn field(name: &str, kind: &str, label: &str) -> Field {
         label: message(&format!("field-{name}"), label, &[]),
         help: None,
         group: None,
+        placeholder: None,
+        advanced: false,
         required: false,
-        public: false,
+        shown_on_page: false,
         pattern: None,
         minimum: None,
         maximum: None,
-        default: None,
+        default_value: None,
         choices: ChoiceSource::None,
         enabled_when: None,
         per_product: false,
-        vendor_may_push: false,
-        hosts: Vec::new(),
+        vendor_can_change: false,
+        outbound_hosts: Vec::new(),
+        uses: Vec::new(),
+        extra: Vec::new(),
     }
 }
 
@@ -37,6 +41,7 @@ pub fn select(name: &str, label: &str, choices: &[(&str, &str)]) -> Field {
     let as_choice = |(value, label): &(&str, &str)| Choice {
         value: (*value).to_owned(),
         label: message(&format!("choice-{name}-{value}"), *label, &[]),
+        extra: Vec::new(),
     };
     Field { choices: ChoiceSource::Fixed(choices.iter().map(as_choice).collect()), ..field(name, "select", label) }
 }
@@ -45,12 +50,16 @@ pub fn select(name: &str, label: &str, choices: &[(&str, &str)]) -> Field {
 pub trait FieldExt: Sized {
     /// Sets the text that explains what to enter and where to find it.
     fn help(self, text: &str) -> Self;
-    /// Sets the group that shows the field.
-    fn group(self, group: &str) -> Self;
+    /// Sets the English title of the group that shows the field. Fields with the same title share a group.
+    fn group(self, title: &str) -> Self;
+    /// Sets an example that is shown while the field is empty.
+    fn placeholder(self, text: &str) -> Self;
+    /// Folds the field away until the merchant asks for it.
+    fn advanced(self) -> Self;
     /// Requires a value while the field is enabled.
     fn required(self) -> Self;
     /// Shows the value on the shop's pages.
-    fn public(self) -> Self;
+    fn shown_on_page(self) -> Self;
     /// Sets a regular expression that the whole text must match.
     fn pattern(self, pattern: &str) -> Self;
     /// Sets the minimum and maximum of a number, or of the count of characters or entries.
@@ -62,17 +71,19 @@ pub trait FieldExt: Sized {
         self.default_value(SettingValue::Text(text.to_owned()))
     }
     /// Sets the value of a switch that applies while none is set.
-    fn default_yes_no(self, yes: bool) -> Self {
-        self.default_value(SettingValue::YesNo(yes))
+    fn default_boolean(self, on: bool) -> Self {
+        self.default_value(SettingValue::Boolean(on))
     }
     /// Enables the field only while another field has this value.
     fn enabled_when(self, field: &str, value: &str) -> Self;
     /// Lets a product override the value.
     fn per_product(self) -> Self;
-    /// Lets the vendor push the value through a webhook.
-    fn vendor_may_push(self) -> Self;
+    /// Lets the vendor change the value through a webhook.
+    fn vendor_can_change(self) -> Self;
     /// Allows sending the secret to this host: a name, or `"setting:<field>"`.
     fn outbound_host(self, host: &str) -> Self;
+    /// Declares what the secret is for, such as "bearer" (see `field.uses` in the WIT). A secret has at least one use.
+    fn secret_use(self, word: &str) -> Self;
 }
 
 impl FieldExt for Field {
@@ -81,8 +92,19 @@ impl FieldExt for Field {
         self
     }
 
-    fn group(mut self, group: &str) -> Self {
-        self.group = Some(group.to_owned());
+    fn group(mut self, title: &str) -> Self {
+        let key = format!("group-{}", title.to_lowercase().replace(' ', "-"));
+        self.group = Some(message(&key, title, &[]));
+        self
+    }
+
+    fn placeholder(mut self, text: &str) -> Self {
+        self.placeholder = Some(message(&format!("placeholder-{}", self.name), text, &[]));
+        self
+    }
+
+    fn advanced(mut self) -> Self {
+        self.advanced = true;
         self
     }
 
@@ -91,8 +113,8 @@ impl FieldExt for Field {
         self
     }
 
-    fn public(mut self) -> Self {
-        self.public = true;
+    fn shown_on_page(mut self) -> Self {
+        self.shown_on_page = true;
         self
     }
 
@@ -107,7 +129,7 @@ impl FieldExt for Field {
     }
 
     fn default_value(mut self, value: SettingValue) -> Self {
-        self.default = Some(value);
+        self.default_value = Some(value);
         self
     }
 
@@ -121,13 +143,18 @@ impl FieldExt for Field {
         self
     }
 
-    fn vendor_may_push(mut self) -> Self {
-        self.vendor_may_push = true;
+    fn vendor_can_change(mut self) -> Self {
+        self.vendor_can_change = true;
         self
     }
 
     fn outbound_host(mut self, host: &str) -> Self {
-        self.hosts.push(host.to_owned());
+        self.outbound_hosts.push(host.to_owned());
+        self
+    }
+
+    fn secret_use(mut self, word: &str) -> Self {
+        self.uses.push(word.to_owned());
         self
     }
 }

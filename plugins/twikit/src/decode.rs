@@ -7,10 +7,10 @@
 //! price is ignored: the platform's price of the SKU applies. The SKU must be one of those that the merchant allowed
 //! for the product, because Twikit has no call that confirms it.
 
-use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::json::{self, Code, Name, Problem, RawValue};
-use cartwright_plugin::types::{Association, Context, Item, Message, PriceSource, Thumbnail, Unverified};
-use cartwright_plugin::{Error, invalid_input, message, normalize_url, not_configured, rejected};
+use cartwright_plugin::types::{Context, Item, Message, PriceSource, ProductLink, Thumbnail, UnverifiedData};
+use cartwright_plugin::{CallError, invalid_input, message, normalize_url, not_configured, rejected};
 use serde::Deserialize;
 
 use crate::identifiers::ConfigurationId;
@@ -37,29 +37,30 @@ struct Variation<'a> {
 }
 
 /// Decodes one configuration.
-pub fn decode(context: &Context, association: &Association, raw: &[u8]) -> Result<Decoded, Error> {
+pub fn decode(context: &Context, product_link: &ProductLink, raw: &[u8]) -> Result<DecodeResult, CallError> {
     let saved: Saved<'_> = json::read(raw).map_err(invalid)?;
     let configuration = saved.configuration_id.0;
     let named = saved.variation.as_ref().map(|variation| variation.sku.as_str());
-    let (sku, unverified) = choose_sku(Settings(context).unverified_sku(), association, named)?;
+    let (sku, unverified) = choose_sku(Settings(context).unverified_sku(), product_link, named)?;
     let (thumbnail, warning) = preview(raw, saved.preview_url);
     let item = Item {
-        id: None,
-        parent: None,
-        // The envelope does not name the product: the page was started with the linked product's key. The first server
-        // that names the product of a configuration is Twikit's at the completion of the order, when its product key is
-        // compared.
-        vendor_product: association.vendor_product.clone(),
-        attributes: Vec::new(),
-        articles: Vec::new(),
         sku: Some(sku),
-        reference: Some(configuration.to_string()),
+        saved_id: Some(configuration.to_string()),
         thumbnail,
         state: format!("{{\"configurationId\":{configuration}}}"),
         unverified,
-        extra: Vec::new(),
+        // The envelope does not name the product: the page was started with the linked product's key. The first server
+        // that names the product of a configuration is Twikit's at the completion of the order, when its product key is
+        // compared.
+        ..Item::new(&product_link.vendor_product)
     };
-    Ok(Decoded { items: vec![item], price_from: PriceSource::Platform, warnings: warning.into_iter().collect() })
+    // Twikit shows a price to the browser only, so the platform is the price source and there are no `prices`.
+    Ok(DecodeResult {
+        items: vec![item],
+        price_from: PriceSource::Platform,
+        warnings: warning.into_iter().collect(),
+        extra: Vec::new(),
+    })
 }
 
 /// Returns the picture, or a warning: a missing picture is no reason to lose a sale. A data URI is a picture within the
@@ -85,11 +86,11 @@ fn preview(raw: &[u8], url: Option<&RawValue>) -> (Option<Thumbnail>, Option<Mes
 
 fn choose_sku(
     policy: UnverifiedSku,
-    association: &Association,
+    product_link: &ProductLink,
     named: Option<&str>,
-) -> Result<(String, Option<Unverified>), Error> {
+) -> Result<(String, Option<UnverifiedData>), CallError> {
     let mut allowed: Vec<&str> =
-        association.allowed_skus.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
+        product_link.allowed_skus.iter().map(String::as_str).filter(|sku| !sku.is_empty()).collect();
     allowed.sort_unstable();
     allowed.dedup();
     let sku = match (allowed.as_slice(), named) {
@@ -112,8 +113,8 @@ fn choose_sku(
             format!("The SKU \"{sku}\" was named by the shopper's browser; Twikit has no call that confirms it.");
         let reason = message("sku-unverified", text, &[("sku", sku)]);
         match policy {
-            UnverifiedSku::Sell => Some(Unverified { reason, hold: false }),
-            UnverifiedSku::Hold => Some(Unverified { reason, hold: true }),
+            UnverifiedSku::Sell => Some(UnverifiedData { reason, hold: false }),
+            UnverifiedSku::Hold => Some(UnverifiedData { reason, hold: true }),
             UnverifiedSku::Refuse => return Err(rejected(reason)),
         }
     };
@@ -126,7 +127,7 @@ pub fn no_allowed_skus() -> Message {
     message("no-allowed-skus", text, &[])
 }
 
-fn invalid(problem: Problem) -> Error {
+fn invalid(problem: Problem) -> CallError {
     let text = format!("The saved configuration is invalid: {problem}.");
     let path = problem.path.clone();
     invalid_input(problem.path, message("configuration-unreadable", text, &[("path", &path)]))

@@ -4,27 +4,27 @@ use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::fields::UNVERIFIED_SKU;
-use crate::testing::{association, context, context_with};
+use crate::testing::{context, context_with, product_link};
 
 // Made from the documented types, ISaveData and IVariation; not a capture.
 const SAVED: &str = r#"{"configurationId":4711,"previewUrl":"https://previews.twikit.example/4711.png","variation":{"id":"v1","sku":"RING-S","price":49.95}}"#;
 
 fn path(raw: &[u8], allowed: &[&str]) -> String {
-    match decode(&context(), &association(allowed), raw) {
-        Err(Error::InvalidInput(issue)) => issue.field,
+    match decode(&context(), &product_link(allowed), raw) {
+        Err(CallError::InvalidInput(issue)) => issue.field,
         other => panic!("{}: {other:?}", String::from_utf8_lossy(raw)),
     }
 }
 
 #[test]
 fn the_only_allowed_sku_is_verified() {
-    let decoded = decode(&context(), &association(&["RING-S"]), SAVED.as_bytes()).unwrap();
+    let decoded = decode(&context(), &product_link(&["RING-S"]), SAVED.as_bytes()).unwrap();
     assert_eq!(decoded.price_from, PriceSource::Platform);
     assert_eq!(decoded.warnings, []);
     let [item] = decoded.items.as_slice() else { panic!("{decoded:?}") };
     assert_eq!(item.vendor_product, "diamond-letter-jewel");
     assert_eq!(item.sku.as_deref(), Some("RING-S"));
-    assert_eq!(item.reference.as_deref(), Some("4711"));
+    assert_eq!(item.saved_id.as_deref(), Some("4711"));
     assert_eq!(item.state, r#"{"configurationId":4711}"#);
     assert_eq!(item.thumbnail, Some(Thumbnail::Url("https://previews.twikit.example/4711.png".into())));
     assert_eq!(item.unverified, None);
@@ -33,20 +33,20 @@ fn the_only_allowed_sku_is_verified() {
 #[test]
 fn several_allowed_skus_are_unverified_and_held_sold_or_refused_as_the_merchant_chose() {
     let decide = |policy| {
-        decode(&context_with(&[(UNVERIFIED_SKU, policy)]), &association(&["RING-S", "RING-L"]), SAVED.as_bytes())
+        decode(&context_with(&[(UNVERIFIED_SKU, policy)]), &product_link(&["RING-S", "RING-L"]), SAVED.as_bytes())
     };
     for (policy, hold) in [("hold", true), ("sell", false), ("a later word", true)] {
         let unverified = decide(policy).unwrap().items.remove(0).unverified.unwrap();
         assert_eq!((unverified.hold, unverified.reason.key.as_str()), (hold, "sku-unverified"), "{policy}");
     }
-    assert!(matches!(decide("refuse"), Err(Error::Rejected(_))));
-    let default = decode(&context(), &association(&["RING-S", "RING-L"]), SAVED.as_bytes()).unwrap();
+    assert!(matches!(decide("refuse"), Err(CallError::Rejected(_))));
+    let default = decode(&context(), &product_link(&["RING-S", "RING-L"]), SAVED.as_bytes()).unwrap();
     assert!(default.items[0].unverified.as_ref().unwrap().hold);
 }
 
 #[test]
 fn the_same_sku_twice_on_a_link_is_one() {
-    let decoded = decode(&context(), &association(&["RING-S", "RING-S"]), SAVED.as_bytes()).unwrap();
+    let decoded = decode(&context(), &product_link(&["RING-S", "RING-S"]), SAVED.as_bytes()).unwrap();
     assert_eq!(decoded.items[0].unverified, None);
 }
 
@@ -59,20 +59,20 @@ fn a_sku_that_is_not_allowed_is_refused_even_when_only_one_is_allowed() {
 #[test]
 fn without_a_reported_variation_only_a_single_sku_can_be_meant() {
     let raw = br#"{"configurationId":1,"previewUrl":"https://p.example/1.png","variation":null}"#;
-    let decoded = decode(&context(), &association(&["RING-S"]), raw).unwrap();
+    let decoded = decode(&context(), &product_link(&["RING-S"]), raw).unwrap();
     assert_eq!(decoded.items[0].sku.as_deref(), Some("RING-S"));
     assert_eq!(path(raw, &["RING-S", "RING-L"]), "variation");
 }
 
 #[test]
 fn a_link_without_skus_is_the_merchants_to_mend() {
-    assert!(matches!(decode(&context(), &association(&[]), SAVED.as_bytes()), Err(Error::NotConfigured(_))));
+    assert!(matches!(decode(&context(), &product_link(&[]), SAVED.as_bytes()), Err(CallError::NotConfigured(_))));
 }
 
 #[test]
 fn a_missing_preview_loses_no_sale() {
     let raw = br#"{"configurationId":1,"previewUrl":null,"variation":null}"#;
-    let decoded = decode(&context(), &association(&["RING-S"]), raw).unwrap();
+    let decoded = decode(&context(), &product_link(&["RING-S"]), raw).unwrap();
     assert_eq!(decoded.items[0].thumbnail, None);
     assert_eq!(decoded.warnings[0].key, "preview-missing");
 }
@@ -81,7 +81,7 @@ fn a_missing_preview_loses_no_sale() {
 fn a_preview_that_cannot_be_used_loses_no_sale() {
     let previewed = |preview: &str| {
         let raw = format!(r#"{{"configurationId":1,"previewUrl":{preview},"variation":null}}"#);
-        let mut decoded = decode(&context(), &association(&["RING-S"]), raw.as_bytes()).unwrap();
+        let mut decoded = decode(&context(), &product_link(&["RING-S"]), raw.as_bytes()).unwrap();
         (decoded.items.remove(0).thumbnail, decoded.warnings.pop().map(|warning| warning.key))
     };
     let url = |url: &str| (Some(Thumbnail::Url(url.to_owned())), None);
@@ -115,9 +115,9 @@ fn a_preview_that_cannot_be_used_loses_no_sale() {
 #[test]
 fn a_number_and_its_digits_are_the_same() {
     let raw = br#"{"configurationId":"4711","variation":{"sku":40012}}"#;
-    let decoded = decode(&context(), &association(&["40012"]), raw).unwrap();
+    let decoded = decode(&context(), &product_link(&["40012"]), raw).unwrap();
     assert_eq!(decoded.items[0].sku.as_deref(), Some("40012"));
-    assert_eq!(decoded.items[0].reference.as_deref(), Some("4711"));
+    assert_eq!(decoded.items[0].saved_id.as_deref(), Some("4711"));
     assert_eq!(decoded.items[0].state, r#"{"configurationId":4711}"#);
 }
 
@@ -130,14 +130,14 @@ fn twice_as_large_a_configuration_takes_about_twice_as_long() {
         }];
     for payload in payloads {
         assert_linear("a configuration", 20_000, payload, |raw| {
-            decode(&context(), &association(&["RING-S"]), raw.as_bytes()).unwrap();
+            decode(&context(), &product_link(&["RING-S"]), raw.as_bytes()).unwrap();
         });
     }
 }
 
 #[test]
 fn the_browsers_price_changes_nothing() {
-    let of = |raw: &str| decode(&context(), &association(&["RING-S"]), raw.as_bytes()).unwrap();
+    let of = |raw: &str| decode(&context(), &product_link(&["RING-S"]), raw.as_bytes()).unwrap();
     assert_eq!(of(SAVED), of(&SAVED.replace("49.95", "0.01")));
     assert_eq!(of(SAVED), of(&SAVED.replace("49.95", "\"free\"")));
 }

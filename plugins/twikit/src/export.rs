@@ -4,9 +4,9 @@
 //! Twikit could recognize a repetition. So each line's file is requested once, and if the result is unknown the
 //! merchant is asked.
 
-use cartwright_plugin::exports::orders::{Event, Next};
-use cartwright_plugin::types::{BytesSource, Context, Document, Outcome};
-use cartwright_plugin::{Error, http, message, not_configured};
+use cartwright_plugin::exports::orders::{Next, OrderEvent};
+use cartwright_plugin::types::{Audience, BytesSource, Context, Document, Outcome};
+use cartwright_plugin::{CallError, http, message, not_configured};
 
 use crate::fields::PAYLOAD_SECRET;
 use crate::host::Host;
@@ -27,10 +27,10 @@ const MAX_RESPONSE_BYTES: u64 = 64 << 10;
 pub fn fetch(
     host: &mut dyn Host,
     context: &Context,
-    event: &Event,
+    event: &OrderEvent,
     ledger: &Ledger,
     lines: &[Configured<'_>],
-) -> Result<Next, Error> {
+) -> Result<Next, CallError> {
     let settings = Settings(context);
     let url = format!("{}/configuration/{}/export", settings.api_url()?, settings.integration_id()?);
     for Configured { line, configuration } in lines {
@@ -61,7 +61,7 @@ pub fn fetch(
             )))?;
             continue;
         }
-        let response = host.send(request(url.clone(), body, TIMEOUT_MS, http::Repeat::Never, true))?;
+        let response = host.send(request(url.clone(), body, TIMEOUT_MS, http::RetrySafety::NonIdempotent, true))?;
         match judge(host, response)? {
             ExportResult::File(digest) => {
                 host.emit(Outcome::Document(Document {
@@ -70,6 +70,9 @@ pub fn fetch(
                     name: format!("twikit-{configuration}.zip"),
                     media_type: "application/zip".to_owned(),
                     content: BytesSource::Stored(digest),
+                    // It is what the shop produces from.
+                    audience: Audience::Merchant,
+                    extra: Vec::new(),
                 }))?;
                 ledger::remember_exported(host, line)?;
             }
@@ -107,13 +110,13 @@ enum ExportResult {
 
 /// Judges a response. "If all goes well, you will receive a response with http status 200. The body of the response
 /// will contain a ZIP file. For all other failure paths the http status code will not be 200."
-fn judge(host: &mut dyn Host, response: http::Response) -> Result<ExportResult, Error> {
+fn judge(host: &mut dyn Host, response: http::HttpResponse) -> Result<ExportResult, CallError> {
     let status = response.status;
     let body = match response.body {
         http::Body::Stored(stored) if status == 200 => {
             let kind = stored.media_type.as_deref().unwrap_or("").to_ascii_lowercase();
             let is_text = kind.starts_with("text/") || kind.contains("json");
-            if stored.length > MAX_RESPONSE_BYTES && !is_text {
+            if stored.size > MAX_RESPONSE_BYTES && !is_text {
                 return Ok(ExportResult::File(stored.digest));
             }
             let bytes = host.read(&stored.digest)?;

@@ -66,6 +66,7 @@ fn account() -> Vec<Field> {
             )
             // A hash with the secret proves the sender, so the secret is bound to the API's host.
             .outbound_host("setting:api-url")
+            .secret_use("md5-suffix")
             .required(),
         field(API_URL, "url", "API URL")
             .help("The documented address, unless Twikit gave you another one.")
@@ -81,24 +82,24 @@ fn products() -> Vec<Field> {
                 "From the publisher; every publication has a new one. Twikit's Website Publication webhook keeps it up to date.",
             )
             .required()
-            .public()
-            .vendor_may_push()
+            .shown_on_page()
+            .vendor_can_change()
             .pattern(r"https://.*|http://(127\.0\.0\.1|localhost)(:[0-9]+)?/.*"),
         field(PRODUCT_KEYS, "list", "Product keys")
             .help(
                 "One on each line, from the publisher. Twikit has no call that lists them; its Website Publication webhook \
                  keeps them up to date.",
             )
-            .public()
-            .vendor_may_push(),
-        field(STRICT_CHECK, "yes-no", "Link listed products only")
+            .shown_on_page()
+            .vendor_can_change(),
+        field(STRICT_CHECK, "boolean", "Link listed products only")
             .help("Makes a link to a product key that is not listed above an error instead of a warning.")
-            .default_yes_no(false),
+            .default_boolean(false),
     ]
 }
 
 fn page() -> Vec<Field> {
-    let own = |field: Field| field.public().per_product();
+    let own = |field: Field| field.shown_on_page().per_product();
     vec![
         heading("heading-page", "Product page"),
         own(field(VIEWER_SELECTOR, "css-selector", "Viewer CSS selector"))
@@ -108,22 +109,18 @@ fn page() -> Vec<Field> {
         own(field(LOCALE, "text", "Localization"))
             .help("The localization that Twikit translates with.")
             .default_text("default"),
-        field(SHOP_LOCALE, "yes-no", "Use the page's language")
+        field(SHOP_LOCALE, "boolean", "Use the page's language")
             .help("Sends Twikit the language of the page, such as \"nl-BE\", instead of the localization above.")
-            .public()
-            .default_yes_no(false),
+            .shown_on_page()
+            .default_boolean(false),
         own(field(PREVIEW_BACKGROUND, "color", "Background of previews"))
             .help("Leave empty for Twikit's default. Its document states both white and transparent."),
         field(PREVIEW_URL, "url", "Preview URL").help(
             "Any address on the host that preview pictures come from. Pictures of other hosts are not fetched. The \
              document does not name the host: look at the picture of a first configuration.",
         ),
-        own(select(
-            ACTION,
-            "Shopper action",
-            &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")],
-        ))
-        .default_text("add-to-cart"),
+        own(select(ACTION, "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quote", "Request a quote")]))
+            .default_text("add-to-cart"),
         own(field(SUCCESS_PAGE, "text", "Success page")).help("A URL or a path. Leave empty to let the theme decide."),
         select(
             UNVERIFIED_SKU,
@@ -175,20 +172,21 @@ mod tests {
     fn the_secret_belongs_to_the_address_of_the_api() {
         let fields = fields();
         let secret = fields.iter().find(|field| field.name == PAYLOAD_SECRET).unwrap();
-        assert!(secret.kind == "secret" && secret.hosts == ["setting:api-url"] && !secret.public);
+        assert!(secret.kind == "secret" && secret.outbound_hosts == ["setting:api-url"] && !secret.shown_on_page);
     }
 
     #[test]
-    fn the_vendor_may_push_the_script_and_the_products_and_nothing_else() {
+    fn the_vendor_can_change_the_script_and_the_products_and_nothing_else() {
         let pushed: Vec<_> =
-            fields().into_iter().filter(|field| field.vendor_may_push).map(|field| field.name).collect();
+            fields().into_iter().filter(|field| field.vendor_can_change).map(|field| field.name).collect();
         assert_eq!(pushed, [SCRIPT_URL, PRODUCT_KEYS]);
     }
 
     #[test]
     fn every_default_of_a_select_is_one_of_its_choices() {
         for field in fields() {
-            if let (Some(SettingValue::Text(default)), ChoiceSource::Fixed(choices)) = (&field.default, &field.choices)
+            if let (Some(SettingValue::Text(default)), ChoiceSource::Fixed(choices)) =
+                (&field.default_value, &field.choices)
             {
                 assert!(choices.iter().any(|choice| choice.value == *default), "{}", field.name);
             }

@@ -11,7 +11,7 @@
 //! vendor reference the response finds the lines of exactly this part, whatever was released in the meantime.
 
 use cartwright_plugin::types::{Order, OrderLine};
-use cartwright_plugin::{Error, invalid_input, json, message};
+use cartwright_plugin::{CallError, invalid_input, is_refunded, json, message};
 use serde::{Deserialize, Deserializer};
 
 use crate::ledger::Ledger;
@@ -46,16 +46,16 @@ pub struct Configured<'a> {
 
 /// Returns the order's lines with a configuration id: "only items with a twikit configuration ID should be sent to our
 /// API".
-pub fn configured_lines(order: &Order) -> Result<Vec<Configured<'_>>, Error> {
+pub fn configured_lines(order: &Order) -> Result<Vec<Configured<'_>>, CallError> {
     let mut lines = Vec::new();
     for line in &order.lines {
-        let Some(reference) = line.cart_line.item.as_ref().and_then(|item| item.reference.as_deref()) else { continue };
-        let Ok(configuration) = reference.parse() else {
+        let Some(saved_id) = line.cart_line.item.as_ref().and_then(|item| item.saved_id.as_deref()) else { continue };
+        let Ok(configuration) = saved_id.parse() else {
             // `decode` wrote it as digits. Without an error the line would be paid for and never made.
             let text =
-                format!("The line {} has the configuration id \"{reference}\", which is no number.", line.reference);
+                format!("The line {} has the configuration id \"{saved_id}\", which is no number.", line.reference);
             return Err(invalid_input(
-                format!("order.lines.{}.item.reference", line.id),
+                format!("order.lines.{}.item.saved-id", line.id),
                 message("configuration-id-unreadable", text, &[("line", &line.reference)]),
             ));
         };
@@ -73,10 +73,10 @@ pub fn identifier_of(order: &Order, ledger: &Ledger, lines: &[Configured<'_>]) -
 }
 
 /// Looks a reference up in the order book.
-pub type Find<'a> = &'a dyn Fn(&str) -> Result<Option<Order>, Error>;
+pub type Find<'a> = &'a dyn Fn(&str) -> Result<Option<Order>, CallError>;
 
 /// Returns the order of an identifier.
-pub fn find_order(identifier: &str, find: Find<'_>) -> Result<Option<Order>, Error> {
+pub fn find_order(identifier: &str, find: Find<'_>) -> Result<Option<Order>, CallError> {
     if let Some(order) = find(identifier)? {
         return Ok(Some(order));
     }
@@ -88,7 +88,7 @@ pub fn find_order(identifier: &str, find: Find<'_>) -> Result<Option<Order>, Err
 
 /// Returns the lines of an identifier: the line with this reference; else the lines of the part; else, if the order
 /// book does not show the vendor references yet, the released lines without a part.
-pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<'a>>, Error> {
+pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<'a>>, CallError> {
     let configured = configured_lines(order)?;
     let among = |remaining_quantity: &dyn Fn(&OrderLine) -> bool| -> Vec<Configured<'a>> {
         configured.iter().filter(|configured| remaining_quantity(configured.line)).copied().collect()
@@ -105,14 +105,9 @@ pub fn lines_of<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured
 }
 
 /// Returns whether the order can be produced: it is released, and neither cancelled nor fully refunded. A refund by
-/// amount names no lines and is not a cancellation; only the payment state shows it.
+/// amount names no lines and is not a cancellation.
 pub fn is_producible(order: &Order) -> bool {
-    order.released && !order.cancelled && !is_paid_back(order)
-}
-
-/// Returns whether the order was fully refunded.
-pub fn is_paid_back(order: &Order) -> bool {
-    order.payment == "refunded"
+    order.released && !order.cancelled && !is_refunded(order)
 }
 
 /// Formats the lines for people: reference and configuration.

@@ -1,13 +1,9 @@
 //! The plugin's memos about an order between its events: what was sent to Twikit, what Twikit rejected, what it asked.
-//!
-//! The quantity of an order line is the number of pieces still to be made. If it never changed although pieces were
-//! refunded, the platform does not subtract refunds; the pieces are then subtracted here, and a line without remaining
-//! pieces is not made.
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::Error;
-use cartwright_plugin::types::{OrderLine, Outcome, RememberedText};
+use cartwright_plugin::CallError;
+use cartwright_plugin::types::{Memo, OrderLine, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
@@ -18,11 +14,9 @@ const ANSWERED: &str = "answered:";
 const VERIFIED: &str = "verified:";
 const EXPORTED: &str = "exported:";
 const UNKNOWN: &str = "unsure:";
-const ORDERED: &str = "ordered:";
-const PAID_BACK: &str = "paid-back:";
 
 /// Maximum size of a memo that this plugin writes; the contract allows 4 kB. A larger part is stored in several memos.
-const MAX_MEMORY_BYTES: usize = 3 << 10;
+const MAX_MEMO_BYTES: usize = 3 << 10;
 
 /// A line as it was sent to Twikit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,7 +39,7 @@ struct CreatedPart {
 /// The parsed memos.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    memories: Vec<RememberedText>,
+    memos: Vec<Memo>,
     created: Vec<String>,
     sent: Vec<SentLine>,
     sent_lines: BTreeSet<String>,
@@ -54,11 +48,11 @@ pub struct Ledger {
 
 impl Ledger {
     /// Parses the memos of an event. The last one of a name counts.
-    pub fn new(remembered: &[RememberedText]) -> Self {
-        let mut ledger = Self { memories: remembered.to_vec(), ..Self::default() };
-        for memory in remembered.iter().filter(|memory| memory.name.starts_with(CREATED)) {
+    pub fn new(memos: &[Memo]) -> Self {
+        let mut ledger = Self { memos: memos.to_vec(), ..Self::default() };
+        for memo in memos.iter().filter(|memo| memo.name.starts_with(CREATED)) {
             // Only this plugin writes memos; one of an older version in another format is ignored.
-            let Ok(piece) = serde_json::from_str::<CreatedPart>(&memory.value) else { continue };
+            let Ok(piece) = serde_json::from_str::<CreatedPart>(&memo.value) else { continue };
             ledger.created.push(piece.identifier);
             ledger.personal |= piece.personal;
             ledger.sent.extend(piece.lines);
@@ -110,33 +104,13 @@ impl Ledger {
         sent.or_else(|| self.count(EXPORTED, line))
     }
 
-    /// Returns the largest quantity that this line ever had.
-    fn max_ordered_quantity(&self, line: &OrderLine) -> u32 {
-        let known = self.count(ORDERED, &line.id).max(self.amount(&line.id));
-        known.unwrap_or(0).max(line.cart_line.quantity)
-    }
-
-    /// Returns the remaining quantity of this line after a refund of `paid_back` pieces.
-    pub fn remaining_quantity(&self, line: &OrderLine, paid_back: u32) -> u32 {
-        let quantity = line.cart_line.quantity;
-        // A refund of more pieces than the line has was already subtracted, even if the line was not seen before.
-        let is_taken_off = quantity < self.max_ordered_quantity(line) || quantity < paid_back;
-        if is_taken_off { quantity } else { quantity - paid_back }
-    }
-
-    /// Returns whether all pieces of this line were refunded before it was sent to Twikit, although the order still
-    /// lists them.
-    pub fn is_paid_back(&self, line: &OrderLine) -> bool {
-        self.count(PAID_BACK, &line.id).is_some_and(|count| count >= line.cart_line.quantity)
-    }
-
     fn count(&self, kind: &str, name: &str) -> Option<u32> {
         self.value(kind, name)?.parse().ok()
     }
 
     fn value(&self, kind: &str, name: &str) -> Option<&str> {
-        let memory = self.memories.iter().rev().find(|memory| memory.name.strip_prefix(kind) == Some(name));
-        memory.map(|memory| memory.value.as_str())
+        let memo = self.memos.iter().rev().find(|memo| memo.name.strip_prefix(kind) == Some(name));
+        memo.map(|memo| memo.value.as_str())
     }
 }
 
@@ -146,12 +120,12 @@ pub fn remember_created(
     identifier: &str,
     personal: bool,
     lines: &[Configured<'_>],
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     let mut pieces: Vec<Vec<SentLine>> = vec![Vec::new()];
     let mut bytes = 0;
     for Configured { line, configuration } in lines {
         bytes += line.id.len() + 80;
-        if bytes > MAX_MEMORY_BYTES {
+        if bytes > MAX_MEMO_BYTES {
             pieces.push(Vec::new());
             bytes = line.id.len() + 80;
         }
@@ -165,40 +139,26 @@ pub fn remember_created(
     }
     for (index, lines) in pieces.into_iter().enumerate() {
         let piece = CreatedPart { identifier: identifier.to_owned(), personal, lines };
-        let value = serde_json::to_string(&piece).map_err(|error| Error::Internal(error.to_string()))?;
-        host.emit(Outcome::Remember(RememberedText { name: format!("{CREATED}{identifier}#{index}"), value }))?;
+        let value = serde_json::to_string(&piece).map_err(|error| CallError::Internal(error.to_string()))?;
+        host.emit(Outcome::SetMemo(Memo { name: format!("{CREATED}{identifier}#{index}"), value }))?;
     }
     Ok(())
 }
 
 /// Records one more attempt that Twikit answered with a rejection.
-pub fn remember_answered(host: &mut dyn Host, ledger: &Ledger, identifier: &str) -> Result<(), Error> {
+pub fn remember_answered(host: &mut dyn Host, ledger: &Ledger, identifier: &str) -> Result<(), CallError> {
     let count = ledger.answered(identifier).saturating_add(1);
     host.emit(remember(ANSWERED, identifier, &count.to_string()))
 }
 
 /// Records that a line's file was fetched, and the quantity.
-pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
+pub fn remember_exported(host: &mut dyn Host, line: &OrderLine) -> Result<(), CallError> {
     host.emit(remember(EXPORTED, &line.id, &line.cart_line.quantity.to_string()))
 }
 
 /// Records that it is unknown whether a line's file was ordered.
-pub fn remember_unknown_export(host: &mut dyn Host, line: &str, event: &str) -> Result<(), Error> {
+pub fn remember_unknown_export(host: &mut dyn Host, line: &str, event: &str) -> Result<(), CallError> {
     host.emit(remember(UNKNOWN, line, event))
-}
-
-/// Records a line's quantity if it is the largest until now.
-pub fn remember_ordered(host: &mut dyn Host, ledger: &Ledger, line: &OrderLine) -> Result<(), Error> {
-    let quantity = line.cart_line.quantity;
-    if ledger.count(ORDERED, &line.id).is_some_and(|known| known >= quantity) {
-        return Ok(());
-    }
-    host.emit(remember(ORDERED, &line.id, &quantity.to_string()))
-}
-
-/// Records that all pieces of a line were refunded before it was sent to Twikit.
-pub fn remember_paid_back(host: &mut dyn Host, line: &OrderLine) -> Result<(), Error> {
-    host.emit(remember(PAID_BACK, &line.id, &line.cart_line.quantity.to_string()))
 }
 
 /// Returns the memo that Twikit asked about this identifier and the order is valid.
@@ -207,7 +167,7 @@ pub fn verified(identifier: &str) -> Outcome {
 }
 
 fn remember(kind: &str, name: &str, value: &str) -> Outcome {
-    Outcome::Remember(RememberedText { name: format!("{kind}{name}"), value: value.to_owned() })
+    Outcome::SetMemo(Memo { name: format!("{kind}{name}"), value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -222,17 +182,17 @@ mod tests {
         let order = order((0..200).map(|number| line(&format!("line-{number:040}"), number + 1, 2)).collect());
         let mut host = FakeHost::default();
         remember_created(&mut host, "i:s:1", true, &configured_lines(&order).unwrap()).unwrap();
-        let remembered = host.remembered();
-        assert!(remembered.len() > 1 && remembered.iter().all(|memory| memory.value.len() < 4096));
-        let ledger = Ledger::new(&remembered);
+        let memos = host.memos();
+        assert!(memos.len() > 1 && memos.iter().all(|memo| memo.value.len() < 4096));
+        let ledger = Ledger::new(&memos);
         assert!(ledger.created("i:s:1") && ledger.personal() && ledger.sent().len() == 200);
         assert!(order.lines.iter().all(|line| ledger.was_sent(&line.id)));
     }
 
     #[test]
-    fn of_one_name_the_last_memory_counts() {
-        let memory = |value: &str| RememberedText { name: "answered:i".into(), value: value.into() };
-        assert_eq!(Ledger::new(&[memory("1"), memory("2")]).answered("i"), 2);
-        assert_eq!(Ledger::new(&[memory("x")]).answered("i"), 0);
+    fn of_one_name_the_last_memo_counts() {
+        let memo = |value: &str| Memo { name: "answered:i".into(), value: value.into() };
+        assert_eq!(Ledger::new(&[memo("1"), memo("2")]).answered("i"), 2);
+        assert_eq!(Ledger::new(&[memo("x")]).answered("i"), 0);
     }
 }

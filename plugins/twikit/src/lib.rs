@@ -21,8 +21,8 @@ pub mod export;
 pub mod fields;
 pub mod host;
 pub mod identifiers;
-pub mod identity;
 pub mod ledger;
+pub mod metadata;
 pub mod orders;
 pub mod page;
 pub mod payload;
@@ -43,4 +43,4 @@ pub mod webhooks;
 pub struct Twikit;
 
 #[cfg(target_arch = "wasm32")]
-cartwright_plugin::export_vendor!(Twikit);
+cartwright_plugin::export_vendor!(Twikit, account, products, product_links, cart, orders, webhooks);

@@ -1,42 +1,35 @@
 //! Order events. Straight-line code: the host replays it after a crash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright_plugin::exports::orders::{Event, Kind, Next};
+use cartwright_plugin::exports::orders::{Next, OrderEvent, OrderEventKind};
 use cartwright_plugin::types::{Context, Message, Outcome, Refund};
-use cartwright_plugin::{Error, message};
+use cartwright_plugin::{CallError, is_refunded, message};
 
 use crate::host::Host;
-use crate::identifiers::{Configured, configured_lines, is_paid_back, line_list};
-use crate::ledger::{self, Ledger};
+use crate::identifiers::{Configured, configured_lines, line_list};
+use crate::ledger::Ledger;
 use crate::release;
 
 /// Handles one event.
-pub fn handle(host: &mut dyn Host, context: &Context, event: &Event, state: Option<&str>) -> Result<Next, Error> {
+pub fn handle(
+    host: &mut dyn Host,
+    context: &Context,
+    event: &OrderEvent,
+    state: Option<&str>,
+) -> Result<Next, CallError> {
     match &event.kind {
-        Kind::Released => match state.and_then(|state| state.strip_prefix(release::CONFIRM)) {
+        OrderEventKind::Released => match state.and_then(|state| state.strip_prefix(release::CONFIRM)) {
             Some(identifier) => release::confirm(host, event, identifier),
             None => release::release(host, context, event),
         },
-        Kind::Cancelled => note_too_late(host, event, None),
-        Kind::Refunded(refund) => note_too_late(host, event, Some(refund)),
-        Kind::Changed => note_change(host, event),
-        Kind::Erase => note_erasure(host, event),
-        Kind::Placed | Kind::PartlyPaid | Kind::Paid => {
-            remember_ordered(host, event, &Ledger::new(&event.remembered))?;
-            Ok(Next::Done)
-        }
+        OrderEventKind::Cancelled => note_too_late(host, event, None),
+        OrderEventKind::Refunded(refund) => note_too_late(host, event, Some(refund)),
+        OrderEventKind::Changed => note_change(host, event),
+        OrderEventKind::Erase => note_erasure(host, event),
         // Twikit receives an order when production may start, and nothing before.
         _ => Ok(Next::Done),
     }
-}
-
-/// Records the quantities of the lines, which later refunds are compared with.
-fn remember_ordered(host: &mut dyn Host, event: &Event, ledger: &Ledger) -> Result<(), Error> {
-    for Configured { line, .. } in configured_lines(&event.order)? {
-        ledger::remember_ordered(host, ledger, line)?;
-    }
-    Ok(())
 }
 
 /// Returns whether a line was sent to Twikit, or may have been: its part has an identifier and no rejection is known.
@@ -47,38 +40,28 @@ fn was_sent(ledger: &Ledger, Configured { line, .. }: &Configured<'_>) -> bool {
 
 /// Asks the merchant to resolve a cancellation or refund that comes after the order was sent, because Twikit documents
 /// no way to cancel. A refund by amount names no lines, and concerns the order once all of it is refunded. Nothing is
-/// necessary while Twikit makes no more than is still ordered.
-fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) -> Result<Next, Error> {
-    let ledger = Ledger::new(&event.remembered);
-    let mut named: BTreeMap<&str, u32> = BTreeMap::new();
-    for pieces in refunded.iter().flat_map(|refund| &refund.lines) {
-        let count = named.entry(&pieces.line).or_default();
-        *count = count.saturating_add(pieces.quantity);
-    }
-    let whole = refunded.is_none() || is_paid_back(&event.order);
+/// necessary while Twikit makes no more than is still wanted; pieces that were shipped were.
+fn note_too_late(host: &mut dyn Host, event: &OrderEvent, refunded: Option<&Refund>) -> Result<Next, CallError> {
+    let ledger = Ledger::new(&event.memos);
+    let named: BTreeSet<&str> =
+        refunded.iter().flat_map(|refund| &refund.lines).map(|pieces| pieces.line.as_str()).collect();
+    let whole = refunded.is_none() || is_refunded(&event.order);
     let mut surplus = Vec::new();
     let mut certain = false;
     for configured in configured_lines(&event.order)? {
         let line = configured.line;
-        let paid_back = named.get(line.id.as_str()).copied();
-        if !whole && paid_back.is_none() {
+        if !whole && !named.contains(line.id.as_str()) {
             continue;
         }
-        let remaining_quantity = if whole || line.status == "cancelled" {
-            0
-        } else {
-            ledger.remaining_quantity(line, paid_back.unwrap_or(0))
-        };
+        let wanted =
+            if whole || line.status == "cancelled" { line.quantities.shipped } else { line.cart_line.quantity };
         if was_sent(&ledger, &configured) {
             let sent = ledger.amount(&line.id);
-            if sent.is_none_or(|sent| sent > remaining_quantity) {
+            if sent.is_none_or(|sent| sent > wanted) {
                 let sent = sent.map_or_else(|| "unknown how many were sent".to_owned(), |sent| format!("{sent} sent"));
-                surplus.push(format!("{}: {sent}, {remaining_quantity} wanted now", line_list(&[configured])));
+                surplus.push(format!("{}: {sent}, {wanted} wanted now", line_list(&[configured])));
                 certain |= ledger.was_sent(&line.id);
             }
-        } else if paid_back.is_some() && remaining_quantity == 0 && line.cart_line.quantity > 0 {
-            // A line on hold may be released much later.
-            ledger::remember_paid_back(host, line)?;
         }
     }
     if !surplus.is_empty() {
@@ -94,9 +77,8 @@ fn note_too_late(host: &mut dyn Host, event: &Event, refunded: Option<&Refund>) 
 }
 
 /// Reports a change to the merchant: Twikit documents no way to change an order.
-fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
-    let ledger = Ledger::new(&event.remembered);
-    remember_ordered(host, event, &ledger)?;
+fn note_change(host: &mut dyn Host, event: &OrderEvent) -> Result<Next, CallError> {
+    let ledger = Ledger::new(&event.memos);
     let now: BTreeMap<&str, Configured<'_>> =
         configured_lines(&event.order)?.into_iter().map(|line| (line.line.id.as_str(), line)).collect();
     let differs = ledger.sent().iter().any(|sent| {
@@ -119,8 +101,8 @@ fn note_change(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
 }
 
 /// Asks the merchant to have personal data erased: Twikit documents no way to do so.
-fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
-    if Ledger::new(&event.remembered).personal() {
+fn note_erasure(host: &mut dyn Host, event: &OrderEvent) -> Result<Next, CallError> {
+    if Ledger::new(&event.memos).personal() {
         let order = event.order.reference.as_str();
         let text = format!(
             "Twikit received the shopper's address with the order {order} and has no call that erases it. Ask Twikit to erase it."
@@ -130,7 +112,7 @@ fn note_erasure(host: &mut dyn Host, event: &Event) -> Result<Next, Error> {
     Ok(Next::Done)
 }
 
-fn ask_merchant(host: &mut dyn Host, message: Message) -> Result<(), Error> {
+fn ask_merchant(host: &mut dyn Host, message: Message) -> Result<(), CallError> {
     host.emit(Outcome::NeedsMerchant(message))
 }
 

@@ -5,16 +5,16 @@ use crate::fields::{BILLING, DELIVERY, FULFILLMENT, INTEGRATION_ID, PAYLOAD_SECR
 use crate::identifiers::LATER_PART_SUFFIX;
 use crate::responses::Code;
 use crate::testing::*;
-use cartwright_plugin::exports::orders::Later;
+use cartwright_plugin::exports::orders::Continuation;
 use cartwright_plugin::http;
 use cartwright_plugin::types::*;
 use serde_json::{Value, json};
 
-fn released(lines: Vec<OrderLine>) -> Event {
-    event(Kind::Released, order(lines))
+fn released(lines: Vec<OrderLine>) -> OrderEvent {
+    event(OrderEventKind::Released, order(lines))
 }
 
-fn run(host: &mut FakeHost, event: &Event) -> Result<Next, Error> {
+fn run(host: &mut FakeHost, event: &OrderEvent) -> Result<Next, CallError> {
     handle(host, &context(), event, None)
 }
 
@@ -37,10 +37,13 @@ fn a_released_order_is_sent_as_documented() {
     let mut host = FakeHost::with_responses([answer(200, 1)]);
     let event = released(vec![line("a", 7, 2), line("b", 8, 1)]);
     let next = run(&mut host, &event).unwrap();
-    assert!(matches!(next, Next::Again(Later { state, .. }) if state == "confirm inst:shop:1001"));
+    assert!(matches!(next, Next::ContinueLater(Continuation { state, .. }) if state == "confirm inst:shop:1001"));
     let request = &host.requests[0];
     assert_eq!(request.url, "https://custom-integration-publisher.twikit.com/api/v1/orders/shop-7");
-    assert_eq!((request.method.as_str(), request.repeat, request.store_body), ("POST", http::Repeat::Keyed, false));
+    assert_eq!(
+        (request.method.as_str(), request.retry_safety, request.store_body),
+        ("POST", http::RetrySafety::Idempotent, false)
+    );
     let payload = payload(&host, 0);
     assert_eq!(payload["identifier"], "inst:shop:1001");
     let items = json!([
@@ -96,11 +99,9 @@ fn a_line_without_a_configuration_is_left_out() {
 fn a_created_order_is_in_production() {
     let mut host = FakeHost::with_responses([answer(200, 1)]);
     run(&mut host, &released(vec![line("a", 7, 2)])).unwrap();
-    assert!(
-        host.outcomes
-            .iter()
-            .any(|outcome| matches!(outcome, Outcome::Production(p) if p.state == "queued" && p.line.is_none()))
-    );
+    assert!(host.outcomes.iter().any(
+        |outcome| matches!(outcome, Outcome::Production(p) if p.state == ProductionState::Queued && p.line.is_none())
+    ));
     assert!(
         host.outcomes.iter().any(|outcome| matches!(outcome, Outcome::LineStatus(s) if s.status == "in-production"))
     );
@@ -113,7 +114,7 @@ fn an_order_that_was_created_is_not_sent_again() {
     let mut host = FakeHost::with_responses([answer(200, 1)]);
     let mut event = released(vec![line("a", 7, 2)]);
     run(&mut host, &event).unwrap();
-    event.remembered = host.remembered();
+    event.memos = host.memos();
     assert!(matches!(run(&mut host, &event).unwrap(), Next::Done));
     assert_eq!(host.requests.len(), 1);
 }
@@ -127,7 +128,7 @@ fn a_line_released_later_goes_under_an_identifier_of_its_own() {
     assert_eq!(payload(&host, 0)["items"].as_array().unwrap().len(), 1);
     assert_eq!(host.notes(), ["lines-held"]);
     for (index, id) in [(1, "b"), (2, "c")] {
-        event.remembered = host.remembered();
+        event.memos = host.memos();
         event.order.lines[index].released = true;
         run(&mut host, &event).unwrap();
         let payload = payload(&host, index);
@@ -149,7 +150,7 @@ type Change = fn(&mut Order);
 
 /// Changes of an order while its release waited.
 const NOT_PRODUCED: [Change; 3] =
-    [|order| order.released = false, |order| order.cancelled = true, |order| order.payment = "refunded".into()];
+    [|order| order.released = false, |order| order.cancelled = true, |order| order.refunded = order.paid.clone()];
 
 #[test]
 fn an_order_that_is_no_longer_to_be_produced_is_not_sent() {
@@ -180,16 +181,20 @@ fn an_order_that_changed_while_its_release_waited_is_not_sent() {
     }
 }
 
-fn refunded(line: &str, quantity: u32) -> Kind {
-    Kind::Refunded(Refund { lines: vec![LineQuantity { line: line.into(), quantity }], amount: None })
+fn refunded(line: &str, quantity: u32) -> OrderEventKind {
+    OrderEventKind::Refunded(Refund {
+        lines: vec![LineQuantity { line: line.into(), quantity }],
+        amount: None,
+        extra: Vec::new(),
+    })
 }
 
 /// Runs these events of an order with the line "a", each with the line's quantity at the time and with the memos of the
 /// earlier ones.
-fn run_events(host: &mut FakeHost, events: impl IntoIterator<Item = (Kind, u32)>) {
+fn run_events(host: &mut FakeHost, events: impl IntoIterator<Item = (OrderEventKind, u32)>) {
     for (kind, quantity) in events {
-        let remembered = host.remembered();
-        run(host, &Event { remembered, ..event(kind, order(vec![line("a", 7, quantity), line("b", 8, 1)])) }).unwrap();
+        let memos = host.memos();
+        run(host, &OrderEvent { memos, ..event(kind, order(vec![line("a", 7, quantity), line("b", 8, 1)])) }).unwrap();
     }
 }
 
@@ -197,29 +202,28 @@ fn run_events(host: &mut FakeHost, events: impl IntoIterator<Item = (Kind, u32)>
 fn what_a_refund_leaves_of_a_line_is_sent() {
     for (events, amount) in [
         // The order's quantity is what remains of a line of which most or half is refunded.
-        (vec![(Kind::Placed, 5), (refunded("a", 3), 2)], Some(2)),
-        (vec![(Kind::Placed, 4), (refunded("a", 2), 2)], Some(2)),
-        (vec![(Kind::Placed, 2), (Kind::Changed, 1), (refunded("a", 1), 1)], Some(1)),
-        (vec![(Kind::Placed, 1), (Kind::Changed, 4), (refunded("a", 2), 2)], Some(2)),
+        (vec![(OrderEventKind::Placed, 5), (refunded("a", 3), 2)], Some(2)),
+        (vec![(OrderEventKind::Placed, 4), (refunded("a", 2), 2)], Some(2)),
+        (vec![(OrderEventKind::Placed, 2), (OrderEventKind::Changed, 1), (refunded("a", 1), 1)], Some(1)),
+        (vec![(OrderEventKind::Placed, 1), (OrderEventKind::Changed, 4), (refunded("a", 2), 2)], Some(2)),
         (vec![(refunded("a", 3), 2)], Some(2)),
         // A refund that is reported twice counts once.
-        (vec![(Kind::Placed, 2), (refunded("a", 1), 2), (refunded("a", 1), 2)], Some(2)),
-        // All pieces are refunded, whether the order still lists them or not.
-        (vec![(Kind::Placed, 2), (refunded("a", 2), 2)], None),
-        (vec![(refunded("a", 2), 2)], None),
-        (vec![(Kind::Placed, 2), (refunded("a", 2), 0)], None),
+        (vec![(OrderEventKind::Placed, 3), (refunded("a", 1), 2), (refunded("a", 1), 2)], Some(2)),
+        // What was shipped is still made.
+        (vec![(OrderEventKind::Placed, 2), (refunded("a", 2), 2)], Some(2)),
+        // All pieces are refunded.
+        (vec![(OrderEventKind::Placed, 2), (refunded("a", 2), 0)], None),
     ] {
         let mut host = FakeHost::with_responses([answer(200, 1)]);
         let quantity = events.last().unwrap().1;
         let shown = format!("{events:?}");
         run_events(&mut host, events);
         assert_eq!(host.merchant_questions(), [""; 0], "{shown}");
-        run_events(&mut host, [(Kind::Paid, quantity), (Kind::Released, quantity)]);
+        run_events(&mut host, [(OrderEventKind::Paid, quantity), (OrderEventKind::Released, quantity)]);
         let mut items: Vec<Value> = payload(&host, 0)["items"].as_array().unwrap().clone();
         items.retain(|item| item["configurationId"] == 7);
         assert_eq!(items.first().map(|item| item["amount"].as_u64().unwrap()), amount, "{shown}");
-        let notes = if amount.is_none() && quantity > 0 { vec!["lines-paid-back"] } else { Vec::new() };
-        assert_eq!(host.notes(), notes, "{shown}");
+        assert_eq!(host.notes(), [""; 0], "{shown}");
     }
 }
 
@@ -227,15 +231,18 @@ fn what_a_refund_leaves_of_a_line_is_sent() {
 fn a_refund_asks_only_when_twikit_makes_more_than_is_wanted() {
     for (placed, released, refund, left, asked) in [
         (5, 5, 2, 3, Some("5 sent, 3 wanted now")),
-        // The order still lists the pieces.
-        (5, 5, 2, 5, Some("5 sent, 3 wanted now")),
+        // They were shipped before.
+        (5, 5, 2, 5, None),
         (2, 2, 2, 0, Some("2 sent, 0 wanted now")),
         // Twikit was unavailable until the refund.
         (5, 1, 4, 1, None),
         (4, 2, 2, 2, None),
     ] {
         let mut host = FakeHost::with_responses([answer(200, 1)]);
-        run_events(&mut host, [(Kind::Placed, placed), (Kind::Released, released), (refunded("a", refund), left)]);
+        run_events(
+            &mut host,
+            [(OrderEventKind::Placed, placed), (OrderEventKind::Released, released), (refunded("a", refund), left)],
+        );
         let text = host.outcomes.iter().find_map(|outcome| match outcome {
             Outcome::NeedsMerchant(message) => Some(message.text.as_str()),
             _ => None,
@@ -254,7 +261,7 @@ fn an_unhealthy_order_was_created_and_needs_the_merchant() {
     assert!(matches!(run(&mut host, &event).unwrap(), Next::Done));
     assert_eq!(host.merchant_questions(), ["order-unhealthy"]);
     assert!(!host.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Production(_) | Outcome::LineStatus(_))));
-    event.remembered = host.remembered();
+    event.memos = host.memos();
     run(&mut host, &event).unwrap();
     assert_eq!(host.requests.len(), 1);
 }
@@ -273,7 +280,7 @@ fn refusals_ask_the_merchant_and_name_the_lines() {
         assert_eq!(host.merchant_questions(), [key]);
         let Some(Outcome::NeedsMerchant(message)) = host.outcomes.last() else { panic!() };
         assert!(message.text.contains("inst:shop:1001:a (configuration 7)"), "{}", message.text);
-        assert!(!Ledger::new(&host.remembered()).created("inst:shop:1001"));
+        assert!(!Ledger::new(&host.memos()).created("inst:shop:1001"));
     }
 }
 
@@ -284,28 +291,28 @@ fn wrong_payloads_and_secrets_stop_the_hook() {
         let error = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap_err();
         match Code::from(code) {
             Code::HashEmpty | Code::HashMismatch => {
-                assert!(matches!(error, Error::NotConfigured(issue) if issue.field == PAYLOAD_SECRET));
+                assert!(matches!(error, CallError::NotConfigured(issue) if issue.field == PAYLOAD_SECRET));
             }
-            _ => assert!(matches!(error, Error::Rejected(_))),
+            _ => assert!(matches!(error, CallError::Rejected(_))),
         }
     }
 }
 
 #[test]
 fn a_lost_attempt_that_bounces_back_was_created() {
-    let mut host = FakeHost::with_responses([http::Response { attempts: 2, ..answer(400, 9) }]);
+    let mut host = FakeHost::with_responses([http::HttpResponse { attempts: 2, ..answer(400, 9) }]);
     let next = run(&mut host, &released(vec![line("a", 7, 2)])).unwrap();
-    assert!(matches!(next, Next::Again(_)));
+    assert!(matches!(next, Next::ContinueLater(_)));
     assert_eq!(host.notes(), ["created-earlier"]);
-    assert!(Ledger::new(&host.remembered()).created("inst:shop:1001"));
+    assert!(Ledger::new(&host.memos()).created("inst:shop:1001"));
 }
 
 #[test]
 fn a_refused_attempt_that_bounces_back_was_not_created_by_us() {
-    let mut host = FakeHost::with_responses([answer(400, 3), http::Response { attempts: 2, ..answer(400, 9) }]);
+    let mut host = FakeHost::with_responses([answer(400, 3), http::HttpResponse { attempts: 2, ..answer(400, 9) }]);
     let mut event = released(vec![line("a", 7, 2)]);
     run(&mut host, &event).unwrap();
-    event.remembered = host.remembered();
+    event.memos = host.memos();
     run(&mut host, &event).unwrap();
     assert_eq!(host.merchant_questions(), ["verification-failed", "identifier-exists"]);
 }
@@ -322,13 +329,17 @@ fn missing_addresses_are_named_before_anything_is_sent() {
         let mut event = released(vec![line("a", 7, 2)]);
         change(&mut event.order);
         let error = run(&mut host, &event).unwrap_err();
-        assert!(matches!(&error, Error::NotConfigured(issue) if issue.field == field), "{error:?}");
+        assert!(matches!(&error, CallError::NotConfigured(issue) if issue.field == field), "{error:?}");
         assert!(host.outcomes.is_empty() && host.digest_inputs.is_empty());
     }
     let mut event = released(vec![line("a", 7, 2)]);
     event.order.delivery = Some(Address { city: String::new(), ..address("An") });
-    let Error::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
+    let CallError::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
     assert!(message.text.contains("city"), "{}", message.text);
+    event.order.delivery =
+        Some(Address { first_name: None, last_name: None, name: Some("An".into()), ..address("An") });
+    let CallError::Rejected(message) = run(&mut FakeHost::default(), &event).unwrap_err() else { panic!() };
+    assert!(message.text.contains("last name"), "{}", message.text);
 }
 
 #[test]
@@ -338,7 +349,7 @@ fn without_the_grant_an_order_can_go_to_the_shop() {
     (event.order.delivery, event.order.billing) = (None, None);
     handle(&mut host, &context_with(&[(DELIVERY, "shop")]), &event, None).unwrap();
     assert_eq!(payload(&host, 0)["deliveryAddress"]["firstName"], "Shop");
-    assert!(!Ledger::new(&host.remembered()).personal());
+    assert!(!Ledger::new(&host.memos()).personal());
 }
 
 #[test]
@@ -349,32 +360,32 @@ fn a_missing_integration_id_is_the_merchants_to_mend() {
         &released(vec![line("a", 7, 2)]),
         None,
     );
-    assert!(matches!(error, Err(Error::NotConfigured(issue)) if issue.field == INTEGRATION_ID));
+    assert!(matches!(error, Err(CallError::NotConfigured(issue)) if issue.field == INTEGRATION_ID));
 }
 
 #[test]
 fn a_configuration_id_that_is_no_number_stops_instead_of_being_left_out() {
     let mut bad = line("a", 7, 1);
     if let Some(item) = &mut bad.cart_line.item {
-        item.reference = Some("seven".into());
+        item.saved_id = Some("seven".into());
     }
-    assert!(matches!(run(&mut FakeHost::default(), &released(vec![bad])), Err(Error::InvalidInput(_))));
+    assert!(matches!(run(&mut FakeHost::default(), &released(vec![bad])), Err(CallError::InvalidInput(_))));
 }
 
 #[test]
 fn an_order_that_nobody_asked_about_warns_that_no_webhook_is_configured() {
-    let confirm = |remembered: Vec<RememberedText>| {
+    let confirm = |memos: Vec<Memo>| {
         let mut host = FakeHost::default();
-        let event = Event { remembered, ..released(vec![line("a", 7, 2)]) };
+        let event = OrderEvent { memos, ..released(vec![line("a", 7, 2)]) };
         let next = handle(&mut host, &context(), &event, Some("confirm inst:shop:1001")).unwrap();
         assert!(matches!(next, Next::Done));
         host.notes().iter().map(|key| key.to_string()).collect::<Vec<_>>()
     };
     let mut created = FakeHost::with_responses([answer(200, 1)]);
     run(&mut created, &released(vec![line("a", 7, 2)])).unwrap();
-    assert_eq!(confirm(created.remembered()), ["no-verification"]);
+    assert_eq!(confirm(created.memos()), ["no-verification"]);
     created.outcomes.push(crate::ledger::verified("inst:shop:1001"));
-    assert_eq!(confirm(created.remembered()), [""; 0]);
+    assert_eq!(confirm(created.memos()), [""; 0]);
     // A run without the memos of the previous run cannot report anything.
     assert_eq!(confirm(Vec::new()), [""; 0]);
 }
@@ -385,28 +396,34 @@ fn what_comes_after_creation_is_too_late() {
     let first = released(vec![line("a", 7, 2), line("b", 8, 1)]);
     run(&mut host, &first).unwrap();
     let after = |kind, change: fn(&mut Order)| {
-        let mut event = Event { remembered: host.remembered(), ..event(kind, first.order.clone()) };
+        let mut event = OrderEvent { memos: host.memos(), ..event(kind, first.order.clone()) };
         change(&mut event.order);
         let mut host = FakeHost::default();
         run(&mut host, &event).unwrap();
         host.merchant_questions().iter().chain(&host.notes()).map(|key| key.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(after(Kind::Cancelled, |_| ()), ["too-late"]);
-    assert_eq!(after(refunded("b", 1), |_| ()), ["too-late"]);
+    assert_eq!(after(OrderEventKind::Cancelled, |_| ()), ["too-late"]);
+    assert_eq!(after(refunded("b", 1), |order| order.lines[1].cart_line.quantity = 0), ["too-late"]);
     assert_eq!(after(refunded("elsewhere", 1), |_| ()), [""; 0]);
     // A refund by amount names no lines.
-    let by_amount = || Kind::Refunded(Refund { lines: Vec::new(), amount: None });
-    assert_eq!(after(by_amount(), |order| order.payment = "refunded".into()), ["too-late"]);
+    let by_amount = || OrderEventKind::Refunded(Refund { lines: Vec::new(), amount: None, extra: Vec::new() });
+    assert_eq!(after(by_amount(), |order| order.refunded = order.paid.clone()), ["too-late"]);
+    // All that was made was shipped, and came back.
+    let returned: Change = |order| {
+        order.refunded = order.paid.clone();
+        order.lines.iter_mut().for_each(|line| line.quantities.shipped = line.quantities.ordered);
+    };
+    assert_eq!(after(by_amount(), returned), [""; 0]);
     assert_eq!(after(by_amount(), |_| ()), [""; 0]);
-    assert_eq!(after(Kind::Changed, |order| order.lines[0].cart_line.quantity = 3), ["changed-too-late"]);
-    assert_eq!(after(Kind::Changed, |_| ()), ["changed-after-creation"]);
-    assert_eq!(after(Kind::Erase, |_| ()), ["erase-at-vendor"]);
-    assert_eq!(after(Kind::Paid, |_| ()), [""; 0]);
+    assert_eq!(after(OrderEventKind::Changed, |order| order.lines[0].cart_line.quantity = 3), ["changed-too-late"]);
+    assert_eq!(after(OrderEventKind::Changed, |_| ()), ["changed-after-creation"]);
+    assert_eq!(after(OrderEventKind::Erase, |_| ()), ["erase-at-vendor"]);
+    assert_eq!(after(OrderEventKind::Paid, |_| ()), [""; 0]);
 }
 
 #[test]
 fn a_cancellation_before_creation_is_nothing_to_twikit() {
-    for kind in [Kind::Cancelled, Kind::Changed, Kind::Erase] {
+    for kind in [OrderEventKind::Cancelled, OrderEventKind::Changed, OrderEventKind::Erase] {
         let mut host = FakeHost::default();
         run(&mut host, &event(kind, order(vec![line("a", 7, 2)]))).unwrap();
         assert_eq!((host.merchant_questions(), host.notes()), (vec![], vec![]));
@@ -417,6 +434,6 @@ fn a_cancellation_before_creation_is_nothing_to_twikit() {
 fn a_cancellation_while_nobody_knows_whether_it_was_created_asks_the_merchant() {
     let mut host = FakeHost::default();
     let named = OrderLine { vendor_reference: Some("inst:shop:1001".into()), ..line("a", 7, 2) };
-    run(&mut host, &event(Kind::Cancelled, order(vec![named]))).unwrap();
+    run(&mut host, &event(OrderEventKind::Cancelled, order(vec![named]))).unwrap();
     assert_eq!(host.merchant_questions(), ["too-late"]);
 }

@@ -3,24 +3,28 @@
 //! The document contradicts itself twice: its parameter table lists `createContext` and `parametersReady`, its example
 //! `initialize` and `parameterReady`. The page calls whichever function the script has, with both callbacks.
 
-use cartwright_plugin::exports::page::{Asset, Call, Completion, EmbedData, Mount, Receiver};
-use cartwright_plugin::types::{Association, Context};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message};
+use cartwright_plugin::exports::page::{
+    AllowedOrigin, Asset, Completion, EmbedData, Mount, OriginUse, PageAction, PageCall, Receiver,
+};
+use cartwright_plugin::types::{Context, ProductLink};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message};
 use serde_json::json;
 
 use crate::fields::*;
 use crate::settings::Settings;
 
-/// Returns the embed data of a linked product.
+/// Uses of the script's origin. Twikit does not document what the script loads; from its own origin it may load anything but a
+/// frame.
+const SCRIPT: &[OriginUse] =
+    &[OriginUse::Scripts, OriginUse::Styles, OriginUse::Images, OriginUse::Connections, OriginUse::Fonts];
+
+/// Returns the embed data of a linked product. A stored configuration cannot be reopened, because no call of the script
+/// accepts a configuration id.
 #[allow(clippy::indexing_slicing, reason = "a JSON object inserts a member that it lacks")]
-pub fn embed(context: &Context, association: &Association, reopen: bool) -> Result<EmbedData, Error> {
-    if reopen {
-        // No call accepts a configuration id, so an edit starts a new configuration.
-        return Err(Error::Unsupported);
-    }
+pub fn embed(context: &Context, product_link: &ProductLink) -> Result<EmbedData, CallError> {
     let settings = Settings(context);
     let (script, origin) = settings.script()?;
-    if association.vendor_product.trim().is_empty() {
+    if product_link.vendor_product.trim().is_empty() {
         let text = "The product is not linked to a Twikit product key.";
         return Err(invalid_input("vendor-product", message("product-key-missing", text, &[])));
     }
@@ -36,15 +40,17 @@ pub fn embed(context: &Context, association: &Association, reopen: bool) -> Resu
     if let Some(color) = context.text(PREVIEW_BACKGROUND) {
         options["previewBackgroundColor"] = json!(color);
     }
-    let start = json!([association.vendor_product, settings.locale(), { "$element": "viewer" }, options]);
+    let start = json!([product_link.vendor_product, settings.locale(), { "$element": "viewer" }, options]);
     // Our own envelope, which `decode` parses: Twikit's ISaveData and the latest IVariation.
     let payload = json!({
         "configurationId": { "$result": "configurationId" },
         "previewUrl": { "$result": "previewUrl" },
         "variation": { "$event": "variation-changed" },
     });
+    // The script's origin has the use already.
     let preview = settings.preview_origin().filter(|preview| *preview != origin);
-    let csp_origins = std::iter::once(origin).chain(preview).collect();
+    let mut allowed_origins = vec![AllowedOrigin { origin, uses: SCRIPT.to_vec() }];
+    allowed_origins.extend(preview.map(|origin| AllowedOrigin { origin, uses: vec![OriginUse::Images] }));
     let fallback =
         "This product is configured in 3D, which this browser cannot show. Please try another browser, or contact us.";
     Ok(EmbedData {
@@ -56,27 +62,30 @@ pub fn embed(context: &Context, association: &Association, reopen: bool) -> Resu
         supported: Some(call(
             Receiver::Page,
             &["twikit.canVisualizeForBrowser"],
-            Completion::Returned,
+            Completion::ReturnValue,
             "[]".to_owned(),
         )),
-        start: call(
+        start: Some(call(
             Receiver::Page,
             &["twikit.createContext", "twikit.initialize"],
-            Completion::Returned,
+            Completion::ReturnValue,
             start.to_string(),
-        ),
+        )),
         events: Vec::new(),
         // `twikitContext.save(function (err, saveData))`.
-        save: call(
+        save: Some(call(
             Receiver::Configurator,
             &["save"],
             Completion::Callback,
             json!([{ "$callback": "completed" }]).to_string(),
-        ),
+        )),
         payload: payload.to_string(),
-        action: context.text(ACTION).unwrap_or("add-to-cart").to_owned(),
+        action: match context.text(ACTION) {
+            Some("request-quote") => PageAction::RequestQuote,
+            _ => PageAction::AddToCart,
+        },
         success_page: context.text(SUCCESS_PAGE).map(str::to_owned),
-        csp_origins,
+        allowed_origins,
         fallback: message("configurator-unavailable", fallback, &[]),
         extra: Vec::new(),
     })
@@ -87,26 +96,30 @@ fn mount(context: &Context, role: &str, selector: &str) -> Mount {
     Mount { role: role.to_owned(), selector: context.text(selector).map(str::to_owned), required: true }
 }
 
-fn call(receiver: Receiver, paths: &[&str], completion: Completion, arguments: String) -> Call {
+fn call(receiver: Receiver, paths: &[&str], completion: Completion, args: String) -> PageCall {
     let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-    Call { receiver, paths, construct: false, completion, arguments }
+    PageCall { receiver, paths, construct: false, completion, args }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{association, context, context_with};
+    use crate::testing::{context, context_with, product_link};
     use serde_json::Value;
 
+    fn origins(embed: &EmbedData) -> Vec<(&str, &[OriginUse])> {
+        embed.allowed_origins.iter().map(|allowed| (allowed.origin.as_str(), allowed.uses.as_slice())).collect()
+    }
+
     fn arguments(embed: &EmbedData) -> Value {
-        serde_json::from_str(&embed.start.arguments).unwrap()
+        serde_json::from_str(&embed.start.as_ref().unwrap().args).unwrap()
     }
 
     #[test]
     fn both_spellings_of_the_document_are_served() {
-        let embed = embed(&context(), &association(&["RING-S"]), false).unwrap();
-        assert_eq!(embed.start.paths, ["twikit.createContext", "twikit.initialize"]);
+        let embed = embed(&context(), &product_link(&["RING-S"])).unwrap();
+        assert_eq!(embed.start.as_ref().unwrap().paths, ["twikit.createContext", "twikit.initialize"]);
         let expected = json!(["diamond-letter-jewel", "default", { "$element": "viewer" }, {
             "loaded": { "$callback": "loaded" },
             "parametersReady": { "$callback": "options-ready" },
@@ -119,20 +132,18 @@ mod tests {
 
     #[test]
     fn the_script_is_asked_whether_the_browser_can_show_it() {
-        let embed = embed(&context(), &association(&["RING-S"]), false).unwrap();
-        assert_eq!(embed.supported.unwrap().paths, ["twikit.canVisualizeForBrowser"]);
+        let embed = embed(&context(), &product_link(&["RING-S"])).unwrap();
+        assert_eq!(embed.supported.as_ref().unwrap().paths, ["twikit.canVisualizeForBrowser"]);
         assert_eq!(embed.scripts[0].url, "https://cdn.twikit.example/plugin-41.js");
-        assert_eq!(embed.csp_origins, ["https://cdn.twikit.example"]);
+        assert_eq!(origins(&embed), [("https://cdn.twikit.example", SCRIPT)]);
     }
 
     #[test]
     fn saving_sends_the_envelope_that_decode_reads() {
-        let embed = embed(&context(), &association(&["RING-S"]), false).unwrap();
-        assert_eq!((embed.save.receiver, embed.save.completion), (Receiver::Configurator, Completion::Callback));
-        assert_eq!(
-            (embed.save.paths, embed.save.arguments),
-            (vec!["save".to_owned()], r#"[{"$callback":"completed"}]"#.to_owned())
-        );
+        let embed = embed(&context(), &product_link(&["RING-S"])).unwrap();
+        let save = embed.save.unwrap();
+        assert_eq!((save.receiver, save.completion), (Receiver::Configurator, Completion::Callback));
+        assert_eq!((save.paths, save.args), (vec!["save".to_owned()], r#"[{"$callback":"completed"}]"#.to_owned()));
         let expected = json!({
             "configurationId": { "$result": "configurationId" },
             "previewUrl": { "$result": "previewUrl" },
@@ -144,34 +155,31 @@ mod tests {
     #[test]
     fn the_background_of_previews_is_left_out_unless_set() {
         let set = context_with(&[(PREVIEW_BACKGROUND, "#eeeeee")]);
-        let embed = embed(&set, &association(&["RING-S"]), false).unwrap();
+        let embed = embed(&set, &product_link(&["RING-S"])).unwrap();
         assert_eq!(arguments(&embed)[3]["previewBackgroundColor"], "#eeeeee");
     }
 
     #[test]
     fn a_script_that_is_not_https_never_reaches_a_page() {
         for url in ["http://cdn.example/a.js", "javascript:alert(1)", "//cdn.example/a.js", ""] {
-            let error = embed(&context_with(&[(SCRIPT_URL, url)]), &association(&["RING-S"]), false);
-            assert!(matches!(error, Err(Error::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
+            let error = embed(&context_with(&[(SCRIPT_URL, url)]), &product_link(&["RING-S"]));
+            assert!(matches!(error, Err(CallError::NotConfigured(issue)) if issue.field == SCRIPT_URL), "{url}");
         }
-    }
-
-    #[test]
-    fn a_configuration_cannot_be_reopened() {
-        assert_eq!(embed(&context(), &association(&["RING-S"]), true), Err(Error::Unsupported));
     }
 
     #[test]
     fn the_merchants_choices_reach_the_page() {
         let chosen = context_with(&[
-            (ACTION, "request-quotation"),
+            (ACTION, "request-quote"),
             (SUCCESS_PAGE, "/thanks"),
             (VIEWER_SELECTOR, "#viewer"),
             (PREVIEW_URL, "https://previews.twikit.example/"),
         ]);
-        let embed = embed(&chosen, &association(&["RING-S"]), false).unwrap();
-        assert_eq!((embed.action.as_str(), embed.success_page.as_deref()), ("request-quotation", Some("/thanks")));
+        let embed = embed(&chosen, &product_link(&["RING-S"])).unwrap();
+        assert_eq!((embed.action, embed.success_page.as_deref()), (PageAction::RequestQuote, Some("/thanks")));
         assert_eq!(embed.mounts[0].selector.as_deref(), Some("#viewer"));
-        assert_eq!(embed.csp_origins, ["https://cdn.twikit.example", "https://previews.twikit.example"]);
+        let images = [OriginUse::Images];
+        let expected = [("https://cdn.twikit.example", SCRIPT), ("https://previews.twikit.example", images.as_slice())];
+        assert_eq!(origins(&embed), expected);
     }
 }

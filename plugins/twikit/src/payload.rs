@@ -4,7 +4,7 @@
 //! string to ensure consistent hash generation on both sides."
 
 use cartwright_plugin::types::Address;
-use cartwright_plugin::{Error, internal};
+use cartwright_plugin::{CallError, internal};
 use serde::Serialize;
 
 /// `IOrderPayload`.
@@ -57,15 +57,17 @@ pub struct OrderAddress<'a> {
 }
 
 impl<'a> OrderAddress<'a> {
-    /// Converts an address into Twikit's terms.
+    /// Converts an address into Twikit's terms. Twikit requires both parts of a name. A name that the platform gives only
+    /// whole is divided after its first word: together the parts are the whole name again.
     ///
     /// # Errors
     /// The names of required members that are empty. An empty postal code is accepted: some countries have none, and
     /// Twikit rejects it itself (result code 8) where one is required.
     pub fn new(address: &'a Address) -> Result<Self, Vec<&'static str>> {
+        let (first_name, last_name) = name_parts(address);
         let required = [
-            ("first name", address.first_name.as_str()),
-            ("last name", address.last_name.as_str()),
+            ("first name", first_name),
+            ("last name", last_name),
             ("e-mail address", address.email.as_deref().unwrap_or_default()),
             ("street", address.line1.as_str()),
             ("city", address.city.as_str()),
@@ -78,8 +80,8 @@ impl<'a> OrderAddress<'a> {
         }
         let optional = |value: &'a Option<String>| value.as_deref().filter(|text| !text.trim().is_empty());
         Ok(Self {
-            first_name: &address.first_name,
-            last_name: &address.last_name,
+            first_name,
+            last_name,
             email: address.email.as_deref().unwrap_or_default(),
             address_line1: &address.line1,
             address_line2: optional(&address.line2),
@@ -91,6 +93,19 @@ impl<'a> OrderAddress<'a> {
             company_vat: optional(&address.vat),
             phone: optional(&address.phone),
         })
+    }
+}
+
+/// Returns the first and the last name of an address; one that is missing is empty.
+fn name_parts<'a>(address: &'a Address) -> (&'a str, &'a str) {
+    let trimmed = |text: &'a Option<String>| text.as_deref().map_or("", str::trim);
+    let (first, last) = (trimmed(&address.first_name), trimmed(&address.last_name));
+    if !first.is_empty() && !last.is_empty() {
+        return (first, last);
+    }
+    match trimmed(&address.name).split_once(char::is_whitespace) {
+        Some((first, rest)) => (first, rest.trim_start()),
+        None => (first, last),
     }
 }
 
@@ -114,7 +129,7 @@ pub struct ExportPayload<'a> {
 }
 
 /// Returns the body of `POST /orders/{integration-id}`.
-pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
+pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, CallError> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Envelope<'a> {
@@ -126,7 +141,7 @@ pub fn order_body(payload: &OrderPayload<'_>, digest: Digest<'_>) -> Result<Vec<
 }
 
 /// Returns the body of `POST /configuration/{integration-id}/export`, where the payload's member has another name.
-pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, Error> {
+pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Vec<u8>, CallError> {
     #[derive(Serialize)]
     struct Envelope<'a> {
         payload: &'a str,
@@ -137,16 +152,16 @@ pub fn export_body(payload: &ExportPayload<'_>, digest: Digest<'_>) -> Result<Ve
 }
 
 /// Returns MD5 of a text followed by the payload secret.
-pub type Digest<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Vec<u8>, Error>;
+pub type Digest<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Vec<u8>, CallError>;
 
-fn hashed(payload: &impl Serialize, digest: Digest<'_>) -> Result<(String, String), Error> {
+fn hashed(payload: &impl Serialize, digest: Digest<'_>) -> Result<(String, String), CallError> {
     let payload = text(payload)?;
     // The document shows no hash; lower-case hex is MD5's common form.
     let hash = digest(payload.as_bytes())?.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((payload, hash))
 }
 
-fn text(value: &impl Serialize) -> Result<String, Error> {
+fn text(value: &impl Serialize) -> Result<String, CallError> {
     serde_json::to_string(value).map_err(|error| internal(format!("cannot serialize a payload: {error}")))
 }
 
@@ -169,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_over_exactly_the_text_that_is_sent() {
-        let address = Address { first_name: "Zoë \"Z\" \u{1F48D}/".into(), ..address("") };
+        let address = Address { first_name: Some("Zoë \"Z\" \u{1F48D}/".into()), ..address("") };
         let mut signed = Vec::new();
         let body = order_body(&payload(&address), &mut |bytes| {
             signed = bytes.to_vec();
@@ -229,6 +244,25 @@ mod tests {
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["payload"].as_str().unwrap().as_bytes(), signed);
         assert!(body.get("orderPayload").is_none());
+    }
+
+    #[test]
+    fn a_whole_name_is_divided_after_its_first_word_where_its_parts_are_missing() {
+        for ([name, first_name, last_name], expected) in [
+            (["Jan van der Berg", "", ""], ["Jan", "van der Berg"]),
+            (["  Anna\u{a0} Lee ", "", ""], ["Anna", "Lee"]),
+            (["Jan Berg", "Jan", ""], ["Jan", "Berg"]),
+            // The platform's parts count.
+            (["Berg Jan", "Jan", "Berg"], ["Jan", "Berg"]),
+            (["", " Jan ", "Berg"], ["Jan", "Berg"]),
+        ] {
+            let [name, first_name, last_name] = [name, first_name, last_name].map(|text| Some(text.to_owned()));
+            let address = Address { name, first_name, last_name, ..address("") };
+            let value = serde_json::to_value(OrderAddress::new(&address).unwrap()).unwrap();
+            assert_eq!([&value["firstName"], &value["lastName"]], expected);
+        }
+        let one_word = Address { name: Some("Madonna".into()), first_name: None, last_name: None, ..address("") };
+        assert_eq!(OrderAddress::new(&one_word).unwrap_err(), ["first name", "last name"]);
     }
 
     #[test]

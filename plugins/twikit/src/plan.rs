@@ -1,20 +1,22 @@
 //! Plans a configured item: one line, sold as the variant of the linked product with the chosen SKU, at the platform's
 //! price of that variant.
 
-use cartwright_plugin::exports::cart::{Planned, Request};
-use cartwright_plugin::types::{LinePrice, NewLine, Piece, PriceSource, SkuQuery, Target, Wanted};
-use cartwright_plugin::{Error, invalid_input, message, rejected};
+use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
+use cartwright_plugin::types::{LinePrice, LineRequest, PlanEntry, PlannedLine, PriceSource, SkuQuery, Target};
+use cartwright_plugin::{CallError, invalid_input, message, rejected};
 
 /// The only strategy. Its name is Twikit's word: a variation is a group of configurations with the same price and SKU.
 pub const VARIATION: &str = "variation";
 
 /// Plans one request.
-pub fn plan(request: Request) -> Result<Planned, Error> {
+pub fn plan(request: PlanRequest) -> Result<PlanResult, CallError> {
     if request.strategy != VARIATION {
         let text = format!("Unknown strategy \"{}\"; the only strategy is \"{VARIATION}\".", request.strategy);
         return Err(invalid_input("strategy", message("strategy-unknown", text, &[("strategy", &request.strategy)])));
     }
-    let ([item], [Wanted { item: Some(0), quantity }]) = (request.items.as_slice(), request.wanted.as_slice()) else {
+    let ([item], [LineRequest { item: Some(0), quantity, .. }]) =
+        (request.items.as_slice(), request.line_requests.as_slice())
+    else {
         let text = "A Twikit configuration contains one product.";
         return Err(invalid_input("items", message("not-one-item", text, &[])));
     };
@@ -22,43 +24,43 @@ pub fn plan(request: Request) -> Result<Planned, Error> {
         let text = "The configuration names no SKU.";
         return Err(invalid_input("items[0].sku", message("sku-missing", text, &[])));
     };
-    if !request.association.allowed_skus.iter().any(|allowed| allowed == sku) {
+    if !request.link.allowed_skus.iter().any(|allowed| allowed == sku) {
         // Planning runs again long after decoding, and the merchant may have removed the SKU from the link.
         let text = format!("\"{sku}\" can no longer be bought with this product. Please configure it again.");
         return Err(rejected(message("sku-not-allowed", text, &[("sku", sku)])));
     }
-    let line = NewLine {
+    let line = PlannedLine {
         target: Target::Sku(SkuQuery {
             sku: sku.to_owned(),
-            within_product: Some(request.association.shop_product.clone()),
+            within_product: Some(request.link.shop_product.clone()),
             ignore_case: false,
         }),
         quantity: *quantity,
         title: None,
-        shown: None,
+        display_fields: None,
         price: LinePrice { source: PriceSource::Platform, adjustments: Vec::new(), ignore_case: false },
         item: Some(0),
         extra: Vec::new(),
     };
-    Ok(Planned { pieces: vec![Piece::Line(line)], warnings: Vec::new() })
+    Ok(PlanResult { entries: vec![PlanEntry::Line(line)], warnings: Vec::new(), extra: Vec::new() })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{association, item};
+    use crate::testing::{item, product_link};
 
-    fn request(sku: Option<&str>) -> Request {
-        Request {
+    fn request(sku: Option<&str>) -> PlanRequest {
+        PlanRequest {
             strategy: VARIATION.into(),
-            association: association(&["RING-S", "RING-L"]),
+            link: product_link(&["RING-S", "RING-L"]),
             items: vec![cartwright_plugin::types::Item { sku: sku.map(str::to_owned), ..item(7) }],
-            wanted: vec![Wanted { item: Some(0), quantity: 3 }],
+            line_requests: vec![LineRequest { item: Some(0), quantity: 3, extra: Vec::new() }],
             prices: Vec::new(),
             price_from: PriceSource::Platform,
             chosen_variant: None,
-            lines: Vec::new(),
+            cart_lines: Vec::new(),
             extra: Vec::new(),
         }
     }
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn a_configuration_becomes_one_line_of_its_variant_within_the_linked_product() {
         let planned = plan(request(Some("RING-L"))).unwrap();
-        let [Piece::Line(line)] = planned.pieces.as_slice() else { panic!("{planned:?}") };
+        let [PlanEntry::Line(line)] = planned.entries.as_slice() else { panic!("{planned:?}") };
         let query = SkuQuery { sku: "RING-L".into(), within_product: Some("shop-ring".into()), ignore_case: false };
         assert_eq!(line.target, Target::Sku(query));
         assert_eq!((line.quantity, line.item, line.price.source), (3, Some(0), PriceSource::Platform));
@@ -75,18 +77,18 @@ mod tests {
     #[test]
     fn a_sku_that_was_taken_off_the_link_is_refused_with_a_text_for_the_shopper() {
         let refused = plan(request(Some("RING-XL"))).unwrap_err();
-        assert!(matches!(&refused, Error::Rejected(message) if message.key == "sku-not-allowed"), "{refused:?}");
+        assert!(matches!(&refused, CallError::Rejected(message) if message.key == "sku-not-allowed"), "{refused:?}");
     }
 
     #[test]
     fn what_cannot_be_planned_names_its_field() {
         let field = |request| match plan(request) {
-            Err(Error::InvalidInput(issue)) => issue.field,
+            Err(CallError::InvalidInput(issue)) => issue.field,
             other => panic!("{other:?}"),
         };
         assert_eq!(field(request(None)), "items[0].sku");
-        assert_eq!(field(Request { items: Vec::new(), ..request(None) }), "items");
-        assert_eq!(field(Request { strategy: "bundle".into(), ..request(None) }), "strategy");
+        assert_eq!(field(PlanRequest { items: Vec::new(), ..request(None) }), "items");
+        assert_eq!(field(PlanRequest { strategy: "bundle".into(), ..request(None) }), "strategy");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::exports::orders::{Event, Later, Next};
+use cartwright_plugin::exports::orders::{Continuation, Next, OrderEvent};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{Error, http, message, not_configured, rejected};
+use cartwright_plugin::{CallError, http, message, not_configured, rejected};
 
 use crate::export;
 use crate::fields::{BILLING, DELIVERY};
@@ -24,9 +24,9 @@ const CONFIRM_AFTER_SECONDS: u32 = 2;
 const TIMEOUT_MS: u32 = 60_000;
 
 /// Handles `released`.
-pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<Next, Error> {
+pub fn release(host: &mut dyn Host, context: &Context, event: &OrderEvent) -> Result<Next, CallError> {
     let order = &event.order;
-    let ledger = Ledger::new(&event.remembered);
+    let ledger = Ledger::new(&event.memos);
     let configured = configured_lines(order)?;
     if configured.is_empty() {
         // "Only items with a twikit configuration ID should be sent to our API."
@@ -44,12 +44,7 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
     let open = configured.into_iter().filter(|Configured { line, .. }| {
         line.status != "cancelled" && line.cart_line.quantity > 0 && !ledger.was_sent(&line.id)
     });
-    let (paid_back, open): (Vec<_>, Vec<_>) = open.partition(|line| ledger.is_paid_back(line.line));
-    if !paid_back.is_empty() {
-        let text = format!("Not sent to Twikit, because all their pieces were refunded: {}.", line_list(&paid_back));
-        host.emit(Outcome::Note(message("lines-paid-back", text, &[("order", &order.reference)])))?;
-    }
-    let (released, held): (Vec<_>, Vec<_>) = open.into_iter().partition(|line| line.line.released);
+    let (released, held): (Vec<_>, Vec<_>) = open.partition(|line| line.line.released);
     if !held.is_empty() {
         let text = format!("Not sent to Twikit, because they are on hold: {}.", line_list(&held));
         host.emit(Outcome::Note(message("lines-held", text, &[("order", &order.reference)])))?;
@@ -68,7 +63,7 @@ pub fn release(host: &mut dyn Host, context: &Context, event: &Event) -> Result<
 ///
 /// Call it directly before the request, so that the result is as recent as the request, also when the request is
 /// repeated.
-pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<bool, Error> {
+pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<bool, CallError> {
     // An order book without the order has no information about it.
     let Some(now) = host.find_order(&order.reference)? else { return Ok(true) };
     let off: BTreeSet<&str> = now
@@ -81,7 +76,7 @@ pub fn is_still_wanted(host: &mut dyn Host, order: &Order, lines: &[Configured<'
 }
 
 /// Notes that nothing is sent.
-fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, Error> {
+fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, CallError> {
     let text = "Nothing was sent to Twikit: the order, or a part of it, must no longer be produced.";
     host.emit(Outcome::Note(message("no-longer-released", text, &[("order", &order.reference)])))?;
     Ok(Next::Done)
@@ -90,10 +85,10 @@ fn no_longer_released(host: &mut dyn Host, order: &Order) -> Result<Next, Error>
 fn create(
     host: &mut dyn Host,
     context: &Context,
-    event: &Event,
+    event: &OrderEvent,
     ledger: &Ledger,
     lines: &[Configured<'_>],
-) -> Result<Next, Error> {
+) -> Result<Next, CallError> {
     let order = &event.order;
     let settings = Settings(context);
     let url = format!("{}/orders/{}", settings.api_url()?, settings.integration_id()?);
@@ -124,7 +119,7 @@ fn create(
         return no_longer_released(host, order);
     }
     // The identifier makes a repetition safe: "the second one will bounce back" (result code 9).
-    let response = host.send(request(url, body, TIMEOUT_MS, http::Repeat::Keyed, false))?;
+    let response = host.send(request(url, body, TIMEOUT_MS, http::RetrySafety::Idempotent, false))?;
     match judge(&response, ledger.answered(&identifier)) {
         Verdict::Created { is_earlier: earlier } => {
             remember_created(host, context, order, &identifier, lines)?;
@@ -134,7 +129,7 @@ fn create(
                 host.emit(Outcome::Note(message("created-earlier", text, &[("identifier", &identifier)])))?;
             }
             let state = format!("{CONFIRM}{identifier}");
-            Ok(Next::Again(Later { seconds: CONFIRM_AFTER_SECONDS, state }))
+            Ok(Next::ContinueLater(Continuation { seconds: CONFIRM_AFTER_SECONDS, state }))
         }
         Verdict::Unhealthy(text) => {
             remember_created(host, context, order, &identifier, lines)?;
@@ -163,7 +158,7 @@ fn remember_created(
     order: &Order,
     identifier: &str,
     lines: &[Configured<'_>],
-) -> Result<(), Error> {
+) -> Result<(), CallError> {
     let settings = Settings(context);
     let personal = [settings.billing(), settings.delivery()].contains(&Recipient::Shopper);
     ledger::remember_created(host, identifier, personal, lines)?;
@@ -175,8 +170,9 @@ fn remember_created(
 }
 
 /// Notes that production started. "An order that is created is automatically executed by Twikit."
-fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), Error> {
-    let queued = |line| Production { line, state: "queued".to_owned(), detail: None, expected: None };
+fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) -> Result<(), CallError> {
+    let queued =
+        |line| Production { line, state: ProductionState::Queued, detail: None, expected: None, extra: Vec::new() };
     if lines.len() == order.lines.len() {
         host.emit(Outcome::Production(queued(None)))?;
     } else {
@@ -192,17 +188,24 @@ fn note_started(host: &mut dyn Host, order: &Order, lines: &[Configured<'_>]) ->
 }
 
 /// Returns a POST request with JSON.
-pub fn request(url: String, body: Vec<u8>, timeout_ms: u32, repeat: http::Repeat, store_body: bool) -> http::Request {
-    http::Request {
+pub fn request(
+    url: String,
+    body: Vec<u8>,
+    timeout_ms: u32,
+    retry_safety: http::RetrySafety,
+    store_body: bool,
+) -> http::HttpRequest {
+    http::HttpRequest {
         method: "POST".to_owned(),
         url,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: BytesSource::Inline(body),
+        body: vec![BytesSource::Inline(body)],
         // The hash in the body is the only authentication that Twikit requires.
         auth: Vec::new(),
         timeout_ms: Some(timeout_ms),
-        repeat,
+        retry_safety,
         store_body,
+        extra: Vec::new(),
     }
 }
 
@@ -211,7 +214,7 @@ fn address<'a>(
     field: &str,
     recipient: Recipient,
     shoppers: &'a Option<Address>,
-) -> Result<OrderAddress<'a>, Error> {
+) -> Result<OrderAddress<'a>, CallError> {
     let (whose, address) = match recipient {
         Recipient::Shopper => ("The shopper's", shoppers),
         Recipient::Shop => ("The shop's", &order.shop_address),
@@ -237,8 +240,8 @@ fn address<'a>(
 
 /// Checks, a moment after an order was created, whether Twikit sent its query: "if no webhook is configured, we will
 /// not verify payments. (not advised!)". The webhook stores the query with the order, and only a later run can see it.
-pub fn confirm(host: &mut dyn Host, event: &Event, identifier: &str) -> Result<Next, Error> {
-    let ledger = Ledger::new(&event.remembered);
+pub fn confirm(host: &mut dyn Host, event: &OrderEvent, identifier: &str) -> Result<Next, CallError> {
+    let ledger = Ledger::new(&event.memos);
     // A run without the memos of the creating run would not see the query either, so it reports nothing.
     if ledger.created(identifier) && !ledger.verified(identifier) {
         let text = "Twikit created the order without asking this shop whether it is valid: no Payment Verification webhook is \

@@ -1,7 +1,7 @@
 //! The meaning of Twikit's responses (Rest API, Create Order: response).
 
 use cartwright_plugin::types::Message;
-use cartwright_plugin::{Error, http, json, message, not_configured, outage, rejected, truncate};
+use cartwright_plugin::{CallError, http, json, message, not_configured, outage, rejected, truncate};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -102,14 +102,14 @@ pub enum Verdict {
     /// The order was not created, and a person must act.
     Refused(Message),
     /// The order was not created, and the hook stops with this error.
-    Fail(Error),
+    Fail(CallError),
     /// The result is unknown, and the request must be repeated. The identifier prevents a second order.
-    Retry(Error),
+    Retry(CallError),
 }
 
 /// Judges a response to `POST /orders`. `answered` is the number of earlier attempts that Twikit answered with a
 /// rejection; the responses of all other earlier attempts were lost.
-pub fn judge(response: &http::Response, answered: u32) -> Verdict {
+pub fn judge(response: &http::HttpResponse, answered: u32) -> Verdict {
     let status = response.status;
     let http::Body::Inline(body) = &response.body else {
         return Verdict::Retry(outage("the host stored Twikit's response instead of returning it", None));
@@ -166,7 +166,7 @@ pub fn judge(response: &http::Response, answered: u32) -> Verdict {
 }
 
 /// Judges a response without a result code, which does not come from Twikit's application but from a proxy or gateway.
-fn judge_status(response: &http::Response) -> Verdict {
+fn judge_status(response: &http::HttpResponse) -> Verdict {
     let status = response.status;
     let text = format!("Twikit responded with {status} without a result code");
     let parameters = [("status", status.to_string())];
@@ -184,7 +184,7 @@ fn judge_status(response: &http::Response) -> Verdict {
     }
 }
 
-fn retry_after(response: &http::Response) -> Option<u32> {
+fn retry_after(response: &http::HttpResponse) -> Option<u32> {
     let (_, value) = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
     value.trim().parse().ok()
 }
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use crate::testing::{answer, response};
 
-    fn refusal_message(response: &http::Response) -> Message {
+    fn refusal_message(response: &http::HttpResponse) -> Message {
         match judge(response, 0) {
             Verdict::Refused(message) => message,
             other => panic!("{other:?}"),
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn code_0_is_tried_again_only_after_a_server_error() {
-        assert!(matches!(judge(&answer(500, 0), 0), Verdict::Retry(Error::Unavailable(_))));
+        assert!(matches!(judge(&answer(500, 0), 0), Verdict::Retry(CallError::Unavailable(_))));
         assert_eq!(refusal_message(&answer(400, 0)).key, "unexpected-error");
         assert_eq!(refusal_message(&answer(200, 0)).key, "unexpected-error");
     }
@@ -227,7 +227,7 @@ mod tests {
     fn codes_4_7_and_8_stop_as_rejected() {
         for code in [4, 7, 8] {
             let verdict = judge(&answer(400, code), 0);
-            let Verdict::Fail(Error::Rejected(message)) = verdict else { panic!("{verdict:?}") };
+            let Verdict::Fail(CallError::Rejected(message)) = verdict else { panic!("{verdict:?}") };
             assert!(message.text.contains(&format!("message of {code}")), "{}", message.text);
         }
     }
@@ -236,18 +236,18 @@ mod tests {
     fn codes_5_and_6_name_the_payload_secret() {
         for code in [5, 6] {
             let verdict = judge(&answer(400, code), 0);
-            assert!(matches!(verdict, Verdict::Fail(Error::NotConfigured(issue)) if issue.field == PAYLOAD_SECRET));
+            assert!(matches!(verdict, Verdict::Fail(CallError::NotConfigured(issue)) if issue.field == PAYLOAD_SECRET));
         }
     }
 
     #[test]
     fn code_9_is_ours_only_after_an_attempt_whose_answer_was_lost() {
         assert_eq!(refusal_message(&answer(400, 9)).key, "identifier-exists");
-        let second = http::Response { attempts: 2, ..answer(400, 9) };
+        let second = http::HttpResponse { attempts: 2, ..answer(400, 9) };
         assert_eq!(judge(&second, 0), Verdict::Created { is_earlier: true });
         // The first attempt was rejected and created nothing, so the identifier is taken by another order.
         assert!(matches!(judge(&second, 1), Verdict::Refused(_)));
-        let third = http::Response { attempts: 3, ..answer(400, 9) };
+        let third = http::HttpResponse { attempts: 3, ..answer(400, 9) };
         assert_eq!(judge(&third, 1), Verdict::Created { is_earlier: true });
     }
 
@@ -269,7 +269,7 @@ mod tests {
             [(200, "<html>"), (200, ""), (200, "{}"), (200, r#"{"resultCode":"1"}"#), (502, "bad gateway")]
         {
             assert!(
-                matches!(judge(&response(status, body), 0), Verdict::Retry(Error::Unavailable(_))),
+                matches!(judge(&response(status, body), 0), Verdict::Retry(CallError::Unavailable(_))),
                 "{status} {body}"
             );
         }
@@ -281,7 +281,7 @@ mod tests {
         busy.headers.push(("retry-after".into(), "120".into()));
         let verdict = judge(&busy, 0);
         assert!(
-            matches!(verdict, Verdict::Retry(Error::Unavailable(outage)) if outage.retry_after_seconds == Some(120))
+            matches!(verdict, Verdict::Retry(CallError::Unavailable(outage)) if outage.retry_after_seconds == Some(120))
         );
     }
 
@@ -289,9 +289,12 @@ mod tests {
     fn refusals_without_a_code_say_what_to_check() {
         for (status, field) in [(404, INTEGRATION_ID), (301, API_URL)] {
             let verdict = judge(&response(status, "<html>"), 0);
-            assert!(matches!(verdict, Verdict::Fail(Error::NotConfigured(issue)) if issue.field == field), "{status}");
+            assert!(
+                matches!(verdict, Verdict::Fail(CallError::NotConfigured(issue)) if issue.field == field),
+                "{status}"
+            );
         }
-        assert!(matches!(judge(&response(401, ""), 0), Verdict::Fail(Error::Rejected(_))));
+        assert!(matches!(judge(&response(401, ""), 0), Verdict::Fail(CallError::Rejected(_))));
     }
 
     #[test]

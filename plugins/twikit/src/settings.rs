@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cartwright_plugin::types::{Context, FieldIssue, Setting, SettingValue};
-use cartwright_plugin::{ContextExt, Error, message, not_configured};
+use cartwright_plugin::{CallError, ContextExt, message, not_configured};
 
 use crate::fields::{self, *};
 use crate::urls::{https_origin, origin, page_origin};
@@ -43,21 +43,21 @@ pub struct Settings<'a>(pub &'a Context);
 
 impl<'a> Settings<'a> {
     /// Returns the integration's id, safe as a path segment.
-    pub fn integration_id(&self) -> Result<&'a str, Error> {
+    pub fn integration_id(&self) -> Result<&'a str, CallError> {
         let id = self.required(INTEGRATION_ID)?;
         if is_path_segment(id) { Ok(id) } else { Err(wrong(INTEGRATION_ID, "Copy the ID as the publisher shows it.")) }
     }
 
     /// Returns the API's URL without a "/" at its end. The host rejects plain http unless an operator allows it, for a
     /// test.
-    pub fn api_url(&self) -> Result<&'a str, Error> {
+    pub fn api_url(&self) -> Result<&'a str, CallError> {
         let url = self.0.text(API_URL).unwrap_or(DEFAULT_API_URL);
         origin(url).ok_or_else(|| wrong(API_URL, HTTPS_ONLY))?;
         Ok(url.trim_end_matches('/'))
     }
 
     /// Returns the script's URL and origin.
-    pub fn script(&self) -> Result<(&'a str, String), Error> {
+    pub fn script(&self) -> Result<(&'a str, String), CallError> {
         let url = self.required(SCRIPT_URL)?;
         Ok((url, page_origin(url).ok_or_else(|| wrong(SCRIPT_URL, HTTPS_ONLY))?))
     }
@@ -77,13 +77,13 @@ impl<'a> Settings<'a> {
 
     /// Returns whether a link to an unlisted product is an error.
     pub fn strict_check(&self) -> bool {
-        self.0.yes_no(STRICT_CHECK).unwrap_or(false)
+        self.0.boolean(STRICT_CHECK).unwrap_or(false)
     }
 
     /// Returns the localization for Twikit.
     pub fn locale(&self) -> &'a str {
         let context: &'a Context = self.0;
-        if context.yes_no(SHOP_LOCALE).unwrap_or(false) && !context.locale.is_empty() {
+        if context.boolean(SHOP_LOCALE).unwrap_or(false) && !context.locale.is_empty() {
             return &context.locale;
         }
         // "default" is the only value that Twikit's document uses.
@@ -123,7 +123,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    fn required(&self, name: &str) -> Result<&'a str, Error> {
+    fn required(&self, name: &str) -> Result<&'a str, CallError> {
         let context: &'a Context = self.0;
         context.text(name).ok_or_else(|| wrong(name, "This setting has no value."))
     }
@@ -131,7 +131,7 @@ impl<'a> Settings<'a> {
 
 const HTTPS_ONLY: &str = "Enter a complete URL that begins with https://.";
 
-fn wrong(field: &str, text: &str) -> Error {
+fn wrong(field: &str, text: &str) -> CallError {
     not_configured(field, message("setting-wrong", text, &[("field", field)]))
 }
 
@@ -152,7 +152,7 @@ pub fn validate(context: &Context) -> Vec<FieldIssue> {
         (SCRIPT_URL, settings.script().err()),
     ];
     for (name, error) in checks {
-        if let (true, Some(Error::NotConfigured(issue))) = (is_set(name), error) {
+        if let (true, Some(CallError::NotConfigured(issue))) = (is_set(name), error) {
             issues.push(issue);
         }
     }
@@ -280,7 +280,7 @@ mod tests {
     fn the_language_is_default_unless_the_merchant_says_otherwise() {
         assert_eq!(Settings(&context()).locale(), "default");
         let mut own = context();
-        own.settings.push(Setting { name: SHOP_LOCALE.into(), value: SettingValue::YesNo(true) });
+        own.settings.push(Setting { name: SHOP_LOCALE.into(), value: SettingValue::Boolean(true) });
         assert_eq!(Settings(&own).locale(), "en-GB");
     }
 

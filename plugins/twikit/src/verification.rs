@@ -5,14 +5,14 @@
 //! with `success: false` Twikit ignores the order; with `success: true` production starts. So the response is "no" only
 //! if it is certain.
 
-use cartwright_plugin::exports::webhooks::Received;
+use cartwright_plugin::exports::webhooks::WebhookResult;
 use cartwright_plugin::json::{self, Name, Optional, Problem, RawValue, Text};
-use cartwright_plugin::message;
-use cartwright_plugin::types::{Order, Outcome};
+use cartwright_plugin::types::{Order, Outcome, Report};
+use cartwright_plugin::{is_refunded, message};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::identifiers::{ConfigurationId, Find, find_order, is_paid_back, is_producible, lines_of};
+use crate::identifiers::{ConfigurationId, Find, find_order, is_producible, lines_of};
 use crate::ledger;
 use crate::webhooks::reply;
 
@@ -35,7 +35,7 @@ struct Data<'a> {
 }
 
 /// Answers the query.
-pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
+pub fn answer(body: &[u8], find: Find<'_>) -> Result<WebhookResult, Problem> {
     let question: Question<'_> = json::read(body)?;
     let identifier = identifier(&question)?;
     let mut queried: Vec<u64> = question.configuration_ids.iter().map(|id| id.0).collect();
@@ -53,7 +53,7 @@ pub fn answer(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
     let lines_in_order = lines.iter().all(|line| line.line.released && line.line.status != "cancelled");
     let valid = is_producible(&order) && !ours.is_empty() && lines_in_order && queried == ours;
     let outcome = if valid { ledger::verified(&identifier) } else { refusal(&order, &identifier, queried == ours) };
-    Ok(decision(valid, vec![(Some(order.reference), outcome)]))
+    Ok(decision(valid, vec![Report::about_reference(order.reference, outcome)]))
 }
 
 /// Returns the identifier, "copied over from the original request". A file export's request has none; its `data`
@@ -73,18 +73,20 @@ fn identifier(question: &Question<'_>) -> Result<String, Problem> {
     found.ok_or_else(|| Problem::new("identifier", "missing member"))
 }
 
-fn decision(success: bool, outcomes: Vec<(Option<String>, Outcome)>) -> Received {
-    Received { response: reply(200, &json!({ "error": "", "success": success })), outcomes }
+fn decision(success: bool, reports: Vec<Report>) -> WebhookResult {
+    let response = reply(200, &json!({ "error": "", "success": success }));
+    WebhookResult { response, reports, extra: Vec::new() }
 }
 
-fn unknown(error: &str) -> Received {
-    Received { response: reply(503, &json!({ "error": error, "success": false })), outcomes: Vec::new() }
+fn unknown(error: &str) -> WebhookResult {
+    let response = reply(503, &json!({ "error": error, "success": false }));
+    WebhookResult { response, reports: Vec::new(), extra: Vec::new() }
 }
 
 fn refusal(order: &Order, identifier: &str, same: bool) -> Outcome {
     let why = match (order.cancelled, order.released) {
         (true, _) => "the order is cancelled",
-        _ if is_paid_back(order) => "the order was refunded",
+        _ if is_refunded(order) => "the order was refunded",
         (_, false) => "the order is not released",
         _ if !same => "the configurations differ from those of the order",
         _ => "a line is not released",

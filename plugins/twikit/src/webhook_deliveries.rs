@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright_plugin::exports::webhooks::Received;
+use cartwright_plugin::exports::webhooks::WebhookResult;
 use cartwright_plugin::json::{self, Code, Optional, Problem, RawValue, Text};
 use cartwright_plugin::types::*;
 use cartwright_plugin::{message, normalize_url, truncate};
@@ -71,7 +71,7 @@ struct Published<'a> {
 }
 
 /// Handles the end or failure of production: `{ identifier, url, success, error }`.
-pub fn production_completion(body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
+pub fn production_completion(body: &[u8], find: Find<'_>) -> Result<WebhookResult, Problem> {
     let notice: ProductionCompletion<'_> = json::read(body)?;
     let identifier = notice.identifier.as_str();
     let words = |text: Option<String>| text.map(|text| truncate(&text, MAX_CHARACTERS)).filter(|text| !text.is_empty());
@@ -84,8 +84,9 @@ pub fn production_completion(body: &[u8], find: Find<'_>) -> Result<Received, Pr
         Ok(lines) => lines,
         Err(reply) => return Ok(*reply),
     };
-    let (state, detail) = if notice.success { ("done", &url) } else { ("failed", &error) };
-    let production = |line| Production { line, state: state.to_owned(), detail: detail.clone(), expected: None };
+    let (state, detail) =
+        if notice.success { (ProductionState::Done, &url) } else { (ProductionState::Failed, &error) };
+    let production = |line| Production { line, state, detail: detail.clone(), expected: None, extra: Vec::new() };
     let mut outcomes = Vec::new();
     if lines.len() == order.lines.len() {
         outcomes.push(Outcome::Production(production(None)));
@@ -102,7 +103,7 @@ pub fn production_completion(body: &[u8], find: Find<'_>) -> Result<Received, Pr
 
 /// Handles an order that the producer marked as ready: `{ identifier, trackingUrl, trackingId, lineItems }`. Each
 /// parcel of an order has its own delivery.
-pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Result<Received, Problem> {
+pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Result<WebhookResult, Problem> {
     let notice: OrderCompletion<'_> = json::read(body)?;
     let identifier = notice.identifier.as_str();
     let order = match order_of(identifier, find) {
@@ -153,6 +154,7 @@ pub fn order_completion(context: &Context, body: &[u8], find: Find<'_>) -> Resul
             at: None,
             tracking_url: tracking.url,
             tracking_id: tracking.id,
+            extra: Vec::new(),
         }));
     }
     // Twikit only reports "ready". Tracking data of a delivery to the shopper means that the parcel is on its way; a
@@ -210,7 +212,7 @@ fn line_quantity(line: &Configured<'_>) -> LineQuantity {
 
 /// Handles a newly published script: `{ scriptUrl, products: [{ key }] }`. The webhook is unsigned and decides what
 /// runs on the shop's pages, so the host waits for the merchant's approval unless the script's host was granted.
-pub fn website_publication(body: &[u8]) -> Result<Received, Problem> {
+pub fn website_publication(body: &[u8]) -> Result<WebhookResult, Problem> {
     let notice: WebsitePublication<'_> = json::read(body)?;
     let script = notice.script_url.as_str();
     if https_origin(script).is_none() {
@@ -224,11 +226,11 @@ pub fn website_publication(body: &[u8]) -> Result<Received, Problem> {
         Setting { name: SCRIPT_URL.to_owned(), value: SettingValue::Text(script.to_owned()) },
         Setting { name: PRODUCT_KEYS.to_owned(), value: SettingValue::Texts(keys.map(str::to_owned).collect()) },
     ];
-    Ok(accepted(vec![(None, Outcome::PushSettings(push))]))
+    Ok(accepted(vec![Report::about_account(Outcome::PushSettings(push))]))
 }
 
 /// Returns the order of a delivery, or the response that explains why there is none.
-fn order_of(identifier: &str, find: Find<'_>) -> Result<Order, Box<Received>> {
+fn order_of(identifier: &str, find: Find<'_>) -> Result<Order, Box<WebhookResult>> {
     match find_order(identifier, find) {
         Ok(Some(order)) => Ok(order),
         Ok(None) => Err(Box::new(faulty(404, "This shop has no such order."))),
@@ -237,7 +239,7 @@ fn order_of(identifier: &str, find: Find<'_>) -> Result<Order, Box<Received>> {
 }
 
 /// Returns the lines that may have been sent to Twikit under this identifier.
-fn known_lines<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<'a>>, Box<Received>> {
+fn known_lines<'a>(order: &'a Order, identifier: &str) -> Result<Vec<Configured<'a>>, Box<WebhookResult>> {
     match lines_of(order, identifier) {
         Ok(lines) if !lines.is_empty() => Ok(lines),
         Ok(_) => Err(Box::new(faulty(409, "Nothing of this order was sent to Twikit."))),
@@ -259,6 +261,6 @@ fn other_product(line: &Configured<'_>, key: &str) -> Option<Outcome> {
     })
 }
 
-fn accepted_for(order: &Order, outcomes: Vec<Outcome>) -> Received {
-    accepted(outcomes.into_iter().map(|outcome| (Some(order.reference.clone()), outcome)).collect())
+fn accepted_for(order: &Order, outcomes: Vec<Outcome>) -> WebhookResult {
+    accepted(outcomes.into_iter().map(|outcome| Report::about_reference(&order.reference, outcome)).collect())
 }

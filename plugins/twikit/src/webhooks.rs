@@ -5,10 +5,12 @@
 //! delivery has another status *and* an error: the host repeats the response of a successful delivery, whereas Twikit's
 //! single repetition after five minutes must be handled again.
 
-use cartwright_plugin::exports::webhooks::{Authentication, Endpoint, Purpose, Received, Request, Response};
+use cartwright_plugin::exports::webhooks::{
+    Authentication, WebhookEndpoint, WebhookMode, WebhookRequest, WebhookResponse, WebhookResult,
+};
 use cartwright_plugin::json::Problem;
-use cartwright_plugin::types::{Context, Outcome};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::types::{Context, Report};
+use cartwright_plugin::{CallError, invalid_input, message};
 use serde_json::{Value, json};
 
 use crate::identifiers::Find;
@@ -23,25 +25,32 @@ pub const ORDER_COMPLETION: &str = "order-completion";
 /// Website Publication.
 pub const WEBSITE_PUBLICATION: &str = "website-publication";
 
-/// Returns the four endpoints, titled as in Twikit's user interface.
-pub fn endpoints() -> Vec<Endpoint> {
-    let endpoint = |name: &str, title: &str, purpose| Endpoint {
+/// Returns the four endpoints, titled as in Twikit's user interface. They are the same under all settings.
+pub fn endpoints() -> Vec<WebhookEndpoint> {
+    let endpoint = |name: &str, title: &str, mode| WebhookEndpoint {
         name: name.to_owned(),
-        title: title.to_owned(),
-        purpose,
+        title: message(name, title, &[]),
+        mode,
         authentication: Authentication::AddressOnly,
-        event_id_header: None,
+        delivery_id_header: None,
+        networks: Vec::new(),
+        extra: Vec::new(),
     };
     vec![
-        endpoint(PAYMENT_VERIFICATION, "Payment Verification", Purpose::Question),
-        endpoint(PRODUCTION_COMPLETION, "Production Completion", Purpose::Notice),
-        endpoint(ORDER_COMPLETION, "Order Completion", Purpose::Notice),
-        endpoint(WEBSITE_PUBLICATION, "Website Publication", Purpose::Notice),
+        endpoint(PAYMENT_VERIFICATION, "Payment Verification", WebhookMode::Query),
+        endpoint(PRODUCTION_COMPLETION, "Production Completion", WebhookMode::Delivery),
+        endpoint(ORDER_COMPLETION, "Order Completion", WebhookMode::Delivery),
+        endpoint(WEBSITE_PUBLICATION, "Website Publication", WebhookMode::Delivery),
     ]
 }
 
 /// Handles one request.
-pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<'_>) -> Result<Received, Error> {
+pub fn receive(
+    context: &Context,
+    endpoint: &str,
+    request: &WebhookRequest,
+    find: Find<'_>,
+) -> Result<WebhookResult, CallError> {
     if !endpoints().iter().any(|known| known.name == endpoint) {
         let text = format!("Unknown endpoint \"{endpoint}\".");
         return Err(invalid_input("endpoint", message("endpoint-unknown", text, &[("endpoint", endpoint)])));
@@ -61,23 +70,23 @@ pub fn receive(context: &Context, endpoint: &str, request: &Request, find: Find<
     Ok(received.unwrap_or_else(|problem| malformed(&problem)))
 }
 
-fn malformed(problem: &Problem) -> Received {
+fn malformed(problem: &Problem) -> WebhookResult {
     faulty(400, &format!("The request is invalid: {problem}."))
 }
 
-/// Returns a response with an error and without outcomes.
-pub fn faulty(status: u16, error: &str) -> Received {
-    Received { response: reply(status, &json!({ "error": error })), outcomes: Vec::new() }
+/// Returns a response with an error and without reports.
+pub fn faulty(status: u16, error: &str) -> WebhookResult {
+    WebhookResult { response: reply(status, &json!({ "error": error })), reports: Vec::new(), extra: Vec::new() }
 }
 
 /// Returns a successful response.
-pub fn accepted(outcomes: Vec<(Option<String>, Outcome)>) -> Received {
-    Received { response: reply(200, &json!({ "error": "" })), outcomes }
+pub fn accepted(reports: Vec<Report>) -> WebhookResult {
+    WebhookResult { response: reply(200, &json!({ "error": "" })), reports, extra: Vec::new() }
 }
 
 /// Returns a response.
-pub fn reply(status: u16, body: &Value) -> Response {
-    Response {
+pub fn reply(status: u16, body: &Value) -> WebhookResponse {
+    WebhookResponse {
         status,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: body.to_string().into_bytes(),

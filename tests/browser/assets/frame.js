@@ -6,4 +6,6 @@ addEventListener('message', ({ data, source, origin }) => {
     say(JSON.stringify({ type: 'word', word: data.product }));
   }
   if (data.type === 'save') say({ event: 'saved', id: 11 });
+  // The shopper pressed the frame's own button.
+  if (data.type === 'press') say(JSON.stringify({ action: 'createQuotation', argument: data.id }));
 });

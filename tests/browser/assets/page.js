@@ -44,7 +44,7 @@
   window.configurator = configurator;
   by('add').textContent = configurator.action === 'add-to-cart' ? 'Add to cart' : 'Request a quotation';
   by('add').disabled = false;
-  by('add').addEventListener('click', async () => {
+  const add = async () => {
     try {
       await fetch('/saved', { method: 'POST', body: await configurator.save() });
       by('message').textContent = 'It is in your cart.';
@@ -52,5 +52,9 @@
     } catch (error) {
       fault(error);
     }
-  });
+  };
+  by('add').addEventListener('click', add);
+  // The configurator's own button may be pressed several times.
+  by('add').hidden = configurator.hasOwnButton;
+  while (configurator.hasOwnButton && !document.body.dataset.fault) await add();
 })();

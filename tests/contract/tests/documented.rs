@@ -17,7 +17,44 @@ fn the_contract_is_one_package_with_its_worlds() {
     assert_eq!(resolve.packages.len(), 1, "the contract needs no other package");
     let mut worlds: Vec<_> = resolve.worlds.iter().map(|(_, world)| world.name.as_str()).collect();
     worlds.sort();
-    assert_eq!(worlds, ["cart-strategy", "everything", "host-imports", "order-hook", "vendor"]);
+    let optional = [
+        "account",
+        "cart",
+        "choices",
+        "feed",
+        "orders",
+        "prices",
+        "product-links",
+        "products",
+        "reopening",
+        "webhooks",
+    ];
+    let mut expected = vec!["cart-strategy".to_owned(), "host-imports".to_owned(), "order-hook".to_owned()];
+    expected.extend(optional.map(|interface| format!("has-{interface}")));
+    expected.push("vendor".to_owned());
+    expected.sort();
+    assert_eq!(worlds, expected);
+}
+
+#[test]
+fn an_author_composes_a_world_that_imports_no_exported_interface() {
+    let mut resolve = contract();
+    let includes: String = resolve
+        .worlds
+        .iter()
+        .filter(|(_, world)| world.name == "vendor" || world.name.starts_with("has-"))
+        .map(|(_, world)| format!("include cartwright:plugin/{}@0.1.0; ", world.name))
+        .collect();
+    let text = format!("package test:mine; world mine {{ {includes} }}");
+    let package = resolve.push_str("mine.wit", &text).expect("the worlds can be included");
+    let mine = &resolve.worlds[resolve.packages[package].worlds["mine"]];
+    let imported_too: Vec<_> = mine
+        .exports
+        .keys()
+        .filter(|export| mine.imports.contains_key(*export))
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    assert!(imported_too.is_empty(), "these are exported and imported: {imported_too:?}");
 }
 
 #[test]

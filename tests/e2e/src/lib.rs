@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use cartwright::types::{Money, Rounding, VariantInfo};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright, Digest,
-    Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret, SetupError, Shop, ShopId,
-    ShopSnapshot,
+    AccountId, AccountSetup, AddToCart, Builder, CartChange, CartError, CartLine, CartOperation, Cartwright,
+    Currencies, Digest, Grants, MemoryBlobs, MemoryCatalog, MemoryOrderBook, ProductLink, ReleasePolicy, Secret,
+    SetupError, Shop, ShopId, ShopSnapshot,
 };
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi};
 use serde_json::{Map, Value, json};
@@ -35,10 +35,11 @@ pub fn variant(sku: &str, product: &str, cents: i64) -> VariantInfo {
         price: Some(Money { minor: cents, scale: 2, currency: "EUR".to_owned() }),
         tax_class: None,
         purchasable: true,
-        stock: None,
+        in_stock: None,
         weight_grams: None,
         minimum: 1,
         maximum: None,
+        extra: Vec::new(),
     }
 }
 
@@ -92,8 +93,9 @@ pub fn members(value: Value) -> Map<String, Value> {
 pub fn shop(id: &str) -> Shop {
     Shop {
         id: id.parse().expect("a shop id"),
-        currency: "EUR".to_owned(),
-        scale: 2,
+        currencies: Currencies::one("EUR", 2),
+        base_country: None,
+        time_zone: None,
         locale: "en".to_owned(),
         prices_include_tax: true,
         rounding: Rounding::HalfUp,
@@ -114,9 +116,29 @@ pub fn local(url: &str) -> Grants {
         hosts: BTreeSet::from([host.clone()]),
         plain_http: BTreeSet::from([host]),
         networks: vec!["127.0.0.1/32".parse().expect("a network")],
-        personal_data: true,
         ..Grants::default()
     }
+}
+
+/// Returns such grants with names and addresses, for a plugin that asks for them.
+pub fn local_with_personal_data(url: &str) -> Grants {
+    Grants { personal_data: true, ..local(url) }
+}
+
+/// Returns a component in which a text is replaced by another of the same length, wherever it is.
+///
+/// # Panics
+/// If the lengths differ, or the text is not in the component.
+pub fn replaced(component: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len(), "{from} and {to}");
+    let (mut bytes, mut at) = (component.to_vec(), 0);
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from.as_bytes()) {
+        at += found;
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        at += to.len();
+    }
+    assert_ne!(bytes, component, "{from} is not in the component");
+    bytes
 }
 
 /// Serves a shop in the state of a snapshot without calling a plugin, as a store does.
@@ -182,7 +204,13 @@ impl World {
     pub async fn with_shop(mut self, other: Shop) -> Self {
         self.shop = other.id.clone();
         self.host.add_shop(other).expect("another shop");
-        let settings = members(json!({ "viewer-token": "viewer-token", "api-url": self.expivi.api_url() }));
+        let settings = members(json!({
+            "viewer-token": "viewer-token",
+            "api-url": self.expivi.api_url(),
+            "viewer-script": self.expivi.viewer_script_url(),
+            "options-script": self.expivi.options_script_url(),
+            "options-style": self.expivi.options_style_url(),
+        }));
         let setup = AccountSetup { id: self.account.clone(), settings, grants: local(self.expivi.base_url()) };
         self.host.set_account(&self.shop, self.digest, setup).await.expect("an account");
         self.link("ring", "1001", "simple", json!({})).await;

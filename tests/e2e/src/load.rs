@@ -10,7 +10,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use cartwright::health::{RateLimitRules, Rules};
-use cartwright::types::{Event, EventKind, Order, OrderLine};
+use cartwright::types::{Order, OrderEvent, OrderEventKind, OrderLine};
 use cartwright::{AccountId, AccountSetup, Cartwright, Clock, Digest, ShopId, SimulatedClock};
 use cartwright_store::{Keyring, SoldLines, Store, Worker, WorkerSettings};
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ impl Load {
     }
 
     /// Returns an event of the order with this number, which has one line.
-    pub fn event(&self, number: usize, kind: EventKind) -> Event {
+    pub fn event(&self, number: usize, kind: OrderEventKind) -> OrderEvent {
         let id = number.to_string();
         let reference = self.host.reference(&self.shop, &id, Some("1"));
         let lines = vec![OrderLine { reference, ..self.line.clone() }];
@@ -87,7 +87,7 @@ impl Load {
     ///
     /// # Panics
     /// If it is rejected.
-    pub async fn report(&self, number: usize, kind: EventKind, clock: &dyn Clock) {
+    pub async fn report(&self, number: usize, kind: OrderEventKind, clock: &dyn Clock) {
         let event = self.event(number, kind);
         self.store
             .orders()
@@ -148,7 +148,7 @@ async fn measure_waiting(load: &Load, from: usize, to: usize) -> WaitingUsage {
     let clock = Arc::new(SimulatedClock::default());
     let worker = load.worker(clock.clone());
     for number in from..to {
-        load.report(number, EventKind::Released, &*clock).await;
+        load.report(number, OrderEventKind::Released, &*clock).await;
     }
     load.wait_for_state(to, "sleeping").await;
     let usage = WaitingUsage { orders: to, resident_kb: resident_kb(), instances: load.host.instances() };

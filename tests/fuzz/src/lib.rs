@@ -16,11 +16,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cartwright::types::{Authentication, WebhookHmac};
+use cartwright::types::{Authentication, SecretHeader, SignatureEncoding, SignedPart, WebhookHmac};
 use cartwright::webhook::{IncomingRequest, Verifier};
 use cartwright::{AccountSecret, CartLine, ProductLink, Secret, Secrets, Visitor};
-use cartwright_plugin::exports::configuration::Decoded;
-use cartwright_plugin::types::{Association, Context, Rounding, Setting, SettingValue};
+use cartwright_plugin::exports::configuration::DecodeResult;
+use cartwright_plugin::types::{self as plugin_types, Context, Currency, Rounding, Setting, SettingValue, Shop};
 use cartwright_service::links_table::{self, TableFor};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
@@ -65,26 +65,26 @@ pub fn canonical_json(data: &[u8]) {
 
 /// Decodes a saved configuration with Expivi's plugin.
 pub fn decode_expivi(data: &[u8]) {
-    let (context, association) = (context(&[]), association("1001"));
-    let decode = || cartwright_expivi::decode(&context, &association, data);
+    let (context, product_link) = (context(&[]), product_link("1001"));
+    let decode = || cartwright_expivi::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
 /// Decodes a saved configuration with Twikit's plugin.
 pub fn decode_twikit(data: &[u8]) {
     let keys = Setting { name: "product-keys".to_owned(), value: SettingValue::Texts(vec!["jewel".to_owned()]) };
-    let (context, association) = (context(&[keys]), association("jewel"));
-    let decode = || cartwright_twikit::decode::decode(&context, &association, data);
+    let (context, product_link) = (context(&[keys]), product_link("jewel"));
+    let decode = || cartwright_twikit::decode::decode(&context, &product_link, data);
     check_decoded(decode().ok(), decode().ok());
 }
 
 /// Checks that a decoder is deterministic, and that no text in its result contains a NUL, which a database cannot
 /// store.
-fn check_decoded(first: Option<Decoded>, second: Option<Decoded>) {
+fn check_decoded(first: Option<DecodeResult>, second: Option<DecodeResult>) {
     let Some(decoded) = first else { return };
     assert_eq!(format!("{decoded:?}"), format!("{:?}", second.expect("it was decoded before")));
     for item in &decoded.items {
-        let names = [&item.id, &item.parent, &item.sku, &item.reference].into_iter().flatten();
+        let names = [&item.id, &item.parent, &item.sku, &item.saved_id].into_iter().flatten();
         let articles =
             item.articles.iter().flat_map(|article| [Some(&article.sku), article.price_sku.as_ref()]).flatten();
         let attributes = item.attributes.iter().flat_map(|attribute| [&attribute.id, &attribute.value]);
@@ -118,36 +118,52 @@ pub fn webhook(data: &[u8]) {
     let signed = WebhookHmac {
         secret: "secret".to_owned(),
         header: "x-signature".to_owned(),
-        encoding: "base64".to_owned(),
+        encoding: SignatureEncoding::Base64,
         prefix: String::new(),
+        parts: vec![SignedPart::Body],
         timestamp_header: None,
+        tolerance_seconds: 300,
     };
-    let timed =
-        WebhookHmac { encoding: "hex".to_owned(), timestamp_header: Some("x-time".to_owned()), ..signed.clone() };
+    let timed = WebhookHmac {
+        encoding: SignatureEncoding::Hex,
+        parts: vec![SignedPart::Header("x-time".to_owned()), SignedPart::Url, SignedPart::Method, SignedPart::Body],
+        timestamp_header: Some("x-time".to_owned()),
+        ..signed.clone()
+    };
+    let url_safe = WebhookHmac { encoding: SignatureEncoding::Base64url, ..signed.clone() };
+    let header = SecretHeader { secret: "secret".to_owned(), header: "x-signature".to_owned(), prefix: String::new() };
     let hmac = Authentication::HmacSha256(signed);
-    let ways = [hmac.clone(), Authentication::HmacSha256(timed), Authentication::StandardWebhooks("secret".to_owned())];
+    let ways = [
+        hmac.clone(),
+        Authentication::HmacSha256(timed),
+        Authentication::HmacSha256(url_safe),
+        Authentication::StandardWebhooks("secret".to_owned()),
+    ];
     let admitted = |authentication: &Authentication, names: &[&'static str], value: &[u8], body: &[u8]| {
         let Ok(value) = HeaderValue::from_bytes(value) else { return None };
         let headers: HeaderMap =
             names.iter().map(|name| (http::HeaderName::from_static(name), value.clone())).collect();
         let incoming = IncomingRequest {
             method: Method::POST,
+            url: Secret::new("https://shop.example/webhooks/t0ken"),
             headers,
             query: String::from_utf8_lossy(head).into_owned(),
             body: body.to_vec().into(),
             from: None,
             at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         };
-        Some(
-            Verifier { authentication, secrets: &secrets, networks: &[], max_body_bytes: 1 << 20 }
-                .admit(&incoming)
-                .is_ok(),
-        )
+        let (networks, vendor_networks) = (&[], &[]);
+        let verifier =
+            Verifier { authentication, secrets: &secrets, networks, vendor_networks, max_body_bytes: 1 << 20 };
+        Some(verifier.admit(&incoming).is_ok())
     };
     let names = ["x-signature", "x-time", "webhook-id", "webhook-timestamp", "webhook-signature"];
     for way in &ways {
         assert_ne!(admitted(way, &names, head, body), Some(true), "a guessed signature was accepted");
     }
+    let is_secret = head == b"made-up-secret";
+    let header = admitted(&Authentication::SecretHeader(header), &names[..1], head, body);
+    assert!(header.is_none_or(|admitted| admitted == is_secret), "only the secret itself is accepted");
     if head.len() + body.len() > 32 << 10 {
         return;
     }
@@ -159,11 +175,14 @@ pub fn webhook(data: &[u8]) {
         let changed = [rest, &[last ^ 1]].concat();
         assert_eq!(admitted(&hmac, &names[..1], signature.as_bytes(), &changed), Some(false));
     }
-    let request = cartwright_plugin::exports::webhooks::Request {
+    let request = cartwright_plugin::exports::webhooks::WebhookRequest {
+        id: "1".to_owned(),
+        received_at: "2026-03-01T09:30:00Z".to_owned(),
         method: "POST".to_owned(),
         headers: Vec::new(),
         query: String::new(),
         body: body.to_vec(),
+        extra: Vec::new(),
     };
     for endpoint in cartwright_twikit::webhooks::endpoints() {
         let received = cartwright_twikit::webhooks::receive(&context(&[]), &endpoint.name, &request, &|_| Ok(None));
@@ -173,29 +192,36 @@ pub fn webhook(data: &[u8]) {
 
 fn context(settings: &[Setting]) -> Context {
     Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "account".into(),
+        visitor: Some(plugin_types::Visitor {
+            currency: Currency { code: "EUR".into(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-03-01T09:30:00Z".into(),
+        now: "2026-03-01T09:30:00Z".into(),
         settings: settings.to_vec(),
-        settings_revision: 1,
         grants: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-fn association(vendor_product: &str) -> Association {
-    Association {
+fn product_link(vendor_product: &str) -> plugin_types::ProductLink {
+    plugin_types::ProductLink {
         shop_product: "product".into(),
         vendor_product: vendor_product.into(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }

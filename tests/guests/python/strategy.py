@@ -3,17 +3,17 @@
 It sells a configured product as a bundle: the linked product is the parent, and every article with a `price-sku` is a child.
 Equal articles are added up. How to build it: ../README.md.
 
-WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`Piece_Bundle`), a case of an
-enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `error`.
+WIT names become snake_case (`price-from` is `price_from`), a case of a variant is a class (`PlanEntry_Bundle`), a case of an
+enum is in capitals (`PriceSource.COMPONENTS`), an empty option is `None`, and a failing call raises `Err` with its `call-error`.
 The app is the module that is componentized; it has one class for each exported interface.
 """
 
 from decimal import Decimal
 
 from componentize_py_types import Err
-from wit_world.exports import Cart as CartExport, Plugin as PluginExport, Settings as SettingsExport
-from wit_world.exports.cart import Planned, Request
-from wit_world.exports.plugin import Identity, Strategy
+from wit_world.exports import Cart as CartExport, Metadata as MetadataExport, Settings as SettingsExport
+from wit_world.exports.cart import PlanRequest, PlanResult
+from wit_world.exports.metadata import PluginMetadata, Strategy
 from wit_world.exports.settings import Choice, ChoiceSource_Fixed, Field
 from wit_world.imports import catalog
 from wit_world.imports.types import (
@@ -21,14 +21,14 @@ from wit_world.imports.types import (
     BundleChild,
     ChildRemoval,
     Context,
-    Error_InvalidInput,
-    Error_Rejected,
+    CallError_InvalidInput,
+    CallError_Rejected,
     FieldIssue,
     Item,
     LinePrice,
     Message,
-    NewLine,
-    Piece_Bundle,
+    PlanEntry_Bundle,
+    PlannedLine,
     Setting,
     SettingValue_Text,
     SkuQuery,
@@ -39,16 +39,15 @@ from wit_world.imports.types import (
 LARGEST = 2**32 - 1
 
 
-class Plugin(PluginExport):
-    def describe(self) -> Identity:
-        return Identity(
+class Metadata(MetadataExport):
+    def describe(self) -> PluginMetadata:
+        return PluginMetadata(
             id="parts-bundle",
             name="Bundle of parts",
             version="0.1.0",
-            vendor="Cartwright's examples",
-            hosts=[],
-            strategies=[Strategy("parts-bundle", message("parts-bundle", "Bundle of its priced parts"))],
-            capabilities=["quotation"],
+            publisher="Cartwright's examples",
+            outbound_hosts=[],
+            strategies=[Strategy("parts-bundle", message("parts-bundle", "Bundle of its priced parts"), [])],
             grants=[],
             extra=[],
         )
@@ -63,20 +62,24 @@ class Settings(SettingsExport):
                 label=message("child-removal", "When a shopper takes a part out"),
                 help=None,
                 group=None,
+                placeholder=None,
+                advanced=False,
                 required=True,
-                public=False,
+                shown_on_page=False,
                 pattern=None,
                 minimum=None,
                 maximum=None,
-                default=SettingValue_Text("refused"),
+                default_value=SettingValue_Text("refused"),
                 choices=ChoiceSource_Fixed([
-                    Choice("refused", message("child-removal-refused", "Refuse it")),
-                    Choice("repriced", message("child-removal-repriced", "Go on without it")),
+                    Choice("refused", message("child-removal-refused", "Refuse it"), []),
+                    Choice("repriced", message("child-removal-repriced", "Go on without it"), []),
                 ]),
                 enabled_when=None,
                 per_product=True,
-                vendor_may_push=False,
-                hosts=[],
+                vendor_can_change=False,
+                outbound_hosts=[],
+                uses=[],
+                extra=[],
             )
         ]
 
@@ -88,21 +91,21 @@ class Settings(SettingsExport):
 
 
 class Cart(CartExport):
-    def plan(self, context: Context, request: Request) -> Planned:
-        pieces = []
-        for wanted in request.wanted:
-            if wanted.item is None:
+    def plan(self, context: Context, request: PlanRequest) -> PlanResult:
+        entries = []
+        for line_request in request.line_requests:
+            if line_request.item is None:
                 raise invalid_input("items", message("not-configured", "Only a configured product has parts."))
-            pieces.append(Piece_Bundle(bundle(context, request, wanted.item, wanted.quantity)))
-        return Planned(pieces=pieces, warnings=[])
+            entries.append(PlanEntry_Bundle(bundle(context, request, line_request.item, line_request.quantity)))
+        return PlanResult(entries=entries, warnings=[], extra=[])
 
 
-def bundle(context: Context, request: Request, root: int, quantity: int) -> Bundle:
-    parent = NewLine(
+def bundle(context: Context, request: PlanRequest, root: int, quantity: int) -> Bundle:
+    parent = PlannedLine(
         target=Target_LinkedProduct(),
         quantity=quantity,
         title=None,
-        shown=None,  # the host shows the item's visible attributes
+        display_fields=None,  # the host shows the item's visible attributes
         price=LinePrice(source=request.price_from, adjustments=[], ignore_case=False),
         item=root,
         extra=[],
@@ -115,34 +118,36 @@ def bundle(context: Context, request: Request, root: int, quantity: int) -> Bund
             target=Target_Sku(query(sku)),
             quantity=count,
             title=None,
-            shown=None,
-            on_top=False,
+            display_fields=None,
+            priced_separately=False,
             removal=removal,
             extra=[],
         )
         for sku, count in parts.items()
     ]
-    return Bundle(parent, children)
+    return Bundle(parent=parent, children=children, extra=[])
 
 
-def family(items: list[Item], root: int) -> list[Item]:
-    """A root and all items below it; parents stand before their children."""
-    below = [items[root]]
-    ids = {items[root].id}
+def family(items: list[Item], root: int) -> list[tuple[Item, int]]:
+    """A root and all items below it, each with how many of it the root takes; parents stand before their children."""
+    below = [(items[root], 1)]
+    counts = {items[root].id: 1}
     for item in items:
-        if item.parent is not None and item.parent in ids:
-            below.append(item)
-            ids.add(item.id)
+        if item.parent is not None and item.parent in counts:
+            count = counts[item.parent] * item.quantity
+            below.append((item, count))
+            counts[item.id] = count
     return below
 
 
-def count_parts(items: list[Item]) -> dict[str, int]:
+def count_parts(items: list[tuple[Item, int]]) -> dict[str, int]:
     """How many of each price SKU one bundle takes, in the order in which they first come."""
     sums: dict[str, Decimal] = {}
-    for item in items:
+    for item, count in items:
         for article in item.articles:
             if article.price_sku is not None:
-                sums[article.price_sku] = sums.get(article.price_sku, Decimal(0)) + Decimal(article.quantity)
+                needed = Decimal(article.quantity) * count
+                sums[article.price_sku] = sums.get(article.price_sku, Decimal(0)) + needed
 
     parts: dict[str, int] = {}
     for sku, quantity in sums.items():
@@ -162,7 +167,7 @@ def refuse_unknown(skus: list[str]) -> None:
     unknown = ", ".join(sku for sku, variants in zip(skus, found) if not variants)
     if unknown:
         text = f"The shop does not know these parts: {unknown}."
-        raise Err(Error_Rejected(Message("parts-unknown", [("skus", unknown)], text)))
+        raise Err(CallError_Rejected(Message("parts-unknown", [("skus", unknown)], text)))
 
 
 def query(sku: str) -> SkuQuery:
@@ -181,4 +186,4 @@ def message(key: str, text: str) -> Message:
 
 
 def invalid_input(where: str, text: Message) -> Err:
-    return Err(Error_InvalidInput(FieldIssue(field=where, message=text, blocking=True)))
+    return Err(CallError_InvalidInput(FieldIssue(field=where, message=text, blocking=True)))

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use cartwright_contract::records::{Attribute, BundleChild, Item, PriceSource, Rounding};
+use cartwright_contract::records::{Article, Attribute, BundleChild, ChoiceKind, Item, PriceSource, Rounding};
 use cartwright_test_growth::assert_linear;
 
 use super::{Counter, article, child, item, money, sealed, shop, variant};
+use crate::articles::add_up;
 use crate::canonical::canonical;
 use crate::change::CartOperation;
 use crate::identity::fingerprints;
@@ -73,7 +74,10 @@ fn attributes_cost_no_more_than_their_number() {
             value_id: None,
             key: None,
             hidden: false,
-            kind: "text".into(),
+            kind: ChoiceKind::Text,
+            group: None,
+            file: None,
+            extra: vec![],
         };
         let mut counter = Counter::with(vec![Item { attributes: (0..count).map(attribute).collect(), ..item("") }]);
         counter.variants = vec![variant("RING", money(900, 2))];
@@ -110,6 +114,23 @@ fn bills_of_materials_cost_no_more_than_their_length() {
     };
     let sell = |counter: &Counter| drop(counter.sell_line(1, PriceSource::Components, &[]).unwrap());
     assert_linear("priced articles", 200, priced, sell);
+    // Two equal trees: each article is a part of the one before it, and has a part by itself.
+    let nested = |count: usize| -> Vec<Article> {
+        let tree = (0..count).flat_map(|at| {
+            let parent = at.checked_sub(1).and_then(|above| u32::try_from(2 * above).ok());
+            let own = u32::try_from(2 * at).ok();
+            [Article { parent, ..article("A", "1") }, Article { parent: own, ..article("B", "1") }]
+        });
+        let tree: Vec<Article> = tree.collect();
+        let shifted = tree.iter().map(|article| Article {
+            parent: article.parent.map(|parent| parent + u32::try_from(2 * count).unwrap()),
+            ..article.clone()
+        });
+        let shifted: Vec<Article> = shifted.collect();
+        [tree, shifted].concat()
+    };
+    let add = |articles: &Vec<Article>| assert_eq!(add_up(articles.clone()).unwrap().len(), articles.len() / 2);
+    assert_linear("nested articles", 500, nested, add);
 }
 
 #[test]
@@ -176,7 +197,7 @@ fn carts_cost_no_more_than_their_lines() {
     };
     let check = |lines: &Vec<CartLine>| {
         let cart = CartIndex::new(lines).unwrap();
-        assert_eq!((cart.with_children(&lines[0]).len(), cart.keys(&lines[0].key).len()), (lines.len(), lines.len()));
+        assert_eq!((cart.family(&lines[0]).len(), cart.keys(&lines[0].key).len()), (lines.len(), lines.len()));
     };
     assert_linear("children of a bundle", 1_000, family, check);
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    Money, Piece, Price, PriceBasis, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
+    Money, PlanEntry, Price, PriceBasis, PriceRole, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
 };
 use num_bigint::BigInt;
 use proptest::prelude::*;
 
-use super::{Counter, article, by_sku, child, money, new_line, variant};
+use super::{Counter, article, by_sku, child, money, planned_line, variant};
 use crate::error::CartError;
 use crate::index::RemovedParts;
 use crate::line::CartLine;
@@ -43,6 +43,20 @@ fn holds(line: &CartLine, exact: &BigInt) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Returns a verified price of one piece, as the shop enters its own.
+pub(super) fn vendor_price(amount: Money) -> Price {
+    Price {
+        amount,
+        basis: PriceBasis::Unit,
+        role: PriceRole::Whole,
+        tax: TaxBasis::AsShop,
+        state: PriceState::Verified,
+        period: None,
+        valid_until: None,
+        extra: vec![],
+    }
+}
+
 fn prices() -> impl Strategy<Value = Money> {
     (0i64..10_000_000_000, 0u8..=9).prop_map(|(minor, scale)| money(minor, scale))
 }
@@ -63,27 +77,30 @@ proptest! {
         rate in (1i64..1_000_000_000_000, 0u32..=12),
         source in prop::sample::select(vec![PriceSource::Platform, PriceSource::Vendor, PriceSource::Components]),
         basis in prop::sample::select(vec![PriceBasis::Unit, PriceBasis::Total]),
+        role in prop::sample::select(vec![PriceRole::Whole, PriceRole::Surcharge]),
+        own in prices(),
         converts in any::<bool>(),
     ) {
         let mut counter = Counter::new(scale, rounding);
         (counter.price_from, counter.wanted) = (source, quantity);
-        counter.variants = vec![variant("RING", price.clone())];
+        let platform = if source == PriceSource::Vendor { own } else { price.clone() };
+        counter.variants = vec![variant("RING", platform.clone())];
         let mut exact = match source {
             PriceSource::Platform => fine(price.minor, price.scale) * quantity,
             PriceSource::Vendor => {
                 let currency = if converts { "USD" } else { "EUR" };
                 let amount = Money { currency: currency.into(), ..price.clone() };
-                let (tax, state) = (TaxBasis::Gross, PriceState::Verified);
-                let offered = Price { amount, basis, tax, state, valid_until: None };
+                let offered = Price { basis, role, tax: TaxBasis::Gross, ..vendor_price(amount) };
                 let text = rust_decimal::Decimal::try_from_i128_with_scale(rate.0.into(), rate.1).unwrap().to_string();
-                match convert(offered, "it", Some(&text), &counter.context) {
+                match convert(offered, "it", Some(&text), &counter.currency, rounding) {
                     Ok(price) => counter.vendor = vec![Some(price)],
                     // The amount is too large for a price.
                     Err(_) => return Ok(()),
                 }
                 let times = if basis == PriceBasis::Unit { quantity } else { 1 };
                 let rate = if converts { rate } else { (1, 0) };
-                fine(price.minor, price.scale) * rate.0 * times / BigInt::from(10).pow(rate.1)
+                let base = if role == PriceRole::Surcharge { fine(platform.minor, platform.scale) } else { BigInt::ZERO };
+                fine(price.minor, price.scale) * rate.0 * times / BigInt::from(10).pow(rate.1) + base * quantity
             }
             PriceSource::Components => {
                 let mut one = BigInt::ZERO;
@@ -121,11 +138,11 @@ proptest! {
         (counter.price_from, counter.wanted) = (source, quantity);
         counter.variants = vec![variant("RING", money(own.0, own.1))];
         let mut children = vec![];
-        for (number, ((minor, scale), count, on_top, _)) in parts.iter().enumerate() {
+        for (number, ((minor, scale), count, priced_separately, _)) in parts.iter().enumerate() {
             let sku = format!("PART-{number}");
             counter.variants.push(variant(&sku, money(*minor, *scale)));
-            // At least one child is not on top of the bundle's price.
-            children.push(child(&sku, *count, *on_top && number > 0));
+            // At least one child shares in the bundle's price.
+            children.push(child(&sku, *count, *priced_separately && number > 0));
         }
         let bundle = counter.sell_bundle(quantity, source, children.clone()).unwrap();
         let costs = |own: BigInt, counts: &dyn Fn(usize) -> bool| {
@@ -137,7 +154,7 @@ proptest! {
         };
         let exact = match by_parts {
             true => costs(BigInt::ZERO, &|_| true),
-            false => costs(fine(own.0, own.1) * quantity, &|number| children[number].on_top),
+            false => costs(fine(own.0, own.1) * quantity, &|number| children[number].priced_separately),
         };
         holds(&bundle[0], &exact)?;
         let sum = |lines: &[CartLine]| lines[1..].iter().map(|line| line.price.total.minor).sum::<i64>();
@@ -198,6 +215,62 @@ fn a_minimum_of_a_part_by_itself_does_not_hold_in_a_bundle_and_a_maximum_does() 
     assert_eq!(lines[0].price.total.minor, 60);
     let much = counter.sell_bundle(1, PriceSource::Components, vec![child("SCREW", 201, false)]);
     assert!(matches!(&much, Err(CartError::Quantity { quantity: 201, .. })), "{much:?}");
-    let alone = counter.sell(Piece::Line(new_line(by_sku("SCREW"), 4, PriceSource::Platform, vec![])));
+    let alone = counter.sell(PlanEntry::Line(planned_line(by_sku("SCREW"), 4, PriceSource::Platform, vec![])));
     assert!(matches!(&alone, Err(CartError::Quantity { minimum: 100, .. })), "{alone:?}");
+}
+
+/// Returns the shares of the children in a bundle of a ring for 90.00, and the bundle's price.
+fn shares(children: Vec<BundleChild>) -> (Vec<i64>, i64) {
+    let mut counter = Counter::new(2, Rounding::HalfUp);
+    let prices = [("RING", 9_000), ("CHAIN", 1_000), ("STONE", 2_000), ("SAMPLE", 0), ("CARD", 0)];
+    counter.variants = prices.iter().map(|(sku, cents)| variant(sku, money(*cents, 2))).collect();
+    let lines = counter.sell_bundle(1, PriceSource::Platform, children).unwrap();
+    assert!(lines[1..].iter().all(|line| line.price.included_in_parent));
+    (lines[1..].iter().map(|line| line.price.total.minor).collect(), lines[0].price.total.minor)
+}
+
+#[test]
+fn a_bundles_price_is_dealt_out_in_proportion_to_what_each_child_costs_by_itself() {
+    assert_eq!(shares(vec![child("CHAIN", 1, false), child("STONE", 1, false)]), (vec![3_000, 6_000], 9_000));
+    assert_eq!(shares(vec![child("CHAIN", 2, false), child("STONE", 1, false)]), (vec![4_500, 4_500], 9_000));
+    assert_eq!(shares(vec![child("STONE", 1, false)]), (vec![9_000], 9_000));
+}
+
+#[test]
+fn a_text_and_a_child_without_a_price_count_as_nothing_beside_a_child_that_costs_something() {
+    assert_eq!(shares(vec![text_child("Engraving"), child("STONE", 1, false)]), (vec![0, 9_000], 9_000));
+    assert_eq!(shares(vec![child("SAMPLE", 3, false), child("STONE", 1, false)]), (vec![0, 9_000], 9_000));
+}
+
+#[test]
+fn children_that_all_cost_nothing_have_equal_shares_that_sum_to_the_price() {
+    assert_eq!(shares(vec![text_child("Engraving"), child("SAMPLE", 1, false)]), (vec![4_500, 4_500], 9_000));
+    let three = vec![child("SAMPLE", 1, false), child("CARD", 5, false), text_child("Engraving")];
+    assert_eq!(shares(three), (vec![3_000, 3_000, 3_000], 9_000));
+    let mut counter = Counter::new(2, Rounding::HalfUp);
+    counter.variants = vec![variant("RING", money(10_000, 2))];
+    let texts = ["a", "b", "c"].map(text_child).to_vec();
+    let lines = counter.sell_bundle(1, PriceSource::Platform, texts).unwrap();
+    let dealt: Vec<i64> = lines[1..].iter().map(|line| line.price.total.minor).collect();
+    assert_eq!((dealt, lines[0].price.total.minor), (vec![3_334, 3_333, 3_333], 10_000));
+}
+
+#[test]
+fn a_further_child_makes_a_bundle_no_dearer_unless_it_is_priced_separately() {
+    assert_eq!(shares(vec![child("CHAIN", 1, false)]).1, 9_000);
+    assert_eq!(shares(vec![child("CHAIN", 1, false), child("STONE", 4, false)]).1, 9_000);
+    assert_eq!(shares(vec![child("CHAIN", 1, false), child("STONE", 4, true)]), (vec![9_000, 8_000], 17_000));
+}
+
+#[test]
+fn a_free_gift_is_priced_separately_at_nothing_beside_a_text() {
+    assert_eq!(shares(vec![text_child("A ring"), child("SAMPLE", 1, true)]), (vec![9_000, 0], 9_000));
+}
+
+#[test]
+fn one_child_at_least_shares_in_a_bundles_price() {
+    let mut counter = Counter::new(2, Rounding::HalfUp);
+    counter.variants = vec![variant("RING", money(9_000, 2)), variant("SAMPLE", money(0, 2))];
+    let refused = counter.sell_bundle(1, PriceSource::Platform, vec![child("SAMPLE", 1, true)]);
+    assert!(matches!(&refused, Err(CartError::Plan(text)) if text.contains("a text will do")), "{refused:?}");
 }

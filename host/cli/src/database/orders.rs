@@ -7,6 +7,7 @@ use cartwright::ShopId;
 use cartwright::types::Order;
 use cartwright_service::json::{JobDocument, OutcomeDocument};
 use cartwright_service::orders::{self, OrderOverview};
+use cartwright_service::words::amount;
 use cartwright_store::{JobSummary, StoredOutcome};
 use serde_json::json;
 
@@ -67,7 +68,13 @@ fn print(order: &Order, jobs: &[JobSummary], outcomes: &[StoredOutcome]) {
     print_line!("{} ({})", order.number, order.reference);
     print_line!("  placed    {}", order.placed_at);
     print_line!("  version   {}", order.version);
-    print_line!("  payment   {}", order.payment);
+    print_line!("  paid      {} of {}", amount(&order.paid), amount(&order.total));
+    if order.refunded.minor > 0 {
+        print_line!("  refunded  {}", amount(&order.refunded));
+    }
+    if let Some(shipping) = &order.shipping {
+        print_line!("  shipping  {}, {}", shipping.title, amount(&shipping.amount));
+    }
     print_line!("  released  {}", if order.released { "yes" } else { "not yet" });
     if order.cancelled {
         print_line!("  cancelled");

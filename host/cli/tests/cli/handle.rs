@@ -64,6 +64,7 @@ async fn an_order_is_handed_over_and_waited_for_on_a_simulated_clock() {
     let url = erp(StatusCode::OK).await;
     let text = order("https://erp.example/orders", &["--vendor-url", &url, "--explain"]).await.succeeded();
     for line in [
+        "       0 s  order-book.bill-of-materials made-up:shop:1001:1: ".to_owned(),
         format!("       0 s  http.send POST {url}\n"),
         "       0 s    answered 200 ".to_owned(),
         "       0 s  says vendor-reference ".to_owned(),
@@ -118,7 +119,7 @@ async fn an_event_that_the_hook_ignores_comes_to_nothing_and_an_unknown_one_is_r
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_says_more_is_refused_alone_with_an_example_that_is_taken() {
-    for kind in ["refunded", "fulfilled", "scheduled", "message", "other"] {
+    for kind in ["refunded", "fulfilled", "forwarded", "other"] {
         let run = order("https://erp.example/orders", &["--event", kind]).await;
         assert_eq!(run.code, Some(2), "{run:?}");
         let example = run.err.split("for example: --event '").nth(1).and_then(|rest| rest.split_once("'\n"));
@@ -126,9 +127,9 @@ async fn an_event_that_says_more_is_refused_alone_with_an_example_that_is_taken(
         let run = order("https://erp.example/orders", &["--event", example]).await;
         assert_ne!(run.code, Some(2), "{example}: {run:?}");
     }
-    let misspelt = r#"message={"name":"erp.made","json":"{}","jason":"{}"}"#;
+    let misspelt = r#"forwarded={"name":"erp.made","json":"{}","jason":"{}"}"#;
     let run = order("https://erp.example/orders", &["--event", misspelt]).await;
-    assert!(run.code == Some(2) && run.err.contains("unknown member message.jason"), "{run:?}");
+    assert!(run.code == Some(2) && run.err.contains("unknown member forwarded.jason"), "{run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,14 +26,19 @@ fn inspect_shows_the_metadata_and_form_of_expivi() {
     assert!(text.starts_with("Expivi ") && text.contains(" (expivi), by Expivi\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("expivi"));
     assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
-    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:files-url");
+    let exports = "metadata, settings, account, products, product-links, page, reopening, configuration, cart, orders";
+    assert_eq!(shown(&text, "exports"), exports);
+    assert_eq!(
+        shown(&text, "asks to reach"),
+        "setting:api-url, setting:files-url, setting:viewer-script, setting:options-script, setting:options-style"
+    );
     let strategies = shown(&text, "strategies");
     for name in ["simple (", "variation (", "bundle ("] {
         assert!(strategies.contains(name), "{strategies}");
     }
     assert_eq!(shown(&text, "webhooks"), "none");
     let csrf_field = text.lines().find(|line| line.trim().starts_with("viewer-token ")).expect("the setting");
-    assert!(csrf_field.ends_with("[required, public]"), "{csrf_field}");
+    assert!(csrf_field.ends_with("[required, shown on page]"), "{csrf_field}");
     assert!(text.contains("    cartwright:plugin/http@0.1.0\n"), "{text}");
 }
 
@@ -44,10 +49,12 @@ fn inspect_shows_choices_defaults_and_dependencies_of_fields() {
         let after = text.lines().skip_while(|line| !line.starts_with(&format!("    {field} "))).skip(1);
         after.take_while(|line| line.starts_with("         ")).map(|line| line.trim().to_owned()).collect()
     };
-    assert_eq!(notes("expivi", "action"), ["one of add-to-cart, request-quotation", "default add-to-cart"]);
+    assert_eq!(notes("expivi", "action"), ["one of add-to-cart, request-quote", "default add-to-cart"]);
     assert_eq!(notes("expivi", "pass-locale"), ["default true"]);
     assert_eq!(notes("expivi", "sku-prefix"), [""; 0]);
     assert_eq!(notes("expivi", "locale-country"), ["only while send-country is true"]);
+    assert_eq!(notes("expivi", "server-token"), ["used for bearer, only for setting:api-url"]);
+    assert_eq!(notes("twikit", "payload-secret"), ["used for md5-suffix, only for setting:api-url"]);
 }
 
 #[test]
@@ -73,7 +80,7 @@ fn inspect_shows_the_metadata_and_form_of_twikit() {
     assert!(text.contains(" (twikit), by Twikit\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("twikit"));
     assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
-    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:preview-url");
+    assert_eq!(shown(&text, "asks to reach"), "setting:api-url, setting:preview-url, setting:script-url");
     assert_eq!(shown(&text, "asks for  "), "personal-data");
     assert!(shown(&text, "strategies").starts_with("variation ("), "{text}");
     let webhooks = "payment-verification, production-completion, order-completion, website-publication";
@@ -85,8 +92,12 @@ fn inspect_shows_the_metadata_and_form_of_twikit() {
 #[test]
 fn inspect_as_json_says_the_same() {
     for (id, strategies, hosts) in [
-        ("expivi", vec!["simple", "variation", "bundle"], ["setting:api-url", "setting:files-url"]),
-        ("twikit", vec!["variation"], ["setting:api-url", "setting:preview-url"]),
+        (
+            "expivi",
+            vec!["simple", "variation", "bundle"],
+            vec!["api-url", "files-url", "viewer-script", "options-script", "options-style"],
+        ),
+        ("twikit", vec!["variation"], vec!["api-url", "preview-url", "script-url"]),
     ] {
         let value = cartwright(["inspect", id, "--json"]).json();
         assert_eq!(value["digest"], digest(id));
@@ -95,7 +106,13 @@ fn inspect_as_json_says_the_same() {
         assert_eq!(value["worlds"], json!(["vendor", "order-hook", "cart-strategy"]));
         let identity = &value["about"]["identity"];
         assert_eq!(identity["id"], id);
-        assert_eq!(identity["hosts"], json!(hosts));
+        let hosts: Vec<String> = hosts.into_iter().map(|name| format!("setting:{name}")).collect();
+        assert_eq!(identity["outbound_hosts"], json!(hosts));
+        assert_eq!(value["unknown_exports"], json!([]));
+        assert!(
+            value["exports"].as_array().is_some_and(|exports| exports.contains(&json!("product-links"))),
+            "{value:#}"
+        );
         let names: Vec<&str> = identity["strategies"]
             .as_array()
             .expect("strategies")
@@ -103,6 +120,7 @@ fn inspect_as_json_says_the_same() {
             .map(|strategy| strategy["name"].as_str().expect("a name"))
             .collect();
         assert_eq!(names, strategies);
+        assert_eq!(value["webhooks"].as_array().expect("webhooks").len(), if id == "twikit" { 4 } else { 0 });
         let imports = value["imports"].as_array().expect("imports");
         assert!(imports.contains(&json!("cartwright:plugin/http@0.1.0")), "{imports:?}");
     }
@@ -115,6 +133,23 @@ fn inspect_of_a_file_gives_the_digest_of_its_bytes() {
     fs::write(&file, cartwright_bundled::by_id("twikit").expect("a plugin")).expect("a file");
     let text = cartwright([Path::new("inspect"), &file]).succeeded();
     assert_eq!(shown(&text, "digest"), digest("twikit"));
+}
+
+#[test]
+fn inspect_lists_an_export_of_a_later_contract() {
+    let (from, to) = (b"cartwright:plugin/choices@0.1.0", b"cartwright:plugin/quoting@0.1.2");
+    let mut bytes = cartwright_test_guests::HOSTILE.to_vec();
+    for at in 0..bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("later.wasm");
+    fs::write(&file, bytes).expect("a file");
+    let text = cartwright([Path::new("inspect"), &file]).succeeded();
+    assert!(text.contains("  exports quoting@0.1.2, which this host does not know\n"), "{text}");
+    assert_eq!(shown(&text, "exports "), "metadata, settings, cart");
 }
 
 #[test]

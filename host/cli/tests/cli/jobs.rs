@@ -9,8 +9,8 @@ use cartwright::durable::{
     UnansweredRequest,
 };
 use cartwright::types::{
-    Address, Context, Error, Event, EventKind, Message, Order, Outage, Outcome, Repeat, Rounding, Setting,
-    SettingValue, VendorReference,
+    Address, CallError, Context, Currency, Message, Order, OrderEvent, OrderEventKind, Outage, Outcome, RetrySafety,
+    Rounding, Setting, SettingValue, VendorReference,
 };
 use cartwright::{AccountSnapshot, Digest, Grants, Secrets, Settings, Shop};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, Store};
@@ -31,24 +31,27 @@ fn after_seconds(seconds: u64) -> SystemTime {
 
 fn order() -> Order {
     let order: Order = serde_json::from_value(json!({
-        "id": "1001", "locale": "en", "number": "#1001", "reference": "test:rings:1001", "test": false,
-        "vendor_reference": null, "version": 3, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
-        "released": true, "cancelled": false, "total": { "minor": 9800, "scale": 2, "currency": "EUR" },
-        "billing": null, "delivery": null, "shop_address": null, "extra": [],
+        "id": "1001", "locale": "en", "number": "#1001", "currency": "EUR", "reference": "test:rings:1001",
+        "customer": null, "test": false, "vendor_reference": null, "version": 3, "placed_at": "2026-01-01T12:00:00Z",
+        "paid": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "refunded": { "minor": 1000, "scale": 2, "currency": "EUR" }, "released": true, "cancelled": false,
+        "total": { "minor": 9800, "scale": 2, "currency": "EUR" }, "tax_amount": null, "shipping": null, "billing": null, "delivery": null, "shop_address": null, "extra": [],
         "lines": [{
             "id": "1", "reference": "test:rings:1001:1", "account": "expivi",
             "cart_line": {
                 "key": "key-1", "product": "ring", "variant_id": null, "sku": "RING", "quantity": 2,
-                "parent_key": null, "unit_price": null, "configuration": null, "item": null,
+                "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
-            "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": false, "bill_of_materials": [], "extra": [],
+            "quantities": { "ordered": 2, "cancelled": 0, "refunded": 0, "shipped": 0 },
+            "title": "A ring", "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null,
+            "released": false, "total": null, "tax": "as-shop", "tax_amount": null, "extra": [],
         }],
     }))
     .expect("an order");
     let address = Address {
-        first_name: "Zoë".into(),
-        last_name: "Sample".into(),
+        name: Some("Zoë Sample".into()),
+        first_name: None,
+        last_name: None,
         email: None,
         region: None,
         line1: "Sample Street 1".into(),
@@ -59,34 +62,36 @@ fn order() -> Order {
         company: None,
         vat: None,
         phone: None,
+        extra: Vec::new(),
     };
     Order { billing: Some(address), ..order }
 }
 
 fn began() -> Entry {
     let context = Context {
-        shop: "rings".into(),
+        shop: cartwright::types::Shop {
+            id: "rings".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".into(),
+        visitor: None,
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-01-01T12:00:00Z".into(),
+        now: "2026-01-01T12:00:00Z".into(),
         settings: vec![Setting { name: "server-token".into(), value: SettingValue::SecretIsSet }],
-        settings_revision: 4,
         grants: Vec::new(),
-        extra: Vec::new(),
+        extra: vec![],
     };
     Entry::RunStart(RunStart { context, personal_data: false })
 }
 
-fn intent(attempt: u32, repeat: Repeat) -> Entry {
+fn intent(attempt: u32, retry_safety: RetrySafety) -> Entry {
     let about = "POST https://vendor.example/orders".to_owned();
     let call = Call { import: "http.send".into(), label: about, digest: Digest::of(b"call") };
-    Entry::Intent { call, repeat, attempt }
+    Entry::Intent { call, retry_safety, attempt }
 }
 
 /// A host's folder: its database and its key.
@@ -107,13 +112,13 @@ impl Host {
     }
 
     async fn record(&self, id: &str) {
-        let event = Event {
+        let event = OrderEvent {
             id: id.to_owned(),
             at: "2026-01-01T12:00:00Z".to_owned(),
-            kind: EventKind::Released,
+            kind: OrderEventKind::Released,
             order: order(),
-            earlier: Vec::new(),
-            remembered: Vec::new(),
+            previous_outcomes: Vec::new(),
+            memos: Vec::new(),
             extra: Vec::new(),
         };
         let account = "expivi".parse().expect("an id");
@@ -137,7 +142,8 @@ impl Host {
     /// Adds a job that was interrupted, and whose last request may have arrived.
     async fn uncertainty(&self) {
         let claim = self.claim().await;
-        let away = Error::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
+        let away =
+            CallError::Unavailable(Outage { retry_after_seconds: None, detail: "vendor.example is away".into() });
         let response = JournaledResponse {
             status: 201,
             headers: vec![],
@@ -149,14 +155,14 @@ impl Host {
         let look = Outcome::NeedsMerchant(Message { key: "look".into(), parameters: vec![], text });
         let entries = [
             began(),
-            intent(1, Repeat::Keyed),
+            intent(1, RetrySafety::Idempotent),
             Entry::Responded { answer: Answer::Failed(away), may_have_arrived: false },
             Entry::Retried { kept_calls: 0 },
-            intent(1, Repeat::Keyed),
+            intent(1, RetrySafety::Idempotent),
             Entry::Responded { answer: Answer::Returned(response), may_have_arrived: true },
             Entry::Emitted { key: "0:a:0".into(), outcome: named },
             Entry::Emitted { key: "0:b:0".into(), outcome: look },
-            intent(1, Repeat::Never),
+            intent(1, RetrySafety::NonIdempotent),
         ];
         for (position, entry) in entries.into_iter().enumerate() {
             let record = Record { at: after_seconds(position as u64), entry };
@@ -170,7 +176,7 @@ impl Host {
     /// Moves the account to another version of the plugin, and returns its digest.
     async fn moved_to(&self) -> Digest {
         let shop: Shop = serde_json::from_value(json!({
-            "id": "rings", "currency": "EUR", "scale": 2, "seal_key": "a key of the tests, 32 bytes long"
+            "id": "rings", "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "a key of the tests, 32 bytes long"
         }))
         .expect("a shop");
         self.store.shops().save_shop(&shop, after_seconds(0)).await.expect("kept");
@@ -214,7 +220,7 @@ async fn a_journal_is_read_request_by_request() {
         &format!("  account  expivi, component {}", Digest::of(b"expivi")),
         "  worker   node-1",
         "journal 0",
-        "    0 2026-01-01T12:00:00Z began: with revision 4 of the settings, personal data not granted",
+        "    0 2026-01-01T12:00:00Z began: personal data not granted",
         "    1 2026-01-01T12:00:01Z http.send POST https://vendor.example/orders: attempt 1, idempotent",
         "    2 2026-01-01T12:00:02Z not answered: unavailable: vendor.example is away; was not sent",
         "    3 2026-01-01T12:00:03Z retried: from call 1 on",
@@ -308,7 +314,8 @@ async fn an_order_is_shown_with_its_lines_jobs_and_outcomes() {
     let text = host.run(&["orders", "show", "1001", "--shop", "rings"]).succeeded();
     for line in [
         "#1001 (test:rings:1001)",
-        "  payment   full",
+        "  paid      98.00 EUR of 98.00 EUR",
+        "  refunded  10.00 EUR",
         "  released  yes",
         "  1 2 × A ring: expivi, ordered, on hold for the merchant's approval",
         "rings:expivi:e1  released             order 1001  needs-merchant since 2026-01-01T12:00:09Z",

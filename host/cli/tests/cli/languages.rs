@@ -1,4 +1,4 @@
-//! Strategies in Rust, JavaScript and Python, built by `tests/contract/check` with the published toolchains. A strategy
+//! Strategies in Rust, JavaScript, Python and C, built by `tests/contract/check` with the published toolchains. A strategy
 //! whose toolchain cannot be installed is skipped and named on standard error; with `CI=true` that is a failure.
 
 use std::io::Write as _;
@@ -112,6 +112,20 @@ fn a_strategy_of_its_own_has_settings_and_a_log_of_its_own() {
 }
 
 #[test]
+fn a_strategy_in_javascript_sells_a_product_and_its_packaging_as_a_set() {
+    let Some(file) = built("javascript") else { return };
+    let folder = PlanFolder::shirt("");
+    let settings = folder.write("strategy.json", &json!({ "prefix": "SHIRT", "packaging": "HINGE" }).to_string());
+    let arguments = ["--strategy", &file, "--strategy-settings", &settings, "--quantity", "2"];
+    let lines = lines(&folder.plan(&[&arguments[..], &["--json"]].concat()).json(), "add");
+    assert_eq!(all_sold(&lines), [("SHIRT-R-L", 2, 4_990), ("HINGE", 2, 640)]);
+    assert!(lines.iter().all(|line| line["set"] == lines[0]["key"]), "{lines:#?}");
+    let text = folder.plan(&arguments).succeeded();
+    assert!(text.contains("\n  2 × HINGE [HINGE] 6.40 EUR  key ") && text.contains("  of the set\n"), "{text}");
+    assert!(text.ends_with("  total 56.30 EUR\n"), "{text}");
+}
+
+#[test]
 fn a_strategy_in_javascript_refuses_a_configuration_without_codes() {
     let Some(file) = built("javascript") else { return };
     let error = PlanFolder::ring().plan(&["--strategy", &file]).typed_error();
@@ -138,15 +152,52 @@ fn a_strategy_in_python_names_every_part_that_the_shop_does_not_have() {
     let folder = PlanFolder::wardrobe();
     let variants =
         json!([{ "sku": "WARDROBE", "product": "wardrobe", "price": "1.00" }, { "sku": "HINGE", "price": "1.00" }]);
-    folder.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variants": variants }).to_string());
+    folder.write(
+        "catalog.json",
+        &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variants": variants }).to_string(),
+    );
     let error = folder.plan(&["--strategy", &file]).typed_error();
     let text = error["message"].as_str().expect("a message");
     assert!(text.contains("PANEL-60, SCREW-4"), "{text}");
 }
 
 #[test]
+fn a_strategy_in_c_joins_the_sku_from_codes() {
+    let Some(file) = built("c") else { return };
+    let folder = PlanFolder::shirt("");
+    let change = folder.plan(&["--strategy", &file, "--quantity", "2", "--json"]).json();
+    let planned = lines(&change, "add");
+    assert_eq!(all_sold(&planned), [("R-L", 2, 4_010)]);
+    planned_by(&planned[0], "joined-sku-c");
+    let settings = folder.write("strategy.json", &json!({ "prefix": "SHIRT" }).to_string());
+    let text = folder.plan(&["--strategy", &file, "--strategy-settings", &settings, "--explain"]).succeeded();
+    assert!(text.contains("[SHIRT-R-L] 24.95 EUR"), "{text}");
+    assert!(text.contains("debug: planned SHIRT-R-L"), "{text}");
+}
+
+#[test]
+fn a_strategy_in_c_refuses_a_configuration_without_codes() {
+    let Some(file) = built("c") else { return };
+    let error = PlanFolder::ring().plan(&["--strategy", &file]).typed_error();
+    assert_eq!(error["error"], "hook", "{error:#}");
+    assert_eq!(error["detail"]["plugin"], "joined-sku-c");
+    assert!(error["message"].as_str().expect("a message").contains("No chosen value has a code"), "{error:#}");
+}
+
+#[test]
+fn a_strategy_in_c_imports_nothing_of_wasi() {
+    let Some(file) = built("c") else { return };
+    let value = cartwright(["inspect", &file, "--json"]).json();
+    let imports = value["imports"].as_array().expect("imports");
+    let is_ours = |import: &Value| import.as_str().is_some_and(|name| name.starts_with("cartwright:plugin/"));
+    assert!(imports.iter().all(is_ours), "{imports:?}");
+}
+
+#[test]
 fn strategies_of_all_languages_can_be_inspected() {
-    for (name, id) in [("one-line", "one-line"), ("javascript", "joined-sku"), ("python", "parts-bundle")] {
+    let strategies =
+        [("one-line", "one-line"), ("javascript", "joined-sku"), ("python", "parts-bundle"), ("c", "joined-sku-c")];
+    for (name, id) in strategies {
         let Some(file) = built(name) else { continue };
         let text = cartwright(["inspect", &file]).succeeded();
         assert!(text.contains(&format!(" ({id}), by ")), "{text}");

@@ -29,9 +29,10 @@ fn a_bundle_costs_the_sum_of_its_parts() {
     let text = PlanFolder::wardrobe().plan(&["--strategy", "bundle"]).succeeded();
     for line in [
         "  1 × WARDROBE [WARDROBE] 86.90 EUR  key ",
-        "    3 × PANEL-60 [PANEL-60] 73.50 EUR  key ",
-        "    4 × HINGE [HINGE] 12.80 EUR  key ",
-        "    4 × SCREW-4 [SCREW-4] 0.60 EUR  key ",
+        "    3 × PANEL-60 [PANEL-60]  (73.50 of the 86.90 above)  key ",
+        "    4 × HINGE [HINGE]  (12.80 of the 86.90 above)  key ",
+        "    4 × SCREW-4 [SCREW-4]  (0.60 of the 86.90 above)  key ",
+        "  total 86.90 EUR\n",
     ] {
         assert!(text.contains(&format!("\n{line}")), "{line}: {text}");
     }
@@ -128,8 +129,8 @@ async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
         "price-scale": 2,
         "price-tax": "gross",
     });
-    let association = json!({ "shop_product": "ring", "vendor_product": "1001" });
-    let folder = PlanFolder::new("expivi", settings.clone(), association, samples::EXPIVI_SIMPLE);
+    let link = json!({ "shop_product": "ring", "vendor_product": "1001" });
+    let folder = PlanFolder::new("expivi", settings.clone(), link, samples::EXPIVI_SIMPLE);
     let configured: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
     let url = fake.api_url();
 
@@ -150,7 +151,7 @@ async fn the_vendors_server_prices_the_line_when_the_shop_says_so() {
     folder.write("settings.json", &settings.to_string());
     let error = folder.plan(&["--vendor-url", &url]).typed_error();
     assert_eq!(error["error"], "hook", "{error:#}");
-    assert_eq!(error["detail"]["hook"], "configuration.price-items", "{error:#}");
+    assert_eq!(error["detail"]["hook"], "prices.price-items", "{error:#}");
     fake.stop().await;
 }
 
@@ -185,7 +186,10 @@ fn of_several_variants_one_must_be_chosen() {
         { "sku": "RING-S", "product": "ring", "price": "100.00" },
         { "sku": "RING-L", "product": "ring", "price": "120.00" },
     ]);
-    folder.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variants": variants }).to_string());
+    folder.write(
+        "catalog.json",
+        &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variants": variants }).to_string(),
+    );
     let error = folder.plan(&[]).typed_error();
     assert!(error["message"].as_str().expect("a message").contains("has 2 variants; choose one"), "{error:#}");
     let change = folder.plan(&["--variant", "RING-L", "--json"]).json();
@@ -205,8 +209,8 @@ async fn a_refusal_says_which_flag_would_allow_it() {
         "price-scale": 2,
         "price-tax": "gross",
     });
-    let association = json!({ "shop_product": "ring", "vendor_product": "1001" });
-    let folder = PlanFolder::new("expivi", settings, association, samples::EXPIVI_SIMPLE);
+    let link = json!({ "shop_product": "ring", "vendor_product": "1001" });
+    let folder = PlanFolder::new("expivi", settings, link, samples::EXPIVI_SIMPLE);
     let host = fake.base_url().strip_prefix("http://").expect("no TLS").to_owned();
     let (plain, network) = (format!("http://{host}"), "127.0.0.1/32");
     let error = folder.plan(&[]).typed_error();
@@ -218,4 +222,24 @@ async fn a_refusal_says_which_flag_would_allow_it() {
     let change = folder.plan(&["--grant", &plain, "--grant", network, "--json"]).json();
     assert_eq!(lines(&change, "add")[0]["price"]["source"], "vendor");
     fake.stop().await;
+}
+
+#[test]
+fn a_cart_is_planned_in_the_visitors_currency_and_sealed_for_the_visitor() {
+    let folder = PlanFolder::ring();
+    let prices = json!({ "EUR": "199.00", "USD": "215.00" });
+    let currencies = json!([{ "code": "EUR", "scale": 2 }, { "code": "USD", "scale": 2 }]);
+    let variants = json!([{ "sku": "RING", "product": "ring", "price": prices }]);
+    folder.write("catalog.json", &json!({ "currencies": currencies, "variants": variants }).to_string());
+    let flags = ["--currency", "USD", "--country", "US", "--region", "CA", "--locale", "en-US"];
+    let groups = ["--customer-group", "vip", "--customer-group", "b2b", "--json"];
+    let change = folder.plan(&[&flags[..], &groups].concat()).json();
+    let price = &lines(&change, "add")[0]["price"];
+    assert_eq!((&price["total"]["currency"], &price["total"]["minor"]), (&json!("USD"), &json!(21_500)));
+    assert_eq!((&price["country"], &price["region"]), (&json!("US"), &json!("CA")));
+    assert_eq!(price["customer_groups"], json!(["b2b", "vip"]));
+    let change = folder.plan(&["--json"]).json();
+    assert_eq!(all_sold(&lines(&change, "add")), [("RING", 1, 19_900)]);
+    let error = folder.plan(&["--currency", "JPY"]).typed_error();
+    assert!(error.to_string().contains("visitor.currency"), "{error:#}");
 }

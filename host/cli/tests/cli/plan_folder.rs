@@ -16,10 +16,10 @@ pub struct PlanFolder {
 }
 
 impl PlanFolder {
-    pub fn new(plugin: &'static str, settings: Value, association: Value, configuration: &str) -> Self {
+    pub fn new(plugin: &'static str, settings: Value, link: Value, configuration: &str) -> Self {
         let folder = Self { folder: TempDir::new().expect("a folder"), plugin };
         folder.write("settings.json", &settings.to_string());
-        folder.write("association.json", &association.to_string());
+        folder.write("link.json", &link.to_string());
         folder.write("configuration.json", configuration);
         let variants = json!([
             { "sku": "RING", "product": "ring", "price": "199.00" },
@@ -32,13 +32,14 @@ impl PlanFolder {
             { "sku": "JEWEL-A", "product": "jewel", "price": "49.00" },
             { "sku": "JEWEL-B", "product": "jewel", "price": "69.00" },
         ]);
-        let catalog = json!({ "currency": "EUR", "scale": 2, "prices_include_tax": true, "variants": variants });
+        let catalog =
+            json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "prices_include_tax": true, "variants": variants });
         folder.write("catalog.json", &catalog.to_string());
         folder
     }
 
-    pub fn expivi(association: Value, configuration: &str) -> Self {
-        Self::new("expivi", json!({ "viewer-token": "viewer-token" }), association, configuration)
+    pub fn expivi(link: Value, configuration: &str) -> Self {
+        Self::new("expivi", json!({ "viewer-token": "viewer-token" }), link, configuration)
     }
 
     pub fn ring() -> Self {
@@ -47,14 +48,14 @@ impl PlanFolder {
 
     pub fn shirt(prefix: &str) -> Self {
         let settings = json!({ "sku-prefix": prefix });
-        let association = json!({ "shop_product": "shirt", "vendor_product": "1002", "settings": settings });
-        Self::expivi(association, samples::EXPIVI_VARIATION)
+        let link = json!({ "shop_product": "shirt", "vendor_product": "1002", "settings": settings });
+        Self::expivi(link, samples::EXPIVI_VARIATION)
     }
 
     pub fn wardrobe() -> Self {
         let settings = json!({ "price-authority": "components" });
-        let association = json!({ "shop_product": "wardrobe", "vendor_product": "1003", "settings": settings });
-        Self::expivi(association, samples::EXPIVI_BUNDLE)
+        let link = json!({ "shop_product": "wardrobe", "vendor_product": "1003", "settings": settings });
+        Self::expivi(link, samples::EXPIVI_BUNDLE)
     }
 
     pub fn jewel(allowed_skus: &[&str]) -> Self {
@@ -63,12 +64,12 @@ impl PlanFolder {
             "payload-secret": "payload-secret",
             "script-url": "https://scripts.twikit.example/1/plugin.js",
         });
-        let association = json!({
+        let link = json!({
             "shop_product": "jewel",
             "vendor_product": "diamond-letter-jewel",
             "allowed_skus": allowed_skus,
         });
-        Self::new("twikit", settings, association, samples::TWIKIT_SAVED)
+        Self::new("twikit", settings, link, samples::TWIKIT_SAVED)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -82,7 +83,7 @@ impl PlanFolder {
 
     pub fn plan(&self, further: &[&str]) -> CommandResult {
         let mut arguments = vec!["plan".to_owned(), "--plugin".to_owned(), self.plugin.to_owned()];
-        for name in ["settings", "association", "catalog", "configuration"] {
+        for name in ["settings", "link", "catalog", "configuration"] {
             arguments.push(format!("--{name}"));
             arguments.push(self.path(&format!("{name}.json")).into_os_string().into_string().expect("UTF-8"));
         }

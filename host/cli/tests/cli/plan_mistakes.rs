@@ -76,7 +76,7 @@ fn a_quantity_of_nothing_is_refused() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    for name in ["settings", "association", "catalog", "configuration"] {
+    for name in ["settings", "link", "catalog", "configuration"] {
         let folder = PlanFolder::ring();
         fs::remove_file(folder.path(&format!("{name}.json"))).expect("removed");
         let err = folder.plan(&[]).failed();
@@ -92,11 +92,11 @@ fn a_file_that_cannot_be_read_is_named() {
 fn a_misspelt_member_of_a_file_is_named() {
     let folder = PlanFolder::ring();
     let link = json!({ "shop_product": "ring", "vendor_product": "1001", "setings": {} });
-    folder.write("association.json", &link.to_string());
+    folder.write("link.json", &link.to_string());
     let err = folder.plan(&[]).failed();
-    assert!(err.contains("association.json") && err.contains("unknown field `setings`"), "{err}");
+    assert!(err.contains("link.json") && err.contains("unknown field `setings`"), "{err}");
     let folder = PlanFolder::ring();
-    folder.write("catalog.json", &json!({ "currency": "EUR", "scale": 2, "variant": [] }).to_string());
+    folder.write("catalog.json", &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "variant": [] }).to_string());
     let err = folder.plan(&[]).failed();
     assert!(err.contains("catalog.json") && err.contains("unknown field `variant`"), "{err}");
 }

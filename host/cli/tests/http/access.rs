@@ -88,7 +88,7 @@ async fn another_shop_is_not_there_for_a_key_of_a_shop() {
     for client in [&shop.backend, &shop.integrator] {
         client.get("/v1/shops").await.problem(403, "role");
     }
-    let euro = json!({ "currency": "EUR", "scale": 2 });
+    let euro = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] });
     for client in [&shop.storefront, &shop.backend, &shop.integrator] {
         client.put(&shop.path(""), &euro).await.problem(403, "role");
     }
@@ -219,11 +219,11 @@ async fn only_an_admin_opens_private_networks_and_plain_http() {
 
 #[tokio::test]
 async fn only_an_admin_lets_names_and_addresses_out_and_adds_hosts_where_they_go() {
-    let (shop, _fake) = Shop::with_expivi().await;
-    let account = shop.integrator.get(&shop.path("/accounts/expivi")).await.ok();
+    let (shop, _fake) = Shop::with_twikit().await;
+    let account = shop.integrator.get(&shop.path("/accounts/twikit")).await.ok();
     let set = async |client: &Client, grants: &Value| {
         let body = json!({ "component": account["component"], "settings": account["settings"], "grants": grants });
-        client.put(&shop.path("/accounts/expivi"), &body).await
+        client.put(&shop.path("/accounts/twikit"), &body).await
     };
     let with = |personal: bool, host: Option<&str>| {
         let mut grants = account["grants"].clone();
@@ -240,12 +240,32 @@ async fn only_an_admin_lets_names_and_addresses_out_and_adds_hosts_where_they_go
     // While it is off, the integrator cannot turn it on again, whatever was added meanwhile.
     set(&shop.integrator, &with(true, mine)).await.problem(403, "grants");
     set(&shop.integrator, &with(true, None)).await.problem(403, "grants");
-    let new = json!({ "component": account["component"], "settings": { "viewer-token": "x" },
+    let new = json!({ "component": account["component"], "settings": account["settings"],
         "grants": { "personal_data": true } });
     shop.integrator.put(&shop.path("/accounts/second"), &new).await.problem(403, "grants");
     set(&shop.admin, &with(true, mine)).await.with(200);
-    let read = shop.integrator.get(&shop.path("/accounts/expivi")).await.ok();
+    let read = shop.integrator.get(&shop.path("/accounts/twikit")).await.ok();
     assert_eq!((&read["grants"]["personal_data"], &read["grants"]["hosts"][1]), (&json!(true), &json!("mine.example")));
+}
+
+#[tokio::test]
+async fn nobody_grants_a_permission_that_the_plugin_does_not_ask_for() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let account = shop.admin.get(&shop.path("/accounts/expivi")).await.ok();
+    for (member, grant) in [("personal_data", "personal-data"), ("adjust_prices", "adjust-prices")] {
+        let mut grants = account["grants"].clone();
+        grants[member] = json!(true);
+        let body = json!({ "component": account["component"], "settings": account["settings"], "grants": grants });
+        let refused = shop.admin.put(&shop.path("/accounts/expivi"), &body).await;
+        let problem = refused.problem(422, "invalid");
+        let says = problem.to_string();
+        assert!(
+            says.contains(&format!("does not ask for {grant}")) && says.contains(&format!("grants.{member}")),
+            "{says}"
+        );
+    }
+    let read = shop.admin.get(&shop.path("/accounts/expivi")).await.ok();
+    assert_eq!(read["grants"], account["grants"]);
 }
 
 #[tokio::test]
@@ -263,7 +283,10 @@ async fn an_integrator_cannot_reach_an_internal_server() {
         if set.status == 200 {
             let tested = shop.integrator.ask("POST", &shop.path("/accounts/second/test-connection"), &[], "").await;
             let passed = tested.status == 200
-                && tested.json().as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
+                && tested
+                    .json()
+                    .as_array()
+                    .is_some_and(|checks| checks.iter().all(|check| check["verdict"] == "passed"));
             assert!(!passed, "{url}: {tested:?}");
         }
     }
@@ -350,7 +373,7 @@ async fn a_storefront_learns_nothing_of_the_merchants_affairs() {
     shop.storefront.post(&shop.path("/cart/add"), &chosen).await.problem(403, "role");
     // A page cannot be trusted: only the platform's server knows the customer group of its shopper.
     let mut trade = add.clone();
-    trade["visitor"] = json!({ "customer_group": "trade" });
+    trade["visitor"] = json!({ "customer_groups": ["trade"] });
     shop.storefront.post(&shop.path("/cart/add"), &trade).await.problem(403, "role");
     shop.backend.post(&shop.path("/cart/add"), &trade).await.ok();
     // Each failure, as reported to the platform's server and to a page.

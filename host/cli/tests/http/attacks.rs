@@ -128,7 +128,10 @@ async fn an_integrator_reaches_no_private_address_in_any_spelling() {
             }
             let tested = shop.integrator.ask("POST", &shop.path("/accounts/probe/test-connection"), &[], "").await;
             let passed = tested.status == 200
-                && tested.json().as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
+                && tested
+                    .json()
+                    .as_array()
+                    .is_some_and(|checks| checks.iter().all(|check| check["verdict"] == "passed"));
             assert!(!passed, "{url}: {tested:?}");
         }
     }
@@ -153,8 +156,9 @@ async fn a_vendor_that_sends_the_host_elsewhere_is_not_followed() {
     shop.admin.put(&shop.path("/accounts/expivi"), &body).await.ok();
     let request_count = fake.record().all().len();
     let tested = shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await;
-    let passed =
-        |checks: &Value| checks.as_array().is_some_and(|checks| checks.iter().all(|check| check["passed"] == true));
+    let passed = |checks: &Value| {
+        checks.as_array().is_some_and(|checks| checks.iter().all(|check| check["verdict"] == "passed"))
+    };
     assert!(tested.status != 200 || !passed(&tested.json()), "{tested:?}");
     assert_eq!(fake.record().all().len(), request_count, "it was followed");
 }
@@ -365,7 +369,8 @@ async fn a_compressed_body_is_not_decompressed() {
     let body = changed(&shop, settings, json!({ "hosts": [host], "plain_http": [host] })).await;
     shop.admin.put(&shop.path("/accounts/expivi"), &body).await.ok();
     let tested = shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await;
-    let passed = |checks: &Value| checks.as_array().is_some_and(|all| all.iter().all(|check| check["passed"] == true));
+    let passed =
+        |checks: &Value| checks.as_array().is_some_and(|all| all.iter().all(|check| check["verdict"] == "passed"));
     assert!(tested.status != 200 || !passed(&tested.json()), "{tested:?}");
     let Some((before, after)) = before.zip(shop.server.node.peak_memory()) else { return };
     assert!(after - before < 256 << 20, "it took {} MB more", (after - before) >> 20);

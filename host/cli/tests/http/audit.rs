@@ -120,7 +120,8 @@ async fn keys_and_catalog(audit: &mut Audit) {
     audit.did("rotate_access_key", rotated, "rotate-access-key", CHANGED).await;
     audit.did("revoke_access_key", admin.delete(&key).await, "revoke-access-key", CHANGED).await;
     let shop_path = |path: &str| audit.shop.path(path);
-    let shop = json!({ "currency": "EUR", "scale": 2, "seal_seconds": 600, "prices_include_tax": true });
+    let shop =
+        json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 600, "prices_include_tax": true });
     let (own, origins, catalog, rates) =
         (shop_path(""), shop_path("/origins"), shop_path("/catalog"), shop_path("/exchange-rates"));
     audit.did("set_shop", admin.put(&own, &shop).await, "change-shop", CHANGED).await;

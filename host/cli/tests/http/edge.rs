@@ -28,7 +28,7 @@ async fn an_etag_that_a_proxy_changed_still_identifies_the_version() {
     let url = json!({ "url": "https://shop.example/0" });
     shop.admin.put(&shop.path("/notification-endpoint"), &url).await.ok();
     for (path, body) in [
-        (shop.path(""), json!({ "currency": "EUR", "scale": 2 })),
+        (shop.path(""), json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })),
         (shop.path("/accounts/expivi"), account),
         (shop.path("/product-links/ring"), json!({ "account": "expivi", "vendor_product": "1001" })),
         (shop.path("/origins"), json!(["https://one.example"])),

@@ -50,9 +50,9 @@ async fn a_configuration_that_nests_too_deep_is_the_plugins_to_refuse() {
 #[tokio::test]
 async fn a_duplicate_member_is_refused() {
     let shop = Shop::new().await;
-    let twice = "{\"currency\":\"EUR\",\"scale\":2,\"currency\":\"USD\"}";
+    let twice = r#"{"currencies":[{"code":"EUR","scale":2}],"currencies":[{"code":"USD","scale":2}]}"#;
     shop.admin.ask("PUT", &shop.path(""), &JSON, twice).await.problem(422, "body");
-    let unknown = json!({ "currency": "EUR", "scale": 2, "seal_key": "mine" });
+    let unknown = json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_key": "mine" });
     shop.admin.put(&shop.path(""), &unknown).await.problem(422, "body");
 }
 
@@ -99,7 +99,7 @@ async fn sums_beyond_every_number_are_refused() {
 #[tokio::test]
 async fn a_body_of_another_type_is_refused() {
     let shop = Shop::new().await;
-    let body = json!({ "currency": "EUR", "scale": 2 }).to_string();
+    let body = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] }).to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonp", ""] {
         let headers = [("content-type", kind)];
         shop.admin.ask("PUT", &shop.path(""), &headers, body.clone()).await.problem(415, "media-type");
@@ -211,7 +211,10 @@ async fn a_name_that_leads_elsewhere_names_nothing() {
             assert!(!none || could_be, "{path}: {reply:?}");
         }
         // Nothing is created under such a name either.
-        let made = shop.admin.put(&format!("/v1/shops/{name}"), &json!({ "currency": "EUR", "scale": 2 })).await;
+        let made = shop
+            .admin
+            .put(&format!("/v1/shops/{name}"), &json!({ "currencies": [{ "code": "EUR", "scale": 2 }] }))
+            .await;
         assert!(matches!(made.status, 400 | 404 | 405), "{name}: {made:?}");
     }
     let shops = shop.admin.get("/v1/shops?limit=500").await.ok();

@@ -49,7 +49,7 @@ async fn a_client_that_guesses_keys_is_refused_and_others_are_served() {
 async fn a_client_that_guesses_keys_at_the_log_in_waits_even_with_a_right_guess() {
     let server = Server::new(&["--failed-keys-per-minute", "5", "--proxies", "127.0.0.0/8"]);
     let integrator = json!({ "role": "integrator", "shop": "rings" });
-    server.admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await.ok();
+    server.admin.put("/v1/shops/rings", &json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })).await.ok();
     let fresh = server.somebody(integrator).await.key.expect("a key");
     let anonymous = server.node.anonymous();
     let sign_in = async |key: &str, from: &str| {
@@ -166,7 +166,8 @@ async fn a_storefronts_body_is_smaller_than_a_servers_and_the_refusal_says_how_s
     assert!(problem["detail"].as_str().is_some_and(|text| text.contains("2097152 bytes")), "{problem}");
     assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2_000_000)).await.status, 413);
     assert_ne!(shop.backend.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
-    let settings = |max: u32| json!({ "currency": "EUR", "scale": 2, "max_storefront_body_bytes": max });
+    let settings =
+        |max: u32| json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "max_storefront_body_bytes": max });
     shop.admin.put(&shop.path(""), &settings(3 << 20)).await.ok();
     assert_ne!(shop.storefront.ask("POST", &add, &JSON, body(2 << 20)).await.status, 413);
     let problem = shop.storefront.ask("POST", &add, &JSON, body(3 << 20)).await.problem(413, "too-large");

@@ -205,8 +205,11 @@ async fn a_change_on_one_node_is_served_by_another_within_a_second() {
     there.post("/v1/plugins/expivi/switch-version", &nowhere).await.problem(404, "not-found");
     // Concurrent changes on two nodes are not lost.
     let stale = there.get(&shop.path("")).await.header("etag").expect("an ETag").to_owned();
-    shop.admin.put(&shop.path(""), &json!({ "currency": "EUR", "scale": 2, "seal_seconds": 60 })).await.ok();
-    let late = json!({ "currency": "EUR", "scale": 2, "seal_seconds": 70 });
+    shop.admin
+        .put(&shop.path(""), &json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 60 }))
+        .await
+        .ok();
+    let late = json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "seal_seconds": 70 });
     there.send("PUT", &shop.path(""), &[("if-match", &stale)], &late).await.problem(412, "changed");
 }
 

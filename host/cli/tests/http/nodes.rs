@@ -115,7 +115,7 @@ async fn a_node_without_its_database_reports_it_and_recovers_by_itself() {
     assert_eq!(unready.header("retry-after"), Some("1"), "{unready:?}");
     unready.problem(503, "database");
     assert_eq!(server.node.anonymous().get("/health/live").await.status, 200);
-    let shop = json!({ "currency": "EUR", "scale": 2 });
+    let shop = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] });
     let refused = server.admin.put("/v1/shops/rings", &shop).await;
     assert_eq!(refused.header("retry-after"), Some("5"), "{refused:?}");
     refused.problem(503, "database");
@@ -133,8 +133,9 @@ async fn a_node_whose_database_takes_no_writes_is_not_ready_and_writes_when_it_d
     unready.problem(503, "database");
     // A write now waits a little, as in a failover.
     let admin = server.admin.clone();
-    let writing =
-        tokio::spawn(async move { admin.put("/v1/shops/rings", &json!({ "currency": "EUR", "scale": 2 })).await });
+    let writing = tokio::spawn(async move {
+        admin.put("/v1/shops/rings", &json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })).await
+    });
     run_on(&postgres, |postgres| postgres.set_read_only(false)).await;
     writing.await.expect("an answer").ok();
     until_ready(&server, true).await;

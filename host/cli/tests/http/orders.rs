@@ -10,7 +10,7 @@ use crate::shop::{Shop, paid};
 fn placed(event: &str, order: &str, version: u64, cart: &[CartLine]) -> Value {
     let mut report = paid(order, cart);
     (report["id"], report["kind"]) = (json!(event), json!("placed"));
-    (report["order"]["version"], report["order"]["payment"]) = (json!(version), json!("none"));
+    (report["order"]["version"], report["order"]["paid"]["minor"]) = (json!(version), json!(0));
     report
 }
 
@@ -54,15 +54,55 @@ async fn an_order_line_has_the_pieces_that_are_left() {
     shop.change(&mut cart, "quantity", body).await;
     let report = async |version: u64, quantity: u32| {
         let mut report = placed(&format!("e{version}"), "910", version, &cart[1..2]);
-        report["order"]["lines"][0]["quantity"] = json!(quantity);
+        report["order"]["lines"][0]["quantities"] = json!({ "ordered": quantity });
         shop.backend.post(&shop.path("/events"), &report).await
     };
     report(1, 4).await.problem(422, "quantity");
+    let mut contradictory = placed("e0", "910", 1, &cart[1..2]);
+    contradictory["order"]["lines"][0]["quantities"] = json!({ "cancelled": 2, "refunded": 2 });
+    let problem = shop.backend.post(&shop.path("/events"), &contradictory).await.problem(422, "quantity");
+    let words = problem["detail"].as_str().expect("words");
+    assert!(words.contains("line \"1\"") && words.contains("`refunded`; at most 1"), "{words}");
     for (version, quantity, status) in [(1, 3, "ordered"), (2, 2, "ordered"), (3, 0, "cancelled"), (4, 1, "ordered")] {
         report(version, quantity).await.ok();
         let line = &shop.backend.get(&shop.path("/orders/910")).await.ok()["order"]["lines"][0];
         assert_eq!((&line["cart_line"]["quantity"], &line["status"]), (&json!(quantity), &json!(status)), "{line:#}");
     }
+}
+
+#[tokio::test]
+async fn an_order_holds_what_a_bookkeeper_needs() {
+    let (shop, _fake) = Shop::with_expivi().await;
+    let cart = shop.cart().await;
+    let euros = |minor: i64| json!({ "minor": minor, "scale": 2, "currency": "EUR" });
+    let mut report = placed("e1", "920", 1, &cart[1..2]);
+    let order = &mut report["order"];
+    (order["customer"], order["refunded"]) = (json!("Ann@example.com"), euros(0));
+    (order["tax_amount"], order["shipping"]) =
+        (euros(850), json!({ "title": "Post", "amount": euros(495), "tax": "gross" }));
+    order["delivery"] =
+        json!({ "name": "Ann Lee", "line1": "High Street 1", "zip": "1000", "city": "Brussels", "country": "BE" });
+    let line = &mut order["lines"][0];
+    (line["total"], line["tax"], line["tax_amount"]) = (euros(4405), json!("gross"), euros(764));
+    shop.backend.post(&shop.path("/events"), &report).await.ok();
+    let known = shop.backend.get(&shop.path("/orders/920")).await.ok()["order"].clone();
+    assert_eq!((&known["currency"], &known["refunded"]), (&json!("EUR"), &euros(0)), "{known:#}");
+    assert_eq!((&known["tax_amount"], &known["shipping"]["title"]), (&euros(850), &json!("Post")), "{known:#}");
+    assert_eq!((&known["delivery"]["name"], &known["delivery"]["last_name"]), (&json!("Ann Lee"), &Value::Null));
+    let line = &known["lines"][0];
+    assert_eq!((&line["total"], &line["tax"], &line["tax_amount"]), (&euros(4405), &json!("gross"), &euros(764)));
+    assert_eq!(line["quantities"], json!({ "ordered": 1, "cancelled": 0, "refunded": 0, "shipped": 0 }), "{line:#}");
+    let pseudonym = known["customer"].as_str().expect("a pseudonym");
+    assert!(pseudonym.len() == 64 && !known.to_string().to_lowercase().contains("ann@example.com"), "{known:#}");
+    let found = shop.backend.get(&shop.path("/customers/ann@example.com/export")).await.ok();
+    assert!(found.to_string().contains("\"920\""), "an address finds the order: {found:#}");
+    // Other money than the order's.
+    let mut mixed = report.clone();
+    mixed["order"]["lines"][0]["tax_amount"] = json!({ "minor": 764, "scale": 2, "currency": "JPY" });
+    (mixed["id"], mixed["order"]["version"]) = (json!("e2"), json!(2));
+    let problem = shop.backend.post(&shop.path("/events"), &mixed).await.problem(422, "money");
+    let words = problem["detail"].as_str().expect("words");
+    assert!(words.contains("`tax_amount` of the line \"1\"") && words.contains("JPY with 2 decimals"), "{words}");
 }
 
 #[tokio::test]
@@ -123,9 +163,16 @@ async fn an_order_is_held_to_the_rules_of_a_cart() {
         let sent = json!({
             "id": null, "lines": lines, "carrier": null, "at": null, "tracking_url": null, "tracking_id": null,
         });
-        refused("pieces that were sent", with("/kind", json!({ "fulfilled": sent })), kind).await;
+        let counted = |event: Value, quantities: Value| {
+            let mut report = with("/kind", event);
+            report["order"]["lines"][0]["quantities"] = quantities;
+            report
+        };
+        let sent = counted(json!({ "fulfilled": sent }), json!({ "shipped": 1 }));
+        refused("pieces that were sent", sent, kind).await;
         let back = json!({ "refunded": { "lines": lines, "amount": null } });
-        refused("pieces that were paid back", with("/kind", back), kind).await;
+        let back = counted(back, json!({ "refunded": 1 }));
+        refused("pieces that were paid back", back, kind).await;
     }
     shop.backend.get(&shop.path("/orders/1")).await.problem(404, "not-found");
     shop.backend.post(&events, &placed("e", "1", 1, &cart)).await.ok();
@@ -139,10 +186,13 @@ async fn an_order_and_a_quotation_keep_the_currency_they_were_sold_in() {
     let quote = |id: &str| json!({ "id": id, "lines": cart });
     let kept = shop.backend.post(&shop.path("/quotes"), &quote("q1")).await.with(201);
     let order = kept["order"].as_str().expect("an order").to_owned();
-    shop.admin.put(&shop.path(""), &json!({ "currency": "JPY", "scale": 0, "prices_include_tax": true })).await.ok();
+    shop.admin
+        .put(&shop.path(""), &json!({ "currencies": [{ "code": "JPY", "scale": 0 }], "prices_include_tax": true }))
+        .await
+        .ok();
     // An order in euros continues in euros; new sales in euros are not possible.
     let mut later = placed("e2", "1", 2, &cart);
-    later["order"]["payment"] = json!("full");
+    later["order"]["paid"] = later["order"]["total"].clone();
     shop.backend.post(&events, &later).await.ok();
     shop.backend.post(&events, &placed("e3", "2", 1, &cart)).await.problem(422, "money");
     let mut relabelled = placed("e4", "2", 1, &cart);

@@ -78,8 +78,8 @@ async fn a_quote_is_requested_offered_accepted_and_ordered() {
     // The vendor got one event.
     let order = shop.handled("~quotation-q1").await;
     assert_eq!(order["jobs"].as_array().map(Vec::len), Some(1), "{order:#}");
-    assert_eq!(order["jobs"][0]["kind"], "quotation-requested");
-    assert!(order["outcomes"].to_string().contains("quotation-requested"), "{order:#}");
+    assert_eq!(order["jobs"][0]["kind"], "quote-requested");
+    assert!(order["outcomes"].to_string().contains("quote-requested"), "{order:#}");
     assert_eq!(order["order"]["released"], false);
     // There is no offer to accept yet. The merchant offers on the version that was read.
     let quote_path = |what: &str| format!("{quotes}/q1/{what}");

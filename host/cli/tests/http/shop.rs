@@ -27,7 +27,7 @@ const VARIANTS: [(&str, &str, i64); 9] = [
 /// Returns the grants of the tests: one server on this machine, without TLS.
 pub fn local(url: &str) -> Value {
     let host = url.trim_start_matches("http://");
-    json!({ "hosts": [host], "plain_http": [host], "networks": ["127.0.0.1/32"], "personal_data": true })
+    json!({ "hosts": [host], "plain_http": [host], "networks": ["127.0.0.1/32"] })
 }
 
 /// A shop of a server, with a client for each role.
@@ -49,7 +49,7 @@ impl Shop {
     pub async fn on(server: Arc<Server>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let id = format!("shop-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let shop = json!({ "currency": "EUR", "scale": 2, "prices_include_tax": true });
+        let shop = json!({ "currencies": [{ "code": "EUR", "scale": 2 }], "prices_include_tax": true });
         server.admin.put(&format!("/v1/shops/{id}"), &shop).await.ok();
         Self {
             admin: server.admin.clone(),
@@ -105,8 +105,9 @@ impl Shop {
         let fake = FakeExpivi::start(ExpiviConfig { polls: 0, ..ExpiviConfig::default() }).await.expect("a fake");
         let settings = json!({
             "viewer-token": "viewer-token", "server-token": "server-token", "api-url": fake.api_url(),
-            "order-type": "simple", "price-authority": "platform", "price-currency": "EUR", "price-scale": 2,
-            "price-tax": "gross", "print-files": true, "media-id": 501,
+            "viewer-script": fake.viewer_script_url(), "options-script": fake.options_script_url(),
+            "options-style": fake.options_style_url(), "order-type": "simple", "price-authority": "platform",
+            "price-currency": "EUR", "price-scale": 2, "price-tax": "gross", "print-files": true, "media-id": 501,
         });
         self.set_account("expivi", settings, local(fake.base_url())).await;
         fake
@@ -137,7 +138,9 @@ impl Shop {
             "api-url": fake.api_url(), "script-url": "https://scripts.twikit.example/1/plugin.js",
             "product-keys": ["diamond-letter-jewel"],
         });
-        self.set_account("twikit", settings, local(fake.base_url())).await;
+        let mut grants = local(fake.base_url());
+        grants["personal_data"] = json!(true);
+        self.set_account("twikit", settings, grants).await;
         let link =
             json!({ "account": "twikit", "vendor_product": "diamond-letter-jewel", "allowed_skus": ["JEWEL-A"] });
         self.integrator.put(&self.path("/product-links/jewel"), &link).await.ok();
@@ -207,11 +210,12 @@ pub fn paid(order: &str, cart: &[CartLine]) -> Value {
         "line2": null, "zip": "1000", "city": "Brussels", "region": null, "country": "BE", "company": null, "vat": null,
         "phone": null,
     });
+    let euros = json!({ "minor": total, "scale": 2, "currency": "EUR" });
     json!({
         "id": format!("{order}-paid"), "at": "2026-01-01T12:00:00Z", "kind": "paid",
         "order": {
-            "id": order, "version": 1, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
-            "total": { "minor": total, "scale": 2, "currency": "EUR" }, "billing": address, "delivery": address,
+            "id": order, "version": 1, "placed_at": "2026-01-01T12:00:00Z", "paid": euros,
+            "total": euros, "billing": address, "delivery": address,
             "shop_address": address, "lines": lines,
         },
     })

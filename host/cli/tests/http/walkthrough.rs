@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::ReplyAssertions as _;
 use crate::server::Server;
-use crate::shop::{Shop, paid};
+use crate::shop::{Shop, local, paid};
 
 /// Returns the amounts of the top-level lines.
 fn amounts(cart: &[CartLine]) -> Vec<i64> {
@@ -30,7 +30,10 @@ async fn a_shop_is_set_up_from_nothing() {
     let form = shop.integrator.get(&shop.path("/accounts/expivi/form")).await.ok();
     assert!(form.to_string().contains("viewer-token"), "{form:#}");
     let tested = shop.integrator.ask("POST", &shop.path("/accounts/expivi/test-connection"), &[], "").await.ok();
-    assert!(tested.as_array().is_some_and(|tested| tested.iter().all(|check| check["passed"] == true)), "{tested:#}");
+    assert!(
+        tested.as_array().is_some_and(|tested| tested.iter().all(|check| check["verdict"] == "passed")),
+        "{tested:#}"
+    );
     let found = shop.integrator.get(&shop.path("/accounts/expivi/products?search=ring")).await.ok();
     assert_eq!(found["products"][0]["id"], "1001", "{found:#}");
     let choices = shop.integrator.get(&shop.path("/accounts/expivi/choices/media-id")).await;
@@ -117,6 +120,32 @@ async fn a_page_gets_its_embed_data_and_continues_from_a_line() {
     let again = shop.storefront.post(&shop.path("/products/ring/embed-data"), &json!({ "reopen": line })).await.ok();
     assert_ne!(page["start"], again["start"], "{again:#}");
     shop.storefront.post(&shop.path("/products/bed/embed-data"), &json!({})).await.problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn a_vendor_that_cannot_reopen_says_so_and_starts_anew() {
+    let (shop, fake) = Shop::with_twikit().await;
+    let mut settings = shop.admin.get(&shop.path("/accounts/twikit")).await.ok()["settings"].clone();
+    settings["script-url"] = json!(fake.script_url(1));
+    shop.set_account("twikit", settings, local(fake.base_url())).await;
+    let body = json!({ "product": "jewel", "configuration": samples::TWIKIT_SAVED, "quantity": 1, "lines": [] });
+    let change = shop.storefront.post(&shop.path("/cart/add"), &body).await.ok();
+    let line = &change["operations"][0]["lines"][0];
+    let at = shop.path("/products/jewel/embed-data");
+    shop.storefront.post(&at, &json!({ "reopen": line })).await.problem(422, "unsupported");
+    let page = shop.storefront.post(&at, &json!({})).await.ok();
+    assert_eq!(page["allowed_origins"][0]["uses"][0], "scripts", "{page:#}");
+}
+
+#[tokio::test]
+async fn a_page_whose_origin_is_not_granted_names_the_grant() {
+    let (shop, _fake) = Shop::with_twikit().await;
+    let at = shop.path("/products/jewel/embed-data");
+    let problem = shop.admin.post(&at, &json!({})).await.problem(422, "denied");
+    assert_eq!(problem["help"], "grant it to the account: --grant scripts.twikit.example", "{problem:#}");
+    // A shopper does not learn how the shop is set up.
+    let problem = shop.storefront.post(&at, &json!({})).await.problem(422, "denied");
+    assert!(!problem.to_string().contains("scripts.twikit.example"), "{problem:#}");
 }
 
 #[tokio::test]

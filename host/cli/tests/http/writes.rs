@@ -32,8 +32,8 @@ async fn a_concurrent_change_is_not_overwritten() {
     let other = json!({ "account": "expivi", "vendor_product": "1001", "strategy": { "name": "simple" } });
     let mut changed = account.clone();
     changed["settings"]["media-id"] = json!(502);
-    let euro = json!({ "currency": "EUR", "scale": 2 });
-    let dollar = json!({ "currency": "USD", "scale": 2 });
+    let euro = json!({ "currencies": [{ "code": "EUR", "scale": 2 }] });
+    let dollar = json!({ "currencies": [{ "code": "USD", "scale": 2 }] });
     for (path, one, two) in [
         (shop.path(""), euro, dollar),
         (shop.path("/accounts/expivi"), account, changed),
@@ -196,7 +196,7 @@ async fn a_failed_write_is_executed_again() {
     let twice = [("idempotency-key", later.as_str())];
     let body = json!({ "role": { "role": "storefront", "shop": later }, "label": later });
     shop.admin.send("POST", "/v1/access-keys", &twice, &body).await.problem(404, "not-found");
-    shop.admin.put(&format!("/v1/shops/{later}"), &json!({ "currency": "EUR", "scale": 2 })).await.ok();
+    shop.admin.put(&format!("/v1/shops/{later}"), &json!({ "currencies": [{ "code": "EUR", "scale": 2 }] })).await.ok();
     let made = shop.admin.send("POST", "/v1/access-keys", &twice, &body).await;
     assert_eq!(made.header("idempotency-replayed"), None);
     made.with(201);
@@ -240,7 +240,10 @@ async fn every_list_that_grows_is_paged() {
         shop.integrator.post(&shop.path("/webhook-urls"), &body).await.with(201);
     }
     for id in ["b", "a"] {
-        shop.admin.put(&format!("/v1/shops/{id}"), &json!({ "currency": "EUR", "scale": 2 })).await.ok();
+        shop.admin
+            .put(&format!("/v1/shops/{id}"), &json!({ "currencies": [{ "code": "EUR", "scale": 2 }] }))
+            .await
+            .ok();
     }
     // A URL without a listener.
     let unreachable_url = json!({ "url": "http://127.0.0.1:9/", "grants": local("http://127.0.0.1:9") });

@@ -24,7 +24,7 @@ impl Form {
             return Some(NamedHost { host: declared.to_ascii_lowercase(), from_setting: false });
         };
         let setting_value = value(field);
-        match setting_value.or_else(|| self.field(field)?.default.as_ref())? {
+        match setting_value.or_else(|| self.field(field)?.default_value.as_ref())? {
             SettingValue::Text(text) => {
                 Some(NamedHost { host: host_of(&url::Url::parse(text).ok()?)?, from_setting: setting_value.is_some() })
             }
@@ -38,7 +38,7 @@ impl Form {
         field: &'a Field,
         settings: &'a Settings,
     ) -> impl Iterator<Item = NamedHost> + 'a {
-        field.hosts.iter().filter_map(|declared| self.named_host(declared, |name| settings.get(name)))
+        field.outbound_hosts.iter().filter_map(|declared| self.named_host(declared, |name| settings.get(name)))
     }
 
     /// Authorizes secrets for the hosts that the form itself declares. The caller vouches for the plugin version;
@@ -86,10 +86,10 @@ mod tests {
     use crate::settings::{AccountSecret, Secret};
 
     fn form(default: Option<&str>) -> Form {
-        let default = default.map(|url| SettingValue::Text(url.to_owned()));
-        let hosts = vec!["files.vendor.example".to_owned(), "setting:url".to_owned()];
-        Form::check(vec![Field { hosts, ..field("token", "secret") }, Field { default, ..field("url", "url") }])
-            .unwrap()
+        let default_value = default.map(|url| SettingValue::Text(url.to_owned()));
+        let outbound_hosts = vec!["files.vendor.example".to_owned(), "setting:url".to_owned()];
+        let token = Field { outbound_hosts, ..field("token", "secret") };
+        Form::check(vec![token, Field { default_value, ..field("url", "url") }]).unwrap()
     }
 
     fn secrets_for_new_hosts(form: &Form, url: Option<&str>, authorized_hosts: &[&str]) -> bool {

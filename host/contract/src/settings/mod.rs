@@ -3,6 +3,7 @@
 mod hosts;
 #[cfg(test)]
 pub(crate) mod testing;
+mod uses;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,11 +15,13 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use hosts::NamedHost;
-pub use value::{check_value_texts, is_decimal};
+pub use uses::SecretUse;
+pub use value::check_value_texts;
 
-use crate::records::{ChoiceSource, Field, FieldIssue, Message, Setting, SettingValue};
-use crate::text::{TextFault, check_text};
-use value::{KINDS, compile_pattern, is_empty, read_value, value_issue};
+use crate::records::{ChoiceSource, Currency, Field, FieldIssue, Message, Setting, SettingValue};
+use crate::text::{TextFault, check_text, is_decimal};
+use uses::check_uses;
+use value::{KINDS, bound, compile_pattern, is_empty, known_kind, read_value, value_issue};
 
 /// The value of a secret. It is never printed, and is wiped when dropped.
 #[derive(Clone, Eq)]
@@ -79,6 +82,8 @@ pub struct Form(pub Vec<Field>);
 
 /// Maximum number of fields of a form.
 const MAX_FIELDS: usize = 200;
+/// Maximum length of the name of a field or a strategy.
+const MAX_NAME_CHARS: usize = 64;
 /// Maximum length of a secret in bytes; longer ones do not fit into a header.
 pub const MAX_SECRET_BYTES: usize = 8192;
 
@@ -113,55 +118,82 @@ fn read_field(name: &str, kind: &str, value: &Value) -> Result<SettingValue, Fie
     Ok(value)
 }
 
+/// Returns whether a text is a name as the contract gives them to fields and strategies.
+pub(crate) fn is_contract_name(name: &str) -> bool {
+    (1..=MAX_NAME_CHARS).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Checks one field of a form by itself, and sets its kind to the one that the host treats it as.
+fn check_field(field: &mut Field) -> Result<(), String> {
+    let name = &field.name;
+    if !is_contract_name(name) {
+        return Err(format!("{name:?} is not a field name; use 1 to {MAX_NAME_CHARS} of a-z, 0-9 and \"-\""));
+    }
+    let Some(kind) = known_kind(&field.kind) else {
+        return Err(format!(
+            "the field {name:?} has the unknown kind {:?}; the known kinds are {KINDS:?}, and another names one of them as its \
+             fallback, as in \"date/text\"",
+            field.kind
+        ));
+    };
+    field.kind = kind.to_owned();
+    if field.label.text.trim().is_empty() {
+        return Err(format!("the field {name:?} has an empty label"));
+    }
+    for bound in field.minimum.iter().chain(&field.maximum) {
+        if !is_decimal(bound) {
+            return Err(format!("the bound {bound:?} of the field {name:?} is not a decimal number"));
+        }
+    }
+    if let (Some(minimum), Some(maximum)) = (bound(field.minimum.as_ref()), bound(field.maximum.as_ref()))
+        && minimum > maximum
+    {
+        return Err(format!("the field {name:?} has the minimum {minimum} and the smaller maximum {maximum}"));
+    }
+    if let Some(pattern) = &field.pattern {
+        compile_pattern(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
+    }
+    let is_choice = matches!(field.kind.as_str(), "select" | "multi-select");
+    let has_choices = match &field.choices {
+        ChoiceSource::None => false,
+        ChoiceSource::Fixed(choices) => !(is_choice && choices.is_empty()),
+        ChoiceSource::Dynamic => true,
+    };
+    if is_choice != has_choices {
+        return Err(format!(
+            "the field {name:?} has the kind {:?}, and {}",
+            field.kind,
+            if is_choice { "has no choices" } else { "has choices" }
+        ));
+    }
+    if let Some(issue) = field.default_value.as_ref().and_then(|default| value_issue(field, default)) {
+        return Err(format!("the default of the field {name:?}: {}", issue.message.text));
+    }
+    if field.kind == "secret" && (field.shown_on_page || field.per_product || field.default_value.is_some()) {
+        return Err(format!("the secret {name:?} cannot be shown on a page or per product, and cannot have a default"));
+    }
+    check_uses(field)
+}
+
 impl Form {
-    /// Checks a form that a plugin returned.
-    pub fn check(fields: Vec<Field>) -> Result<Self, String> {
+    /// Checks a form that a plugin returned. A field of a kind that the host does not know gets the kind that it names
+    /// as its fallback.
+    ///
+    /// # Errors
+    /// Says which field the author must change, and how.
+    pub fn check(mut fields: Vec<Field>) -> Result<Self, String> {
         if fields.len() > MAX_FIELDS {
             return Err(format!("the settings form has {} fields; at most {MAX_FIELDS} are allowed", fields.len()));
         }
-        let mut names = std::collections::BTreeSet::new();
-        for field in &fields {
-            let name = &field.name;
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-                return Err(format!("{name:?} is not a field name; use a-z, 0-9 and \"-\""));
-            }
-            if !names.insert(name) {
-                return Err(format!("duplicate field {name:?} in the form"));
-            }
-            if !KINDS.contains(&field.kind.as_str()) {
-                return Err(format!(
-                    "the field {name:?} has the unknown kind {:?}; the known kinds are {KINDS:?}",
-                    field.kind
-                ));
-            }
-            for bound in field.minimum.iter().chain(&field.maximum) {
-                if !is_decimal(bound) {
-                    return Err(format!("the bound {bound:?} of the field {name:?} is not a decimal number"));
-                }
-            }
-            if let Some(pattern) = &field.pattern {
-                compile_pattern(pattern).map_err(|error| format!("the pattern of the field {name:?}: {error}"))?;
+        let mut names = BTreeSet::new();
+        for field in &mut fields {
+            check_field(field)?;
+            if !names.insert(field.name.clone()) {
+                return Err(format!("duplicate field {:?} in the form", field.name));
             }
         }
         for field in &fields {
-            let name = &field.name;
-            if let Some(issue) = field.default.as_ref().and_then(|default| value_issue(field, default)) {
-                return Err(format!("the default of the field {name:?}: {}", issue.message.text));
-            }
-            let is_choice = matches!(field.kind.as_str(), "select" | "multi-select");
-            if is_choice == matches!(field.choices, ChoiceSource::None) {
-                return Err(format!(
-                    "the field {name:?} has the kind {:?}, and {}",
-                    field.kind,
-                    match is_choice {
-                        true => "has no choices",
-                        false => "has choices",
-                    }
-                ));
-            }
-            if field.kind == "secret" && (field.public || field.per_product || field.default.is_some()) {
-                return Err(format!("the secret {name:?} cannot be public or per product, and cannot have a default"));
-            }
             if let Some(condition) = &field.enabled_when
                 && !names.contains(&condition.field)
             {
@@ -270,7 +302,7 @@ impl Form {
                 }
                 continue;
             }
-            match settings.get(name).or(field.default.as_ref()) {
+            match settings.get(name).or(field.default_value.as_ref()) {
                 None if field.required => {
                     issues.push(issue(name, "setting-missing", format!("{} is required.", field.label.text)));
                 }
@@ -304,11 +336,27 @@ impl Form {
             .collect()
     }
 
+    /// Returns the issues of amounts of money that are in a currency, or with a number of decimals, in which the shop has
+    /// no prices. A product's settings come before the account's; a default counts as a value.
+    pub fn currency_issues(&self, settings: &Settings, product: &Settings, currencies: &[Currency]) -> Vec<FieldIssue> {
+        let enabled = self.0.iter().filter(|field| self.is_enabled(field, product, settings));
+        let foreign = enabled.filter(|field| match value_of(field, product, settings) {
+            Some(SettingValue::Money(money)) => {
+                !currencies.iter().any(|known| known.code == money.currency && known.scale == money.scale)
+            }
+            _ => false,
+        });
+        let known: Vec<String> =
+            currencies.iter().map(|known| format!("{} with {} decimals", known.code, known.scale)).collect();
+        let text = format!("Enter an amount in {}; the shop has no other prices.", known.join(" or "));
+        foreign.map(|field| issue(&field.name, "setting-currency", text.clone())).collect()
+    }
+
     fn is_enabled(&self, field: &Field, product: &Settings, settings: &Settings) -> bool {
         let Some(condition) = &field.enabled_when else { return true };
         match self.field(&condition.field).and_then(|other| value_of(other, product, settings)) {
             Some(SettingValue::Text(text)) => condition.one_of.contains(text),
-            Some(SettingValue::YesNo(on)) => condition.one_of.contains(&on.to_string()),
+            Some(SettingValue::Boolean(on)) => condition.one_of.contains(&on.to_string()),
             Some(SettingValue::Integer(number)) => condition.one_of.contains(&number.to_string()),
             Some(SettingValue::Texts(texts)) => texts.iter().any(|text| condition.one_of.contains(text)),
             _ => false,
@@ -319,13 +367,13 @@ impl Form {
 /// Returns a field's value: the product's, otherwise the account's, otherwise the default.
 fn value_of<'v>(field: &'v Field, product: &'v Settings, settings: &'v Settings) -> Option<&'v SettingValue> {
     let product_value = if field.per_product { product.get(&field.name) } else { None };
-    product_value.or_else(|| settings.get(&field.name)).or(field.default.as_ref())
+    product_value.or_else(|| settings.get(&field.name)).or(field.default_value.as_ref())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{Choice, Condition, Money};
+    use crate::records::{Choice, Condition, Money, NamedJson};
 
     fn field(kind: &str) -> Field {
         testing::field("name", kind)
@@ -366,7 +414,12 @@ mod tests {
 
     #[test]
     fn a_form_that_no_merchant_could_fill_in_is_refused_and_named() {
-        let red = || vec![Choice { value: "red".to_owned(), label: message("red", "Red".to_owned()) }];
+        let choice = |value: &str| Choice {
+            value: value.to_owned(),
+            label: message(value, value.to_owned()),
+            extra: Vec::new(),
+        };
+        let red = || vec![choice("red")];
         let text = |text: &str| Some(text.to_owned());
         let forms = [
             ("Näme", vec![Field { name: "Näme".to_owned(), ..field("text") }]),
@@ -378,15 +431,20 @@ mod tests {
             ("pattern", vec![Field { pattern: text("a)|(b"), ..field("text") }]),
             ("pattern", vec![Field { pattern: text("(?x) a # comment"), ..field("text") }]),
             ("bound \"1e3\"", vec![Field { minimum: text("1e3"), ..field("integer") }]),
-            ("default", vec![Field { default: Some(SettingValue::Integer(1)), ..field("text") }]),
-            ("secret", vec![Field { public: true, ..field("secret") }]),
+            ("default", vec![Field { default_value: Some(SettingValue::Integer(1)), ..field("text") }]),
+            ("secret", vec![Field { shown_on_page: true, ..field("secret") }]),
             ("no choices", vec![field("select")]),
+            ("no choices", vec![Field { choices: ChoiceSource::Fixed(Vec::new()), ..field("select") }]),
             ("has choices", vec![Field { choices: ChoiceSource::Fixed(red()), ..field("text") }]),
+            ("hologram", vec![field("hologram/film")]),
+            ("smaller maximum", vec![Field { minimum: text("10"), maximum: text("1"), ..field("integer") }]),
+            ("empty label", vec![Field { label: message("label", " ".to_owned()), ..field("text") }]),
+            ("1 to 64", vec![Field { name: "a".repeat(65), ..field("text") }]),
             (
                 "\"blue\" is not one of",
                 vec![Field {
                     choices: ChoiceSource::Fixed(red()),
-                    default: Some(SettingValue::Text("blue".to_owned())),
+                    default_value: Some(SettingValue::Text("blue".to_owned())),
                     ..field("select")
                 }],
             ),
@@ -407,6 +465,29 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_a_later_kind_is_used_as_its_fallback() {
+        let default_value = Some(SettingValue::Text("2026-03-01".to_owned()));
+        let later = Field { default_value: default_value.clone(), ..field("date/text") };
+        let form = Form::check(vec![later]).unwrap();
+        assert_eq!(form.0[0].kind, "text");
+        let values = serde_json::Map::from_iter([("name".to_owned(), Value::from("2026-04-01"))]);
+        let (settings, _) = form.read(&values, &Secrets::new()).unwrap();
+        assert_eq!(settings["name"], SettingValue::Text("2026-04-01".to_owned()));
+        let error = Form::check(vec![Field { default_value, ..field("date/integer") }]).unwrap_err();
+        assert!(error.contains("default"), "{error}");
+        // A known kind has no need of its fallback.
+        assert_eq!(Form::check(vec![field("integer/text")]).unwrap().0[0].kind, "integer");
+    }
+
+    #[test]
+    fn a_value_of_a_later_kind_fits_no_field() {
+        let value = SettingValue::Other(NamedJson { name: "table".to_owned(), json: "[]".to_owned() });
+        for kind in ["text", "pairs", "list"] {
+            assert_eq!(issues(&Form::check(vec![field(kind)]).unwrap(), value.clone()), ["setting-kind"], "{kind}");
+        }
+    }
+
+    #[test]
     fn bounds_hold_for_every_kind_that_has_a_size() {
         let money = |minor| SettingValue::Money(Money { minor, scale: 2, currency: "EUR".to_owned() });
         let decimal = |text: &str| SettingValue::Decimal(text.to_owned());
@@ -421,6 +502,25 @@ mod tests {
             let form = bounded(kind);
             assert_eq!(issues(&form, good), Vec::<String>::new(), "{kind}");
             assert_eq!(issues(&form, bad), ["setting-range"], "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_in_a_currency_and_scale_that_the_shop_sells_in() {
+        let form = Form::check(vec![Field { per_product: true, ..field("money") }]).unwrap();
+        let currencies = ["EUR", "USD"].map(|code| Currency { code: code.to_owned(), scale: 2 });
+        let amount = |currency: &str, scale| {
+            let money = Money { minor: 5, scale, currency: currency.to_owned() };
+            Settings::from([("name".to_owned(), SettingValue::Money(money))])
+        };
+        let none = Settings::new();
+        assert_eq!(form.currency_issues(&amount("USD", 2), &none, &currencies), []);
+        assert_eq!(form.currency_issues(&none, &none, &currencies), []);
+        for wrong in [amount("JPY", 0), amount("EUR", 3)] {
+            let found = form.currency_issues(&wrong, &none, &currencies);
+            assert_eq!((found.len(), found[0].message.key.as_str()), (1, "setting-currency"));
+            assert_eq!(form.currency_issues(&amount("EUR", 2), &wrong, &currencies).len(), 1, "of a product");
+            assert_eq!(form.currency_issues(&wrong, &amount("EUR", 2), &currencies), [], "the product's comes first");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::records::{ChoiceSource, Field};
 
-/// Returns a field that has only a name and a kind.
+/// Returns a field that has only a name and a kind, and as a secret also uses.
 pub(crate) fn field(name: &str, kind: &str) -> Field {
     Field {
         name: name.to_owned(),
@@ -10,16 +10,20 @@ pub(crate) fn field(name: &str, kind: &str) -> Field {
         label: super::message("label", "Label".to_owned()),
         help: None,
         group: None,
+        placeholder: None,
+        advanced: false,
         required: false,
-        public: false,
+        shown_on_page: false,
         pattern: None,
         minimum: None,
         maximum: None,
-        default: None,
+        default_value: None,
         choices: ChoiceSource::None,
         enabled_when: None,
         per_product: false,
-        vendor_may_push: false,
-        hosts: Vec::new(),
+        vendor_can_change: false,
+        outbound_hosts: Vec::new(),
+        uses: if kind == "secret" { vec!["bearer".to_owned(), "webhook".to_owned()] } else { Vec::new() },
+        extra: Vec::new(),
     }
 }

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{issue, text_issue};
 use crate::records::{ChoiceSource, Field, FieldIssue, Money, SettingValue};
-use crate::text::{MAX_DATA_BYTES, TextFault, check_text};
+use crate::text::{MAX_DATA_BYTES, TextFault, check_text, is_decimal};
 
 /// Maximum size of a compiled pattern in memory, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -23,7 +23,7 @@ pub(super) const KINDS: [&str; 16] = [
     "integer",
     "decimal",
     "money",
-    "yes-no",
+    "boolean",
     "select",
     "multi-select",
     "color",
@@ -31,6 +31,11 @@ pub(super) const KINDS: [&str; 16] = [
     "pairs",
     "heading",
 ];
+
+/// Returns the kind that the host treats a field as: the first that it knows of those that the plugin names, "date/text".
+pub(super) fn known_kind(kind: &str) -> Option<&str> {
+    kind.split('/').find(|kind| KINDS.contains(kind))
+}
 
 /// Returns whether a value counts as missing for a required field.
 pub(super) fn is_empty(value: &SettingValue) -> bool {
@@ -48,14 +53,18 @@ pub(super) fn read_value(kind: &str, value: &Value) -> Result<SettingValue, &'st
         "integer" => SettingValue::Integer(value.as_i64().ok_or("Enter a whole number.")?),
         "decimal" => SettingValue::Decimal(match value {
             Value::String(text) if is_decimal(text) => text.clone(),
-            _ => return Err("Enter a decimal number as text, such as \"1.25\"."),
+            _ => {
+                return Err(
+                    "Enter a decimal number as text, such as \"1.25\": at most 28 digits, without a plus, an exponent or leading zeros.",
+                );
+            }
         }),
         "money" => {
             let money: Money = serde_json::from_value(value.clone())
                 .map_err(|_| "Enter an amount such as 1234.50, without thousands separators and not with exactly three decimals; over HTTP {\"minor\": 123450, \"scale\": 2, \"currency\": \"EUR\"}.")?;
             SettingValue::Money(money)
         }
-        "yes-no" => SettingValue::YesNo(value.as_bool().ok_or("Enter true or false.")?),
+        "boolean" => SettingValue::Boolean(value.as_bool().ok_or("Enter true or false.")?),
         "list" => SettingValue::Texts(match value {
             // A form sends a list as one text with a line per entry.
             Value::String(text) => {
@@ -84,7 +93,8 @@ pub fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
         SettingValue::Texts(texts) => texts.iter().map(String::as_str).collect(),
         SettingValue::Pairs(pairs) => pairs.iter().flat_map(|(name, value)| [name.as_str(), value]).collect(),
         SettingValue::Money(money) => vec![&money.currency],
-        SettingValue::Integer(_) | SettingValue::YesNo(_) | SettingValue::SecretIsSet => Vec::new(),
+        SettingValue::Other(value) => vec![&value.name, &value.json],
+        SettingValue::Integer(_) | SettingValue::Boolean(_) | SettingValue::SecretIsSet => Vec::new(),
     };
     let mut remaining = MAX_DATA_BYTES;
     for text in texts {
@@ -101,14 +111,6 @@ pub fn check_value_texts(value: &SettingValue) -> Result<(), TextFault> {
 
 fn texts(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect()
-}
-
-/// Returns whether a text is a decimal number: digits with at most one point and a sign, at most 28 digits.
-pub fn is_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole) && all_digits(fraction) && digits.len() <= 29
 }
 
 /// Compiles the pattern of a field, which must match the whole text.
@@ -130,7 +132,7 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         "integer" => matches!(value, SettingValue::Integer(_)),
         "decimal" => matches!(value, SettingValue::Decimal(_)),
         "money" => matches!(value, SettingValue::Money(_)),
-        "yes-no" => matches!(value, SettingValue::YesNo(_)),
+        "boolean" => matches!(value, SettingValue::Boolean(_)),
         "list" | "multi-select" => matches!(value, SettingValue::Texts(_)),
         "pairs" => matches!(value, SettingValue::Pairs(_)),
         _ => matches!(value, SettingValue::Text(_)),
@@ -190,14 +192,18 @@ pub(super) fn value_issue(field: &Field, value: &SettingValue) -> Option<FieldIs
         SettingValue::Pairs(pairs) => Decimal::from(pairs.len()),
         _ => return None,
     };
-    let bound = |bound: &Option<String>| bound.as_ref().and_then(|bound| bound.parse::<Decimal>().ok());
-    let (minimum, maximum) = (bound(&field.minimum), bound(&field.maximum));
+    let (minimum, maximum) = (bound(field.minimum.as_ref()), bound(field.maximum.as_ref()));
     if minimum.is_some_and(|minimum| size < minimum) || maximum.is_some_and(|maximum| size > maximum) {
         let from = minimum.map_or(String::new(), |minimum| format!(" from {minimum}"));
         let to = maximum.map_or(String::new(), |maximum| format!(" up to {maximum}"));
         return wrong("setting-range", format!("Must be{from}{to}, but is {size}."));
     }
     None
+}
+
+/// Returns a bound of a field as a number.
+pub(super) fn bound(text: Option<&String>) -> Option<Decimal> {
+    text?.parse().ok()
 }
 
 fn is_color(text: &str) -> bool {

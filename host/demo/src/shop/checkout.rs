@@ -56,8 +56,10 @@ fn page(visit: &ShopVisit, data: &ShopperData, address: &Address, notices: &[Str
             section aria-label="Order summary" {
                 h2 { "Order summary" }
                 ul.brief {
-                    @for (line, _) in families(&data.cart) {
-                        li { (line.view.quantity) " × " (line.view.title) span.amount { (line.view.price.total) } }
+                    @for (line, members) in families(&data.cart) {
+                        @for line in std::iter::once(line).chain(members).filter(|line| !line.view.price.included_in_parent) {
+                            li { (line.view.quantity) " × " (line.view.title) span.amount { (line.view.price.total) } }
+                        }
                     }
                 }
                 @if let Some(total) = total(&data.cart) { p.total { "Total " strong { (total) } } }

@@ -6,14 +6,21 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use cartwright::types::{AllowedOrigin, OriginUse};
 use maud::{DOCTYPE, Markup, html};
 
 use super::line::{Line, families};
 use super::pictures;
 use super::profile::Shop;
 
-/// Draws a page of a shop that may load from the configurator servers which the embed data names.
-pub(super) fn page_with(shop: &Shop, title: &str, cart: &[Line], content: Markup, configurator: &[String]) -> Response {
+/// Draws a page of a shop that may load from the origins which the embed data names.
+pub(super) fn page_with(
+    shop: &Shop,
+    title: &str,
+    cart: &[Line],
+    content: Markup,
+    configurator: &[AllowedOrigin],
+) -> Response {
     let count: u32 = families(cart).map(|(line, _)| line.view.quantity).sum();
     let links = [("", "Products"), ("offers", "Quotes"), ("orders", "Orders")];
     let body = html! {
@@ -36,7 +43,7 @@ pub(super) fn page_with(shop: &Shop, title: &str, cart: &[Line], content: Markup
             }
         }
     };
-    document(&format!("{title} · {}", shop.title), body, &[std::slice::from_ref(&shop.host.url), configurator].concat())
+    document(&format!("{title} · {}", shop.title), body, Some(&shop.host.url), configurator)
 }
 
 /// Draws a page without a configurator.
@@ -61,10 +68,11 @@ pub(super) fn index(shops: &[Shop]) -> Response {
             }
         }
     };
-    document("Two shops", body, &[])
+    document("Two shops", body, None, &[])
 }
 
-fn document(title: &str, body: Markup, others: &[String]) -> Response {
+/// Draws a page. `host` is the URL of the Cartwright host that it uses.
+fn document(title: &str, body: Markup, host: Option<&str>, configurator: &[AllowedOrigin]) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -74,7 +82,7 @@ fn document(title: &str, body: Markup, others: &[String]) -> Response {
                 title { (title) }
                 link rel="stylesheet" href="/assets/shop.css";
                 // Must load before the shop's own script, which uses it.
-                @if let Some(host) = others.first() { script src={ (host) "/cartwright.js" } defer {} }
+                @if let Some(host) = host { script src={ (host) "/cartwright.js" } defer {} }
                 script src="/assets/shop.js" defer {}
             }
             body { (body) }
@@ -85,21 +93,36 @@ fn document(title: &str, body: Markup, others: &[String]) -> Response {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(policy) = HeaderValue::try_from(policy(others)) {
+    if let Ok(policy) = HeaderValue::try_from(policy(host, configurator)) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
 
-/// Returns the content security policy: the shop's own files and those of `others`, nothing inline. Texts that are not
-/// origins are omitted, because they would end the directive.
-fn policy(others: &[String]) -> String {
-    let is_origin = |text: &&String| text.contains("://") && !text.contains([' ', ';', ',', '\'', '"']);
-    let others: Vec<&str> = others.iter().filter(is_origin).map(String::as_str).collect();
-    let others = others.join(" ");
-    let kinds = ["script-src", "style-src", "img-src", "connect-src", "frame-src", "font-src"];
-    let rules: Vec<String> = kinds.iter().map(|kind| format!("{kind} 'self' {others}")).collect();
-    format!("default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; {}", rules.join("; "))
+/// Directives of the Content-Security-Policy, each with the use of an origin that it allows, and whether it allows the
+/// host: for `cartwright.js`, embed data and thumbnails.
+const DIRECTIVES: [(&str, OriginUse, bool); 7] = [
+    ("script-src", OriginUse::Scripts, true),
+    ("style-src", OriginUse::Styles, false),
+    ("img-src", OriginUse::Images, true),
+    ("media-src", OriginUse::Images, false),
+    ("connect-src", OriginUse::Connections, true),
+    ("frame-src", OriginUse::Frames, false),
+    ("font-src", OriginUse::Fonts, false),
+];
+
+/// Returns the Content-Security-Policy: the shop's own files, the host, each origin of the embed data for its uses, and
+/// nothing inline. The host has checked that no origin can end its directive.
+fn policy(host: Option<&str>, configurator: &[AllowedOrigin]) -> String {
+    let mut policy = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'".to_owned();
+    for (directive, needed, allows_host) in DIRECTIVES {
+        policy += &format!("; {directive} 'self'");
+        let allowed = configurator.iter().filter(|allowed| allowed.uses.contains(&needed));
+        for origin in host.filter(|_| allows_host).into_iter().chain(allowed.map(|allowed| allowed.origin.as_str())) {
+            policy += &format!(" {origin}");
+        }
+    }
+    policy
 }
 
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
@@ -116,9 +139,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_vendor_calls_an_origin_cannot_widen_the_policy() {
-        let policy = policy(&["https://a.example".to_owned(), "https://b.example; script-src *".to_owned()]);
-        assert!(policy.contains("script-src 'self' https://a.example;"), "{policy}");
-        assert!(!policy.contains("b.example"), "{policy}");
+    fn each_origin_is_allowed_for_its_uses_alone() {
+        let allowed =
+            |origin: &str, uses: &[OriginUse]| AllowedOrigin { origin: origin.to_owned(), uses: uses.to_vec() };
+        let origins = [
+            allowed("https://a.example", &[OriginUse::Scripts, OriginUse::Connections]),
+            allowed("https://b.example", &[OriginUse::Images, OriginUse::Styles]),
+            allowed("https://c.example", &[OriginUse::Frames, OriginUse::Fonts]),
+        ];
+        assert_eq!(
+            policy(Some("http://host.example"), &origins),
+            "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+             script-src 'self' http://host.example https://a.example; style-src 'self' https://b.example; \
+             img-src 'self' http://host.example https://b.example; media-src 'self' https://b.example; \
+             connect-src 'self' http://host.example https://a.example; frame-src 'self' https://c.example; \
+             font-src 'self' https://c.example"
+        );
+        assert!(!policy(None, &[]).contains("http"));
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Line {
 pub(crate) struct LineView {
     pub(crate) key: String,
     pub(crate) parent: Option<String>,
+    #[serde(default)]
+    pub(crate) set: Option<String>,
     pub(crate) title: String,
     pub(crate) quantity: u32,
     pub(crate) linked_product: String,
@@ -48,6 +50,14 @@ pub(crate) struct LineView {
     pub(crate) thumbnail: Option<String>,
     pub(crate) configuration: Option<String>,
     pub(crate) unconfirmed: Option<UnverifiedLine>,
+}
+
+impl LineView {
+    /// Returns the key of the line that this line belongs to: its bundle's parent, or the first line of its set.
+    pub(crate) fn top_key(&self) -> Option<&str> {
+        let set = self.set.as_deref().filter(|top| *top != self.key);
+        self.parent.as_deref().or(set)
+    }
 }
 
 /// A choice of the shopper.
@@ -122,7 +132,7 @@ impl Change {
             match operation {
                 Operation::Add { lines } => cart.extend(lines),
                 Operation::Replace { key, lines } => {
-                    let is_removed = |line: &Line| line.view.key == key || line.view.parent.as_ref() == Some(&key);
+                    let is_removed = |line: &Line| line.view.key == key || line.view.top_key() == Some(key.as_str());
                     let place = cart.iter().position(is_removed).unwrap_or(cart.len());
                     cart.retain(|line| !is_removed(line));
                     cart.splice(place..place, lines);
@@ -145,11 +155,11 @@ pub(crate) fn update(cart: &mut [Line], lines: Vec<Line>) {
     }
 }
 
-/// Returns the top-level lines, each with its children.
+/// Returns the top-level lines, each with its children or the other lines of its set.
 pub(crate) fn families(lines: &[Line]) -> impl Iterator<Item = (&Line, Vec<&Line>)> {
     let children =
-        |line: &Line| lines.iter().filter(|child| child.view.parent.as_ref() == Some(&line.view.key)).collect();
-    lines.iter().filter(|line| line.view.parent.is_none()).map(move |line| (line, children(line)))
+        |line: &Line| lines.iter().filter(|child| child.view.top_key() == Some(line.view.key.as_str())).collect();
+    lines.iter().filter(|line| line.view.top_key().is_none()).map(move |line| (line, children(line)))
 }
 
 /// Returns the total, or `None` without lines.

@@ -79,9 +79,16 @@ impl Order {
             address[name] = Value::Null;
         }
         let line = |ordered: &OrderedLine| {
-            let status = self.is_shipped.then_some("shipped");
-            json!({ "id": ordered.id, "line": ordered.line, "approved": ordered.approved, "status": status })
+            let view = &ordered.line.view;
+            json!({
+                "id": ordered.id, "line": ordered.line, "approved": ordered.approved,
+                "status": self.is_shipped.then_some("shipped"),
+                "quantities": { "shipped": if self.is_shipped { view.quantity } else { 0 } },
+                // The price of a bundle contains those of its parts.
+                "total": view.parent.is_none().then_some(&view.price.total),
+            })
         };
+        let paid = Money { minor: if self.is_paid { self.total.minor } else { 0 }, ..self.total.clone() };
         let event = json!({
             // The id contains the version, so that a repeated report has no effect.
             "id": format!("{}-{}-{what}", self.id, self.version),
@@ -89,7 +96,7 @@ impl Order {
             "kind": kind,
             "order": {
                 "id": self.id, "number": format!("#{}", self.id), "version": self.version, "placed_at": self.placed_at,
-                "payment": if self.is_paid { "full" } else { "none" }, "total": self.total,
+                "customer": self.address.email, "paid": paid, "total": self.total,
                 "billing": address, "delivery": address, "shop_address": own_address(shop),
                 "lines": self.lines.iter().map(line).collect::<Vec<_>>(),
             },

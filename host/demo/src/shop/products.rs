@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use cartwright::types::AllowedOrigin;
 use maud::html;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ pub(super) struct EditLine {
 /// The embed data, as far as the page's own server reads it.
 #[derive(Deserialize)]
 struct Embed {
-    csp_origins: Vec<String>,
+    allowed_origins: Vec<AllowedOrigin>,
 }
 
 pub(super) async fn show(
@@ -63,7 +64,7 @@ pub(super) async fn show(
         // A line that cannot be opened again starts a new configuration.
         embed = shop.host.post(&at, &json!({})).await;
     }
-    let origins = embed.map(|embed| embed.csp_origins).unwrap_or_else(|error| {
+    let origins = embed.map(|embed| embed.allowed_origins).unwrap_or_else(|error| {
         tracing::warn!(%error, "a product page has no configurator");
         Vec::new()
     });

@@ -91,8 +91,7 @@ pub(crate) async fn open(
 async fn set_up(admin: &Host, plan: Plan, at: SocketAddr) -> anyhow::Result<Shop> {
     let Plan { id, title, vendor, about, products, parts, account, links } = plan;
     let path = |rest: &str| format!("/v1/shops/{id}{rest}");
-    let shop =
-        json!({ "currency": CURRENCY, "scale": 2, "locale": "en", "prices_include_tax": true, "release": "paid" });
+    let shop = json!({ "currencies": [{ "code": CURRENCY, "scale": 2 }], "locale": "en", "prices_include_tax": true, "release": "paid" });
     admin.put(&path(""), &shop).await?;
 
     let plugins: Value = admin.get("/v1/plugins").await?;

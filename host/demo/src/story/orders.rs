@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, ensure};
-use cartwright::types::{Event, EventKind, Outcome};
+use cartwright::types::{OrderEvent, OrderEventKind, Outcome};
 use cartwright::{AccountId, CartLine, ShopId};
 use cartwright_fake_vendors::twikit::{OrderState, Webhook, Webhooks};
 use cartwright_fake_vendors::{Reply, client};
@@ -62,13 +62,13 @@ impl Demo<'_> {
 
     async fn report_paid(&self, shop: &ShopId, order: &str, lines: &[CartLine]) -> anyhow::Result<((), String)> {
         let (order, sold) = shops::paid_order(&self.host, shop, order, lines)?;
-        let event = Event {
+        let event = OrderEvent {
             id: format!("{}-paid", order.id),
             at: "2026-01-01T12:00:00Z".to_owned(),
-            kind: EventKind::Paid,
+            kind: OrderEventKind::Paid,
             order,
-            earlier: Vec::new(),
-            remembered: Vec::new(),
+            previous_outcomes: Vec::new(),
+            memos: Vec::new(),
             extra: Vec::new(),
         };
         let recorded =

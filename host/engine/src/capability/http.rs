@@ -1,27 +1,28 @@
 //! `http`: sends one request and returns one response. The host inserts the secrets.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use cartwright_contract::address::host_of;
 use cartwright_contract::clock::{Clock, SystemClock};
-use cartwright_contract::error::Failure;
+use cartwright_contract::error::{Failure, denied};
 use cartwright_contract::hook::{Capability, Hook};
+use cartwright_contract::ids;
 use cartwright_contract::records::{
-    Auth, Body, BytesSource, Digest, Error, FieldIssue, HttpRequest, HttpResponse, Message, Outage, Repeat, StoredBody,
+    Auth, Body, CallError, Digest, FieldIssue, HttpRequest, HttpResponse, Message, Outage, RetrySafety, StoredBody,
 };
-use cartwright_contract::settings::Secret;
-use memchr::memmem;
+use cartwright_contract::settings::SecretUse;
+use cartwright_contract::text::header_text;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::bindings::http::{Host, Request, Response};
-use crate::bindings::{to_guest, types};
+use crate::bindings::{http, to_guest, types};
 use crate::capability::Scope;
+use crate::capability::body::JoinedRequest;
+use crate::capability::redaction::Redaction;
 use crate::capability::secrets::secret;
 use crate::egress::{OutboundRequest, QueueEntry, RequestPermit, RequestPermitError, SendError, check_url};
 use crate::health::{Requester, Throttled};
@@ -32,17 +33,20 @@ use crate::state::GuestState;
 const RESERVED_HEADERS: [&str; 6] =
     ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
 
-impl Host for GuestState {
-    async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, types::Error>> {
-        Ok(to_guest(self.send_request(request.into()).await?, Response::from))
+impl http::Host for GuestState {
+    async fn send(
+        &mut self,
+        request: http::HttpRequest,
+    ) -> wasmtime::Result<Result<http::HttpResponse, types::CallError>> {
+        Ok(to_guest(self.send_request(request.into()).await?, http::HttpResponse::from))
     }
 }
 
 impl GuestState {
-    async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, Error>> {
+    async fn send_request(&mut self, request: HttpRequest) -> wasmtime::Result<Result<HttpResponse, CallError>> {
         let scope = match self.permit(Capability::Http)? {
             Ok(scope) => scope,
-            Err(denied) => return Ok(Err(denied)),
+            Err(error) => return Ok(Err(error)),
         };
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let limits = self.meter.limits();
@@ -73,26 +77,28 @@ impl GuestState {
                 Some(_) => ("stored_bytes", limits.stored_bytes),
                 None => ("bytes_in", limits.bytes_in as u64),
             },
+            body_limit: match &self.durable {
+                Some(_) => ("stored_bytes", limits.stored_bytes),
+                None => ("bytes_out", self.meter.bytes_out() as u64),
+            },
             readable: self.readable.clone(),
+            given_blob: self.given_blob.clone(),
             test_order: self.test_order(),
             may_have_arrived: AtomicBool::new(false),
         };
         let result = match &mut self.durable {
             Some(cursor) => cursor.send(sending, request, hold).await?,
             None => {
-                let (repeat, url) = (request.repeat, request.url.clone());
-                let result = match sending.admit(&url, &SystemClock).await {
-                    Ok(admission) => sending.send(request, admission, &SystemClock).await,
-                    Err(error) => Err(error),
-                };
-                if repeat == Repeat::Never && sending.is_response_lost(&result) {
+                let (retry_safety, url) = (request.retry_safety, request.url.clone());
+                let result = sending.send_once(request).await;
+                if retry_safety == RetrySafety::NonIdempotent && sending.is_response_lost(&result) {
                     return Err(Failure::UnansweredRequest(url).into());
                 }
                 result
             }
         };
-        if let Ok(HttpResponse { body: Body::Stored(stores_body), .. }) = &result {
-            self.readable.push(stores_body.digest.clone());
+        if let Ok(HttpResponse { body: Body::Stored(stored), .. }) = &result {
+            self.readable.push(stored.digest.clone());
         }
         Ok(result)
     }
@@ -108,7 +114,12 @@ pub(crate) struct SendOptions {
     pub(super) timeout: Duration,
     bytes_in: u64,
     stored_limit: (&'static str, u64),
-    readable: Vec<Digest>,
+    /// Name and value of the limit on the body of the request.
+    pub(super) body_limit: (&'static str, u64),
+    /// Blobs that the body of the request may contain.
+    pub(super) readable: Vec<Digest>,
+    /// A blob that may be sent although it is not stored.
+    pub(super) given_blob: Option<(ids::Digest, Arc<Vec<u8>>)>,
     /// Reference of the order that the request is sent for, if it is a test order.
     test_order: Option<String>,
     may_have_arrived: AtomicBool,
@@ -122,15 +133,25 @@ impl SendOptions {
 
     /// Returns whether the request may have arrived but has no conclusive response. A response that is too large
     /// counts as conclusive.
-    pub(crate) fn is_response_lost(&self, sent: &Result<HttpResponse, Error>) -> bool {
-        self.may_have_arrived() && matches!(sent, Err(Error::Unavailable(_)))
+    pub(crate) fn is_response_lost(&self, sent: &Result<HttpResponse, CallError>) -> bool {
+        self.may_have_arrived() && matches!(sent, Err(CallError::Unavailable(_)))
+    }
+
+    /// Waits for permission, then sends the request.
+    async fn send_once(&self, request: HttpRequest) -> Result<HttpResponse, CallError> {
+        let JoinedRequest { request, refused, .. } = self.join(request).await.map_err(store_outage)?;
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        let admission = self.admit(&request.url, &SystemClock).await?;
+        self.send(request, admission, &SystemClock).await
     }
 
     /// Waits for permission to send to the server. Nothing has left the host at this point.
     ///
     /// # Errors
     /// Returns an error if the URL is refused, the circuit of the server is open, or its rate limit is used up.
-    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, Error> {
+    pub(crate) async fn admit<'a>(&'a self, url: &str, clock: &'a dyn Clock) -> Result<RequestPermit<'a>, CallError> {
         let url = self.check(url)?;
         let Scope { platform, shop, grants, .. } = &*self.scope;
         let (egress, host) = (&platform.egress, host_of(&url).unwrap_or_default());
@@ -148,34 +169,34 @@ impl SendOptions {
             if let RequestPermitError::Throttled(Throttled::CircuitOpen { .. }) = error {
                 self.report(&host, VendorOutcome::CircuitOpen, Duration::ZERO);
             }
-            Error::Unavailable(error.outage(clock.now()))
+            CallError::Unavailable(error.outage(clock.now()))
         })
     }
 
-    /// Sends the request and reads the response.
+    /// Sends a joined request and reads the response.
     pub(super) async fn exchange(
         &self,
         request: HttpRequest,
         mut admission: RequestPermit<'_>,
         clock: &dyn Clock,
-    ) -> Result<HttpResponse, Error> {
-        if let Some(order) = self.test_order.as_ref().filter(|_| request.repeat != Repeat::Safe) {
-            return Err(Error::Denied(format!(
-                "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
-                 order.test before a request that is not `safe` to repeat"
-            )));
+    ) -> Result<HttpResponse, CallError> {
+        if let Some(order) = self.test_order.as_ref().filter(|_| request.retry_safety != RetrySafety::Safe) {
+            return Err(denied(
+                "test-order",
+                format!(
+                    "http: the order {order} is a test order, so nothing may be produced or sent for it; the plugin must check \
+                     order.test before a request whose retry-safety is not `safe`"
+                ),
+            ));
         }
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid("method", format!("{:?} is not an HTTP method.", request.method)))?;
         let mut headers = self.headers(&request.headers)?;
-        let mut secrets = Vec::with_capacity(request.auth.len());
+        let mut redaction = Redaction::default();
         for auth in &request.auth {
-            secrets.extend(self.authenticate(auth, &mut admission, &mut headers, clock).await?);
+            self.authenticate(auth, &mut admission, &mut headers, &mut redaction, clock).await?;
         }
-        let body = match request.body {
-            BytesSource::Inline(bytes) => bytes,
-            BytesSource::Stored(digest) => self.read_stored(&digest).await?,
-        };
+        let body = self.read_body(request.body).await?;
         let outgoing = OutboundRequest { method, headers, body, timeout: self.timeout };
         let answer = admission.send(outgoing).await.map_err(|error| self.unanswered(error))?;
         self.may_have_arrived.store(true, Ordering::Relaxed);
@@ -184,168 +205,154 @@ impl SendOptions {
             .headers
             .iter()
             .map(|(name, value)| {
-                let value = redact(value.as_bytes().to_vec(), &secrets);
-                (name.as_str().to_owned(), String::from_utf8_lossy(&value).into_owned())
+                let value = redaction.apply(value.as_bytes().to_vec());
+                (name.as_str().to_owned(), header_text(&value))
             })
             .collect();
-        let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let media_type = headers.iter().find(|(name, _)| name == CONTENT_TYPE.as_str()).map(|(_, value)| value.clone());
         let stores_body = request.store_body && status.is_success();
         let limit = if stores_body { self.stored_limit } else { ("bytes_in", self.bytes_in) };
         let bytes = answer.body(limit).await.map_err(|error| self.unanswered(error))?;
-        let bytes = redact(bytes, &secrets);
+        let bytes = redaction.apply(bytes);
         let body = if stores_body {
-            let length = bytes.len() as u64;
+            let size = bytes.len() as u64;
             let stored_type = media_type.as_deref().unwrap_or("application/octet-stream");
-            let digest = self.scope.blobs.put(&self.scope.shop, bytes, stored_type).await.map_err(|error| {
-                Error::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {error}") })
-            })?;
-            Body::Stored(StoredBody { digest: digest.to_string(), length, media_type })
+            let stored = self.scope.blobs.put(&self.scope.shop, bytes, stored_type).await;
+            let digest = stored.map_err(store_outage)?.to_string();
+            Body::Stored(StoredBody { digest, size, media_type })
         } else {
             Body::Inline(bytes)
         };
-        Ok(HttpResponse { status: status.as_u16(), headers, body, attempts: 1 })
+        Ok(HttpResponse { status: status.as_u16(), headers, body, attempts: 1, extra: Vec::new() })
     }
 
-    fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> Error {
+    fn unanswered(&self, SendError { error, may_have_arrived }: SendError) -> CallError {
         if may_have_arrived {
             self.may_have_arrived.store(true, Ordering::Relaxed);
         }
         error
     }
 
-    pub(super) fn check(&self, url: &str) -> Result<Url, Error> {
+    pub(super) fn check(&self, url: &str) -> Result<Url, CallError> {
         check_url(url, &self.scope.declared_hosts, &self.scope.grants).map_err(|refusal| {
-            Error::Denied(format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop))
+            let text = format!("http, account {} of shop {}: {refusal}", self.scope.account, self.scope.shop);
+            denied(refusal.what(), text)
         })
     }
 
-    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, Error> {
+    fn headers(&self, requested: &[(String, String)]) -> Result<HeaderMap, CallError> {
         let mut headers = HeaderMap::new();
         for (name, value) in requested {
-            let parsed: HeaderName =
-                name.parse().map_err(|_| invalid("headers", format!("{name:?} is not a header name.")))?;
-            if RESERVED_HEADERS.contains(&parsed.as_str()) {
-                return Err(invalid("headers", format!("The header {name:?} is set by the host.")));
-            }
-            headers.append(parsed, header_value(name, value)?);
+            headers.append(header_name("headers", name)?, header_value(name, value)?);
         }
         Ok(headers)
     }
 
-    async fn read_stored(&self, digest: &str) -> Result<Vec<u8>, Error> {
-        let is_readable = self.readable.iter().any(|readable| readable == digest);
-        let parsed = digest.parse().ok().filter(|_| is_readable);
-        let unknown = || invalid("body", "This call did not receive a blob with this digest.".to_owned());
-        let blobs = &self.scope.blobs;
-        match blobs.get(&self.scope.shop, &parsed.ok_or_else(unknown)?).await {
-            Ok(bytes) => bytes.ok_or_else(unknown),
-            Err(error) => Err(Error::Unavailable(Outage {
-                retry_after_seconds: None,
-                detail: format!("the blob store: {error}"),
-            })),
-        }
-    }
-
-    /// Returns the secret, if it may be sent to this host.
-    pub(super) fn secret_for(&self, name: &str, host: &str) -> Result<&str, Error> {
-        let granted = secret(&self.scope, name)?;
+    /// Returns the secret, if its field declares this use and it may be sent to this host.
+    pub(super) fn secret_for(&self, name: &str, wanted: SecretUse, host: &str) -> Result<&str, CallError> {
+        let granted = secret(&self.scope, name, wanted)?;
         if !granted.hosts.iter().any(|allowed| allowed == host) {
-            return Err(Error::Denied(format!(
-                "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
-                 is authorized for those it was entered for"
-            )));
+            return Err(denied(
+                format!("secret-use:{name}/{host}"),
+                format!(
+                    "the secret {name:?} may not be sent to {host}: its field in settings.fields names its hosts, and of these it \
+                     is authorized for those it was entered for"
+                ),
+            ));
         }
         std::str::from_utf8(granted.value.expose())
             .map_err(|_| invalid("auth", format!("The secret {name:?} is not text.")))
     }
 
-    /// Inserts the secret. Returns it in each form that was sent, so that a response that echoes it can be redacted.
+    /// Inserts the secret, and adds it to those that are removed from the response.
     async fn authenticate(
         &self,
         auth: &Auth,
         admission: &mut RequestPermit<'_>,
         headers: &mut HeaderMap,
+        redaction: &mut Redaction,
         clock: &dyn Clock,
-    ) -> Result<Vec<Secret>, Error> {
+    ) -> Result<(), CallError> {
         let host = admission.host().to_owned();
-        let mut set = |name: HeaderName, text: &str| -> Result<(), Error> {
-            let mut value = header_value(name.as_str(), text)?;
-            value.set_sensitive(true);
-            match headers.insert(name.clone(), value) {
-                None => Ok(()),
-                Some(_) => Err(invalid("auth", format!("Two parts set the header {name}."))),
-            }
-        };
-        Ok(match auth {
+        match auth {
             Auth::Bearer(name) => {
-                let secret = self.secret_for(name, &host)?;
-                set(AUTHORIZATION, &format!("Bearer {secret}"))?;
-                vec![Secret::new(secret)]
+                let secret = self.secret_for(name, SecretUse::Bearer, &host)?;
+                redaction.add(secret);
+                set_header(headers, AUTHORIZATION, &format!("Bearer {secret}"))
             }
             Auth::Basic(login) => {
-                let secret = self.secret_for(&login.secret, &host)?;
-                let encoded = STANDARD.encode(format!("{}:{secret}", login.user));
-                set(AUTHORIZATION, &format!("Basic {encoded}"))?;
-                vec![Secret::new(secret), Secret::new(encoded)]
+                let secret = self.secret_for(&login.secret, SecretUse::Basic, &host)?;
+                if login.user.contains(':') {
+                    return Err(invalid("auth", format!("The user name {:?} contains a colon.", login.user)));
+                }
+                let encoded = redaction.add_login(&login.user, secret);
+                set_header(headers, AUTHORIZATION, &format!("Basic {encoded}"))
             }
             Auth::Header(header) => {
-                let name = header
-                    .name
-                    .parse()
-                    .map_err(|_| invalid("auth", format!("{:?} is not a header name.", header.name)))?;
-                let secret = self.secret_for(&header.secret, &host)?;
-                set(name, secret)?;
-                vec![Secret::new(secret)]
+                let name = header_name("auth", &header.name)?;
+                let secret = self.secret_for(&header.secret, SecretUse::Header, &host)?;
+                redaction.add(secret);
+                set_header(headers, name, &format!("{}{secret}", header.prefix))
             }
             Auth::Query(query) => {
-                let secret = self.secret_for(&query.secret, &host)?;
+                let secret = self.secret_for(&query.secret, SecretUse::Query, &host)?;
+                redaction.add(secret);
                 admission.append_query(&query.name, secret);
-                let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-                vec![Secret::new(secret), Secret::new(encoded)]
+                Ok(())
             }
             Auth::ClientCredentials(credentials) => {
                 // A token gives access to everything that its secret allows, so the secret must be authorized for the
                 // host.
-                self.secret_for(&credentials.secret, &host)?;
+                let secret = self.secret_for(&credentials.secret, SecretUse::ClientCredentials, &host)?;
+                redaction.add(secret);
                 let token = self.token(credentials, clock).await?;
-                set(AUTHORIZATION, &format!("Bearer {}", String::from_utf8_lossy(token.expose())))?;
-                vec![token]
+                let token = String::from_utf8_lossy(token.expose());
+                redaction.add(&token);
+                set_header(headers, AUTHORIZATION, &format!("Bearer {token}"))
             }
-        })
+            Auth::Other(named) => Err(denied(
+                format!("http-auth:{}", named.name),
+                format!(
+                    "http: this host does not know the authentication {:?}; the plugin needs a later host",
+                    named.name
+                ),
+            )),
+        }
     }
 }
 
-/// Redacts secrets in a response, so that a server that echoes a request does not reveal them to the guest.
-fn redact(bytes: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
-    secrets.iter().fold(bytes, |bytes, secret| redact_one(bytes, secret.expose()))
+/// Parses the name of a header that is not reserved for the host.
+fn header_name(field: &str, name: &str) -> Result<HeaderName, CallError> {
+    let parsed: HeaderName = name.parse().map_err(|_| invalid(field, format!("{name:?} is not a header name.")))?;
+    if RESERVED_HEADERS.contains(&parsed.as_str()) {
+        return Err(invalid(field, format!("The header {name:?} is set by the host.")));
+    }
+    Ok(parsed)
 }
 
-#[allow(clippy::indexing_slicing, reason = "matches lie within the text, in order and without overlap")]
-fn redact_one(bytes: Vec<u8>, secret: &[u8]) -> Vec<u8> {
-    // The search takes time linear in the response, whatever the secret looks like.
-    let finder = memmem::Finder::new(secret);
-    // A secret this short would be found everywhere.
-    if secret.len() < 6 || finder.find(&bytes).is_none() {
-        return bytes;
+/// Sets a header that contains a secret. Names of headers are equal in any case.
+pub(super) fn set_header(headers: &mut HeaderMap, name: HeaderName, text: &str) -> Result<(), CallError> {
+    let mut value = header_value(name.as_str(), text)?;
+    value.set_sensitive(true);
+    match headers.insert(name.clone(), value) {
+        None => Ok(()),
+        Some(_) => Err(invalid("auth", format!("Two parts set the header {name}."))),
     }
-    let (mut clean, mut after) = (Vec::with_capacity(bytes.len()), 0);
-    for at in finder.find_iter(&bytes) {
-        clean.extend_from_slice(&bytes[after..at]);
-        clean.extend_from_slice(b"(secret)");
-        after = at + secret.len();
-    }
-    clean.extend_from_slice(&bytes[after..]);
-    clean
 }
 
-pub(super) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+/// Returns the error of a blob store that is unavailable.
+pub(super) fn store_outage(reason: impl Display) -> CallError {
+    CallError::Unavailable(Outage { retry_after_seconds: None, detail: format!("the blob store: {reason}") })
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, CallError> {
     HeaderValue::from_str(value).map_err(|_| {
         invalid("headers", format!("The value of the header {name:?} has characters that are not allowed in headers."))
     })
 }
 
-fn invalid(field: &str, text: String) -> Error {
-    Error::InvalidInput(FieldIssue {
+pub(super) fn invalid(field: &str, text: String) -> CallError {
+    CallError::InvalidInput(FieldIssue {
         field: field.to_owned(),
         message: Message { key: "request-invalid".into(), parameters: vec![], text },
         blocking: true,
@@ -354,15 +361,22 @@ fn invalid(field: &str, text: String) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use cartwright_contract::settings::Secret;
-
-    use super::redact;
+    use super::*;
 
     #[test]
-    fn a_secret_that_a_server_echoes_is_taken_out() {
-        let echoed = b"token=s3cr3t-1, again s3cr3t-1".to_vec();
-        assert_eq!(redact(echoed, &[Secret::new("s3cr3t-1")]), b"token=(secret), again (secret)");
-        assert_eq!(redact(b"abc".to_vec(), &[Secret::new("s3cr3t-1")]), b"abc");
-        assert_eq!(redact(b"".to_vec(), &[Secret::new("s3cr3t-1")]), b"");
+    fn two_parts_that_set_one_header_are_refused_in_whatever_case_they_spell_it() {
+        let mut headers = HeaderMap::new();
+        headers.append(header_name("headers", "X-Session").unwrap(), HeaderValue::from_static("the plugin's"));
+        let twice = set_header(&mut headers, header_name("auth", "x-SESSION").unwrap(), "Session secret");
+        assert!(matches!(twice, Err(CallError::InvalidInput(issue)) if issue.message.text.contains("x-session")));
+        assert!(set_header(&mut headers, header_name("auth", "Authorization").unwrap(), "Session secret").is_ok());
+        assert!(set_header(&mut headers, AUTHORIZATION, "Bearer secret").is_err());
+    }
+
+    #[test]
+    fn a_secret_is_put_into_no_header_that_is_the_hosts() {
+        for name in ["Host", "content-length", "Transfer-Encoding", "no name"] {
+            assert!(header_name("auth", name).is_err(), "{name}");
+        }
     }
 }

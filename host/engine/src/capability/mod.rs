@@ -4,11 +4,13 @@
 //! [`Hook::capabilities`]: cartwright_contract::hook::Hook::capabilities
 
 mod blobs;
+pub(crate) mod body;
 mod catalog;
 pub(crate) mod http;
 mod log;
 mod order_book;
 mod outcomes;
+mod redaction;
 mod reporting;
 mod secrets;
 mod timer;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use cartwright_contract::grants::Grants;
 use cartwright_contract::ids::{AccountId, PluginId, ShopId};
 use cartwright_contract::platform::{Blobs, Catalog, OrderBook};
-use cartwright_contract::settings::Secret;
+use cartwright_contract::settings::{Secret, SecretUse};
 
 use crate::egress::Egress;
 use crate::observe::Observer;
@@ -51,6 +53,8 @@ pub struct GrantedSecret {
     /// A host of the secret's field that the secret is not authorized for. Digests are refused then, because the guest
     /// might send them there.
     pub missing_host: Option<String>,
+    /// What the field of the secret declares that it is for.
+    pub uses: Vec<SecretUse>,
 }
 
 /// The shop and account that a call is for, and what it was granted.
@@ -65,8 +69,8 @@ pub struct Scope {
     pub shop: ShopId,
     /// The account.
     pub account: AccountId,
-    /// The currency that the shop sells in.
-    pub currency: String,
+    /// The shop's main currency: what the catalog is asked in when a call is about no cart, order or page.
+    pub main_currency: String,
     /// What the operator granted the account.
     pub grants: Grants,
     /// The hosts that the plugin declares, with `setting:` resolved.

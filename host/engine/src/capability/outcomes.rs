@@ -2,30 +2,33 @@
 
 use std::convert::identity;
 
-use cartwright_contract::error::Failure;
 use cartwright_contract::hook::Capability;
-use cartwright_contract::outcome;
-use cartwright_contract::records::{Error, Outcome};
+use cartwright_contract::records::{CallError, Outcome};
 
 use crate::bindings::outcomes::Host;
 use crate::bindings::{to_guest, types};
 use crate::state::GuestState;
 
 impl Host for GuestState {
-    async fn emit(&mut self, outcome: types::Outcome) -> wasmtime::Result<Result<(), types::Error>> {
+    async fn emit(&mut self, outcome: types::Outcome) -> wasmtime::Result<Result<(), types::CallError>> {
         Ok(to_guest(self.emit_outcome(outcome.into()).await?, identity))
     }
 }
 
 impl GuestState {
-    async fn emit_outcome(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), Error>> {
+    async fn emit_outcome(&mut self, outcome: Outcome) -> wasmtime::Result<Result<(), CallError>> {
         if let Err(denied) = self.permit(Capability::Outcomes)? {
             return Ok(Err(denied));
         }
+        if let Err(error) = self.check_extras(&outcome) {
+            return Ok(Err(error));
+        }
         // Every hook with this capability is durable.
         if let Some(cursor) = &mut self.durable {
-            outcome::check(&cursor.form, Some(&cursor.order), &self.readable, &outcome)
-                .map_err(Failure::ContractViolation)?;
+            // A refused outcome is not journaled: a replay makes the same check.
+            if let Err(fault) = cursor.check_outcome(&self.readable, &outcome) {
+                return Ok(Err(fault.into()));
+            }
             cursor.emit(outcome).await?;
         }
         Ok(Ok(()))

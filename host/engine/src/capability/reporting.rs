@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cartwright_contract::clock::Clock;
-use cartwright_contract::records::{Error, HttpRequest, HttpResponse};
+use cartwright_contract::records::{CallError, HttpRequest, HttpResponse};
 use tracing::Instrument as _;
 
 use crate::capability::Scope;
@@ -19,7 +19,7 @@ impl SendOptions {
         request: HttpRequest,
         admission: RequestPermit<'_>,
         clock: &dyn Clock,
-    ) -> Result<HttpResponse, Error> {
+    ) -> Result<HttpResponse, CallError> {
         let host = admission.host().to_owned();
         let span = tracing::info_span!(
             "vendor_request",

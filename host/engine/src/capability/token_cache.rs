@@ -13,4 +13,18 @@ pub(crate) struct Tokens {
     pub(super) cached: Mutex<HashMap<TokenKey, (Secret, Instant)>>,
 }
 
-type TokenKey = (ShopId, AccountId, String, Digest, String, String, Option<String>);
+/// Everything that a token depends on.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct TokenKey {
+    pub(super) shop: ShopId,
+    pub(super) account: AccountId,
+    /// The name of the secret setting.
+    pub(super) secret: String,
+    /// The digest of the secret's value.
+    pub(super) value: Digest,
+    pub(super) token_url: String,
+    pub(super) client_id: String,
+    /// Whether the secret is sent in the form.
+    pub(super) is_in_form: bool,
+    pub(super) parameters: Vec<(String, String)>,
+}

@@ -15,7 +15,7 @@ pub enum RunEnd {
     /// The event is handled.
     Done,
     /// Run the job again after a delay, with this state, the next round's number and a fresh journal.
-    Again {
+    ContinueLater {
         /// The delay in seconds.
         seconds: u32,
         /// [`Job::state`](super::Job::state) of the next run.
@@ -57,7 +57,7 @@ impl RunEnd {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Again { .. } => "again",
+            Self::ContinueLater { .. } => "continue-later",
             Self::Sleep { .. } => "sleep",
             Self::PendingRequest(_) => "waiting",
             Self::Retry { .. } => "retry",
@@ -80,7 +80,7 @@ pub enum StopReason {
     #[error("{0}")]
     DeterminismFault(DeterminismFault),
     /// The journal is full.
-    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries; a plugin that needs more returns `again`")]
+    #[error("the journal holds {MAX_JOURNAL_ENTRIES} entries; a plugin that needs more returns `continue-later`")]
     JournalFull,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Outcome, Repeat, Woken};
+use cartwright_contract::records::{Outcome, RetrySafety, WakeReason};
 
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::journal::{
@@ -44,7 +44,7 @@ pub(crate) enum CallResult {
         /// Whether the request was sent and its result is unknown. `false` if a retry revoked its response.
         open: bool,
         answer: Option<Answer<JournaledResponse>>,
-        repeat: Repeat,
+        retry_safety: RetrySafety,
         /// Whether the request may have reached the vendor in an attempt without a response.
         response_lost: bool,
     },
@@ -52,7 +52,7 @@ pub(crate) enum CallResult {
     Emitted,
     Sleep {
         until: SystemTime,
-        woken: Option<Woken>,
+        woken: Option<WakeReason>,
     },
 }
 
@@ -104,7 +104,8 @@ impl History {
     /// Returns what a fresh journal in place of this one could repeat.
     pub(crate) fn restart_risk(&self) -> RestartRisk {
         let risk = |step: &JournalStep| match &step.result {
-            CallResult::Http { open: true, .. } | CallResult::Http { answer: Some(_), repeat: Repeat::Never, .. } => {
+            CallResult::Http { open: true, .. }
+            | CallResult::Http { answer: Some(_), retry_safety: RetrySafety::NonIdempotent, .. } => {
                 RestartRisk::Repeated
             }
             CallResult::Http { response_lost: true, .. } => RestartRisk::LostResponse,
@@ -127,7 +128,7 @@ impl History {
                 self.began = Some(began);
                 self.at = Some(at);
             }
-            Entry::Intent { call, repeat, .. } => {
+            Entry::Intent { call, retry_safety, .. } => {
                 *self.attempts.entry(call.digest).or_default() += 1;
                 match self.steps.last_mut() {
                     Some(JournalStep {
@@ -138,7 +139,7 @@ impl History {
                         (*open, *when) = (true, at);
                     }
                     _ => {
-                        let result = CallResult::Http { open: true, answer: None, repeat, response_lost: false };
+                        let result = CallResult::Http { open: true, answer: None, retry_safety, response_lost: false };
                         self.steps.push(JournalStep { at, call, result });
                     }
                 }
@@ -210,25 +211,27 @@ pub(super) async fn append(
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use cartwright_contract::records::{Context, Error, Message, Outage, Rounding};
+    use cartwright_contract::error::denied;
+    use cartwright_contract::records::{CallError, Context, Currency, Message, Outage, Rounding, Shop};
 
     use super::*;
     use crate::durable::journal::JournaledBody;
 
     fn began() -> Entry {
         let context = Context {
-            shop: "shop".into(),
+            shop: Shop {
+                id: "shop".into(),
+                currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+                base_country: None,
+                prices_include_tax: true,
+                rounding: Rounding::HalfUp,
+                time_zone: None,
+            },
             account: "erp".into(),
+            visitor: None,
             locale: "en".into(),
-            currency: "EUR".into(),
-            scale: 2,
-            country: None,
-            customer_group: None,
-            prices_include_tax: true,
-            rounding: Rounding::HalfUp,
-            at: "2026-01-01T12:00:00Z".into(),
+            now: "2026-01-01T12:00:00Z".into(),
             settings: vec![],
-            settings_revision: 1,
             grants: Vec::new(),
             extra: vec![],
         };
@@ -236,12 +239,16 @@ mod tests {
     }
 
     fn intent(url: &str) -> Entry {
-        Entry::Intent { call: Call::new("http.send", url, &()).unwrap(), repeat: Repeat::Keyed, attempt: 1 }
+        Entry::Intent {
+            call: Call::new("http.send", url, &()).unwrap(),
+            retry_safety: RetrySafety::Idempotent,
+            attempt: 1,
+        }
     }
 
     fn away(may_have_arrived: bool) -> Entry {
         let outage = Outage { retry_after_seconds: None, detail: "away".into() };
-        Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived }
+        Entry::Responded { answer: Answer::Failed(CallError::Unavailable(outage)), may_have_arrived }
     }
 
     fn note(key: &str) -> Entry {
@@ -293,8 +300,11 @@ mod tests {
             }),
             may_have_arrived: true,
         };
-        let never =
-            || Entry::Intent { call: Call::new("http.send", "n", &()).unwrap(), repeat: Repeat::Never, attempt: 1 };
+        let never = || Entry::Intent {
+            call: Call::new("http.send", "n", &()).unwrap(),
+            retry_safety: RetrySafety::NonIdempotent,
+            attempt: 1,
+        };
         let risk = |entries: Vec<Entry>| history([began()].into_iter().chain(entries)).unwrap().restart_risk();
         let retried = |kept_calls| Entry::Retried { kept_calls };
         assert_eq!(risk(vec![note("1")]), RestartRisk::None);
@@ -333,7 +343,7 @@ mod tests {
     #[test]
     fn an_error_of_another_import_is_taken_back() {
         let lookup = |answer| Entry::Returned { call: Call::new("order-book.find", "1", &()).unwrap(), answer };
-        let denied = Answer::Failed(Error::Denied("personal-data".into()));
+        let denied = Answer::Failed(denied("grant:personal-data", "not granted"));
         let entries = [
             began(),
             note("1"),
@@ -347,7 +357,7 @@ mod tests {
 
     #[test]
     fn entries_that_do_not_follow_from_each_other_are_refused() {
-        let woken = || Entry::SleepEnded { reason: Woken::Elapsed };
+        let woken = || Entry::SleepEnded { reason: WakeReason::Elapsed };
         for wrong in [vec![note("1")], vec![began(), began()], vec![began(), away(true)], vec![began(), woken()]] {
             assert!(history(wrong.clone()).is_err(), "{wrong:?}");
         }
@@ -360,9 +370,14 @@ mod tests {
             call: Call::new("secrets.digest", "md5-suffix with token", &1).unwrap(),
             answer: Answer::Returned(JournaledBytes::Bytes(vec![0, 255])),
         };
-        for entry in
-            [began(), intent("a"), away(true), note("1"), answer, Entry::SleepEnded { reason: Woken::EventWaiting }]
-        {
+        for entry in [
+            began(),
+            intent("a"),
+            away(true),
+            note("1"),
+            answer,
+            Entry::SleepEnded { reason: WakeReason::EventWaiting },
+        ] {
             let record = Record { at: UNIX_EPOCH + Duration::from_millis(1_767_268_800_123), entry };
             let json = serde_json::to_string(&record).unwrap();
             assert!(json.starts_with("{\"at\":\"2026-01-01T12:00:00.123Z\""), "{json}");

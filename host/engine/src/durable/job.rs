@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cartwright_contract::clock::Clock;
 use cartwright_contract::ids::{AccountId, Digest, ShopId};
-use cartwright_contract::records::Event;
+use cartwright_contract::records::OrderEvent;
 
 use crate::durable::history::{History, append};
 use crate::durable::journal::{Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES};
 
-/// An order event to be handled. It stays the same in every run until `again`.
+/// An order event to be handled. It stays the same in every run until `continue-later`.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Id of the job, unique in the installation.
@@ -22,11 +22,11 @@ pub struct Job {
     /// The plugin version that the job began with. Only an operator can change it.
     pub plugin: Digest,
     /// The order event.
-    pub event: Event,
-    /// The state that the last `again` passed on.
+    pub event: OrderEvent,
+    /// The state that the last `continue-later` passed on.
     pub state: Option<String>,
-    /// How often the plugin has returned `again`. Each round has a fresh journal and other random numbers, and may
-    /// emit the same outcomes again.
+    /// How often the plugin has returned `continue-later`. Each round has a fresh journal and other random numbers, and
+    /// may emit the same outcomes again.
     pub round: u32,
 }
 

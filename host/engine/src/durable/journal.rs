@@ -6,13 +6,14 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::outcome::production_state;
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{BytesSource, Context, Error, HttpRequest, Outcome, Repeat, StoredBody, Woken};
+use cartwright_contract::records::{CallError, Context, HttpRequest, Outcome, RetrySafety, StoredBody, WakeReason};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
-/// Maximum number of entries of a journal, because a run reads all of them. A hook that needs more returns `again`.
+/// Maximum number of entries of a journal, because a run reads all of them. A hook that needs more returns
+/// `continue-later`.
 pub const MAX_JOURNAL_ENTRIES: usize = 500;
 /// Maximum size of a result that is stored in the journal itself, in bytes. Larger ones are stored as blobs.
 pub(crate) const MAX_INLINE_BYTES: usize = 64 << 10;
@@ -95,7 +96,7 @@ pub enum Entry {
         /// The request.
         call: Call,
         /// Whether the request may be sent twice.
-        repeat: Repeat,
+        retry_safety: RetrySafety,
         /// Number of this attempt, counted over all journals of the job.
         attempt: u32,
     },
@@ -132,7 +133,7 @@ pub enum Entry {
     /// The preceding sleep ended.
     SleepEnded {
         /// The reason.
-        reason: Woken,
+        reason: WakeReason,
     },
     /// A retry: all calls after the first `kept_calls` are made again.
     Retried {
@@ -190,16 +191,17 @@ impl Call {
         Ok(Self { import: import.to_owned(), label, digest })
     }
 
-    pub(crate) fn http(request: &HttpRequest) -> Result<Self, JournalError> {
-        // The body is represented by its digest, because it would be four times as long in JSON.
-        let body = match &request.body {
-            BytesSource::Inline(bytes) => hex::encode(Sha256::digest(bytes)),
-            BytesSource::Stored(digest) => digest.clone(),
-        };
-        let arguments = (&request.headers, &request.auth, request.timeout_ms, request.repeat, request.store_body, body);
-        let mut call = Self::new("http.send", &format!("{} {}", request.method, request.url), &arguments)?;
+    /// Creates the record of a request. Its body is represented by the digest of the whole: it would be four times as
+    /// long in JSON, and equal bytes from other sources are the same request.
+    ///
+    /// # Errors
+    /// Returns [`JournalError::Unwritable`].
+    pub(crate) fn http(request: &HttpRequest, body_digest: &str) -> Result<Self, JournalError> {
+        let HttpRequest { method, url, headers, body: _, auth, timeout_ms, retry_safety, store_body, extra } = request;
+        let arguments = (headers, auth, timeout_ms, retry_safety, store_body, extra, body_digest);
+        let mut call = Self::new("http.send", &format!("{method} {url}"), &arguments)?;
         // The label is truncated, so the digest must cover the full URL.
-        call.digest = Digest::of(&[call.digest.as_bytes(), request.url.as_bytes()].concat());
+        call.digest = Digest::of(&[call.digest.as_bytes(), url.as_bytes()].concat());
         Ok(call)
     }
 
@@ -208,14 +210,14 @@ impl Call {
             Outcome::Note(message) => format!("note {}", message.key),
             Outcome::VendorReference(named) => format!("vendor-reference {}", named.reference),
             Outcome::LineStatus(line) => format!("line-status {} {}", line.line, line.status),
-            Outcome::Production(production) => format!("production {}", production.state),
+            Outcome::Production(production) => format!("production {}", production_state(production.state)),
             Outcome::Shipment(_) => "shipment".to_owned(),
             Outcome::Document(document) => format!("document {}", document.name),
             Outcome::BillOfMaterials(_) => "bill-of-materials".to_owned(),
             Outcome::NeedsMerchant(message) => format!("needs-merchant {}", message.key),
-            Outcome::Remember(memory) => format!("remember {}", memory.name),
+            Outcome::SetMemo(memory) => format!("set-memo {}", memory.name),
             Outcome::PushSettings(_) => "push-settings".to_owned(),
-            Outcome::HandOn(named) => format!("hand-on {}", named.name),
+            Outcome::Forward(named) => format!("forward {}", named.name),
             Outcome::Other(named) => format!("other {}", named.name),
         };
         Self::new("outcomes.emit", &kind, outcome)
@@ -239,7 +241,7 @@ pub enum Answer<T> {
     /// The import returned a value.
     Returned(T),
     /// The import returned an error of the contract.
-    Failed(Error),
+    Failed(CallError),
 }
 
 /// A recorded response. It contains no secret: what a server echoes was redacted.

@@ -65,8 +65,8 @@ impl MemoryJournal {
         self.contents().outcomes.iter().map(|(_, outcome)| outcome.clone()).collect()
     }
 
-    /// Returns the job's next journal, after `again` or a restart. It is empty, but knows the earlier attempts and
-    /// outcomes.
+    /// Returns the job's next journal, after `continue-later` or a restart. It is empty, but knows the earlier attempts
+    /// and outcomes.
     ///
     /// # Errors
     /// Returns an error if the entries of this journal are inconsistent.

@@ -24,7 +24,10 @@ pub use journal::{
     MAX_JOURNAL_ENTRIES, Record, RunStart,
 };
 pub use memory::MemoryJournal;
-pub use policy::{JITTER_PERCENT, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, next_step};
+pub use policy::{
+    JITTER_PERCENT, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, feed_retry_delay, next_step,
+};
+pub use replay::{MAX_CONTINUATIONS, MAX_STATE_BYTES, MAX_WAIT_SECONDS};
 pub use run::{OpenRun, RunInput, RunReport};
 pub use waiting::PendingRequest;
 

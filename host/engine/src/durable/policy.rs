@@ -5,8 +5,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use cartwright_contract::error::{Breach, Failure, SetupError};
-use cartwright_contract::records::{Error, Outage};
+use cartwright_contract::error::{Breach, Failure, HookError, SetupError};
+use cartwright_contract::outcome::OUTCOME_INVALID;
+use cartwright_contract::records::{CallError, Outage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -107,7 +108,7 @@ pub fn next_step(
     match ended {
         Ok(RunEnd::Done | RunEnd::Cancelled { unanswered: None }) => (NextAction::Complete, anew),
         // The run got past the earlier failure.
-        Ok(RunEnd::Again { seconds, .. }) => {
+        Ok(RunEnd::ContinueLater { seconds, .. }) => {
             (NextAction::StartNextRound { after: Duration::from_secs(u64::from(*seconds)) }, anew)
         }
         Ok(RunEnd::Sleep { until }) => (NextAction::SleepUntil(*until), anew),
@@ -134,15 +135,37 @@ pub fn next_step(
     }
 }
 
+/// Returns the delay before a feed is polled again that has failed this often in a row. It follows the schedule of
+/// retries, whose last delay repeats: a feed is never given up. `seed` decides the jitter.
+pub fn feed_retry_delay(failures: u32, error: Option<&HookError>, seed: &[u8]) -> Duration {
+    let [.., longest] = RETRY_BACKOFF;
+    let number = failures.saturating_sub(1);
+    let scheduled = usize::try_from(number).ok().and_then(|number| RETRY_BACKOFF.get(number)).unwrap_or(&longest);
+    let requested = match error.map(|error| &error.failure) {
+        Some(Failure::PluginError(CallError::Unavailable(outage))) => outage.retry_after_seconds,
+        _ => None,
+    };
+    let requested = requested.map(|seconds| Duration::from_secs(seconds.into()).min(longest));
+    match requested {
+        // Never sooner than the server asked for.
+        Some(requested) if requested >= *scheduled => requested + jitter_share(requested, seed, number),
+        _ => jittered(*scheduled, seed, number),
+    }
+}
+
 fn after_failure(failure: &Failure, counters: RetryCounters, seed: &[u8]) -> (NextAction, RetryCounters) {
     let stop = |responsible| (NextAction::Stop { responsible, reason: failure.to_string() }, counters);
     match failure {
-        Failure::PluginError(Error::Unavailable(outage)) => wait(outage, counters, seed),
-        Failure::PluginError(Error::InvalidInput(_) | Error::Rejected(_) | Error::NotConfigured(_)) => {
+        Failure::PluginError(CallError::Unavailable(outage)) => wait(outage, counters, seed),
+        // The plugin returned the error by which the host refused its outcome.
+        Failure::PluginError(CallError::InvalidInput(issue)) if issue.message.key == OUTCOME_INVALID => {
+            stop(ResponsibleParty::PluginAuthor)
+        }
+        Failure::PluginError(CallError::InvalidInput(_) | CallError::Rejected(_) | CallError::NotConfigured(_)) => {
             stop(ResponsibleParty::Merchant)
         }
-        Failure::PluginError(Error::Denied(_) | Error::LimitExceeded(_)) => stop(ResponsibleParty::Operator),
-        Failure::PluginError(Error::Unsupported | Error::Internal(_)) => stop(ResponsibleParty::PluginAuthor),
+        Failure::PluginError(CallError::Denied(_) | CallError::LimitExceeded(_)) => stop(ResponsibleParty::Operator),
+        Failure::PluginError(CallError::Internal(_) | CallError::Other(_)) => stop(ResponsibleParty::PluginAuthor),
         Failure::Limit(Breach::GuestCpu { .. } | Breach::Deadline { .. })
             if counters.limit_breaches < MAX_LIMIT_RETRIES =>
         {

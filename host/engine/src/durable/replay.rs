@@ -1,14 +1,16 @@
 //! The position of a run in its journal. The next call gets its result from the journal, or is executed at the
 //! journal's end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cartwright_contract::clock::Clock;
 use cartwright_contract::error::Failure;
 use cartwright_contract::ids::{Digest, ShopId};
+use cartwright_contract::outcome::{self, OutcomeFault};
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{self, BytesSource, Next, Order, Outcome, Woken};
+use cartwright_contract::records::{self, BytesSource, Continuation, Next, Order, Outcome, WakeReason};
 use cartwright_contract::settings::Form;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,8 +26,12 @@ use crate::durable::waiting::PendingRequest;
 use crate::log_sink::LogSink;
 use crate::sandbox::GuestClock;
 
-/// Maximum length in bytes of the state that `again` passes on.
-const MAX_STATE_BYTES: usize = 64 << 10;
+/// Maximum length in bytes of the state that `continue-later` passes on.
+pub const MAX_STATE_BYTES: usize = 64 << 10;
+/// Maximum number of times that a plugin may return `continue-later` for one event.
+pub const MAX_CONTINUATIONS: u32 = 100;
+/// Maximum duration of a wait in seconds, whether by `timer.sleep` or by `continue-later`: 90 days.
+pub const MAX_WAIT_SECONDS: u32 = 90 * 24 * 3600;
 
 /// Why a run was interrupted before the plugin returned.
 pub(crate) enum Interruption {
@@ -48,6 +54,8 @@ pub(crate) struct Cursor {
     pub(crate) form: Form,
     /// The order as the plugin sees it.
     pub(crate) order: Order,
+    /// The names of the memos that the account keeps for the order.
+    pub(super) memo_names: BTreeSet<String>,
     pub(super) shop: ShopId,
     pub(super) blobs: Arc<dyn Blobs>,
     pub(super) journal: Arc<dyn Journal>,
@@ -97,8 +105,8 @@ impl Cursor {
     pub(crate) async fn ask<T: Serialize + DeserializeOwned>(
         &mut self,
         call: Call,
-        live: impl Future<Output = Result<T, records::Error>>,
-    ) -> wasmtime::Result<Result<T, records::Error>> {
+        live: impl Future<Output = Result<T, records::CallError>>,
+    ) -> wasmtime::Result<Result<T, records::CallError>> {
         if let Some(result) = self.replayed(&call)? {
             let CallResult::Returned(answer) = result else { return Err(self.fault(Some(call))) };
             let answer = match answer.clone() {
@@ -123,6 +131,16 @@ impl Cursor {
         Ok(result)
     }
 
+    /// Checks an outcome before it is recorded. `readable` lists the blobs whose digests the call received.
+    pub(crate) fn check_outcome(
+        &mut self,
+        readable: &[records::Digest],
+        outcome: &Outcome,
+    ) -> Result<(), OutcomeFault> {
+        outcome::check(&self.form, Some(&self.order), readable, outcome)?;
+        outcome::check_memo_count(&mut self.memo_names, outcome)
+    }
+
     /// Records an outcome (`outcomes.emit`).
     pub(crate) async fn emit(&mut self, mut outcome: Outcome) -> wasmtime::Result<()> {
         let long = take_large_document(&mut outcome);
@@ -143,13 +161,13 @@ impl Cursor {
     }
 
     /// Executes `timer.sleep`. A wait holds no instance, so this returns at once or ends the run.
-    pub(crate) async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<Woken> {
+    pub(crate) async fn sleep(&mut self, seconds: u32) -> wasmtime::Result<WakeReason> {
         let call = Call::new("timer.sleep", &format!("{seconds} s"), &seconds)?;
         let cancel_delivered = self.cancel_delivered;
         let until = match self.replayed(&call)? {
             Some(CallResult::Sleep { woken: Some(reason), .. }) => {
                 let reason = *reason;
-                self.cancel_delivered |= reason == Woken::JobCancelled;
+                self.cancel_delivered |= reason == WakeReason::JobCancelled;
                 self.advance();
                 return Ok(reason);
             }
@@ -164,16 +182,16 @@ impl Cursor {
             }
         };
         let reason = if self.is_cancelled() {
-            Woken::JobCancelled
+            WakeReason::JobCancelled
         } else if self.clock.now() >= until {
-            Woken::Elapsed
+            WakeReason::Elapsed
         } else if self.wake == Wake::EventWaiting {
-            Woken::EventWaiting
+            WakeReason::EventWaiting
         } else {
             return Err(self.stop(Interruption::Sleep(until)));
         };
         self.append(Entry::SleepEnded { reason }).await?;
-        self.cancel_delivered |= reason == Woken::JobCancelled;
+        self.cancel_delivered |= reason == WakeReason::JobCancelled;
         self.advance();
         Ok(reason)
     }
@@ -279,14 +297,14 @@ impl Cursor {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
             (None, Ok(Next::Done)) => Ok(RunEnd::Done),
-            (None, Ok(_) | Err(Failure::PluginError(records::Error::Unavailable(_)))) if self.is_cancelled() => {
+            (None, Ok(_) | Err(Failure::PluginError(records::CallError::Unavailable(_)))) if self.is_cancelled() => {
                 Ok(RunEnd::Cancelled { unanswered: None })
             }
-            (None, Ok(Next::Again(later))) if later.state.len() > MAX_STATE_BYTES => {
-                failed(Failure::ContractViolation(format!("`again` passes on more than {MAX_STATE_BYTES} bytes")))
-            }
-            (None, Ok(Next::Again(later))) => Ok(RunEnd::Again { seconds: later.seconds, state: later.state }),
-            (None, Err(Failure::PluginError(records::Error::Unavailable(outage)))) => {
+            (None, Ok(Next::ContinueLater(later))) => match check_continuation(&later, self.round) {
+                Ok(()) => Ok(RunEnd::ContinueLater { seconds: later.seconds, state: later.state }),
+                Err(fault) => failed(Failure::ContractViolation(fault)),
+            },
+            (None, Err(Failure::PluginError(records::CallError::Unavailable(outage)))) => {
                 if self.history.entries >= MAX_JOURNAL_ENTRIES {
                     return Ok(RunEnd::Stopped { reason: StopReason::JournalFull });
                 }
@@ -297,6 +315,22 @@ impl Cursor {
             (None, Err(failure)) => failed(failure),
         }
     }
+}
+
+/// Checks a request to be called again. `round` is the number of earlier ones for the same event.
+fn check_continuation(later: &Continuation, round: u32) -> Result<(), String> {
+    if later.state.len() > MAX_STATE_BYTES {
+        let bytes = later.state.len();
+        return Err(format!("the state of `continue-later` has {bytes} bytes; at most {MAX_STATE_BYTES} are allowed"));
+    }
+    if later.seconds > MAX_WAIT_SECONDS {
+        let seconds = later.seconds;
+        return Err(format!("`continue-later` waits {seconds} s; at most 90 days ({MAX_WAIT_SECONDS} s) are allowed"));
+    }
+    if round >= MAX_CONTINUATIONS {
+        return Err(format!("it returned `continue-later` more than {MAX_CONTINUATIONS} times for one event"));
+    }
+    Ok(())
 }
 
 /// Removes the bytes of a large document from an outcome and leaves their digest. Returns the bytes and their media

@@ -7,7 +7,7 @@ use cartwright_contract::clock::Clock;
 use cartwright_contract::error::{Failure, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::platform::Blobs;
-use cartwright_contract::records::{Context, Event, Next};
+use cartwright_contract::records::{self, BytesSource, Context, Document, Next, OrderEvent, Outcome};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
@@ -99,13 +99,14 @@ impl Engine {
         run: OpenRun,
         job: &Job,
         context: &Context,
-        event: Event,
+        event: OrderEvent,
     ) -> Result<RunReport, JournalError> {
         let OpenRun { input: RunInput { journal, clock, wake, cancel }, history } = run;
         let log = LogSink::new(self.limits().log_bytes);
         let mut cursor = Cursor {
             form: plugin.metadata().form.clone(),
             order: event.order.clone(),
+            memo_names: event.memos.iter().map(|memo| memo.name.clone()).collect(),
             shop: job.shop.clone(),
             blobs: scope.blobs.clone(),
             journal,
@@ -122,10 +123,12 @@ impl Engine {
         };
         cursor.rewind();
         let mut options = CallOptions::new(scope).seed(self.seed_of(job)).lines(event.order.lines.len());
-        options.readable = event.order.lines.iter().filter_map(|line| line.configuration.clone()).collect();
+        let configurations = event.order.lines.iter().filter_map(|line| line.configuration.clone());
+        options.readable = configurations.chain(event.previous_outcomes.iter().filter_map(stored_document)).collect();
         options.durable = Some(Box::new(cursor));
         let context = types::Context::from(context.clone());
-        let event = bindings::exports::orders::Event::from(event);
+        let options = options.currency_of(&context);
+        let event = bindings::exports::orders::OrderEvent::from(event);
         let mut end = None;
         let called = self.call(Hook::HandleOrder, plugin, options, async |store, instance| {
             let answer = match plugin.interfaces().orders(store, instance) {
@@ -133,7 +136,7 @@ impl Engine {
                 Err(error) => Err(error),
             };
             end = store.data_mut().durable.take();
-            Ok(from_guest(answer?, Next::from))
+            from_guest(plugin, answer?, Next::from)
         });
         let (answer, log) = match called.await {
             Ok((answer, log)) => (answer.map_err(Failure::PluginError), log),
@@ -157,5 +160,13 @@ impl Engine {
         mac.map_or([0; 32], |mac| {
             mac.chain_update(job.id.as_bytes()).chain_update(job.round.to_le_bytes()).finalize().into_bytes().into()
         })
+    }
+}
+
+/// Returns the digest of an earlier document, which the plugin receives with the event.
+fn stored_document(outcome: &Outcome) -> Option<records::Digest> {
+    match outcome {
+        Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) => Some(digest.clone()),
+        _ => None,
     }
 }

@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
-use cartwright_contract::records::{self, Body, HttpRequest, HttpResponse, Repeat};
+use cartwright_contract::records::{self, Body, HttpRequest, HttpResponse, RetrySafety};
 use tracing::Instrument as _;
 
+use crate::capability::body::JoinedRequest;
 use crate::capability::http::SendOptions;
 use crate::durable::clock::truncate_to_millis;
 use crate::durable::end::UnansweredRequest;
 use crate::durable::history::CallResult;
-use crate::durable::journal::{Answer, Call, Entry, JournaledBody, JournaledResponse, Record, journaled_bytes, write};
+use crate::durable::journal::{
+    Answer, Call, Entry, JournalError, JournaledBody, JournaledResponse, Record, journaled_bytes, write,
+};
 use crate::durable::replay::{Cursor, Interruption};
 use crate::durable::waiting::{InFlightRequest, PendingRequest, SendOutcome};
 
@@ -21,8 +24,14 @@ impl Cursor {
         sending: SendOptions,
         request: HttpRequest,
         hold: Duration,
-    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
-        let call = Call::http(&request)?;
+    ) -> wasmtime::Result<Result<HttpResponse, records::CallError>> {
+        // Without the whole body it is not known which request this is.
+        let joined = match sending.join(request).await {
+            Ok(joined) => joined,
+            Err(error) => return Err(self.stop(Interruption::Journal(JournalError::Store(error)))),
+        };
+        let request = &joined.request;
+        let call = Call::http(request, &joined.body_digest)?;
         let unanswered = UnansweredRequest {
             request: format!("{} {}", request.method, request.url),
             attempts: self.history.attempts(&call),
@@ -39,14 +48,14 @@ impl Cursor {
             Some(CallResult::Http { open: known, answer: None, .. }) => open = *known,
             Some(_) => return Err(self.fault(Some(call))),
         }
-        let (repeat, attempt) = (request.repeat, unanswered.attempts + 1);
+        let (retry_safety, attempt) = (request.retry_safety, unanswered.attempts + 1);
         self.check_step(2, open.then(|| unanswered.clone()))?;
-        if open && repeat == Repeat::Never {
+        if open && retry_safety == RetrySafety::NonIdempotent {
             return Err(self.stop(Interruption::NeedsMerchant(unanswered)));
         }
         let text = unanswered.request.clone();
         let unanswered = UnansweredRequest { attempts: attempt, ..unanswered };
-        let mut in_flight = self.start(sending, request, Entry::Intent { call, repeat, attempt }, attempt);
+        let mut in_flight = self.start(sending, joined, Entry::Intent { call, retry_safety, attempt }, attempt);
         match tokio::time::timeout(hold, &mut in_flight).await {
             Err(_) => Err(self.stop(Interruption::PendingRequest(PendingRequest { request: text, out: in_flight }))),
             Ok(Err(error)) => Err(self.stop(Interruption::Journal(error))),
@@ -62,15 +71,19 @@ impl Cursor {
     }
 
     /// Sends the request in a task of the host, which outlives the guest.
-    fn start(&self, sending: SendOptions, request: HttpRequest, intent: Entry, attempt: u32) -> InFlightRequest {
+    fn start(&self, sending: SendOptions, joined: JoinedRequest, intent: Entry, attempt: u32) -> InFlightRequest {
         let (journal, clock) = (self.journal.clone(), self.clock.clone());
         let (blobs, shop) = (self.blobs.clone(), self.shop.clone());
         let position = self.history.entries;
         let sending = async move {
-            let (repeat, url) = (request.repeat, request.url.clone());
+            let JoinedRequest { request, refused, .. } = joined;
+            let (retry_safety, url) = (request.retry_safety, request.url.clone());
             // Queueing precedes the intent: a waiting request has not been sent, so a crash at this point costs
             // nothing.
-            let admitted = sending.admit(&url, &*clock).await;
+            let admitted = match refused {
+                Some(refused) => Err(refused),
+                None => sending.admit(&url, &*clock).await,
+            };
             let intent = Record { at: truncate_to_millis(clock.now()), entry: intent };
             write(&*journal, position, &intent).await?;
             let mut answer = match admitted {
@@ -78,7 +91,7 @@ impl Cursor {
                 Err(error) => Err(error),
             };
             let may_have_arrived = sending.may_have_arrived();
-            if repeat == Repeat::Never && sending.is_response_lost(&answer) {
+            if retry_safety == RetrySafety::NonIdempotent && sending.is_response_lost(&answer) {
                 return Ok(SendOutcome { intent, record: None, answer });
             }
             let recorded = match &mut answer {
@@ -107,7 +120,7 @@ impl Cursor {
     async fn response(
         &mut self,
         answer: Answer<JournaledResponse>,
-    ) -> wasmtime::Result<Result<HttpResponse, records::Error>> {
+    ) -> wasmtime::Result<Result<HttpResponse, records::CallError>> {
         let JournaledResponse { status, headers, body, attempts } = match answer {
             Answer::Returned(response) => response,
             Answer::Failed(error) => return Ok(Err(error)),
@@ -116,6 +129,6 @@ impl Cursor {
             JournaledBody::Stored(stored) => Body::Stored(stored),
             JournaledBody::Inline(stored) => Body::Inline(self.bytes(&stored).await?),
         };
-        Ok(Ok(HttpResponse { status, headers, body, attempts }))
+        Ok(Ok(HttpResponse { status, headers, body, attempts, extra: Vec::new() }))
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct SendOutcome {
     /// `None` if the request must not be sent twice and may or may not have arrived; it then stays an intent without a
     /// response.
     pub(super) record: Option<Record>,
-    pub(super) answer: Result<HttpResponse, records::Error>,
+    pub(super) answer: Result<HttpResponse, records::CallError>,
 }
 
 /// A request in flight. It is aborted when it is dropped, as in a crash.

@@ -4,9 +4,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use cartwright::types::{Diagnosis, PageOfChoices, PageOfProducts};
+use cartwright::types::{ChoiceList, Diagnosis, ProductList};
 use cartwright::webhook::form_value;
-use cartwright::{AccountId, AccountSetup, AccountSnapshot, Digest, Form, Grants, PluginId, ShopId};
+use cartwright::{
+    AccountId, AccountSetup, AccountSnapshot, Digest, Form, Grants, Interface, PluginId, ShopId, timestamp,
+};
 use cartwright_service::accounts::{self, SetAccountError};
 use cartwright_service::actor::GrantRefused;
 use cartwright_store::account_version;
@@ -29,6 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<Node> {
         .routes(routes!(choices))
         .routes(routes!(test))
         .routes(routes!(products))
+        .routes(routes!(feed))
         .routes(routes!(switch_version))
 }
 
@@ -184,13 +187,13 @@ struct Search {
 /// Lists the choices of a field that the vendor provides.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/choices/{field}", tag = "accounts", operation_id = "list_choices",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path), ("field" = String, Path), Search),
-    responses((status = 200, body = PageOfChoices), Problems))]
+    responses((status = 200, body = ChoiceList), Problems))]
 async fn choices(
     _: Integrator,
     State(node): State<Node>,
     Path((shop, account, field)): Path<(ShopId, AccountId, String)>,
     Query(Search { search, cursor }): Query<Search>,
-) -> Result<Json<PageOfChoices>, Problem> {
+) -> Result<Json<ChoiceList>, Problem> {
     Ok(Json(node.host().choices(&shop, &account, &field, &search, cursor.as_deref()).await?))
 }
 
@@ -209,14 +212,56 @@ async fn test(
 /// Searches the vendor's products, to link them.
 #[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/products", tag = "accounts", operation_id = "search_products",
     params(("shop" = ShopId, Path), ("account" = AccountId, Path), Search),
-    responses((status = 200, body = PageOfProducts), Problems))]
+    responses((status = 200, body = ProductList), Problems))]
 async fn products(
     _: Integrator,
     State(node): State<Node>,
     Path((shop, account)): Path<(ShopId, AccountId)>,
     Query(Search { search, cursor }): Query<Search>,
-) -> Result<Json<PageOfProducts>, Problem> {
+) -> Result<Json<ProductList>, Problem> {
     Ok(Json(node.host().search_products(&shop, &account, &search, cursor.as_deref()).await?))
+}
+
+/// The feed of an account whose vendor is polled.
+#[derive(Debug, Serialize, ToSchema)]
+struct FeedDocument {
+    /// Interval in seconds at which it is polled.
+    interval_seconds: u64,
+    /// Time at which a page was last applied; `null` before the first one.
+    #[schema(format = DateTime)]
+    last_polled_at: Option<String>,
+    /// Time of the next poll; `null` if it is about to be polled for the first time.
+    #[schema(format = DateTime)]
+    next_poll_at: Option<String>,
+    /// Number of failures since a page was last applied.
+    failures: u32,
+    /// Why the last poll failed.
+    last_error: Option<String>,
+}
+
+/// Returns the state of the account's feed.
+///
+/// A feed that fails is polled again on the schedule of retries, and at once when the account is changed.
+#[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/feed", tag = "accounts", operation_id = "read_feed",
+    params(("shop" = ShopId, Path), ("account" = AccountId, Path)), responses((status = 200, body = FeedDocument), Problems))]
+async fn feed(
+    _: Reader,
+    State(node): State<Node>,
+    Path((shop, account)): Path<(ShopId, AccountId)>,
+) -> Result<Json<FeedDocument>, Problem> {
+    let plugin = node.host().current_version(&shop, &account)?;
+    if !plugin.has(Interface::Feed) {
+        return Err(Problem::not_found(format!("{} has no feed", plugin.id())));
+    }
+    let grants = node.host().shop_state(&shop)?.account_snapshot(&account)?.grants;
+    let status = node.store().feeds().status(&shop, &account).await?;
+    Ok(Json(FeedDocument {
+        interval_seconds: grants.feed_interval().as_secs(),
+        last_polled_at: status.as_ref().and_then(|status| status.last_polled_at).map(timestamp),
+        next_poll_at: status.as_ref().map(|status| timestamp(status.next_poll_at)),
+        failures: status.as_ref().map_or(0, |status| status.failures),
+        last_error: status.and_then(|status| status.last_error),
+    }))
 }
 
 /// The version to switch to.

@@ -6,7 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use cartwright::types::{EmbedData, Message};
 use cartwright::{
-    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, ShopId, Stage, StrategyChoice, Visitor,
+    AddToCart, CartChange, CartError, CartLine, CartOperation, LineCheck, PageError, ShopId, Stage, StrategyChoice,
+    Visitor,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,6 +38,10 @@ impl From<CartError> for Problem {
         let kind = match &error {
             CartError::Setup(error) => return error.clone().into(),
             CartError::Hook(error) => return error.clone().into(),
+            CartError::Page(PageError::Malformed { .. }) => {
+                return Self::new(StatusCode::BAD_GATEWAY, "plugin-failed", error.to_string()).with_error(&error);
+            }
+            CartError::Page(PageError::NotGranted { .. }) => "denied",
             CartError::Platform(_) => {
                 return Self::new(StatusCode::SERVICE_UNAVAILABLE, "platform", error.to_string())
                     .with_error(&error)
@@ -57,6 +62,8 @@ impl From<CartError> for Problem {
             CartError::Variant { .. } => "variant",
             CartError::NotPurchasable(_) => "not-purchasable",
             CartError::Price { .. } => "price",
+            CartError::RecurringPrice { .. } => "recurring-price",
+            CartError::ConfigurationExpired { .. } => "must-reconfigure",
             CartError::OfferMoney { .. } | CartError::QuoteMoney { .. } => "money",
             CartError::UnknownStrategy { .. } => "no-strategy",
             CartError::Plan(_) => "plan",
@@ -66,6 +73,7 @@ impl From<CartError> for Problem {
             CartError::QuotedLine { .. } => "offered",
             CartError::Seal { .. } => "seal",
             CartError::BundleChild(_) => "child-of-bundle",
+            CartError::SetLine { .. } => "line-of-set",
             CartError::MustReconfigure { .. } => "must-reconfigure",
         };
         let mut problem = Self::unprocessable(kind, error.to_string()).with_error(&error);
@@ -74,6 +82,16 @@ impl From<CartError> for Problem {
             CartError::QuotedLine { .. } => {
                 let text = "This was offered as it is. Remove it from the cart to buy it differently.".to_owned();
                 let message = Message { key: "offered".to_owned(), parameters: Vec::new(), text };
+                problem = problem.with_shopper_message(message);
+            }
+            CartError::RecurringPrice { .. } => {
+                let text = "This product cannot be sold in this shop.".to_owned();
+                let message = Message { key: "not-sold".to_owned(), parameters: Vec::new(), text };
+                problem = problem.with_shopper_message(message);
+            }
+            CartError::ConfigurationExpired { .. } => {
+                let text = "Your configuration is no longer stored. Please configure the product again.".to_owned();
+                let message = Message { key: "must-reconfigure".to_owned(), parameters: Vec::new(), text };
                 problem = problem.with_shopper_message(message);
             }
             CartError::Configuration(issue) => problem = problem.with_issues(vec![issue]),
@@ -253,7 +271,7 @@ async fn quote(
     cart_response(&caller, node.host().request_quote(&shop, body.read(&caller)?).await)
 }
 
-/// Selects a line of a cart.
+/// Selects a line of a cart. Any line of a set stands for the set.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LineBody {
@@ -272,7 +290,7 @@ struct LineBody {
 struct QuantityBody {
     /// Key of the line.
     key: String,
-    /// New quantity.
+    /// New quantity. For a line of a set, that of the set: each of its lines is planned again for it.
     #[schema(minimum = 1)]
     quantity: u32,
     /// Current lines of the cart.
@@ -311,7 +329,8 @@ async fn refresh(
 
 /// Removes a line.
 ///
-/// A bundle is removed with all its children; a child can be removed only if its strategy allows it.
+/// A bundle is removed with all its children, and a set with all its lines; a child can be removed only if its strategy
+/// allows it.
 #[utoipa::path(post, path = "/v1/shops/{shop}/cart/remove", tag = "cart", operation_id = "remove_line",
     params(("shop" = ShopId, Path)), request_body = LineBody, responses((status = 200, body = ChangeDocument), Problems))]
 async fn remove(
@@ -327,7 +346,8 @@ async fn remove(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReorderBody {
-    /// Cart line as it was ordered.
+    /// Cart line as it was ordered. A set is reordered by its line that names the configured product, which has the
+    /// set's id as its key.
     ordered_line: CartLine,
     /// Current lines of the cart.
     #[serde(default)]

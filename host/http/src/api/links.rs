@@ -131,7 +131,7 @@ struct ProductLinkBody {
     vendor_product: String,
     /// Further vendor products that a configuration may contain.
     #[serde(default)]
-    other_vendor_products: Vec<String>,
+    additional_vendor_products: Vec<String>,
     /// Preset that the configurator starts with.
     #[serde(default)]
     preset: Option<String>,
@@ -155,7 +155,7 @@ impl ProductLinkBody {
             shop_product,
             account: self.account,
             vendor_product: self.vendor_product,
-            other_vendor_products: self.other_vendor_products,
+            additional_vendor_products: self.additional_vendor_products,
             preset: self.preset,
             allowed_skus: self.allowed_skus,
             settings: self.settings,

@@ -65,8 +65,10 @@ struct KnownOrderDocument {
     /// Time at which the order was placed.
     #[schema(format = DateTime)]
     placed_at: String,
-    /// "none", "part", "full" or "refunded".
-    payment: String,
+    /// Amount that was paid, refunds included.
+    paid: Money,
+    /// Amount that was refunded.
+    refunded: Money,
     /// Whether the order may be produced.
     released: bool,
     /// Whether the order was cancelled.
@@ -83,7 +85,8 @@ impl From<ListedOrder> for ListedOrderDocument {
             number: order.number,
             version: order.version,
             placed_at: order.placed_at,
-            payment: order.payment,
+            paid: order.paid,
+            refunded: order.refunded,
             released: order.released,
             cancelled: order.cancelled,
             total: order.total,

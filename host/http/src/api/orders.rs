@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use cartwright::types::{Address, Event, EventKind, Money, Order};
+use cartwright::types::{Address, Charge, LineQuantities, Money, Order, OrderEvent, OrderEventKind, TaxBasis};
 use cartwright::{CartLine, OrderError, OrderedLine, ShopId};
 use cartwright_service::json::{JobDocument, OutcomeDocument};
 use cartwright_service::orders::{self, OrderOverview};
@@ -47,11 +47,18 @@ impl From<OrderError> for Problem {
             | OrderError::DuplicateLine { .. }
             | OrderError::DuplicateLineQuantity { .. } => "twice",
             OrderError::MissingBundle { .. } | OrderError::IncompleteBundle { .. } => "bundle",
+            OrderError::MissingSet { .. } | OrderError::IncompleteSet { .. } => "set",
             OrderError::Quantity { .. }
             | OrderError::ChildQuantity { .. }
+            | OrderError::SetQuantity { .. }
+            | OrderError::TooManyPieces { .. }
+            | OrderError::PiecesToMake { .. }
             | OrderError::ZeroQuantity { .. }
-            | OrderError::QuantityTooLarge { .. } => "quantity",
-            OrderError::Currency { .. } | OrderError::OtherCurrency { .. } | OrderError::Money { .. } => "money",
+            | OrderError::UncountedPieces { .. } => "quantity",
+            OrderError::Currency { .. }
+            | OrderError::OtherCurrency { .. }
+            | OrderError::Money { .. }
+            | OrderError::LineMoney { .. } => "money",
             OrderError::Id { .. }
             | OrderError::ReservedId { .. }
             | OrderError::Text { .. }
@@ -61,7 +68,6 @@ impl From<OrderError> for Problem {
             | OrderError::Version(_)
             | OrderError::Language(_)
             | OrderError::Country { .. }
-            | OrderError::Payment(_)
             | OrderError::Contradiction { .. }
             | OrderError::UnknownLine { .. } => "order",
         };
@@ -93,10 +99,11 @@ struct EventBody {
     /// Time of the event, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
     at: RequestTime,
-    /// Kind of event. The order must agree with it: `cancelled` is true for a cancellation, and `payment` is not "none"
-    /// for a payment or refund, unless the order costs nothing. A shipment or refund names each line of the order at
-    /// most once, with a quantity from 1 to that of its cart line.
-    kind: EventKind,
+    /// Kind of event. The order must agree with it: `cancelled` is true for a cancellation, `paid` is at least `total` for
+    /// the event `paid` and above 0 for `partly-paid`, and `refunded` contains the refund. An order that costs nothing
+    /// needs no payment. A shipment or refund names each line of the order at most once, with no more pieces than the
+    /// line's quantities have `shipped`, or `cancelled` and `refunded`.
+    kind: OrderEventKind,
     /// Current order with all its lines.
     order: OrderBody,
 }
@@ -114,6 +121,11 @@ struct OrderBody {
     /// Language in which the order was placed, BCP 47; the shop's by default.
     #[serde(default)]
     locale: Option<String>,
+    /// Customer: the platform's id of the customer, or an e-mail address; omit it for a guest. The host stores and hands
+    /// out a pseudonym, the same in all orders of the customer. An e-mail address finds the order for export and erasure.
+    #[serde(default)]
+    #[schema(max_length = 1_000)]
+    customer: Option<String>,
     /// Whether the order is a test of the shop. Nothing is produced or sent for a test order.
     #[serde(default)]
     test: bool,
@@ -122,13 +134,29 @@ struct OrderBody {
     /// Time at which the order was placed, RFC 3339.
     #[schema(value_type = String, format = DateTime)]
     placed_at: RequestTime,
-    /// Payment state.
-    payment: Payment,
+    /// Amount that was paid, refunds included. The order is paid in full when `paid` without `refunded` is at least
+    /// `total`.
+    paid: Money,
+    /// Amount that was refunded; 0 by default. Once nothing of what was paid is left, production that has not begun does
+    /// not begin.
+    #[serde(default)]
+    refunded: Option<Money>,
     /// Whether the order was cancelled.
     #[serde(default)]
     cancelled: bool,
-    /// Total price of the order. An order that costs nothing needs no payment.
+    /// Currency of the order, ISO 4217; that of `total` by default. All amounts have this currency and the number of
+    /// decimals of `total`.
+    #[serde(default)]
+    #[schema(pattern = "^[A-Z]{3}$")]
+    currency: Option<String>,
+    /// Total price of the order, with tax. An order that costs nothing needs no payment.
     total: Money,
+    /// Tax within `total`.
+    #[serde(default)]
+    tax_amount: Option<Money>,
+    /// Shipping method and its cost, within `total`.
+    #[serde(default)]
+    shipping: Option<Charge>,
     /// Billing address.
     #[serde(default)]
     billing: Option<Address>,
@@ -138,22 +166,9 @@ struct OrderBody {
     /// Address of the shop.
     #[serde(default)]
     shop_address: Option<Address>,
-    /// All lines that came from this host's cart: bundles with their children, each cart line once.
+    /// All lines that came from this host's cart: bundles with their children, sets with all their lines,
+    /// each cart line once.
     lines: Vec<OrderLineBody>,
-}
-
-/// The payment state of an order.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-enum Payment {
-    /// Nothing is paid.
-    None,
-    /// The order is paid in part.
-    Part,
-    /// The order is paid in full. An order that costs nothing always counts as paid in full.
-    Full,
-    /// The order is refunded in full: production that has not begun does not begin.
-    Refunded,
 }
 
 /// A line of an order.
@@ -165,15 +180,25 @@ struct OrderLineBody {
     id: String,
     /// Cart line that the order line came from, complete and unchanged.
     line: CartLine,
-    /// Quantity to produce, at most that of the cart line: less if part of it was cancelled, 0 if all was. Defaults to
-    /// the quantity of the cart line; for a child of a bundle, to its share of the parent's quantity.
+    /// Pieces that were ordered, and what became of them. By default all pieces of the cart line were ordered and are to
+    /// be made; for a child of a bundle, its share of the parent's quantities; for a line of a set that does not name the
+    /// configured product, its share of those of the line that does, of which the pieces that are left are rounded up.
     #[serde(default)]
-    quantity: Option<u32>,
+    quantities: Option<QuantitiesBody>,
+    /// What the line costs with the quantity ordered, rounded once.
+    #[serde(default)]
+    total: Option<Money>,
+    /// Whether `total` includes tax; as the price of the cart line by default.
+    #[serde(default)]
+    tax: Option<TaxBasis>,
+    /// Tax of the line.
+    #[serde(default)]
+    tax_amount: Option<Money>,
     /// Whether the merchant approved a line that was on hold.
     #[serde(default)]
     approved: bool,
     /// Whether the line may be produced when the order may. `false` puts the line on hold for the merchant, with its
-    /// whole bundle.
+    /// whole bundle or set.
     #[serde(default = "yes")]
     released: bool,
     /// Status that the platform knows: "ordered", "shipped", "cancelled" …
@@ -183,6 +208,25 @@ struct OrderLineBody {
 
 fn yes() -> bool {
     true
+}
+
+/// Pieces of an order line. To be made are those ordered without those cancelled and refunded, and never fewer than were
+/// shipped.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct QuantitiesBody {
+    /// Pieces that were ordered, at most the quantity of the cart line, which is the default.
+    #[serde(default)]
+    ordered: Option<u32>,
+    /// Pieces of those that were cancelled, refunded or not; 0 by default.
+    #[serde(default)]
+    cancelled: u32,
+    /// Pieces of those that were refunded and not cancelled; 0 by default.
+    #[serde(default)]
+    refunded: u32,
+    /// Pieces of those that were shipped or handed over; 0 by default.
+    #[serde(default)]
+    shipped: u32,
 }
 
 /// The result of a report.
@@ -199,7 +243,12 @@ impl OrderLineBody {
         OrderedLine {
             id: &self.id,
             line: &self.line,
-            quantity: self.quantity,
+            quantities: self.quantities.map(|QuantitiesBody { ordered, cancelled, refunded, shipped }| {
+                LineQuantities { ordered: ordered.unwrap_or(self.line.quantity), cancelled, refunded, shipped }
+            }),
+            total: self.total.as_ref(),
+            tax: self.tax,
+            tax_amount: self.tax_amount.as_ref(),
             released: self.released,
             approved: self.approved,
             status: self.status.as_deref(),
@@ -218,21 +267,20 @@ impl OrderBody {
             reference: host.reference(shop, &self.id, None),
             number: self.number.unwrap_or_else(|| self.id.clone()),
             locale: self.locale.unwrap_or_else(|| shop_state.locale.clone()),
+            currency: self.currency.unwrap_or_else(|| self.total.currency.clone()),
             id: self.id,
+            customer: self.customer,
             test: self.test,
             vendor_reference: None,
             version: self.version,
             placed_at: self.placed_at.to_string(),
-            payment: match self.payment {
-                Payment::None => "none",
-                Payment::Part => "part",
-                Payment::Full => "full",
-                Payment::Refunded => "refunded",
-            }
-            .to_owned(),
+            paid: self.paid,
+            refunded: self.refunded.unwrap_or_else(|| Money { minor: 0, ..self.total.clone() }),
             released: false,
             cancelled: self.cancelled,
             total: self.total,
+            tax_amount: self.tax_amount,
+            shipping: self.shipping,
             billing: self.billing,
             delivery: self.delivery,
             shop_address: self.shop_address,
@@ -259,7 +307,7 @@ async fn report(
 ) -> Result<Json<ReportedEvent>, Problem> {
     let (order, sold) = order.read(&node, &shop)?;
     let at = at.to_string();
-    let event = Event { id, at, kind, order, earlier: Vec::new(), remembered: Vec::new(), extra: Vec::new() };
+    let event = OrderEvent { id, at, kind, order, previous_outcomes: Vec::new(), memos: Vec::new(), extra: Vec::new() };
     let recorded = node.store().orders().report(node.host(), &shop, &event, &sold, &caller.actor, node.now()).await?;
     Ok(Json(match recorded {
         RecordOutcome::New { jobs } => ReportedEvent { new: true, jobs },

@@ -115,7 +115,8 @@ fn customer(email: &str) -> Result<CustomerEmail, Problem> {
 
 /// Exports all stored data of a customer.
 ///
-/// This covers the orders that were billed or delivered to this e-mail address in any of their versions.
+/// This covers the orders that were billed or delivered to this e-mail address, or have it as their customer, in any of
+/// their versions.
 #[utoipa::path(get, path = "/v1/shops/{shop}/customers/{email}/export", tag = "orders", operation_id = "export_customer",
     params(("shop" = ShopId, Path), ("email" = String, Path)),
     responses((status = 200, body = ExportDocument), Problems))]
@@ -129,8 +130,8 @@ async fn export_customer(
 
 /// Erases all data of a customer.
 ///
-/// This covers the orders that were billed or delivered to this e-mail address in any of their versions, including
-/// those whose address the platform has since replaced.
+/// This covers the orders that were billed or delivered to this e-mail address, or have it as their customer, in any of
+/// their versions, including those whose address the platform has since replaced.
 #[utoipa::path(delete, path = "/v1/shops/{shop}/customers/{email}", tag = "orders", operation_id = "erase_customer",
     params(("shop" = ShopId, Path), ("email" = String, Path), EraseQuery),
     responses((status = 200, body = ErasedOrders), Problems))]

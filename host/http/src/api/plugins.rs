@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use cartwright::{AccountId, Digest, InstallError, PluginId, PluginMetadata, PluginVersion, ShopId, World};
+use cartwright::{AccountId, Digest, InstallError, Interface, PluginId, PluginMetadata, PluginVersion, ShopId, World};
 use cartwright_service::accounts::{self, AccountSwitch};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -40,11 +40,15 @@ struct PluginVersionDocument {
     size: usize,
     /// Worlds of the contract that the component implements.
     worlds: Vec<World>,
+    /// Interfaces of the contract that the component exports: what it can do.
+    exports: Vec<Interface>,
+    /// Exported interfaces of a later version of the contract, which this host does not know, such as `quoting@0.1.2`.
+    unknown_exports: Vec<String>,
     /// Imports of the component.
     imports: Vec<String>,
     /// Functions of the contract that the component exports.
     hooks: Vec<&'static str>,
-    /// Metadata that the plugin states: its hosts, strategies, settings and webhooks.
+    /// Metadata that the plugin states: its outbound hosts, strategies, settings and webhooks.
     about: PluginMetadata,
 }
 
@@ -54,6 +58,8 @@ impl PluginVersionDocument {
             digest: plugin.digest(),
             size: plugin.size(),
             worlds: plugin.worlds().to_vec(),
+            exports: plugin.exports().collect(),
+            unknown_exports: plugin.unknown_exports().to_vec(),
             imports: plugin.imports().to_vec(),
             hooks: plugin.hooks().map(|hook| hook.name()).collect(),
             about: plugin.metadata().clone(),

@@ -97,7 +97,7 @@ struct QuoteDocument {
     order: String,
     /// Requested lines, at the prices of the time of the request.
     lines: Vec<CartLine>,
-    /// Offered unit price of each top-level line; empty before there is an offer.
+    /// Offered unit price of each line that is not a child of a bundle; empty before there is an offer.
     prices: Vec<OfferedPrice>,
 }
 
@@ -105,7 +105,8 @@ struct QuoteDocument {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OfferedPrice {
-    /// Key of the line, or of the bundle's parent, whose price is distributed over the children.
+    /// Key of the line, or of the bundle's parent, whose price is distributed over the children. Each line of a set has
+    /// its own price.
     key: String,
     /// Unit price, in the shop's currency and scale.
     unit: Money,

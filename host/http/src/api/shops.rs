@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use cartwright::types::Rounding;
-use cartwright::{ReleasePolicy, Shop, ShopId};
+use cartwright::types::{Currency, Rounding};
+use cartwright::{Currencies, ReleasePolicy, Shop, ShopId};
 use cartwright_service::shops::{self, OriginsError};
 use cartwright_store::{origins_version, shop_version};
 use serde::{Deserialize, Serialize};
@@ -40,12 +40,16 @@ struct ShopDocument {
     /// Id of the shop; the same as in the path.
     #[serde(default)]
     id: Option<ShopId>,
-    /// Currency of the carts, ISO 4217 in capitals.
-    #[schema(pattern = "^[A-Z]{3}$")]
-    currency: String,
-    /// Number of decimals of prices.
-    #[schema(maximum = 9)]
-    scale: u8,
+    /// Currencies that the shop sells in, with the decimals of its prices: at least one, the main one first.
+    #[schema(value_type = Vec<Currency>)]
+    currencies: Currencies,
+    /// Country that the shop sells from, ISO 3166-1 alpha-2 in capitals.
+    #[serde(default)]
+    #[schema(pattern = "^[A-Z]{2}$")]
+    base_country: Option<String>,
+    /// Time zone, a name of the IANA database such as `Europe/Amsterdam`.
+    #[serde(default)]
+    time_zone: Option<String>,
     /// Language of texts, BCP 47; English by default.
     #[serde(default)]
     locale: Option<String>,
@@ -79,8 +83,9 @@ impl ShopDocument {
     fn of(shop: &Shop) -> Self {
         Self {
             id: Some(shop.id.clone()),
-            currency: shop.currency.clone(),
-            scale: shop.scale,
+            currencies: shop.currencies.clone(),
+            base_country: shop.base_country.clone(),
+            time_zone: shop.time_zone.clone(),
             locale: Some(shop.locale.clone()),
             prices_include_tax: Some(shop.prices_include_tax),
             rounding: Some(shop.rounding),
@@ -100,7 +105,9 @@ impl ShopDocument {
                 format!("id: the path names the shop {id}, but the body names {other}"),
             ));
         }
-        let mut shop = shops::new_shop(id, self.currency, self.scale)?;
+        let mut shop = shops::new_shop(id, self.currencies)?;
+        shop.base_country = self.base_country;
+        shop.time_zone = self.time_zone;
         shop.locale = self.locale.unwrap_or(shop.locale);
         shop.prices_include_tax = self.prices_include_tax.unwrap_or(shop.prices_include_tax);
         shop.rounding = self.rounding.unwrap_or(shop.rounding);

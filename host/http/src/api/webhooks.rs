@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use cartwright::timestamp;
-use cartwright::types::Outcome;
+use cartwright::types::{Outcome, WebhookEndpoint};
 use cartwright::webhook::Destination;
 use cartwright::{AccountId, ShopId};
 use cartwright_service::webhooks::{self, WebhookUrlError};
@@ -26,6 +26,7 @@ use crate::problem::{Problem, Problems};
 
 pub(crate) fn routes() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
+        .routes(routes!(endpoints))
         .routes(routes!(list, create))
         .routes(routes!(revoke_url))
         .routes(routes!(failed_deliveries))
@@ -54,6 +55,20 @@ impl From<PushedError> for Problem {
     }
 }
 
+/// Lists the webhook endpoints of an account.
+///
+/// They follow from its settings: another setting may add or remove one.
+#[utoipa::path(get, path = "/v1/shops/{shop}/accounts/{account}/webhook-endpoints", tag = "webhooks",
+    operation_id = "list_webhook_endpoints", params(("shop" = ShopId, Path), ("account" = AccountId, Path)),
+    responses((status = 200, body = [WebhookEndpoint]), Problems))]
+async fn endpoints(
+    _: Reader,
+    State(node): State<Node>,
+    Path((shop, account)): Path<(ShopId, AccountId)>,
+) -> Result<Json<Vec<WebhookEndpoint>>, Problem> {
+    Ok(Json(node.host().webhook_endpoints(&shop, &account).await?))
+}
+
 /// A webhook URL. The URL itself was shown only when it was created.
 #[derive(Debug, Serialize, ToSchema)]
 struct WebhookUrlDocument {
@@ -61,7 +76,7 @@ struct WebhookUrlDocument {
     id: String,
     /// Account that receives the webhooks.
     account: AccountId,
-    /// Webhook endpoint that the plugin declares.
+    /// Webhook endpoint of the account.
     endpoint: String,
     /// Time of creation.
     #[schema(format = DateTime)]
@@ -108,7 +123,7 @@ async fn list(
 struct WebhookUrlBody {
     /// Account that receives the webhooks.
     account: AccountId,
-    /// Webhook endpoint, as the plugin names it.
+    /// Webhook endpoint of the account, by name.
     endpoint: String,
 }
 

@@ -16,8 +16,8 @@ use super::request::CartRequest;
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Replans and reprices a line from its stored configuration, by its pin. The change is empty if nothing changed,
-    /// or if the line has the price of a valid quote.
+    /// Replans and reprices a line from its stored configuration, by its pin. Any line of a set stands for the set. The
+    /// change is empty if nothing changed, or if the line has the price of a valid quote in the visitor's currency.
     ///
     /// # Errors
     /// The same as [`add_to_cart`](Self::add_to_cart); also if the line was changed after it was sealed, or must be
@@ -30,14 +30,16 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let request = CartRequest::new(self, shop, lines, visitor)?;
-        let line = request.cart.top_lines(key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
-        if quoted_line(&self.shop_state(shop)?.shop, line, &request.cart).is_some() {
+        let line = request.line_or_set(key)?;
+        let is_quoted = quoted_line(&self.shop_state(shop)?.shop, line, &request.cart).is_some();
+        if is_quoted && line.is_priced_in(&request.currency) {
             return Ok(CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() });
         }
         request.replan(line, line.requested_quantity).await
     }
 
-    /// Changes the quantity of a line and reprices it.
+    /// Changes the quantity of a line and reprices it. Any line of a set stands for the set, and the quantity is that
+    /// of the set: the quantity that is requested of the strategy, which plans every line of the set for it.
     ///
     /// # Errors
     /// The same as [`refresh_line`](Self::refresh_line); also for a line of a quote, which has a fixed quantity, and
@@ -51,20 +53,20 @@ impl Cartwright {
         visitor: &Visitor,
     ) -> Result<CartChange, CartError> {
         let request = CartRequest::new(self, shop, lines, visitor)?;
-        let Some(line) = request.cart.top_lines(key) else {
-            return Err(match lines.iter().any(|line| line.key == key) {
-                true => CartError::BundleChild(key.to_owned()),
-                false => CartError::UnknownLine(key.to_owned()),
-            });
+        let line = match request.line_or_set(key) {
+            Err(CartError::UnknownLine(_)) if lines.iter().any(|line| line.key == key && line.parent.is_some()) => {
+                return Err(CartError::BundleChild(key.to_owned()));
+            }
+            line => line?,
         };
         refuse_quoted_line(&self.shop_state(shop)?.shop, line, &request.cart)?;
         request.replan(line, quantity).await
     }
 
-    /// Removes a line from the cart. A parent is removed with its children. A child is removed only if the strategy
-    /// allows it: the bundle is replanned and repriced without it, as a line with another key that replaces the old
-    /// one, and the child stays removed whenever that line is replanned. If the cart contains the resulting bundle
-    /// already, its quantity increases; a bundle without its last child is removed.
+    /// Removes a line from the cart. A parent is removed with its children, and a line of a set with the whole set. A
+    /// child is removed only if the strategy allows it: the bundle is replanned and repriced without it, as a line with
+    /// another key that replaces the old one, and the child stays removed whenever that line is replanned. If the cart
+    /// contains the resulting bundle already, its quantity increases; a bundle without its last child is removed.
     ///
     /// # Errors
     /// Returns an error if there is no such line, the child cannot be removed, or the bundle was changed after it was
@@ -79,18 +81,18 @@ impl Cartwright {
         let state = self.shop_state(shop)?;
         let request = CartRequest::new(self, shop, lines, visitor)?;
         let line = lines.iter().find(|line| line.key == key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
-        let Some(parent) = &line.parent else { return Ok(request.remove_with_children(key)) };
+        let Some(parent) = &line.parent else { return Ok(request.remove_family(line.top_key().unwrap_or(key))) };
         let parent = request.cart.top_lines(parent).ok_or_else(|| CartError::UnknownLine(parent.clone()))?;
         let stays = || CartError::BundleChild(key.to_owned());
         if line.child_removal != Some(ChildRemoval::Repriced) {
             return Err(stays());
         }
         // The rest of an incomplete bundle cannot be determined.
-        check_complete(&state.shop, &request.cart.with_children(parent), &[SealError::Forged])?;
+        check_complete(&state.shop, &request.cart.family(parent), &[SealError::Forged])?;
         let part = line.part.ok_or_else(stays)?;
         refuse_quoted_line(&state.shop, parent, &request.cart)?;
         if parent.children.len() == 1 {
-            return Ok(request.remove_with_children(&parent.key));
+            return Ok(request.remove_family(&parent.key));
         }
         let without = [&parent.without[..], &[part]].concat();
         let quantity = parent.requested_quantity;
@@ -102,7 +104,7 @@ impl Cartwright {
             None => {}
             // Nothing else is left of the bundle.
             Some(line) if line.child_removal == Some(ChildRemoval::Repriced) => {
-                return Ok(request.remove_with_children(&parent.key));
+                return Ok(request.remove_family(&parent.key));
             }
             Some(_) => return Err(stays()),
         }
@@ -111,7 +113,7 @@ impl Cartwright {
     }
 
     /// Merges the anonymous cart into the customer's cart. Lines with equal contents become one with the sum of both
-    /// quantities, priced for the sum; all others stay separate. A line of a quote is bought once: if both carts
+    /// quantities, priced for the sum; all others stay separate, and those in another currency are priced again. A line of a quote is bought once: if both carts
     /// contain it, the customer's stays. The result is the change of the customer's cart.
     ///
     /// # Errors
@@ -133,27 +135,31 @@ impl Cartwright {
         };
         let mut merged = CartChange { operations: Vec::new(), warnings: Vec::new(), stages: Vec::new() };
         let mut merged_keys = HashSet::new();
-        for line in guest.iter().filter(|line| line.parent.is_none()) {
+        for line in guest.iter().filter(|line| line.top_key().is_none()) {
             if !merged_keys.insert(&line.key) {
                 continue;
             }
             // A line is taken over unchanged only if it is complete.
             let as_it_is = || {
-                let family = guests.cart.with_children(line);
+                let family = guests.cart.family(line);
                 check_complete(&state.shop, &family, &[SealError::Forged])?;
                 let operations = vec![CartOperation::Add { lines: to_owned_lines(&family) }];
                 Ok::<_, CartError>(CartChange { operations, warnings: Vec::new(), stages: Vec::new() })
             };
-            let (existing, wanted) =
+            let (existing, quantity) =
                 (customer_request.cart.top_lines(&line.key), guests.cart.total_quantity(&line.key));
             let change = match existing {
                 Some(_) if line.price.offer.is_some() => continue,
                 Some(existing) => {
-                    let quantity = customer_request.cart.total_quantity(&line.key).saturating_add(wanted);
+                    let quantity = customer_request.cart.total_quantity(&line.key).saturating_add(quantity);
                     customer_request.replan(customer_request.genuine_duplicate(existing, line)?, quantity).await?
                 }
-                None if line.price.offer.is_some() || wanted == line.requested_quantity => as_it_is()?,
-                None => guests.join_duplicates(&line.key, wanted).await?,
+                // A line in another currency is priced again, because a cart is in one.
+                None if line.price.offer.is_some() => as_it_is()?,
+                None if quantity == line.requested_quantity && line.is_priced_in(&customer_request.currency) => {
+                    as_it_is()?
+                }
+                None => guests.join_duplicates(&line.key, quantity).await?,
             };
             merged.operations.extend(change.operations);
             merged.warnings.extend(change.warnings);

@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use cartwright_cart::check::{LineCheck, LineState, is_bundle_consistent, match_except_shares};
+use cartwright_cart::check::{LineCheck, LineState, is_family_complete, match_except_shares};
 use cartwright_cart::error::{CONFIGURATION_EXPIRED, CartError, PLANNED_DIFFERENTLY, SealError};
 use cartwright_cart::line::{CartLine, Pin};
 use cartwright_cart::placement::roots;
 use cartwright_cart::plan::{check_minimum, sellable};
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::Wanted;
+use cartwright_contract::records::LineRequest;
 use jiff::Timestamp;
 
 use super::request::CartRequest;
 use crate::host::Cartwright;
 
 impl Cartwright {
-    /// Checks for each top line of a cart whether this visitor can order it. The visitor's country and customer group
-    /// must come from the platform, not from a page. A valid seal over an unchanged line that was priced for the same
+    /// Checks for each top line of a cart whether this visitor can order it. The visitor's country, region and
+    /// customer groups must come from the platform, not from a page. A valid seal over an unchanged line that was priced for the same
     /// visitor facts is accepted without a request to the vendor. Every other line is replanned and repriced by the
     /// version that it is pinned to. A configured line that was changed after it was sealed must be configured again,
     /// because it could name another customer's configuration.
@@ -38,9 +38,10 @@ impl Cartwright {
         for line in lines {
             let must_reconfigure =
                 |reason: &str| (LineState::MustReconfigure { reason: reason.to_owned() }, Vec::new());
-            let checked = match &line.parent {
-                Some(parent) if request.cart.top_lines(parent).is_some() => continue,
-                Some(_) => Some(must_reconfigure("its bundle is not in the cart")),
+            let checked = match line.top_key() {
+                Some(top) if request.cart.top_lines(top).is_some() => continue,
+                Some(_) if line.parent.is_some() => Some(must_reconfigure("its bundle is not in the cart")),
+                Some(_) => Some(must_reconfigure("the rest of its set is not in the cart")),
                 // Priced as two lines, it would escape a price that depends on the quantity.
                 None if request.cart.top_lines(&line.key).is_some_and(|first| !std::ptr::eq(first, line)) => {
                     Some(must_reconfigure("the cart contains it twice; change the quantity of the first"))
@@ -106,10 +107,10 @@ impl Cartwright {
         shop: &ShopId,
         family: &[&CartLine],
     ) -> Result<Option<CartError>, CartError> {
-        let state = self.shop_state(shop)?;
         for line in family {
             let Some(id) = &line.variant_id else { continue };
-            let variants = self.platform().catalog.variants(shop, &state.shop.currency, &line.product).await;
+            let currency = &line.price.total.currency;
+            let variants = self.platform().catalog.variants(shop, currency, &line.product).await;
             let variants = variants.map_err(|error| CartError::Platform(error.to_string()))?;
             let sold = match variants.iter().find(|variant| variant.id == *id) {
                 Some(_) if line.price.offer.is_some() => Ok(()),
@@ -128,17 +129,19 @@ impl Cartwright {
 }
 
 impl<'a> CartRequest<'a> {
-    /// Returns the state of a line if its seal and its children's are valid, or `None` if it must be replanned.
+    /// Returns the state of a line if its seal and those of the lines that belong to it are valid, or `None` if it must
+    /// be replanned.
     async fn check_unexpired(&self, line: &'a CartLine) -> Result<Option<LineState>, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let now = Timestamp::now();
-        let family = self.cart.with_children(line);
+        let family = self.cart.family(line);
         let is_pinned = [line.pin.digest, line.pin.strategy_digest]
             .iter()
             .all(|pinned| self.host.replacement(pinned).is_ok_and(|digest| digest == *pinned));
-        let unexpired =
-            |member: &&CartLine| member.is_priced_for(self.visitor) && member.check_seal(&state.shop, now).is_ok();
-        if !is_pinned || !is_bundle_consistent(&family) || !family.iter().all(unexpired) {
+        let unexpired = |member: &&CartLine| {
+            member.is_priced_for(self.visitor, &self.currency) && member.check_seal(&state.shop, now).is_ok()
+        };
+        if !is_pinned || !is_family_complete(&family) || !family.iter().all(unexpired) {
             return Ok(None);
         }
         Ok(Some(match self.host.unavailable_reason(self.shop, &family).await? {
@@ -185,8 +188,10 @@ impl<'a> CartRequest<'a> {
         }
         let roots: HashSet<Option<u32>> = roots(prepared.items()).into_iter().collect();
         let lines = group.values().filter(|line| roots.contains(&line.item));
-        let wanted = lines.map(|line| Wanted { item: line.item, quantity: line.requested_quantity }).collect();
-        let mut families = pipeline.plan(&prepared, wanted, &self.cart).await?;
+        let line_request =
+            |line: &&CartLine| LineRequest { item: line.item, quantity: line.requested_quantity, extra: Vec::new() };
+        let line_requests = lines.map(line_request).collect();
+        let mut families = pipeline.plan(&prepared, line_requests, &self.cart).await?;
         pipeline.seal(&prepared, &mut families).await?;
         Ok(families)
     }
@@ -198,9 +203,9 @@ impl<'a> CartRequest<'a> {
         planned: Result<Vec<CartLine>, CartError>,
     ) -> Result<(LineState, Vec<CartLine>), CartError> {
         let state = self.host.shop_state(self.shop)?;
-        let (now, family) = (Timestamp::now(), self.cart.with_children(line));
+        let (now, family) = (Timestamp::now(), self.cart.family(line));
         let is_forged = |member: &&CartLine| member.check_seal(&state.shop, now) == Err(SealError::Forged);
-        let is_whole = is_bundle_consistent(&family) && !family.iter().any(is_forged);
+        let is_whole = is_family_complete(&family) && !family.iter().any(is_forged);
         // Of the line's own data only the removed parts are used, and its key must agree with them; without them it
         // has the usual price.
         Ok(match planned {
@@ -226,6 +231,10 @@ impl<'a> CartRequest<'a> {
             },
             Err(CartError::Hook(error)) if error.is_retryable() => {
                 (LineState::Unavailable { reason: error.to_string() }, Vec::new())
+            }
+            // The reason is for the shopper. The merchant gets the error when the product is added to a cart.
+            Err(CartError::RecurringPrice { .. }) => {
+                (LineState::Unavailable { reason: "it cannot be sold in this shop".to_owned() }, Vec::new())
             }
             Err(
                 error @ (CartError::NotPurchasable(_)

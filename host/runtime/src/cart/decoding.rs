@@ -6,22 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cartwright_cart::budget::{Budget, INLINE_STATE_BYTES};
-use cartwright_cart::decoding::{check_names, fingerprint_items};
+use cartwright_cart::decoding::{check_contract, check_names, check_quantities, fingerprint_items, hashed_bytes};
 use cartwright_cart::error::{CartError, issue};
 use cartwright_cart::plan::ItemFacts;
 use cartwright_cart::price_cache::{Lookup, VendorPrices};
-use cartwright_cart::pricing::{VendorPrice, convert};
+use cartwright_cart::pricing::{VendorPrice, check_prices, convert};
 use cartwright_contract::error::{Breach, Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Association, Context, Decoded, Item, PriceSource, Wanted};
+use cartwright_contract::records::{self, Context, Item, LineRequest, PriceRole, PriceSource, ProductLink};
 use cartwright_contract::text;
-use cartwright_engine::{CallOptions, DecodeResult, PluginVersion, PriceItemsResult};
+use cartwright_engine::{CallOptions, DecodeResult, Interface, PluginVersion, PriceItemsResult};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::pipeline::PlanPipeline;
-use super::prepared::{PreparationKey, Prepared};
+use super::prepared::{PreparationKey, Prepared, drop_hashed_bytes};
 
 impl PlanPipeline<'_> {
     /// Decodes a configuration, checks its products and fingerprints its items.
@@ -47,7 +47,7 @@ impl PlanPipeline<'_> {
         let raw = match raw {
             Some(raw) => raw,
             None if self.state.shop.sell_unconfigured => Vec::new(),
-            None => return Err(CartError::NeedsConfiguration(self.association.shop_product.clone())),
+            None => return Err(CartError::NeedsConfiguration(self.product_link.shop_product.clone())),
         };
         self.budget_usage.begin(raw.len())?;
         self.stage_started = Instant::now();
@@ -56,7 +56,7 @@ impl PlanPipeline<'_> {
         self.begin_stage("products").check_products(&decoded.items)?;
         let facts = self.begin_stage("identify").facts(&mut decoded.items).await?;
         if decoded.price_from != PriceSource::Vendor {
-            decoded.items.iter_mut().for_each(|item| item.state = String::new());
+            drop_hashed_bytes(&mut decoded.items);
         }
         Ok(Prepared::new(raw, configuration, decoded, facts, self.preparation_key()))
     }
@@ -81,15 +81,20 @@ impl PlanPipeline<'_> {
         Ok((!raw.is_empty()).then(|| Digest::of(raw)))
     }
 
-    async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<Decoded, CartError> {
+    async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<records::DecodeResult, CartError> {
         let Some(digest) = digest else {
-            return Ok(Decoded { items: Vec::new(), price_from: PriceSource::Platform, warnings: Vec::new() });
+            return Ok(records::DecodeResult {
+                items: Vec::new(),
+                price_from: PriceSource::Platform,
+                warnings: Vec::new(),
+                extra: Vec::new(),
+            });
         };
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
         let options = CallOptions::new(scope).seed(*digest.as_bytes());
-        let called = self.host.engine().decode(&plugin, options, &self.context, &self.association, raw);
-        let DecodeResult { decoded, log } = called.await?;
+        let called = self.host.engine().decode(&plugin, options, &self.context, &self.product_link, raw);
+        let DecodeResult { mut decoded, log } = called.await?;
         self.log = log;
         if decoded.items.is_empty() {
             let text = "it contains no configured product".to_owned();
@@ -102,8 +107,15 @@ impl PlanPipeline<'_> {
         Budget::Attributes.check(attributes)?;
         Budget::StateBytes.check(decoded.items.iter().map(|item| item.state.len()).sum())?;
         self.budget_usage.items(decoded.items.len())?;
-        for (index, item) in decoded.items.iter().enumerate() {
+        let breach = |text: String| CartError::Hook(contract_violation(&plugin, Hook::Decode, text));
+        check_contract(&decoded.items).map_err(breach)?;
+        if decoded.price_from == PriceSource::Vendor && !plugin.has(Interface::Prices) {
+            let text = "`price-from` is `vendor`, but the plugin does not export the interface `prices`";
+            return Err(breach(text.to_owned()));
+        }
+        for (index, item) in decoded.items.iter_mut().enumerate() {
             check_names(index, item).map_err(CartError::Configuration)?;
+            check_quantities(index, item)?;
         }
         self.warnings.extend(decoded.warnings.iter().cloned().map(text::message));
         let result = format!(
@@ -125,34 +137,33 @@ impl PlanPipeline<'_> {
         let mut others: Option<HashSet<&str>> = None;
         for (index, item) in items.iter().enumerate() {
             let vendor_product = &item.vendor_product;
-            if *vendor_product == self.association.vendor_product {
+            if *vendor_product == self.product_link.vendor_product {
                 continue;
             }
             let may_be_with = others.get_or_insert_with(|| {
                 let links = self.state.links.values().map(|other| &other.link);
                 let linked =
                     links.filter(|link| link.account == self.linked.link.account).map(|link| &link.vendor_product);
-                linked.chain(&self.association.other_vendor_products).map(String::as_str).collect()
+                linked.chain(&self.product_link.additional_vendor_products).map(String::as_str).collect()
             });
             // A configuration may have several roots; the first is the product that the page was opened with.
             if index == 0 || !may_be_with.contains(vendor_product.as_str()) {
                 return Err(CartError::NotLinked {
                     found: vendor_product.clone(),
-                    shop_product: self.association.shop_product.clone(),
-                    linked: self.association.vendor_product.clone(),
+                    shop_product: self.product_link.shop_product.clone(),
+                    linked: self.product_link.vendor_product.clone(),
                 });
             }
         }
         if !items.is_empty() {
-            self.record_stage(format!("{} is the linked vendor product", self.association.vendor_product));
+            self.record_stage(format!("{} is the linked vendor product", self.product_link.vendor_product));
         }
         Ok(())
     }
 
     /// Computes fingerprints and the tree of items.
     async fn facts(&mut self, items: &mut Vec<Item>) -> Result<Vec<ItemFacts>, CartError> {
-        let bytes: usize = items.iter().map(|item| item.state.len()).sum();
-        let (fingerprints, below) = if bytes <= INLINE_STATE_BYTES {
+        let (fingerprints, below) = if hashed_bytes(items) <= INLINE_STATE_BYTES {
             fingerprint_items(items)?
         } else {
             let owned_items = std::mem::take(items);
@@ -174,21 +185,20 @@ impl PlanPipeline<'_> {
     /// Returns the vendor's prices of the items if the vendor is the price source, from the cache or from the plugin.
     pub(super) async fn prices(
         &mut self,
-        raw: &[u8],
-        configuration: Option<Digest>,
-        decoded: &Decoded,
-        wanted: &[Wanted],
+        prepared: &Prepared,
+        line_requests: &[LineRequest],
     ) -> Result<Vec<Option<VendorPrice>>, CartError> {
-        if decoded.price_from != PriceSource::Vendor {
+        let decoded = &prepared.decoded;
+        let Some(configuration) = prepared.configuration.filter(|_| decoded.price_from == PriceSource::Vendor) else {
             return Ok(Vec::new());
-        }
+        };
         let host = self.host;
-        let key = self.price_key(configuration, wanted)?;
+        let key = self.price_key(configuration, line_requests)?;
         let max_age = Duration::from_secs(self.state.shop.seal_seconds.into()) / 2;
         let (quote, from) = match host.prices().get(key, max_age, Timestamp::now()).await {
             Lookup::Hit(quote) => (quote, "earlier"),
             Lookup::Miss(asking) => {
-                let (quote, may_be_remembered) = self.fetch_prices(raw, decoded, wanted).await?;
+                let (quote, may_be_remembered) = self.fetch_prices(prepared, configuration, line_requests).await?;
                 (if may_be_remembered { asking.remember(quote) } else { Arc::new(quote) }, "now")
             }
         };
@@ -201,37 +211,40 @@ impl PlanPipeline<'_> {
                 continue;
             };
             let from = price.amount.currency.clone();
-            if from != self.context.currency && !self.exchange_rates.contains_key(&from) {
+            if from != self.currency.code && !self.exchange_rates.contains_key(&from) {
                 let catalog = &self.host.platform().catalog;
-                let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.context.currency).await;
+                let rate = catalog.exchange_rate(&self.state.shop.id, &from, &self.currency.code).await;
                 let rate = rate.map_err(|error| CartError::Platform(error.to_string()))?;
                 self.exchange_rates.insert(from.clone(), rate);
             }
             let rate = self.exchange_rates.get(&from).and_then(Option::as_deref);
             #[allow(clippy::indexing_slicing, reason = "there is one price for each item, see `fetch_prices`")]
             let what = format!("the item {index} ({})", decoded.items[index].vendor_product);
-            in_shop.push(Some(convert(price, &what, rate, &self.context)?));
+            in_shop.push(Some(convert(price, &what, rate, &self.currency, self.state.shop.rounding)?));
         }
-        self.record_stage(format!("the vendor priced {} items, asked {from}", in_shop.iter().flatten().count()));
+        let priced = || in_shop.iter().flatten();
+        let is_surcharge = priced().any(|price| price.price.role == PriceRole::Surcharge);
+        let role = if is_surcharge { ", as surcharges on the platform's prices" } else { "" };
+        self.record_stage(format!("the vendor priced {} items{role}, asked {from}", priced().count()));
         Ok(in_shop)
     }
 
     /// Returns the cache key of a vendor's price: everything that its plugin is given, except the time.
-    fn price_key(&self, configuration: Option<Digest>, wanted: &[Wanted]) -> Result<Digest, CartError> {
+    fn price_key(&self, configuration: Digest, line_requests: &[LineRequest]) -> Result<Digest, CartError> {
         #[derive(Serialize)]
         struct PriceQuery<'a> {
             plugin: Digest,
             context: Context,
-            association: &'a Association,
-            configuration: Option<Digest>,
-            wanted: &'a [Wanted],
+            product_link: &'a ProductLink,
+            configuration: Digest,
+            line_requests: &'a [LineRequest],
         }
         let query = PriceQuery {
             plugin: self.version.plugin.digest(),
-            context: Context { at: String::new(), ..self.context.clone() },
-            association: &self.association,
+            context: Context { now: String::new(), ..self.context.clone() },
+            product_link: &self.product_link,
             configuration,
-            wanted,
+            line_requests,
         };
         // Serializing texts alone cannot fail; all of them are part of the key.
         let text = serde_json::to_vec(&query).map_err(|error| CartError::Platform(error.to_string()))?;
@@ -242,22 +255,24 @@ impl PlanPipeline<'_> {
     /// which changes independently of the vendor.
     async fn fetch_prices(
         &mut self,
-        raw: &[u8],
-        decoded: &Decoded,
-        wanted: &[Wanted],
+        prepared: &Prepared,
+        configuration: Digest,
+        line_requests: &[LineRequest],
     ) -> Result<(VendorPrices, bool), CartError> {
         let requested_at = Timestamp::now();
         let plugin = self.version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.vendor, &plugin);
-        let options = CallOptions::new(scope).lines(decoded.items.len()).client(self.visitor.client.as_ref());
-        let (context, association, items) = (&self.context, &self.association, &decoded.items);
-        let called = self.host.engine().price_items(&plugin, options, context, association, raw, items, wanted);
+        let options = CallOptions::new(scope).lines(prepared.items().len()).client(self.visitor.client.as_ref());
+        let (context, product_link, items) = (&self.context, &self.product_link, prepared.items());
+        let raw = (configuration, prepared.raw.clone());
+        let called = self.host.engine().price_items(&plugin, options, context, product_link, raw, items, line_requests);
         let PriceItemsResult { prices, used_catalog, log } = called.await?;
         self.log = log;
-        if prices.len() != decoded.items.len() {
-            let text = format!("price-items returned {} prices for {} items", prices.len(), decoded.items.len());
-            return Err(CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text)));
+        let breach = |text: String| CartError::Hook(contract_violation(&plugin, Hook::PriceItems, text));
+        if prices.len() != items.len() {
+            return Err(breach(format!("price-items returned {} prices for {} items", prices.len(), items.len())));
         }
+        check_prices(&prices, prepared.facts.iter().map(|facts| facts.descendants.as_slice())).map_err(breach)?;
         Ok((VendorPrices { prices, requested_at }, !used_catalog))
     }
 }

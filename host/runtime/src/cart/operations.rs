@@ -10,7 +10,7 @@ use cartwright_cart::placement::{Placement, roots};
 use cartwright_cart::quote::refuse_quoted_line;
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::ShopId;
-use cartwright_contract::records::Wanted;
+use cartwright_contract::records::LineRequest;
 
 use super::pipeline::PlanPipeline;
 use super::request::CartRequest;
@@ -38,9 +38,9 @@ impl Cartwright {
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
         let items = roots(prepared.items()).into_iter().filter(is_meant);
-        let wanted = items.map(|item| Wanted { item, quantity: add.quantity }).collect();
+        let line_requests = items.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
         pipeline.may_join = true;
-        let families = pipeline.plan(&prepared, wanted, &cart).await?;
+        let families = pipeline.plan(&prepared, line_requests, &cart).await?;
         let below_minimum = std::mem::take(&mut pipeline.below_minimum);
         pipeline.may_join = false;
         // Items that the configuration or the cart contains twice become one line with a larger quantity, repriced for
@@ -49,13 +49,14 @@ impl Cartwright {
         families.iter().filter_map(|family| family.first()).for_each(|first| {
             *times.entry(first.key.clone()).or_default() += 1;
         });
-        let mut increased: BTreeMap<String, Wanted> = BTreeMap::new();
+        let mut increased: BTreeMap<String, LineRequest> = BTreeMap::new();
         for first in families.iter().filter_map(|family| family.first()) {
             #[allow(clippy::indexing_slicing, reason = "the key of every family was counted")]
             let times = times[&first.key];
             if times > 1 || cart.top_lines(&first.key).is_some() {
                 let quantity = cart.total_quantity(&first.key).saturating_add(add.quantity.saturating_mul(times));
-                increased.entry(first.key.clone()).or_insert(Wanted { item: first.item, quantity });
+                let line_request = LineRequest { item: first.item, quantity, extra: Vec::new() };
+                increased.entry(first.key.clone()).or_insert(line_request);
             }
         }
         // All are planned together: a configuration of many existing items asks the vendor twice, not once for each
@@ -87,10 +88,11 @@ impl Cartwright {
         Ok(pipeline.finish(drop_unchanged(operations, &cart)))
     }
 
-    /// Replaces a line or bundle by a new configuration. The quantity stays unless another is given, and the new line
-    /// is checked completely before the old one is removed. The key identifies the version of the line: a line that
-    /// changed meanwhile has another key. The line's pinned version plans, unless another strategy is chosen. Removed
-    /// parts belong to the old configuration; the new bundle starts complete.
+    /// Replaces a line, bundle or set by a new configuration; any line of a set stands for the set. The quantity stays
+    /// unless another is given, and the new line is checked completely before the old one is removed. The key
+    /// identifies the version of the line: a line that changed meanwhile has another key. The line's pinned version
+    /// plans, unless another strategy is chosen. Removed parts belong to the old configuration; the new bundle starts
+    /// complete.
     ///
     /// # Errors
     /// The same as [`add_to_cart`](Self::add_to_cart); also for a line that has the price of a quote. The old line
@@ -103,7 +105,7 @@ impl Cartwright {
         add: AddToCart,
     ) -> Result<CartChange, CartError> {
         let request = CartRequest::new(self, shop, &add.lines, &add.visitor)?;
-        let old = request.cart.top_lines(key).ok_or_else(|| CartError::UnknownLine(key.to_owned()))?;
+        let old = request.line_or_set(key)?;
         if old.linked_product != add.product {
             return Err(CartError::OtherProduct {
                 key: key.to_owned(),
@@ -124,7 +126,7 @@ impl Cartwright {
         let prepared = pipeline.prepare(add.configuration).await?;
         request.prepared.keep(&prepared);
         let placement = Placement::of(old, quantity, prepared.items(), request.cart.lines());
-        let families = pipeline.plan(&prepared, placement.wanted.clone(), &request.cart).await?;
+        let families = pipeline.plan(&prepared, placement.line_requests.clone(), &request.cart).await?;
         let (moves, removed) = placement.moves(families);
         let operations = request.merge_into(&mut pipeline, &prepared, moves, removed).await?;
         Ok(pipeline.finish(operations))
@@ -142,17 +144,19 @@ impl Cartwright {
         let cart = CartIndex::new(&add.lines)?;
         let prepared = pipeline.prepare(add.configuration).await?;
         let roots = roots(prepared.items()).into_iter();
-        let wanted = roots.map(|item| Wanted { item, quantity: add.quantity }).collect();
-        let mut families = pipeline.plan(&prepared, wanted, &cart).await?;
+        let line_requests = roots.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
+        let mut families = pipeline.plan(&prepared, line_requests, &cart).await?;
         pipeline.seal(&prepared, &mut families).await?;
         let lines = families.into_iter().flatten().collect();
         Ok(pipeline.finish(vec![CartOperation::RequestQuote { lines }]))
     }
 
     /// Reorders a line of a past order, planned by the current versions at current prices. Removed parts stay removed.
+    /// The line of a set that names the configured product stands for the set.
     ///
     /// # Errors
-    /// The same as [`add_to_cart`](Self::add_to_cart); also if the line's configuration is no longer stored.
+    /// The same as [`add_to_cart`](Self::add_to_cart); also if the line's configuration is no longer stored, and
+    /// [`CartError::SetLine`] for another line of a set.
     pub async fn reorder(
         &self,
         shop: &ShopId,
@@ -160,6 +164,9 @@ impl Cartwright {
         lines: Vec<CartLine>,
         visitor: Visitor,
     ) -> Result<CartChange, CartError> {
+        if let (None, Some(top)) = (&past.parent, past.top_key()) {
+            return Err(CartError::SetLine { key: past.key.clone(), top: top.to_owned() });
+        }
         let configuration = self.stored_configuration(&self.shop_state(shop)?.shop, past).await?;
         let add = AddToCart {
             product: past.linked_product.clone(),

@@ -11,11 +11,11 @@ impl Cartwright {
     /// Creates the lines of an order for order hooks, from all its lines and in their order. `total` is the order's
     /// total.
     ///
-    /// A bundle is released as a whole: a member on hold puts its parent and all children on hold. A bundle with
-    /// removed parts is on hold until it is approved. Its bill of materials lacks those parts, but a vendor that
-    /// produces from the saved configuration would make them all the same. A line with the quantity 0 is cancelled. An
-    /// expired seal is accepted, because an order outlives it; [`check_cart`](Self::check_cart) checked the expiry
-    /// before the order was placed.
+    /// A bundle is released as a whole, and so is a set: a line on hold puts all others of its bundle or set on hold. A
+    /// bundle with removed parts is on hold until it is approved. Its bill of materials lacks those parts, but a vendor
+    /// that produces from the saved configuration would make them all the same. A line with nothing to make is
+    /// cancelled. An expired seal is accepted, because an order outlives it; [`check_cart`](Self::check_cart) checked
+    /// the expiry before the order was placed.
     ///
     /// # Errors
     /// The [`OrderError`] names the line and what to do.

@@ -19,7 +19,9 @@ use cartwright_cart::shop::{StrategyChoice, Visitor};
 use cartwright_contract::error::LogLine;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::StoredThumbnail;
-use cartwright_contract::records::{Association, Context, Message, PlanRequest, SettingValue, VariantInfo, Wanted};
+use cartwright_contract::records::{
+    Context, Currency, LineRequest, Message, PlanRequest, ProductLink, SettingValue, VariantInfo,
+};
 use cartwright_contract::text;
 use jiff::Timestamp;
 
@@ -44,8 +46,10 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) strategy_version: Arc<AccountVersion>,
     pub(super) strategy: String,
     pub(super) visitor: &'a Visitor,
+    /// The currency that the visitor sees prices in.
+    pub(super) currency: Currency,
     pub(super) context: Context,
-    pub(super) association: Association,
+    pub(super) product_link: ProductLink,
     /// The variant of the product that the shopper chose before configuring.
     pub(super) chosen_variant: Option<String>,
     /// Whether a quote is requested.
@@ -66,6 +70,8 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) stage_started: Instant,
     pub(super) removed_parts: RemovedParts,
     pub(super) pictures: Thumbnails,
+    /// Blobs that the host stored for the configuration before it was decoded. Its items may name them as pictures.
+    pub(super) received_blobs: BTreeSet<Digest>,
     /// When the vendor returned the prices. `None` if it was not asked.
     pub(super) priced_at: Option<Timestamp>,
     /// The platform's exchange rates by the currency of a vendor's price, so that all plans use the same rate.
@@ -96,7 +102,6 @@ impl<'a> PlanPipeline<'a> {
         choice: Option<StrategyChoice>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        visitor.check()?;
         let state = host.shop_state(shop)?;
         let linked = state.linked(product)?.clone();
         let vendor = state.account(&linked.link.account)?.clone();
@@ -160,7 +165,8 @@ impl<'a> PlanPipeline<'a> {
         strategy: Option<String>,
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), visitor);
+        let currency = visitor.check(&state.shop)?.clone();
+        let context = context(&state.shop, &vendor, &version, Some(&linked.settings), Some((visitor, &currency)));
         let is_own_strategy = Arc::ptr_eq(&vendor, &strategy_plugin);
         let by_setting = || {
             let setting =
@@ -182,7 +188,7 @@ impl<'a> PlanPipeline<'a> {
                 });
             }
         };
-        let association = linked.association();
+        let product_link = linked.as_contract();
         Ok(Self {
             host,
             state,
@@ -193,8 +199,9 @@ impl<'a> PlanPipeline<'a> {
             strategy_version,
             strategy: name,
             visitor,
+            currency,
             context,
-            association,
+            product_link,
             chosen_variant: None,
             quote: false,
             may_join: false,
@@ -207,6 +214,7 @@ impl<'a> PlanPipeline<'a> {
             stage_started: Instant::now(),
             removed_parts: RemovedParts::default(),
             pictures: Thumbnails::default(),
+            received_blobs: BTreeSet::new(),
             priced_at: None,
             exchange_rates: HashMap::new(),
             linked_variants: None,
@@ -220,15 +228,15 @@ impl<'a> PlanPipeline<'a> {
     }
 
     /// Plans and checks line requests for a prepared configuration. Returns one family per plan entry: its line,
-    /// followed by its children if it is a bundle. The lines have neither thumbnail nor seal: [`seal`](Self::seal)
-    /// adds both to those that are returned.
+    /// followed by the children of a bundle or the other lines of a set. The lines have neither thumbnail nor seal:
+    /// [`seal`](Self::seal) adds both to those that are returned.
     pub(super) async fn plan(
         &mut self,
         prepared: &Prepared,
-        wanted: Vec<Wanted>,
+        line_requests: Vec<LineRequest>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
-        let planned = self.plan_lines(prepared, wanted, cart).await;
+        let planned = self.plan_lines(prepared, line_requests, cart).await;
         if let Err(error) = &planned {
             self.record_failure(error);
         }
@@ -240,12 +248,12 @@ impl<'a> PlanPipeline<'a> {
     pub(super) async fn plan_item(
         &mut self,
         prepared: &Prepared,
-        wanted: Wanted,
+        line_request: LineRequest,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<CartLine>, CartError> {
-        let item = wanted.item;
-        let wanted = roots(prepared.items()).contains(&item).then_some(wanted);
-        let families = self.plan(prepared, wanted.into_iter().collect(), cart).await?;
+        let item = line_request.item;
+        let line_request = roots(prepared.items()).contains(&item).then_some(line_request);
+        let families = self.plan(prepared, line_request.into_iter().collect(), cart).await?;
         let family = families.into_iter().find(|family| family.first().is_some_and(|first| first.item == item));
         Ok(family.unwrap_or_default())
     }
@@ -253,39 +261,40 @@ impl<'a> PlanPipeline<'a> {
     async fn plan_lines(
         &mut self,
         prepared: &Prepared,
-        wanted: Vec<Wanted>,
+        line_requests: Vec<LineRequest>,
         cart: &CartIndex<'_>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         prepared.count_plan(&self.budget_usage)?;
         self.stage_started = Instant::now();
         self.begin_stage("quantity");
-        if let Some(out_of_range) = wanted.iter().find(|wanted| !(1..=MAX_LINE_QUANTITY).contains(&wanted.quantity)) {
-            let (what, quantity) = (self.association.shop_product.clone(), out_of_range.quantity.into());
+        let is_out_of_range = |request: &&LineRequest| !(1..=MAX_LINE_QUANTITY).contains(&request.quantity);
+        if let Some(out_of_range) = line_requests.iter().find(is_out_of_range) {
+            let (what, quantity) = (self.product_link.shop_product.clone(), out_of_range.quantity.into());
             return Err(CartError::Quantity { quantity, what, minimum: 1, maximum: MAX_LINE_QUANTITY });
         }
-        if wanted.is_empty() {
+        if line_requests.is_empty() {
             return Ok(Vec::new());
         }
-        let Prepared { raw, configuration, decoded, .. } = prepared;
-        let prices = self.begin_stage("price").prices(raw, *configuration, decoded, &wanted).await?;
+        let prices = self.begin_stage("price").prices(prepared, &line_requests).await?;
         let own = cart.lines().iter().filter(|line| line.pin.account == self.vendor.id).take(MAX_LINES_FOR_STRATEGY);
         let request = PlanRequest {
             strategy: self.strategy.clone(),
-            association: self.association.clone(),
-            items: prepared.items_without_states(),
-            wanted: wanted.clone(),
+            link: self.product_link.clone(),
+            items: prepared.items_for_strategy(),
+            line_requests: line_requests.clone(),
             prices: prices.iter().map(|price| price.as_ref().map(|price| price.price.clone())).collect(),
-            price_from: decoded.price_from,
+            price_from: prepared.decoded.price_from,
             chosen_variant: self.chosen_variant.clone(),
-            lines: own.map(CartLine::as_contract).collect(),
+            cart_lines: own.map(CartLine::as_contract).collect(),
             extra: Vec::new(),
         };
         let (planned, by_id) = self.begin_stage("plan").call_strategy(request).await?;
         self.warnings.extend(planned.warnings.into_iter().map(text::message));
-        let checked = self.begin_stage("check").check(prepared, &wanted, &planned.pieces, &prices, &by_id).await;
+        let checked =
+            self.begin_stage("check").check(prepared, &line_requests, &planned.entries, &prices, &by_id).await;
         let planned = checked?;
         self.refuse_below_minimum(&planned, cart)?;
-        self.record_stage("every piece holds".to_owned());
+        self.record_stage("every plan entry holds".to_owned());
         Ok(planned)
     }
 
@@ -312,7 +321,8 @@ impl<'a> PlanPipeline<'a> {
         self.begin_stage("seal");
         for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);
-            line.price.customer_group.clone_from(&self.visitor.customer_group);
+            line.price.region.clone_from(&self.visitor.region);
+            line.price.customer_groups.clone_from(&self.visitor.customer_groups);
             line.sanitize_texts(&mut self.warnings)?;
             line.seal(&self.state.shop)?;
             if number % LINES_BETWEEN_YIELDS == LINES_BETWEEN_YIELDS - 1 {

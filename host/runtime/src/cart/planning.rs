@@ -10,7 +10,7 @@ use cartwright_cart::planning::{component_queries, expiry};
 use cartwright_cart::pricing::{Pricing, VendorPrice};
 use cartwright_contract::error::Failure;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Error, Piece, PlanRequest, Planned, VariantInfo, Wanted};
+use cartwright_contract::records::{self, CallError, LineRequest, PlanEntry, PlanRequest, VariantInfo};
 use cartwright_engine::{CallOptions, PlanResult};
 
 use super::pipeline::PlanPipeline;
@@ -21,11 +21,11 @@ impl PlanPipeline<'_> {
     pub(super) async fn call_strategy(
         &mut self,
         request: PlanRequest,
-    ) -> Result<(Planned, HashMap<String, VariantInfo>), CartError> {
+    ) -> Result<(records::PlanResult, HashMap<String, VariantInfo>), CartError> {
         let plugin = self.strategy_version.plugin.clone();
         let scope = self.host.scope(&self.state.shop, &self.strategy_plugin, &plugin);
         let articles: usize = request.items.iter().map(|item| item.articles.len()).sum();
-        let lines = request.items.len() + request.lines.len() + articles;
+        let lines = request.items.len() + request.cart_lines.len() + articles;
         let mut options = CallOptions::new(scope).lines(lines);
         if let Some(seed) = request.items.first().map(|item| Digest::of(item.vendor_product.as_bytes())) {
             options = options.seed(*seed.as_bytes());
@@ -35,12 +35,13 @@ impl PlanPipeline<'_> {
             &self.context
         } else {
             let product = self.linked.settings_of(&self.strategy_plugin.id);
-            own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, self.visitor);
+            let visitor = Some((self.visitor, &self.currency));
+            own = context(&self.state.shop, &self.strategy_plugin, &self.strategy_version, product, visitor);
             &own
         };
         let called = self.host.engine().plan(&plugin, options, context, request).await;
         let PlanResult { planned, variants, log } = called.map_err(|error| match error.failure {
-            Failure::PluginError(Error::Rejected(message)) => {
+            Failure::PluginError(CallError::Rejected(message)) => {
                 self.log.clone_from(&error.emitted.log);
                 CartError::Rejected(message)
             }
@@ -54,19 +55,19 @@ impl PlanPipeline<'_> {
     pub(super) async fn check(
         &mut self,
         prepared: &Prepared,
-        wanted: &[Wanted],
-        pieces: &[Piece],
+        line_requests: &[LineRequest],
+        entries: &[PlanEntry],
         prices: &[Option<VendorPrice>],
         by_id: &HashMap<String, VariantInfo>,
     ) -> Result<Vec<Vec<CartLine>>, CartError> {
         let Prepared { configuration, decoded, facts, .. } = prepared;
         let catalog = &self.host.platform().catalog;
-        let (shop, currency) = (&self.state.shop.id, self.context.currency.as_str());
+        let (shop, currency) = (&self.state.shop.id, self.currency.code.as_str());
         let platform = |error: cartwright_contract::platform::PlatformError| CartError::Platform(error.to_string());
         let linked = match &self.linked_variants {
             Some(linked) => linked.clone(),
             None => {
-                let product = &self.association.shop_product;
+                let product = &self.product_link.shop_product;
                 let mut linked = catalog.variants(shop, currency, product).await.map_err(platform)?;
                 if let Some(chosen) = &self.chosen_variant {
                     linked.retain(|variant| variant.id == *chosen);
@@ -77,9 +78,9 @@ impl PlanPipeline<'_> {
                 self.linked_variants.insert(Arc::new(linked)).clone()
             }
         };
-        let mut catalog_queries = queries(pieces);
+        let mut catalog_queries = queries(entries);
         let plan_query_count = catalog_queries.len();
-        catalog_queries.extend(component_queries(&decoded.items, facts, pieces));
+        catalog_queries.extend(component_queries(&decoded.items, facts, entries));
         let answers = if catalog_queries.is_empty() {
             Vec::new()
         } else {
@@ -95,29 +96,32 @@ impl PlanPipeline<'_> {
         let mut answers = catalog_queries.iter().zip(answers);
         let by_query = answers.by_ref().take(plan_query_count).map(|(query, found)| (key_of(query), found)).collect();
         let components = answers.map(|(query, found)| ((query.sku.as_str(), query.ignore_case), found)).collect();
-        let wanted = wanted.iter().map(|wanted| (wanted.item, wanted.quantity)).collect();
+        let requested_quantities = line_requests.iter().map(|request| (request.item, request.quantity)).collect();
         let linked_by_id = linked.iter().map(|variant| (variant.id.as_str(), variant)).collect();
         let pin = self.pin();
         let expires =
             expiry(self.priced_at, self.state.shop.seal_seconds, prices.iter().flatten().map(|price| &price.price))?;
+        let grants = self.strategy_plugin.grants.limited_to(&self.strategy_version.plugin.metadata().identity.grants);
         let checking = PlanCheck {
             shop,
-            linked_product: &self.association.shop_product,
+            linked_product: &self.product_link.shop_product,
             configuration: *configuration,
             facts,
             pricing: Pricing {
-                context: &self.context,
+                shop: &self.context.shop,
+                currency: &self.currency,
                 items: &decoded.items,
                 vendor: prices,
                 components: &components,
-                wanted: &wanted,
+                requested_quantities: &requested_quantities,
             },
             price_from: decoded.price_from,
             quote: self.quote,
-            grants: &self.strategy_plugin.grants,
+            grants: &grants,
             pin: &pin,
             removed_parts: &self.removed_parts,
             sell_unconfigured: self.state.shop.sell_unconfigured,
+            now: &self.context.now,
             expires: &expires,
             chosen_variant: self.chosen_variant.as_deref(),
             linked_variants: &linked,
@@ -125,21 +129,22 @@ impl PlanPipeline<'_> {
             by_query: &by_query,
             by_id,
         };
-        let checked = checking.check(pieces)?;
-        self.below_minimum = checking.below_minimum(pieces, &checked)?;
+        let checked = checking.check(entries)?;
+        self.below_minimum = checking.below_minimum(entries, &checked)?;
         Ok(checked)
     }
 }
 
-fn describe_entries(planned: &Planned) -> String {
+fn describe_entries(planned: &records::PlanResult) -> String {
     let names: Vec<String> = planned
-        .pieces
+        .entries
         .iter()
         .take(8)
-        .map(|piece| match piece {
-            Piece::Line(_) => "line".to_owned(),
-            Piece::Bundle(bundle) => format!("bundle of {}", bundle.children.len()),
-            Piece::Other(other) => other.name.clone(),
+        .map(|entry| match entry {
+            PlanEntry::Line(_) => "line".to_owned(),
+            PlanEntry::Bundle(bundle) => format!("bundle of {}", bundle.children.len()),
+            PlanEntry::Set(set) => format!("set of {}", set.lines.len()),
+            PlanEntry::Other(other) => other.name.clone(),
         })
         .collect();
     names.join(", ")

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cartwright_cart::budget::OverBudget;
 use cartwright_cart::plan::ItemFacts;
 use cartwright_contract::ids::Digest;
-use cartwright_contract::records::{Decoded, Item};
+use cartwright_contract::records::{DecodeResult, Item};
 
 use super::budget_usage::BudgetUsage;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState};
@@ -25,11 +25,11 @@ const MAX_PREPARED: usize = 4;
 /// each plan requests its own.
 pub(super) struct Prepared {
     /// The configuration as the browser sent it. Empty for a product that is bought unconfigured.
-    pub(super) raw: Vec<u8>,
+    pub(super) raw: Arc<Vec<u8>>,
     /// Digest of `raw`. `None` for a product that is bought unconfigured.
     pub(super) configuration: Option<Digest>,
-    /// The result of the plugin's `decode`. The items have their states only if the vendor prices them.
-    pub(super) decoded: Decoded,
+    /// The result of the plugin's `decode`. The items have their states and files only if the vendor prices them.
+    pub(super) decoded: DecodeResult,
     /// The fingerprint and the descendants of each item.
     pub(super) facts: Vec<ItemFacts>,
     key: PreparationKey,
@@ -58,21 +58,22 @@ impl Prepared {
     pub(super) fn new(
         raw: Vec<u8>,
         configuration: Option<Digest>,
-        decoded: Decoded,
+        decoded: DecodeResult,
         facts: Vec<ItemFacts>,
         key: PreparationKey,
     ) -> Self {
-        Self { raw, configuration, decoded, facts, key, is_planned: AtomicBool::new(false) }
+        Self { raw: Arc::new(raw), configuration, decoded, facts, key, is_planned: AtomicBool::new(false) }
     }
 
     pub(super) fn items(&self) -> &[Item] {
         &self.decoded.items
     }
 
-    /// Returns the items as a strategy receives them: without their states, which strategies do not use.
-    pub(super) fn items_without_states(&self) -> Vec<Item> {
+    /// Returns the items as a strategy receives them: without their states and the bytes of files, which strategies do
+    /// not use.
+    pub(super) fn items_for_strategy(&self) -> Vec<Item> {
         let mut items = self.decoded.items.clone();
-        items.iter_mut().for_each(|item| item.state = String::new());
+        drop_hashed_bytes(&mut items);
         items
     }
 
@@ -114,5 +115,13 @@ impl PreparedConfigurations {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Prepared>>> {
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes what only fingerprints are computed from: the states of items, and the bytes of files.
+pub(super) fn drop_hashed_bytes(items: &mut [Item]) {
+    for item in items {
+        item.state = String::new();
+        item.attributes.iter_mut().for_each(|attribute| attribute.file = None);
     }
 }

@@ -12,12 +12,13 @@ use crate::host::Cartwright;
 
 impl Cartwright {
     /// Checks that a quote can be requested for these lines. Each must be as this host sealed it, complete with its
-    /// children, and occur once. An expired seal is accepted, because the merchant reprices the lines.
+    /// children or the other lines of its set, and occur once. An expired seal is accepted, because the merchant
+    /// reprices the lines.
     ///
     /// # Errors
-    /// Returns [`CartError::Seal`] also for a line in another currency or scale than the shop's,
-    /// [`CartError::DuplicateLine`], [`CartError::UnknownLine`] for a child without its bundle, and
-    /// [`CartError::QuotedLine`] for a line that has the price of a quote already.
+    /// Returns [`CartError::Seal`] also for a line in another currency or scale than the shop's or the other lines',
+    /// [`CartError::DuplicateLine`], [`CartError::UnknownLine`] for a child without its bundle and a line without its
+    /// set, and [`CartError::QuotedLine`] for a line that has the price of a quote already.
     pub fn check_quote_lines(&self, shop: &ShopId, lines: &[CartLine]) -> Result<(), CartError> {
         quote::check_quote_lines(&self.shop_state(shop)?.shop, lines)
     }
@@ -26,9 +27,9 @@ impl Cartwright {
     /// again: [`check_quote_lines`](Self::check_quote_lines) did so when the quote was requested.
     ///
     /// # Errors
-    /// Returns [`CartError::QuoteMoney`] if a line has another currency or scale than the shop, and
-    /// [`CartError::OfferMoney`] if an offered price does; [`CartError::Price`] if a top line has no price, or a
-    /// negative one; [`CartError::UnknownLine`] for a price of a line that does not exist.
+    /// Returns [`CartError::QuoteMoney`] if a line is in a currency or scale that the shop does not sell in, and
+    /// [`CartError::OfferMoney`] if an offered price is in another than the line; [`CartError::Price`] if a line that is
+    /// not a child has no price, or a negative one; [`CartError::UnknownLine`] for a price of a line that does not exist.
     pub fn quote_lines(
         &self,
         shop: &ShopId,
@@ -42,7 +43,8 @@ impl Cartwright {
     /// adds nothing twice.
     ///
     /// # Errors
-    /// The same as [`quote_lines`](Self::quote_lines); also if the catalog no longer contains a line. Availability and
+    /// The same as [`quote_lines`](Self::quote_lines); [`CartError::Seal`] with a line of the cart that is in another
+    /// currency or scale than the offer; also if the catalog no longer contains a line. Availability and
     /// quantity limits do not apply to a quote.
     pub async fn accept_quote(
         &self,
@@ -52,10 +54,11 @@ impl Cartwright {
         cart: &[CartLine],
     ) -> Result<CartChange, CartError> {
         let offered = self.quote_lines(shop, lines, offer)?;
+        quote::check_one_currency(offered.iter().chain(cart))?;
         let (existing, offered_by_key) = (CartIndex::new(cart)?, CartIndex::new(&offered)?);
         let mut operations = Vec::new();
-        for line in offered.iter().filter(|line| line.parent.is_none() && existing.top_lines(&line.key).is_none()) {
-            let family = offered_by_key.with_children(line);
+        for line in offered.iter().filter(|line| line.top_key().is_none() && existing.top_lines(&line.key).is_none()) {
+            let family = offered_by_key.family(line);
             if let Some(error) = self.unavailable_reason(shop, &family).await? {
                 return Err(error);
             }

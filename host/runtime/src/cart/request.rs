@@ -11,7 +11,7 @@ use cartwright_cart::line::CartLine;
 use cartwright_cart::placement::LineMove;
 use cartwright_cart::shop::Visitor;
 use cartwright_contract::ids::{Digest, ShopId};
-use cartwright_contract::records::Wanted;
+use cartwright_contract::records::{Currency, LineRequest};
 use jiff::Timestamp;
 
 use super::budget_usage::BudgetUsage;
@@ -26,6 +26,8 @@ pub(super) struct CartRequest<'a> {
     pub(super) host: &'a Cartwright,
     pub(super) shop: &'a ShopId,
     pub(super) visitor: &'a Visitor,
+    /// The currency that the visitor sees prices in.
+    pub(super) currency: Currency,
     pub(super) cart: CartIndex<'a>,
     pub(super) budget_usage: Arc<BudgetUsage>,
     pub(super) prepared: Arc<PreparedConfigurations>,
@@ -36,16 +38,26 @@ impl<'a> CartRequest<'a> {
     ///
     /// # Errors
     /// Returns an error for more lines than a cart may have, and for a visitor whose country or language is not a
-    /// code.
+    /// code, or whose currency the shop does not sell in.
     pub(super) fn new(
         host: &'a Cartwright,
         shop: &'a ShopId,
         lines: &'a [CartLine],
         visitor: &'a Visitor,
     ) -> Result<Self, CartError> {
-        visitor.check()?;
+        let currency = visitor.check(&host.shop_state(shop)?.shop)?.clone();
         let cart = CartIndex::new(lines)?;
-        Ok(Self { host, shop, visitor, cart, budget_usage: Arc::default(), prepared: Arc::default() })
+        Ok(Self { host, shop, visitor, currency, cart, budget_usage: Arc::default(), prepared: Arc::default() })
+    }
+
+    /// Returns the top line with this key, or the line of a set that names the item if the key is of another line of
+    /// the set.
+    ///
+    /// # Errors
+    /// Returns [`CartError::UnknownLine`] if there is none.
+    pub(super) fn line_or_set(&self, key: &str) -> Result<&'a CartLine, CartError> {
+        let line = self.cart.top_of(key).filter(|top| top.key == key || top.set.is_some());
+        line.ok_or_else(|| CartError::UnknownLine(key.to_owned()))
     }
 
     pub(super) async fn replan(&self, line: &CartLine, quantity: u32) -> Result<CartChange, CartError> {
@@ -79,12 +91,13 @@ impl<'a> CartRequest<'a> {
         if line.check_seal(&pipeline.state.shop, Timestamp::now()) != Err(SealError::Forged) {
             pipeline.keep_picture(line);
         }
-        let lines = pipeline.plan_item(&prepared, Wanted { item: line.item, quantity }, &self.cart).await?;
+        let line_request = LineRequest { item: line.item, quantity, extra: Vec::new() };
+        let lines = pipeline.plan_item(&prepared, line_request, &self.cart).await?;
         Ok(Replan { pipeline, prepared, lines })
     }
 
-    /// Returns a line and its children in another quantity, sealed. The result is empty if the plan no longer contains
-    /// the line.
+    /// Returns a line and the lines that belong to it in another quantity, sealed. The result is empty if the plan no
+    /// longer contains the line.
     pub(super) async fn replan_sealed(&self, line: &CartLine, quantity: u32) -> Result<Vec<CartLine>, CartError> {
         let mut replan = self.replan_without(line, quantity, &line.without).await?;
         replan.seal().await?;
@@ -124,8 +137,8 @@ impl<'a> CartRequest<'a> {
         Ok(line.check_seal(&state.shop, Timestamp::now()) == Err(SealError::Forged))
     }
 
-    /// Joins the copies of a line into one. It is unknown which children belong to which copy, so everything is
-    /// replanned; only the copies' quantities are used, and those are sealed.
+    /// Joins the copies of a line into one. It is unknown which of the other lines belong to which copy, so everything
+    /// is replanned; only the copies' quantities are used, and those are sealed.
     pub(super) async fn join_duplicates(&self, key: &str, quantity: u32) -> Result<CartChange, CartError> {
         let state = self.host.shop_state(self.shop)?;
         let copies = self.cart.copies(key);
@@ -140,8 +153,8 @@ impl<'a> CartRequest<'a> {
         Ok(replan.pipeline.finish(vec![CartOperation::Add { lines }]))
     }
 
-    /// Returns the change that removes a line and its children.
-    pub(super) fn remove_with_children(&self, key: &str) -> CartChange {
+    /// Returns the change that removes a top line and the lines that belong to it.
+    pub(super) fn remove_family(&self, key: &str) -> CartChange {
         let keys = self.cart.keys(key);
         let result = format!("{} lines", keys.len());
         let stage = Stage { stage: "remove".into(), duration_micros: 0, result, log: Vec::new() };
@@ -169,14 +182,14 @@ impl<'a> CartRequest<'a> {
         for moved in moves {
             let Some(first) = moved.lines.first() else { continue };
             match positions.get(&first.key).and_then(|position| matched.get_mut(*position)) {
-                Some((_, wanted)) => {
-                    *wanted = wanted.saturating_add(first.requested_quantity);
-                    removed.extend(moved.replaces);
+                Some((_, quantity)) => {
+                    *quantity = quantity.saturating_add(first.requested_quantity);
+                    removed.extend(moved.repositions);
                 }
                 None => {
                     positions.insert(first.key.clone(), matched.len());
-                    let wanted = first.requested_quantity;
-                    matched.push((moved, wanted));
+                    let quantity = first.requested_quantity;
+                    matched.push((moved, quantity));
                 }
             }
         }
@@ -184,15 +197,16 @@ impl<'a> CartRequest<'a> {
         // there is no duplicate.
         let mut placed: Vec<(Option<String>, Vec<CartLine>)> = Vec::with_capacity(matched.len());
         let mut families: Vec<Vec<CartLine>> = Vec::with_capacity(matched.len());
-        for (LineMove { replaces, lines: family }, wanted) in matched {
+        for (LineMove { replaces, lines: family }, joined_quantity) in matched {
             let Some(first) = family.first() else { continue };
             let (key, item, requested_quantity) = (first.key.clone(), first.item, first.requested_quantity);
             // A line that is removed cannot be joined.
             if let Some(duplicate) = self.cart.top_lines(&key).filter(|_| !leaving.contains(&key)) {
-                let quantity = self.cart.total_quantity(&key).saturating_add(wanted);
+                let quantity = self.cart.total_quantity(&key).saturating_add(joined_quantity);
+                let line_request = LineRequest { item, quantity, extra: Vec::new() };
                 let (sealed, more) = match self.is_forged(duplicate)? {
                     // The existing line opens no configuration, so the planned line gets the larger quantity instead.
-                    true => (Vec::new(), pipeline.plan_item(prepared, Wanted { item, quantity }, &self.cart).await?),
+                    true => (Vec::new(), pipeline.plan_item(prepared, line_request, &self.cart).await?),
                     false => (self.replan_sealed(duplicate, quantity).await?, Vec::new()),
                 };
                 if sealed.first().or(more.first()).is_some_and(|more| more.key == key) {
@@ -202,9 +216,12 @@ impl<'a> CartRequest<'a> {
                     continue;
                 }
             }
-            families.push(match wanted == requested_quantity {
+            families.push(match joined_quantity == requested_quantity {
                 true => below_minimum.check(&key).map(|()| family)?,
-                false => pipeline.plan_item(prepared, Wanted { item, quantity: wanted }, &self.cart).await?,
+                false => {
+                    let line_request = LineRequest { item, quantity: joined_quantity, extra: Vec::new() };
+                    pipeline.plan_item(prepared, line_request, &self.cart).await?
+                }
             });
             placed.push((replaces, Vec::new()));
         }
@@ -227,7 +244,7 @@ impl<'a> CartRequest<'a> {
 pub(super) struct Replan<'a> {
     pub(super) pipeline: PlanPipeline<'a>,
     prepared: Arc<Prepared>,
-    /// The line and its children. Empty if the plan no longer contains the line.
+    /// The line and the lines that belong to it. Empty if the plan no longer contains the line.
     pub(super) lines: Vec<CartLine>,
 }
 

@@ -84,6 +84,7 @@ impl PlanPipeline<'_> {
                 Thumbnail::InPayload(range) => thumbnail::extract(raw, range)
                     .map(|text| ThumbnailSource::Encoded(text.to_vec()))
                     .map_err(|error| error.to_string()),
+                Thumbnail::Stored(digest) => self.stored_picture(digest).await,
                 Thumbnail::Url(url) => match fetched.get_mut(url) {
                     Some(Ok(bytes)) => Ok(ThumbnailSource::Fetched(bytes.clone())),
                     Some(Err(reason)) => Err(reason.clone()),
@@ -128,6 +129,17 @@ impl PlanPipeline<'_> {
             };
             Some(warning("thumbnail-unusable", text))
         }));
+    }
+
+    /// Reads a picture that the host stored for the configuration. No other blob of the shop can become a picture.
+    async fn stored_picture(&self, digest: &str) -> Result<ThumbnailSource, String> {
+        let received = digest.parse::<Digest>().ok().filter(|digest| self.received_blobs.contains(digest));
+        let digest = received.ok_or("the host stored no such picture for the configuration")?;
+        match self.host.platform().blobs.get(&self.state.shop.id, &digest).await {
+            Ok(Some(bytes)) => Ok(ThumbnailSource::Fetched(bytes)),
+            Ok(None) => Err("it is no longer stored".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Fetches each URL once, two at a time, as fast as the servers' rate limits allow. Thumbnails that do not arrive

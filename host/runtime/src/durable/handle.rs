@@ -7,7 +7,7 @@ use cartwright_contract::clock::Clock;
 use cartwright_contract::error::{EmittedOutcomes, Failure, HookError, LogLine, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::{AccountId, ShopId};
-use cartwright_contract::records::{self, Event, Later, Next, Outcome};
+use cartwright_contract::records::{self, Continuation, Next, OrderEvent, Outcome};
 use cartwright_engine::durable::{Cancel, Job, MemoryJournal, RunEnd, RunError, RunInput, StopReason, Wake};
 
 use crate::host::Cartwright;
@@ -25,8 +25,8 @@ pub struct HandleResult {
 
 impl Cartwright {
     /// Passes an order event to an account's plugin and waits until the hook returns. `state` is the text that an
-    /// earlier
-    /// `again` of the hook passed on. A crash loses the run; use [`Cartwright::run_job`] for durable runs.
+    /// earlier `continue-later` of the hook passed on. A crash loses the run; use [`Cartwright::run_job`] for durable
+    /// runs.
     ///
     /// # Errors
     /// Returns the plugin's error; retry after `unavailable`. [`HookError::emitted`] contains what the hook emitted
@@ -35,7 +35,7 @@ impl Cartwright {
         &self,
         shop: &ShopId,
         account: &AccountId,
-        event: &Event,
+        event: &OrderEvent,
         state: Option<&str>,
         clock: Arc<dyn Clock>,
     ) -> Result<HandleResult, SetupError> {
@@ -52,7 +52,7 @@ impl Cartwright {
         journal: Arc<MemoryJournal>,
         shop: &ShopId,
         account: &AccountId,
-        event: &Event,
+        event: &OrderEvent,
         state: Option<&str>,
         clock: Arc<dyn Clock>,
     ) -> Result<HandleResult, SetupError> {
@@ -67,7 +67,7 @@ impl Cartwright {
             round: 0,
         };
         let mut log = Vec::new();
-        let lost = |error: String| Failure::PluginError(records::Error::Internal(error));
+        let lost = |error: String| Failure::PluginError(records::CallError::Internal(error));
         let result = loop {
             let (journal, clock) = (journal.clone(), clock.clone());
             let start = RunInput { journal, clock: clock.clone(), wake: Wake::Due, cancel: Cancel::default() };
@@ -88,8 +88,8 @@ impl Cartwright {
                     Err(error) => Err(lost(error.to_string())),
                 },
                 RunEnd::Done => Ok(Next::Done),
-                RunEnd::Again { seconds, state } => Ok(Next::Again(Later { seconds, state })),
-                RunEnd::Retry { outage } => Err(Failure::PluginError(records::Error::Unavailable(outage))),
+                RunEnd::ContinueLater { seconds, state } => Ok(Next::ContinueLater(Continuation { seconds, state })),
+                RunEnd::Retry { outage } => Err(Failure::PluginError(records::CallError::Unavailable(outage))),
                 RunEnd::Stopped { reason: StopReason::Failed(failure) } => Err(failure),
                 RunEnd::Stopped { reason } => Err(Failure::ContractViolation(reason.to_string())),
                 RunEnd::NeedsMerchant { unanswered } | RunEnd::Cancelled { unanswered: Some(unanswered) } => {

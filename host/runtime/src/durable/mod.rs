@@ -23,7 +23,7 @@
 //!         RunEnd::Done | RunEnd::Cancelled { .. } => return Ok(()),
 //!         RunEnd::Sleep { until } => until.duration_since(SystemClock.now())?.as_secs() as u32,
 //!         RunEnd::Retry { outage } => outage.retry_after_seconds.unwrap_or(60),
-//!         RunEnd::Again { seconds, state } => {
+//!         RunEnd::ContinueLater { seconds, state } => {
 //!             (job.state, job.round) = (Some(state), job.round + 1);
 //!             journal = Arc::new(journal.next()?);
 //!             seconds
@@ -52,8 +52,9 @@ mod run;
 
 pub use cartwright_engine::durable::{
     Answer, Call, Cancel, DeterminismFault, Entry, JITTER_PERCENT, Job, Journal, JournalError, JournaledBody,
-    JournaledBytes, JournaledResponse, Loaded, MAX_JOURNAL_ENTRIES, MemoryJournal, NextAction, PendingRequest,
-    RETRY_BACKOFF, Record, ResponsibleParty, RestartRisk, RetryCounters, RunEnd, RunError, RunInput, RunReport,
-    RunStart, StopReason, UnansweredRequest, Wake, next_step, retry,
+    JournaledBytes, JournaledResponse, Loaded, MAX_CONTINUATIONS, MAX_JOURNAL_ENTRIES, MAX_STATE_BYTES,
+    MAX_WAIT_SECONDS, MemoryJournal, NextAction, PendingRequest, RETRY_BACKOFF, Record, ResponsibleParty, RestartRisk,
+    RetryCounters, RunEnd, RunError, RunInput, RunReport, RunStart, StopReason, UnansweredRequest, Wake,
+    feed_retry_delay, next_step, retry,
 };
 pub use handle::HandleResult;

@@ -70,11 +70,23 @@ pub struct WebhookDelivery {
     /// An earlier delivery with this id counts as the same only if it was answered at this time or later, and if no
     /// newer one arrived about the same orders or the account. `None` if the vendor's own id decides alone.
     pub duplicate_since: Option<SystemTime>,
-    /// The request, for people to inspect.
+    /// The request as the plugin receives it. Its id is new; [`WebhookDeliveryStore::begin`] returns the one to use.
     pub request: WebhookRequest,
 }
 
-/// A message that a webhook forwards to `orders.handle`, as an event of the kind `message`.
+/// The beginning of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeliveryStart {
+    /// The delivery is to be run, with this id: that of its request, or of an earlier one that was not completed.
+    Run {
+        /// The id that the plugin receives.
+        request_id: String,
+    },
+    /// The delivery is a repeat; this is the earlier response.
+    Repeat(WebhookResponse),
+}
+
+/// A message that a webhook or a feed forwards to `orders.handle`, as an event of the kind `forwarded`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderMessage {
     /// Id of the event.
@@ -107,13 +119,13 @@ impl Effects {
 /// Stores deliveries, their effects and their responses.
 #[async_trait]
 pub trait WebhookDeliveryStore: Send + Sync {
-    /// Stores a delivery before it is run, so that none is lost and a failed one can be shown. Returns the earlier
-    /// response if the delivery is a repeat, see [`WebhookDelivery::duplicate_since`].
+    /// Stores a delivery before it is run, so that none is lost and a failed one can be shown. For repeats, see
+    /// [`WebhookDelivery::duplicate_since`].
     ///
     /// # Errors
     /// Returns an error if the store is unavailable, and [`WebhookDeliveryStoreError::QuotaFull`] if it has no room
     /// for a new delivery.
-    async fn begin(&self, delivery: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError>;
+    async fn begin(&self, delivery: &WebhookDelivery) -> Result<DeliveryStart, WebhookDeliveryStoreError>;
 
     /// Applies the effects of a delivery, queues its messages, and stores its response, in one transaction. If another
     /// call or node completed the same delivery meanwhile, nothing is applied and the stored response is returned.
@@ -156,6 +168,8 @@ pub struct MemoryWebhookDeliveryStore {
 struct MemoryDelivery {
     /// In the order of completion.
     completed: Vec<CompletedDelivery>,
+    /// The request ids of the deliveries that were begun and not completed.
+    begun: Vec<(Destination, WebhookDeliveryId, String)>,
     failed: Vec<(Destination, WebhookDeliveryId, String)>,
     effects: Effects,
 }
@@ -180,6 +194,19 @@ impl MemoryDelivery {
     fn completed(&self, delivery: &WebhookDelivery) -> Option<WebhookResponse> {
         let known = self.completed.get(self.position(delivery)?)?;
         delivery.duplicate_since.is_none_or(|since| known.at >= since).then(|| known.response.clone())
+    }
+
+    /// Returns the id of the request, or that of the same delivery's earlier request that was not completed.
+    fn request_id(&mut self, delivery: &WebhookDelivery) -> String {
+        let is_same_delivery = |(destination, id, _): &&(Destination, WebhookDeliveryId, String)| {
+            *destination == delivery.destination && *id == delivery.id
+        };
+        if let Some((_, _, request_id)) = self.begun.iter().find(is_same_delivery) {
+            return request_id.clone();
+        }
+        let request_id = delivery.request.id.clone();
+        self.begun.push((delivery.destination.clone(), delivery.id, request_id.clone()));
+        request_id
     }
 
     fn forget(&mut self, delivery: &WebhookDelivery) {
@@ -228,12 +255,15 @@ impl MemoryWebhookDeliveryStore {
 
 #[async_trait]
 impl WebhookDeliveryStore for MemoryWebhookDeliveryStore {
-    async fn begin(&self, delivery: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+    async fn begin(&self, delivery: &WebhookDelivery) -> Result<DeliveryStart, WebhookDeliveryStoreError> {
         let mut contents = self.contents();
         if delivery.duplicate_since.is_some() && contents.is_superseded(delivery) {
             contents.forget(delivery);
         }
-        Ok(contents.completed(delivery))
+        Ok(match contents.completed(delivery) {
+            Some(before) => DeliveryStart::Repeat(before),
+            None => DeliveryStart::Run { request_id: contents.request_id(delivery) },
+        })
     }
 
     async fn complete(
@@ -247,6 +277,7 @@ impl WebhookDeliveryStore for MemoryWebhookDeliveryStore {
             return Ok(before);
         }
         contents.forget(delivery);
+        contents.begun.retain(|(destination, id, _)| *destination != delivery.destination || *id != delivery.id);
         let references = effects.outcomes.iter().filter_map(|(order, _)| order.clone());
         let orders = references.chain(effects.messages.iter().map(|message| message.order.clone())).collect();
         contents.apply(effects);

@@ -25,6 +25,7 @@
 
 mod deliveries;
 mod effects;
+mod endpoints;
 mod pushed;
 mod receive;
 mod refusal;
@@ -34,8 +35,8 @@ mod token;
 mod verifier;
 
 pub use deliveries::{
-    Effects, MemoryWebhookDeliveryStore, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
-    WebhookDeliveryStore, WebhookDeliveryStoreError,
+    DeliveryStart, Effects, MemoryWebhookDeliveryStore, OrderMessage, REPEAT_WINDOW, WebhookDelivery,
+    WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
 };
 pub use pushed::{Pushed, form_value};
 pub use receive::WebhookError;
@@ -45,4 +46,6 @@ pub use signature::{SigningError, TIME_WINDOW, new_standard_secret, sign_standar
 pub use token::{Destination, Selector, StoredWebhookToken, TokenHash, WebhookToken, WebhookUrlUse};
 pub use verifier::Verifier;
 
+pub(crate) use effects::{EffectsError, ReportSource};
+pub(crate) use receive::new_request_id;
 pub(crate) use signature::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};

@@ -39,7 +39,7 @@ impl Cartwright {
         let (version, mut sorted) = (account.version(), Pushed::default());
         for setting in settings {
             let field = version.plugin.metadata().form.field(&setting.name);
-            let Some(field) = field.filter(|field| field.vendor_may_push && field.kind != "secret") else {
+            let Some(field) = field.filter(|field| field.vendor_can_change && field.kind != "secret") else {
                 return Err(invalid(&setting.name, "The form does not let a vendor push this setting."));
             };
             if version.settings.get(&setting.name) == Some(&setting.value) {
@@ -55,7 +55,7 @@ impl Cartwright {
 /// Returns whether a value could decide what runs on a page. A page receives public settings only. A number, a switch,
 /// a color, a choice of the form or a plain word runs nothing; any other text may be a URL or code.
 fn affects_page_scripts(field: &Field, value: &SettingValue, grants: &Grants) -> bool {
-    if !field.public || matches!(field.choices, ChoiceSource::Fixed(_)) {
+    if !field.shown_on_page || matches!(field.choices, ChoiceSource::Fixed(_)) {
         return false;
     }
     let runs = |text: &String| !is_word(text) && !is_granted(text, grants);
@@ -64,8 +64,10 @@ fn affects_page_scripts(field: &Field, value: &SettingValue, grants: &Grants) ->
         SettingValue::Text(text) => runs(text),
         SettingValue::Texts(texts) => texts.iter().any(runs),
         SettingValue::Pairs(pairs) => pairs.iter().any(|(name, value)| runs(name) || runs(value)),
-        SettingValue::Integer(_) | SettingValue::Decimal(_) | SettingValue::YesNo(_) | SettingValue::Money(_) => false,
-        SettingValue::SecretIsSet => true,
+        SettingValue::Integer(_) | SettingValue::Decimal(_) | SettingValue::Boolean(_) | SettingValue::Money(_) => {
+            false
+        }
+        SettingValue::SecretIsSet | SettingValue::Other(_) => true,
     }
 }
 
@@ -81,16 +83,16 @@ fn is_granted(text: &str, grants: &Grants) -> bool {
 }
 
 /// Returns a value in the form in which a merchant enters it, see [`Form::read`](crate::Form::read). `None` for a
-/// secret, which is never returned.
+/// secret, which is never returned, and for a value that no known field has.
 pub fn form_value(value: &SettingValue) -> Option<Value> {
     Some(match value {
         SettingValue::Text(text) | SettingValue::Decimal(text) => json!(text),
         SettingValue::Integer(number) => json!(number),
-        SettingValue::YesNo(on) => json!(on),
+        SettingValue::Boolean(on) => json!(on),
         SettingValue::Money(money) => json!(money),
         SettingValue::Texts(texts) => json!(texts),
         SettingValue::Pairs(pairs) => json!(pairs),
-        SettingValue::SecretIsSet => return None,
+        SettingValue::SecretIsSet | SettingValue::Other(_) => return None,
     })
 }
 
@@ -102,24 +104,28 @@ mod tests {
 
     use super::*;
 
-    fn field(kind: &str, public: bool, choices: ChoiceSource) -> Field {
+    fn field(kind: &str, shown_on_page: bool, choices: ChoiceSource) -> Field {
         Field {
             name: "pushed".into(),
             kind: kind.into(),
             label: Message { key: String::new(), parameters: vec![], text: String::new() },
             help: None,
             group: None,
+            placeholder: None,
+            advanced: false,
             required: false,
-            public,
+            shown_on_page,
             pattern: None,
             minimum: None,
             maximum: None,
-            default: None,
+            default_value: None,
             choices,
             enabled_when: None,
             per_product: false,
-            vendor_may_push: true,
-            hosts: vec![],
+            vendor_can_change: true,
+            outbound_hosts: vec![],
+            uses: vec![],
+            extra: vec![],
         }
     }
 
@@ -163,7 +169,7 @@ mod tests {
         let private = field("url", false, ChoiceSource::None);
         assert!(!affects_page_scripts(&private, &text("https://evil.example/"), &grants));
         let label = private.label;
-        let choices = ChoiceSource::Fixed(vec![Choice { value: "a/b".into(), label }]);
+        let choices = ChoiceSource::Fixed(vec![Choice { value: "a/b".into(), label, extra: vec![] }]);
         assert!(!affects_page_scripts(&field("select", true, choices), &text("a/b"), &grants));
     }
 

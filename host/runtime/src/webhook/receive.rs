@@ -1,12 +1,15 @@
 //! The processing of a webhook, from its request to its response.
 
-use cartwright_cart::shop::{Shop, Visitor};
+use std::time::SystemTime;
+
+use cartwright_cart::shop::Shop;
 use cartwright_contract::clock::timestamp;
+use cartwright_contract::endpoint::CheckedEndpoint;
 use cartwright_contract::error::{Failure, HookError, SetupError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::platform::PlatformError;
-use cartwright_contract::records::{Authentication, Endpoint, Purpose, WebhookResponse};
+use cartwright_contract::records::{Authentication, WebhookMode, WebhookRequest, WebhookResponse};
 use cartwright_contract::{records, text};
 use cartwright_engine::{CallOptions, ReceiveResult, SlotKind};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -14,9 +17,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::host::Cartwright;
 use crate::shop::{Account, context};
 use crate::webhook::deliveries::{
-    Effects, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
+    DeliveryStart, Effects, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore,
+    WebhookDeliveryStoreError,
 };
-use crate::webhook::effects::{EffectsError, effects};
+use crate::webhook::effects::{EffectsError, ReportSource};
 use crate::webhook::refusal::Refusal;
 use crate::webhook::request::IncomingRequest;
 use crate::webhook::signature::WEBHOOK_ID;
@@ -62,7 +66,7 @@ impl WebhookError {
             Self::Setup(_) | Self::Uncertain(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(error) => match error.failure {
-                Failure::PluginError(records::Error::InvalidInput(_)) => StatusCode::BAD_REQUEST,
+                Failure::PluginError(records::CallError::InvalidInput(_)) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
         };
@@ -100,23 +104,27 @@ impl Cartwright {
         // The state is taken once, so a switch does not affect a request in progress.
         let state = self.shop_state(&to.shop)?;
         let account = state.account(&to.account)?;
-        let endpoint = authenticate(account, to, incoming, self.limits().bytes_in).inspect_err(|error| {
+        let endpoints = self.checked_endpoints(&state.shop, account).await?;
+        let endpoint = authenticate(&endpoints, account, to, incoming, self.limits().bytes_in).inspect_err(|error| {
             tracing::info!(shop = %to.shop, account = %to.account, endpoint = to.endpoint, %error, "a webhook was refused");
         })?;
-        match endpoint.purpose {
-            Purpose::Question => {
-                let (response, effects) = self.run_webhook(&state.shop, account, to, incoming, SlotKind::Query).await?;
+        let request = incoming.request(new_request_id()?, endpoint.secret_header());
+        let run = WebhookRun { shop: &state.shop, account, endpoint: &to.endpoint, at: incoming.at };
+        match endpoint.declared.mode {
+            WebhookMode::Query => {
+                let (response, effects) = self.run_webhook(&run, request, SlotKind::Query).await?;
                 if !effects.is_empty() {
                     receipts.apply(to, incoming.at, effects).await?;
                 }
                 Ok(response)
             }
-            Purpose::Notice => {
-                let delivery = new_delivery(to, &endpoint, incoming);
-                if let Some(before) = receipts.begin(&delivery).await? {
-                    return Ok(before);
-                }
-                let failed = match self.run_webhook(&state.shop, account, to, incoming, SlotKind::Call).await {
+            WebhookMode::Delivery => {
+                let mut delivery = new_delivery(to, endpoint, incoming, request);
+                delivery.request.id = match receipts.begin(&delivery).await? {
+                    DeliveryStart::Repeat(before) => return Ok(before),
+                    DeliveryStart::Run { request_id } => request_id,
+                };
+                let failed = match self.run_webhook(&run, delivery.request.clone(), SlotKind::Call).await {
                     Ok((response, effects)) if is_success(&response) => {
                         return Ok(receipts.complete(&delivery, effects, &response).await?);
                     }
@@ -138,20 +146,20 @@ impl Cartwright {
     /// Calls the plugin. A response that is not successful has no effects.
     async fn run_webhook(
         &self,
-        shop: &Shop,
-        account: &Account,
-        to: &Destination,
-        incoming: &IncomingRequest,
+        run: &WebhookRun<'_>,
+        request: WebhookRequest,
         slot_kind: SlotKind,
     ) -> Result<(WebhookResponse, Effects), WebhookError> {
+        let WebhookRun { shop, account, endpoint, at } = *run;
         let version = account.version();
         let plugin = &version.plugin;
         let broke = |what: String| HookError::new(plugin.id(), Hook::ReceiveWebhook, Failure::ContractViolation(what));
-        let mut context = context(shop, account, version, None, &Visitor::default());
-        context.at = timestamp(incoming.at);
-        let options = CallOptions::new(self.scope(shop, account, plugin)).slot_kind(slot_kind);
-        let called = self.engine().receive(plugin, options, &context, &to.endpoint, incoming.request()).await?;
-        let ReceiveResult { response, outcomes, uncertainty, readable } = called;
+        let mut context = context(shop, account, version, None, None);
+        context.now = timestamp(at);
+        let (scope, id) = (self.scope(shop, account, plugin), format!("webhook:{}", request.id));
+        let options = CallOptions::new(scope.clone()).slot_kind(slot_kind);
+        let called = self.engine().receive(plugin, options, &context, endpoint, request).await?;
+        let ReceiveResult { response, reports, uncertainty, readable } = called;
         let response = sanitize_response(response).map_err(broke)?;
         if !is_success(&response) {
             return Ok((response, Effects::default()));
@@ -160,8 +168,22 @@ impl Cartwright {
         if let Some(reason) = uncertainty {
             return Err(WebhookError::Uncertain(reason));
         }
-        match effects(self.platform(), &plugin.metadata().form, to, incoming, &readable, outcomes).await {
-            Ok(effects) => Ok((response, effects)),
+        let source = ReportSource {
+            platform: self.platform(),
+            form: &plugin.metadata().form,
+            shop: &shop.id,
+            account: &account.id,
+            id: &id,
+            at,
+            readable: &readable,
+        };
+        match source.check(reports).await {
+            Ok(checked) => {
+                for reason in checked.dropped {
+                    self.engine().warn_in_plugin_log(Hook::ReceiveWebhook, plugin, &scope, &reason);
+                }
+                Ok((response, checked.effects))
+            }
             Err(EffectsError::Breach(what)) => Err(broke(what).into()),
             Err(EffectsError::Uncertain(PlatformError(reason))) => {
                 Err(WebhookError::Uncertain(format!("the order book: {reason}")))
@@ -170,23 +192,42 @@ impl Cartwright {
     }
 }
 
-fn authenticate(
+/// A webhook that is run.
+#[derive(Clone, Copy)]
+struct WebhookRun<'a> {
+    shop: &'a Shop,
+    account: &'a Account,
+    endpoint: &'a str,
+    at: SystemTime,
+}
+
+/// Returns a new id of a request or of a page of a feed. It is random, because two requests with the same bytes in the
+/// same millisecond are different arrivals.
+pub(crate) fn new_request_id() -> Result<String, WebhookError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|error| WebhookError::Uncertain(format!("the system's random numbers: {error}")))?;
+    Ok(hex::encode(random))
+}
+
+fn authenticate<'e>(
+    endpoints: &'e [CheckedEndpoint],
     account: &Account,
     to: &Destination,
     incoming: &IncomingRequest,
     max_body_bytes: usize,
-) -> Result<Endpoint, Refusal> {
-    let plugin = &account.version().plugin;
-    let endpoint = plugin.metadata().endpoints.iter().find(|declared| declared.name == to.endpoint);
+) -> Result<&'e CheckedEndpoint, Refusal> {
+    let endpoint = endpoints.iter().find(|endpoint| endpoint.declared.name == to.endpoint);
     let endpoint = endpoint.ok_or_else(|| Refusal::UnknownEndpoint(to.endpoint.clone()))?;
     let verifier = Verifier {
-        authentication: &endpoint.authentication,
+        authentication: &endpoint.declared.authentication,
         secrets: &account.secrets,
         networks: &account.grants.webhook_source_networks,
+        vendor_networks: &endpoint.networks,
         max_body_bytes,
     };
     verifier.admit(incoming)?;
-    Ok(endpoint.clone())
+    Ok(endpoint)
 }
 
 fn is_success(response: &WebhookResponse) -> bool {
@@ -230,8 +271,13 @@ fn allowed_type(value: &str) -> String {
     }
 }
 
-fn new_delivery(to: &Destination, endpoint: &Endpoint, incoming: &IncomingRequest) -> WebhookDelivery {
-    let header = match (&endpoint.event_id_header, &endpoint.authentication) {
+fn new_delivery(
+    to: &Destination,
+    endpoint: &CheckedEndpoint,
+    incoming: &IncomingRequest,
+    request: WebhookRequest,
+) -> WebhookDelivery {
+    let header = match (&endpoint.declared.delivery_id_header, &endpoint.declared.authentication) {
         (Some(header), _) => Some(header.as_str()),
         // Standard Webhooks has its own id, and it is signed.
         (None, Authentication::StandardWebhooks(_)) => Some(WEBHOOK_ID),
@@ -245,7 +291,7 @@ fn new_delivery(to: &Destination, endpoint: &Endpoint, incoming: &IncomingReques
             (WebhookDeliveryId::Body(Digest::of(&bytes)), incoming.at.checked_sub(REPEAT_WINDOW))
         }
     };
-    WebhookDelivery { destination: to.clone(), id, at: incoming.at, duplicate_since, request: incoming.request() }
+    WebhookDelivery { destination: to.clone(), id, at: incoming.at, duplicate_since, request }
 }
 
 #[cfg(test)]

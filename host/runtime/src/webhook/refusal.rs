@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-/// What is wrong with a header that a signature needs.
+/// What is wrong with a header that an authentication needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeaderFault {
@@ -37,12 +37,15 @@ pub enum Refusal {
     /// No account has this webhook URL.
     #[error("no account has this webhook URL; if the vendor sent the request, give the vendor a new webhook URL")]
     UnknownAddress,
-    /// The current plugin version has no such endpoint.
-    #[error("the plugin has no webhook endpoint {0:?}; remove its URL in the vendor's back office")]
+    /// Under its current settings, the account has no such endpoint.
+    #[error("the account has no webhook endpoint {0:?}; remove its URL in the vendor's back office")]
     UnknownEndpoint(String),
     /// The sender's IP address is not in the allowed networks.
     #[error("{}", source_message(.0.as_ref()))]
     Source(Option<IpAddr>),
+    /// The sender's IP address is not in the networks that the vendor sends from.
+    #[error("{}", vendor_source_message(.0.as_ref()))]
+    VendorSource(Option<IpAddr>),
     /// The HTTP method is not allowed.
     #[error("the request has the method {0}; send webhooks with POST or PUT")]
     Method(#[serde(serialize_with = "as_text")] Method),
@@ -58,14 +61,14 @@ pub enum Refusal {
         /// The limit in bytes.
         allowed: usize,
     },
-    /// The secret that signatures are checked with is not set.
-    #[error("the secret setting {0:?} has no value; copy the signing secret from the vendor's pages into it")]
+    /// The secret that requests are verified with is not set.
+    #[error("the secret setting {0:?} has no value; copy the secret of webhooks from the vendor's pages into it")]
     NoSecret(String),
     /// The secret's value is not a signing secret.
     #[error("the secret setting {0:?} is not a signing secret, which is \"whsec_\" and base64; copy it again")]
     InvalidSecret(String),
-    /// A header that the signature needs is missing or malformed.
-    #[error("the header {header:?} {fault}; check in the vendor's back office that webhooks are signed")]
+    /// A header that the authentication needs is missing or malformed.
+    #[error("the header {header:?} {fault}; check in the vendor's back office how its webhooks are authenticated")]
     Header {
         /// Name of the header.
         header: String,
@@ -83,13 +86,24 @@ pub enum Refusal {
         /// Name of the secret setting.
         secret: String,
     },
+    /// The header contains another secret.
+    #[error(
+        "the header {header:?} does not contain the secret setting {secret:?}; if the vendor sent the request, copy the \
+         secret of webhooks from the vendor's pages again"
+    )]
+    WrongSecret {
+        /// Name of the header.
+        header: String,
+        /// Name of the secret setting.
+        secret: String,
+    },
     /// The request was signed too long ago: it was replayed or delayed.
     #[error("the request was signed {0} seconds ago; it was delayed or replayed, or a clock is wrong")]
     TimestampTooOld(u64),
     /// The request is signed for a time in the future.
     #[error("the request is signed for {0} seconds from now: the vendor's clock or this machine's is wrong")]
     TimestampInFuture(u64),
-    /// The endpoint's declaration is invalid. A plugin with such an endpoint is not installed.
+    /// The endpoint's declaration is invalid. An account with such an endpoint is not set up.
     #[error("the plugin's webhook endpoint is invalid: {0}; report this to its author")]
     InvalidEndpoint(String),
 }
@@ -100,13 +114,16 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             // A URL that refuses the sender's network looks like one that does not exist.
-            Self::UnknownAddress | Self::UnknownEndpoint(_) | Self::Source(_) => StatusCode::NOT_FOUND,
+            Self::UnknownAddress | Self::UnknownEndpoint(_) | Self::Source(_) | Self::VendorSource(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSecret(_)
             | Self::InvalidSecret(_)
             | Self::Header { .. }
             | Self::WrongSignature { .. }
+            | Self::WrongSecret { .. }
             | Self::TimestampTooOld(_)
             | Self::TimestampInFuture(_)
             | Self::InvalidEndpoint(_) => StatusCode::UNAUTHORIZED,
@@ -123,6 +140,20 @@ fn source_message(from: Option<&IpAddr>) -> String {
         None => "the origin of the request is unknown, and grants.webhook_source_networks allows only some networks; \
              configure the server so that it knows the sender's address"
             .to_owned(),
+    }
+}
+
+fn vendor_source_message(from: Option<&IpAddr>) -> String {
+    match from {
+        Some(from) => format!(
+            "the request came from {from}, which is not in the networks that the plugin declares for the vendor; if the \
+             vendor sent it, its author must add the network"
+        ),
+        None => {
+            "the origin of the request is unknown, and the plugin declares the networks that the vendor sends from; \
+             configure the server so that it knows the sender's address"
+                .to_owned()
+        }
     }
 }
 

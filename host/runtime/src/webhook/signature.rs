@@ -1,22 +1,22 @@
-//! The two signature schemes of vendors: HMAC-SHA-256 in a header of their own, and Standard Webhooks
-//! (<https://www.standardwebhooks.com>).
+//! The authentication schemes of vendors: a secret in a header, HMAC-SHA-256 over parts of the request, and Standard
+//! Webhooks (<https://www.standardwebhooks.com>).
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use cartwright_contract::endpoint::Encoding;
-use cartwright_contract::records::{Authentication, WebhookHmac};
+use cartwright_contract::records::{Authentication, SecretHeader, SignatureEncoding, SignedPart, WebhookHmac};
 use cartwright_contract::settings::{Secret, Secrets};
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::webhook::refusal::{HeaderFault, Refusal};
 use crate::webhook::request::IncomingRequest;
 
-/// Maximum difference between a signed time and the host's clock, in either direction.
+/// Maximum difference between the time of a Standard Webhook and the host's clock, in either direction.
 pub const TIME_WINDOW: Duration = Duration::from_secs(300);
 
 /// The headers of Standard Webhooks: id, time and signatures.
@@ -30,7 +30,7 @@ const SECRET_BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Verifies the signature of a request by the declared scheme.
+/// Verifies a request by the declared scheme.
 pub(crate) fn verify(
     authentication: &Authentication,
     secrets: &Secrets,
@@ -38,27 +38,48 @@ pub(crate) fn verify(
 ) -> Result<(), Refusal> {
     match authentication {
         Authentication::AddressOnly => Ok(()),
+        Authentication::SecretHeader(header) => {
+            verify_secret_header(header, secret(secrets, &header.secret)?, incoming)
+        }
         Authentication::HmacSha256(hmac) => verify_hmac(hmac, secret(secrets, &hmac.secret)?, incoming),
         Authentication::StandardWebhooks(name) => verify_standard(name, secret(secrets, name)?, incoming),
+        Authentication::Other(other) => {
+            Err(Refusal::InvalidEndpoint(format!("this host does not know the authentication {:?}", other.name)))
+        }
     }
 }
 
+fn verify_secret_header(declared: &SecretHeader, secret: &Secret, incoming: &IncomingRequest) -> Result<(), Refusal> {
+    let value = text(incoming, &declared.header)?;
+    let prefix = || Refusal::Header { header: declared.header.clone(), fault: HeaderFault::Prefix };
+    let found = value.strip_prefix(&declared.prefix).ok_or_else(prefix)?;
+    // The digests have one length, so that the comparison reveals neither the length nor the content of the secret.
+    let (found, expected): ([u8; 32], [u8; 32]) =
+        (Sha256::digest(found).into(), Sha256::digest(secret.expose()).into());
+    let is_it: bool = found.ct_eq(&expected).into();
+    let wrong = || Refusal::WrongSecret { header: declared.header.clone(), secret: declared.secret.clone() };
+    is_it.then_some(()).ok_or_else(wrong)
+}
+
 fn verify_hmac(hmac: &WebhookHmac, secret: &Secret, incoming: &IncomingRequest) -> Result<(), Refusal> {
-    let encoding = Encoding::of(hmac).map_err(Refusal::InvalidEndpoint)?;
     let header = |fault| Refusal::Header { header: hmac.header.clone(), fault };
     let value = text(incoming, &hmac.header)?;
     let encoded = value.strip_prefix(&hmac.prefix).ok_or_else(|| header(HeaderFault::Prefix))?;
-    let signature = encoding.decode(encoded).ok_or_else(|| header(HeaderFault::Encoding))?;
+    let signature = hmac.encoding.decode(encoded).ok_or_else(|| header(HeaderFault::Encoding))?;
     let time = hmac.timestamp_header.as_ref().map(|header| time(incoming, header)).transpose()?;
     let mut mac = hmac_key(secret.expose(), &hmac.secret)?;
-    if let Some(time) = &time {
-        mac.update(time.text.as_bytes());
-        mac.update(b".");
+    for part in &hmac.parts {
+        match part {
+            SignedPart::Text(text) => mac.update(text.as_bytes()),
+            SignedPart::Header(header) => mac.update(value_of(incoming, header)?),
+            SignedPart::Url => mac.update(incoming.url.expose()),
+            SignedPart::Method => mac.update(incoming.method.as_str().as_bytes()),
+            SignedPart::Body => mac.update(&incoming.body),
+        }
     }
-    mac.update(&incoming.body);
     let wrong = |_| Refusal::WrongSignature { header: hmac.header.clone(), secret: hmac.secret.clone() };
     mac.verify_slice(&signature).map_err(wrong)?;
-    time.map_or(Ok(()), |time| time.check(incoming))
+    time.map_or(Ok(()), |time| time.check(incoming, u64::from(hmac.tolerance_seconds)))
 }
 
 fn verify_standard(name: &str, secret: &Secret, incoming: &IncomingRequest) -> Result<(), Refusal> {
@@ -72,12 +93,12 @@ fn verify_standard(name: &str, secret: &Secret, incoming: &IncomingRequest) -> R
     // the host has no key.
     let mut signatures = signatures.split(' ').filter_map(|signature| signature.strip_prefix("v1,"));
     let matches_mac = |written| {
-        Encoding::Base64.decode(written).is_some_and(|signature| mac.clone().verify_slice(&signature).is_ok())
+        SignatureEncoding::Base64.decode(written).is_some_and(|signature| mac.clone().verify_slice(&signature).is_ok())
     };
     if !signatures.any(matches_mac) {
         return Err(Refusal::WrongSignature { header: WEBHOOK_SIGNATURE.to_owned(), secret: name.to_owned() });
     }
-    time.check(incoming)
+    time.check(incoming, TIME_WINDOW.as_secs())
 }
 
 /// The error of an invalid signing secret.
@@ -137,14 +158,20 @@ fn hmac_key(secret: &[u8], name: &str) -> Result<Hmac<Sha256>, Refusal> {
 }
 
 /// Returns the only value of a header.
-fn text<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<&'a str, Refusal> {
+fn value_of<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<&'a [u8], Refusal> {
     let fault = |fault| Refusal::Header { header: header.to_owned(), fault };
     let mut values = incoming.headers.get_all(header).iter();
     let value = values.next().ok_or_else(|| fault(HeaderFault::Missing))?;
     if values.next().is_some() {
         return Err(fault(HeaderFault::Repeated));
     }
-    let value = std::str::from_utf8(value.as_bytes()).map_err(|_| fault(HeaderFault::NotText))?;
+    Ok(value.as_bytes())
+}
+
+/// Returns the only value of a header, which is a text and not empty.
+fn text<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<&'a str, Refusal> {
+    let fault = |fault| Refusal::Header { header: header.to_owned(), fault };
+    let value = std::str::from_utf8(value_of(incoming, header)?).map_err(|_| fault(HeaderFault::NotText))?;
     if value.is_empty() { Err(fault(HeaderFault::Missing)) } else { Ok(value) }
 }
 
@@ -166,15 +193,14 @@ fn time<'a>(incoming: &'a IncomingRequest, header: &str) -> Result<Time<'a>, Ref
 }
 
 impl Time<'_> {
-    /// Checks the time. This comes after the signature, so that a merchant who reads "late" knows that the vendor sent
-    /// the request.
-    fn check(&self, incoming: &IncomingRequest) -> Result<(), Refusal> {
+    /// Checks that the time differs from the host's clock by at most `tolerance` seconds. This comes after the
+    /// signature, so that a merchant who reads "late" knows that the vendor sent the request.
+    fn check(&self, incoming: &IncomingRequest, tolerance: u64) -> Result<(), Refusal> {
         let now = incoming.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let window = TIME_WINDOW.as_secs();
-        if now.saturating_sub(self.seconds) > window {
+        if now.saturating_sub(self.seconds) > tolerance {
             return Err(Refusal::TimestampTooOld(now - self.seconds));
         }
-        if self.seconds.saturating_sub(now) > window {
+        if self.seconds.saturating_sub(now) > tolerance {
             return Err(Refusal::TimestampInFuture(self.seconds - now));
         }
         Ok(())

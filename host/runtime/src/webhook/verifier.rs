@@ -19,8 +19,10 @@ pub struct Verifier<'a> {
     pub authentication: &'a Authentication,
     /// The account's secrets.
     pub secrets: &'a Secrets,
-    /// Networks that requests may come from; empty allows all.
+    /// Networks that the account's grants allow requests from; empty allows all.
     pub networks: &'a [IpNet],
+    /// Networks that the vendor sends from, as the plugin declares them; empty allows all.
+    pub vendor_networks: &'a [IpNet],
     /// Maximum size of a body, in bytes.
     pub max_body_bytes: usize,
 }
@@ -32,12 +34,16 @@ impl Verifier<'_> {
     /// # Errors
     /// The [`Refusal`] names the failed check.
     pub fn admit(&self, incoming: &IncomingRequest) -> Result<(), Refusal> {
-        if !self.networks.is_empty() {
-            // A machine that listens on IPv6 sees IPv4 senders in mapped form.
-            let from = incoming.from.map(|from| from.to_canonical());
-            if !from.is_some_and(|from| self.networks.iter().any(|network| network.contains(&from))) {
-                return Err(Refusal::Source(from));
-            }
+        // A machine that listens on IPv6 sees IPv4 senders in mapped form.
+        let from = incoming.from.map(|from| from.to_canonical());
+        let allows = |networks: &[IpNet]| {
+            networks.is_empty() || from.is_some_and(|from| networks.iter().any(|network| network.contains(&from)))
+        };
+        if !allows(self.networks) {
+            return Err(Refusal::Source(from));
+        }
+        if !allows(self.vendor_networks) {
+            return Err(Refusal::VendorSource(from));
         }
         // Link checkers and previews send GET, and it carries nothing that a signature covers.
         if !matches!(incoming.method, Method::POST | Method::PUT) {

@@ -1,4 +1,4 @@
-//! Retries of jobs, circuits of vendors' servers, and the order of requests to a server.
+//! Retries of jobs, circuits of vendors' servers, the order of requests to a server, and the limits that are stated.
 
 #![allow(
     clippy::expect_used,
@@ -11,6 +11,7 @@ mod circuit;
 mod queue;
 mod rate_limit;
 mod retries;
+mod stated;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -6,7 +6,7 @@ use cartwright::durable::{
     DeterminismFault, JITTER_PERCENT, JournalError, NextAction, RETRY_BACKOFF, ResponsibleParty, RetryCounters, RunEnd,
     RunError, StopReason, UnansweredRequest, next_step,
 };
-use cartwright::types::{Error, FieldIssue, Message, Outage};
+use cartwright::types::{CallError, FieldIssue, Message, NamedJson, Outage, Refusal};
 use cartwright::{Breach, Failure, SetupError};
 use proptest::prelude::*;
 
@@ -24,8 +24,21 @@ fn message() -> Message {
     Message { key: "key".to_owned(), parameters: Vec::new(), text: "What is wrong.".to_owned() }
 }
 
+fn refusal(what: &str) -> Refusal {
+    Refusal { what: what.to_owned(), text: "Not here.".to_owned() }
+}
+
+fn unknown() -> CallError {
+    CallError::Other(NamedJson { name: "later".to_owned(), json: "1".to_owned() })
+}
+
 fn issue() -> FieldIssue {
     FieldIssue { field: "field".to_owned(), message: message(), blocking: true }
+}
+
+/// Returns the issue of an outcome that the host refused.
+fn refused_outcome() -> FieldIssue {
+    FieldIssue { message: Message { key: "outcome-invalid".to_owned(), ..message() }, ..issue() }
 }
 
 fn step(end: &RunEnd) -> (NextAction, RetryCounters) {
@@ -88,7 +101,7 @@ fn a_vendor_that_says_soon_each_time_does_not_use_all_tries_up() {
 #[test]
 fn a_run_that_got_further_begins_its_tries_anew() {
     let counters = RetryCounters { outages: 7, limit_breaches: 1 };
-    let again = RunEnd::Again { seconds: 30, state: "state".to_owned() };
+    let again = RunEnd::ContinueLater { seconds: 30, state: "state".to_owned() };
     let next = (NextAction::StartNextRound { after: Duration::from_secs(30) }, RetryCounters::default());
     assert_eq!(next_step(Ok(&again), counters, b"job"), next);
     let sleep = RunEnd::Sleep { until: after_seconds(5) };
@@ -104,13 +117,14 @@ fn a_run_that_got_further_begins_its_tries_anew() {
 #[test]
 fn a_permanent_failure_stops_the_job_and_names_the_responsible_party() {
     let cases = [
-        (Failure::PluginError(Error::InvalidInput(issue())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::Rejected(message())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::NotConfigured(issue())), ResponsibleParty::Merchant),
-        (Failure::PluginError(Error::Denied("http".to_owned())), ResponsibleParty::Operator),
-        (Failure::PluginError(Error::LimitExceeded("bytes_in".to_owned())), ResponsibleParty::Operator),
-        (Failure::PluginError(Error::Unsupported), ResponsibleParty::PluginAuthor),
-        (Failure::PluginError(Error::Internal("oh".to_owned())), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(CallError::InvalidInput(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::InvalidInput(refused_outcome())), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(CallError::Rejected(message())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::NotConfigured(issue())), ResponsibleParty::Merchant),
+        (Failure::PluginError(CallError::Denied(refusal("capability:http"))), ResponsibleParty::Operator),
+        (Failure::PluginError(CallError::LimitExceeded(refusal("limit:bytes-in"))), ResponsibleParty::Operator),
+        (Failure::PluginError(unknown()), ResponsibleParty::PluginAuthor),
+        (Failure::PluginError(CallError::Internal("oh".to_owned())), ResponsibleParty::PluginAuthor),
         (Failure::Trap("unreachable".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::ContractViolation("oh".to_owned()), ResponsibleParty::PluginAuthor),
         (Failure::NotExported("orders".to_owned()), ResponsibleParty::PluginAuthor),
@@ -203,5 +217,20 @@ proptest! {
         if let Some(named) = named {
             prop_assert!(after >= Duration::from_secs(named.into()).min(day) || is_near(after, RETRY_BACKOFF[outages as usize]));
         }
+    }
+}
+
+#[test]
+fn a_feed_is_polled_again_by_the_schedule_and_is_never_given_up() {
+    let within = |delay: Duration, scheduled: Duration| {
+        let deviation = scheduled / 100 * cartwright::durable::JITTER_PERCENT;
+        assert!((scheduled - deviation..=scheduled + deviation).contains(&delay), "{delay:?} of {scheduled:?}");
+    };
+    for (failures, scheduled) in (1..).zip(cartwright::durable::RETRY_BACKOFF) {
+        within(cartwright::durable::feed_retry_delay(failures, None, b"shop account"), scheduled);
+    }
+    let [.., longest] = cartwright::durable::RETRY_BACKOFF;
+    for failures in [12, 1_000, u32::MAX] {
+        within(cartwright::durable::feed_retry_delay(failures, None, b"shop account"), longest);
     }
 }

@@ -1,10 +1,10 @@
-//! HMAC-SHA-256 over the raw body.
+//! HMAC-SHA-256 over parts of the request.
 
 use cartwright::Secrets;
-use cartwright::types::{Authentication, WebhookHmac};
+use cartwright::types::{Authentication, SignatureEncoding, SignedPart, WebhookHmac};
 use cartwright::webhook::{HeaderFault, IncomingRequest, Refusal, Verifier};
 use hmac::{Hmac, Mac};
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use sha2::Sha256;
 
 use crate::{NOW, admit, headers, post, shopify, timed, unix_time};
@@ -45,7 +45,7 @@ fn shopifys_sample_is_accepted() {
 
 #[test]
 fn the_test_cases_of_rfc_4231_are_accepted() {
-    let plain = WebhookHmac { encoding: "hex".to_owned(), ..shopify() };
+    let plain = WebhookHmac { encoding: SignatureEncoding::Hex, ..shopify() };
     let counted: String = (1..=25_u8).map(char::from).collect();
     let cases: [(&str, &[u8], &str); 3] = [
         (&"\u{b}".repeat(20), b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
@@ -86,11 +86,17 @@ fn without_a_secret_every_request_is_refused_and_the_refusal_names_the_secret() 
     let authentication = Authentication::HmacSha256(shopify());
     let missing = Refusal::NoSecret("signing-secret".to_owned());
     let none = Secrets::new();
-    let verifier = Verifier { authentication: &authentication, secrets: &none, networks: &[], max_body_bytes: 1000 };
+    let verifier = Verifier {
+        authentication: &authentication,
+        secrets: &none,
+        networks: &[],
+        vendor_networks: &[],
+        max_body_bytes: 1000,
+    };
     assert_eq!(verifier.admit(&sample()), Err(missing.clone()));
     // An empty key would let any sender sign.
     let forged = post(&[("x-signature", &hex_of("", BODY))], BODY);
-    let plain = WebhookHmac { header: "x-signature".to_owned(), encoding: "hex".to_owned(), ..shopify() };
+    let plain = WebhookHmac { header: "x-signature".to_owned(), encoding: SignatureEncoding::Hex, ..shopify() };
     assert_eq!(admit(&Authentication::HmacSha256(plain), "", &forged), Err(missing.clone()));
     assert!(missing.to_string().contains("\"signing-secret\""), "{missing}");
 }
@@ -120,8 +126,8 @@ fn a_header_that_is_not_as_it_must_be_is_refused() {
 
 #[test]
 fn a_declared_prefix_is_required() {
-    let with = WebhookHmac { prefix: "sha256=".to_owned(), ..timed() };
-    let with = Authentication::HmacSha256(WebhookHmac { timestamp_header: None, ..with });
+    let with = WebhookHmac { parts: vec![SignedPart::Body], timestamp_header: None, ..timed() };
+    let with = Authentication::HmacSha256(with);
     let signature = hex_of(SECRET, BODY);
     let right = post(&[("x-signature", &format!("sha256={signature}"))], BODY);
     assert_eq!(admit(&with, SECRET, &right), Ok(()));
@@ -129,6 +135,57 @@ fn a_declared_prefix_is_required() {
         let refusal = admit(&with, SECRET, &post(&[("x-signature", &wrong)], BODY)).expect_err("another prefix");
         assert!(matches!(refusal, Refusal::Header { fault: HeaderFault::Prefix, .. }), "{refusal}");
     }
+}
+
+#[test]
+fn the_parts_are_signed_one_after_the_other() {
+    let text = |text: &str| SignedPart::Text(text.to_owned());
+    let parts = vec![
+        SignedPart::Method,
+        text("\n"),
+        SignedPart::Url,
+        text("\n"),
+        SignedPart::Header("X-Id".to_owned()),
+        text("."),
+        SignedPart::Body,
+    ];
+    let hmac = WebhookHmac { header: "x-signature".to_owned(), encoding: SignatureEncoding::Hex, parts, ..shopify() };
+    let authentication = Authentication::HmacSha256(hmac);
+    let url = "https://shop.example/webhooks/t0ken?a=b";
+    let message = [&b"POST\n"[..], url.as_bytes(), b"\n7.", BODY].concat();
+    let signature = hex_of(SECRET, &message);
+    let signed = post(&[("x-signature", &signature), ("x-id", "7")], BODY);
+    assert_eq!(admit(&authentication, SECRET, &signed), Ok(()));
+    // The URL is the one that the vendor was given, whatever a proxy made of it.
+    let elsewhere = cartwright::Secret::new("http://10.0.0.1/webhooks/t0ken?a=b");
+    let mut other_id = signed.clone();
+    other_id.headers.insert("x-id", HeaderValue::from_static("8"));
+    let changed = [
+        IncomingRequest { method: Method::PUT, ..signed.clone() },
+        IncomingRequest { url: elsewhere, ..signed.clone() },
+        IncomingRequest { body: b"{}".to_vec().into(), ..signed.clone() },
+        other_id,
+    ];
+    for incoming in changed {
+        let refusal = admit(&authentication, SECRET, &incoming).expect_err("another part");
+        assert!(matches!(refusal, Refusal::WrongSignature { .. }), "{refusal}");
+    }
+    let mut twice = signed.clone();
+    twice.headers.append("x-id", HeaderValue::from_static("7"));
+    let mut without = signed;
+    without.headers.remove("x-id");
+    for (incoming, fault) in [(twice, HeaderFault::Repeated), (without, HeaderFault::Missing)] {
+        let refusal = Refusal::Header { header: "X-Id".to_owned(), fault };
+        assert_eq!(admit(&authentication, SECRET, &incoming), Err(refusal));
+    }
+}
+
+#[test]
+fn the_tolerance_of_a_signed_time_is_the_declared_one() {
+    let authentication = Authentication::HmacSha256(WebhookHmac { tolerance_seconds: 10, ..timed() });
+    assert_eq!(admit(&authentication, SECRET, &signed(&(NOW - 10).to_string())), Ok(()));
+    let late = signed(&(NOW - 11).to_string());
+    assert_eq!(admit(&authentication, SECRET, &late), Err(Refusal::TimestampTooOld(11)));
 }
 
 #[test]

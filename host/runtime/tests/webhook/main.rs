@@ -10,13 +10,14 @@
 mod address;
 mod bits;
 mod hmac;
+mod secret_header;
 mod standard;
 mod verifier;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cartwright::types::{Authentication, WebhookHmac};
+use cartwright::types::{Authentication, SignatureEncoding, SignedPart, WebhookHmac};
 use cartwright::webhook::{IncomingRequest, Refusal, Verifier};
 use cartwright::{AccountSecret, Secret, Secrets};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -39,6 +40,7 @@ fn post(all: &[(&str, &str)], body: &[u8]) -> IncomingRequest {
     let all: Vec<(&str, &[u8])> = all.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
     IncomingRequest {
         method: Method::POST,
+        url: Secret::new("https://shop.example/webhooks/t0ken?a=b"),
         headers: headers(&all),
         query: String::new(),
         body: body.to_vec().into(),
@@ -57,18 +59,21 @@ fn shopify() -> WebhookHmac {
     WebhookHmac {
         secret: "signing-secret".to_owned(),
         header: "X-Shopify-Hmac-Sha256".to_owned(),
-        encoding: "base64".to_owned(),
+        encoding: SignatureEncoding::Base64,
         prefix: String::new(),
+        parts: vec![SignedPart::Body],
         timestamp_header: None,
+        tolerance_seconds: 300,
     }
 }
 
-/// Returns an endpoint whose signature is `sha256=` and hex, over a time and the body.
+/// Returns an endpoint whose signature is `sha256=` and hex, over a time, a dot and the body.
 fn timed() -> WebhookHmac {
     WebhookHmac {
         header: "x-signature".to_owned(),
-        encoding: "hex".to_owned(),
+        encoding: SignatureEncoding::Hex,
         prefix: "sha256=".to_owned(),
+        parts: vec![SignedPart::Header("X-Time".to_owned()), SignedPart::Text(".".to_owned()), SignedPart::Body],
         timestamp_header: Some("x-time".to_owned()),
         ..shopify()
     }
@@ -76,5 +81,7 @@ fn timed() -> WebhookHmac {
 
 fn admit(authentication: &Authentication, secret: &str, incoming: &IncomingRequest) -> Result<(), Refusal> {
     let secrets = secrets(secret);
-    Verifier { authentication, secrets: &secrets, networks: &[], max_body_bytes: 1 << 20 }.admit(incoming)
+    let verifier =
+        Verifier { authentication, secrets: &secrets, networks: &[], vendor_networks: &[], max_body_bytes: 1 << 20 };
+    verifier.admit(incoming)
 }

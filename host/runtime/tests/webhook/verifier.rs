@@ -11,7 +11,9 @@ fn check(networks: &[&str], max_body_bytes: usize, incoming: &IncomingRequest) -
     let networks: Vec<_> = networks.iter().map(|network| network.parse().expect("a network")).collect();
     let secrets = Secrets::new();
     let authentication = Authentication::AddressOnly;
-    Verifier { authentication: &authentication, secrets: &secrets, networks: &networks, max_body_bytes }.admit(incoming)
+    let (networks, vendor_networks) = (&networks[..], &[][..]);
+    Verifier { authentication: &authentication, secrets: &secrets, networks, vendor_networks, max_body_bytes }
+        .admit(incoming)
 }
 
 #[test]
@@ -32,6 +34,30 @@ fn only_the_networks_that_the_operator_names_are_accepted() {
     assert_eq!(check(&[], 10, &from(None)), Ok(()));
     let refusal = check(&networks, 10, &from(Some("::ffff:192.0.3.7"))).expect_err("outside").to_string();
     assert!(refusal.ends_with("to allow it: grants.webhook_source_networks += \"192.0.3.7/32\""), "{refusal}");
+}
+
+#[test]
+fn the_networks_of_the_endpoint_and_of_the_grants_must_both_hold() {
+    let (authentication, secrets) = (Authentication::AddressOnly, Secrets::new());
+    let network = |text: &str| text.parse::<ipnet::IpNet>().expect("a network");
+    let (granted, vendor) = ([network("192.0.2.0/24")], [network("192.0.2.7/32"), network("198.51.100.0/24")]);
+    let verifier = Verifier {
+        authentication: &authentication,
+        secrets: &secrets,
+        networks: &granted,
+        vendor_networks: &vendor,
+        max_body_bytes: 10,
+    };
+    let check = |verifier: &Verifier<'_>, from: Option<&str>| {
+        let from = from.map(|from| from.parse().expect("an address"));
+        verifier.admit(&IncomingRequest { from, ..post(&[], b"") })
+    };
+    assert_eq!(check(&verifier, Some("::ffff:192.0.2.7")), Ok(()));
+    assert!(matches!(check(&verifier, Some("192.0.2.8")), Err(Refusal::VendorSource(Some(_)))));
+    assert!(matches!(check(&verifier, Some("198.51.100.1")), Err(Refusal::Source(Some(_)))));
+    let declared_only = Verifier { networks: &[], ..verifier };
+    assert_eq!(check(&declared_only, Some("198.51.100.1")), Ok(()));
+    assert_eq!(check(&declared_only, None), Err(Refusal::VendorSource(None)));
 }
 
 #[test]
@@ -64,15 +90,17 @@ fn a_sender_learns_a_status_and_never_which_check_failed() {
         Refusal::NoSecret(secret.clone()),
         Refusal::InvalidSecret(secret.clone()),
         Refusal::Header { header: header.clone(), fault: HeaderFault::Missing },
-        Refusal::WrongSignature { header, secret },
+        Refusal::WrongSignature { header: header.clone(), secret: secret.clone() },
+        Refusal::WrongSecret { header, secret },
         Refusal::TimestampTooOld(301),
         Refusal::TimestampInFuture(301),
-        Refusal::InvalidEndpoint("no encoding".to_owned()),
+        Refusal::InvalidEndpoint("no such authentication".to_owned()),
     ];
     for refusal in signatures {
         assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED, "{refusal}");
     }
-    let hidden = [Refusal::UnknownAddress, Refusal::UnknownEndpoint("x".to_owned()), Refusal::Source(None)];
+    let unknown = Refusal::UnknownEndpoint("x".to_owned());
+    let hidden = [Refusal::UnknownAddress, unknown, Refusal::Source(None), Refusal::VendorSource(None)];
     for refusal in hidden {
         assert_eq!(refusal.status(), StatusCode::NOT_FOUND, "{refusal}");
     }

@@ -156,6 +156,30 @@ create table order_references (
     foreign key (shop, order_id) references orders (shop, id)
 );
 
+-- The bills of materials of order lines, as they were sold. Beside the orders, so that an event does not carry them.
+create table order_bills_of_materials (
+    shop text not null,
+    order_id text not null,
+    line_id text not null,
+    line_key text not null, -- of the cart line that it belongs to: equal keys have equal bills of materials
+    articles bytea not null, -- of one piece, encrypted with the order's key
+    primary key (shop, order_id, line_id),
+    foreign key (shop, order_id) references orders (shop, id)
+);
+
+-- The vendors' own ids of orders and lines, as keyed hashes: find what a vendor's report is about without revealing any.
+create table vendor_references (
+    shop text not null,
+    account text not null,
+    order_id text not null,
+    line_id text not null, -- '' = the whole order
+    reference_hash text not null, -- of the latest vendor reference
+    primary key (shop, account, order_id, line_id),
+    foreign key (shop, order_id) references orders (shop, id)
+);
+create index vendor_references_by_hash on vendor_references (shop, account, reference_hash);
+create index vendor_references_by_order on vendor_references (shop, order_id);
+
 -- Keyed hashes of the e-mail addresses in the billing and delivery details of all versions of an order: find a customer's orders
 -- without revealing the addresses.
 create table order_emails (
@@ -233,7 +257,7 @@ create table jobs (
     journal bigint not null, -- the current journal, as in `journal_entries.journal`
     earlier_attempts text not null, -- the journals before it
     event_sent bytea, -- the event as every run of this journal receives it, encrypted with the order's key
-    again_state bytea, -- the state that the last `again` passed on, encrypted with the order's key
+    continuation_state bytea, -- the state that the last `continue-later` passed on, encrypted with the order's key
     state_reason bytea, -- the reason for `state`, encrypted with the order's key
     created_at bigint not null,
     changed_at bigint not null,
@@ -325,6 +349,7 @@ create table webhook_deliveries (
     account text not null,
     endpoint text not null,
     state text not null check (state in ('received', 'answered', 'failed')),
+    request_id text not null, -- the plugin's id of the request: kept until it has a response, and new when it is run anew after that
     attempts bigint not null, -- how often it was received
     received_at bigint not null, -- when it was last run
     responded_at bigint, -- when the request with the successful response was received
@@ -366,6 +391,22 @@ create table account_outcomes (
     resolved_at bigint
 );
 create index account_outcomes_by_state on account_outcomes (state, position);
+
+-- The feeds of accounts whose vendors are polled.
+create table feeds (
+    shop text not null,
+    account text not null,
+    cursor bytea, -- where the next page begins, encrypted with the store's key; null = at the beginning
+    revision bigint not null, -- of the account when it was last polled: a changed account is polled at once
+    next_poll_at bigint not null,
+    last_polled_at bigint, -- when a page was last applied
+    failures bigint not null, -- since a page was last applied
+    last_error bytea, -- why the last poll failed, encrypted with the store's key, because it may name people
+    lease_expires_at bigint not null, -- a worker polls it until then: one at a time
+    fencing_token bigint not null, -- grows with each claim; a worker with an older value can write nothing
+    primary key (shop, account),
+    foreign key (shop, account) references accounts (shop, id)
+);
 
 -- The platform's URL for notifications of one shop.
 create table notification_endpoints (

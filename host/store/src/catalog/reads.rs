@@ -78,10 +78,11 @@ impl CatalogVariant {
             title: self.title,
             tax_class: self.tax_class,
             purchasable: self.purchasable,
-            stock: self.stock,
+            in_stock: self.stock.map(|stock| stock > 0),
             weight_grams: self.weight_grams,
             minimum: self.minimum,
             maximum: self.maximum,
+            extra: Vec::new(),
         }
     }
 }

@@ -241,8 +241,9 @@ pub(crate) fn version(value: &Value) -> String {
 fn audit_shop(shop: &Shop) -> Value {
     let Shop {
         id,
-        currency,
-        scale,
+        currencies,
+        base_country,
+        time_zone,
         locale,
         prices_include_tax,
         rounding,
@@ -254,8 +255,8 @@ fn audit_shop(shop: &Shop) -> Value {
         max_storefront_body_bytes,
     } = shop;
     json!({
-        "id": id, "currency": currency, "scale": scale, "locale": locale, "prices_include_tax": prices_include_tax,
-        "rounding": rounding, "seal_seconds": seal_seconds, "pin_seconds": pin_seconds,
+        "id": id, "currencies": currencies, "base_country": base_country, "time_zone": time_zone, "locale": locale,
+        "prices_include_tax": prices_include_tax, "rounding": rounding, "seal_seconds": seal_seconds, "pin_seconds": pin_seconds,
         "sell_unconfigured": sell_unconfigured, "release": release, "max_storefront_body_bytes": max_storefront_body_bytes,
     })
 }

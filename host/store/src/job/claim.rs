@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::ShopId;
 use cartwright::durable::{Job, ResponsibleParty, RestartRisk, Wake};
-use cartwright::types::{Event, Outcome};
+use cartwright::types::{OrderEvent, Outcome};
 
 use super::lease::fencing_token;
 use super::row::{Row, row};
@@ -32,9 +32,9 @@ const MAX_WORKER_LOSSES: i64 = 5;
 /// such accounts, the one whose last claim is oldest; of that account, the job that is due longest.
 ///
 /// A job can run if its time has come, it was cancelled, or its worker's lease expired, and if it occupies its lane, or
-/// the lane is free and the job is the first that has not begun. A job that returned `again` lets others pass until its
-/// time comes. For an account without such a job, one that could sleep on makes way: of those that block others, the
-/// one that has blocked another for longest.
+/// the lane is free and the job is the first that has not begun. A job that returned `continue-later` lets others pass
+/// until its time comes. For an account without such a job, one that could sleep on makes way: of those that block
+/// others, the one that has blocked another for longest.
 ///
 /// There may be many jobs that sleep for weeks, and many jobs of one account that were reported together: a claim that
 /// read all of either would become slower with their number. So the 50 jobs of each kind that are due longest determine
@@ -213,8 +213,8 @@ impl Jobs<'_> {
             (row.event_sent, row.journal) = (None, row.journal + 1);
         }
         let event = self.event_sent(work, id, &shop, &row, &key).await?;
-        let again_state = match &row.again_state {
-            Some(encrypted) => Some(key.decrypt_json(&aad("again_state", "", id), encrypted)?),
+        let continuation_state = match &row.continuation_state {
+            Some(encrypted) => Some(key.decrypt_json(&aad("continuation_state", "", id), encrypted)?),
             None => None,
         };
         let account = row.account.parse().map_err(|error| StoreError::corrupt(id, error))?;
@@ -233,7 +233,8 @@ impl Jobs<'_> {
             key,
             (&shop, &account, &row.order_id),
         );
-        let job = Job { id: id.to_owned(), shop, account, plugin, event, state: again_state, round: small(row.round) };
+        let job =
+            Job { id: id.to_owned(), shop, account, plugin, event, state: continuation_state, round: small(row.round) };
         Ok(ClaimOutcome::Claim(Box::new(Claim { job, journal: Arc::new(journal), wake, lease })))
     }
 
@@ -294,7 +295,7 @@ impl Jobs<'_> {
     ) -> Result<bool, StoreError> {
         let is_tried_again = matches!(row.state()?, JobStateKind::Retrying | JobStateKind::Queued);
         let Some(encrypted) = row.event_sent.as_ref().filter(|_| is_tried_again) else { return Ok(false) };
-        let event_sent: Event = key.decrypt_json(&aad("event_sent", "", id), encrypted)?;
+        let event_sent: OrderEvent = key.decrypt_json(&aad("event_sent", "", id), encrypted)?;
         let Some(known) = self.store.orders().read_order(work, shop, &row.order_id).await? else { return Ok(false) };
         if known.order.version <= event_sent.order.version {
             return Ok(false);
@@ -316,7 +317,7 @@ impl Jobs<'_> {
         shop: &ShopId,
         row: &Row,
         key: &Key,
-    ) -> Result<Event, StoreError> {
+    ) -> Result<OrderEvent, StoreError> {
         let event_sent_aad = aad("event_sent", "", id);
         if let Some(encrypted) = &row.event_sent {
             return key.decrypt_json(&event_sent_aad, encrypted);
@@ -326,7 +327,7 @@ impl Jobs<'_> {
             .bind(&row.event)
             .fetch_one(&mut **work)
             .await?;
-        let mut event: Event = key.decrypt_json(&aad("event", &row.shop, &row.event), &encrypted)?;
+        let mut event: OrderEvent = key.decrypt_json(&aad("event", &row.shop, &row.event), &encrypted)?;
         let stored = self.store.orders().read_order(work, shop, &row.order_id).await?;
         // The current order, which may be newer than the event.
         let order = stored.map_or(event.order, |stored| stored.order);
@@ -334,16 +335,21 @@ impl Jobs<'_> {
         let outcomes = self.store.outcomes().outcomes_in(work, key, shop, &row.order_id, OutcomeSelection::All).await?;
         let lines = if row.all_lines == 1 { Lines::All } else { Lines::Own };
         event.order = visible_to(order, &account, lines, &outcomes);
-        let mut remembered = BTreeMap::new();
-        for outcome in outcomes.into_iter().filter(|outcome| outcome.account == account) {
-            if let Outcome::Remember(text) = &outcome.outcome {
-                remembered.insert(text.name.clone(), text.clone());
+        let mut memos = BTreeMap::new();
+        for mut outcome in outcomes.into_iter().filter(|outcome| outcome.account == account) {
+            match &mut outcome.outcome {
+                Outcome::SetMemo(memo) => {
+                    memos.insert(memo.name.clone(), memo.clone());
+                }
+                // An event does not carry them.
+                Outcome::BillOfMaterials(bill) => bill.articles.clear(),
+                _ => {}
             }
             if outcome.job.as_deref() != Some(id) {
-                event.earlier.push(outcome.outcome);
+                event.previous_outcomes.push(outcome.outcome);
             }
         }
-        event.remembered = remembered.into_values().collect();
+        event.memos = memos.into_values().collect();
         sqlx::query("update jobs set event_sent = $2 where id = $1")
             .bind(id)
             .bind(key.encrypt_json(&event_sent_aad, &event)?)

@@ -44,11 +44,11 @@ impl Jobs<'_> {
         let (step, tries) = next_step(ended, row.counters(), id.as_bytes());
         let lease_lost = || StoreError::LeaseLost(id.to_owned());
         let next = next(step, ended, row.cancel == 1, now).ok_or_else(lease_lost)?;
-        if let (Ok(RunEnd::Again { state, .. }), JobStateKind::Queued) = (ended, next.state) {
+        if let (Ok(RunEnd::ContinueLater { state, .. }), JobStateKind::Queued) = (ended, next.state) {
             self.new_journal(&mut work, id, &row, &key).await?;
-            sqlx::query("update jobs set round = round + 1, again_state = $2 where id = $1")
+            sqlx::query("update jobs set round = round + 1, continuation_state = $2 where id = $1")
                 .bind(id)
-                .bind(key.encrypt_json(&aad("again_state", "", id), state)?)
+                .bind(key.encrypt_json(&aad("continuation_state", "", id), state)?)
                 .execute(&mut *work)
                 .await?;
             last_turn(&mut work, id).await?;

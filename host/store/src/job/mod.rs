@@ -4,7 +4,7 @@
 //! lanes run side by side, so that an unavailable vendor delays its own events only. A job that has begun occupies its
 //! lane until it is over: while it sleeps, is retried, is stopped or waits for a person, no later event passes it,
 //! because a plugin that received a cancellation before the order itself would produce the order afterwards. A job that
-//! returned `again` goes to the end of the lane. A worker has a job for the time of its **lease**. Each claim
+//! returned `continue-later` goes to the end of the lane. A worker has a job for the time of its **lease**. Each claim
 //! increments the **fencing token**, and every write checks it, so that a worker that was considered lost and comes
 //! back writes nothing.
 //!

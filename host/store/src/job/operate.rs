@@ -227,7 +227,7 @@ impl Jobs<'_> {
             Err(error) => return Err(error),
         }
         sqlx::query("delete from journal_entries where job = $1").bind(id).execute(&mut *work).await?;
-        sqlx::query("update jobs set event_sent = null, again_state = null, is_swept = 1 where id = $1")
+        sqlx::query("update jobs set event_sent = null, continuation_state = null, is_swept = 1 where id = $1")
             .bind(id)
             .execute(&mut *work)
             .await?;

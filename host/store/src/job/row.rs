@@ -30,7 +30,7 @@ pub(super) struct Row {
     pub(super) cancel: i64,
     pub(super) journal: i64,
     pub(super) event_sent: Option<Vec<u8>>,
-    pub(super) again_state: Option<Vec<u8>>,
+    pub(super) continuation_state: Option<Vec<u8>>,
     reason: Option<Vec<u8>>,
     pub(super) order_key: Option<Vec<u8>>,
 }
@@ -53,7 +53,7 @@ impl FromRow<'_, AnyRow> for Row {
             cancel: row.try_get("is_cancelled")?,
             journal: row.try_get("journal")?,
             event_sent: row.try_get("event_sent")?,
-            again_state: row.try_get("again_state")?,
+            continuation_state: row.try_get("continuation_state")?,
             reason: row.try_get("state_reason")?,
             order_key: row.try_get("order_key")?,
         })
@@ -91,7 +91,7 @@ pub(super) async fn lock(work: &mut WriteTransaction, id: &str) -> Result<(), St
 pub(super) async fn row(connection: &mut AnyConnection, id: &str) -> Result<Row, StoreError> {
     let found = sqlx::query_as(
         "select l.shop, l.order_id, l.account, l.all_lines, j.event, j.plugin, j.state, j.due_at, j.outages, j.limit_breaches, j.worker_losses,
-                j.round, j.is_cancelled, j.journal, j.event_sent, j.again_state, j.state_reason, o.order_key
+                j.round, j.is_cancelled, j.journal, j.event_sent, j.continuation_state, j.state_reason, o.order_key
          from jobs j join job_lanes l on l.id = j.lane_id join orders o on o.shop = l.shop and o.id = l.order_id where j.id = $1",
     )
     .bind(id)

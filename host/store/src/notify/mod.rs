@@ -2,8 +2,8 @@
 //! for the merchant.
 //!
 //! A notification is written in the transaction of its cause, so that none is lost, and none is sent for a change that
-//! did not happen. It names what happened and where by ids only: the platform requests the rest, and no personal data
-//! is sent. It is sent until it is answered with 2xx, at least once, signed as Standard Webhooks define:
+//! did not happen. It names what happened and where by ids only, and of a document its `audience`: the platform
+//! requests the rest, and no personal data is sent. It is sent until it is answered with 2xx, at least once, signed as Standard Webhooks define:
 //!
 //! ```json
 //! { "type": "outcome.line-status", "timestamp": "2026-01-01T12:00:00Z",

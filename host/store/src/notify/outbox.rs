@@ -11,7 +11,7 @@ use crate::job::JobStateKind;
 use crate::vault::random;
 
 /// Outcomes that a plugin addresses to itself, which do not concern the platform.
-const INTERNAL_KINDS: [&str; 2] = ["hand-on", "remember"];
+const INTERNAL_KINDS: [&str; 2] = ["forward", "set-memo"];
 
 /// The subject of a notification. Those of one subject arrive in sequence.
 pub(crate) enum Subject<'a> {
@@ -22,7 +22,8 @@ pub(crate) enum Subject<'a> {
 }
 
 impl Notifications<'_> {
-    /// Creates a notification that `what` happened, if the shop has an endpoint. It contains ids only.
+    /// Creates a notification that `what` happened, if the shop has an endpoint. It contains ids, and whom a document is
+    /// for.
     pub(crate) async fn notify_in(
         self,
         work: &mut AnyConnection,

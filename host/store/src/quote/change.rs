@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use cartwright::types::{Event, EventKind, Money, Order};
+use cartwright::types::{Money, Order, OrderEvent, OrderEventKind};
 use cartwright::{
-    CartChange, CartError, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer,
-    RESERVED_ID_PREFIX, ShopId, check_order, timestamp,
+    CartChange, CartLine, Cartwright, MAX_ORDER_TEXT_BYTES, OrderError, OrderedLine, QuoteOffer, RESERVED_ID_PREFIX,
+    ShopId, check_order, timestamp,
 };
 use serde_json::{Value, json};
 
@@ -49,20 +49,24 @@ impl Quotes<'_> {
         host.check_quote_lines(shop, &asked.lines)?;
         let (order, sold) = to_order(host, shop, asked, now)?;
         let jobs = recipients(host, shop, &order, &sold, false)?;
-        let event = Event {
+        let mut event = OrderEvent {
             id: order.id.clone(),
             at: timestamp(now),
-            kind: EventKind::QuotationRequested,
+            kind: OrderEventKind::QuoteRequested,
             order,
-            earlier: Vec::new(),
-            remembered: Vec::new(),
+            previous_outcomes: Vec::new(),
+            memos: Vec::new(),
             extra: Vec::new(),
         };
         let mut work = self.store.begin().await?;
+        if let Some(customer) = &asked.customer {
+            event.order.customer = self.store.personal_data().customer_pseudonym(&mut work, shop, customer).await?;
+        }
         if self.store.orders().read_order(&mut work, shop, &event.order.id).await?.is_some() {
             return self.existing_quote(work, shop, asked, now).await;
         }
         let key = self.store.orders().store_order(&mut work, shop, &event.order, milliseconds(now)).await?;
+        self.store.orders().store_bills_of_materials(&mut work, shop, (&event.order, &key), &sold).await?;
         // The platform's id of a customer may be an e-mail address, and the only one.
         if let Some(Ok(email)) = asked.customer.as_ref().map(|customer| customer.parse()) {
             self.store.personal_data().index_email(&mut work, shop, &event.order.id, &email).await?;
@@ -304,21 +308,18 @@ fn to_order(
     now: SystemTime,
 ) -> Result<(Order, SoldLines), QuoteError> {
     let id = order_id_of_quote(&request.id);
-    if request.lines.is_empty() {
-        return Err(ReportError::Empty(id).into());
-    }
-    let shop_state = host.shop(shop).map_err(CartError::from)?;
+    let Some(first) = request.lines.first() else { return Err(ReportError::Empty(id).into()) };
     let totals = request.lines.iter().filter(|line| line.parent.is_none()).map(|line| &line.price.total);
-    let nothing = Money { minor: 0, scale: shop_state.scale, currency: shop_state.currency.clone() };
+    let nothing = Money { minor: 0, ..first.price.total.clone() };
     let numbers: Vec<String> = (1..=request.lines.len()).map(|number| number.to_string()).collect();
     let numbered = numbers.iter().zip(&request.lines);
     let ordered: Vec<OrderedLine<'_>> =
         numbered.map(|(number, line)| OrderedLine { released: false, ..OrderedLine::new(number, line) }).collect();
     let lines = host.order_lines(shop, &id, &nothing, &ordered)?;
     let unsummed = |reason: &str| OrderError::Money { field: "the quote's total", reason: reason.to_owned() };
-    let total = totals.into_iter().try_fold(nothing, |sum, price| {
+    let total = totals.into_iter().try_fold(nothing.clone(), |sum, price| {
         if price.scale != sum.scale {
-            return Err(unsummed("its lines have another number of decimals than the shop; refresh them in the cart"));
+            return Err(unsummed("its lines differ in the number of decimals; refresh them in the cart"));
         }
         let minor = sum.minor.checked_add(price.minor).ok_or_else(|| unsummed("it is too large"))?;
         Ok(Money { minor, ..sum })
@@ -329,15 +330,20 @@ fn to_order(
         reference: host.reference(shop, &id, None),
         number: request.id.clone(),
         locale: request.locale.clone(),
+        currency: total.currency.clone(),
         id,
+        customer: None,
         test: false,
         vendor_reference: None,
         version: 1,
         placed_at: timestamp(now),
-        payment: "none".to_owned(),
+        paid: nothing.clone(),
+        refunded: nothing,
         released: false,
         cancelled: false,
         total,
+        tax_amount: None,
+        shipping: None,
         billing: request.contact.clone(),
         delivery: None,
         shop_address: None,

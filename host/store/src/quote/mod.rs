@@ -1,7 +1,7 @@
 //! Quotes: a shopper's request for the merchant's price, the merchant's offer, and what becomes of it.
 //!
 //! A quote is stored like an order, under the id `~quotation-<id>`: its lines and contact are encrypted with a key of
-//! its own, the vendors of its products receive the event `quotation-requested`, and it is exported and erased as
+//! its own, the vendors of its products receive the event `quote-requested`, and it is exported and erased as
 //! orders are. An order that results from it is a separate order.
 
 mod change;

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use cartwright::types::{WebhookRequest, WebhookResponse};
 use cartwright::webhook::{Destination, WebhookDelivery};
-use cartwright::{Digest, ShopId};
+use cartwright::{Digest, ShopId, timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use zeroize::Zeroizing;
@@ -54,7 +54,7 @@ pub(super) struct DeliveryDetails {
 
 impl DeliveryDetails {
     pub(super) fn of(request: &WebhookRequest) -> Self {
-        let WebhookRequest { method, headers, query, body: _ } = request;
+        let WebhookRequest { id: _, received_at: _, method, headers, query, body: _, extra: _ } = request;
         let (method, headers, query) = (method.clone(), headers.clone(), query.clone());
         Self { method, headers, query, ..Self::default() }
     }
@@ -255,9 +255,9 @@ impl Webhooks<'_> {
         after: Option<(SystemTime, &str)>,
         limit: u32,
     ) -> Result<Vec<FailedWebhookDelivery>, StoreError> {
-        type Row = (String, String, String, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
+        type Row = (String, String, String, String, i64, i64, Option<Vec<u8>>, Option<Vec<u8>>);
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, account, endpoint, attempts, received_at, body, details from webhook_deliveries
+            "select id, request_id, account, endpoint, attempts, received_at, body, details from webhook_deliveries
              where shop = $1 and state in ('received', 'failed') and (received_at < $3 or (received_at = $3 and id > $4))
              order by received_at desc, id limit $2",
         )
@@ -267,17 +267,27 @@ impl Webhooks<'_> {
         .bind(after.map_or("", |(_, id)| id))
         .fetch_all(self.store.pool())
         .await?;
-        let rows = rows.into_iter().map(|(id, account, endpoint, attempts, came, body, told)| {
+        let rows = rows.into_iter().map(|(id, request_id, account, endpoint, attempts, came, body, told)| {
             let what = details_aad(shop, &id);
             let account = account.parse().map_err(|error| StoreError::corrupt(&what, error))?;
+            let empty = WebhookRequest {
+                id: request_id,
+                received_at: timestamp(system_time(came)),
+                method: String::new(),
+                headers: Vec::new(),
+                query: String::new(),
+                body: Vec::new(),
+                extra: Vec::new(),
+            };
             let (request, reason) = match self.failed_webhook_delivery(shop, &id, body, told) {
-                Ok(opened) => opened,
+                Ok((details, body)) => {
+                    let DeliveryDetails { method, headers, query, reason, .. } = details;
+                    (WebhookRequest { method, headers, query, body, ..empty }, reason)
+                }
                 // A damaged delivery does not hide others.
                 Err(error @ StoreError::Corrupt(_)) => {
                     tracing::error!(notice = id, %error, "a webhook delivery cannot be read");
-                    let (method, query) = (String::new(), String::new());
-                    let request = WebhookRequest { method, headers: Vec::new(), query, body: Vec::new() };
-                    (request, Some(format!("its stored data cannot be read: {error}")))
+                    (empty, Some(format!("its stored data cannot be read: {error}")))
                 }
                 Err(error) => return Err(error),
             };
@@ -293,16 +303,16 @@ impl Webhooks<'_> {
         rows.collect()
     }
 
-    /// Returns the request of a delivery under the store's key, and why it failed.
+    /// Returns the details and the body of a delivery under the store's key.
     fn failed_webhook_delivery(
         self,
         shop: &ShopId,
         id: &str,
         body: Option<Vec<u8>>,
         encrypted_details: Option<Vec<u8>>,
-    ) -> Result<(WebhookRequest, Option<String>), StoreError> {
+    ) -> Result<(DeliveryDetails, Vec<u8>), StoreError> {
         let what = details_aad(shop, id);
-        let encrypted_details: DeliveryDetails = match encrypted_details {
+        let details: DeliveryDetails = match encrypted_details {
             Some(encrypted) => {
                 serde_json::from_slice(&self.decrypt_delivery(&EncryptionKeys::Store, &what, &encrypted)?)
                     .map_err(|error| StoreError::corrupt_json(&what, &error))?
@@ -313,12 +323,6 @@ impl Webhooks<'_> {
             Some(encrypted) => self.decrypt_delivery(&EncryptionKeys::Store, &body_aad(shop, id), &encrypted)?.to_vec(),
             None => Vec::new(),
         };
-        let request = WebhookRequest {
-            method: encrypted_details.method,
-            headers: encrypted_details.headers,
-            query: encrypted_details.query,
-            body,
-        };
-        Ok((request, encrypted_details.reason))
+        Ok((details, body))
     }
 }

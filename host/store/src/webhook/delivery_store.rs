@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use cartwright::types::{Outcome, WebhookResponse};
 use cartwright::webhook::{
-    Destination, Effects, OrderMessage, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
+    DeliveryStart, Destination, Effects, OrderMessage, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
 };
 use cartwright::{AccountId, ShopId};
 
@@ -20,12 +20,12 @@ use crate::outcome::{self, OutcomeSource};
 use crate::vault::Key;
 
 /// The orders that a webhook reports about, by id, each with its key.
-type OrderKeys = BTreeMap<String, Key>;
+pub(crate) type OrderKeys = BTreeMap<String, Key>;
 
 /// What to do with a delivery that was received.
 enum TakeIn {
-    /// Run it.
-    Run,
+    /// Run it, with this id of its request.
+    Run(String),
     /// Repeat this response, because the delivery is a repeated one.
     Repeat(WebhookResponse),
     /// Refuse it, without storing anything.
@@ -34,10 +34,10 @@ enum TakeIn {
 
 #[async_trait]
 impl WebhookDeliveryStore for Store {
-    async fn begin(&self, notice: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+    async fn begin(&self, notice: &WebhookDelivery) -> Result<DeliveryStart, WebhookDeliveryStoreError> {
         match self.webhooks().begin_delivery(notice).await.map_err(store_error)? {
-            TakeIn::Run => Ok(None),
-            TakeIn::Repeat(response) => Ok(Some(response)),
+            TakeIn::Run(request_id) => Ok(DeliveryStart::Run { request_id }),
+            TakeIn::Repeat(response) => Ok(DeliveryStart::Repeat(response)),
             TakeIn::QuotaFull => Err(WebhookDeliveryStoreError::QuotaFull { retry_after: RETRY_AFTER }),
         }
     }
@@ -64,7 +64,8 @@ impl WebhookDeliveryStore for Store {
         let applied = async {
             let mut work = self.begin().await?;
             let source = format!("{}:{}@{}", destination.account, destination.endpoint, milliseconds(at));
-            self.webhooks().apply_effects(&mut work, destination, &source, effects, milliseconds(at)).await?;
+            let Destination { shop, account, .. } = destination;
+            self.webhooks().apply_effects(&mut work, (shop, account), &source, effects, milliseconds(at)).await?;
             work.commit().await?;
             self.nudge();
             Ok(())
@@ -81,7 +82,8 @@ impl Webhooks<'_> {
     async fn begin_delivery(self, notice: &WebhookDelivery) -> Result<TakeIn, StoreError> {
         let has_room = self.has_room_for(notice).await?;
         let mut work = self.store.begin().await?;
-        if let Some(before) = self.lock_delivery(&mut work, notice, 1).await?
+        let (request_id, before) = self.lock_delivery(&mut work, notice, 1).await?;
+        if let Some(before) = before
             && !(notice.duplicate_since.is_some() && is_superseded(&mut work, notice).await?)
         {
             work.commit().await?;
@@ -101,8 +103,14 @@ impl Webhooks<'_> {
             &EncryptionKeys::Store,
         )
         .await?;
+        sqlx::query("update webhook_deliveries set request_id = $3 where shop = $1 and id = $2")
+            .bind(notice.destination.shop.as_str())
+            .bind(delivery_id(notice))
+            .bind(&request_id)
+            .execute(&mut *work)
+            .await?;
         work.commit().await?;
-        Ok(TakeIn::Run)
+        Ok(TakeIn::Run(request_id))
     }
 
     async fn complete_delivery(
@@ -112,12 +120,13 @@ impl Webhooks<'_> {
         response: &WebhookResponse,
     ) -> Result<WebhookResponse, StoreError> {
         let mut work = self.store.begin().await?;
-        if let Some(before) = self.lock_delivery(&mut work, notice, 0).await? {
+        if let (_, Some(before)) = self.lock_delivery(&mut work, notice, 0).await? {
             return Ok(before);
         }
         let to = &notice.destination;
         let source = format!("{}@{}", delivery_id(notice), milliseconds(notice.at));
-        let orders = self.apply_effects(&mut work, to, &source, effects, milliseconds(notice.at)).await?;
+        let account = (&to.shop, &to.account);
+        let orders = self.apply_effects(&mut work, account, &source, effects, milliseconds(notice.at)).await?;
         self.untie(&mut work, notice).await?;
         for order in orders.keys() {
             sqlx::query("insert into webhook_delivery_orders (shop, delivery_id, order_id) values ($1, $2, $3)")
@@ -140,7 +149,7 @@ impl Webhooks<'_> {
     async fn fail_delivery(self, notice: &WebhookDelivery, reason: &str) -> Result<(), StoreError> {
         let mut work = self.store.begin().await?;
         // A concurrent call may have completed it: then it did not fail.
-        if self.lock_delivery(&mut work, notice, 0).await?.is_none() {
+        if let (_, None) = self.lock_delivery(&mut work, notice, 0).await? {
             self.untie(&mut work, notice).await?;
             let details = DeliveryDetails { reason: Some(reason.to_owned()), ..DeliveryDetails::of(&notice.request) };
             self.write_delivery(&mut work, notice, DeliveryState::Failed, &details, &EncryptionKeys::Store).await?;
@@ -149,21 +158,22 @@ impl Webhooks<'_> {
         Ok(())
     }
 
-    /// Locks the row of a delivery until the transaction ends, and returns its response if there is one. `more` is
-    /// added to the number of attempts.
+    /// Locks the row of a delivery until the transaction ends. Returns the id of the request: that of the row, or a new
+    /// one if the row has a response. Also returns that response if the delivery is a repeat. `more` is added to the
+    /// number of attempts.
     async fn lock_delivery(
         self,
         work: &mut WriteTransaction,
         notice: &WebhookDelivery,
         more: i64,
-    ) -> Result<Option<WebhookResponse>, StoreError> {
-        type Row = (Option<i64>, Option<i64>, Option<Vec<u8>>);
+    ) -> Result<(String, Option<WebhookResponse>), StoreError> {
+        type Row = (String, Option<i64>, Option<i64>, Option<Vec<u8>>);
         let (to, id) = (&notice.destination, delivery_id(notice));
-        let (answered_at, status, details): Row = sqlx::query_as(
-            "insert into webhook_deliveries (shop, id, account, endpoint, state, attempts, received_at)
-             values ($1, $2, $3, $4, 'received', $5, $6)
+        let (request_id, answered_at, status, details): Row = sqlx::query_as(
+            "insert into webhook_deliveries (shop, id, account, endpoint, state, attempts, received_at, request_id)
+             values ($1, $2, $3, $4, 'received', $5, $6, $7)
              on conflict (shop, id) do update set attempts = webhook_deliveries.attempts + $5
-             returning responded_at, status, details",
+             returning request_id, responded_at, status, details",
         )
         .bind(to.shop.as_str())
         .bind(&id)
@@ -171,14 +181,16 @@ impl Webhooks<'_> {
         .bind(&to.endpoint)
         .bind(more)
         .bind(milliseconds(notice.at))
+        .bind(&notice.request.id)
         .fetch_one(&mut **work)
         .await?;
-        match answered_at {
-            Some(at) if notice.duplicate_since.is_none_or(|since| at >= milliseconds(since)) => {
-                self.completed_response(work, &to.shop, &id, (status, details)).await.map(Some)
-            }
-            _ => Ok(None),
-        }
+        let Some(at) = answered_at else { return Ok((request_id, None)) };
+        let is_repeat = notice.duplicate_since.is_none_or(|since| at >= milliseconds(since));
+        let before = match is_repeat {
+            true => Some(self.completed_response(work, &to.shop, &id, (status, details)).await?),
+            false => None,
+        };
+        Ok((notice.request.id.clone(), before))
     }
 
     async fn untie(self, work: &mut WriteTransaction, notice: &WebhookDelivery) -> Result<(), StoreError> {
@@ -190,19 +202,19 @@ impl Webhooks<'_> {
         Ok(())
     }
 
-    /// Applies the effects of a webhook. `source` identifies the webhook and its attempt. Returns the orders that it
-    /// concerns.
-    async fn apply_effects(
+    /// Applies the effects of a webhook or of a page of a feed. `source` identifies it and its attempt. Returns the
+    /// orders that it concerns.
+    pub(crate) async fn apply_effects(
         self,
         work: &mut WriteTransaction,
-        to: &Destination,
+        (shop, account): (&ShopId, &AccountId),
         source: &str,
         effects: Effects,
         now: i64,
     ) -> Result<OrderKeys, StoreError> {
         let references = effects.outcomes.iter().filter_map(|(order, _)| order.as_deref());
         let message_orders = effects.messages.iter().map(|message| message.order.as_str());
-        let (ids, orders) = self.orders_named(work, &to.shop, references.chain(message_orders)).await?;
+        let (ids, orders) = self.orders_named(work, shop, references.chain(message_orders)).await?;
         let missing = |order_of: &str| StoreError::NotFound { what: "order", id: order_of.to_owned() };
         let order_of = |reference: &str| {
             let found = ids.get(reference).and_then(|id| orders.get_key_value(id));
@@ -211,33 +223,32 @@ impl Webhooks<'_> {
         let mut with_statuses = BTreeSet::new();
         for (number, (order, outcome)) in effects.outcomes.into_iter().enumerate() {
             let Some(reference) = order else {
-                self.add_account_outcome(work, &to.shop, &to.account, outcome, now).await?;
+                self.add_account_outcome(work, shop, account, outcome, now).await?;
                 continue;
             };
             let (order, key) = order_of(&reference)?;
             if matches!(outcome, Outcome::LineStatus(_)) {
                 with_statuses.insert(order);
             }
-            let outcome_source = OutcomeSource { shop: &to.shop, order, account: &to.account, job: None, key };
+            let outcome_source = OutcomeSource { shop, order, account, job: None, key };
             self.store
                 .outcomes()
                 .add_outcome(work, &outcome_source, &format!("{source}:{number}"), outcome, now)
                 .await?;
         }
         for order in with_statuses {
-            self.store.outcomes().close_if_last(work, &to.shop, order, now).await?;
+            self.store.outcomes().close_if_last(work, shop, order, now).await?;
         }
         for OrderMessage { id, at, order, message } in effects.messages {
             let (order, _) = order_of(&order)?;
-            let job = message_recipient(work, &to.shop, &to.account, order).await?;
-            let id = format!("webhook:{id}");
+            let job = message_recipient(work, shop, account, order).await?;
             self.store
                 .outcomes()
-                .add_message_event(
+                .add_forwarded_event(
                     work,
-                    &to.shop,
+                    shop,
                     order,
-                    outcome::OrderMessageEvent { id, at: milliseconds(at), message },
+                    outcome::ForwardedEvent { id, at: milliseconds(at), named: message },
                     job,
                 )
                 .await?;

@@ -151,7 +151,7 @@ impl Webhooks<'_> {
 }
 
 /// Returns the stored size of a request, in bytes.
-fn request_bytes(WebhookRequest { method, headers, query, body }: &WebhookRequest) -> u64 {
+fn request_bytes(WebhookRequest { method, headers, query, body, .. }: &WebhookRequest) -> u64 {
     let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     as_u64(method.len() + headers + query.len() + body.len())
 }

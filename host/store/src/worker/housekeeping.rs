@@ -1,4 +1,4 @@
-//! Background tasks of a worker: sends notifications, processes pushed settings, and sweeps.
+//! Background tasks of a worker: sends notifications, polls feeds, processes pushed settings, and sweeps.
 //!
 //! Each has its own task, so that none delays another or a job. Several nodes may run all of them. Failures are logged
 //! and retried.
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Phase, WorkerState, unless_drained};
+use crate::feed::FeedPoller;
 use crate::notify::Notifier;
 
 /// Delay of the first sweep after the start.
@@ -23,6 +24,7 @@ impl WorkerState {
     pub(super) fn spawn_housekeeping(self: &Arc<Self>, phase: &watch::Receiver<Phase>) -> JoinSet<()> {
         let mut house = JoinSet::new();
         house.spawn(self.clone().restart_on_panic(Self::notification_loop, phase.clone()));
+        house.spawn(self.clone().restart_on_panic(Self::feed_loop, phase.clone()));
         house.spawn(self.clone().restart_on_panic(Self::pushed_settings_loop, phase.clone()));
         house.spawn(self.clone().restart_on_panic(Self::sweep_loop, phase.clone()));
         house
@@ -69,6 +71,31 @@ impl WorkerState {
             }
         }
         // Requests in progress finish, or are sent again when their lease has expired.
+        while out.join_next().await.is_some() {}
+    }
+
+    /// Polls feeds as they become due. A vendor that does not respond does not delay others.
+    async fn feed_loop(self: Arc<Self>, mut phase: watch::Receiver<Phase>) {
+        let poller = FeedPoller::new(self.store.clone(), self.host.clone(), self.clock.clone());
+        let mut out = JoinSet::new();
+        loop {
+            if let Err(error) = poller.poll_some(&mut out).await {
+                tracing::warn!(worker = self.settings.name, %error, "cannot read due feeds now");
+            }
+            let wait = async {
+                tokio::select! {
+                    // The next page of the same feed is asked for.
+                    Some(polled) = out.join_next() => drop(FeedPoller::was_applied(polled).inspect_err(|error| {
+                        tracing::warn!(worker = self.settings.name, %error, "cannot store a page of a feed now");
+                    })),
+                    () = tokio::time::sleep(self.settings.poll) => {}
+                }
+            };
+            if unless_drained(&mut phase, wait).await.is_none() {
+                break;
+            }
+        }
+        // Pages in progress are stored, or asked for again when their lease has expired.
         while out.join_next().await.is_some() {}
     }
 

@@ -1,8 +1,9 @@
 //! The worker: claims jobs and runs them concurrently, for as long as the process lives.
 //!
-//! It also performs housekeeping: it sends notifications as they become due ([`Notifier`](crate::Notifier)), processes
-//! pushed settings ([`Webhooks::process_pushed_settings`](crate::Webhooks::process_pushed_settings)), and sweeps
-//! ([`Store::sweep`], soon after the start and every hour).
+//! It also performs housekeeping: it sends notifications as they become due ([`Notifier`](crate::Notifier)), polls
+//! feeds ([`FeedPoller`](crate::FeedPoller)), processes pushed settings
+//! ([`Webhooks::process_pushed_settings`](crate::Webhooks::process_pushed_settings)), and sweeps ([`Store::sweep`], soon
+//! after the start and every hour).
 //!
 //! The worker does not decide what happens to a job after a run: [`next_step`](cartwright::durable::next_step) decides,
 //! and [`Jobs::finish`](crate::Jobs::finish) writes it. A worker survives all failures of jobs, plugins and the

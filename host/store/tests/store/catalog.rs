@@ -83,6 +83,9 @@ async fn it_answers_as_the_catalog_in_memory_does(database: Database) {
             let price = variant.prices.iter().find(|price| price.currency == currency).cloned();
             let mut json_value = serde_json::to_value(variant).unwrap();
             json_value.as_object_mut().unwrap().remove("prices");
+            json_value.as_object_mut().unwrap().remove("stock");
+            json_value["in_stock"] = serde_json::to_value(variant.stock.map(|stock| stock > 0)).unwrap();
+            json_value["extra"] = serde_json::json!([]);
             json_value["price"] = serde_json::to_value(price).unwrap();
             serde_json::from_value(json_value).unwrap()
         };

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cartwright::types::{Event, EventKind, LineStatus, Order, Outcome};
+use cartwright::types::{LineStatus, Order, OrderEvent, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, Effects, WebhookDeliveryStore};
 use cartwright::{AccountId, Blobs, Digest, NewConfiguration, ShopId, StoredThumbnail};
 use cartwright_store::{Claim, Keyring, Lines, NewJob, RecordOutcome, Store};
@@ -110,36 +110,39 @@ pub fn order(id: &str, version: u64) -> Order {
             "id": number.to_string(), "reference": format!("test:shop:{id}:{number}"), "account": account,
             "cart_line": {
                 "key": format!("key-{number}"), "product": "ring", "variant_id": null, "sku": "RING", "quantity": 1,
-                "parent_key": null, "unit_price": null, "configuration": null, "item": null,
+                "parent_key": null, "unit_price": null, "configuration": null, "item": null, "extra": [],
             },
-            "title": "A ring", "shown": [], "configuration": null, "status": "ordered", "vendor_reference": null,
-            "released": true, "bill_of_materials": [], "extra": [],
+            "quantities": { "ordered": 1, "cancelled": 0, "refunded": 0, "shipped": 0 },
+            "title": "A ring", "display_fields": [], "configuration": null, "status": "ordered", "vendor_reference": null,
+            "released": true, "total": null, "tax": "as-shop", "tax_amount": null, "extra": [],
         })
     };
     serde_json::from_value(json!({
-        "id": id, "locale": "en", "number": format!("#{id}"), "reference": format!("test:shop:{id}"), "test": false,
-        "vendor_reference": null, "version": version, "placed_at": "2026-01-01T12:00:00Z", "payment": "full",
-        "released": true, "cancelled": false, "total": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "id": id, "locale": "en", "number": format!("#{id}"), "currency": "EUR", "reference": format!("test:shop:{id}"),
+        "customer": null, "test": false, "vendor_reference": null, "version": version,
+        "placed_at": "2026-01-01T12:00:00Z", "paid": { "minor": 9800, "scale": 2, "currency": "EUR" },
+        "refunded": { "minor": 0, "scale": 2, "currency": "EUR" }, "released": true, "cancelled": false,
+        "total": { "minor": 9800, "scale": 2, "currency": "EUR" }, "tax_amount": null, "shipping": null,
         "billing": null, "delivery": null, "shop_address": null,
         "lines": [line(1, "expivi"), line(2, "twikit")], "extra": [],
     }))
     .expect("an order")
 }
 
-pub fn event_of(id: &str, kind: EventKind, order: Order) -> Event {
-    Event {
+pub fn event_of(id: &str, kind: OrderEventKind, order: Order) -> OrderEvent {
+    OrderEvent {
         id: id.to_owned(),
         at: "2026-01-01T12:00:00Z".to_owned(),
         kind,
         order,
-        earlier: Vec::new(),
-        remembered: Vec::new(),
+        previous_outcomes: Vec::new(),
+        memos: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-pub fn event(id: &str, order_id: &str) -> Event {
-    event_of(id, EventKind::Released, order(order_id, 1))
+pub fn event(id: &str, order_id: &str) -> OrderEvent {
+    event_of(id, OrderEventKind::Released, order(order_id, 1))
 }
 
 pub fn job(id: &str) -> NewJob {

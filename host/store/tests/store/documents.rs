@@ -1,15 +1,19 @@
-//! Tests of document URLs, and of exports of bills of materials.
+//! Tests of document URLs, and of bills of materials.
 
 use std::time::Duration;
 
 use cartwright::types::{
-    Article, BytesSource, Document, LineMaterials, LineQuantity, Message, Money, Outcome, Shipment,
+    Article, Audience, BytesSource, Document, LineBillOfMaterials, LineQuantity, Message, Money, OrderEventKind,
+    Outcome, Shipment,
 };
-use cartwright::{Secret, Shop, ShopId};
-use cartwright_store::{DocumentUrl, DocumentUrlError, Store, StoreError};
+use cartwright::{Digest, OrderBook, Secret, Shop, ShopId};
+use cartwright_store::{DocumentUrl, DocumentUrlError, Lines, NewJob, SoldLine, SoldLines, Store, StoreError};
 use serde_json::json;
 
-use crate::database::{Database, at, event, job, line_status, on_each_database, record, report_by_webhook, shop};
+use crate::database::{
+    Database, account, at, claimed, event, event_of, job, line_status, on_each_database, order, record,
+    report_by_webhook, shop,
+};
 use crate::setup::{rings, with_account};
 
 on_each_database!(
@@ -17,6 +21,9 @@ on_each_database!(
     a_link_that_was_changed_gives_nothing,
     a_link_of_another_shop_gives_nothing,
     a_document_of_an_erased_order_is_gone,
+    a_bill_of_materials_stands_beside_its_order_and_is_read_by_whom_its_line_concerns,
+    a_line_that_becomes_another_has_another_bill_of_materials,
+    a_confirmed_bill_of_materials_comes_back_empty,
     materials_are_exported_as_the_vendor_confirmed_them_last,
     equal_files_of_two_lines_are_two_documents,
     parcels_are_told_apart_by_their_ids_and_keep_what_was_sent_last,
@@ -40,6 +47,8 @@ async fn with_document(store: &Store) -> i64 {
         name: "../ring.svg".into(),
         media_type: "image/svg+xml; charset=utf-8".into(),
         content: BytesSource::Inline(b"<svg/>".to_vec()),
+        audience: Audience::Shopper,
+        extra: vec![],
     };
     let note = Outcome::Note(Message { key: "made".into(), parameters: vec![], text: "Made.".into() });
     say(store, vec![note, Outcome::Document(document)], 1).await;
@@ -117,12 +126,87 @@ async fn a_document_of_an_erased_order_is_gone(database: Database) {
 fn article(sku: &str, quantity: &str) -> Article {
     Article {
         sku: sku.into(),
+        title: None,
         quantity: quantity.into(),
+        unit: None,
         price_sku: None,
         price: None,
         material_sku: None,
+        parent: None,
         extra: vec![],
     }
+}
+
+/// Returns how the order's first line was sold.
+fn sold(articles: Vec<Article>) -> SoldLines {
+    let line = SoldLine { pin: Digest::of(b"expivi"), bill_of_materials: articles };
+    SoldLines::from([("1".to_owned(), line)])
+}
+
+async fn a_bill_of_materials_stands_beside_its_order_and_is_read_by_whom_its_line_concerns(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    let articles: Vec<Article> = (0..1000).map(|number| article(&format!("PART-{number}"), "1")).collect();
+    let jobs = [job("expivi"), NewJob { lines: Lines::All, ..job("erp") }];
+    store.orders().record_sold_event(&shop(), &event("e1", "1"), &sold(articles.clone()), &jobs, at(0)).await.unwrap();
+    let ask = async |of: &str, reference: &str| {
+        OrderBook::bill_of_materials(&store, &shop(), &account(of), reference).await.unwrap()
+    };
+    assert_eq!(ask("expivi", "test:shop:1:1").await, Some(articles.clone()));
+    // An order hook sees every line.
+    assert_eq!(ask("erp", "test:shop:1:1").await, Some(articles));
+    assert_eq!(ask("erp", "test:shop:1:2").await, Some(Vec::new()));
+    assert_eq!(ask("twikit", "test:shop:1:2").await, Some(Vec::new()));
+    for (of, reference) in [
+        ("expivi", "test:shop:1:2"),
+        ("twikit", "test:shop:1:1"),
+        ("expivi", "test:shop:1"),
+        ("expivi", "test:shop:9:1"),
+        ("expivi", "test:shop:1:1\0"),
+    ] {
+        assert_eq!(ask(of, reference).await, None, "{of} {reference}");
+    }
+    // Neither the event nor the order carries it.
+    let event = serde_json::to_string(&claimed(&store, 0).await.job.event).unwrap();
+    assert!(!event.contains("PART-"), "{event}");
+    let exported = store.personal_data().export_order(&shop(), "1").await.unwrap().document;
+    assert_eq!(exported["orders"][0]["bills_of_materials"]["1"].as_array().map(Vec::len), Some(1000));
+    assert!(!exported["orders"][0]["order"].to_string().contains("PART-"));
+}
+
+async fn a_line_that_becomes_another_has_another_bill_of_materials(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    let record = async |version: u64, key: &str, sold: &SoldLines| {
+        let mut order = order("1", version);
+        order.lines[0].cart_line.key = key.to_owned();
+        let event = event_of(&format!("e{version}"), OrderEventKind::Changed, order);
+        store.orders().record_sold_event(&shop(), &event, sold, &[], at(version)).await.unwrap();
+    };
+    let ask = async || {
+        let found = OrderBook::bill_of_materials(&store, &shop(), &account("expivi"), "test:shop:1:1").await.unwrap();
+        found.unwrap().into_iter().map(|article| article.sku).collect::<Vec<_>>()
+    };
+    record(1, "oak", &sold(vec![article("OAK", "1")])).await;
+    record(2, "oak", &SoldLines::new()).await;
+    assert_eq!(ask().await, ["OAK"]);
+    record(3, "ash", &sold(vec![article("ASH", "1")])).await;
+    assert_eq!(ask().await, ["ASH"]);
+    record(4, "bare", &sold(Vec::new())).await;
+    assert_eq!(ask().await, [""; 0]);
+}
+
+async fn a_confirmed_bill_of_materials_comes_back_empty(database: Database) {
+    let store = database.open().await;
+    with_account(&store).await;
+    record(&store, "e1", "1", 0).await;
+    let articles = vec![article("OAK", "1")];
+    say(&store, vec![Outcome::BillOfMaterials(LineBillOfMaterials { line: "1".into(), articles })], 1).await;
+    let previous = claimed(&store, 2).await.job.event.previous_outcomes;
+    assert!(
+        matches!(&previous[..], [Outcome::BillOfMaterials(bill)] if bill.line == "1" && bill.articles.is_empty()),
+        "{previous:?}"
+    );
 }
 
 async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Database) {
@@ -133,15 +217,24 @@ async fn materials_are_exported_as_the_vendor_confirmed_them_last(database: Data
     placed.order.lines[0].title = "A \"ring\",\nfor Zoë".into();
     store.orders().record_event(&shop(), &placed, &[job("expivi")], at(0)).await.unwrap();
     let price = Money { minor: 1250, scale: 2, currency: "EUR".into() };
-    let sheet =
-        Article { price: Some(price), material_sku: Some("@oak".into()), ..article("=HYPERLINK(\"x\")", "0.25") };
-    let confirmed = |articles| Outcome::BillOfMaterials(LineMaterials { line: "1".into(), articles });
+    let sheet = Article {
+        title: Some("Sheet".into()),
+        unit: Some("MTK".into()),
+        price: Some(price),
+        material_sku: Some("@oak".into()),
+        ..article("=HYPERLINK(\"x\")", "0.25")
+    };
+    let nut = Article { parent: Some(1), ..article("NUT", "2") };
+    let confirmed = |articles| Outcome::BillOfMaterials(LineBillOfMaterials { line: "1".into(), articles });
     say(&store, vec![confirmed(vec![article("OLD", "1")])], 1).await;
-    say(&store, vec![confirmed(vec![sheet, article("SCREW", "4")])], 2).await;
+    say(&store, vec![confirmed(vec![sheet, article("SCREW", "4"), nut])], 2).await;
     let materials = store.orders().order_bill_of_materials(&shop(), "1").await.unwrap();
-    let table = "order,line,title,line_sku,pieces,article_sku,quantity_per_piece,quantity,price_sku,price,currency,material_sku\r\n\
-                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,\"'=HYPERLINK(\"\"x\"\")\",0.25,0.75,,12.50,EUR,'@oak\r\n\
-                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,SCREW,4,12,,,,\r\n";
+    let table = "order,line,title,line_sku,pieces,article_sku,article_title,part_of,quantity_per_piece,quantity,unit,price_sku,price,\
+                 currency,material_sku\r\n\
+                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,\"'=HYPERLINK(\"\"x\"\")\",Sheet,,0.25,0.75,MTK,,12.50,\
+                 EUR,'@oak\r\n\
+                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,SCREW,,,4,12,,,,,\r\n\
+                 test:shop:1,test:shop:1:1,\"A \"\"ring\"\",\nfor Zoë\",RING,3,NUT,,SCREW,8,24,,,,,\r\n";
     assert_eq!(materials.csv().unwrap(), table);
     let exported = serde_json::to_value(&materials).unwrap();
     assert_eq!((&exported["order"], &exported["number"]), (&json!("test:shop:1"), &json!("#1")));
@@ -164,6 +257,8 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
             name: name.into(),
             media_type: "application/zip".into(),
             content: BytesSource::Inline(bytes.as_bytes().to_vec()),
+            audience: Audience::Shopper,
+            extra: vec![],
         })
     };
     // A file of a line that is sent twice is the same document; under another name, or with other bytes, it is another.
@@ -198,6 +293,7 @@ fn parcel(id: Option<&str>, at: Option<&str>, tracking: &str) -> Outcome {
         at: at.map(str::to_owned),
         tracking_url: None,
         tracking_id: Some(tracking.into()),
+        extra: vec![],
     })
 }
 

@@ -1,7 +1,7 @@
 //! Tests of erasing orders.
 
 use cartwright::durable::{Journal, JournalError, RunEnd};
-use cartwright::types::{Address, EventKind, WebhookRequest};
+use cartwright::types::{Address, OrderEventKind, WebhookRequest};
 use cartwright::webhook::{Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest, OrderBook};
 use cartwright_store::{CustomerEmail, JobFilter, Store, StoreError, UnfinishedJobs};
@@ -95,7 +95,7 @@ async fn a_configuration_is_forgotten_in_carts_and_not_in_other_orders(database:
         for (line, digest) in order.lines.iter_mut().zip(digests) {
             line.configuration = Some(digest.to_string());
         }
-        store.orders().record_event(&shop, &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
+        store.orders().record_event(&shop, &event_of(id, OrderEventKind::Paid, order), &[], at(0)).await.unwrap();
     }
     erase(&store, "1", UnfinishedJobs::Refuse).await.unwrap();
     assert_eq!(store.get(&shop, &own).await.unwrap(), None);
@@ -118,7 +118,7 @@ async fn a_customer_is_known_by_e_mail_address(database: Database) {
         ("4", None, of("\u{3000}")),
     ] {
         let order = cartwright::types::Order { billing, delivery, ..order(id, 1) };
-        store.orders().record_event(&shop(), &event_of(id, EventKind::Paid, order), &[], at(0)).await.unwrap();
+        store.orders().record_event(&shop(), &event_of(id, OrderEventKind::Paid, order), &[], at(0)).await.unwrap();
     }
     assert_eq!(orders_of(&store, "Ann@Example.com").await, ["1", "2"]);
     assert_eq!(
@@ -144,8 +144,9 @@ async fn orders_of(store: &Store, address: &str) -> Vec<String> {
 
 fn address(email: &str) -> Option<Address> {
     Some(Address {
-        first_name: "Ann".into(),
-        last_name: "Other".into(),
+        name: None,
+        first_name: Some("Ann".into()),
+        last_name: Some("Other".into()),
         email: Some(email.into()),
         line1: "Street 1".into(),
         line2: None,
@@ -156,6 +157,7 @@ fn address(email: &str) -> Option<Address> {
         company: None,
         vat: None,
         phone: None,
+        extra: Vec::new(),
     })
 }
 
@@ -166,7 +168,7 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
         delivery: address(delivery),
         ..order("1", version)
     };
-    let first = event_of("e1", EventKind::Paid, version(1, "eva@example.com", "ZOE\u{308}@example.com"));
+    let first = event_of("e1", OrderEventKind::Paid, version(1, "eva@example.com", "ZOE\u{308}@example.com"));
     store.orders().record_event(&shop(), &first, &[job("expivi")], at(0)).await.unwrap();
     // The request that the plugin refused names the old address only.
     let notice = WebhookDelivery {
@@ -175,18 +177,21 @@ async fn an_order_that_was_made_anonymous_is_still_its_customers(database: Datab
         at: at(1),
         duplicate_since: None,
         request: WebhookRequest {
+            id: "request-1".into(),
+            received_at: "2026-01-01T12:00:01Z".into(),
             method: "POST".into(),
             headers: Vec::new(),
             query: "to=eva%40example.com".into(),
             body: b"{\"order\":\"unknown\"}".to_vec(),
+            extra: Vec::new(),
         },
     };
     store.begin(&notice).await.unwrap();
     store.fail(&notice, "no such order").await.unwrap();
-    let anonymized = event_of("e2", EventKind::Changed, version(2, "deleted@site.invalid", " "));
+    let anonymized = event_of("e2", OrderEventKind::Changed, version(2, "deleted@site.invalid", " "));
     store.orders().record_event(&shop(), &anonymized, &[], at(2)).await.unwrap();
     // An older version that arrives late counts too.
-    let late = event_of("e0", EventKind::Changed, version(1, "typing-error@example.com", ""));
+    let late = event_of("e0", OrderEventKind::Changed, version(1, "typing-error@example.com", ""));
     store.orders().record_event(&shop(), &late, &[], at(3)).await.unwrap();
     for known in ["EVA@example.com", "zoë@example.com", "deleted@site.invalid", "typing-error@example.com"] {
         assert_eq!(orders_of(&store, known).await, ["1"], "{known}");

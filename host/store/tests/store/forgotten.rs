@@ -12,13 +12,14 @@ use cartwright::durable::{
     Answer, Call, Entry, Journal, JournaledBody, JournaledBytes, JournaledResponse, Record, RunEnd,
 };
 use cartwright::types::{
-    BytesSource, Document, Event, EventKind, Message, NamedJson, Outage, Outcome, RememberedText, Repeat, Shipment,
-    WebhookRequest, WebhookResponse,
+    Audience, BytesSource, Document, Memo, Message, NamedJson, OrderEvent, OrderEventKind, Outage, Outcome,
+    RetrySafety, Shipment, WebhookRequest, WebhookResponse,
 };
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
 use cartwright::{Blobs, Digest, Grants};
 use cartwright_store::{
-    BeginOutcome, Export, Lines, NewJob, NotificationEndpoint, Store, StoreError, StoredResponse, UnfinishedJobs,
+    BeginOutcome, Export, Lines, NewJob, NotificationEndpoint, SoldLine, SoldLines, Store, StoreError, StoredResponse,
+    UnfinishedJobs,
 };
 use serde_json::json;
 use sqlx::{AnyConnection, Connection};
@@ -74,13 +75,13 @@ fn log() -> Arc<Mutex<Vec<u8>>> {
 }
 
 /// Returns an event whose every text names the person.
-fn event_about(person: &str, id: &str, order_id: &str, kind: EventKind, configuration: &Digest) -> Event {
+fn event_about(person: &str, id: &str, order_id: &str, kind: OrderEventKind, configuration: &Digest) -> OrderEvent {
     let text_about = |what: &str| format!("{what} of {person}");
     let address = json!({
-        "first_name": text_about("first"), "last_name": text_about("last"), "email": format!("{person}@example.com"),
+        "name": text_about("name"), "first_name": text_about("first"), "last_name": text_about("last"), "email": format!("{person}@example.com"),
         "line1": text_about("street"), "line2": text_about("floor"), "zip": text_about("zip"), "city": text_about("city"),
         "region": text_about("region"), "country": "CH", "company": text_about("company"), "vat": text_about("vat"),
-        "phone": text_about("phone"),
+        "phone": text_about("phone"), "extra": [{ "name": text_about("address"), "json": format!("\"{person}\"") }],
     });
     let extra = json!([{ "name": text_about("extra"), "json": format!("\"{person}\"") }]);
     let mut order = serde_json::to_value(order(order_id, 1)).unwrap();
@@ -89,14 +90,13 @@ fn event_about(person: &str, id: &str, order_id: &str, kind: EventKind, configur
     order["shop_address"] = address;
     order["extra"] = extra.clone();
     order["number"] = text_about("number").into();
+    order["customer"] = text_about("customer").into();
+    order["shipping"] = json!({ "title": text_about("shipping"), "amount": order["total"], "tax": "gross" });
     let line = &mut order["lines"][0];
     line["title"] = text_about("title").into();
-    line["shown"] = json!([{ "name": "Engraving", "value": text_about("engraving") }]);
+    line["display_fields"] = json!([{ "name": "Engraving", "value": text_about("engraving") }]);
     line["configuration"] = configuration.to_string().into();
     line["extra"] = extra;
-    line["bill_of_materials"] = json!([{
-        "sku": text_about("sku"), "quantity": "1", "price_sku": null, "price": null, "material_sku": null, "extra": [],
-    }]);
     let mut event = event_of(id, kind, serde_json::from_value(order).unwrap());
     event.extra = vec![NamedJson { name: text_about("event"), json: format!("\"{person}\"") }];
     event
@@ -116,10 +116,13 @@ async fn webhooks_of(store: &Store, person: &str, order_id: &str) {
         at: at(1),
         duplicate_since: None,
         request: WebhookRequest {
+            id: "request-1".into(),
+            received_at: "2026-01-01T12:00:01Z".into(),
             method: "POST".into(),
             headers: vec![("x-for".into(), format!("header of {person}"))],
             query: format!("for=query of {person}"),
             body: format!("{{\"identifier\":\"{reference}\",\"to\":\"body of {person}\"}}").into_bytes(),
+            extra: Vec::new(),
         },
     };
     let body = format!("reply to {person}").into_bytes();
@@ -164,8 +167,14 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     let client = format!("the session of {person}");
     let configuration = configured(store, Some(&client), &configuration, &[picture.as_slice()]).await;
     let jobs = [NewJob { account: account("erp"), plugin: Digest::of(b"erp"), lines: Lines::All }];
-    let first = event_about(person, &format!("{order_id}-1"), order_id, EventKind::Paid, &configuration);
-    store.orders().record_event(&shop(), &first, &jobs, at(0)).await.unwrap();
+    let first = event_about(person, &format!("{order_id}-1"), order_id, OrderEventKind::Paid, &configuration);
+    let articles = json!([{
+        "sku": format!("sku of {person}"), "quantity": "1", "price_sku": null, "price": null, "material_sku": null,
+    }]);
+    let bill_of_materials = serde_json::from_value(articles).unwrap();
+    let sold = SoldLine { pin: Digest::of(b"erp"), bill_of_materials };
+    let sold = SoldLines::from([("1".to_owned(), sold)]);
+    store.orders().record_sold_event(&shop(), &first, &sold, &jobs, at(0)).await.unwrap();
     let run = claimed(store, 0).await;
     let call =
         |import: &str| Call { import: import.into(), label: format!("about {person}"), digest: Digest::of(b"1") };
@@ -180,13 +189,15 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     let outcomes = [
         Outcome::Note(message(person)),
         Outcome::NeedsMerchant(message(person)),
-        Outcome::Remember(RememberedText { name: "who".into(), value: person.to_owned() }),
+        Outcome::SetMemo(Memo { name: "who".into(), value: person.to_owned() }),
         Outcome::Document(Document {
             line: None,
             kind: "invoice".into(),
             name: format!("invoice-{person}.pdf"),
             media_type: "application/pdf".into(),
             content: BytesSource::Inline(format!("an invoice for {person}").into_bytes()),
+            audience: Audience::Shopper,
+            extra: vec![],
         }),
         Outcome::Shipment(Shipment {
             id: None,
@@ -195,11 +206,12 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
             at: None,
             tracking_url: Some(format!("https://carrier.example/{person}")),
             tracking_id: Some(person.to_owned()),
+            extra: vec![],
         }),
-        Outcome::HandOn(NamedJson { name: "webhook".into(), json: json!({ "buyer": person }).to_string() }),
+        Outcome::Forward(NamedJson { name: "webhook".into(), json: json!({ "buyer": person }).to_string() }),
     ];
     let entries = [
-        Entry::Intent { call: call("http.send"), repeat: Repeat::Keyed, attempt: 1 },
+        Entry::Intent { call: call("http.send"), retry_safety: RetrySafety::Idempotent, attempt: 1 },
         Entry::Responded { answer: Answer::Returned(response(JournaledBytes::Blob(body))), may_have_arrived: true },
         Entry::Returned {
             call: call("order-book.find"),
@@ -219,11 +231,11 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
     // The forwarded text is handled first; then the vendor is unavailable, and stays so.
     store
         .jobs()
-        .finish(&run.lease, Ok(&RunEnd::Again { seconds: 0, state: format!("state of {person}") }), at(2))
+        .finish(&run.lease, Ok(&RunEnd::ContinueLater { seconds: 0, state: format!("state of {person}") }), at(2))
         .await
         .unwrap();
     let next_claim = store.jobs().claim("worker", at(2), MINUTE).await.unwrap().unwrap();
-    assert!(matches!(next_claim.job.event.kind, EventKind::Message(_)));
+    assert!(matches!(next_claim.job.event.kind, OrderEventKind::Forwarded(_)));
     let outage = Outage { retry_after_seconds: Some(1), detail: format!("the vendor is away for {person}") };
     webhooks_of(store, person, order_id).await;
     answer_of(store, person, order_id).await;

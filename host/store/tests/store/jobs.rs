@@ -5,7 +5,7 @@ use std::time::Duration;
 use cartwright::durable::{
     self, Entry, Journal, JournalError, ResponsibleParty, RunEnd, RunError, UnansweredRequest, Wake,
 };
-use cartwright::types::EventKind;
+use cartwright::types::OrderEventKind;
 use cartwright::{Failure, SetupError, ShopId};
 use cartwright_store::{JobFilter, JobState, JobStateKind, RecordOutcome, RetryMode, Store, StoreError};
 
@@ -223,7 +223,7 @@ async fn a_job_that_makes_way_comes_back_behind_the_others(database: Database) {
     record(&store, "e2", "1", 0).await;
     let run = claimed(&store, 0).await;
     run.journal.append(0, &began(at(0))).await.unwrap();
-    let again = RunEnd::Again { seconds: 60, state: "so far".into() };
+    let again = RunEnd::ContinueLater { seconds: 60, state: "so far".into() };
     assert_eq!(store.jobs().finish(&run.lease, Ok(&again), at(1)).await.unwrap(), JobState::Queued { due: at(61) });
     let second = claimed(&store, 2).await;
     assert_eq!(second.job.event.id, "e2");
@@ -353,7 +353,7 @@ async fn a_cancelled_job_that_is_not_sure_waits_for_the_merchant(database: Datab
 async fn jobs_are_listed_by_what_they_are(database: Database) {
     let store = database.open().await;
     for (number, order_id) in ["1", "1", "2"].into_iter().enumerate() {
-        let event = event_of(&format!("e{number}"), EventKind::Paid, order(order_id, number as u64));
+        let event = event_of(&format!("e{number}"), OrderEventKind::Paid, order(order_id, number as u64));
         let at = at(number as u64);
         store.orders().record_event(&shop(), &event, &[job("expivi"), job("twikit")], at).await.unwrap();
     }

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use cartwright::durable::{Call, Entry, Journal, JournalError, MAX_JOURNAL_ENTRIES, Record, RunStart};
 use cartwright::types::{
-    BytesSource, Context, Document, EventKind, Message, NamedJson, Outcome, RememberedText, Repeat, Rounding, Shipment,
-    VendorReference,
+    Audience, BytesSource, Context, Currency, Document, Memo, Message, NamedJson, OrderEventKind, Outcome, RetrySafety,
+    Rounding, Shipment, Shop, VendorReference,
 };
 use cartwright::{Blobs, Digest, OrderBook};
 use cartwright_store::{AccountOutcomeState, Store};
@@ -29,18 +29,19 @@ on_each_database!(
 
 pub fn began(at: SystemTime) -> Record {
     let context = Context {
-        shop: "shop".into(),
+        shop: Shop {
+            id: "shop".into(),
+            currencies: vec![Currency { code: "EUR".into(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".into(),
+        visitor: None,
         locale: "en".into(),
-        currency: "EUR".into(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: Rounding::HalfUp,
-        at: "2026-01-01T12:00:00Z".into(),
+        now: "2026-01-01T12:00:00Z".into(),
         settings: vec![],
-        settings_revision: 1,
         grants: Vec::new(),
         extra: vec![],
     };
@@ -132,13 +133,20 @@ async fn a_reference_is_seen_at_once_and_by_its_own_account_alone(database: Data
 
 async fn the_latest_of_one_subject_counts(database: Database) {
     let store = database.open().await;
-    let remember =
-        |name: &str, value: &str| Outcome::Remember(RememberedText { name: name.into(), value: value.into() });
+    let remember = |name: &str, value: &str| Outcome::SetMemo(Memo { name: name.into(), value: value.into() });
     let status = |status: &str| line_status("1", status);
     let shipment = |id: Option<&str>, carrier: &str| {
         let carrier = Some(carrier.to_owned());
         let id = id.map(str::to_owned);
-        Outcome::Shipment(Shipment { id, lines: vec![], carrier, at: None, tracking_url: None, tracking_id: None })
+        Outcome::Shipment(Shipment {
+            id,
+            lines: vec![],
+            carrier,
+            at: None,
+            tracking_url: None,
+            tracking_id: None,
+            extra: vec![],
+        })
     };
     let run = say(
         &store,
@@ -172,9 +180,9 @@ async fn the_latest_of_one_subject_counts(database: Database) {
     store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     record(&store, "e2", "1", 3).await;
     let event = claimed(&store, 3).await.job.event;
-    let remembered: Vec<_> = event.remembered.iter().map(|text| (text.name.as_str(), text.value.as_str())).collect();
-    assert_eq!(remembered, [("a", "3"), ("b", "2")]);
-    assert_eq!(event.earlier.len(), 9);
+    let memos: Vec<_> = event.memos.iter().map(|text| (text.name.as_str(), text.value.as_str())).collect();
+    assert_eq!(memos, [("a", "3"), ("b", "2")]);
+    assert_eq!(event.previous_outcomes.len(), 9);
     assert_eq!(event.order.lines[0].status, "ready");
 }
 
@@ -186,6 +194,8 @@ async fn a_document_stands_among_the_blobs(database: Database) {
         name: "ring.svg".into(),
         media_type: "image/svg+xml".into(),
         content: BytesSource::Inline(b"<svg/>".to_vec()),
+        audience: Audience::Shopper,
+        extra: vec![],
     });
     let run = say(&store, [document.clone()]).await;
     let digest = Digest::of(b"<svg/>");
@@ -213,10 +223,10 @@ async fn bytes_of_a_run_are_encrypted_with_its_orders_key(database: Database) {
 async fn what_is_handed_on_becomes_an_event(database: Database) {
     let store = database.open().await;
     let message = NamedJson { name: "expivi.ready".into(), json: "{}".into() };
-    let run = say(&store, [Outcome::HandOn(message.clone())]).await;
+    let run = say(&store, [Outcome::Forward(message.clone())]).await;
     store.jobs().finish(&run.lease, Ok(&cartwright::durable::RunEnd::Done), at(2)).await.unwrap();
     let next = claimed(&store, 2).await;
-    assert_eq!(next.job.event.kind, EventKind::Message(message));
+    assert_eq!(next.job.event.kind, OrderEventKind::Forwarded(message));
     assert_eq!((next.job.account, next.job.plugin), (run.job.account, run.job.plugin));
 }
 
@@ -239,9 +249,9 @@ async fn attempts_are_counted_over_all_journals_of_a_job(database: Database) {
     let store = database.open().await;
     let run = say(&store, []).await;
     let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
-    let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
+    let intent = Entry::Intent { call: call.clone(), retry_safety: RetrySafety::Idempotent, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
-    let again = cartwright::durable::RunEnd::Again { seconds: 0, state: String::new() };
+    let again = cartwright::durable::RunEnd::ContinueLater { seconds: 0, state: String::new() };
     store.jobs().finish(&run.lease, Ok(&again), at(2)).await.unwrap();
     let next = claimed(&store, 2).await;
     assert_eq!(next.journal.load().await.unwrap().earlier_attempts.get(&call.digest), Some(&1));

@@ -1,6 +1,6 @@
 //! Tests of blobs and of the audit log.
 
-use cartwright::types::EventKind;
+use cartwright::types::OrderEventKind;
 use cartwright::{Blobs, Digest, ShopId};
 use cartwright_store::{Keyring, NewAuditEntry, Store};
 use serde_json::json;
@@ -46,7 +46,7 @@ async fn a_blob_that_was_changed_is_not_given_out(database: Database) {
 async fn ordered(store: &Store, id: &str, configuration: &Digest) {
     let mut order = order(id, 1);
     order.lines[0].configuration = Some(configuration.to_string());
-    let event = event_of(&format!("e{id}"), EventKind::Paid, order);
+    let event = event_of(&format!("e{id}"), OrderEventKind::Paid, order);
     store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
 }
 

@@ -1,9 +1,9 @@
 //! Tests of the order list, and of the reports about one order.
 
-use cartwright::Digest;
 use cartwright::durable::Journal;
-use cartwright::types::{EventKind, Message, Order, Outcome, WebhookRequest, WebhookResponse};
+use cartwright::types::{Message, Order, OrderEventKind, Outcome, WebhookRequest, WebhookResponse};
 use cartwright::webhook::{Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
+use cartwright::{Digest, timestamp};
 use cartwright_store::{JobFilter, OrderFilter, Store, StoreError, UnfinishedJobs};
 
 use crate::database::{Database, account, at, claimed, event_of, job, on_each_database, order, record, shop};
@@ -31,7 +31,7 @@ async fn orders_are_listed_by_pages_the_newest_first(database: Database) {
         record(&store, id, id, seconds).await;
     }
     // A later change keeps its position, so that pages neither repeat nor omit an order.
-    let change = event_of("a2", EventKind::Changed, order("a", 2));
+    let change = event_of("a2", OrderEventKind::Changed, order("a", 2));
     store.orders().record_event(&shop(), &change, &[job("expivi")], at(9)).await.unwrap();
     assert_eq!(listed(&store, None, None, 2).await, ["e", "d"]);
     assert_eq!(listed(&store, None, Some("d"), 2).await, ["c", "b"]);
@@ -51,7 +51,7 @@ async fn an_order_is_found_by_a_part_of_its_id_or_by_its_number(database: Databa
     }
     let mut numbered = order("gid-1002", 2);
     numbered.number = "Web/77".into();
-    store.orders().record_event(&shop(), &event_of("n", EventKind::Changed, numbered), &[], at(1)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("n", OrderEventKind::Changed, numbered), &[], at(1)).await.unwrap();
     assert_eq!(listed(&store, Some("1001"), None, 9).await, ["gid-1001"]);
     assert_eq!(listed(&store, Some("GID-"), None, 9).await, ["gid-1002", "gid-1001"]);
     for number in ["#web/77", " WEB/77 "] {
@@ -96,7 +96,7 @@ async fn held_back(store: &Store, version: u64, change: fn(&mut Order)) {
     let mut order = order("1", version);
     order.lines[1].released = false;
     change(&mut order);
-    let event = event_of(&format!("e{version}"), EventKind::Changed, order);
+    let event = event_of(&format!("e{version}"), OrderEventKind::Changed, order);
     store.orders().record_event(&shop(), &event, &[], at(version)).await.unwrap();
 }
 
@@ -131,7 +131,7 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
     quote_order.lines[0].released = false;
     store
         .orders()
-        .record_event(&shop(), &event_of("q", EventKind::QuotationRequested, quote_order), &[], at(9))
+        .record_event(&shop(), &event_of("q", OrderEventKind::QuoteRequested, quote_order), &[], at(9))
         .await
         .unwrap();
     assert!(!needs_attention().await);
@@ -140,13 +140,21 @@ async fn a_released_order_waits_while_a_line_is_held_back(database: Database) {
 async fn what_an_order_was_told_is_listed_without_its_data(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    let cancelled = event_of("e2", EventKind::Cancelled, order("1", 2));
+    let cancelled = event_of("e2", OrderEventKind::Cancelled, order("1", 2));
     store.orders().record_event(&shop(), &cancelled, &[], at(5)).await.unwrap();
     record(&store, "other", "2", 6).await;
     let events = store.orders().events(&shop(), "1").await.unwrap();
     let summaries: Vec<_> = events.iter().map(|event| (event.id.as_str(), event.kind.as_str(), event.at)).collect();
     assert_eq!(summaries, [("e1", "released", at(0)), ("e2", "cancelled", at(5))]);
-    let request = WebhookRequest { method: "POST".into(), headers: vec![], query: String::new(), body: vec![1] };
+    let request = WebhookRequest {
+        id: "request-1".to_owned(),
+        received_at: timestamp(at(7)),
+        method: "POST".to_owned(),
+        headers: vec![],
+        query: String::new(),
+        body: vec![1],
+        extra: vec![],
+    };
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
     let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
     let notice = WebhookDelivery { destination, id, at: at(7), duplicate_since: None, request };

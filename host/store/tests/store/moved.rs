@@ -2,7 +2,7 @@
 
 use cartwright::Digest;
 use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
-use cartwright::types::Repeat;
+use cartwright::types::RetrySafety;
 use cartwright_store::{NewJob, RecordOutcome, RetryMode, Store, StoreError};
 use serde_json::json;
 
@@ -43,7 +43,7 @@ async fn a_moved_job_begins_anew_and_keeps_what_it_said_and_how_often_it_asked(d
     let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
     run.journal.append(0, &began(at(0))).await.unwrap();
     run.journal.append(1, &record_of("made", at(0))).await.unwrap();
-    let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
+    let intent = Entry::Intent { call: call.clone(), retry_safety: RetrySafety::Idempotent, attempt: 1 };
     run.journal.append(2, &Record { at: at(0), entry: intent }).await.unwrap();
     store.jobs().finish(&run.lease, Ok(&RunEnd::Sleep { until: at(5000) }), at(1)).await.unwrap();
     store.jobs().retry(&id, RetryMode::RestartOn(new()), "ann", at(2)).await.unwrap();

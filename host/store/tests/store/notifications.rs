@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::routing::post;
 use cartwright::durable::{Journal, RETRY_BACKOFF, RunEnd};
-use cartwright::types::{Authentication, NamedJson, Outcome};
+use cartwright::types::{Audience, Authentication, BytesSource, Document, NamedJson, Outcome};
 use cartwright::webhook::{Destination, Effects, IncomingRequest, Refusal, Verifier, WebhookDeliveryStore};
 use cartwright::{AccountSecret, Clock, Grants, Secret, Secrets, Shop, ShopId};
 use cartwright_store::{
@@ -30,6 +30,7 @@ use crate::setup::{open_with_shop, rings, set_endpoint};
 
 on_each_database!(
     a_platform_is_told_what_happened_signed_and_by_ids_alone,
+    a_platform_is_told_whom_a_document_is_for,
     what_did_not_happen_or_nobody_asked_for_is_not_told,
     a_platform_that_was_away_is_told_everything_in_order_when_it_is_back,
     one_shops_platform_that_hangs_holds_up_no_other,
@@ -160,9 +161,16 @@ fn is_signed_with(secret: &Secret, (headers, body): &(HeaderMap, Bytes), at: Sys
     let entered = AccountSecret { value: secret.clone(), authorized_hosts: BTreeSet::new() };
     let secrets = Secrets::from([("secret".to_owned(), entered)]);
     let authentication = Authentication::StandardWebhooks("secret".to_owned());
-    let verifier = Verifier { authentication: &authentication, secrets: &secrets, networks: &[], max_body_bytes: 4096 };
+    let verifier = Verifier {
+        authentication: &authentication,
+        secrets: &secrets,
+        networks: &[],
+        vendor_networks: &[],
+        max_body_bytes: 4096,
+    };
+    let url = Secret::new("https://platform.example/");
     let (method, headers, body) = (Method::POST, headers.clone(), body.clone());
-    verifier.admit(&IncomingRequest { method, headers, query: String::new(), body, from: None, at })
+    verifier.admit(&IncomingRequest { method, url, headers, query: String::new(), body, from: None, at })
 }
 
 async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Database) {
@@ -173,7 +181,7 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
     run.journal.append(1, &outcome_record("0", status.clone(), at(1))).await.unwrap();
     // Reported before: nothing new.
     run.journal.append(2, &outcome_record("0", status, at(1))).await.unwrap();
-    let to_itself = Outcome::HandOn(NamedJson { name: "later".into(), json: "{}".into() });
+    let to_itself = Outcome::Forward(NamedJson { name: "later".into(), json: "{}".into() });
     run.journal.append(3, &outcome_record("1", to_itself, at(1))).await.unwrap();
     state.store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     let outcome = state.store.outcomes().list(&shop(), "1").await.unwrap()[0].id;
@@ -197,6 +205,27 @@ async fn a_platform_is_told_what_happened_signed_and_by_ids_alone(database: Data
         assert!(matches!(is_signed_with(&other, &received, state.clock.now()), Err(Refusal::WrongSignature { .. })));
     }
     assert_eq!((state.send().await, state.waiting().await), (0, 0));
+}
+
+async fn a_platform_is_told_whom_a_document_is_for(database: Database) {
+    let state = WorkerState::open(&database).await;
+    let document = |name: &str, audience: Audience| {
+        Outcome::Document(Document {
+            line: None,
+            kind: "drawing".into(),
+            name: name.into(),
+            media_type: "application/pdf".into(),
+            content: BytesSource::Inline(b"%PDF".to_vec()),
+            audience,
+            extra: vec![],
+        })
+    };
+    let outcomes = vec![document("a.pdf", Audience::Merchant), document("b.pdf", Audience::Shopper)];
+    report_by_webhook(&state.store, &shop(), "1", outcomes, 500).await;
+    while state.send().await > 0 {}
+    let audiences: Vec<Value> =
+        state.platform.bodies().into_iter().map(|body| body["data"]["audience"].clone()).collect();
+    assert_eq!(audiences, [json!("merchant"), json!("shopper")]);
 }
 
 async fn what_did_not_happen_or_nobody_asked_for_is_not_told(database: Database) {

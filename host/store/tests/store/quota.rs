@@ -1,6 +1,6 @@
 //! Tests that the data of carts is bounded: a quota for each shop, shared among its visitors.
 
-use cartwright::types::EventKind;
+use cartwright::types::OrderEventKind;
 use cartwright::{Blobs, Digest, NewConfiguration, ShopId, StoredThumbnail};
 use cartwright_store::Store;
 
@@ -109,7 +109,7 @@ async fn an_orders_copies_do_not_count_and_never_go(database: Database) {
     for (number, digest) in all.iter().enumerate() {
         let mut order = order(&number.to_string(), 1);
         order.lines[0].configuration = Some(digest.to_string());
-        let event = event_of(&format!("e{number}"), EventKind::Paid, order);
+        let event = event_of(&format!("e{number}"), OrderEventKind::Paid, order);
         store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
     }
     assert_eq!(are_stored(&store, &all).await, [true; 9]);

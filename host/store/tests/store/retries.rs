@@ -4,7 +4,7 @@ use cartwright::durable::{
     self, Answer, Call, Entry, Journal, JournalError, JournaledBody, JournaledBytes, JournaledResponse, RETRY_BACKOFF,
     Record, ResponsibleParty, RetryCounters, RunEnd, RunError,
 };
-use cartwright::types::{Error, EventKind, Order, Outage, Repeat};
+use cartwright::types::{CallError, Order, OrderEventKind, Outage, RetrySafety};
 use cartwright::{Breach, Digest, Failure};
 use cartwright_store::{Claim, JobState, RetryMode, Store};
 
@@ -105,9 +105,9 @@ async fn a_breach_of_time_is_retried_once(database: Database) {
     assert!(store.jobs().get(&id).await.unwrap().reason.unwrap().text.contains("limit deadline"));
 }
 
-fn intent(repeat: Repeat) -> Entry {
+fn intent(retry_safety: RetrySafety) -> Entry {
     let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"POST") };
-    Entry::Intent { call, repeat, attempt: 1 }
+    Entry::Intent { call, retry_safety, attempt: 1 }
 }
 
 fn answered(status: u16) -> Entry {
@@ -118,7 +118,7 @@ fn answered(status: u16) -> Entry {
 
 fn lost() -> Entry {
     let outage = Outage { retry_after_seconds: None, detail: "no answer".into() };
-    Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: true }
+    Entry::Responded { answer: Answer::Failed(CallError::Unavailable(outage)), may_have_arrived: true }
 }
 
 /// Creates a job whose run wrote these entries and then found its vendor unavailable; returns it, and its next run
@@ -133,7 +133,7 @@ async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&m
     store.jobs().finish(&first.lease, Ok(&outage(None)), at(0)).await.unwrap();
     let mut newer = order(id, 2);
     change(&mut newer);
-    let newer = event_of(&format!("{id} changes"), EventKind::Changed, newer);
+    let newer = event_of(&format!("{id} changes"), OrderEventKind::Changed, newer);
     store.orders().record_event(&shop(), &newer, &[], at(1)).await.unwrap();
     let next = claimed(store, 100).await;
     store.jobs().finish(&next.lease, Ok(&RunEnd::Done), at(100)).await.unwrap();
@@ -142,8 +142,8 @@ async fn retried_after(store: &Store, id: &str, entries: &[Entry], change: fn(&m
 
 async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
     let store = database.open().await;
-    let entries = [intent(Repeat::Keyed), answered(503), Entry::Retried { kept_calls: 0 }];
-    let paid_back: fn(&mut Order) = |order| order.payment = "refunded".into();
+    let entries = [intent(RetrySafety::Idempotent), answered(503), Entry::Retried { kept_calls: 0 }];
+    let paid_back: fn(&mut Order) = |order| order.refunded = order.paid.clone();
     let (first, next) = retried_after(&store, "1", &entries, paid_back).await;
     assert!(first.job.event.order.released && !next.job.event.order.released);
     assert_eq!((next.job.event.id, next.job.event.order.version), (first.job.event.id, 2));
@@ -165,10 +165,10 @@ async fn a_retry_is_told_of_the_order_as_it_is_now(database: Database) {
 
 async fn what_may_have_arrived_is_asked_again_as_it_was_unless_nothing_is_to_be_made(database: Database) {
     let store = database.open().await;
-    let entries = [intent(Repeat::Keyed), lost(), Entry::Retried { kept_calls: 0 }];
+    let entries = [intent(RetrySafety::Idempotent), lost(), Entry::Retried { kept_calls: 0 }];
     let (first, next) = retried_after(&store, "1", &entries, |order| order.lines[0].cart_line.quantity = 0).await;
     assert_eq!(next.job.event, first.job.event, "its vendor knows the same request again");
-    let ends: [fn(&mut Order); 2] = [|order| order.payment = "refunded".into(), |order| order.cancelled = true];
+    let ends: [fn(&mut Order); 2] = [|order| order.refunded = order.paid.clone(), |order| order.cancelled = true];
     for (id, end) in ["2", "3"].into_iter().zip(ends) {
         let (_, next) = retried_after(&store, id, &entries, end).await;
         assert!(!next.job.event.order.released);
@@ -177,11 +177,12 @@ async fn what_may_have_arrived_is_asked_again_as_it_was_unless_nothing_is_to_be_
 
 async fn what_must_not_be_sent_twice_is_not_begun_anew(database: Database) {
     let store = database.open().await;
-    let mut other = intent(Repeat::Keyed);
+    let mut other = intent(RetrySafety::Idempotent);
     if let Entry::Intent { call, .. } = &mut other {
         call.digest = Digest::of(b"another");
     }
-    let entries = [intent(Repeat::Never), answered(200), other, answered(503), Entry::Retried { kept_calls: 1 }];
+    let entries =
+        [intent(RetrySafety::NonIdempotent), answered(200), other, answered(503), Entry::Retried { kept_calls: 1 }];
     let (first, next) = retried_after(&store, "1", &entries, |order| order.cancelled = true).await;
     assert_eq!(next.job.event, first.job.event);
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright::types::{Rounding, SettingValue};
+use cartwright::types::{Currency, Rounding, SettingValue};
 use cartwright::{
-    AccountSecret, AccountSnapshot, Digest, Grants, ProductLink, ReleasePolicy, Secret, Settings, Shop, ShopId,
+    AccountSecret, AccountSnapshot, Currencies, Digest, Grants, ProductLink, ReleasePolicy, Secret, Settings, Shop,
+    ShopId,
 };
 use cartwright_store::{EndpointError, Expected, Keyring, NotificationEndpoint, Store, StoreError};
 use serde_json::json;
@@ -37,8 +38,11 @@ pub async fn set_endpoint(
 pub fn rings() -> Shop {
     Shop {
         id: "shop".parse().unwrap(),
-        currency: "CHF".into(),
-        scale: 3,
+        currencies: vec![Currency { code: "CHF".into(), scale: 3 }, Currency { code: "EUR".into(), scale: 2 }]
+            .try_into()
+            .unwrap(),
+        base_country: Some("CH".into()),
+        time_zone: Some("Europe/Zurich".into()),
         locale: "de-CH".into(),
         prices_include_tax: true,
         rounding: Rounding::HalfEven,
@@ -86,7 +90,7 @@ pub async fn with_account(store: &Store) -> ShopId {
 
 async fn a_shop_is_given_back_as_it_was(database: Database) {
     let store = database.open().await;
-    store.shops().save_shop(&Shop { scale: 2, ..rings() }, at(0)).await.unwrap();
+    store.shops().save_shop(&Shop { currencies: Currencies::one("CHF", 2), ..rings() }, at(0)).await.unwrap();
     store.shops().save_shop(&rings(), at(1)).await.unwrap();
     let mut shops = store.shops().list().await.unwrap();
     let stored = shops.remove(0);

@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use cartwright::durable::{Call, Entry, Journal, Record, RunEnd};
 use cartwright::types::{
-    BytesSource, Document, EventKind, Message, Order, Outcome, Repeat, WebhookRequest, WebhookResponse,
+    Audience, BytesSource, Document, Message, Order, OrderEventKind, Outcome, RetrySafety, WebhookRequest,
+    WebhookResponse,
 };
 use cartwright::webhook::{Destination, Effects, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore};
-use cartwright::{Blobs, Digest};
+use cartwright::{Blobs, Digest, timestamp};
 use cartwright_store::{Claim, JobFilter, NewAuditEntry, Retention, RetryMode, Store, StoreError, SweepReport};
 
 use crate::database::{
@@ -44,7 +45,7 @@ async fn ordered(store: &Store, order: Order) -> Claim {
     let id = format!("e{}", order.id);
     store
         .orders()
-        .record_event(&shop(), &event_of(&id, EventKind::Paid, order), &[job("expivi")], at(0))
+        .record_event(&shop(), &event_of(&id, OrderEventKind::Paid, order), &[job("expivi")], at(0))
         .await
         .unwrap();
     let run = claimed(store, 0).await;
@@ -63,6 +64,8 @@ fn document(bytes: &[u8]) -> Outcome {
         name: "ring.svg".into(),
         media_type: "image/svg+xml".into(),
         content: BytesSource::Inline(bytes.to_vec()),
+        audience: Audience::Shopper,
+        extra: vec![],
     })
 }
 
@@ -76,7 +79,11 @@ async fn what_carts_left_behind_goes_at_its_time_and_orders_keep_theirs(database
     let mut order = order("1", 1);
     order.lines[0].configuration = Some(bought.to_string());
     let now = SystemTime::now();
-    store.orders().record_event(&shop(), &event_of("e1", EventKind::Paid, order), &[job("expivi")], now).await.unwrap();
+    store
+        .orders()
+        .record_event(&shop(), &event_of("e1", OrderEventKind::Paid, order), &[job("expivi")], now)
+        .await
+        .unwrap();
     assert_eq!(sweep(&store, SystemTime::now() + days(29)).await, SweepReport::default());
     // Configurations that no cart needed again are deleted first.
     let swept = sweep(&store, SystemTime::now() + days(31)).await;
@@ -105,8 +112,15 @@ async fn what_vendors_sent_goes_at_its_time_unless_it_waits_for_a_person(databas
     let store = database.open().await;
     ordered(&store, order("1", 1)).await;
     let to = Destination { shop: shop(), account: account("expivi"), endpoint: "done".into() };
-    let (method, body) = ("POST".to_owned(), b"{}".to_vec());
-    let request = WebhookRequest { method, headers: vec![], query: String::new(), body };
+    let request = WebhookRequest {
+        id: "request-1".to_owned(),
+        received_at: timestamp(at(0)),
+        method: "POST".to_owned(),
+        headers: vec![],
+        query: String::new(),
+        body: b"{}".to_vec(),
+        extra: vec![],
+    };
     let notice = |id: &str| {
         let id = WebhookDeliveryId::Event(Digest::of(id.as_bytes()));
         WebhookDelivery { destination: to.clone(), id, at: at(0), duplicate_since: None, request: request.clone() }
@@ -156,7 +170,7 @@ async fn an_answer_takes_no_configuration_with_the_same_bytes_with_it(database: 
     let same = store.put(&shop(), b"the same".to_vec(), "application/json").await.unwrap();
     let mut changed = order("1", 2);
     changed.lines[0].configuration = Some(same.to_string());
-    store.orders().record_event(&shop(), &event_of("e2", EventKind::Changed, changed), &[], at(0)).await.unwrap();
+    store.orders().record_event(&shop(), &event_of("e2", OrderEventKind::Changed, changed), &[], at(0)).await.unwrap();
     database.tamper(&format!("update blobs set created_at = {}", 1_767_268_800_000_i64)).await;
     store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(2) + days(90)).await.answers, 0);
@@ -177,7 +191,7 @@ async fn a_job_whose_journals_are_gone_still_counts_its_requests(database: Datab
     let store = database.open().await;
     let run = ordered(&store, order("1", 1)).await;
     let call = Call { import: "http.send".into(), label: "POST".into(), digest: Digest::of(b"call") };
-    let intent = Entry::Intent { call: call.clone(), repeat: Repeat::Keyed, attempt: 1 };
+    let intent = Entry::Intent { call: call.clone(), retry_safety: RetrySafety::Idempotent, attempt: 1 };
     run.journal.append(1, &Record { at: at(1), entry: intent }).await.unwrap();
     store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
     assert_eq!(sweep(&store, at(2) + days(90)).await.journals, 1);
@@ -207,7 +221,7 @@ async fn documents_go_when_the_order_is_closed(database: Database) {
     assert!(store.get(&shop(), &Digest::of(b"<svg>2</svg>")).await.unwrap().is_none());
     let mut cancelled = order("1", 2);
     cancelled.cancelled = true;
-    let event = event_of("c1", EventKind::Cancelled, cancelled);
+    let event = event_of("c1", OrderEventKind::Cancelled, cancelled);
     store.orders().record_event(&shop(), &event, &[], at(0) + days(731)).await.unwrap();
     assert_eq!(store.sweep(&kept_open, at(0) + days(732)).await.unwrap().documents, 1);
 }
@@ -217,7 +231,7 @@ async fn an_order_that_nobody_speaks_of_any_more_is_not_open(database: Database)
     let run = ordered(&store, order("1", 1)).await;
     say(&run, 1, document(b"<svg/>")).await;
     store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(1)).await.unwrap();
-    let event = event_of("e2", EventKind::Changed, order("1", 2));
+    let event = event_of("e2", OrderEventKind::Changed, order("1", 2));
     store.orders().record_event(&shop(), &event, &[], at(0) + days(700)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(1064)).await.closed, 0);
     let swept = sweep(&store, at(0) + days(1066)).await;
@@ -258,14 +272,14 @@ async fn an_order_is_forgotten_when_the_vendors_were_told(database: Database) {
     let jobs = [job("expivi"), job("twikit")];
     store
         .orders()
-        .record_event(&shop(), &event_of("forget", EventKind::Erase, order("1", 1)), &jobs, at(0))
+        .record_event(&shop(), &event_of("forget", OrderEventKind::Erase, order("1", 1)), &jobs, at(0))
         .await
         .unwrap();
     assert_eq!(sweep(&store, at(1)).await.erased, 0);
     for told in 0..3 {
         let run = claimed(&store, 1).await;
         // Vendors receive the addresses once more.
-        assert!(run.job.event.order.id == "2" || run.job.event.kind == EventKind::Erase);
+        assert!(run.job.event.order.id == "2" || run.job.event.kind == OrderEventKind::Erase);
         assert_eq!(sweep(&store, at(2)).await.erased, 0, "{told} are told");
         store.jobs().finish(&run.lease, Ok(&RunEnd::Done), at(2)).await.unwrap();
     }
@@ -277,7 +291,7 @@ async fn an_order_is_forgotten_when_the_vendors_were_told(database: Database) {
 
 async fn an_order_is_forgotten_in_time_even_when_a_vendor_was_not_told(database: Database) {
     let store = database.open().await;
-    let event = event_of("forget", EventKind::Erase, order("1", 1));
+    let event = event_of("forget", OrderEventKind::Erase, order("1", 1));
     store.orders().record_event(&shop(), &event, &[job("expivi")], at(0)).await.unwrap();
     assert_eq!(sweep(&store, at(0) + days(19)).await.erased, 0);
     assert_eq!(sweep(&store, at(0) + days(21)).await.erased, 1);

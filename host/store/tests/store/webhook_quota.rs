@@ -1,10 +1,10 @@
 //! Tests that the data of webhooks is bounded: cut bodies, and a quota for each account.
 
-use cartwright::Digest;
 use cartwright::types::{WebhookRequest, WebhookResponse};
 use cartwright::webhook::{
-    Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
+    DeliveryStart, Destination, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore, WebhookDeliveryStoreError,
 };
+use cartwright::{Digest, timestamp};
 use cartwright_store::Store;
 use serde_json::{Value, json};
 
@@ -25,7 +25,15 @@ const KIB: usize = 1024;
 fn notice(number: u64, bytes: usize) -> WebhookDelivery {
     let number_text = number.to_string();
     let body = [vec![b' '; bytes.saturating_sub(number_text.len())], number_text.into_bytes()].concat();
-    let request = WebhookRequest { method: "POST".to_owned(), headers: Vec::new(), query: String::new(), body };
+    let request = WebhookRequest {
+        id: format!("request-{number}"),
+        received_at: timestamp(at(number)),
+        method: "POST".to_owned(),
+        headers: Vec::new(),
+        query: String::new(),
+        body,
+        extra: Vec::new(),
+    };
     let destination = Destination { shop: shop(), account: account("expivi"), endpoint: "done".to_owned() };
     let id = WebhookDeliveryId::Event(Digest::of(&number.to_be_bytes()));
     WebhookDelivery { destination, id, at: at(number), duplicate_since: None, request }
@@ -45,12 +53,12 @@ async fn small(database: &Database) -> Store {
 
 /// Stores and completes a delivery that reports about the order 1.
 async fn answered(store: &Store, notice: &WebhookDelivery) {
-    assert_eq!(store.begin(notice).await.unwrap(), None);
+    assert!(matches!(store.begin(notice).await.unwrap(), DeliveryStart::Run { .. }));
     assert_eq!(store.complete(notice, ready("1"), &answer()).await.unwrap(), answer());
 }
 
 async fn failed(store: &Store, notice: &WebhookDelivery) {
-    assert_eq!(store.begin(notice).await.unwrap(), None);
+    assert!(matches!(store.begin(notice).await.unwrap(), DeliveryStart::Run { .. }));
     store.fail(notice, "the plugin answered with the status 409").await.unwrap();
 }
 
@@ -71,7 +79,7 @@ async fn of_a_body_that_was_answered_the_beginning_is_kept_and_one_that_failed_i
     assert_eq!(body_facts(&requests_before[0]), (Some(KIB), json!(false), json!(KIB)));
     assert_eq!(body_facts(&requests_before[1]), (Some(64 * KIB), json!(true), json!(100 * KIB)));
     assert_eq!(requests_before[1]["body_sha256"], json!(Digest::of(&large.request.body)));
-    assert_eq!(store.begin(&large).await.unwrap(), Some(answer()));
+    assert_eq!(store.begin(&large).await.unwrap(), DeliveryStart::Repeat(answer()));
     let large = notice(3, 100 * KIB);
     failed(&store, &large).await;
     assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, large.request);
@@ -87,7 +95,8 @@ async fn when_the_quota_is_full_the_oldest_answered_bodies_go_and_repeats_are_st
     assert!(has_body.len() == 25 && (6..=9).contains(&count), "{has_body:?}");
     assert!(has_body[25 - count..].iter().all(|has_body| *has_body), "the newest stay: {has_body:?}");
     for number in [0, 24] {
-        assert_eq!(store.begin(&notice(number, 10 * KIB)).await.unwrap(), Some(answer()), "{number}");
+        let again = store.begin(&notice(number, 10 * KIB)).await.unwrap();
+        assert_eq!(again, DeliveryStart::Repeat(answer()), "{number}");
     }
 }
 
@@ -102,8 +111,9 @@ async fn what_is_large_without_its_body_gives_room_too(database: Database) {
         answered(&store, &with_headers(number)).await;
     }
     let bare = WebhookResponse { body: Vec::new(), ..answer() };
-    assert_eq!(store.begin(&with_headers(0)).await.unwrap(), Some(bare), "it is a repeat all the same");
-    assert_eq!(store.begin(&with_headers(24)).await.unwrap(), Some(answer()));
+    let again = async |number: u64| store.begin(&with_headers(number)).await.unwrap();
+    assert_eq!(again(0).await, DeliveryStart::Repeat(bare), "it is a repeat all the same");
+    assert_eq!(again(24).await, DeliveryStart::Repeat(answer()));
 }
 
 async fn what_failed_is_never_given_up_and_new_notices_are_refused_until_it_is_answered(database: Database) {

@@ -3,18 +3,20 @@
 use std::time::SystemTime;
 
 use cartwright::types::{
-    EventKind, Message, NamedJson, Outcome, Production, Setting, SettingValue, WebhookRequest, WebhookResponse,
+    Message, NamedJson, OrderEventKind, Outcome, Production, ProductionState, Setting, SettingValue, VendorReference,
+    WebhookRequest, WebhookResponse,
 };
 use cartwright::webhook::{
-    Destination, Effects, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId, WebhookDeliveryStore,
-    WebhookUrlUse,
+    DeliveryStart, Destination, Effects, OrderMessage, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
+    WebhookDeliveryStore, WebhookUrlUse,
 };
-use cartwright::{Digest, ProductLink};
+use cartwright::{Digest, OrderBook, ProductLink, timestamp};
 use cartwright_store::{AccountOutcomeState, Keyring, Store};
 use serde_json::json;
 
 use crate::database::{
-    Database, KEY, account, at, claimed, event_of, job, line_status, on_each_database, order, record, shop,
+    Database, KEY, account, at, claimed, event_of, job, line_status, on_each_database, order, record,
+    report_by_webhook, shop,
 };
 use crate::setup::with_account;
 
@@ -37,6 +39,7 @@ on_each_database!(
     what_failed_and_what_waits_is_listed_part_by_part,
     what_one_webhook_says_of_an_account_stays_in_order,
     a_damaged_row_hides_no_other_of_a_list,
+    an_order_and_a_line_are_found_by_the_vendors_own_id_of_this_account,
 );
 
 const BODY: &[u8] = b"{\"identifier\": \"test:shop:1\", \"to\": \"Zo\xc3\xab\", \"raw\": \"\xff\"}";
@@ -45,14 +48,26 @@ fn to(endpoint: &str) -> Destination {
     Destination { shop: shop(), account: account("expivi"), endpoint: endpoint.to_owned() }
 }
 
-fn request() -> WebhookRequest {
-    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    WebhookRequest { method: "POST".to_owned(), headers, query: "a=b".to_owned(), body: BODY.to_vec() }
+fn request(seconds: u64) -> WebhookRequest {
+    WebhookRequest {
+        id: format!("request-{seconds}"),
+        received_at: timestamp(at(seconds)),
+        method: "POST".to_owned(),
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        query: "a=b".to_owned(),
+        body: BODY.to_vec(),
+        extra: Vec::new(),
+    }
+}
+
+/// Returns the start of a delivery that is to be run with the id of the request of this second.
+fn run(seconds: u64) -> DeliveryStart {
+    DeliveryStart::Run { request_id: format!("request-{seconds}") }
 }
 
 fn by_event(seconds: u64) -> WebhookDelivery {
     let id = WebhookDeliveryId::Event(Digest::of(b"e-1"));
-    WebhookDelivery { destination: to("done"), id, at: at(seconds), duplicate_since: None, request: request() }
+    WebhookDelivery { destination: to("done"), id, at: at(seconds), duplicate_since: None, request: request(seconds) }
 }
 
 fn by_body(seconds: u64) -> WebhookDelivery {
@@ -80,11 +95,11 @@ fn message(order: &str, id: &str, at: SystemTime) -> OrderMessage {
 async fn a_notice_that_comes_again_is_answered_as_before_and_applied_once(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    assert_eq!(store.begin(&by_event(1)).await.unwrap(), None);
+    assert_eq!(store.begin(&by_event(1)).await.unwrap(), run(1));
     assert_eq!(store.complete(&by_event(1), ready("1"), &answer("one")).await.unwrap(), answer("one"));
     // On another node, and long after.
     let other = database.open().await;
-    assert_eq!(other.begin(&by_event(900_000)).await.unwrap(), Some(answer("one")));
+    assert_eq!(other.begin(&by_event(900_000)).await.unwrap(), DeliveryStart::Repeat(answer("one")));
     let outcomes = store.outcomes().list(&shop(), "1").await.unwrap();
     assert_eq!(outcomes.iter().map(|outcome| (outcome.job.clone(), outcome.at)).collect::<Vec<_>>(), [(None, at(1))]);
     assert_eq!(store.orders().get(&shop(), "1").await.unwrap().unwrap().lines[0].status, "ready");
@@ -100,8 +115,10 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
         nodes.spawn(async move {
             let notice = by_event(number);
             match node.begin(&notice).await.unwrap() {
-                Some(before) => before,
-                None => node.complete(&notice, ready("1"), &answer(&number.to_string())).await.unwrap(),
+                DeliveryStart::Repeat(before) => before,
+                DeliveryStart::Run { .. } => {
+                    node.complete(&notice, ready("1"), &answer(&number.to_string())).await.unwrap()
+                }
             }
         });
     }
@@ -111,7 +128,7 @@ async fn of_two_nodes_that_run_one_notice_the_first_answer_counts(database: Data
     // A delivery that fails while a concurrent attempt completes has not failed.
     store.fail(&by_event(9), "too late").await.unwrap();
     assert!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().is_empty());
-    assert_eq!(store.begin(&by_event(9)).await.unwrap().as_ref(), answers.first());
+    assert_eq!(store.begin(&by_event(9)).await.unwrap(), DeliveryStart::Repeat(answers[0].clone()));
 }
 
 async fn a_body_that_comes_again_much_later_is_run_again(database: Database) {
@@ -120,15 +137,15 @@ async fn a_body_that_comes_again_much_later_is_run_again(database: Database) {
     store.begin(&by_body(0)).await.unwrap();
     store.complete(&by_body(0), ready("1"), &answer("one")).await.unwrap();
     let window = REPEAT_WINDOW.as_secs();
-    assert_eq!(store.begin(&by_body(window)).await.unwrap(), Some(answer("one")));
-    assert_eq!(store.begin(&by_body(window + 1)).await.unwrap(), None);
+    assert_eq!(store.begin(&by_body(window)).await.unwrap(), DeliveryStart::Repeat(answer("one")));
+    assert_eq!(store.begin(&by_body(window + 1)).await.unwrap(), run(window + 1), "another request of the vendor");
     assert_eq!(store.complete(&by_body(window + 1), ready("1"), &answer("two")).await.unwrap(), answer("two"));
     assert_eq!(store.outcomes().list(&shop(), "1").await.unwrap().len(), 2);
 }
 
 /// Returns a delivery that is identified by these bytes, at one of the account's endpoints.
 fn saying(body: &str, endpoint: &str, seconds: u64) -> WebhookDelivery {
-    let request = WebhookRequest { body: body.as_bytes().to_vec(), ..request() };
+    let request = WebhookRequest { body: body.as_bytes().to_vec(), ..request(seconds) };
     WebhookDelivery {
         id: WebhookDeliveryId::Body(Digest::of(body.as_bytes())),
         destination: to(endpoint),
@@ -140,11 +157,11 @@ fn saying(body: &str, endpoint: &str, seconds: u64) -> WebhookDelivery {
 /// Stores a delivery, runs it if it is new, and returns whether it was.
 async fn is_news(store: &Store, notice: &WebhookDelivery, effects: Effects) -> bool {
     match store.begin(notice).await.unwrap() {
-        Some(before) => {
+        DeliveryStart::Repeat(before) => {
             assert_eq!(before.status, 202);
             false
         }
-        None => {
+        DeliveryStart::Run { .. } => {
             store.complete(notice, effects, &answer("heard")).await.unwrap();
             true
         }
@@ -194,12 +211,13 @@ async fn a_notice_that_failed_is_listed_with_its_bytes_and_its_reason(database: 
     store.begin(&by_event(1)).await.unwrap();
     assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap().remove(0).reason, None);
     store.fail(&by_event(1), "the plugin answered with the status 409").await.unwrap();
-    assert_eq!(store.begin(&by_event(2)).await.unwrap(), None);
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), run(1), "the same request, whenever it is run");
     store.fail(&by_event(2), "the plugin trapped").await.unwrap();
     let open = store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap();
     let [notice] = &open[..] else { panic!("{open:?}") };
     assert_eq!((notice.reason.as_deref(), notice.attempts, notice.at), (Some("the plugin trapped"), 2, at(2)));
-    assert_eq!((&notice.request, &notice.destination), (&request(), &to("done")));
+    let last = WebhookRequest { id: "request-1".to_owned(), ..request(2) };
+    assert_eq!((&notice.request, &notice.destination), (&last, &to("done")));
     assert!(store.webhooks().failed_webhook_deliveries(&"other".parse().unwrap(), None, 10).await.unwrap().is_empty());
     store.begin(&by_event(3)).await.unwrap();
     store.complete(&by_event(3), ready("1"), &answer("one")).await.unwrap();
@@ -216,10 +234,10 @@ async fn what_a_webhook_hands_on_is_told_to_the_component_that_has_the_order(dat
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap();
     let claim = claimed(&store, 1).await;
     assert_eq!((claim.job.account, claim.job.plugin), (first.job.account, first.job.plugin));
-    let EventKind::Message(message) = &claim.job.event.kind else { panic!("{:?}", claim.job.event.kind) };
-    assert_eq!((claim.job.event.id.as_str(), message.name.as_str()), ("~message:webhook:webhook-1", "produced"));
+    let OrderEventKind::Forwarded(message) = &claim.job.event.kind else { panic!("{:?}", claim.job.event.kind) };
+    assert_eq!((claim.job.event.id.as_str(), message.name.as_str()), ("~forwarded:webhook-1", "produced"));
     // The webhook's outcome is already stored.
-    assert_eq!((claim.job.event.earlier.len(), claim.job.event.order.lines[0].status.as_str()), (1, "ready"));
+    assert_eq!((claim.job.event.previous_outcomes.len(), claim.job.event.order.lines[0].status.as_str()), (1, "ready"));
 }
 
 async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
@@ -230,7 +248,7 @@ async fn of_what_cannot_be_applied_whole_nothing_stands(database: Database) {
     store.complete(&by_event(1), effects, &answer("one")).await.unwrap_err();
     assert!(store.outcomes().list(&shop(), "1").await.unwrap().is_empty());
     // It is run again when it is received again.
-    assert_eq!(store.begin(&by_event(2)).await.unwrap(), None);
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), run(1));
 }
 
 async fn what_came_of_a_question_stands_and_is_not_remembered_as_answered(database: Database) {
@@ -253,10 +271,10 @@ async fn a_receipt_is_forgotten_with_any_of_its_orders(database: Database) {
     effects.outcomes.extend(ready("1").outcomes);
     store.complete(&by_event(1), effects, &answer("to Zoë")).await.unwrap();
     database.tamper("update orders set order_key = null where id = '3'").await;
-    assert_eq!(store.begin(&by_event(2)).await.unwrap(), Some(answer("to Zoë")));
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), DeliveryStart::Repeat(answer("to Zoë")));
     database.tamper("update orders set order_key = null where id = '2'").await;
     let bare = WebhookResponse { status: 202, headers: Vec::new(), body: Vec::new() };
-    assert_eq!(store.begin(&by_event(2)).await.unwrap(), Some(bare));
+    assert_eq!(store.begin(&by_event(2)).await.unwrap(), DeliveryStart::Repeat(bare));
 }
 
 async fn what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it(database: Database) {
@@ -274,9 +292,9 @@ async fn what_nobody_can_tie_to_an_order_is_under_the_stores_key_and_changes_it(
     assert!(store.rotate_keys().await.unwrap() >= 5);
     store.close().await;
     let store = Store::open(&database.url, Keyring::new(new)).await.unwrap();
-    assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, request());
+    assert_eq!(store.webhooks().failed_webhook_deliveries(&shop(), None, 10).await.unwrap()[0].request, request(1));
     assert_eq!(store.webhooks().account_outcomes(&shop(), None, None, 10).await.unwrap().len(), 2);
-    assert_eq!(store.begin(&tied).await.unwrap(), Some(answer("one")));
+    assert_eq!(store.begin(&tied).await.unwrap(), DeliveryStart::Repeat(answer("one")));
 }
 
 fn said_of_account() -> Effects {
@@ -288,7 +306,8 @@ fn said_of_account() -> Effects {
 async fn what_is_said_of_an_account_is_kept_apart_from_its_orders(database: Database) {
     let store = database.open().await;
     record(&store, "e1", "1", 0).await;
-    let production = Production { line: None, state: "done".into(), detail: None, expected: None };
+    let production =
+        Production { line: None, state: ProductionState::Done, detail: None, expected: None, extra: vec![] };
     let mut effects = said_of_account();
     effects.outcomes.push((Some("test:shop:1".into()), Outcome::Production(production)));
     store.begin(&by_event(1)).await.unwrap();
@@ -381,7 +400,7 @@ async fn an_address_lives_while_its_account_or_an_open_order_holds_it(database: 
     assert_eq!(url_use(&store).await, WebhookUrlUse::default());
     assert_eq!(is_open().await, None);
     // The order is reported again.
-    let event = event_of("e2", EventKind::Changed, order("1", 2));
+    let event = event_of("e2", OrderEventKind::Changed, order("1", 2));
     store.orders().record_event(&shop(), &event, &[job("twikit")], at(5)).await.unwrap();
     assert_eq!(is_open().await, Some(to("done")));
 }
@@ -480,4 +499,33 @@ async fn a_damaged_row_hides_no_other_of_a_list(database: Database) {
     let damaged = |stored: &Outcome| matches!(stored, Outcome::Note(message) if message.key == "damaged");
     let is_damaged: Vec<_> = stored.iter().map(|stored| damaged(&stored.outcome)).collect();
     assert_eq!(is_damaged, [false, false, false, false, false, true]);
+}
+
+async fn an_order_and_a_line_are_found_by_the_vendors_own_id_of_this_account(database: Database) {
+    let store = database.open().await;
+    for order in ["1", "2"] {
+        record(&store, &format!("e{order}"), order, 0).await;
+    }
+    let named = |line: Option<&str>, reference: &str| {
+        Outcome::VendorReference(VendorReference { line: line.map(str::to_owned), reference: reference.to_owned() })
+    };
+    report_by_webhook(&store, &shop(), "1", vec![named(None, "V-1"), named(Some("1"), "V-1-1")], 1).await;
+    report_by_webhook(&store, &shop(), "2", vec![named(None, "V-2")], 2).await;
+    let find = async |account_id: &str, reference: &str| {
+        store.find_by_vendor_reference(&shop(), &account(account_id), reference).await.unwrap()
+    };
+    assert_eq!(find("expivi", "V-1").await, ["test:shop:1"]);
+    assert_eq!(find("expivi", "V-1-1").await, ["test:shop:1:1"]);
+    for (account_id, reference) in [("twikit", "V-1"), ("expivi", "v-1"), ("expivi", "V-9"), ("expivi", "a\0b")] {
+        assert_eq!(find(account_id, reference).await, [""; 0], "{account_id} {reference}");
+    }
+    // The latest vendor reference of an order counts.
+    report_by_webhook(&store, &shop(), "1", vec![named(None, "V-3")], 3).await;
+    assert_eq!((find("expivi", "V-1").await, find("expivi", "V-3").await), (vec![], vec!["test:shop:1".to_owned()]));
+    // Two orders with one vendor reference are both found.
+    report_by_webhook(&store, &shop(), "1", vec![named(None, "V-2")], 4).await;
+    assert_eq!(find("expivi", "V-2").await, ["test:shop:1", "test:shop:2"]);
+    let unfinished = cartwright_store::UnfinishedJobs::Cancel;
+    store.personal_data().erase_order(&shop(), "1", unfinished, "ann", at(5)).await.unwrap();
+    assert_eq!(find("expivi", "V-2").await, ["test:shop:2"]);
 }

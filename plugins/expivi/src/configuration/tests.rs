@@ -1,16 +1,16 @@
-use cartwright_plugin::exports::configuration::Decoded;
+use cartwright_plugin::exports::configuration::DecodeResult;
 use cartwright_plugin::types::{PriceSource, Thumbnail};
 use cartwright_test_growth::assert_linear;
 
 use super::*;
-use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, association, context, error_field, text, texts};
+use crate::testing::{BUNDLE, MULTI, SIMPLE, VARIATION, context, error_field, product_link, text, texts};
 
-fn decoded(product: &str, raw: &str) -> Decoded {
-    decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap()
+fn decoded(product: &str, raw: &str) -> DecodeResult {
+    decode(&context(&[]), &product_link(product, &[]), raw.as_bytes()).unwrap()
 }
 
 fn refused(raw: impl AsRef<[u8]>) -> String {
-    let (path, key) = error_field(decode(&context(&[]), &association("1", &[]), raw.as_ref()));
+    let (path, key) = error_field(decode(&context(&[]), &product_link("1", &[]), raw.as_ref()));
     assert_eq!(key, "configuration-malformed");
     path
 }
@@ -59,7 +59,7 @@ fn keys_are_read_under_each_name_of_the_setting() {
     }
     let own = context(&[("key-fields", texts(&["sku_part", "key"]))]);
     let raw = product(r#","attributes":[{"attribute_id":1,"key":"no","sku_part":7}]"#);
-    let decoded = decode(&own, &association("1", &[]), raw.as_bytes()).unwrap();
+    let decoded = decode(&own, &product_link("1", &[]), raw.as_bytes()).unwrap();
     assert_eq!(decoded.items[0].attributes[0].key.as_deref(), Some("7"));
     assert_eq!(decoded.warnings[0].key, "keys-differ");
 }
@@ -198,10 +198,10 @@ fn caps_are_named() {
     let many = |count: usize, entry: &str| vec![entry; count].join(",");
     let (path, text) = match decode(
         &context(&[]),
-        &association("1", &[]),
+        &product_link("1", &[]),
         product(&format!(r#","articles":[{}]"#, many(2001, r#"{"models_sku":"A"}"#))).as_bytes(),
     ) {
-        Err(Error::InvalidInput(issue)) => (issue.field, issue.message.text),
+        Err(CallError::InvalidInput(issue)) => (issue.field, issue.message.text),
         other => panic!("{other:?}"),
     };
     assert_eq!(path, "[0].articles");
@@ -234,7 +234,7 @@ fn deep_nesting_is_refused_wherever_it_stands() {
 #[test]
 fn the_picture_is_named_by_its_bytes_and_never_copied() {
     for raw in [SIMPLE, VARIATION, BUNDLE] {
-        let saved = decode(&context(&[]), &association("1", &[]), raw.as_bytes()).unwrap();
+        let saved = decode(&context(&[]), &product_link("1", &[]), raw.as_bytes()).unwrap();
         let Some(Thumbnail::InPayload(range)) = &saved.items[0].thumbnail else { panic!("no picture") };
         let cut = &raw[range.offset as usize..(range.offset + range.length) as usize];
         assert!(cut.starts_with("data:image/") || cut.starts_with("/9j/"), "{cut:.20}");
@@ -374,25 +374,25 @@ fn values_are_shown_by_their_kind() {
         (attribute.value, attribute.kind)
     };
     for (members, value, kind) in [
-        (r#""attribute_value":true"#, "yes", "option"),
-        (r#""attribute_value":{"value":false}"#, "no", "option"),
-        (r#""attribute_value":false,"attribute_value_name":"Without""#, "Without", "option"),
-        (r#""attribute_value":17.50"#, "17.50", "number"),
-        (r#""attribute_value":17,"attribute_value_name":"17 mm""#, "17 mm", "number"),
-        (r#""attribute_value_name":17"#, "17", "option"),
-        (r#""attribute_value":"DATA:image/png;base64,AA","attribute_value_name":"Photo""#, "Photo", "file"),
-        (r#""attribute_value":"Bob","attribute_value_name":"Text""#, "Bob", "text"),
+        (r#""attribute_value":true"#, "yes", ChoiceKind::Chosen),
+        (r#""attribute_value":{"value":false}"#, "no", ChoiceKind::Chosen),
+        (r#""attribute_value":false,"attribute_value_name":"Without""#, "Without", ChoiceKind::Chosen),
+        (r#""attribute_value":17.50"#, "17.50", ChoiceKind::Number),
+        (r#""attribute_value":17,"attribute_value_name":"17 mm""#, "17 mm", ChoiceKind::Number),
+        (r#""attribute_value_name":17"#, "17", ChoiceKind::Chosen),
+        (r#""attribute_value":"DATA:image/png;base64,AA","attribute_value_name":"Photo""#, "Photo", ChoiceKind::File),
+        (r#""attribute_value":"Bob","attribute_value_name":"Text""#, "Bob", ChoiceKind::Text),
         // A text may look like a data URI.
-        (r#""attribute_value":"Data: 12.05.2024""#, "Data: 12.05.2024", "text"),
-        (r#""attribute_value":{"value":"data: a/b, c"}"#, "data: a/b, c", "text"),
-        (r#""attribute_value":"data:""#, "data:", "text"),
-        (r#""attribute_value":"Data:image\/PNG;base64,AA""#, "image/png", "file"),
-        (r#""attribute_value":["Oak",2,true,null,{"name":"a.png"}]"#, "Oak, 2, yes, a.png", "option"),
-        (r#""attribute_value":{"file":"kitten.png","id":901}"#, "kitten.png", "option"),
-        (r#""attribute_value":{"value":{"url":"x","filename":"b.pdf"}}"#, "b.pdf", "option"),
-        (r#""attribute_value":["a"],"attribute_value_name":"Parts""#, "Parts", "option"),
+        (r#""attribute_value":"Data: 12.05.2024""#, "Data: 12.05.2024", ChoiceKind::Text),
+        (r#""attribute_value":{"value":"data: a/b, c"}"#, "data: a/b, c", ChoiceKind::Text),
+        (r#""attribute_value":"data:""#, "data:", ChoiceKind::Text),
+        (r#""attribute_value":"Data:image\/PNG;base64,AA""#, "image/png", ChoiceKind::File),
+        (r#""attribute_value":["Oak",2,true,null,{"name":"a.png"}]"#, "Oak, 2, yes, a.png", ChoiceKind::Chosen),
+        (r#""attribute_value":{"file":"kitten.png","id":901}"#, "kitten.png", ChoiceKind::Chosen),
+        (r#""attribute_value":{"value":{"url":"x","filename":"b.pdf"}}"#, "b.pdf", ChoiceKind::Chosen),
+        (r#""attribute_value":["a"],"attribute_value_name":"Parts""#, "Parts", ChoiceKind::Chosen),
     ] {
-        assert_eq!(shown(members), (value.to_owned(), kind.to_owned()), "{members}");
+        assert_eq!(shown(members), (value.to_owned(), kind), "{members}");
     }
 }
 
@@ -523,7 +523,7 @@ fn a_value_that_is_not_shown_whole_is_warned_of() {
 fn what_only_the_browser_says_is_marked() {
     let of = |settings: &[(&str, SettingValueText)]| {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, text(value))).collect();
-        let decoded = decode(&context(&settings), &association("1003", &[]), BUNDLE.as_bytes()).unwrap();
+        let decoded = decode(&context(&settings), &product_link("1003", &[]), BUNDLE.as_bytes()).unwrap();
         (decoded.price_from, decoded.items[0].unverified.as_ref().map(|unverified| unverified.hold))
     };
     assert_eq!(of(&[]), (PriceSource::Platform, None));

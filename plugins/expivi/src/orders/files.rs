@@ -4,8 +4,8 @@
 //! any other entry is preserved in a note.
 
 use cartwright_plugin::json::{self, Optional, RawValue, Text};
-use cartwright_plugin::types::{BytesSource, Document, OrderLine, Outcome};
-use cartwright_plugin::{ContextExt, Error, message, rejected, truncate};
+use cartwright_plugin::types::{Audience, BytesSource, Document, OrderLine, Outcome};
+use cartwright_plugin::{CallError, ContextExt, message, rejected, truncate};
 use serde::Deserialize;
 
 use super::{PendingConversion, Run};
@@ -32,7 +32,7 @@ struct Conversion<'a> {
     files: Option<&'a RawValue>,
 }
 
-fn read(reply: &[u8]) -> Result<Conversion<'_>, Error> {
+fn read(reply: &[u8]) -> Result<Conversion<'_>, CallError> {
     parse_response(reply).map_err(|_| {
         let excerpt = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
         let text = format!("Expivi's response about a print file is invalid: {excerpt}");
@@ -54,7 +54,7 @@ impl<H: Host> Run<'_, H> {
         configured_product: &str,
         media: u64,
         pending: &mut Vec<PendingConversion>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CallError> {
         let context = self.context;
         let format = context.text("print-format").unwrap_or("pdf");
         let payload = context.text("print-attributes").unwrap_or("visible");
@@ -89,7 +89,7 @@ impl<H: Host> Run<'_, H> {
     }
 
     /// Polls some of the conversions. Finished ones are fetched and leave the list; the others move to its end.
-    pub(super) fn poll_conversions(&mut self, pending: &mut Vec<PendingConversion>) -> Result<(), Error> {
+    pub(super) fn poll_conversions(&mut self, pending: &mut Vec<PendingConversion>) -> Result<(), CallError> {
         for mut conversion in pending.drain(..pending.len().min(CONVERSIONS_PER_ROUND)).collect::<Vec<_>>() {
             self.calls += 1;
             conversion.polls += 1;
@@ -98,7 +98,7 @@ impl<H: Host> Run<'_, H> {
             let parsed = reply.as_deref().map_err(Clone::clone).and_then(read);
             let (status, files) = match parsed {
                 Ok(Conversion { status, files, .. }) => (status, files),
-                Err(Error::Rejected(why)) => {
+                Err(CallError::Rejected(why)) => {
                     self.conversion_failed(&conversion, &why.text)?;
                     continue;
                 }
@@ -119,7 +119,7 @@ impl<H: Host> Run<'_, H> {
         Ok(())
     }
 
-    fn conversion_failed(&mut self, conversion: &PendingConversion, why: &str) -> Result<(), Error> {
+    fn conversion_failed(&mut self, conversion: &PendingConversion, why: &str) -> Result<(), CallError> {
         let text = format!("There is no print file for the line {}. {why}", conversion.line);
         let words = [("line", conversion.line.as_str()), ("hash", conversion.hash.as_str())];
         // The next release of the line requests the files again.
@@ -127,7 +127,7 @@ impl<H: Host> Run<'_, H> {
         self.needs_merchant(message("print-file-failed", text, &words))
     }
 
-    fn keep_files(&mut self, conversion: &PendingConversion, files: Option<&RawValue>) -> Result<(), Error> {
+    fn keep_files(&mut self, conversion: &PendingConversion, files: Option<&RawValue>) -> Result<(), CallError> {
         // A value other than a list may be a single file.
         let entries = files.map_or_else(Vec::new, |files| json::read_part(files).unwrap_or_else(|_| vec![files]));
         if entries.is_empty() {
@@ -183,7 +183,7 @@ impl<H: Host> Run<'_, H> {
         index: usize,
         url: &str,
         name: Option<String>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CallError> {
         self.calls += 1;
         let why = match (Api { host: &mut *self.host, context: self.context }).fetch(url) {
             Ok(stored) => {
@@ -195,10 +195,13 @@ impl<H: Host> Run<'_, H> {
                     name: file_name(name.as_deref().unwrap_or(url), index, format),
                     media_type,
                     content: BytesSource::Stored(stored.digest),
+                    // It is what the shop produces from.
+                    audience: Audience::Merchant,
+                    extra: Vec::new(),
                 }));
             }
-            Err(Error::Rejected(why)) => why.text,
-            Err(Error::Denied(why) | Error::LimitExceeded(why)) => why,
+            Err(CallError::Rejected(why)) => why.text,
+            Err(CallError::Denied(refusal) | CallError::LimitExceeded(refusal)) => refusal.text,
             Err(error) => return Err(error),
         };
         let text = format!(

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use cartwright_plugin::types::{LineMaterials, OrderLine, Outcome, RememberedText, VendorReference};
-use cartwright_plugin::{ContextExt, Error, message};
+use cartwright_plugin::types::{LineBillOfMaterials, Memo, OrderLine, Outcome, VendorReference};
+use cartwright_plugin::{CallError, ContextExt, message};
 
 use super::upload::{Uploads, root_index};
 use super::{PendingConversion, Run};
@@ -14,7 +14,7 @@ use crate::settings::{self, SERVER_TOKEN};
 /// Maximum number of print files of one line.
 const MAX_FILES: usize = 20;
 /// Maximum length of a memo in bytes, as the contract defines it.
-const MAX_REMEMBERED_BYTES: usize = 4096;
+const MAX_MEMO_BYTES: usize = 4096;
 
 /// Unwraps a result. An error of this line is reported to the merchant, and the other lines continue.
 macro_rules! or_merchant {
@@ -34,8 +34,8 @@ impl<H: Host> Run<'_, H> {
         line: &OrderLine,
         uploads: &mut Uploads,
         pending: &mut Vec<PendingConversion>,
-    ) -> Result<(), Error> {
-        self.confirm_materials(line)?;
+    ) -> Result<(), CallError> {
+        self.confirm_bill_of_materials(line)?;
         let uploads_on =
             settings::is_enabled(self.context, "upload-bundles") && self.context.secret_is_set(SERVER_TOKEN);
         let mut prints = settings::is_enabled(self.context, "print-files") && !self.has_print_file(line);
@@ -107,14 +107,18 @@ impl<H: Host> Run<'_, H> {
         Ok(())
     }
 
-    fn confirm_materials(&mut self, line: &OrderLine) -> Result<(), Error> {
+    fn confirm_bill_of_materials(&mut self, line: &OrderLine) -> Result<(), CallError> {
         let is_confirmed =
-            |outcome: &Outcome| matches!(outcome, Outcome::BillOfMaterials(materials) if materials.line == line.id);
-        if line.bill_of_materials.is_empty() || self.earlier(is_confirmed) {
+            |outcome: &Outcome| matches!(outcome, Outcome::BillOfMaterials(bill) if bill.line == line.id);
+        if self.earlier(is_confirmed) {
             return Ok(());
         }
-        let materials = LineMaterials { line: line.id.clone(), articles: line.bill_of_materials.clone() };
-        self.emit(Outcome::BillOfMaterials(materials))
+        self.calls += 1;
+        let articles = self.host.bill_of_materials(&line.reference)?;
+        if articles.is_empty() {
+            return Ok(());
+        }
+        self.emit(Outcome::BillOfMaterials(LineBillOfMaterials { line: line.id.clone(), articles }))
     }
 
     fn has_print_file(&self, line: &OrderLine) -> bool {
@@ -126,18 +130,18 @@ impl<H: Host> Run<'_, H> {
     /// Returns the conversions that were already requested for this line.
     fn requested_conversions(&self, line: &str) -> Option<&str> {
         let name = conversions_of(line);
-        let known = self.event.remembered.iter().find(|known| known.name == name)?;
+        let known = self.event.memos.iter().find(|known| known.name == name)?;
         Some(known.value.as_str()).filter(|hashes| !hashes.is_empty())
     }
 
     /// Stores the conversions of a line as a memo. If they are too long for one, the line's next event requests them
     /// again.
-    pub(super) fn remember_requested_conversions(&mut self, line: &str, hashes: &str) -> Result<(), Error> {
-        if hashes.len() > MAX_REMEMBERED_BYTES {
+    pub(super) fn remember_requested_conversions(&mut self, line: &str, hashes: &str) -> Result<(), CallError> {
+        if hashes.len() > MAX_MEMO_BYTES {
             return Ok(());
         }
         let value = hashes.to_owned();
-        self.emit(Outcome::Remember(RememberedText { name: conversions_of(line), value }))
+        self.emit(Outcome::SetMemo(Memo { name: conversions_of(line), value }))
     }
 
     fn media_id(&self, catalogue_id: u64) -> Option<u64> {
@@ -150,10 +154,10 @@ impl<H: Host> Run<'_, H> {
     }
 
     /// Reports an error of this line to the merchant, or returns an error that concerns every line.
-    pub(super) fn line_failed(&mut self, line: &OrderLine, error: Error) -> Result<(), Error> {
+    pub(super) fn line_failed(&mut self, line: &OrderLine, error: CallError) -> Result<(), CallError> {
         let why = match error {
-            Error::Rejected(message) => message,
-            Error::InvalidInput(issue) => issue.message,
+            CallError::Rejected(message) => message,
+            CallError::InvalidInput(issue) => issue.message,
             error => return Err(error),
         };
         let text = format!("The line {} was not transferred to Expivi. {}", line.id, why.text);

@@ -10,10 +10,10 @@ mod files;
 mod line;
 mod upload;
 
-use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
-use cartwright_plugin::timer::Woken;
+use cartwright_plugin::exports::orders::{Continuation, Next, OrderEvent, OrderEventKind};
+use cartwright_plugin::timer::WakeReason;
 use cartwright_plugin::types::{Context, Message, Order, OrderLine, Outcome};
-use cartwright_plugin::{ContextExt, Error, internal, message};
+use cartwright_plugin::{CallError, ContextExt, internal, is_refunded, message};
 use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
@@ -48,7 +48,7 @@ struct PendingConversion {
 struct Run<'a, H> {
     host: &'a mut H,
     context: &'a Context,
-    event: &'a Event,
+    event: &'a OrderEvent,
     calls: u32,
 }
 
@@ -56,20 +56,20 @@ struct Run<'a, H> {
 pub(crate) fn handle<H: Host>(
     host: &mut H,
     context: &Context,
-    event: &Event,
+    event: &OrderEvent,
     state: Option<&str>,
-) -> Result<Next, Error> {
+) -> Result<Next, CallError> {
     let mut run = Run { host, context, event, calls: 0 };
     match &event.kind {
-        Kind::Released if event.order.test => {
+        OrderEventKind::Released if event.order.test => {
             let text = "Nothing was sent to Expivi: this is a test order.";
             run.note(message("test-order", text, &[("order", &event.order.reference)]))?;
         }
-        Kind::Released if is_cancelled(&event.order) => {
+        OrderEventKind::Released if is_cancelled(&event.order) => {
             let text = "Nothing was sent to Expivi: the order must no longer be produced.";
             run.note(message("no-longer-released", text, &[("order", &event.order.reference)]))?;
         }
-        Kind::Released => {
+        OrderEventKind::Released => {
             let progress = match state {
                 Some(json) => serde_json::from_str(json)
                     .map_err(|error| internal(format!("the continuation is invalid: {error}")))?,
@@ -77,14 +77,14 @@ pub(crate) fn handle<H: Host>(
             };
             return run.produce(progress);
         }
-        Kind::QuotationRequested => {
+        OrderEventKind::QuoteRequested => {
             let count = event.order.lines.iter().filter(|line| line.cart_line.parent_key.is_none()).count().to_string();
             let text = format!(
                 "A quote is requested for {count} configured products. Expivi is not notified: it has no call for quotes."
             );
-            run.note(message("quotation-requested", text, &[("count", &count)]))?;
+            run.note(message("quote-requested", text, &[("count", &count)]))?;
         }
-        Kind::Erase => run.erase()?,
+        OrderEventKind::Erase => run.erase()?,
         // An upload orders nothing at Expivi, so there is nothing to cancel or refund there.
         _ => {}
     }
@@ -92,25 +92,25 @@ pub(crate) fn handle<H: Host>(
 }
 
 impl<H: Host> Run<'_, H> {
-    fn emit(&mut self, outcome: Outcome) -> Result<(), Error> {
+    fn emit(&mut self, outcome: Outcome) -> Result<(), CallError> {
         self.calls += 1;
         self.host.emit(outcome)
     }
 
-    fn note(&mut self, message: Message) -> Result<(), Error> {
+    fn note(&mut self, message: Message) -> Result<(), CallError> {
         self.emit(Outcome::Note(message))
     }
 
-    fn needs_merchant(&mut self, message: Message) -> Result<(), Error> {
+    fn needs_merchant(&mut self, message: Message) -> Result<(), CallError> {
         self.emit(Outcome::NeedsMerchant(message))
     }
 
     /// Returns whether an earlier event of the order recorded such an outcome.
     fn earlier(&self, like: impl Fn(&Outcome) -> bool) -> bool {
-        self.event.earlier.iter().any(like)
+        self.event.previous_outcomes.iter().any(like)
     }
 
-    fn produce(&mut self, mut progress: Progress) -> Result<Next, Error> {
+    fn produce(&mut self, mut progress: Progress) -> Result<Next, CallError> {
         let mut due = !progress.pending.is_empty();
         let event = self.event;
         let lines: Vec<&OrderLine> = event.order.lines.iter().filter(|line| is_producible(line)).collect();
@@ -136,10 +136,10 @@ impl<H: Host> Run<'_, H> {
                     return again(delay, &progress);
                 }
                 self.calls += 1;
-                match self.host.sleep(delay) {
-                    Woken::Elapsed => {}
-                    Woken::JobCancelled => return Ok(Next::Done),
-                    Woken::EventWaiting => {
+                match self.host.sleep(delay)? {
+                    WakeReason::Elapsed => {}
+                    WakeReason::JobCancelled => return Ok(Next::Done),
+                    WakeReason::EventWaiting => {
                         if self.is_cancelled_now()? {
                             let text = "The order was cancelled or refunded; its print files are no longer awaited.";
                             self.note(message("print-files-abandoned", text, &[]))?;
@@ -155,14 +155,14 @@ impl<H: Host> Run<'_, H> {
         if progress.next < lines.len() { again(1, &progress) } else { Ok(Next::Done) }
     }
 
-    fn is_cancelled_now(&mut self) -> Result<bool, Error> {
+    fn is_cancelled_now(&mut self) -> Result<bool, CallError> {
         self.calls += 1;
         let now: Option<Order> = self.host.find_order(&self.event.order.reference)?;
         Ok(now.is_none_or(|order| is_cancelled(&order)))
     }
 
     /// Notes once per order what is not possible, so that people do not wait for it.
-    fn note_unavailable_features(&mut self, lines: &[&OrderLine]) -> Result<(), Error> {
+    fn note_unavailable_features(&mut self, lines: &[&OrderLine]) -> Result<(), CallError> {
         let configured = lines.iter().any(|line| line.configuration.is_some());
         let is_enabled =
             settings::is_enabled(self.context, "upload-bundles") || settings::is_enabled(self.context, "print-files");
@@ -176,7 +176,7 @@ impl<H: Host> Run<'_, H> {
 
     /// Asks the merchant to have data erased: uploaded configurations may contain a shopper's text, and Expivi
     /// documents no call that deletes them.
-    fn erase(&mut self) -> Result<(), Error> {
+    fn erase(&mut self) -> Result<(), CallError> {
         let uploaded: Vec<&str> =
             self.event.order.lines.iter().filter_map(|line| line.vendor_reference.as_deref()).collect();
         if uploaded.is_empty() {
@@ -188,10 +188,9 @@ impl<H: Host> Run<'_, H> {
     }
 }
 
-/// Returns whether the order was cancelled or fully refunded. A refund by amount alone is not a cancellation; only the
-/// payment state shows it.
+/// Returns whether the order was cancelled or fully refunded. A refund by amount alone is not a cancellation.
 fn is_cancelled(order: &Order) -> bool {
-    order.cancelled || order.payment == "refunded"
+    order.cancelled || is_refunded(order)
 }
 
 /// Returns whether a line is produced by itself. The children of a bundle share their parent's configuration, and the
@@ -200,9 +199,9 @@ fn is_producible(line: &OrderLine) -> bool {
     line.released && line.status != "cancelled" && line.cart_line.parent_key.is_none()
 }
 
-fn again(seconds: u32, progress: &Progress) -> Result<Next, Error> {
+fn again(seconds: u32, progress: &Progress) -> Result<Next, CallError> {
     let state = serde_json::to_string(progress).map_err(|error| internal(error.to_string()))?;
-    Ok(Next::Again(Later { seconds, state }))
+    Ok(Next::ContinueLater(Continuation { seconds, state }))
 }
 
 #[cfg(test)]

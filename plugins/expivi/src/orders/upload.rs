@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cartwright_plugin::json::{self, Code, RawValue};
 use cartwright_plugin::types::OrderLine;
-use cartwright_plugin::{Error, message, rejected, truncate};
+use cartwright_plugin::{CallError, message, rejected, truncate};
 
 use super::Run;
 use crate::api::{Api, Call, MAX_EXCERPT_CHARS, Token, parse_response};
@@ -37,7 +37,7 @@ impl Ids {
 
 impl Uploads {
     /// Uploads a configuration, once per run.
-    pub(super) fn get<H: Host>(&mut self, run: &mut Run<'_, H>, digest: &str, raw: &[u8]) -> Result<Ids, Error> {
+    pub(super) fn get<H: Host>(&mut self, run: &mut Run<'_, H>, digest: &str, raw: &[u8]) -> Result<Ids, CallError> {
         if let Some(ids) = self.0.get(digest) {
             return Ok(ids.clone());
         }
@@ -57,7 +57,7 @@ impl Uploads {
 
 /// Parses the response. It is documented by an example that is not valid JSON: an object from uuid to number. Other
 /// members are ignored.
-fn read(reply: &[u8]) -> Result<Ids, Error> {
+fn read(reply: &[u8]) -> Result<Ids, CallError> {
     let response_excerpt = truncate(&String::from_utf8_lossy(reply), MAX_EXCERPT_CHARS);
     let members: BTreeMap<String, &RawValue> = parse_response(reply).map_err(|_| {
         let text = format!("Expivi's response to the upload is invalid: {response_excerpt}");

@@ -1,8 +1,8 @@
 use cartwright_plugin::http::Auth;
-use cartwright_plugin::types::{Rounding, SettingValue, TaxBasis};
+use cartwright_plugin::types::{PriceBasis, PriceState, Rounding, SettingValue, TaxBasis};
 
 use super::*;
-use crate::testing::{FakeHost, MULTI, SIMPLE, association, context, error_field, header, response, text};
+use crate::testing::{FakeHost, MULTI, SIMPLE, context, error_field, header, product_link, response, text};
 
 fn terms() -> Vec<(&'static str, SettingValue)> {
     vec![
@@ -13,15 +13,17 @@ fn terms() -> Vec<(&'static str, SettingValue)> {
     ]
 }
 
-fn ask(host: &mut FakeHost, context: &Context, product: &str, raw: &str) -> Result<Vec<Option<Price>>, Error> {
-    let association = association(product, &["1005"]);
-    let items = crate::decode(context, &association, raw.as_bytes()).unwrap().items;
-    price_items(host, context, &association, raw.as_bytes(), &items)
+fn ask(host: &mut FakeHost, context: &Context, product: &str, raw: &str) -> Result<Vec<Option<Price>>, CallError> {
+    let product_link = product_link(product, &["1005"]);
+    let items = crate::decode(context, &product_link, raw.as_bytes()).unwrap().items;
+    host.blob = raw.as_bytes().to_vec();
+    price_items(host, context, &product_link, "saved", &items)
 }
 
-fn money_of(reply: &'static str, rounding: Rounding) -> Result<Money, Error> {
+fn money_of(reply: &'static str, rounding: Rounding) -> Result<Money, CallError> {
     let mut host = FakeHost::new(move |_| response(200, reply));
-    let context = Context { rounding, ..context(&terms()) };
+    let mut context = context(&terms());
+    context.shop.rounding = rounding;
     let prices = ask(&mut host, &context, "1001", SIMPLE)?;
     Ok(prices[0].as_ref().unwrap().amount.clone())
 }
@@ -80,7 +82,7 @@ fn the_country_is_the_merchants_or_the_one_delivered_to() {
     for (extra, expected) in [
         (vec![], Some("be")),
         (vec![("locale-country", text("NL"))], Some("nl")),
-        (vec![("send-country", SettingValue::YesNo(false))], None),
+        (vec![("send-country", SettingValue::Boolean(false))], None),
     ] {
         let mut host = FakeHost::new(|_| response(200, r#"{"price":1}"#));
         let settings: Vec<_> = terms().into_iter().chain(extra).collect();
@@ -124,7 +126,7 @@ fn a_reply_without_a_usable_price_is_no_price() {
         r#"{"price":1e300}"#,
         r#"{"price":0.0000000004}"#,
     ] {
-        assert!(matches!(money_of(reply, Rounding::HalfUp), Err(Error::Rejected(_))), "{reply}");
+        assert!(matches!(money_of(reply, Rounding::HalfUp), Err(CallError::Rejected(_))), "{reply}");
     }
 }
 
@@ -155,10 +157,10 @@ fn each_refusal_says_who_must_act() {
     }
     assert_eq!(error_field(answered(301)).0, "api-url");
     for status in [400, 404, 422] {
-        assert!(matches!(answered(status), Err(Error::Rejected(_))), "{status}");
+        assert!(matches!(answered(status), Err(CallError::Rejected(_))), "{status}");
     }
     for status in [429, 500, 503] {
-        let Err(Error::Unavailable(outage)) = answered(status) else { panic!("{status}") };
+        let Err(CallError::Unavailable(outage)) = answered(status) else { panic!("{status}") };
         assert_eq!(outage.retry_after_seconds, Some(30));
     }
 }
@@ -166,9 +168,10 @@ fn each_refusal_says_who_must_act() {
 #[test]
 fn items_of_another_configuration_are_refused() {
     let context = context(&terms());
-    let items = crate::decode(&context, &association("1001", &[]), SIMPLE.as_bytes()).unwrap().items;
+    let items = crate::decode(&context, &product_link("1001", &[]), SIMPLE.as_bytes()).unwrap().items;
     let mut host = FakeHost::new(|_| panic!("asked"));
-    let result = price_items(&mut host, &context, &association("1004", &[]), MULTI.as_bytes(), &items);
+    host.blob = MULTI.as_bytes().to_vec();
+    let result = price_items(&mut host, &context, &product_link("1004", &[]), "saved", &items);
     assert_eq!(error_field(result).1, "items-differ");
 }
 
@@ -176,6 +179,6 @@ fn items_of_another_configuration_are_refused() {
 fn a_token_that_the_vendor_repeats_is_not_repeated_to_people() {
     let long = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9".repeat(3);
     let mut host = FakeHost::new(move |_| response(422, &format!("not with Bearer s3rv3r-9b7e61 or {long}, sorry")));
-    let Err(Error::Rejected(message)) = ask(&mut host, &context(&terms()), "1001", SIMPLE) else { panic!() };
+    let Err(CallError::Rejected(message)) = ask(&mut host, &context(&terms()), "1001", SIMPLE) else { panic!() };
     assert!(message.text.ends_with("not with Bearer … or … sorry"), "{}", message.text);
 }

@@ -25,13 +25,14 @@ fn products_are_found_by_a_part_of_name_or_id() {
 fn each_token_is_tried_by_reading() {
     let mut host = FakeHost::new(|_| response(200, CATALOGUE));
     let both = diagnose(&mut host, &context(&[("server-token", SettingValue::SecretIsSet)])).unwrap();
-    assert_eq!(both.iter().map(|one| one.passed).collect::<Vec<_>>(), [true, true]);
+    assert_eq!(both.iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::Passed, Verdict::Passed]);
     assert!(both[1].detail.as_ref().unwrap().text.contains("cannot be tested without writing"));
     assert!(host.requests.iter().all(|request| request.method == "GET"), "nothing is changed");
 
     let mut host = FakeHost::new(|_| response(401, ""));
     let one = diagnose(&mut host, &context(&[])).unwrap();
-    assert!(!one[0].passed);
+    assert_eq!(one[0].verdict, Verdict::Failed);
     assert_eq!(one[0].detail.as_ref().unwrap().key, "token-refused");
+    assert_eq!(one[1].verdict, Verdict::NotTried);
     assert_eq!(one[1].detail.as_ref().unwrap().key, "server-token-absent");
 }

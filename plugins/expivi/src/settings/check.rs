@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cartwright_plugin::types::{Association, Context, FieldIssue, PriceSource};
+use cartwright_plugin::types::{Context, FieldIssue, PriceSource, ProductLink};
 use cartwright_plugin::{ContextExt, message};
 
 use super::{API_URL, OrderType, SERVER_TOKEN, VIEWER_TOKEN};
@@ -160,21 +160,21 @@ fn production(context: &Context, issues: &mut Issues) {
 }
 
 /// Returns the issues of a product link.
-pub(crate) fn association(context: &Context, association: &Association) -> Vec<FieldIssue> {
+pub(crate) fn product_link(context: &Context, product_link: &ProductLink) -> Vec<FieldIssue> {
     let mut issues = Issues(Vec::new());
     let number = "Expivi's product ids are positive whole numbers, as its back office shows them.";
-    if !is_catalogue_id(&association.vendor_product) {
+    if !is_catalogue_id(&product_link.vendor_product) {
         issues.error("vendor-product", "product-id-wrong", number);
     }
     let mut seen = BTreeSet::new();
-    for other in &association.other_vendor_products {
+    for other in &product_link.additional_vendor_products {
         if !is_catalogue_id(other) {
-            issues.error("other-vendor-products", "product-id-wrong", format!("{other:?}: {number}"));
+            issues.error("additional-vendor-products", "product-id-wrong", format!("{other:?}: {number}"));
         } else if !seen.insert(other) {
-            issues.warn("other-vendor-products", "named-twice", format!("duplicate product {other}."));
+            issues.warn("additional-vendor-products", "named-twice", format!("duplicate product {other}."));
         }
     }
-    match association.preset.as_deref() {
+    match product_link.preset.as_deref() {
         Some("") => issues.error("preset", "preset-empty", "Omit the preset, or enter its id."),
         Some(preset) if !is_catalogue_id(preset) => {
             issues.warn(
@@ -185,7 +185,7 @@ pub(crate) fn association(context: &Context, association: &Association) -> Vec<F
         }
         _ => {}
     }
-    if !association.allowed_skus.is_empty() && super::order_type(context) != Some(OrderType::Variation) {
+    if !product_link.allowed_skus.is_empty() && super::order_type(context) != Some(OrderType::Variation) {
         issues.warn("allowed-skus", "skus-unused", "Only the order type \"variation\" uses allowed SKUs.");
     }
     issues.0

@@ -21,17 +21,18 @@ fn texts(texts: &[&str]) -> SettingValue {
 }
 
 fn account() -> Vec<Field> {
-    let group = "account";
+    let group = "Account";
     vec![
         field(VIEWER_TOKEN, "text", "Viewer API token")
             .help("From Expivi's back office. Every visitor can read it: use a token without write access.")
             .required()
-            .public()
+            .shown_on_page()
             .pattern(r"\S+")
             .group(group),
         field(SERVER_TOKEN, "secret", "Server token")
             .help("A token with write access. Required for uploads to Expivi and for print files.")
             .outbound_host("setting:api-url")
+            .secret_use("bearer")
             .group(group),
         field(API_URL, "url", "API URL").required().default_text(DEFAULT_API_URL).pattern(r"[^\s?#]+").group(group),
         field(FILES_URL, "url", "Files URL")
@@ -41,13 +42,14 @@ fn account() -> Vec<Field> {
 }
 
 fn page() -> Vec<Field> {
-    let group = "page";
-    let address = |name, label, url| field(name, "url", label).required().public().default_text(url).group(group);
-    let place = |name, label| field(name, "css-selector", label).public().per_product().group(group);
+    let group = "Product page";
+    let address =
+        |name, label, url| field(name, "url", label).required().shown_on_page().default_text(url).group(group);
+    let place = |name, label| field(name, "css-selector", label).shown_on_page().per_product().group(group);
     let preference = |name, label: &str| {
-        field(name, "yes-no", label)
+        field(name, "boolean", label)
             .help("Leave empty for the viewer's own default.")
-            .public()
+            .shown_on_page()
             .per_product()
             .group(group)
     };
@@ -58,7 +60,7 @@ fn page() -> Vec<Field> {
         place("viewer-selector", "Viewer CSS selector"),
         place("options-selector", "Options CSS selector"),
         place("price-selector", "Price CSS selector"),
-        select("action", "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quotation", "Request a quote")])
+        select("action", "Shopper action", &[("add-to-cart", "Add to cart"), ("request-quote", "Request a quote")])
             .default_text("add-to-cart")
             .per_product()
             .group(group),
@@ -72,7 +74,7 @@ fn page() -> Vec<Field> {
         preference("progress-bar", "Show the progress bar"),
         field("preference-names", "pairs", "Names of the viewer preferences")
             .help("Expivi does not document the viewer's names for these three preferences. Change them here if yours differ.")
-            .public()
+            .shown_on_page()
             .default_value(SettingValue::Pairs(
                 [("hover-icon", "show3DHoverIcon"), ("auto-rotate", "autoRotateProduct"), ("progress-bar", "showProgress")]
                     .map(|(name, option)| (name.to_owned(), option.to_owned()))
@@ -81,15 +83,15 @@ fn page() -> Vec<Field> {
             .group(group),
         field("preset-option", "text", "Preset option name")
             .help("Expivi does not document it; \"preset\" and \"presetId\" are in use.")
-            .public()
+            .shown_on_page()
             .pattern(r"[A-Za-z_$][A-Za-z0-9_$]*")
             .default_text("preset")
             .group(group),
-        field("pass-locale", "yes-no", "Send the shopper's language to the viewer").public().default_yes_no(true).group(group),
-        field("pass-currency", "yes-no", "Send the cart's currency to the viewer").public().default_yes_no(true).group(group),
+        field("pass-locale", "boolean", "Send the shopper's language to the viewer").shown_on_page().default_boolean(true).group(group),
+        field("pass-currency", "boolean", "Send the cart's currency to the viewer").shown_on_page().default_boolean(true).group(group),
         field("viewer-options", "pairs", "Additional viewer options")
             .help("Names and values. A JSON value is passed as JSON, any other as text.")
-            .public()
+            .shown_on_page()
             .per_product()
             .range(0, 50)
             .group(group),
@@ -97,7 +99,7 @@ fn page() -> Vec<Field> {
 }
 
 fn cart() -> Vec<Field> {
-    let group = "cart";
+    let group = "Cart";
     vec![
         select(
             "order-type",
@@ -128,7 +130,7 @@ fn cart() -> Vec<Field> {
             .range(0, 10_000)
             .per_product()
             .group(group),
-        field("ignore-case", "yes-no", "Ignore upper and lower case in SKUs").default_yes_no(false).per_product().group(group),
+        field("ignore-case", "boolean", "Ignore upper and lower case in SKUs").default_boolean(false).per_product().group(group),
         field("key-fields", "list", "KEY field names")
             .help("Expivi does not document how saveConfiguration names the KEY. One name per line; the first with a value is used.")
             .default_value(texts(&KEY_FIELDS))
@@ -175,7 +177,7 @@ fn cart() -> Vec<Field> {
 }
 
 fn prices() -> Vec<Field> {
-    let group = "prices";
+    let group = "Prices";
     vec![
         select(
             "price-authority",
@@ -204,9 +206,9 @@ fn prices() -> Vec<Field> {
         )
         .help("Required for Expivi's prices.")
         .group(group),
-        field("send-country", "yes-no", "Send country to Expivi")
+        field("send-country", "boolean", "Send country to Expivi")
             .help("In the header Locale-Country.")
-            .default_yes_no(true)
+            .default_boolean(true)
             .group(group),
         field("locale-country", "text", "Fixed country")
             .help("Two letters. Leave empty for the delivery country, once it is known.")
@@ -217,16 +219,16 @@ fn prices() -> Vec<Field> {
 }
 
 fn production() -> Vec<Field> {
-    let group = "production";
+    let group = "Production";
     let print = |draft: Field| draft.enabled_when("print-files", "true").group(group);
     vec![
-        field("upload-bundles", "yes-no", "Upload ordered configurations to Expivi")
+        field("upload-bundles", "boolean", "Upload ordered configurations to Expivi")
             .help("Requires the server token.")
-            .default_yes_no(true)
+            .default_boolean(true)
             .group(group),
-        field("print-files", "yes-no", "Fetch print files")
+        field("print-files", "boolean", "Fetch print files")
             .help("Requires uploads and a media ID.")
-            .default_yes_no(false)
+            .default_boolean(false)
             .group(group),
         print(
             field("media-id", "integer", "Media ID")
@@ -255,7 +257,7 @@ fn production() -> Vec<Field> {
             )
             .default_text("visible"),
         ),
-        print(field("hide-print-marks", "yes-no", "Hide print marks").default_yes_no(false)),
-        print(field("hide-placeholders", "yes-no", "Hide placeholders").default_yes_no(false)),
+        print(field("hide-print-marks", "boolean", "Hide print marks").default_boolean(false)),
+        print(field("hide-placeholders", "boolean", "Hide placeholders").default_boolean(false)),
     ]
 }

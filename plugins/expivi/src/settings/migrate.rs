@@ -2,14 +2,14 @@
 
 use cartwright_plugin::exports::settings::ChoiceSource;
 use cartwright_plugin::types::{Setting, SettingValue};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{CallError, invalid_input, message};
 
 /// Converts another version's settings into this form. 0.1 is the first form, so nothing has been renamed yet.
 ///
 /// A field of a newer version is dropped on a rollback, because this version lacks its feature. A field of an older
 /// version that is missing here is an error, and so is an unknown choice: continuing with a default could sell at
 /// another price or not put lines on hold.
-pub(crate) fn migrate(from_version: &str, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+pub(crate) fn migrate(from_version: &str, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
     let form = super::fields();
     let from_newer = version(from_version) > version(env!("CARGO_PKG_VERSION"));
     let mut kept = Vec::with_capacity(values.len());

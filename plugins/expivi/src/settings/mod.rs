@@ -7,7 +7,7 @@ mod check;
 mod form;
 mod migrate;
 
-pub(crate) use check::{association as check_association, settings as check};
+pub(crate) use check::{product_link as check_product_link, settings as check};
 pub(crate) use form::fields;
 pub(crate) use migrate::migrate;
 
@@ -120,7 +120,7 @@ pub(crate) fn api_url(context: &Context) -> String {
 
 /// Returns whether a switch is on.
 pub(crate) fn is_enabled(context: &Context, name: &str) -> bool {
-    context.yes_no(name).unwrap_or(false)
+    context.boolean(name).unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use cartwright_plugin::exports::settings::ChoiceSource;
 use cartwright_plugin::types::{Setting, SettingValue};
 
 use super::*;
-use crate::testing::{association, context, error_field, text, texts};
+use crate::testing::{context, error_field, product_link, text, texts};
 
 fn blocking(settings: &[(&str, SettingValue)]) -> Vec<(String, String)> {
     let issues = check(&context(settings));
@@ -12,7 +12,7 @@ fn blocking(settings: &[(&str, SettingValue)]) -> Vec<(String, String)> {
 }
 
 fn on() -> SettingValue {
-    SettingValue::YesNo(true)
+    SettingValue::Boolean(true)
 }
 
 #[test]
@@ -24,15 +24,17 @@ fn the_form_holds_together() {
         if let Some(condition) = &field.enabled_when {
             assert!(names.contains(condition.field.as_str()), "{}", field.name);
         }
-        if let (ChoiceSource::Fixed(choices), Some(SettingValue::Text(default))) = (&field.choices, &field.default) {
+        if let (ChoiceSource::Fixed(choices), Some(SettingValue::Text(default))) =
+            (&field.choices, &field.default_value)
+        {
             assert!(choices.iter().any(|choice| choice.value == *default), "{}", field.name);
         }
-        assert!(field.kind != "secret" || !field.public, "a secret is never public");
+        assert!(field.kind != "secret" || !field.shown_on_page, "a secret is never public");
     }
     let token = fields.iter().find(|field| field.name == SERVER_TOKEN).unwrap();
-    assert_eq!((token.kind.as_str(), &token.hosts[..]), ("secret", &["setting:api-url".to_owned()][..]));
+    assert_eq!((token.kind.as_str(), &token.outbound_hosts[..]), ("secret", &["setting:api-url".to_owned()][..]));
     let viewer = fields.iter().find(|field| field.name == VIEWER_TOKEN).unwrap();
-    assert!(viewer.public && viewer.required);
+    assert!(viewer.shown_on_page && viewer.required);
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn expivis_prices_need_what_its_answer_does_not_say() {
 
 #[test]
 fn print_files_need_token_upload_and_media() {
-    let missing: Vec<String> = blocking(&[("print-files", on()), ("upload-bundles", SettingValue::YesNo(false))])
+    let missing: Vec<String> = blocking(&[("print-files", on()), ("upload-bundles", SettingValue::Boolean(false))])
         .into_iter()
         .map(|(_, key)| key)
         .collect();
@@ -84,19 +86,19 @@ fn settings_that_contradict_each_other_are_named() {
 
 #[test]
 fn a_link_names_products_by_number() {
-    let keys = |association: &cartwright_plugin::types::Association| -> Vec<(String, bool)> {
-        check_association(&context(&[]), association)
+    let keys = |product_link: &cartwright_plugin::types::ProductLink| -> Vec<(String, bool)> {
+        check_product_link(&context(&[]), product_link)
             .into_iter()
             .map(|issue| (issue.message.key, issue.blocking))
             .collect()
     };
-    assert_eq!(keys(&association("1001", &["1002"])), []);
+    assert_eq!(keys(&product_link("1001", &["1002"])), []);
     for wrong in ["", "0", "01", "ring", "-1", "1.0", "99999999999999999999"] {
-        assert_eq!(keys(&association(wrong, &[])), [("product-id-wrong".to_owned(), true)], "{wrong}");
+        assert_eq!(keys(&product_link(wrong, &[])), [("product-id-wrong".to_owned(), true)], "{wrong}");
     }
-    assert_eq!(keys(&association("1", &["x"])), [("product-id-wrong".to_owned(), true)]);
-    assert_eq!(keys(&association("1", &["2", "2"])), [("named-twice".to_owned(), false)]);
-    let preset = cartwright_plugin::types::Association { preset: Some("blue".into()), ..association("1", &[]) };
+    assert_eq!(keys(&product_link("1", &["x"])), [("product-id-wrong".to_owned(), true)]);
+    assert_eq!(keys(&product_link("1", &["2", "2"])), [("named-twice".to_owned(), false)]);
+    let preset = cartwright_plugin::types::ProductLink { preset: Some("blue".into()), ..product_link("1", &[]) };
     assert_eq!(keys(&preset), [("preset-no-number".to_owned(), false)]);
 }
 

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use cartwright_plugin::exports::cart::Request;
+use cartwright_plugin::exports::cart::PlanRequest;
 use cartwright_plugin::types::{
-    Article, Bundle, BundleChild, ChildRemoval, Context, Message, SkuQuery, Target, Wanted,
+    Article, Bundle, BundleChild, ChildRemoval, Context, LineRequest, Message, SkuQuery, Target,
 };
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 
 use super::tree::Root;
 use super::{SkuLookup, simple};
@@ -20,12 +20,12 @@ use crate::settings;
 /// Returns the bundle of one root.
 pub(super) fn bundle(
     context: &Context,
-    request: &Request,
-    line_request: &Wanted,
+    request: &PlanRequest,
+    line_request: &LineRequest,
     root: &Root,
     found: SkuLookup<'_>,
     warnings: &mut Vec<Message>,
-) -> Result<Bundle, Error> {
+) -> Result<Bundle, CallError> {
     let parts = parts(context, request, root)?;
     if parts.is_empty() {
         let text = "The configuration has no article with a SKU, so there is no bundle to sell.";
@@ -64,8 +64,8 @@ pub(super) fn bundle(
             target,
             quantity: part.quantity,
             title: None,
-            shown: None,
-            on_top: false,
+            display_fields: None,
+            priced_separately: false,
             removal,
             extra: Vec::new(),
         });
@@ -75,8 +75,8 @@ pub(super) fn bundle(
         let text = "The shop has none of the articles of this configuration.";
         return Err(rejected(message("articles-unknown", text, &[])));
     }
-    let parent = super::line(request, line_request, Target::LinkedProduct, simple::shown(request, root));
-    Ok(Bundle { parent, children })
+    let parent = super::line(request, line_request, Target::LinkedProduct, simple::display_fields(request, root));
+    Ok(Bundle { parent, children, extra: Vec::new() })
 }
 
 /// A part of the bundle.
@@ -85,22 +85,24 @@ struct Part<'a> {
     quantity: u32,
 }
 
-/// Returns the parts in order of first occurrence, with equal SKUs added up exactly.
+/// Returns the parts in order of first occurrence, with equal SKUs added up exactly. What is part of an article is bought
+/// with it.
 #[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
-fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec<Part<'a>>, Error> {
+fn parts<'a>(context: &Context, request: &'a PlanRequest, root: &Root) -> Result<Vec<Part<'a>>, CallError> {
     let by_model = context.text("bundle-sku") == Some("models-sku");
     let sku_of = |article: &'a Article| {
         let sku = if by_model { Some(&article.sku) } else { article.price_sku.as_ref() };
-        sku.map(String::as_str).filter(|sku| !sku.is_empty())
+        sku.map(String::as_str).filter(|sku| !sku.is_empty() && article.parent.is_none())
     };
     let mut sums: Vec<(&str, Decimal, String)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-    for index in root.indices() {
+    for (index, count) in root.counted() {
         for (number, article) in request.items[index].articles.iter().enumerate() {
             let Some(sku) = sku_of(article) else { continue };
             let path = format!("items[{index}].articles[{number}].quantity");
             let quantity = Decimal::parse(&article.quantity).filter(|quantity| !quantity.is_negative());
             let quantity = quantity.ok_or_else(|| wrong_quantity(&path, sku, &article.quantity))?;
+            let quantity = quantity.times(count).ok_or_else(|| wrong_quantity(&path, sku, "too many"))?;
             match places.get(sku).and_then(|place| sums.get_mut(*place)) {
                 Some((_, sum, _)) => *sum = sum.plus(quantity).ok_or_else(|| wrong_quantity(&path, sku, "too many"))?,
                 None => {
@@ -119,7 +121,7 @@ fn parts<'a>(context: &Context, request: &'a Request, root: &Root) -> Result<Vec
         .collect()
 }
 
-fn wrong_quantity(path: &str, sku: &str, found: &str) -> Error {
+fn wrong_quantity(path: &str, sku: &str, found: &str) -> CallError {
     let text = format!("The quantity of the article {sku} is invalid: {found}. A bundle needs whole quantities.");
     invalid_input(path, message("article-quantity", text, &[("sku", sku)]))
 }

@@ -1,66 +1,67 @@
-use cartwright_plugin::exports::cart::{Planned, Request};
-use cartwright_plugin::types::{Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
+use cartwright_plugin::exports::cart::{PlanRequest, PlanResult};
+use cartwright_plugin::types::{Article, Bundle, ChildRemoval, Context, Item, PriceSource, SettingValue, Target};
 use cartwright_test_growth::assert_linear;
 
 use super::*;
 use crate::testing::{
-    BUNDLE, MULTI, VARIATION, article, association, attribute, context, error_field, item, text, texts,
+    BUNDLE, MULTI, VARIATION, article, attribute, context, error_field, item, product_link, text, texts,
 };
 
 /// Requests two of each root.
-fn wanted(items: &[Item]) -> Vec<Wanted> {
+fn line_requests(items: &[Item]) -> Vec<LineRequest> {
     let roots = items.iter().enumerate().filter(|(_, item)| item.parent.is_none());
-    let line_requests: Vec<_> = roots.map(|(index, _)| Wanted { item: Some(index as u32), quantity: 2 }).collect();
-    if items.is_empty() { vec![Wanted { item: None, quantity: 2 }] } else { line_requests }
+    let line_requests: Vec<_> =
+        roots.map(|(index, _)| LineRequest { item: Some(index as u32), quantity: 2, extra: Vec::new() }).collect();
+    if items.is_empty() { vec![LineRequest { item: None, quantity: 2, extra: Vec::new() }] } else { line_requests }
 }
 
-fn request(strategy: &str, items: Vec<Item>) -> Request {
+fn request(strategy: &str, items: Vec<Item>) -> PlanRequest {
     let product = items.first().map_or("1", |item| item.vendor_product.as_str());
-    Request {
+    PlanRequest {
         strategy: strategy.to_owned(),
-        association: association(product, &[]),
-        wanted: wanted(&items),
+        link: product_link(product, &[]),
+        line_requests: line_requests(&items),
         items,
         prices: Vec::new(),
         price_from: PriceSource::Platform,
         chosen_variant: None,
-        lines: Vec::new(),
+        cart_lines: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-fn planned(context: &Context, request: Request) -> Result<Planned, Error> {
+fn planned(context: &Context, request: PlanRequest) -> Result<PlanResult, CallError> {
     plan_with(context, request, &|_| panic!("the catalogue was asked"))
 }
 
 fn items_of(product: &str, raw: &str) -> Vec<Item> {
-    crate::decode(&context(&[]), &association(product, &[]), raw.as_bytes()).unwrap().items
+    crate::decode(&context(&[]), &product_link(product, &[]), raw.as_bytes()).unwrap().items
 }
 
-fn only_line(planned: Result<Planned, Error>) -> NewLine {
-    match planned.unwrap().pieces.as_slice() {
-        [Piece::Line(line)] => line.clone(),
+fn only_line(planned: Result<PlanResult, CallError>) -> PlannedLine {
+    match planned.unwrap().entries.as_slice() {
+        [PlanEntry::Line(line)] => line.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn only_sku(planned: Result<Planned, Error>) -> String {
+fn only_sku(planned: Result<PlanResult, CallError>) -> String {
     match only_line(planned).target {
         Target::Sku(query) => query.sku,
         other => panic!("{other:?}"),
     }
 }
 
-fn only_bundle(planned: Result<Planned, Error>) -> Bundle {
-    match planned.unwrap().pieces.as_slice() {
-        [Piece::Bundle(bundle)] => bundle.clone(),
+fn only_bundle(planned: Result<PlanResult, CallError>) -> Bundle {
+    match planned.unwrap().entries.as_slice() {
+        [PlanEntry::Bundle(bundle)] => bundle.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn refusal(planned: Result<Planned, Error>) -> String {
+fn refusal(planned: Result<PlanResult, CallError>) -> String {
     match planned {
-        Err(Error::Rejected(message)) => message.key,
+        Err(CallError::Rejected(message)) => message.key,
         other => panic!("{other:?}"),
     }
 }
@@ -86,7 +87,9 @@ fn quantities(bundle: &Bundle) -> Vec<(String, u32)> {
 #[test]
 fn an_unknown_strategy_is_refused_with_the_known_ones() {
     for name in ["", "grouped", "Simple"] {
-        let Err(Error::InvalidInput(issue)) = planned(&context(&[]), request(name, vec![item("1")])) else { panic!() };
+        let Err(CallError::InvalidInput(issue)) = planned(&context(&[]), request(name, vec![item("1")])) else {
+            panic!()
+        };
         assert_eq!(issue.field, "strategy");
         assert!(issue.message.text.contains("simple, variation, bundle"));
     }
@@ -97,17 +100,17 @@ fn simple_sells_the_linked_product_in_the_quantity_asked_for() {
     let line = only_line(planned(&context(&[]), request("simple", vec![item("1")])));
     assert_eq!((line.target, line.quantity, line.item), (Target::LinkedProduct, 2, Some(0)));
     assert_eq!(line.price.source, PriceSource::Platform);
-    assert_eq!(line.shown, None);
+    assert_eq!(line.display_fields, None);
 }
 
 #[test]
 fn children_belong_to_their_roots_line_and_are_shown_there() {
     let mut plan_request = request("simple", items_of("1004", MULTI));
-    plan_request.association = association("1004", &["1005"]);
+    plan_request.link = product_link("1004", &["1005"]);
     let line = only_line(planned(&context(&[]), plan_request));
-    let shown: Vec<String> =
-        line.shown.unwrap().into_iter().map(|part| format!("{}: {}", part.name, part.value)).collect();
-    assert_eq!(shown, ["Top: Walnut", "Fabric: Green"]);
+    let display_fields: Vec<String> =
+        line.display_fields.unwrap().into_iter().map(|part| format!("{}: {}", part.name, part.value)).collect();
+    assert_eq!(display_fields, ["Top: Walnut", "Fabric: Green"]);
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn an_expensive_part_is_not_sold_at_the_price_of_a_cheap_whole() {
     let plan_request = request("simple", items_of("1004", MULTI));
     assert_eq!(refusal(planned(&context(&[]), plan_request.clone())), "part-not-listed");
     // The vendor's price includes every part.
-    let by_vendor = Request { price_from: PriceSource::Vendor, ..plan_request };
+    let by_vendor = PlanRequest { price_from: PriceSource::Vendor, ..plan_request };
     assert_eq!(only_line(planned(&context(&[]), by_vendor)).price.source, PriceSource::Vendor);
 }
 
@@ -132,7 +135,7 @@ fn another_product_is_not_sold_as_the_linked_one() {
 
 #[test]
 fn the_price_of_parts_ignores_the_case_of_skus_where_the_merchant_chose_so() {
-    let ignoring = context(&[("ignore-case", SettingValue::YesNo(true))]);
+    let ignoring = context(&[("ignore-case", SettingValue::Boolean(true))]);
     for (context, expected) in [(context(&[]), false), (ignoring, true)] {
         let plan_request = request("simple", vec![item("1")]);
         assert_eq!(only_line(planned(&context, plan_request)).price.ignore_case, expected);
@@ -142,16 +145,40 @@ fn the_price_of_parts_ignores_the_case_of_skus_where_the_merchant_chose_so() {
 }
 
 #[test]
+fn a_bundle_takes_the_articles_of_an_item_as_often_as_its_root_takes_the_item() {
+    let part = |id: &str, parent: &str, quantity: u32, articles: &[(&str, &str)]| Item {
+        id: Some(id.to_owned()),
+        parent: Some(parent.to_owned()),
+        quantity,
+        ..with_articles(articles)
+    };
+    let root = Item { id: Some("table".to_owned()), ..with_articles(&[("SCREW", "1")]) };
+    let mut items = vec![part("foot", "leg", 2, &[("SCREW", "0.5")]), part("leg", "table", 4, &[("LEG", "1")]), root];
+    // What is part of an article is bought with it.
+    items[1].articles.push(Article { parent: Some(0), ..article("WOOD", "3") });
+    let mut plan_request = request("bundle", items);
+    plan_request.link = product_link("1", &["1"]);
+    for settings in [vec![], vec![("bundle-sku", text("models-sku"))]] {
+        let bundle = only_bundle(planned(&context(&settings), plan_request.clone()));
+        let counts: Vec<u32> = bundle.children.iter().map(|child| child.quantity).collect();
+        assert_eq!(counts, [5, 4]);
+    }
+}
+
+#[test]
 fn several_roots_become_several_lines() {
     let plan_request = request("simple", vec![item("1"), item("1")]);
-    let pieces = planned(&context(&[]), plan_request.clone()).unwrap().pieces;
-    assert!(matches!(&pieces[..], [Piece::Line(a), Piece::Line(b)] if (a.item, b.item) == (Some(0), Some(1))));
+    let entries = planned(&context(&[]), plan_request.clone()).unwrap().entries;
+    assert!(matches!(&entries[..], [PlanEntry::Line(a), PlanEntry::Line(b)] if (a.item, b.item) == (Some(0), Some(1))));
     // A configuration that is priced again requests one line.
-    let second = Wanted { item: Some(1), quantity: 7 };
-    let line = only_line(planned(&context(&[]), Request { wanted: vec![second], ..plan_request.clone() }));
+    let second = LineRequest { item: Some(1), quantity: 7, extra: Vec::new() };
+    let line = only_line(planned(&context(&[]), PlanRequest { line_requests: vec![second], ..plan_request.clone() }));
     assert_eq!((line.item, line.quantity), (Some(1), 7));
-    let none = Wanted { item: Some(2), quantity: 1 };
-    assert_eq!(error_field(planned(&context(&[]), Request { wanted: vec![none], ..plan_request })).1, "not-a-root");
+    let none = LineRequest { item: Some(2), quantity: 1, extra: Vec::new() };
+    assert_eq!(
+        error_field(planned(&context(&[]), PlanRequest { line_requests: vec![none], ..plan_request })).1,
+        "not-a-root"
+    );
 }
 
 #[test]
@@ -209,13 +236,13 @@ fn a_key_that_holds_the_separator_is_a_warning_and_two_readings_an_error() {
 fn only_allowed_skus_are_sold_where_the_link_lists_them() {
     let request_with = |allowed: &str| {
         let mut request_with = request("variation", vec![with_keys(&[("Colour", Some("R"))])]);
-        request_with.association.allowed_skus = vec![allowed.to_owned()];
+        request_with.link.allowed_skus = vec![allowed.to_owned()];
         request_with
     };
     assert_eq!(refusal(planned(&context(&[]), request_with("B"))), "sku-not-allowed");
     assert_eq!(refusal(planned(&context(&[]), request_with("r"))), "sku-not-allowed");
     assert_eq!(only_sku(planned(&context(&[]), request_with("R"))), "R");
-    assert_eq!(only_sku(planned(&context(&[("ignore-case", SettingValue::YesNo(true))]), request_with("r"))), "R");
+    assert_eq!(only_sku(planned(&context(&[("ignore-case", SettingValue::Boolean(true))]), request_with("r"))), "R");
 }
 
 #[test]
@@ -230,7 +257,7 @@ fn a_bundle_is_the_linked_product_with_its_priced_articles() {
 #[test]
 fn the_articles_of_parts_belong_to_the_bundle_of_their_root() {
     let mut plan_request = request("bundle", items_of("1004", MULTI));
-    plan_request.association = association("1004", &["1005"]);
+    plan_request.link = product_link("1004", &["1005"]);
     let bundle = only_bundle(planned(&context(&[]), plan_request));
     // The chair and its replica.
     assert_eq!(quantities(&bundle), [("TABLE-TOP-180".into(), 1), ("TABLE-LEG".into(), 4), ("CHAIR".into(), 2)]);
@@ -334,7 +361,7 @@ fn twice_as_much_to_plan_takes_about_twice_as_long() {
     for (strategy, what, items, count) in inputs {
         let request_of = |count: usize| {
             let mut request = request(strategy, items(count));
-            request.association.other_vendor_products = vec!["1".to_owned()];
+            request.link.additional_vendor_products = vec!["1".to_owned()];
             request
         };
         assert_linear(&format!("{strategy} of {what}"), count, request_of, |request| {

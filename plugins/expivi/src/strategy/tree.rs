@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright_plugin::exports::cart::Request;
+use cartwright_plugin::exports::cart::PlanRequest;
 use cartwright_plugin::types::{Item, Message};
-use cartwright_plugin::{Error, invalid_input, message};
+use cartwright_plugin::{CallError, invalid_input, message};
 
 use super::platform_prices;
-use crate::product_tree::follow_links;
+use crate::product_tree::{ChainEnd, follow_links};
 use crate::settings::OrderType;
 
 /// A root and its descendants, by index in the request.
 pub(super) struct Root {
     pub(super) index: usize,
     pub(super) descendants: Vec<usize>,
+    /// How many of each descendant the root takes.
+    counts: Vec<u64>,
 }
 
 impl Root {
@@ -21,10 +23,15 @@ impl Root {
     pub(super) fn indices(&self) -> impl Iterator<Item = usize> + '_ {
         std::iter::once(self.index).chain(self.descendants.iter().copied())
     }
+
+    /// Returns the index of the root and those of its descendants, each with how many of it the root takes.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.indices().zip(std::iter::once(1).chain(self.counts.iter().copied()))
+    }
 }
 
 /// Returns the roots in the order of the items.
-pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
+pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, CallError> {
     let by_id: BTreeMap<&str, usize> =
         items.iter().enumerate().filter_map(|(index, item)| Some((item.id.as_deref()?, index))).collect();
     let wrong =
@@ -39,24 +46,46 @@ pub(super) fn roots(items: &[Item]) -> Result<Vec<Root>, Error> {
         });
     }
     let tops = follow_links(&parents).map_err(|index| wrong(index, "Its parents form a cycle."))?;
-    let mut descendants: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (index, top) in tops.into_iter().enumerate() {
-        let members = descendants.entry(top.place).or_default();
+    let counts = counts(items, &parents, &tops);
+    let mut roots: BTreeMap<usize, Root> = BTreeMap::new();
+    for (index, (top, count)) in tops.into_iter().zip(counts).enumerate() {
+        let new = || Root { index: top.place, descendants: Vec::new(), counts: Vec::new() };
+        let root = roots.entry(top.place).or_insert_with(new);
         if top.place != index {
-            members.push(index);
+            root.descendants.push(index);
+            root.counts.push(count);
         }
     }
-    Ok(descendants.into_iter().map(|(index, descendants)| Root { index, descendants }).collect())
+    Ok(roots.into_values().collect())
+}
+
+/// Returns how many of each item its root takes. More than can be counted are the most that can.
+#[allow(clippy::indexing_slicing, reason = "all lists have an entry for each item")]
+fn counts(items: &[Item], parents: &[Option<usize>], tops: &[ChainEnd]) -> Vec<u64> {
+    let mut counts = vec![1; items.len()];
+    let mut parents_first: Vec<usize> = (0..items.len()).collect();
+    parents_first.sort_by_key(|index| tops[*index].steps);
+    for index in parents_first {
+        if let Some(parent) = parents[index] {
+            counts[index] = u64::saturating_mul(counts[parent], items[index].quantity.into());
+        }
+    }
+    counts
 }
 
 /// Returns why a root cannot be sold at the platform's price. A browser decides which products a configuration
 /// contains: without this check a cheap product could be priced and an expensive one delivered.
 #[allow(clippy::indexing_slicing, reason = "roots are built from the items of the request")]
-pub(super) fn refusal(request: &Request, strategy: OrderType, root: &Root, listed: &BTreeSet<&str>) -> Option<Message> {
+pub(super) fn refusal(
+    request: &PlanRequest,
+    strategy: OrderType,
+    root: &Root,
+    listed: &BTreeSet<&str>,
+) -> Option<Message> {
     if !platform_prices(request) {
         return None;
     }
-    let linked = &request.association.vendor_product;
+    let linked = &request.link.vendor_product;
     let product = &request.items[root.index].vendor_product;
     // A variation is the product that its SKU names; other strategies sell the linked product.
     if strategy != OrderType::Variation && product != linked {

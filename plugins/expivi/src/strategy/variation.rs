@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cartwright_plugin::exports::cart::Request;
-use cartwright_plugin::types::{Association, Attribute, Context, Item, Message, NewLine, SkuQuery, Target, Wanted};
-use cartwright_plugin::{ContextExt, Error, invalid_input, message, rejected};
+use cartwright_plugin::exports::cart::PlanRequest;
+use cartwright_plugin::types::{
+    Attribute, Context, Item, LineRequest, Message, PlannedLine, ProductLink, SkuQuery, Target,
+};
+use cartwright_plugin::{CallError, ContextExt, invalid_input, message, rejected};
 
 use super::simple;
 use super::tree::Root;
@@ -33,7 +35,7 @@ pub(super) struct KeyRules<'a> {
 
 impl<'a> KeyRules<'a> {
     /// Returns the rules of these settings and this link.
-    pub(super) fn of(context: &'a Context, association: &Association) -> Self {
+    pub(super) fn of(context: &'a Context, product_link: &ProductLink) -> Self {
         let names = settings::lines(context, "attribute-order");
         let order =
             names.into_iter().enumerate().rev().map(|(key_field_index, name)| (name, key_field_index)).collect();
@@ -44,7 +46,7 @@ impl<'a> KeyRules<'a> {
             ignore_case: settings::is_enabled(context, "ignore-case"),
             allowed: BTreeSet::new(),
         };
-        rules.allowed = association.allowed_skus.iter().map(|sku| rules.normalize(sku)).collect();
+        rules.allowed = product_link.allowed_skus.iter().map(|sku| rules.normalize(sku)).collect();
         rules
     }
 
@@ -63,12 +65,12 @@ impl<'a> KeyRules<'a> {
 pub(super) fn line(
     context: &Context,
     rules: &KeyRules<'_>,
-    request: &Request,
-    line_request: &Wanted,
+    request: &PlanRequest,
+    line_request: &LineRequest,
     root: &Root,
     spelled: &mut SpelledSkus,
     warnings: &mut Vec<Message>,
-) -> Result<NewLine, Error> {
+) -> Result<PlannedLine, CallError> {
     let item = &request.items[root.index];
     let path = || format!("items[{}].attributes", root.index);
     let with_key = item.attributes.iter().filter(|attribute| counted_key(attribute).is_some());
@@ -107,10 +109,10 @@ pub(super) fn line(
     }
     // Another product of the same configuration is not a variant of the linked one: the query covers the whole catalog,
     // and only a single match is accepted.
-    let is_linked = item.vendor_product == request.association.vendor_product;
-    let within_product = is_linked.then(|| request.association.shop_product.clone());
+    let is_linked = item.vendor_product == request.link.vendor_product;
+    let within_product = is_linked.then(|| request.link.shop_product.clone());
     let target = Target::Sku(SkuQuery { sku, within_product, ignore_case: rules.ignore_case });
-    Ok(super::line(request, line_request, target, simple::shown(request, root)))
+    Ok(super::line(request, line_request, target, simple::display_fields(request, root)))
 }
 
 fn spell(context: &Context, keys: &[&str]) -> String {

@@ -9,8 +9,12 @@ use crate::shop::Shop;
 pub fn call(path: &str, completion: &str, arguments: Value) -> Value {
     json!({
         "receiver": "page", "paths": [path], "construct": false, "completion": completion,
-        "arguments": arguments.to_string(),
+        "args": arguments.to_string(),
     })
+}
+
+pub fn title() -> Value {
+    json!({ "key": "title", "parameters": [], "text": "Lamp configurator" })
 }
 
 pub fn script(url: &str) -> Value {
@@ -21,6 +25,10 @@ fn of_configurator(path: &str, completion: &str, arguments: Value) -> Value {
     let mut call = call(path, completion, arguments);
     call["receiver"] = json!("configurator");
     call
+}
+
+fn event(name: &str, meaning: &str) -> Value {
+    json!({ "name": name, "name_in": [], "value_in": null, "meaning": meaning })
 }
 
 /// Returns the embed data of the tests' vendor.
@@ -34,14 +42,14 @@ pub fn vendor() -> Value {
             { "role": "options", "selector": "#options", "required": false },
             { "role": "price", "selector": ".nowhere", "required": false },
         ],
-        "supported": call("vendor.yes", "returned", json!([])),
-        "start": call("vendor.start", "returned", json!([])),
-        "events": [{ "name": "vendor:word", "meaning": "word" }],
+        "supported": call("vendor.yes", "return-value", json!([])),
+        "start": call("vendor.start", "return-value", json!([])),
+        "events": [event("vendor:word", "word")],
         "save": of_configurator("save", "callback", json!([{ "$callback": "completed" }])),
         "payload": json!({ "$result": "" }).to_string(),
-        "action": "request-quotation",
+        "action": "request-quote",
         "success_page": "/thanks",
-        "csp_origins": [],
+        "allowed_origins": [],
         "fallback": { "key": "unavailable", "parameters": [], "text": "<b>Not</b> now<img src=x onerror=alert(1)>" },
         "extra": [],
     })
@@ -49,16 +57,16 @@ pub fn vendor() -> Value {
 
 /// Returns the embed data of a vendor with a page in a frame.
 fn vendor_in_a_frame(origin: &str) -> Value {
-    let post = |message: Value| of_configurator("contentWindow.postMessage", "returned", json!([message, origin]));
+    let post = |message: Value| of_configurator("contentWindow.postMessage", "return-value", json!([message, origin]));
     let mut embed = vendor();
     embed["scripts"] = json!([]);
     embed["supported"] = Value::Null;
-    embed["csp_origins"] = json!([origin]);
-    embed["frame"] = json!({ "url": format!("{origin}/frame.html"), "allow": "fullscreen", "origin": origin });
-    embed["events"] = json!([
-        { "name": "ready", "meaning": "loaded" }, { "name": "word", "meaning": "word" },
-        { "name": "saved", "meaning": "completed" },
-    ]);
+    embed["allowed_origins"] = json!([{ "origin": origin, "uses": ["frames"] }]);
+    embed["frame"] = json!({
+        "url": format!("{origin}/frame.html"), "title": title(), "allow": ["fullscreen", "xr-spatial-tracking"],
+        "sandbox": ["allow-scripts", "allow-same-origin"], "origin": origin,
+    });
+    embed["events"] = json!([event("ready", "loaded"), event("word", "word"), event("saved", "completed")]);
     embed["start"] = post(json!({ "type": "start", "product": "lamp" }));
     embed["save"] = of_configurator("contentWindow.postMessage", "callback", json!([{ "type": "save" }, origin]));
     embed["payload"] = json!(json!({ "id": { "$result": "id" }, "word": { "$event": "word" } }).to_string());
@@ -77,7 +85,7 @@ async fn arguments_hold_elements_callbacks_and_literals_at_any_depth() {
     let mut embed = vendor();
     embed["start"] = call(
         "vendor.start",
-        "returned",
+        "return-value",
         json!([
             { "deep": [{ "place": { "$element": "viewer" } }], "own": { "$element": "options" }, "none": { "$element": "price" } },
             { "$callback": "word" },
@@ -99,7 +107,7 @@ async fn arguments_hold_elements_callbacks_and_literals_at_any_depth() {
     assert_eq!(browser.value(rest).await, expected);
     browser.value("vendor.given[1]('said', 'ignored')").await;
     assert_eq!(browser.value("seen").await, json!([["word", "said"]]));
-    assert_eq!(browser.value("[configurator.action, configurator.successPage]").await[0], "request-quotation");
+    assert_eq!(browser.value("[configurator.action, configurator.successPage]").await[0], "request-quote");
     assert_eq!(browser.value("configurator.successPage").await, format!("{}/thanks", shop.base()));
     browser.close().await;
 }
@@ -140,7 +148,7 @@ async fn the_first_path_that_exists_is_called_and_a_class_is_constructed() {
     embed["scripts"] = json!([script("/vendor.js"), { "url": "/module.js", "integrity": null, "module": true }]);
     embed["start"] = json!({
         "receiver": "page", "paths": ["vendor.Gone", "gone.Widget", "vendor.Widget"], "construct": true,
-        "completion": "returned", "arguments": json!([{ "$element": "viewer" }]).to_string(),
+        "completion": "return-value", "args": json!([{ "$element": "viewer" }]).to_string(),
     });
     embed["save"] = of_configurator("save", "promise", json!([]));
     shop.show(&browser, "class", embed).await;
@@ -164,6 +172,9 @@ async fn a_frame_is_spoken_to_by_messages_and_heard_by_its_origin_alone() {
     let payload: Value = serde_json::from_slice(&shop.buy(&browser).await).expect("JSON");
     assert_eq!(payload, json!({ "id": 11, "word": { "type": "word", "word": "lamp" } }));
     assert_eq!(browser.value("seen").await, json!([["loaded", "ready"], ["word", { "type": "word", "word": "lamp" }]]));
+    let frame = "(() => { const { title, allow, sandbox } = document.querySelector('iframe'); return [title, allow, sandbox.value]; })()";
+    let expected = ["Lamp configurator", "fullscreen; xr-spatial-tracking", "allow-scripts allow-same-origin"];
+    assert_eq!(browser.value(frame).await, json!(expected));
 
     // The frame's own window, with another origin than the declared one.
     embed["frame"]["origin"] = json!("https://vendor.example");
@@ -171,6 +182,83 @@ async fn a_frame_is_spoken_to_by_messages_and_heard_by_its_origin_alone() {
     started(&browser).await;
     browser.value("new Promise((done) => setTimeout(done, 300))").await;
     assert_eq!(browser.value("seen").await, json!([]));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_frame_with_a_button_of_its_own_sends_its_configuration_as_text() {
+    let Some(browser) = Browser::open().await else { return };
+    let (shop, vendor_site) = (Shop::open().await, Shop::open().await);
+    let mut embed = vendor_in_a_frame(vendor_site.base());
+    embed["start"] = Value::Null;
+    embed["save"] = Value::Null;
+    embed["events"] = json!([
+        { "name": "createQuotation", "name_in": ["kind", "action"], "value_in": "argument", "meaning": "completed" },
+    ]);
+    embed["frame"]["sandbox"] = json!([]);
+    embed["payload"] = json!(json!({ "configuration": { "$result": "" } }).to_string());
+    shop.show(&browser, "own-button", embed).await;
+    started(&browser).await;
+    let page = "[document.querySelector('#add').hidden, document.querySelector('iframe').hasAttribute('sandbox')]";
+    assert_eq!(browser.value(page).await, json!([true, false]));
+    for id in ["configuration-1", "configuration-2"] {
+        let press = json!({ "type": "press", "id": id });
+        browser.value(&format!("document.querySelector('iframe').contentWindow.postMessage({press}, '*')")).await;
+        browser.until("document.body.dataset.saved").await;
+        let payload: Value = serde_json::from_slice(&shop.saved()).expect("JSON");
+        assert_eq!(payload, json!({ "configuration": id }));
+        browser.value("delete document.body.dataset.saved").await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_page_calls_only_what_the_vendors_scripts_made() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    let code = json!(["document.body.dataset.ran = 'yes'"]);
+    let paths = [
+        "eval",
+        "fetch",
+        "document.write",
+        "Cartwright.start",
+        "vendor.start.constructor",
+        "vendor.__proto__.toString",
+    ];
+    for (number, path) in paths.iter().enumerate() {
+        let mut embed = vendor();
+        embed["start"] = call(path, "return-value", code.clone());
+        shop.show(&browser, &format!("forbidden-{number}"), embed).await;
+        browser.until("document.body.dataset.fault").await;
+        assert_eq!(
+            browser.value("[document.body.dataset.fault, document.body.dataset.ran]").await,
+            json!(["path", null])
+        );
+        assert!(browser.text("#message").await.contains(path), "{path}");
+    }
+    // A frame's element leads back to the page.
+    let vendor_site = Shop::open().await;
+    let mut embed = vendor_in_a_frame(vendor_site.base());
+    embed["start"] = of_configurator("ownerDocument.defaultView.eval", "return-value", code);
+    shop.show(&browser, "forbidden-frame", embed).await;
+    browser.until("document.body.dataset.fault").await;
+    assert_eq!(browser.value("[document.body.dataset.fault, document.body.dataset.ran]").await, json!(["path", null]));
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_second_configurator_calls_what_the_scripts_of_the_first_made() {
+    let Some(browser) = Browser::open().await else { return };
+    let shop = Shop::open().await;
+    shop.show(&browser, "second", vendor()).await;
+    started(&browser).await;
+    let again = "fetch(`${location.pathname}/embed`)
+        .then((reply) => reply.json())
+        .then(({ embed }) => Cartwright.start({ embed, elements: { viewer: document.querySelector('#viewer') } }))
+        .then((second) => second.save())";
+    let saved = browser.value(again).await;
+    let saved: Value = serde_json::from_str(saved.as_str().expect("a text")).expect("JSON");
+    assert_eq!(saved["id"], 7);
     browser.close().await;
 }
 
@@ -183,7 +271,7 @@ async fn the_frame_and_the_fallback_are_accessible() {
     started(&browser).await;
     let mut wrong = browser.violations(axe, "a frame").await;
     let mut embed = vendor();
-    embed["supported"] = call("vendor.no", "returned", json!([]));
+    embed["supported"] = call("vendor.no", "return-value", json!([]));
     shop.show(&browser, "unsupported", embed).await;
     browser.until("document.querySelector('.cartwright-fallback')").await;
     wrong.extend(browser.violations(axe, "a fallback").await);

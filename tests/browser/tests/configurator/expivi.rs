@@ -113,7 +113,7 @@ async fn a_table_is_saved_with_its_chairs_in_the_envelope_of_a_bundle() {
     for (product, vendor_product, others) in [("chair", "1005", json!([])), ("table", "1004", json!(["1005"]))] {
         let link = serde_json::from_value(json!({
             "shop_product": product, "account": "expivi", "vendor_product": vendor_product,
-            "other_vendor_products": others, "strategy": { "name": "simple" },
+            "additional_vendor_products": others, "strategy": { "name": "simple" },
         }));
         world.host.link(&world.shop, &[link.expect("a link")]).await.expect("linked");
     }

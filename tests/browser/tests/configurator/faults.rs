@@ -3,7 +3,7 @@
 use cartwright_test_browser::Browser;
 use serde_json::{Value, json};
 
-use crate::contract::{call, script, vendor};
+use crate::contract::{call, script, title, vendor};
 use crate::shop::Shop;
 
 /// A text that must not be interpreted as markup.
@@ -42,13 +42,13 @@ async fn a_configurator_that_cannot_start_says_why_and_shows_the_fallback_as_tex
         ("code-as-address", with("scripts", json!([script("javascript:alert(1)")])), "embed", "javascript:alert(1)"),
         (
             "no-function",
-            with("start", call("vendor.gone.start", "returned", json!([]))),
+            with("start", call("vendor.gone.start", "return-value", json!([]))),
             "path",
             "no function \"vendor.gone.start\"",
         ),
-        ("no-license", with("start", call("vendor.fail", "returned", json!([]))), "vendor", "no license"),
+        ("no-license", with("start", call("vendor.fail", "return-value", json!([]))), "vendor", "no license"),
         ("endless", with("start", call("vendor.never", "promise", json!([]))), "timeout", "took longer than 1 s"),
-        ("unsupported", with("supported", call("vendor.no", "returned", json!([]))), "unsupported", FALLBACK),
+        ("unsupported", with("supported", call("vendor.no", "return-value", json!([]))), "unsupported", FALLBACK),
         (
             "no-place",
             with("mounts", json!([{ "role": "viewer", "selector": "#gone", "required": true }])),
@@ -63,7 +63,12 @@ async fn a_configurator_that_cannot_start_says_why_and_shows_the_fallback_as_tex
         ),
         (
             "frame-of-code",
-            with("frame", json!({ "url": "javascript:alert(1)", "allow": "", "origin": "null" })),
+            with(
+                "frame",
+                json!({
+                    "url": "javascript:alert(1)", "title": title(), "allow": [], "sandbox": [], "origin": "null",
+                }),
+            ),
             "embed",
             "The frame has no http address",
         ),
@@ -94,7 +99,7 @@ async fn a_configuration_that_cannot_be_saved_says_why_and_can_be_tried_again() 
         ("refused", saving("refuse", "callback"), "vendor", "the vendor is closed"),
         ("slow", saving("never", "promise"), "timeout", "Saving the configuration took longer than 1 s"),
         ("unsaid", saving("gone", "promise"), "path", "the configurator has no function \"gone\""),
-        ("round", saving("circle", "returned"), "payload", "cannot be written as JSON"),
+        ("round", saving("circle", "return-value"), "payload", "cannot be written as JSON"),
     ] {
         shop.show_within(&browser, name, embed, 1_000).await;
         browser.until("window.configurator").await;
@@ -116,7 +121,7 @@ async fn nothing_that_a_vendor_reports_is_read_as_markup() {
     let Some(browser) = Browser::open().await else { return };
     let shop = Shop::open().await;
     let mut embed = vendor();
-    embed["start"] = call("vendor.html", "returned", json!([{ "$callback": "options-ready" }]));
+    embed["start"] = call("vendor.html", "return-value", json!([{ "$callback": "options-ready" }]));
     shop.show(&browser, "markup", embed).await;
     browser.until("window.configurator").await;
     assert_eq!(browser.value("document.querySelector('#injected')").await, Value::Null);
@@ -130,7 +135,7 @@ async fn a_missing_style_sheet_is_a_warning_and_a_later_failure_leaves_the_work(
     let shop = Shop::open().await;
     let mut embed = vendor();
     embed["styles"] = json!([script("/gone.css")]);
-    embed["start"] = call("vendor.start", "returned", json!([{ "$callback": "failed" }]));
+    embed["start"] = call("vendor.start", "return-value", json!([{ "$callback": "failed" }]));
     shop.show(&browser, "ugly", embed).await;
     browser.until("window.configurator").await;
     let warned = browser.value("seen[0]").await;

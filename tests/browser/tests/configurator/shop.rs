@@ -81,6 +81,11 @@ impl Shop {
         browser.click("#add").await;
         browser.until("document.body.dataset.saved || document.body.dataset.fault").await;
         assert_eq!(browser.text("#message").await, "It is in your cart.");
+        self.saved()
+    }
+
+    /// Returns the bytes that a page sent last.
+    pub fn saved(&self) -> Vec<u8> {
         self.state.saved.lock().expect("what was saved").pop().expect("a payload")
     }
 
@@ -108,15 +113,23 @@ async fn embed(State(state): State<Arc<ShopState>>, Path(name): Path<String>) ->
 
 async fn page(State(state): State<Arc<ShopState>>, Path(name): Path<String>) -> Response {
     let (origins, loader) = match state.pages.lock().expect("the pages").get(&name) {
-        Some(embed) => {
-            let origins = embed["csp_origins"].as_array().expect("origins");
-            let origins: Vec<&str> = origins.iter().map(|origin| origin.as_str().expect("an origin")).collect();
-            (origins.join(" "), embed["loader"] == true)
-        }
+        Some(embed) => (embed["allowed_origins"].as_array().expect("origins").clone(), embed["loader"] == true),
         None => return axum::http::StatusCode::NOT_FOUND.into_response(),
     };
-    let kinds = ["script-src", "style-src", "img-src", "connect-src", "frame-src"];
-    let rules: Vec<String> = kinds.iter().map(|kind| format!("{kind} 'self' {origins}")).collect();
+    let with_use = |needed: &str| -> String {
+        let allows = |origin: &&Value| origin["uses"].as_array().expect("uses").iter().any(|one| one == needed);
+        origins.iter().filter(allows).map(|origin| format!(" {}", origin["origin"].as_str().expect("text"))).collect()
+    };
+    let directives = [
+        ("script-src", "scripts"),
+        ("style-src", "styles"),
+        ("img-src", "images"),
+        ("media-src", "images"),
+        ("connect-src", "connections"),
+        ("frame-src", "frames"),
+        ("font-src", "fonts"),
+    ];
+    let rules: Vec<String> = directives.map(|(name, needed)| format!("{name} 'self'{}", with_use(needed))).into();
     let policy = format!("default-src 'none'; base-uri 'none'; {}", rules.join("; "));
     let headers = [(CONTENT_SECURITY_POLICY, policy), (CONTENT_TYPE, "text/html; charset=utf-8".to_owned())];
     let page = include_str!("../../assets/page.html");

@@ -116,7 +116,7 @@ async fn a_configuration_shows_its_lines_stage_by_stage_as_it_is_pasted() {
         json!(String::from_utf8_lossy(samples::EXPIVI_BUNDLE.as_ref()))
     );
     admin.browser.value(&paste).await;
-    admin.sees("every piece holds").await;
+    admin.sees("every plan entry holds").await;
     assert!(admin.browser.text("#result").await.contains("HINGE"));
     admin.browser.value("document.getElementById('result').scrollIntoView()").await;
     admin.browser.screenshot("admin-preview").await;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use cartwright::SystemClock;
-use cartwright::types::EventKind;
 use cartwright_e2e::load::Load;
+use cartwright_e2e::orders::forwarded;
 use sqlx::{AnyConnection, Connection};
 
 use super::floor::{Erp, WrittenRows, open, write};
@@ -74,7 +74,7 @@ async fn hosted(load: &Load, numbers: std::ops::Range<usize>) -> (f64, f64) {
     let done = if numbers.start == 0 { EVENTS + WARM_UP_EVENTS } else { WARM_UP_EVENTS };
     let began = Instant::now();
     for number in numbers {
-        load.report(number, EventKind::Scheduled("nightly".to_owned()), &*clock).await;
+        load.report(number, forwarded("now", "{}"), &*clock).await;
     }
     let reported_micros = micros(began);
     let began = Instant::now();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cartwright::durable::{Cancel, Journal, RunEnd, RunInput};
-use cartwright::types::{EventKind, NamedJson};
+use cartwright::types::{NamedJson, OrderEventKind};
 use cartwright::{AccountId, AccountSetup, Clock, Grants, SystemClock};
 use cartwright_e2e::load::Load;
 use cartwright_e2e::{WEBHOOKS, members};
@@ -37,7 +37,7 @@ impl Asking {
     /// Claims the job of an order whose hook makes this number of queries.
     async fn claim(&self, order: usize, steps: usize) -> Claim {
         let message = NamedJson { name: "ask".to_owned(), json: format!("resolve {steps}") };
-        let event = self.load.event(order, EventKind::Message(message));
+        let event = self.load.event(order, OrderEventKind::Forwarded(message));
         let now = SystemClock.now();
         let recorded =
             self.load.store.orders().record_event(&self.load.shop, &event, std::slice::from_ref(&self.job), now).await;

@@ -1,10 +1,10 @@
 //! The same guest on wasmtime alone: the pool and WASI with the host's settings, without limits, epochs and
 //! capabilities.
 
-pub use bindings::cartwright::plugin::types::{Association, Context, Rounding};
-use bindings::cartwright::plugin::types::{Error, Item, Money, Setting, SettingValue, Wanted};
-use bindings::exports::cartwright::plugin::cart::{Planned, Request as PlanRequest};
-use bindings::exports::cartwright::plugin::configuration::Decoded;
+use bindings::cartwright::plugin::types::{CallError, Item, LineRequest, Money, NamedJson, Setting, SettingValue};
+pub use bindings::cartwright::plugin::types::{Context, Currency, ProductLink, Rounding, Shop, Visitor};
+use bindings::exports::cartwright::plugin::cart::{PlanRequest, PlanResult};
+use bindings::exports::cartwright::plugin::configuration::DecodeResult;
 use cartwright::types;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Linker, ResourceTable, TypedFunc};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
@@ -12,7 +12,19 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 #[allow(dead_code, missing_docs, clippy::all)]
 mod bindings {
-    wasmtime::component::bindgen!({ path: "../../wit/0.1", world: "everything", exports: { default: async } });
+    wasmtime::component::bindgen!({
+        path: "../../wit/0.1",
+        inline: "
+            package cartwright:bare;
+
+            world mine {
+                include cartwright:plugin/vendor@0.1.0;
+                include cartwright:plugin/has-cart@0.1.0;
+            }
+        ",
+        world: "cartwright:bare/mine",
+        exports: { default: async },
+    });
 }
 
 pub struct State {
@@ -32,14 +44,14 @@ pub struct Bare {
     decode: ComponentExportIndex,
     plan: ComponentExportIndex,
     context: Context,
-    association: Association,
+    product_link: ProductLink,
 }
 
-type Decode<'a> = TypedFunc<(&'a Context, &'a Association, &'a [u8]), (Result<Decoded, Error>,)>;
-type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<Planned, Error>,)>;
+type Decode<'a> = TypedFunc<(&'a Context, &'a ProductLink, &'a [u8]), (Result<DecodeResult, CallError>,)>;
+type Plan<'a> = TypedFunc<(&'a Context, &'a PlanRequest), (Result<PlanResult, CallError>,)>;
 
 impl Bare {
-    pub fn new(component: &[u8], context: Context, association: Association) -> Self {
+    pub fn new(component: &[u8], context: Context, product_link: ProductLink) -> Self {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(256)
             .total_core_instances(1536)
@@ -69,7 +81,7 @@ impl Bare {
             pre: linker.instantiate_pre(&component).expect("all imports"),
             engine,
             context,
-            association,
+            product_link,
         }
     }
 
@@ -80,9 +92,9 @@ impl Bare {
         (store, instance)
     }
 
-    pub async fn decode(&self, (store, instance): &mut (Store<State>, Instance), raw: &[u8]) -> Decoded {
+    pub async fn decode(&self, (store, instance): &mut (Store<State>, Instance), raw: &[u8]) -> DecodeResult {
         let decode: Decode = instance.get_typed_func(&mut *store, self.decode).expect("decode");
-        let input = (&self.context, &self.association, raw);
+        let input = (&self.context, &self.product_link, raw);
         let (decoded,) = decode.call_async(&mut *store, input).await.expect("an answer");
         decoded.expect("a configuration")
     }
@@ -92,18 +104,18 @@ impl Bare {
         decoded.items.iter_mut().for_each(|item| item.state = String::new());
         PlanRequest {
             strategy: "simple".to_owned(),
-            association: self.association.clone(),
-            wanted: wanted(&decoded.items),
+            link: self.product_link.clone(),
+            line_requests: line_requests(&decoded.items),
             items: decoded.items,
             prices: Vec::new(),
             price_from: decoded.price_from,
             chosen_variant: None,
-            lines: Vec::new(),
+            cart_lines: Vec::new(),
             extra: Vec::new(),
         }
     }
 
-    pub async fn plan(&self, (store, instance): &mut (Store<State>, Instance), request: &PlanRequest) -> Planned {
+    pub async fn plan(&self, (store, instance): &mut (Store<State>, Instance), request: &PlanRequest) -> PlanResult {
         let plan: Plan = instance.get_typed_func(&mut *store, self.plan).expect("plan");
         let (planned,) = plan.call_async(&mut *store, (&self.context, request)).await.expect("an answer");
         planned.expect("a plan")
@@ -116,17 +128,18 @@ pub fn setting(name: &str, value: types::SettingValue) -> Setting {
         types::SettingValue::Text(text) => SettingValue::Text(text),
         types::SettingValue::Integer(number) => SettingValue::Integer(number),
         types::SettingValue::Decimal(decimal) => SettingValue::Decimal(decimal),
-        types::SettingValue::YesNo(on) => SettingValue::YesNo(on),
+        types::SettingValue::Boolean(on) => SettingValue::Boolean(on),
         types::SettingValue::Money(types::Money { minor, scale, currency }) => {
             SettingValue::Money(Money { minor, scale, currency })
         }
         types::SettingValue::Texts(texts) => SettingValue::Texts(texts),
         types::SettingValue::Pairs(pairs) => SettingValue::Pairs(pairs),
         types::SettingValue::SecretIsSet => SettingValue::SecretIsSet,
+        types::SettingValue::Other(types::NamedJson { name, json }) => SettingValue::Other(NamedJson { name, json }),
     };
     Setting { name: name.to_owned(), value }
 }
 
-fn wanted(items: &[Item]) -> Vec<Wanted> {
-    (0..items.len() as u32).map(|item| Wanted { item: Some(item), quantity: 1 }).collect()
+fn line_requests(items: &[Item]) -> Vec<LineRequest> {
+    (0..items.len() as u32).map(|item| LineRequest { item: Some(item), quantity: 1, extra: Vec::new() }).collect()
 }

@@ -76,7 +76,7 @@ async fn main() {
         return start::first_plan().await;
     }
     let world = world().await;
-    let bare = bare::Bare::new(cartwright_bundled::EXPIVI, same_context(&world), same_association());
+    let bare = bare::Bare::new(cartwright_bundled::EXPIVI, same_context(&world), same_product_link());
     println!("configured products of 12 attributes and 8 articles each, medians in µs");
     for count in [1, 10, 100] {
         layers(&world, &bare, count).await;
@@ -89,7 +89,7 @@ async fn main() {
 async fn layers(world: &World, bare: &bare::Bare, count: usize) {
     let raw = many(count);
     let runs = (RUNS / count).max(60);
-    let (context, association) = (native::context(), native::association());
+    let (context, product_link) = (native::context(), native::product_link());
     let request = bare.request(raw.as_bytes()).await;
     let mut instance = bare.instance().await;
     let mut times: [Vec<f64>; 6] = Default::default();
@@ -98,7 +98,7 @@ async fn layers(world: &World, bare: &bare::Bare, count: usize) {
     for _ in 0..runs {
         // In turn, so that a change of the machine's speed affects all of them.
         let began = Instant::now();
-        black_box(native::decode_and_plan(&context, &association, raw.as_bytes()));
+        black_box(native::decode_and_plan(&context, &product_link, raw.as_bytes()));
         native.push(micros(began));
 
         let began = Instant::now();
@@ -147,33 +147,40 @@ fn same_context(world: &World) -> bare::Context {
         .form
         .0
         .iter()
-        .filter_map(|field| Some(bare::setting(&field.name, field.default.clone()?)))
+        .filter_map(|field| Some(bare::setting(&field.name, field.default_value.clone()?)))
         .collect();
     bare::Context {
-        shop: "shop".to_owned(),
+        shop: bare::Shop {
+            id: "shop".to_owned(),
+            currencies: vec![bare::Currency { code: "EUR".to_owned(), scale: 2 }],
+            base_country: None,
+            prices_include_tax: true,
+            rounding: bare::Rounding::HalfUp,
+            time_zone: None,
+        },
         account: "expivi".to_owned(),
+        visitor: Some(bare::Visitor {
+            currency: bare::Currency { code: "EUR".to_owned(), scale: 2 },
+            country: None,
+            region: None,
+            customer_groups: Vec::new(),
+        }),
         locale: "en".to_owned(),
-        currency: "EUR".to_owned(),
-        scale: 2,
-        country: None,
-        customer_group: None,
-        prices_include_tax: true,
-        rounding: bare::Rounding::HalfUp,
-        at: "2026-01-01T00:00:00Z".to_owned(),
-        settings,
-        settings_revision: 1,
+        now: "2026-01-01T00:00:00Z".to_owned(),
+        settings: settings,
         grants: Vec::new(),
         extra: Vec::new(),
     }
 }
 
-fn same_association() -> bare::Association {
-    bare::Association {
+fn same_product_link() -> bare::ProductLink {
+    bare::ProductLink {
         shop_product: "any".to_owned(),
         vendor_product: "1010".to_owned(),
-        other_vendor_products: Vec::new(),
+        additional_vendor_products: Vec::new(),
         preset: None,
         allowed_skus: Vec::new(),
+        extra: Vec::new(),
     }
 }
 

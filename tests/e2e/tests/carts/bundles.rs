@@ -6,6 +6,7 @@ use cartwright::{
 };
 use cartwright_e2e::{HOSTILE, World, added_lines};
 use cartwright_fake_vendors::samples;
+use cartwright_store::SoldLine;
 use serde_json::json;
 
 const PANELS: i64 = 3 * 2_450;
@@ -142,7 +143,7 @@ async fn a_part_comes_back_in_sight_when_the_merchant_no_longer_lets_it_go() {
     let reduced = cart.clone();
     removal(&world, "refused", "components").await;
     // No price is sealed for another customer group.
-    let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+    let trade = Visitor { customer_groups: vec!["trade".to_owned()].into(), ..Visitor::default() };
     let checks = host.check_cart(shop, &cart, &trade).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
     assert_eq!((old.minor, new.minor), (PANELS + SCREWS, WHOLE));
@@ -237,8 +238,8 @@ async fn an_order_of_a_reduced_bundle_says_what_it_is_made_of_and_waits_for_the_
     // The vendor produces the saved configuration, which still contains the hinges.
     let lines = order(&cart, false);
     assert!(lines.iter().all(|line| !line.released), "a bundle is held as a whole");
-    let line = &lines[0];
-    let skus: Vec<&str> = line.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref()).collect();
+    let sold = SoldLine::from(&cart[0]);
+    let skus: Vec<&str> = sold.bill_of_materials.iter().filter_map(|article| article.price_sku.as_deref()).collect();
     assert_eq!(skus, ["PANEL-60", "SCREW-4"]);
     let reason = &cart[0].unconfirmed.as_ref().expect("a reason").reason;
     assert!(reason.key == "parts-taken-out" && reason.text.contains("HINGE"), "{reason:?}");
@@ -256,7 +257,7 @@ async fn an_offer_is_of_the_whole() {
 }
 
 #[tokio::test]
-async fn a_child_on_top_costs_its_own_price_and_may_go_while_the_others_stay() {
+async fn a_child_priced_separately_costs_its_own_price_and_may_go_while_the_others_stay() {
     let world = World::new().await;
     let account = world.strategy(HOSTILE).await;
     let mut request = world.request("ring", samples::EXPIVI_SIMPLE, 3, &[]);

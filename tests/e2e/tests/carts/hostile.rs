@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use cartwright::types::Error;
-use cartwright::{AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Limits, StrategyChoice};
-use cartwright_e2e::{HOSTILE, World, added_lines};
+use cartwright::types::CallError;
+use cartwright::{
+    AccountId, AddToCart, Breach, CartChange, CartError, Failure, InstallError, Interface, Limits, StrategyChoice,
+};
+use cartwright_e2e::{HOSTILE, WEBHOOKS, World, added_lines, replaced};
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
@@ -87,8 +89,10 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("wrong-scale", "grants.adjust_prices"),
         ("scale-too-large", "grants.adjust_prices"),
         ("other-price-source", "grants.choose_price_source"),
-        ("no-item", "which was not requested"),
+        ("no-item", "entry 1 (RING) names no item"),
         ("item-out-of-range", "the item 4294967295, which was not requested"),
+        ("line-beside", "entry 2 (HINGE) names no item: a configured product becomes one entry"),
+        ("set-of-one", "entry 1 is a set of fewer than two lines"),
         ("text-line", "must buy a product"),
         ("text-parent", "bundle without children"),
         ("unknown-variant", "was not returned by the catalog"),
@@ -97,8 +101,9 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
         ("quantity-largest", "the quantity 4294967295 of"),
         ("child-quantity-zero", "the quantity 0 of"),
         ("quantity-overflow", "the quantity 4294967295 of"),
-        ("more-than-asked", "two plan entries for the item 0"),
-        ("unknown-piece", "hostile.give-away"),
+        ("more-than-asked", "entry 2 (RING) is the second entry for the item 0"),
+        ("unknown-entry", "hostile.give-away"),
+        ("unknown-target", "hostile.by-weight"),
     ] {
         match misdeed(&world, &account, name).await {
             Err(CartError::Hook(error)) => panic!("{name}: {error}"),
@@ -111,17 +116,35 @@ async fn whoever_plans_what_it_may_not_is_refused_before_the_cart_changes() {
 #[tokio::test]
 async fn whoever_calls_what_it_may_not_is_denied() {
     let (world, account) = world().await;
-    for name in ["another-host", "this-machine", "undeclared-secret", "order-book", "blob", "emit"] {
+    for name in ["another-host", "this-machine", "undeclared-secret", "order-book", "blob", "emit", "sleep"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        let Failure::PluginError(Error::Denied(reason)) = &failure else { panic!("{name}: {failure}") };
-        assert!(reason.contains("is not available in cart.plan"), "{name}: {reason}");
+        let Failure::PluginError(CallError::Denied(refusal)) = &failure else { panic!("{name}: {failure}") };
+        assert!(refusal.text.contains("is not available in cart.plan"), "{name}: {}", refusal.text);
+        assert!(refusal.what.starts_with("capability:"), "{name}: {}", refusal.what);
     }
     for name in ["files", "environment", "socket"] {
         let failure = failure(misdeed(&world, &account, name).await, name);
-        assert!(matches!(failure, Failure::PluginError(Error::Denied(_))), "{name}: {failure}");
+        assert!(matches!(failure, Failure::PluginError(CallError::Denied(_))), "{name}: {failure}");
     }
-    let failure = failure(misdeed(&world, &account, "sleep").await, "sleep");
-    assert!(failure.to_string().contains("timer is not available in cart.plan"), "{failure}");
+}
+
+#[tokio::test]
+async fn more_than_1000_catalog_queries_in_one_call_exceed_a_limit_that_is_named() {
+    let (world, account) = world().await;
+    let name = "catalog-too-many-queries";
+    let failure = failure(misdeed(&world, &account, name).await, name);
+    let Failure::PluginError(CallError::LimitExceeded(refusal)) = &failure else { panic!("{failure}") };
+    assert_eq!(refusal.what, "limit:catalog-queries");
+    assert!(refusal.text.contains("1001") && refusal.text.contains("1000"), "{}", refusal.text);
+}
+
+#[tokio::test]
+async fn an_extra_that_must_be_understood_is_a_contract_violation_that_names_it() {
+    let (world, account) = world().await;
+    let name = "must-be-understood";
+    let failure = failure(misdeed(&world, &account, name).await, name);
+    let Failure::ContractViolation(text) = &failure else { panic!("{failure}") };
+    assert!(text.contains("\"!sold-by-meter\"") && text.contains("`planned-line`"), "{text}");
 }
 
 #[tokio::test]
@@ -163,6 +186,19 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
         ("another world", wat("wrong-world"), "example:other/thing"),
         ("an unknown import", wat("wrong-import"), "not a Cartwright plugin"),
         ("a later contract", wat("later-contract"), "0.1.x"),
+        (
+            "a strategy that imports http",
+            wat("strategy-with-http"),
+            "imports http, secrets; a cart strategy imports log",
+        ),
+        ("an import of a later contract", wat("later-function"), "http.send-all, quoting, which"),
+        ("an import of a later contract", wat("later-function"), "it needs a host of 0.1.3"),
+        (
+            "an import that no contract has",
+            wat("unknown-function"),
+            "http.send-all, which cartwright:plugin@0.1.0 does not",
+        ),
+        ("WASI 0.3", wat("wasi-0.3"), "wasi:clocks/system-clock@0.3.0"),
         ("sixteen memories", wat("many-memories"), "linear memories"),
         ("a loop at its start", wat("endless-start"), "not a Cartwright plugin"),
         ("a huge table", wat("big-table"), "table"),
@@ -173,6 +209,28 @@ async fn what_is_no_plugin_is_refused_in_plain_words() {
     let other = cartwright::Digest::of(b"other");
     let error = world.host.install(whole, Some(other)).await.expect_err("another digest is pinned");
     assert!(matches!(error, InstallError::NotPinned { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_export_of_a_later_contract_is_listed_and_does_no_harm() {
+    let world = World::new().await;
+    let later = replaced(HOSTILE, "cartwright:plugin/choices@0.1.0", "cartwright:plugin/quoting@0.1.2");
+    let plugin = world.host.install(&later, None).await.expect("a plugin");
+    assert_eq!(plugin.unknown_exports(), ["quoting@0.1.2"]);
+    let exports: Vec<&str> = plugin.exports().map(|interface| interface.name()).collect();
+    assert_eq!(exports, ["metadata", "settings", "cart"]);
+    let known = world.host.install(HOSTILE, None).await.expect("a plugin");
+    assert!(known.unknown_exports().is_empty() && known.has(Interface::Choices));
+}
+
+#[tokio::test]
+async fn metadata_that_depends_on_the_clock_or_on_random_numbers_is_refused() {
+    let world = World::new().await;
+    for form in ["token's form5", "token's form6"] {
+        let changing = replaced(WEBHOOKS, "token's form1", form);
+        let error = world.host.install(&changing, None).await.err();
+        assert!(matches!(&error, Some(InstallError::Metadata(text)) if text.contains("another version")), "{error:?}");
+    }
 }
 
 /// A component with a core module of one type: a function that takes a reference to a string. No current tool parses

@@ -1,6 +1,6 @@
 //! Browser input is hostile until it is checked: each of these causes a typed error with the path, or a harmless line.
 
-use cartwright::types::Error;
+use cartwright::types::CallError;
 use cartwright::{CartError, Failure};
 use cartwright_e2e::{World, added_lines};
 use cartwright_fake_vendors::samples;
@@ -12,7 +12,7 @@ async fn refused(world: &World, what: &str, configuration: Vec<u8>) -> String {
     request.configuration = Some(configuration);
     match world.host.add_to_cart(&world.shop, request).await {
         Err(CartError::Hook(error)) => match error.failure {
-            Failure::PluginError(Error::InvalidInput(issue)) => issue.field,
+            Failure::PluginError(CallError::InvalidInput(issue)) => issue.field,
             failure @ Failure::Limit(_) => failure.to_string(),
             other => panic!("{what}: {other}"),
         },
@@ -95,7 +95,7 @@ async fn wrong_types_anywhere_never_trap_and_never_change_the_price() {
             match change {
                 Ok(change) => assert_eq!(added_lines(&change)[0].price.total.minor, 19_900, "{path} = {wrong}"),
                 Err(CartError::Hook(error)) => {
-                    let typed = matches!(error.failure, Failure::PluginError(Error::InvalidInput(_)));
+                    let typed = matches!(error.failure, Failure::PluginError(CallError::InvalidInput(_)));
                     assert!(typed, "{path} = {wrong}: {error}");
                 }
                 Err(CartError::NotLinked { .. } | CartError::Configuration(_)) => {}

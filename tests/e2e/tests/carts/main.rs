@@ -10,12 +10,15 @@
 
 mod bundles;
 mod cart_rules;
+mod currencies;
 mod explained;
 mod forged_carts;
 mod hostile;
 mod hostile_configurations;
 mod links_again;
 mod observed;
+mod pages;
 mod properties;
+mod sets;
 mod strategy_settings;
 mod swap;

@@ -51,7 +51,7 @@ async fn observed_world() -> (World, Arc<RecordingObserver>, AccountId) {
 async fn each_call_is_told_with_its_end() {
     let (world, heard, account) = observed_world().await;
     let installed = take(&heard.calls);
-    assert!(installed.contains(&"unnamed - plugin.describe answered".to_owned()), "{installed:#?}");
+    assert!(installed.contains(&"unnamed - metadata.describe answered".to_owned()), "{installed:#?}");
     assert!(installed.contains(&"expivi shop settings.validate answered".to_owned()), "{installed:#?}");
     for (misdeed, end) in
         [("honest", "answered"), ("loud-refusal", "refused"), ("trap", "trap"), ("catalog-flood", "limit")]

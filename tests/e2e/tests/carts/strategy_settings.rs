@@ -1,7 +1,7 @@
 //! A link whose strategy belongs to another account can override settings of that account's plugin too.
 
-use cartwright::{AccountSetup, ProductLink, ProductLinkIssues, SetupError};
-use cartwright_e2e::{World, added_lines, local, members};
+use cartwright::{AccountSetup, Grants, Interface, ProductLink, ProductLinkIssues, SetupError};
+use cartwright_e2e::{WEBHOOKS, World, added_lines, local, members};
 use cartwright_fake_vendors::samples;
 use serde_json::{Value, json};
 
@@ -34,6 +34,33 @@ async fn the_strategy_plans_with_what_the_product_overrides() {
     link(&world, planner, json!({ "sku-prefix": "SHIRT-" })).await.expect("linked");
     let change = world.add("shirt", samples::EXPIVI_VARIATION, 1, &mut Vec::new()).await.expect("a line");
     assert_eq!(added_lines(&change)[0].sku.as_deref(), Some("SHIRT-R-L"));
+}
+
+#[tokio::test]
+async fn a_vendor_without_a_strategy_is_linked_with_the_strategy_of_another_account() {
+    let world = World::new().await;
+    let vendor = world.host.install(WEBHOOKS, None).await.expect("a vendor");
+    assert!(!vendor.has(Interface::Cart) && vendor.metadata().identity.strategies.is_empty());
+    let hooks = "hooks".parse().expect("an id");
+    let setup = AccountSetup { id: hooks, settings: members(json!({})), grants: Grants::default() };
+    world.host.set_account(&world.shop, vendor.digest(), setup).await.expect("an account");
+    let link = async |strategy: Value| {
+        let link: ProductLink = serde_json::from_value(json!({
+            "shop_product": "shirt", "account": "hooks", "vendor_product": "1", "strategy": strategy,
+        }))
+        .expect("a link");
+        world.host.link(&world.shop, &[link]).await
+    };
+    for own in [json!({ "name": "simple" }), json!({ "account": "hooks" })] {
+        match link(own).await {
+            Err(SetupError::Links(links)) => {
+                assert_eq!(links[0].issues[0].field, "strategy");
+                assert!(links[0].issues[0].message.text.contains("webhooks has no cart strategy"), "{links:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    link(json!({ "account": "expivi", "name": "simple" })).await.expect("linked");
 }
 
 #[tokio::test]

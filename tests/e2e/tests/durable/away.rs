@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cartwright::Clock;
 use cartwright::durable::Entry;
-use cartwright::types::{EventKind, Outcome};
+use cartwright::types::{OrderEventKind, Outcome};
 use cartwright_store::{DrainReport, JobState, Lines, NewJob, RecordOutcome, StoreError};
 use cartwright_test_postgres::Server;
 
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Reports an order event like a platform while the server may be unavailable: repeatedly until it is accepted. Returns
 /// its job, and the number of rejections.
 async fn reported(floor: &WorkerTest, order: &str) -> (String, u32) {
-    let event = floor.erp.event(order, EventKind::Released);
+    let event = floor.erp.event(order, OrderEventKind::Released);
     let jobs = [NewJob { account: floor.erp.account.clone(), plugin: floor.erp.plugin, lines: Lines::All }];
     let mut refused = 0;
     loop {

@@ -10,7 +10,7 @@ use cartwright::durable::{
     Cancel, Entry, Job, Journal, JournalError, Loaded, MemoryJournal, Record, RunEnd, RunError, RunInput,
     UnansweredRequest, Wake,
 };
-use cartwright::types::{Outcome, RememberedText};
+use cartwright::types::{Memo, Outcome};
 use cartwright::{Cartwright, Clock, SimulatedClock};
 use tokio::sync::Notify;
 
@@ -138,12 +138,12 @@ impl CrashRun {
     }
 }
 
-/// Runs a job to its end. `remembered` has the memos of earlier webhooks.
+/// Runs a job to its end. `webhook_memos` has the memos of earlier webhooks.
 pub async fn course(
     host: &Cartwright,
     mut job: Job,
     crashes: &Arc<Crashes>,
-    remembered: impl Fn() -> Vec<RememberedText>,
+    webhook_memos: impl Fn() -> Vec<Memo>,
 ) -> CrashRun {
     let mut journal = Arc::new(MemoryJournal::default());
     let clock = Arc::new(SimulatedClock::default());
@@ -186,17 +186,17 @@ pub async fn course(
                     clock.sleep(u32::try_from(left.as_secs()).expect("a wait")).await;
                 }
             }
-            RunEnd::Again { seconds, state } => {
+            RunEnd::ContinueLater { seconds, state } => {
                 clock.sleep(seconds).await;
                 records.extend(journal.records());
                 journal = Arc::new(journal.next().expect("a journal"));
                 job.round += 1;
                 job.state = Some(state);
                 let memory = |outcome: Outcome| match outcome {
-                    Outcome::Remember(memory) => Some(memory),
+                    Outcome::SetMemo(memory) => Some(memory),
                     _ => None,
                 };
-                job.event.remembered = journal.outcomes().into_iter().filter_map(memory).chain(remembered()).collect();
+                job.event.memos = journal.outcomes().into_iter().filter_map(memory).chain(webhook_memos()).collect();
             }
             RunEnd::Retry { outage } => clock.sleep(outage.retry_after_seconds.unwrap_or(60)).await,
             other => panic!("{other:?}"),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::crash_run::{Crash, Crashes, course};
 use crate::erp::Erp;
 use crate::gems::{Gems, job};
-use cartwright_e2e::orders::{order, timeline};
+use cartwright_e2e::orders::{order, put, timeline};
 
 /// Returns all points of a job with this number of entries.
 fn points(entries: usize) -> impl Iterator<Item = (usize, Crash)> {
@@ -138,7 +138,7 @@ async fn an_expivi_order_is_uploaded_and_its_print_file_fetched_wherever_the_hos
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a line");
     let run = async |id: &str, crashes: &Arc<Crashes>| {
         let order = order(&world.host, &world.shop, id, &cart);
-        world.orders.put(&world.shop, &world.account, order.clone());
+        put(&world.orders, &world.shop, &world.account, &order, &cart);
         let job = job(&world.shop, &world.account, world.digest, &order);
         course(&world.host, job, crashes, Vec::new).await
     };

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use cartwright::durable::{Cancel, Job, Journal, MemoryJournal, RunEnd, RunError, RunInput, RunReport, Wake};
-use cartwright::types::{Event, EventKind};
+use cartwright::types::{OrderEvent, OrderEventKind};
 use cartwright::{
     AccountId, AccountSetup, Builder, Cartwright, Clock, Digest, MemoryBlobs, Secret, ShopId, SimulatedClock,
 };
-use cartwright_e2e::{ORDER_HOOK, local, members, shop};
+use cartwright_e2e::{ORDER_HOOK, local, local_with_personal_data, members, shop};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -58,6 +58,7 @@ pub struct Erp {
 
 async fn accept(State(server): State<Server>, headers: HeaderMap, body: Bytes) -> impl IntoResponse {
     assert_eq!(headers["authorization"], format!("Bearer {TOKEN}"));
+    assert_eq!(headers["content-length"], body.len().to_string());
     let key = headers["idempotency-key"].to_str().expect("a key").to_owned();
     let padding = {
         let mut state = server.state.lock().expect("the books");
@@ -126,7 +127,7 @@ impl Erp {
     /// Sets the account up with another URL and token, and grants another server in addition to the ERP system.
     pub async fn set_with(&self, url: &str, token: &str, granted: &str) {
         let settings = members(json!({ "url": url, "token": token }));
-        let (mut grants, other) = (local(&self.url), local(granted));
+        let (mut grants, other) = (local_with_personal_data(&self.url), local(granted));
         grants.hosts.extend(other.hosts);
         grants.plain_http.extend(other.plain_http);
         let setup = AccountSetup { id: self.account.clone(), settings, grants };
@@ -146,11 +147,11 @@ impl Erp {
         self.server.gate.add_permits(1000);
     }
 
-    pub fn event(&self, id: &str, kind: EventKind) -> Event {
+    pub fn event(&self, id: &str, kind: OrderEventKind) -> OrderEvent {
         event(kind, &order(&self.host, &self.shop, id, &[]))
     }
 
-    pub fn job_of(&self, event: Event) -> Job {
+    pub fn job_of(&self, event: OrderEvent) -> Job {
         Job {
             id: format!("job-{}", event.order.id),
             shop: self.shop.clone(),
@@ -163,7 +164,7 @@ impl Erp {
     }
 
     pub fn job(&self, id: &str) -> Job {
-        self.job_of(self.event(id, EventKind::Released))
+        self.job_of(self.event(id, OrderEventKind::Released))
     }
 
     pub fn start(&self, journal: &Arc<impl Journal + 'static>, wake: Wake) -> RunInput {

@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::durable::Job;
-use cartwright::types::{EventKind, Order, Outcome, RememberedText};
+use cartwright::types::{Memo, Order, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, IncomingRequest, MemoryWebhookDeliveryStore};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, MemoryOrderBook, ProductLink,
-    ShopId,
+    Secret, ShopId,
 };
-use cartwright_e2e::{added_lines, catalog, local, members, shop, variant};
+use cartwright_e2e::{added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub struct Gems {
     plugin: Digest,
     pub twikit: FakeTwikit,
     line: CartLine,
-    remembered: Arc<Mutex<Vec<RememberedText>>>,
+    memos: Arc<Mutex<Vec<Memo>>>,
 }
 
 #[derive(Clone)]
@@ -42,12 +42,13 @@ struct Receiver {
     host: Arc<Cartwright>,
     shop: ShopId,
     account: AccountId,
-    remembered: Arc<Mutex<Vec<RememberedText>>>,
+    memos: Arc<Mutex<Vec<Memo>>>,
 }
 
 async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body: Bytes) -> impl IntoResponse {
     let incoming = IncomingRequest {
         method: Method::POST,
+        url: Secret::new("http://127.0.0.1/webhooks/token"),
         headers: HeaderMap::new(),
         query: String::new(),
         body,
@@ -59,8 +60,8 @@ async fn receive(State(to): State<Receiver>, Path(endpoint): Path<String>, body:
     let answer = to.host.receive_webhook(&destination, &incoming, &receipts).await;
     let response = answer.unwrap_or_else(|error| error.response());
     for (_, outcome) in receipts.effects().outcomes {
-        if let Outcome::Remember(memory) = outcome {
-            to.remembered.lock().expect("the list").push(memory);
+        if let Outcome::SetMemo(memory) = outcome {
+            to.memos.lock().expect("the list").push(memory);
         }
     }
     let json = [(CONTENT_TYPE, "application/json")];
@@ -90,7 +91,8 @@ impl Gems {
             "product-keys": ["diamond-letter-jewel"],
         }));
         all.extend(members(settings));
-        let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
+        let setup =
+            AccountSetup { id: account.clone(), settings: all, grants: local_with_personal_data(twikit.base_url()) };
         host.set_account(&shop, plugin, setup).await.expect("an account");
         let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",
@@ -109,20 +111,16 @@ impl Gems {
             ..AddToCart::default()
         };
         let line = added_lines(&host.add_to_cart(&shop, add).await.expect("a line")).remove(0);
-        let remembered = Arc::new(Mutex::new(Vec::new()));
-        let receiver = Receiver {
-            host: host.clone(),
-            shop: shop.clone(),
-            account: account.clone(),
-            remembered: remembered.clone(),
-        };
+        let memos = Arc::new(Mutex::new(Vec::new()));
+        let receiver =
+            Receiver { host: host.clone(), shop: shop.clone(), account: account.clone(), memos: memos.clone() };
         let router = Router::new().route("/webhooks/{endpoint}", post(receive)).with_state(receiver);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let verification =
             format!("http://{}/webhooks/payment-verification", listener.local_addr().expect("an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         twikit.set_webhooks(Webhooks { payment_verification: Some(verification), ..Webhooks::default() });
-        Self { host, orders, shop, account, plugin, twikit, line, remembered }
+        Self { host, orders, shop, account, plugin, twikit, line, memos }
     }
 
     /// Returns an order that the platform knows, and its job.
@@ -142,9 +140,9 @@ impl Gems {
 
     pub async fn course(&self, id: &str, crashes: &Arc<Crashes>) -> (Order, CrashRun) {
         let (order, job) = self.order(id);
-        self.remembered.lock().expect("the list").clear();
-        let remembered = || self.remembered.lock().expect("the list").clone();
-        (order, course(&self.host, job, crashes, remembered).await)
+        self.memos.lock().expect("the list").clear();
+        let memos = || self.memos.lock().expect("the list").clone();
+        (order, course(&self.host, job, crashes, memos).await)
     }
 
     /// Waits for Twikit, which continues after the shop has crashed.
@@ -166,7 +164,7 @@ pub fn job(shop: &ShopId, account: &AccountId, plugin: Digest, order: &Order) ->
         shop: shop.clone(),
         account: account.clone(),
         plugin,
-        event: event(EventKind::Released, order),
+        event: event(OrderEventKind::Released, order),
         state: None,
         round: 0,
     }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use cartwright::Limits;
 use cartwright::durable::{Answer, Entry, Job, MemoryJournal, RunEnd};
 use cartwright::health::{Circuit, CircuitRules, RateLimitRules, Rules};
-use cartwright::types::Error;
+use cartwright::types::CallError;
 
 use crate::erp::Erp;
 
@@ -99,7 +99,7 @@ async fn a_request_that_was_held_does_not_count_as_one_that_may_have_arrived() {
         order.1.records().into_iter().filter(|record| matches!(record.entry, Entry::Responded { .. })).collect();
     let [first, second, third] = &answers[..] else { panic!("{answers:?}") };
     for wait_seconds in [first, second] {
-        let Entry::Responded { answer: Answer::Failed(Error::Unavailable(outage)), may_have_arrived: false } =
+        let Entry::Responded { answer: Answer::Failed(CallError::Unavailable(outage)), may_have_arrived: false } =
             &wait_seconds.entry
         else {
             panic!("{wait_seconds:?}")

@@ -157,21 +157,22 @@ async fn grants_are_checked_against_the_account_that_is_changed() {
     let world = World::new().await;
     let (first, second, digest) = two_nodes(&world, &url).await;
     second.catch_up().await.expect("a store");
-    let mut without_personal_data = setup(&world, "token-of-the-tests");
-    without_personal_data.grants.personal_data = false;
+    let mut without_networks = setup(&world, "token-of-the-tests");
+    without_networks.grants.networks.clear();
     first
-        .set_account(&world.shop, digest, without_personal_data, Expected::Any, ANY_GRANTS, WHO, now())
+        .set_account(&world.shop, digest, without_networks, Expected::Any, ANY_GRANTS, WHO, now())
         .await
         .expect("revoked");
     // The second node still serves the old grants, and the caller names no version.
-    assert!(second.host().snapshot(&world.shop).expect("the shop").accounts[0].grants.personal_data);
+    let networks = || second.host().snapshot(&world.shop).expect("the shop").accounts[0].grants.networks.clone();
+    assert!(!networks().is_empty());
     let check = |granted: &Grants| -> Result<(), Box<dyn Error + Send + Sync>> {
-        if granted.personal_data { Ok(()) } else { Err("personal data is not granted".into()) }
+        if granted.networks.is_empty() { Err("no network is granted".into()) } else { Ok(()) }
     };
     let wanted = setup(&world, "token-of-the-tests");
     let refused = second.set_account(&world.shop, digest, wanted, Expected::Any, check, WHO, now()).await;
-    assert_eq!(refused.expect_err("revoked").to_string(), "personal data is not granted");
-    assert!(!second.host().snapshot(&world.shop).expect("the shop").accounts[0].grants.personal_data);
+    assert_eq!(refused.expect_err("revoked").to_string(), "no network is granted");
+    assert!(networks().is_empty());
 }
 
 #[tokio::test]

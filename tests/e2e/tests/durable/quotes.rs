@@ -87,7 +87,7 @@ async fn a_quotation_is_asked_for_once_by_however_many(database: Database) {
     let ((one, is_new), (other, is_other_new)) = (one.expect("asked"), other.expect("asked"));
     assert_eq!((one, is_new), (other, !is_other_new));
     let jobs = asking.store.jobs().list(&JobFilter::default(), 10).await.expect("jobs");
-    assert_eq!(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>(), ["quotation-requested"]);
+    assert_eq!(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>(), ["quote-requested"]);
 }
 
 async fn nobody_is_asked_to_price_what_a_shopper_wrote(database: Database) {

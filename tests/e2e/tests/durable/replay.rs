@@ -6,13 +6,14 @@ use cartwright::durable::{
     Answer, Call, DeterminismFault, Entry, Journal, JournalError, JournaledBody, JournaledBytes, MemoryJournal, Record,
     RunEnd, RunError, StopReason, Wake,
 };
-use cartwright::types::EventKind;
-use cartwright::{NewHostPolicy, SetupError};
+use cartwright::types::{Article, CallError, OrderEventKind, OrderLine, Outcome};
+use cartwright::{Failure, MemoryOrderBook, NewHostPolicy, SetupError};
 use cartwright_e2e::ORDER_HOOK;
+use cartwright_e2e::orders::forwarded;
 
 use crate::erp::{Erp, TOKEN};
 
-async fn fault(erp: &Erp, event: cartwright::types::Event, journal: &Arc<MemoryJournal>) -> DeterminismFault {
+async fn fault(erp: &Erp, event: cartwright::types::OrderEvent, journal: &Arc<MemoryJournal>) -> DeterminismFault {
     let end = erp.run(&erp.job_of(event), journal).await;
     let RunEnd::Stopped { reason: StopReason::DeterminismFault(fault) } = end else { panic!("{end:?}") };
     fault
@@ -29,7 +30,7 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
     erp.run_to_first_wait(&erp.job("1"), &journal).await;
     let before = journal.records();
 
-    let other = erp.event("2", EventKind::Released);
+    let other = erp.event("2", OrderEventKind::Released);
     let differs = fault(&erp, other, &journal).await;
     assert_eq!(
         (differs.number, import(&differs.journal), import(&differs.actual)),
@@ -44,7 +45,7 @@ async fn a_plugin_that_does_not_repeat_itself_is_stopped_and_told_which_call_dif
     let text = format!("call number 1 was http.send POST {url}, now it is timer.sleep 60 s");
     assert!(reason.to_string().contains(&text), "{reason}");
 
-    let nothing = erp.event("1", EventKind::Placed);
+    let nothing = erp.event("1", OrderEventKind::Placed);
     let returned = fault(&erp, nothing, &journal).await;
     assert_eq!((import(&returned.journal), returned.actual), (Some("http.send"), None));
 
@@ -123,7 +124,7 @@ async fn a_job_stays_on_the_component_that_it_began_with() {
 #[tokio::test]
 async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice() {
     let erp = Erp::new().await;
-    let job = erp.job_of(erp.event("1", EventKind::Scheduled("now".to_owned())));
+    let job = erp.job_of(erp.event("1", forwarded("now", "{}")));
     let whole = Arc::new(MemoryJournal::default());
     let first = erp.try_run(&job, &whole, Wake::Due).await.expect("a run");
     assert!(matches!(first.end, RunEnd::Done));
@@ -155,6 +156,41 @@ async fn a_replay_reads_the_same_clock_and_random_numbers_and_logs_nothing_twice
     next.round = 1;
     assert!(matches!(erp.run(&next, &Arc::new(MemoryJournal::default())).await, RunEnd::Done));
     assert_eq!(erp.state().posted.len(), 4);
+}
+
+#[tokio::test]
+async fn a_body_of_several_sources_is_sent_byte_for_byte_and_is_one_request_in_every_cut() {
+    let erp = Erp::new().await;
+    // A file that is fetched again is the same.
+    erp.state().queued = 1_000;
+    let (job, whole) = (erp.job_of(erp.event("1", forwarded("files", "{}"))), Arc::new(MemoryJournal::default()));
+    let end = erp.run(&job, &whole).await;
+    assert!(matches!(end, RunEnd::Done), "{end:?}");
+    let sent = erp.state().bodies.clone();
+    let boundary = sent[0].lines().next().expect("a boundary");
+    let disposition = format!("{boundary}\r\nContent-Disposition: form-data");
+    let reference = erp.host.reference(&erp.shop, "1", None);
+    let mut expected = format!("{disposition}; name=\"order\"\r\n\r\n{reference}\r\n");
+    for name in ["drawing", "copy"] {
+        expected +=
+            &format!("{disposition}; name=\"{name}\"; filename=\"{name}.json\"\r\nContent-Type: application/json");
+        expected += "\r\n\r\n{\"state\":\"queued\"}\r\n";
+    }
+    expected += &format!("{boundary}--\r\n");
+    assert_eq!(sent, [expected.clone(), expected.clone()]);
+    let outcomes = whole.outcomes();
+    let [Outcome::Note(note)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(note.parameters, [("attempts".to_owned(), "2".to_owned())]);
+
+    // Whatever part of the journal is left, the rest is sent as before.
+    let records = whole.records();
+    for kept in 1..=records.len() {
+        let journal = Arc::new(MemoryJournal::of(records[..kept].to_vec()));
+        let end = erp.run(&job, &journal).await;
+        assert!(matches!(end, RunEnd::Done), "{kept}: {end:?}");
+        assert_eq!(journal.records()[..kept], records[..kept]);
+    }
+    assert!(erp.state().bodies.iter().all(|body| *body == expected));
 }
 
 #[tokio::test]
@@ -199,4 +235,44 @@ async fn an_answer_whose_bytes_are_gone_ends_the_run_and_nothing_else() {
         "{lost:?}"
     );
     assert_eq!(spoilt.records(), records);
+}
+
+#[tokio::test]
+async fn a_large_bill_of_materials_is_journaled_by_its_digest_and_replayed() {
+    const REFERENCE: &str = "test:shop:1:1";
+    let book = Arc::new(MemoryOrderBook::default());
+    let shared = book.clone();
+    let erp = Erp::with(move |builder| builder.order_book(shared)).await;
+    let sample: serde_json::Value =
+        serde_json::from_str(include_str!("../../../guests/order-hook/order.json")).expect("the guest's order");
+    let line: OrderLine = serde_json::from_value(sample["lines"][0].clone()).expect("its line");
+    let article: Article =
+        serde_json::from_value(sample["lines"][0]["bill_of_materials"][0].clone()).expect("its article");
+    let mut event = erp.event("1", forwarded("bill-of-materials", &format!("{REFERENCE:?}")));
+    event.order.lines = vec![OrderLine { reference: REFERENCE.to_owned(), ..line }];
+    book.put(&erp.shop, &erp.account, event.order.clone());
+    book.put_bill_of_materials(&erp.shop, REFERENCE, vec![article; 1_000]);
+    let (job, journal) = (erp.job_of(event), Arc::new(MemoryJournal::default()));
+    assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
+    let is_blob = |record: &Record| {
+        matches!(&record.entry, Entry::Returned { answer: Answer::Returned(JournaledBytes::Blob(_)), .. })
+    };
+    assert!(journal.records().iter().any(is_blob));
+    // A replay gets the same, whatever the order book says since.
+    book.put_bill_of_materials(&erp.shop, REFERENCE, Vec::new());
+    assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
+    let outcomes = journal.outcomes();
+    assert!(matches!(&outcomes[..], [Outcome::Note(note)] if note.text == "1000"), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_bill_of_materials_of_another_accounts_line_is_refused() {
+    let erp = Erp::new().await;
+    let job = erp.job_of(erp.event("1", forwarded("bill-of-materials", "\"test:shop:9:1\"")));
+    let end = erp.run(&job, &Arc::new(MemoryJournal::default())).await;
+    let RunEnd::Stopped { reason: StopReason::Failed(Failure::PluginError(CallError::InvalidInput(issue))) } = end
+    else {
+        panic!("{end:?}")
+    };
+    assert_eq!((issue.field.as_str(), issue.message.key.as_str()), ("line-reference", "line-unknown"));
 }

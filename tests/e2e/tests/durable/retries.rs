@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use cartwright::durable::{
     Entry, JournaledBody, JournaledBytes, MAX_JOURNAL_ENTRIES, MemoryJournal, RunEnd, StopReason, retry,
 };
-use cartwright::types::{EventKind, Outcome};
+use cartwright::types::Outcome;
 use cartwright::{Blobs, Failure, SetupError};
+use cartwright_e2e::orders::forwarded;
 
 use crate::erp::Erp;
 
@@ -59,7 +60,7 @@ async fn what_was_said_after_an_answer_that_is_taken_back_is_not_said_twice() {
         seen.lock().expect("the list").push(message.text.clone());
     };
     let journal = Arc::new(MemoryJournal::default().on_emit(apply));
-    let job = erp.job_of(erp.event("1", EventKind::Scheduled("now".to_owned())));
+    let job = erp.job_of(erp.event("1", forwarded("now", "{}")));
     erp.state().refusals.extend([StatusCode::SERVICE_UNAVAILABLE; 2]);
     for _ in 0..2 {
         assert!(matches!(erp.run(&job, &journal).await, RunEnd::Retry { .. }));
@@ -87,7 +88,7 @@ async fn what_is_refused_stops_and_is_asked_anew_when_a_person_says_so() {
 #[tokio::test]
 async fn a_job_that_is_restarted_repeats_its_random_numbers_and_says_nothing_twice() {
     let erp = Erp::new().await;
-    let job = erp.job_of(erp.event("1", EventKind::Scheduled("now".to_owned())));
+    let job = erp.job_of(erp.event("1", forwarded("now", "{}")));
     let journal = Arc::new(MemoryJournal::default());
     assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
     let restarted = Arc::new(journal.next().expect("a journal"));
@@ -130,7 +131,7 @@ async fn a_denial_stands_until_the_job_is_tried_again() {
 async fn what_a_hook_said_before_it_failed_stands_in_the_error() {
     let erp = Erp::new().await;
     erp.state().refusals.extend([StatusCode::OK, StatusCode::UNPROCESSABLE_ENTITY]);
-    let event = erp.event("1", EventKind::Scheduled("now".to_owned()));
+    let event = erp.event("1", forwarded("now", "{}"));
     let failed = erp.host.handle_order(&erp.shop, &erp.account, &event, None, erp.clock.clone()).await;
     let Err(SetupError::Hook(error)) = failed else { panic!("{failed:?}") };
     // The first response was not JSON.

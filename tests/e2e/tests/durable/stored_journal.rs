@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cartwright::durable::{Cancel, Journal, JournalError, Loaded, Record, RunEnd, RunError, RunInput};
-use cartwright::types::{EventKind, Outcome};
+use cartwright::types::{OrderEventKind, Outcome};
 use cartwright::{Clock, OrderBook};
 use cartwright_store::{Claim, JobState, Keyring, Lines, NewJob, RecordOutcome, Store, StoreJournal};
 
@@ -53,7 +53,7 @@ impl StoredErp {
         let url = format!("sqlite:{}", folder.path().join("store.db").display());
         let store = Arc::new(Store::open(&url, Keyring::new([7; 32])).await.expect("a store"));
         let erp = Erp::with(|builder| builder.order_book(store.clone()).blobs(store.clone())).await;
-        let event = erp.event("1001", EventKind::Released);
+        let event = erp.event("1001", OrderEventKind::Released);
         let job = NewJob { account: erp.account.clone(), plugin: erp.plugin, lines: Lines::All };
         let recorded = store.orders().record_event(&erp.shop, &event, &[job], erp.clock.now()).await.expect("recorded");
         let RecordOutcome::New { mut jobs } = recorded else { panic!("it is known") };

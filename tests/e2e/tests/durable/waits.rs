@@ -5,24 +5,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cartwright::durable::{
-    Cancel, Entry, Journal, JournalError, Loaded, MemoryJournal, Record, RunEnd, RunInput, Wake,
+    Cancel, Entry, Job, Journal, JournalError, Loaded, MAX_CONTINUATIONS, MAX_WAIT_SECONDS, MemoryJournal, Record,
+    RunEnd, RunInput, StopReason, Wake,
 };
-use cartwright::types::{EventKind, Outcome, Woken};
-use cartwright::{Clock, Limits, MAX_CONCURRENT_CALLS, SimulatedClock};
+use cartwright::types::{Audience, BytesSource, CallError, Document, Outcome, WakeReason};
+use cartwright::{Blobs, Clock, Failure, Limits, MAX_CONCURRENT_CALLS, SimulatedClock};
 use cartwright_e2e::World;
 use cartwright_fake_vendors::samples;
 use serde_json::json;
 
 use crate::erp::Erp;
 use crate::gems::job;
-use cartwright_e2e::orders::order;
+use cartwright_e2e::orders::{forwarded, order, put};
 
-fn woken(journal: &MemoryJournal) -> Vec<Woken> {
+fn wake_reasons(journal: &MemoryJournal) -> Vec<WakeReason> {
     let woke = |record: Record| match record.entry {
         Entry::SleepEnded { reason } => Some(reason),
         _ => None,
     };
     journal.records().into_iter().filter_map(woke).collect()
+}
+
+fn kinds_of_entries(journal: &MemoryJournal) -> Vec<&'static str> {
+    journal.records().iter().map(|record| record.entry.name()).collect()
 }
 
 fn is_production(outcomes: &[Outcome]) -> bool {
@@ -42,7 +47,7 @@ async fn a_wait_ends_the_run_and_goes_on_when_its_time_has_come() {
     assert_eq!((same, journal.records().len(), erp.state().status_requests), (until, entries, 0));
     erp.advance(1).await;
     erp.run_to_first_wait(&job, &journal).await;
-    assert_eq!((woken(&journal), erp.state().status_requests), (vec![Woken::Elapsed], 1));
+    assert_eq!((wake_reasons(&journal), erp.state().status_requests), (vec![WakeReason::Elapsed], 1));
     for _ in 0..2 {
         erp.advance(60).await;
         erp.run(&job, &journal).await;
@@ -57,17 +62,86 @@ async fn a_wait_ends_the_run_and_goes_on_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn a_wait_of_more_than_ninety_days_is_cut() {
+async fn a_wait_of_ninety_days_is_made_and_a_longer_one_is_a_limit_of_the_plugin() {
     let erp = Erp::new().await;
-    let job = erp.job_of(erp.event("1", EventKind::Scheduled("longest-wait".to_owned())));
-    let journal = Arc::new(MemoryJournal::default());
+    let wait = |id: &str, seconds: u32| erp.job_of(erp.event(id, forwarded("wait", &seconds.to_string())));
+    let (job, journal) = (wait("1", MAX_WAIT_SECONDS), Arc::new(MemoryJournal::default()));
     let RunEnd::Sleep { until } = erp.run(&job, &journal).await else { panic!("no wait") };
-    let days = 24 * 3600;
-    assert_eq!(until.duration_since(erp.clock.now()).expect("later"), Duration::from_secs(90 * days));
-    // A replay treats it as the same wait.
-    erp.advance(u32::try_from(90 * days).expect("seconds")).await;
+    assert_eq!(until.duration_since(erp.clock.now()).expect("later"), Duration::from_secs(90 * 24 * 3600));
+    erp.advance(MAX_WAIT_SECONDS).await;
     assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
-    assert_eq!(woken(&journal), [Woken::Elapsed]);
+    assert_eq!(wake_reasons(&journal), [WakeReason::Elapsed]);
+    for seconds in [MAX_WAIT_SECONDS + 1, u32::MAX] {
+        let (job, journal) = (wait("2", seconds), Arc::new(MemoryJournal::default()));
+        let end = erp.run(&job, &journal).await;
+        let RunEnd::Stopped { reason: StopReason::Failed(Failure::PluginError(CallError::LimitExceeded(refusal))) } =
+            end
+        else {
+            panic!("{end:?}")
+        };
+        assert_eq!(refusal.what, "limit:wait-seconds");
+        assert!(refusal.text.contains("90 days"), "{}", refusal.text);
+        assert_eq!(kinds_of_entries(&journal), ["run-start"], "a refused wait is journaled");
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_continued_a_hundred_times_after_ninety_days_at_most() {
+    let erp = Erp::new().await;
+    let run = async |round: u32, seconds: u32| {
+        let event = erp.event("1", forwarded("continue", &seconds.to_string()));
+        let job = Job { round, ..erp.job_of(event) };
+        erp.run(&job, &Arc::new(MemoryJournal::default())).await
+    };
+    let end = run(MAX_CONTINUATIONS - 1, MAX_WAIT_SECONDS).await;
+    assert!(matches!(end, RunEnd::ContinueLater { seconds: MAX_WAIT_SECONDS, .. }), "{end:?}");
+    for (round, seconds, says) in [(MAX_CONTINUATIONS, 0, "100 times"), (0, MAX_WAIT_SECONDS + 1, "90 days")] {
+        let end = run(round, seconds).await;
+        let RunEnd::Stopped { reason: StopReason::Failed(Failure::ContractViolation(text)) } = end else {
+            panic!("{end:?}")
+        };
+        assert!(text.contains(says), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_outcome_is_an_error_of_the_plugin_and_is_not_applied() {
+    let erp = Erp::new().await;
+    for (name, outcomes) in [("ring.txt", "document"), ("../ring.txt", "note")] {
+        let json = serde_json::to_string(name).expect("JSON");
+        let (job, journal) =
+            (erp.job_of(erp.event("1", forwarded("document", &json))), Arc::new(MemoryJournal::default()));
+        // The second run replays the first.
+        for _ in 0..2 {
+            assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done), "{name}");
+        }
+        let emitted = journal.outcomes();
+        match (&emitted[..], outcomes) {
+            ([Outcome::Document(_)], "document") => {}
+            ([Outcome::Note(note)], "note") => assert_eq!(note.text, "document.name"),
+            _ => panic!("{name}: {emitted:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_document_of_an_earlier_event_can_be_read() {
+    let erp = Erp::new().await;
+    let digest = erp.blobs.put(&erp.shop, b"a drawing".to_vec(), "text/plain").await.expect("stored");
+    let mut event = erp.event("1", forwarded("read", "null"));
+    event.previous_outcomes = vec![Outcome::Document(Document {
+        line: None,
+        kind: "drawing".to_owned(),
+        name: "ring.txt".to_owned(),
+        media_type: "text/plain".to_owned(),
+        content: BytesSource::Stored(digest.to_string()),
+        audience: Audience::Shopper,
+        extra: Vec::new(),
+    })];
+    let (job, journal) = (erp.job_of(event), Arc::new(MemoryJournal::default()));
+    assert!(matches!(erp.run(&job, &journal).await, RunEnd::Done));
+    let outcomes = journal.outcomes();
+    assert!(matches!(&outcomes[..], [Outcome::Note(note)] if note.text == "9"), "{outcomes:?}");
 }
 
 #[tokio::test]
@@ -128,8 +202,8 @@ async fn a_wait_ends_early_when_another_event_of_the_order_waits() {
     let (job, journal) = (erp.job("1"), Arc::new(MemoryJournal::default()));
     erp.run_to_first_wait(&job, &journal).await;
     let end = erp.try_run(&job, &journal, Wake::EventWaiting).await.expect("a run").end;
-    let RunEnd::Again { seconds: 60, state } = end else { panic!("{end:?}") };
-    assert_eq!(woken(&journal), [Woken::EventWaiting]);
+    let RunEnd::ContinueLater { seconds: 60, state } = end else { panic!("{end:?}") };
+    assert_eq!(wake_reasons(&journal), [WakeReason::EventWaiting]);
     // The next run continues from the state, with a new journal.
     let mut next = job.clone();
     (next.state, next.round) = (Some(state), 1);
@@ -137,7 +211,7 @@ async fn a_wait_ends_early_when_another_event_of_the_order_waits() {
     assert_eq!(erp.state().posted.values().sum::<u32>(), 1);
     // A run that was lost after that result gets the same result.
     let end = erp.run(&job, &journal).await;
-    assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
+    assert!(matches!(end, RunEnd::ContinueLater { .. }), "{end:?}");
 }
 
 #[tokio::test]
@@ -147,7 +221,7 @@ async fn what_the_order_book_said_stands_though_the_order_has_changed_since() {
     let mut cart = Vec::new();
     world.add("wardrobe", samples::EXPIVI_BUNDLE, 1, &mut cart).await.expect("a line");
     let mut order = order(&world.host, &world.shop, "1", &cart);
-    world.orders.put(&world.shop, &world.account, order.clone());
+    put(&world.orders, &world.shop, &world.account, &order, &cart);
     let job = job(&world.shop, &world.account, world.digest, &order);
     let (journal, clock) = (Arc::new(MemoryJournal::default()), Arc::new(SimulatedClock::default()));
     let run = async |wake| {
@@ -156,11 +230,11 @@ async fn what_the_order_book_said_stands_though_the_order_has_changed_since() {
     };
     assert!(matches!(run(Wake::Due).await, RunEnd::Sleep { .. }));
     let end = run(Wake::EventWaiting).await;
-    assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
+    assert!(matches!(end, RunEnd::ContinueLater { .. }), "{end:?}");
     order.cancelled = true;
     world.orders.put(&world.shop, &world.account, order);
     let end = run(Wake::Due).await;
-    assert!(matches!(end, RunEnd::Again { .. }), "{end:?}");
+    assert!(matches!(end, RunEnd::ContinueLater { .. }), "{end:?}");
 }
 
 #[tokio::test]
@@ -170,7 +244,7 @@ async fn a_plugin_that_waits_is_told_that_it_is_cancelled() {
     erp.run_to_first_wait(&job, &journal).await;
     let end = erp.try_run(&job, &journal, Wake::Cancelled).await.expect("a run").end;
     assert!(matches!(end, RunEnd::Cancelled { unanswered: None }), "{end:?}");
-    assert_eq!((woken(&journal), erp.state().status_requests), (vec![Woken::JobCancelled], 0));
+    assert_eq!((wake_reasons(&journal), erp.state().status_requests), (vec![WakeReason::JobCancelled], 0));
 }
 
 /// A journal during whose first intent an operator cancels the job.

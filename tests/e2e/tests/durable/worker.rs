@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cartwright::durable::{Entry, Wake};
-use cartwright::types::EventKind;
+use cartwright::types::OrderEventKind;
 use cartwright::{Clock, ShopId};
 use cartwright_store::{
     DrainReport, JobFilter, JobState, JobStateKind, Lines, NewJob, RecordOutcome, Store, Worker, WorkerSettings,
@@ -52,7 +52,7 @@ impl WorkerTest {
     }
 
     async fn record_in(&self, shop: &ShopId, order: &str) -> String {
-        let event = self.erp.event(order, EventKind::Released);
+        let event = self.erp.event(order, OrderEventKind::Released);
         let job = NewJob { account: self.erp.account.clone(), plugin: self.erp.plugin, lines: Lines::All };
         match self.store.orders().record_event(shop, &event, &[job], self.erp.clock.now()).await.expect("recorded") {
             RecordOutcome::New { mut jobs } => jobs.remove(0),

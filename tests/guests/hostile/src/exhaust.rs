@@ -3,21 +3,21 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use cartwright_plugin::strategy::{Planned, Request};
-use cartwright_plugin::types::{Error, NamedJson, Piece, SkuQuery};
+use cartwright_plugin::strategy::{PlanRequest, PlanResult};
+use cartwright_plugin::types::{CallError, NamedJson, PlanEntry, SkuQuery};
 use cartwright_plugin::{catalog, internal, log, message};
 
-use crate::{line, pieces, plan};
+use crate::{entries, line, plan};
 
 const MEGABYTE: usize = 1 << 20;
 
-pub fn endless_loop(_: Request) -> Result<Planned, Error> {
+pub fn endless_loop(_: PlanRequest) -> Result<PlanResult, CallError> {
     loop {
         black_box(());
     }
 }
 
-pub fn endless_recursion(request: Request) -> Result<Planned, Error> {
+pub fn endless_recursion(request: PlanRequest) -> Result<PlanResult, CallError> {
     fn deeper(depth: u64) -> u64 {
         // Work after the call prevents the compiler from making it a loop.
         let below = if black_box(true) { deeper(black_box(depth + 1)) } else { 0 };
@@ -27,7 +27,7 @@ pub fn endless_recursion(request: Request) -> Result<Planned, Error> {
     Err(internal(format!("{} ended after {depth} calls", request.strategy)))
 }
 
-pub fn memory(_: Request) -> Result<Planned, Error> {
+pub fn memory(_: PlanRequest) -> Result<PlanResult, CallError> {
     let mut kept = Vec::new();
     loop {
         // Written to, so that the memory is really used.
@@ -36,41 +36,41 @@ pub fn memory(_: Request) -> Result<Planned, Error> {
     }
 }
 
-pub fn huge_text(request: Request) -> Result<Planned, Error> {
+pub fn huge_text(request: PlanRequest) -> Result<PlanResult, CallError> {
     let mut line = line(&request);
     line.title = Some("x".repeat(64 * MEGABYTE));
     plan(line)
 }
 
-pub fn many_operations(_: Request) -> Result<Planned, Error> {
-    pieces(vec![Piece::Other(NamedJson { name: String::new(), json: String::new() }); 1_000_000])
+pub fn many_operations(_: PlanRequest) -> Result<PlanResult, CallError> {
+    entries(vec![PlanEntry::Other(NamedJson { name: String::new(), json: String::new() }); 1_000_000])
 }
 
-pub fn many_warnings(request: Request) -> Result<Planned, Error> {
+pub fn many_warnings(request: PlanRequest) -> Result<PlanResult, CallError> {
     let planned = plan(line(&request))?;
-    Ok(Planned { warnings: vec![message("again", "And again.", &[]); 1_000_000], ..planned })
+    Ok(PlanResult { warnings: vec![message("again", "And again.", &[]); 1_000_000], ..planned })
 }
 
-pub fn log_flood(_: Request) -> Result<Planned, Error> {
+pub fn log_flood(_: PlanRequest) -> Result<PlanResult, CallError> {
     let text = "x".repeat(1000);
     loop {
         log::write(log::Level::Error, &text);
     }
 }
 
-pub fn log_huge_line(request: Request) -> Result<Planned, Error> {
+pub fn log_huge_line(request: PlanRequest) -> Result<PlanResult, CallError> {
     log::write(log::Level::Error, &"x".repeat(32 * MEGABYTE));
     plan(line(&request))
 }
 
-pub fn standard_error_flood(_: Request) -> Result<Planned, Error> {
+pub fn standard_error_flood(_: PlanRequest) -> Result<PlanResult, CallError> {
     let text = "x".repeat(1000);
     loop {
         eprintln!("{text}");
     }
 }
 
-pub fn catalog_flood(_: Request) -> Result<Planned, Error> {
+pub fn catalog_flood(_: PlanRequest) -> Result<PlanResult, CallError> {
     let mut number = 0u64;
     loop {
         catalog::resolve(&[query(number.to_string())])?;
@@ -78,8 +78,13 @@ pub fn catalog_flood(_: Request) -> Result<Planned, Error> {
     }
 }
 
-pub fn catalog_huge_query(request: Request) -> Result<Planned, Error> {
+pub fn catalog_huge_query(request: PlanRequest) -> Result<PlanResult, CallError> {
     catalog::resolve(&vec![query("x".repeat(1000)); 100_000])?;
+    plan(line(&request))
+}
+
+pub fn catalog_too_many_queries(request: PlanRequest) -> Result<PlanResult, CallError> {
+    catalog::resolve(&vec![query("A".to_owned()); 1_001])?;
     plan(line(&request))
 }
 
@@ -87,39 +92,39 @@ fn query(sku: String) -> SkuQuery {
     SkuQuery { sku, within_product: None, ignore_case: false }
 }
 
-pub fn clock_spin(request: Request) -> Result<Planned, Error> {
+pub fn clock_spin(request: PlanRequest) -> Result<PlanResult, CallError> {
     let start = Instant::now();
     // Each reading of the clock takes a millisecond of the guest's time.
     while start.elapsed() < Duration::from_secs(365 * 86_400) {}
     plan(line(&request))
 }
 
-pub fn thread_sleep(request: Request) -> Result<Planned, Error> {
+pub fn thread_sleep(request: PlanRequest) -> Result<PlanResult, CallError> {
     let start = Instant::now();
     std::thread::sleep(Duration::from_secs(3600));
     assert!(start.elapsed() >= Duration::from_secs(3600), "no time has passed");
     plan(line(&request))
 }
 
-pub fn sleep_again_and_again(_: Request) -> Result<Planned, Error> {
+pub fn sleep_again_and_again(_: PlanRequest) -> Result<PlanResult, CallError> {
     loop {
         std::thread::sleep(Duration::from_secs(3600));
     }
 }
 
-pub fn trap(_: Request) -> Result<Planned, Error> {
+pub fn trap(_: PlanRequest) -> Result<PlanResult, CallError> {
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
     #[cfg(not(target_arch = "wasm32"))]
     std::process::abort()
 }
 
-pub fn panic(_: Request) -> Result<Planned, Error> {
+pub fn panic(_: PlanRequest) -> Result<PlanResult, CallError> {
     panic!("as it was asked to")
 }
 
 /// Fails like a JavaScript exception: the message comes first, and the long trace after it.
-pub fn long_trace(request: Request) -> Result<Planned, Error> {
+pub fn long_trace(request: PlanRequest) -> Result<PlanResult, CallError> {
     println!("planning");
     log::write(log::Level::Info, "planning");
     eprintln!("Exception while calling plan: TypeError: item is undefined");
@@ -129,11 +134,11 @@ pub fn long_trace(request: Request) -> Result<Planned, Error> {
     trap(request)
 }
 
-pub fn loud_refusal(_: Request) -> Result<Planned, Error> {
+pub fn loud_refusal(_: PlanRequest) -> Result<PlanResult, CallError> {
     log::write(log::Level::Warn, "it is sold out");
-    Err(Error::Rejected(message("sold-out", "It is sold out.", &[])))
+    Err(CallError::Rejected(message("sold-out", "It is sold out.", &[])))
 }
 
-pub fn exit(_: Request) -> Result<Planned, Error> {
+pub fn exit(_: PlanRequest) -> Result<PlanResult, CallError> {
     std::process::exit(0)
 }

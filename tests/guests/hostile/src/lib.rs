@@ -1,6 +1,8 @@
 //! A cart strategy that misbehaves. Each of its strategies is one misdeed; the host's tests select it by name and check
 //! the host's reaction. `honest` behaves, so that a test can check the plugin after a misdeed. The locale selects an
 //! invalid settings form: form.rs.
+//!
+//! It exports `choices`, which nothing calls: the host installs no pure strategy that imports what the misdeeds do.
 
 #![allow(
     clippy::expect_used,
@@ -13,15 +15,19 @@ mod exhaust;
 mod lie;
 mod reach;
 
-use cartwright_plugin::{Error, Strategy, export_strategy, internal, message, strategy::*, types::*};
+use cartwright_plugin::exports::choices;
+use cartwright_plugin::{
+    CallError, FieldExt, Strategy, export_strategy, field, internal, named_strategy, strategy::*, types::*,
+};
 
-type Misdeed = fn(Request) -> Result<Planned, Error>;
+type Misdeed = fn(PlanRequest) -> Result<PlanResult, CallError>;
 
 /// Every misdeed by the name of its strategy.
 const MISDEEDS: &[(&str, Misdeed)] = &[
     ("honest", |request| plan(line(&request))),
     ("honest-with-gift-wrap", lie::gift_wrap),
     ("honest-with-engraving", lie::engraving),
+    ("honest-set", lie::set),
     // Exceeds limits: exhaust.rs.
     ("endless-loop", exhaust::endless_loop),
     ("endless-recursion", exhaust::endless_recursion),
@@ -34,6 +40,7 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("standard-error-flood", exhaust::standard_error_flood),
     ("catalog-flood", exhaust::catalog_flood),
     ("catalog-huge-query", exhaust::catalog_huge_query),
+    ("catalog-too-many-queries", exhaust::catalog_too_many_queries),
     ("clock-spin", exhaust::clock_spin),
     ("thread-sleep", exhaust::thread_sleep),
     ("sleep-again-and-again", exhaust::sleep_again_and_again),
@@ -61,7 +68,11 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("one-child-by-two-names", lie::one_child_by_two_names),
     ("as-marked", lie::as_marked),
     ("more-than-asked", lie::more_than_asked),
-    ("unknown-piece", lie::unknown_piece),
+    ("unknown-entry", lie::unknown_entry),
+    ("unknown-target", lie::unknown_target),
+    ("line-beside", lie::line_beside),
+    ("set-of-one", lie::set_of_one),
+    ("must-be-understood", lie::must_be_understood),
     ("different-every-time", lie::different_every_time),
     ("markup", lie::markup),
     // Calls forbidden imports: reach.rs.
@@ -77,17 +88,19 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     ("socket", reach::socket),
 ];
 
+/// The strategy that fails with the context that it was given.
+const TELL_CONTEXT: &str = "tell-context";
+
 struct Hostile;
 
 impl Strategy for Hostile {
-    fn identity() -> Identity {
-        let strategies = MISDEEDS
-            .iter()
-            .map(|(name, _)| NamedStrategy { name: name.to_string(), title: message(name, *name, &[]) })
-            .collect();
-        Identity {
+    fn metadata() -> PluginMetadata {
+        let strategies = MISDEEDS.iter().map(|(name, _)| *name).chain([TELL_CONTEXT]);
+        let strategies = strategies.map(|name| named_strategy(name, name)).collect();
+        PluginMetadata {
             strategies,
-            ..cartwright_plugin::strategy_identity(
+            grants: ["personal-data", "adjust-prices", "choose-price-source"].map(str::to_owned).to_vec(),
+            ..cartwright_plugin::strategy_metadata(
                 "hostile",
                 "Hostile",
                 env!("CARGO_PKG_VERSION"),
@@ -96,7 +109,14 @@ impl Strategy for Hostile {
         }
     }
 
-    fn plan(_context: Context, request: Request) -> Result<Planned, Error> {
+    fn fields(_locale: String) -> Vec<Field> {
+        vec![field("surcharge", "money", "Surcharge").per_product()]
+    }
+
+    fn plan(context: Context, request: PlanRequest) -> Result<PlanResult, CallError> {
+        if request.strategy == TELL_CONTEXT {
+            return Err(internal(format!("{:?} {:?} {:?}", context.shop, context.visitor, context.extra)));
+        }
         match MISDEEDS.iter().find(|(name, _)| *name == request.strategy) {
             Some((_, misdeed)) => misdeed(request),
             None => Err(internal(format!("no misdeed is called {}", request.strategy))),
@@ -105,12 +125,12 @@ impl Strategy for Hostile {
 }
 
 /// Returns the line that an honest strategy would plan.
-fn line(request: &Request) -> NewLine {
-    NewLine {
+fn line(request: &PlanRequest) -> PlannedLine {
+    PlannedLine {
         target: Target::LinkedProduct,
-        quantity: request.wanted[0].quantity,
+        quantity: request.line_requests[0].quantity,
         title: None,
-        shown: None,
+        display_fields: None,
         price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
         item: Some(0),
         extra: Vec::new(),
@@ -118,12 +138,23 @@ fn line(request: &Request) -> NewLine {
 }
 
 /// Returns a plan with this line only.
-fn plan(line: NewLine) -> Result<Planned, Error> {
-    pieces(vec![Piece::Line(line)])
+fn plan(line: PlannedLine) -> Result<PlanResult, CallError> {
+    entries(vec![PlanEntry::Line(line)])
 }
 
-fn pieces(pieces: Vec<Piece>) -> Result<Planned, Error> {
-    Ok(Planned { pieces, warnings: Vec::new() })
+fn entries(entries: Vec<PlanEntry>) -> Result<PlanResult, CallError> {
+    Ok(PlanResult { entries, warnings: Vec::new(), extra: Vec::new() })
 }
 
-export_strategy!(Hostile);
+impl choices::Guest for Hostile {
+    fn search(
+        _context: Context,
+        _field: String,
+        _text: String,
+        _cursor: Option<String>,
+    ) -> Result<choices::ChoiceList, CallError> {
+        Err(internal("no field has dynamic choices"))
+    }
+}
+
+export_strategy!(Hostile, choices);

@@ -2,12 +2,16 @@
 
 use cartwright_plugin::exports::settings::{Choice, ChoiceSource, Field, Guest};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, FieldExt, field, heading};
+use cartwright_plugin::{CallError, ContextExt, FieldExt, field, heading};
 
 use crate::{Markup, issue, markup_message, markup_text};
 
 pub fn choice(name: &str) -> Choice {
-    Choice { value: markup_text(&format!("{name}-value")), label: markup_message(&format!("{name}-choice")) }
+    Choice {
+        value: markup_text(&format!("{name}-value")),
+        label: markup_message(&format!("{name}-choice")),
+        extra: Vec::new(),
+    }
 }
 
 /// Returns a field whose texts are all markup.
@@ -15,7 +19,8 @@ fn marked(name: &str, kind: &str) -> Field {
     Field {
         label: markup_message(&format!("{name}-label")),
         help: Some(markup_message(&format!("{name}-help"))),
-        group: Some(markup_text("group")),
+        group: Some(markup_message("group")),
+        placeholder: Some(markup_message(&format!("{name}-placeholder"))),
         ..field(name, kind, "")
     }
 }
@@ -27,27 +32,27 @@ impl Guest for Markup {
         vec![
             title,
             marked("mood", "text").default_text(&markup_text("default")),
-            marked("key", "secret"),
+            marked("key", "secret").secret_use("bearer"),
             Field { choices: fixed.clone(), ..marked("fixed", "select") }.per_product(),
             Field { choices: fixed, ..marked("boxes", "multi-select") },
             Field { choices: ChoiceSource::Dynamic, ..marked("asked", "select") }.per_product(),
-            marked("on", "yes-no"),
-            marked("long", "text-area"),
+            marked("on", "boolean"),
+            marked("long", "text-area").advanced(),
             // A pushed value that pages show waits for approval.
-            marked("pushed", "text").public().vendor_may_push(),
+            marked("pushed", "text").shown_on_page().vendor_can_change(),
         ]
     }
 
-    fn validate(context: Context) -> Vec<FieldIssue> {
-        match context.text("mood") {
+    fn validate(context: Context) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(match context.text("mood") {
             Some("impossible") => {
                 vec![issue("long", "issue", true), issue(&markup_text("issue-field"), "issue-elsewhere", true)]
             }
             _ => Vec::new(),
-        }
+        })
     }
 
-    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, Error> {
+    fn migrate(_from_version: String, values: Vec<Setting>) -> Result<Vec<Setting>, CallError> {
         Ok(values)
     }
 }

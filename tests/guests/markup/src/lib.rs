@@ -12,10 +12,14 @@
 mod form;
 mod outcomes;
 
-use cartwright_plugin::exports::{account, cart, configuration, page, plugin, products};
+use cartwright_plugin::exports::account::{Diagnosis, Verdict};
+use cartwright_plugin::exports::configuration::DecodeResult;
+use cartwright_plugin::exports::{
+    account, cart, choices, configuration, metadata, page, prices, product_links, products,
+};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{ContextExt, Error, identity, message, outage, rejected};
+use cartwright_plugin::{CallError, ContextExt, blobs, message, outage, plugin_metadata, rejected};
 
 struct Markup;
 
@@ -33,48 +37,59 @@ fn issue(field: &str, name: &str, blocking: bool) -> FieldIssue {
     FieldIssue { field: field.to_owned(), message: markup_message(name), blocking }
 }
 
-impl plugin::Guest for Markup {
-    fn describe() -> plugin::Identity {
-        let strategy = |name: &str, title| plugin::Strategy { name: name.to_owned(), title: markup_message(title) };
-        plugin::Identity {
-            strategies: vec![
-                strategy("plain", "strategy-title"),
-                strategy(&markup_text("strategy-name"), "strategy-title-2"),
-            ],
-            capabilities: vec!["product-search".to_owned(), "preset".to_owned(), markup_text("capability")],
-            grants: vec!["personal-data".to_owned(), markup_text("grant")],
-            ..identity("markup", &markup_text("plugin-name"), env!("CARGO_PKG_VERSION"), &markup_text("plugin-vendor"))
+impl metadata::Guest for Markup {
+    fn describe() -> metadata::PluginMetadata {
+        let strategy = |name: &str, title| metadata::Strategy {
+            name: name.to_owned(),
+            title: markup_message(title),
+            extra: Vec::new(),
+        };
+        metadata::PluginMetadata {
+            strategies: vec![strategy("plain", "strategy-title"), strategy("other", "strategy-title-2")],
+            grants: vec!["personal-data".to_owned()],
+            ..plugin_metadata(
+                "markup",
+                &markup_text("plugin-name"),
+                env!("CARGO_PKG_VERSION"),
+                &markup_text("plugin-publisher"),
+            )
         }
     }
 }
 
-impl account::Guest for Markup {
-    fn choices(
+impl choices::Guest for Markup {
+    fn search(
         _context: Context,
         _field: String,
-        _search: String,
+        _text: String,
         _cursor: Option<String>,
-    ) -> Result<account::PageOfChoices, Error> {
-        Ok(account::PageOfChoices { choices: vec![form::choice("asked")], cursor: None })
+    ) -> Result<choices::ChoiceList, CallError> {
+        Ok(choices::ChoiceList { choices: vec![form::choice("asked")], cursor: None })
     }
+}
 
-    fn test_connection(context: Context) -> Result<Vec<account::Diagnosis>, Error> {
+impl account::Guest for Markup {
+    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, CallError> {
         write(Level::Warn, &markup_text("log-line"));
         eprintln!("{}", markup_text("standard-error"));
         if context.text("mood") == Some("refuse") {
             return Err(rejected(markup_message("test-error")));
         }
-        let tried = |check, passed, detail| account::Diagnosis {
+        let diagnosis = |verdict, check, detail| Diagnosis {
             check: markup_message(check),
-            passed,
+            verdict,
             detail: Some(markup_message(detail)),
         };
-        Ok(vec![tried("check-passed", true, "detail-passed"), tried("check-failed", false, "detail-failed")])
+        Ok(vec![
+            diagnosis(Verdict::Passed, "check-passed", "detail-passed"),
+            diagnosis(Verdict::Failed, "check-failed", "detail-failed"),
+            diagnosis(Verdict::NotTried, "check-not-tried", "detail-not-tried"),
+        ])
     }
 }
 
 impl products::Guest for Markup {
-    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::PageOfProducts, Error> {
+    fn search(_context: Context, text: String, _cursor: Option<String>) -> Result<products::ProductList, CallError> {
         if text == "refuse" {
             return Err(outage(markup_text("search-error"), None));
         }
@@ -82,12 +97,15 @@ impl products::Guest for Markup {
             id: markup_text("product-id"),
             title: markup_text("product-title"),
             thumbnail: Some(format!("https://pictures.example/{}", markup_text("product-picture"))),
+            extra: Vec::new(),
         };
-        Ok(products::PageOfProducts { products: vec![found], cursor: Some(markup_text("product-cursor")) })
+        Ok(products::ProductList { products: vec![found], cursor: Some(markup_text("product-cursor")) })
     }
+}
 
-    fn validate(_context: Context, association: Association) -> Result<Vec<FieldIssue>, Error> {
-        Ok(match association.vendor_product.as_str() {
+impl product_links::Guest for Markup {
+    fn validate(_context: Context, product_link: ProductLink) -> Result<Vec<FieldIssue>, CallError> {
+        Ok(match product_link.vendor_product.as_str() {
             "refuse" => {
                 vec![
                     issue("vendor-product", "link-refused", true),
@@ -101,82 +119,101 @@ impl products::Guest for Markup {
 }
 
 impl page::Guest for Markup {
-    fn embed(_context: Context, _link: Association, _reopen: Option<Vec<u8>>) -> Result<page::EmbedData, Error> {
-        Err(Error::Unsupported)
+    fn embed(_context: Context, _link: ProductLink) -> Result<page::EmbedData, CallError> {
+        Err(rejected(markup_message("embed-error")))
     }
 }
 
 impl configuration::Guest for Markup {
-    fn decode(_context: Context, link: Association, raw: Vec<u8>) -> Result<configuration::Decoded, Error> {
+    fn decode(_context: Context, link: ProductLink, raw: Vec<u8>) -> Result<DecodeResult, CallError> {
         write(Level::Info, &markup_text("decode-log"));
         match &*raw {
             b"refuse" => return Err(rejected(markup_message("decode-rejected"))),
-            b"invalid" => return Err(Error::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true))),
-            b"fault" => return Err(Error::Internal(markup_text("decode-fault"))),
+            b"invalid" => {
+                return Err(CallError::InvalidInput(issue(&markup_text("decode-field"), "decode-invalid", true)));
+            }
+            b"fault" => return Err(CallError::Internal(markup_text("decode-fault"))),
             _ => {}
         }
         let attribute = Attribute {
-            id: markup_text("attribute-id"),
-            name: markup_text("attribute-name"),
-            value: markup_text("attribute-value"),
-            value_id: None,
-            key: None,
-            hidden: false,
-            kind: markup_text("attribute-kind"),
+            group: Some(markup_text("attribute-group")),
+            ..Attribute::new(
+                markup_text("attribute-id"),
+                markup_text("attribute-name"),
+                markup_text("attribute-value"),
+                ChoiceKind::Other,
+            )
+        };
+        let article = Article {
+            title: Some(markup_text("article-title")),
+            unit: Some(markup_text("article-unit")),
+            ..Article::new(markup_text("article-sku"), "1")
         };
         let item = Item {
-            id: None,
-            parent: None,
-            vendor_product: link.vendor_product,
+            title: Some(markup_text("item-title")),
             attributes: vec![attribute],
-            articles: Vec::new(),
-            sku: None,
-            reference: Some(markup_text("configuration-reference")),
-            thumbnail: None,
-            state: String::new(),
-            unverified: Some(Unverified { reason: markup_message("unverified"), hold: true }),
-            extra: Vec::new(),
+            articles: vec![article],
+            saved_id: Some(markup_text("configuration-reference")),
+            unverified: Some(UnverifiedData { reason: markup_message("unverified"), hold: true }),
+            valid_until: match &*raw {
+                b"gone" => Some("2020-01-01T00:00:00Z".to_owned()),
+                b"someday" => Some("someday".to_owned()),
+                _ => None,
+            },
+            ..Item::new(link.vendor_product)
         };
-        Ok(configuration::Decoded {
+        Ok(DecodeResult {
             items: vec![item],
             price_from: PriceSource::Vendor,
             warnings: vec![markup_message("decode-warning")],
+            extra: Vec::new(),
         })
     }
+}
 
-    /// Returns prices with a text about why they are unverified.
+impl prices::Guest for Markup {
+    /// Returns prices with a text about why they are unverified. The configuration says what else they are.
     fn price_items(
         context: Context,
-        _link: Association,
-        _raw: Vec<u8>,
+        _link: ProductLink,
+        raw: String,
         items: Vec<Item>,
-        _wanted: Vec<Wanted>,
-    ) -> Result<Vec<Option<Price>>, Error> {
+        _line_requests: Vec<LineRequest>,
+    ) -> Result<Vec<Option<Price>>, CallError> {
+        let raw = blobs::read(&raw)?;
+        let currency = context.currency().expect("a shop has a currency");
+        let amount = Money { minor: 1_000, scale: currency.scale, currency: currency.code.clone() };
         let price = Price {
-            amount: Money { minor: 1_000, scale: context.scale, currency: context.currency },
-            basis: PriceBasis::Unit,
-            tax: TaxBasis::AsShop,
             state: PriceState::Unverified(markup_text("price-state")),
-            valid_until: None,
+            role: if raw == b"surcharge" { PriceRole::Surcharge } else { PriceRole::Whole },
+            period: match &*raw {
+                b"monthly" => Some("P1M".to_owned()),
+                b"often" => Some("often".to_owned()),
+                _ => None,
+            },
+            ..Price::new(amount, TaxBasis::AsShop)
         };
         Ok(items.iter().map(|_| Some(price.clone())).collect())
     }
 }
 
 impl cart::Guest for Markup {
-    fn plan(_context: Context, request: cart::Request) -> Result<cart::Planned, Error> {
-        let line = |line_request: &Wanted| NewLine {
+    fn plan(_context: Context, request: cart::PlanRequest) -> Result<cart::PlanResult, CallError> {
+        let line = |line_request: &LineRequest| PlannedLine {
             target: Target::LinkedProduct,
             quantity: line_request.quantity,
             title: Some(markup_text("line-title")),
-            shown: Some(vec![LinePart { name: markup_text("part-name"), value: markup_text("part-value") }]),
+            display_fields: Some(vec![DisplayField {
+                name: markup_text("part-name"),
+                value: markup_text("part-value"),
+            }]),
             price: LinePrice { source: request.price_from, adjustments: Vec::new(), ignore_case: false },
             item: line_request.item,
             extra: Vec::new(),
         };
-        let pieces = request.wanted.iter().map(|line_request| Piece::Line(line(line_request))).collect();
-        Ok(cart::Planned { pieces, warnings: vec![markup_message("plan-warning")] })
+        let entries = request.line_requests.iter().map(|line_request| PlanEntry::Line(line(line_request))).collect();
+        Ok(cart::PlanResult { entries, warnings: vec![markup_message("plan-warning")], extra: Vec::new() })
     }
 }
 
-cartwright_plugin::export_vendor!(Markup);
+cartwright_plugin::export_vendor!(Markup, choices, account, products, product_links, prices, cart, orders, webhooks);

@@ -1,10 +1,12 @@
 //! The outcomes of orders and webhooks.
 
-use cartwright_plugin::exports::orders::{self, Event, Kind, Next};
-use cartwright_plugin::exports::webhooks::{self, Authentication, Endpoint, Purpose, Received, Request, Response};
+use cartwright_plugin::exports::orders::{self, Next, OrderEvent, OrderEventKind};
+use cartwright_plugin::exports::webhooks::{
+    self, Authentication, WebhookEndpoint, WebhookMode, WebhookRequest, WebhookResponse, WebhookResult,
+};
 use cartwright_plugin::log::{Level, write};
 use cartwright_plugin::types::*;
-use cartwright_plugin::{Error, outcomes, rejected};
+use cartwright_plugin::{CallError, outcomes, rejected};
 
 use crate::{Markup, markup_message, markup_text};
 
@@ -26,9 +28,10 @@ fn everything(order: &Order) -> Vec<Outcome> {
         Outcome::LineStatus(LineStatus { line: line.clone(), status: markup_text("line-status") }),
         Outcome::Production(Production {
             line: None,
-            state: "started".to_owned(),
+            state: ProductionState::Started,
             detail: Some(markup_text("production-detail")),
             expected: None,
+            extra: Vec::new(),
         }),
         Outcome::Shipment(Shipment {
             id: Some(markup_text("shipment-id")),
@@ -37,6 +40,7 @@ fn everything(order: &Order) -> Vec<Outcome> {
             at: None,
             tracking_url: Some(format!("https://track.example/{}", markup_text("tracking-url"))),
             tracking_id: Some(markup_text("tracking-id")),
+            extra: Vec::new(),
         }),
         Outcome::Shipment(Shipment {
             id: None,
@@ -45,6 +49,7 @@ fn everything(order: &Order) -> Vec<Outcome> {
             at: None,
             tracking_url: Some("javascript:tracked()".to_owned()),
             tracking_id: None,
+            extra: Vec::new(),
         }),
         Outcome::Document(Document {
             line: None,
@@ -52,6 +57,8 @@ fn everything(order: &Order) -> Vec<Outcome> {
             name: file_mark("document-name"),
             media_type: "text/plain".to_owned(),
             content: BytesSource::Inline(b"nothing".to_vec()),
+            audience: Audience::Shopper,
+            extra: Vec::new(),
         }),
         Outcome::NeedsMerchant(markup_message("needs-merchant")),
     ]
@@ -59,40 +66,43 @@ fn everything(order: &Order) -> Vec<Outcome> {
 
 impl orders::Guest for Markup {
     /// Records all outcomes for a placed order, and rejects a released one.
-    fn handle(_context: Context, event: Event, _state: Option<String>) -> Result<Next, Error> {
+    fn handle(_context: Context, event: OrderEvent, _state: Option<String>) -> Result<Next, CallError> {
         write(Level::Error, &markup_text("job-log"));
         match event.kind {
-            Kind::Placed => {
+            OrderEventKind::Placed => {
                 for recorded in everything(&event.order) {
                     outcomes::emit(&recorded)?;
                 }
                 Ok(Next::Done)
             }
-            Kind::Released => Err(rejected(markup_message("job-error"))),
+            OrderEventKind::Released => Err(rejected(markup_message("job-error"))),
             _ => Ok(Next::Done),
         }
     }
 }
 
 impl webhooks::Guest for Markup {
-    fn endpoints() -> Vec<Endpoint> {
-        vec![Endpoint {
+    fn endpoints(_context: Context) -> Result<Vec<WebhookEndpoint>, CallError> {
+        Ok(vec![WebhookEndpoint {
             name: "tell".to_owned(),
-            title: markup_text("endpoint-title"),
-            purpose: Purpose::Notice,
+            title: markup_message("endpoint-title"),
+            mode: WebhookMode::Delivery,
             authentication: Authentication::AddressOnly,
-            event_id_header: None,
-        }]
+            delivery_id_header: None,
+            networks: Vec::new(),
+            extra: Vec::new(),
+        }])
     }
 
     /// Pushes a setting, and records outcomes of the account.
-    fn receive(_context: Context, _endpoint: String, _request: Request) -> Result<Received, Error> {
+    fn receive(_context: Context, _endpoint: String, _request: WebhookRequest) -> Result<WebhookResult, CallError> {
         let pushed = Setting { name: "pushed".to_owned(), value: SettingValue::Text(markup_text("pushed-value")) };
-        let outcomes = vec![
-            (None, Outcome::PushSettings(vec![pushed])),
-            (None, Outcome::NeedsMerchant(markup_message("account-note"))),
+        let reports = vec![
+            Report::about_account(Outcome::PushSettings(vec![pushed])),
+            Report::about_account(Outcome::NeedsMerchant(markup_message("account-note"))),
         ];
-        let response = Response { status: 200, headers: Vec::new(), body: markup_text("webhook-answer").into_bytes() };
-        Ok(Received { response, outcomes })
+        let body = markup_text("webhook-answer").into_bytes();
+        let response = WebhookResponse { status: 200, headers: Vec::new(), body };
+        Ok(WebhookResult { response, reports, extra: Vec::new() })
     }
 }

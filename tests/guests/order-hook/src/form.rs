@@ -1,8 +1,8 @@
 //! The metadata of the hook, and the merchant's settings.
 
-use cartwright_plugin::exports::plugin::Identity;
+use cartwright_plugin::exports::metadata::PluginMetadata;
 use cartwright_plugin::exports::settings::Field;
-use cartwright_plugin::{FieldExt, field};
+use cartwright_plugin::{FieldExt, field, plugin_metadata};
 
 /// The URL that receives orders.
 pub const URL: &str = "url";
@@ -12,9 +12,13 @@ pub const TOKEN: &str = "token";
 /// The host of the URL that the merchant sets.
 const HOST: &str = "setting:url";
 
-pub fn identity() -> Identity {
-    let identity = cartwright_plugin::identity("erp", "ERP", env!("CARGO_PKG_VERSION"), "Cartwright's tests");
-    Identity { hosts: vec![HOST.to_owned()], ..identity }
+pub fn metadata() -> PluginMetadata {
+    PluginMetadata {
+        outbound_hosts: vec![HOST.to_owned()],
+        // To deliver to the shopper.
+        grants: vec!["personal-data".to_owned()],
+        ..plugin_metadata("erp", "ERP", env!("CARGO_PKG_VERSION"), "Cartwright's tests")
+    }
 }
 
 pub fn fields() -> Vec<Field> {
@@ -23,6 +27,7 @@ pub fn fields() -> Vec<Field> {
         field(TOKEN, "secret", "Token")
             .help("Sent with every request as a bearer token.")
             .required()
-            .outbound_host(HOST),
+            .outbound_host(HOST)
+            .secret_use("bearer"),
     ]
 }

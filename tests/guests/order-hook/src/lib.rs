@@ -16,67 +16,133 @@ mod wire;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use cartwright_plugin::exports::account::Diagnosis;
-use cartwright_plugin::exports::orders::{Event, Kind, Later, Next};
-use cartwright_plugin::exports::plugin::Identity;
+use cartwright_plugin::exports::account::{self, Diagnosis, Verdict};
+use cartwright_plugin::exports::metadata::PluginMetadata;
+use cartwright_plugin::exports::orders::{Continuation, Next, OrderEvent, OrderEventKind};
 use cartwright_plugin::exports::settings::Field;
-use cartwright_plugin::http::Request;
-use cartwright_plugin::timer::{self, Woken};
-use cartwright_plugin::types::{Context, Error, Order, Outcome, Production, VendorReference};
-use cartwright_plugin::{ContextExt, OrderHook, export_order_hook, log, message, not_configured, outcomes};
+use cartwright_plugin::http::{Body, HttpRequest};
+use cartwright_plugin::timer::{self, WakeReason};
+use cartwright_plugin::types::{
+    Audience, BytesSource, CallError, Context, Document, Order, Outcome, Production, ProductionState, VendorReference,
+};
+use cartwright_plugin::{
+    ContextExt, Multipart, OrderHook, blobs, export_order_hook, internal, log, message, not_configured, order_book,
+    outcomes,
+};
+use serde::de::DeserializeOwned;
 
 /// Interval between two queries, in seconds.
 const POLL_SECONDS: u32 = 60;
 /// Maximum number of queries in one run. A new run follows, so that its journal stays short.
 const MAX_POLLS_PER_RUN: u32 = 60;
 
-/// The schedule on which it waits longer than the host allows.
-const TOO_LONG_WAIT: &str = "longest-wait";
+/// Names of forwarded texts by which a test makes it do something else than it does for an order.
+mod forwarded {
+    /// Waits for the number of seconds in the JSON.
+    pub const WAIT: &str = "wait";
+    /// Returns `continue-later` with the number of seconds in the JSON.
+    pub const CONTINUE: &str = "continue";
+    /// Emits a document under the name in the JSON, and notes which field was refused.
+    pub const DOCUMENT: &str = "document";
+    /// Notes how many articles the line with the reference in the JSON takes.
+    pub const BILL_OF_MATERIALS: &str = "bill-of-materials";
+    /// Notes how many bytes each document of an earlier event has.
+    pub const READ: &str = "read";
+    /// Sends a file that the host stores.
+    pub const FILES: &str = "files";
+}
 
 struct Erp;
 
 impl OrderHook for Erp {
-    fn identity() -> Identity {
-        form::identity()
+    fn metadata() -> PluginMetadata {
+        form::metadata()
     }
 
     fn fields(_locale: String) -> Vec<Field> {
         form::fields()
     }
 
-    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, Error> {
-        let check = message("reach-erp", "The ERP system answers", &[]);
-        let answer = Request::get(address(&context)?).bearer(form::TOKEN).send()?;
-        let passed = (200..300).contains(&answer.status);
-        let status = answer.status.to_string();
-        let detail = message("answered", format!("It answered {status}."), &[("status", &status)]);
-        Ok(vec![Diagnosis { check, passed, detail: Some(detail) }])
-    }
-
     /// Handles an event. `state` is the ERP system's reference, once it is known.
-    fn handle(context: Context, event: Event, state: Option<String>) -> Result<Next, Error> {
+    fn handle(context: Context, event: OrderEvent, state: Option<String>) -> Result<Next, CallError> {
         match event.kind {
-            Kind::Released if event.order.test => check_test_order(&context),
-            Kind::Released => {
+            OrderEventKind::Released if event.order.test => check_test_order(&context),
+            OrderEventKind::Released => {
                 let reference = match state {
                     Some(reference) => reference,
                     None => hand_over(&context, &event.order)?,
                 };
                 wait_until_done(&context, reference)
             }
-            Kind::Scheduled(name) if name == TOO_LONG_WAIT => {
-                timer::sleep(u32::MAX);
-                Ok(Next::Done)
-            }
-            Kind::Scheduled(_) => send_time(&context),
+            OrderEventKind::Forwarded(named) => match named.name.as_str() {
+                forwarded::WAIT => {
+                    timer::sleep(from_json(&named.json)?)?;
+                    Ok(Next::Done)
+                }
+                forwarded::CONTINUE => {
+                    Ok(Next::ContinueLater(Continuation { seconds: from_json(&named.json)?, state: String::new() }))
+                }
+                forwarded::DOCUMENT => emit_document(from_json(&named.json)?),
+                forwarded::BILL_OF_MATERIALS => note_bill_of_materials(&from_json::<String>(&named.json)?),
+                forwarded::READ => note_sizes(&event.previous_outcomes),
+                forwarded::FILES => send_files(&context, &event.order),
+                _ => send_time(&context),
+            },
             _ => Ok(Next::Done),
         }
     }
 }
 
+impl account::Guest for Erp {
+    fn test_connection(context: Context) -> Result<Vec<Diagnosis>, CallError> {
+        let check = message("reach-erp", "The ERP system answers", &[]);
+        let answer = HttpRequest::get(address(&context)?).bearer(form::TOKEN).send()?;
+        let verdict = if (200..300).contains(&answer.status) { Verdict::Passed } else { Verdict::Failed };
+        let status = answer.status.to_string();
+        let detail = message("answered", format!("It answered {status}."), &[("status", &status)]);
+        Ok(vec![Diagnosis { check, verdict, detail: Some(detail) }])
+    }
+}
+
+fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, CallError> {
+    serde_json::from_str(json).map_err(|error| internal(error.to_string()))
+}
+
+fn emit_document(name: String) -> Result<Next, CallError> {
+    let document = Document {
+        line: None,
+        kind: "drawing".to_owned(),
+        name,
+        media_type: "text/plain".to_owned(),
+        content: BytesSource::Inline(b"a drawing".to_vec()),
+        audience: Audience::Merchant,
+        extra: Vec::new(),
+    };
+    if let Err(CallError::InvalidInput(issue)) = outcomes::emit(&Outcome::Document(document)) {
+        outcomes::emit(&Outcome::Note(message("refused", issue.field, &[])))?;
+    }
+    Ok(Next::Done)
+}
+
+fn note_bill_of_materials(line_reference: &str) -> Result<Next, CallError> {
+    let count = order_book::bill_of_materials(line_reference)?.len().to_string();
+    outcomes::emit(&Outcome::Note(message("articles", count, &[])))?;
+    Ok(Next::Done)
+}
+
+fn note_sizes(previous_outcomes: &[Outcome]) -> Result<Next, CallError> {
+    for outcome in previous_outcomes {
+        if let Outcome::Document(Document { content: BytesSource::Stored(digest), .. }) = outcome {
+            let size = blobs::read(digest)?.len().to_string();
+            outcomes::emit(&Outcome::Note(message("size", size, &[])))?;
+        }
+    }
+    Ok(Next::Done)
+}
+
 /// Sends the ERP system the time, twice, under a random key, which a replay must repeat although no recorded result
 /// contains it. Emits before it checks a response, which a retry discards.
-fn send_time(context: &Context) -> Result<Next, Error> {
+fn send_time(context: &Context) -> Result<Next, CallError> {
     let started = Instant::now();
     for number in ["first", "second"] {
         log::write(log::Level::Info, &format!("before the {number}"));
@@ -84,7 +150,7 @@ fn send_time(context: &Context) -> Result<Next, Error> {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let waited = started.elapsed().as_millis();
         let body = format!("{{\"at\":{at},\"waited\":{waited}}}");
-        let request = Request::post_json(address(context)?, body.into_bytes());
+        let request = HttpRequest::post_json(address(context)?, body.into_bytes());
         let response = request.idempotency_key("Idempotency-Key", &format!("{key:x}")).bearer(form::TOKEN).send()?;
         outcomes::emit(&Outcome::Note(message("stamped", number, &[])))?;
         wire::accepted(response)?;
@@ -95,9 +161,37 @@ fn send_time(context: &Context) -> Result<Next, Error> {
     Ok(Next::Done)
 }
 
+/// Fetches a file that the host stores, and sends it to the ERP system in a form with files. Then sends the same bytes
+/// once more from a single source, and emits which attempt of the request that was.
+fn send_files(context: &Context, order: &Order) -> Result<Next, CallError> {
+    let url = address(context)?;
+    let fetched = HttpRequest::get(format!("{url}/drawing")).bearer(form::TOKEN).store_body().send()?;
+    let Body::Stored(drawing) = fetched.body else { return Err(internal("the drawing was not stored")) };
+    let drawing = BytesSource::Stored(drawing.digest);
+    let files = Multipart::new()
+        .text("order", &order.reference)
+        .file("drawing", "drawing.json", "application/json", drawing.clone())
+        .file("copy", "copy.json", "application/json", drawing);
+    let request = HttpRequest::post_multipart(url, files)
+        .idempotency_key("Idempotency-Key", &order.reference)
+        .bearer(form::TOKEN);
+    wire::accepted(request.send()?)?;
+    let mut whole = Vec::new();
+    for source in &request.body {
+        match source {
+            BytesSource::Inline(bytes) => whole.extend_from_slice(bytes),
+            BytesSource::Stored(digest) => whole.extend(blobs::read(digest)?),
+        }
+    }
+    let again = HttpRequest { body: vec![BytesSource::Inline(whole)], ..request };
+    let attempts = again.send()?.attempts.to_string();
+    outcomes::emit(&Outcome::Note(message("sent-files", format!("Attempt {attempts}."), &[("attempts", &attempts)])))?;
+    Ok(Next::Done)
+}
+
 /// Handles a test order: asks whether the ERP system would respond, because nothing may be sent.
-fn check_test_order(context: &Context) -> Result<Next, Error> {
-    let status = Request::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
+fn check_test_order(context: &Context) -> Result<Next, CallError> {
+    let status = HttpRequest::get(address(context)?).bearer(form::TOKEN).send()?.status.to_string();
     let text =
         format!("Nothing was handed over: this order only tries the shop out. The ERP system answers, with {status}.");
     outcomes::emit(&Outcome::Note(message("test-order", text, &[("status", &status)])))?;
@@ -105,10 +199,10 @@ fn check_test_order(context: &Context) -> Result<Next, Error> {
 }
 
 /// Sends the order, and records the ERP system's reference of it.
-fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
+fn hand_over(context: &Context, order: &Order) -> Result<String, CallError> {
     let body = wire::order(order)?;
     // By the order's reference the ERP system recognizes a repeated request.
-    let request = Request::post_json(address(context)?, body)
+    let request = HttpRequest::post_json(address(context)?, body)
         .idempotency_key("Idempotency-Key", &order.reference)
         .bearer(form::TOKEN);
     let reference = wire::accepted(request.send()?)?;
@@ -117,28 +211,34 @@ fn hand_over(context: &Context, order: &Order) -> Result<String, Error> {
 }
 
 /// Polls every minute until the order is done or has failed.
-fn wait_until_done(context: &Context, reference: String) -> Result<Next, Error> {
+fn wait_until_done(context: &Context, reference: String) -> Result<Next, CallError> {
     let url = format!("{}/{}", address(context)?.trim_end_matches('/'), wire::path_segment(&reference));
     for _ in 0..MAX_POLLS_PER_RUN {
-        match timer::sleep(POLL_SECONDS) {
-            Woken::Elapsed => {}
+        match timer::sleep(POLL_SECONDS)? {
+            WakeReason::Elapsed => {}
             // Ends the run for the other event, and continues afterwards.
-            Woken::EventWaiting => break,
-            Woken::JobCancelled => return Ok(Next::Done),
+            WakeReason::EventWaiting => break,
+            WakeReason::JobCancelled => return Ok(Next::Done),
         }
-        let state = wire::status(Request::get(&url).bearer(form::TOKEN).send()?)?;
-        if matches!(state.as_str(), "done" | "failed") {
-            outcomes::emit(&Outcome::Production(Production { line: None, state, detail: None, expected: None }))?;
+        let state = wire::status(HttpRequest::get(&url).bearer(form::TOKEN).send()?)?;
+        if matches!(state, ProductionState::Done | ProductionState::Failed) {
+            outcomes::emit(&Outcome::Production(Production {
+                line: None,
+                state,
+                detail: None,
+                expected: None,
+                extra: Vec::new(),
+            }))?;
             return Ok(Next::Done);
         }
     }
-    Ok(Next::Again(Later { seconds: POLL_SECONDS, state: reference }))
+    Ok(Next::ContinueLater(Continuation { seconds: POLL_SECONDS, state: reference }))
 }
 
-fn address(context: &Context) -> Result<&str, Error> {
+fn address(context: &Context) -> Result<&str, CallError> {
     context.text(form::URL).ok_or_else(|| {
         not_configured(form::URL, message("no-address", "The address of the ERP system is not set.", &[]))
     })
 }
 
-export_order_hook!(Erp);
+export_order_hook!(Erp, account);

@@ -1,8 +1,8 @@
 //! The requests and responses of the ERP system.
 
-use cartwright_plugin::http::Response;
-use cartwright_plugin::types::{Error, Order};
-use cartwright_plugin::{internal, outage};
+use cartwright_plugin::http::HttpResponse;
+use cartwright_plugin::types::{Article, CallError, Order, ProductionState};
+use cartwright_plugin::{internal, order_book, outage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -17,14 +17,14 @@ struct WireLine<'a> {
     reference: &'a str,
     quantity: u32,
     /// The bill of materials of one piece.
-    materials: Vec<WireArticle<'a>>,
+    materials: Vec<WireArticle>,
 }
 
 #[derive(Serialize)]
-struct WireArticle<'a> {
-    sku: &'a str,
+struct WireArticle {
+    sku: String,
     /// Exact decimal text: a JSON number could lose digits.
-    quantity: &'a str,
+    quantity: String,
 }
 
 #[derive(Deserialize)]
@@ -34,32 +34,49 @@ struct Accepted {
 
 #[derive(Deserialize)]
 struct Status {
-    state: String,
+    state: WireState,
 }
 
-/// Returns the released lines of an order as JSON.
-pub fn order(order: &Order) -> Result<Vec<u8>, Error> {
-    let lines = order.lines.iter().filter(|line| line.released).map(|line| WireLine {
-        reference: &line.reference,
-        quantity: line.cart_line.quantity,
-        materials: line
-            .bill_of_materials
-            .iter()
-            .map(|article| WireArticle { sku: &article.sku, quantity: &article.quantity })
-            .collect(),
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireState {
+    Queued,
+    Started,
+    Done,
+    Failed,
+}
+
+/// Returns the released lines of an order as JSON, with the bill of materials of each.
+pub fn order(order: &Order) -> Result<Vec<u8>, CallError> {
+    let lines = order.lines.iter().filter(|line| line.released);
+    let lines = lines.map(|line| {
+        let articles = order_book::bill_of_materials(&line.reference)?;
+        Ok(WireLine {
+            reference: &line.reference,
+            quantity: line.cart_line.quantity,
+            materials: articles
+                .into_iter()
+                .map(|Article { sku, quantity, .. }| WireArticle { sku, quantity })
+                .collect(),
+        })
     });
-    serde_json::to_vec(&WireOrder { reference: &order.reference, lines: lines.collect() })
-        .map_err(|error| internal(error.to_string()))
+    let lines = lines.collect::<Result<Vec<_>, CallError>>()?;
+    serde_json::to_vec(&WireOrder { reference: &order.reference, lines }).map_err(|error| internal(error.to_string()))
 }
 
 /// Returns the reference under which an order was accepted.
-pub fn accepted(response: Response) -> Result<String, Error> {
+pub fn accepted(response: HttpResponse) -> Result<String, CallError> {
     read::<Accepted>(response).map(|accepted| accepted.reference)
 }
 
-/// Returns the state of an order: "queued", "started", "done" or "failed".
-pub fn status(response: Response) -> Result<String, Error> {
-    read::<Status>(response).map(|status| status.state)
+/// Returns the state of an order.
+pub fn status(response: HttpResponse) -> Result<ProductionState, CallError> {
+    Ok(match read::<Status>(response)?.state {
+        WireState::Queued => ProductionState::Queued,
+        WireState::Started => ProductionState::Started,
+        WireState::Done => ProductionState::Done,
+        WireState::Failed => ProductionState::Failed,
+    })
 }
 
 /// Escapes everything that is not unreserved (RFC 3986, 2.3).
@@ -72,7 +89,7 @@ pub fn path_segment(text: &str) -> String {
         .collect()
 }
 
-fn read<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
+fn read<T: DeserializeOwned>(response: HttpResponse) -> Result<T, CallError> {
     let response = response.require_success("the ERP system")?;
     serde_json::from_slice(response.bytes())
         .map_err(|error| outage(format!("the ERP system's response is invalid: {error}"), None))

@@ -104,14 +104,14 @@ async fn a_list_that_is_saved_as_it_was_shown_stays_as_it_was() {
     let mut link = shop.integrator.get(&path).await.ok();
     link.as_object_mut().expect("a link").remove("shop_product");
     link["allowed_skus"] = json!(["RING L", " edge ", "\\n", "\"quoted\"", "a,b", "=1", "é"]);
-    link["other_vendor_products"] = json!(["1003", "1001"]);
+    link["additional_vendor_products"] = json!(["1003", "1001"]);
     shop.integrator.put(&path, &link).await.ok();
     let before = shop.integrator.get(&path).await;
     let version = before.header("etag").expect("a version").trim_matches('"').to_owned();
     let before = before.ok();
     let browser = Browser::sign_in(&shop.integrator).await;
     let page = browser.page(&page_path(&shop, "/links/edit?product=shirt")).await;
-    let (skus, others) = (lines_of(&page, "allowed_skus"), lines_of(&page, "other_vendor_products"));
+    let (skus, others) = (lines_of(&page, "allowed_skus"), lines_of(&page, "additional_vendor_products"));
     let fields = [
         ("version", version.as_str()),
         ("product", "shirt"),
@@ -120,14 +120,14 @@ async fn a_list_that_is_saved_as_it_was_shown_stays_as_it_was() {
         ("strategy", "/variation"),
         ("setting.sku-prefix", "SHIRT-"),
         ("allowed_skus", &skus),
-        ("other_vendor_products", &others),
+        ("additional_vendor_products", &others),
     ];
     let saved = browser.post(&page_path(&shop, "/links/edit"), &fields).await;
     assert!(matches!(saved.status, 200 | 303), "{}", text(&saved));
     let after = shop.integrator.get(&path).await.ok();
     assert_eq!(
-        (&after["allowed_skus"], &after["other_vendor_products"]),
-        (&before["allowed_skus"], &before["other_vendor_products"])
+        (&after["allowed_skus"], &after["additional_vendor_products"]),
+        (&before["allowed_skus"], &before["additional_vendor_products"])
     );
 }
 

@@ -1,6 +1,6 @@
 //! A plugin's settings form: the handling of its input, and the vendor's choices.
 
-use cartwright_test_guests::WEBHOOKS;
+use cartwright_test_guests::{ONE_LINE, WEBHOOKS};
 use serde_json::json;
 
 use super::{Browser, page_path, says, text};
@@ -75,17 +75,27 @@ async fn choices_of_a_vendor_are_offered_for_an_account_and_for_a_product() {
         says(beside(&page, "colour"), &["Not all options are listed"]);
         assert!(!beside(&page, "finish").contains("options"), "{page}");
     }
-    let chosen = [
-        ("product", "ring"),
-        ("account", "webhooks"),
-        ("vendor_product", "1"),
-        ("strategy", "/"),
-        ("setting.finish", "s"),
-        ("setting.colour", "c999"),
-        ("setting.extras", "b"),
-        ("setting.extras", "c"),
-    ];
-    browser.done(&page_path(&shop, "/links/edit"), &chosen).await;
+    let chosen = |strategy| {
+        [
+            ("product", "ring"),
+            ("account", "webhooks"),
+            ("vendor_product", "1"),
+            ("strategy", strategy),
+            ("setting.finish", "s"),
+            ("setting.colour", "c999"),
+            ("setting.extras", "b"),
+            ("setting.extras", "c"),
+        ]
+    };
+    // It has no strategy of its own, and no list of its products.
+    let page = browser.page(&link).await;
+    assert!(!page.contains("Connection default") && !page.contains("Vendor catalog"), "{page}");
+    let refused = browser.post(&page_path(&shop, "/links/edit"), &chosen("/")).await;
+    assert_eq!(refused.status, 422);
+    says(&text(&refused), &["webhooks has no cart strategy; choose a strategy of another account."]);
+    shop.install("one-line", ONE_LINE).await;
+    shop.set_account("one-line", json!({}), json!({})).await;
+    browser.done(&page_path(&shop, "/links/edit"), &chosen("one-line/one-line")).await;
     let kept = shop.integrator.get(&shop.path("/product-links/ring")).await.ok();
     assert_eq!(kept["settings"], json!({ "finish": "s", "colour": "c999", "extras": ["b", "c"] }), "{kept:#}");
     let page = browser.page(&link).await;
@@ -130,4 +140,26 @@ async fn a_group_of_settings_is_folded_while_it_is_as_it_comes() {
     let account = browser.page(&page_path(&shop, "/accounts/expivi")).await;
     says(&account, &["<summary>Account <span class=\"mark\">"]);
     assert!(account.contains(" changed</span></summary>"), "{account}");
+}
+
+#[tokio::test]
+async fn webhook_endpoints_and_the_feed_of_an_account_are_shown() {
+    let shop = Shop::new().await;
+    shop.install("webhooks", WEBHOOKS).await;
+    let browser = Browser::sign_in(&shop.integrator).await;
+    let grants = json!({ "feed_interval_seconds": 60 });
+    shop.set_account("webhooks", json!({ "name": "few" }), grants).await;
+    let endpoints = shop.integrator.get(&shop.path("/accounts/webhooks/webhook-endpoints")).await.ok();
+    let names: Vec<&str> =
+        endpoints.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["tell"]);
+    says(&browser.page(&page_path(&shop, "/webhooks")).await, &["<h3>tell "]);
+    let gone = json!({ "account": "webhooks", "endpoint": "ask" });
+    let refused = shop.integrator.post(&shop.path("/webhook-urls"), &gone).await.with(422);
+    assert!(refused.to_string().contains("under its settings it has: tell"), "{refused}");
+
+    let feed = shop.integrator.get(&shop.path("/accounts/webhooks/feed")).await.ok();
+    assert_eq!((&feed["interval_seconds"], &feed["last_polled_at"]), (&json!(60), &json!(null)), "{feed:#}");
+    let page = browser.page(&page_path(&shop, "/accounts/webhooks")).await;
+    says(&page, &["<h2 id=\"feed\">Updates</h2>", "Last polled", "name=\"feed_interval_seconds\"", "from 30 to 86400"]);
 }

@@ -56,13 +56,16 @@ enum OutcomeView {
     LineStatus { line: String, status: String },
     Production { line: Option<String>, state: String, detail: Option<String> },
     Shipment { tracking_url: Option<String>, tracking_id: Option<String> },
-    Document { line: Option<String>, name: String },
+    Document { line: Option<String>, name: String, audience: String },
     BillOfMaterials { line: String },
 }
 
 impl Outcome {
+    /// Returns what the shopper sees: nothing of a document for the merchant only.
     fn view(&self) -> Option<OutcomeView> {
-        OutcomeView::deserialize(&self.outcome).ok()
+        let is_for_shopper =
+            |view: &OutcomeView| !matches!(view, OutcomeView::Document { audience, .. } if audience != "shopper");
+        OutcomeView::deserialize(&self.outcome).ok().filter(is_for_shopper)
     }
 }
 
@@ -241,7 +244,7 @@ fn describe(shop: &Shop, order: &Order, id: i64, view: &OutcomeView) -> Markup {
                 _ => {}
             }
         },
-        OutcomeView::Document { line, name } => html! {
+        OutcomeView::Document { line, name, .. } => html! {
             @if let Some(line) = line { (title(line)) ": " }
             a href=(shop.path(&format!("orders/{}/documents/{id}", order.id))) { (name) } " is available."
         },

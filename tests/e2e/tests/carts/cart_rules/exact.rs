@@ -30,7 +30,7 @@ async fn a_price_below_a_cent_is_multiplied_before_it_is_rounded_and_holds_when_
         let ok = async |visitor: &Visitor| host.check_cart(shop, &cart, visitor).await.expect("checked").remove(0);
         assert_eq!(ok(&visitor).await.state, LineState::Ok);
         // A new plan gives the same result.
-        let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+        let trade = Visitor { customer_groups: vec!["trade".to_owned()].into(), ..Visitor::default() };
         assert_eq!(ok(&trade).await.state, LineState::Ok);
         assert_eq!(host.refresh_line(shop, &cart[0].key, &cart, &visitor).await.expect("refreshed").operations, []);
     }

@@ -24,7 +24,7 @@ fn rings(numbers: Range<usize>) -> String {
 
 /// Returns a visitor of a group without sealed prices, so that every line is planned again.
 fn trade() -> Visitor {
-    Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() }
+    Visitor { customer_groups: vec!["trade".to_owned()].into(), ..Visitor::default() }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! One line: its identity, editing, its display fields, and rejected input.
 
-use cartwright::types::{LinePart, Message};
+use cartwright::types::{DisplayField, Message};
 use cartwright::{CartError, CartOperation, Visitor};
 use cartwright_e2e::{World, added_lines, variant};
 use cartwright_fake_vendors::samples;
@@ -148,7 +148,7 @@ async fn a_variation_is_found_by_its_keys_among_the_products_own_variants() {
 async fn hidden_attributes_are_not_shown_and_texts_are() {
     let world = World::new().await;
     let line = one(&world, "ring", samples::EXPIVI_SIMPLE).await;
-    assert!(line.shown.iter().any(|LinePart { value, .. }| value.contains("Bob")), "{:?}", line.shown);
+    assert!(line.shown.iter().any(|DisplayField { value, .. }| value.contains("Bob")), "{:?}", line.shown);
     assert!(!line.shown.iter().any(|part| part.value.contains("@font")), "{:?}", line.shown);
     let sample: Value = serde_json::from_str(samples::EXPIVI_SIMPLE).expect("a sample");
     let hidden = &sample[0]["configuration"]["attributes"].as_array().expect("attributes").len();

@@ -8,6 +8,7 @@ mod pictures;
 mod prepared;
 mod prices;
 mod several;
+mod vendor_data;
 
 use cartwright::CartLine;
 use cartwright_e2e::{World, added_lines};

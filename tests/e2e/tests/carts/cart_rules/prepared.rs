@@ -35,7 +35,7 @@ async fn world() -> (World, Arc<CallLog>) {
 }
 
 const DECODE: &str = "configuration.decode";
-const PRICE: &str = "configuration.price-items";
+const PRICE: &str = "prices.price-items";
 const PLAN: &str = "cart.plan";
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn a_line_that_is_not_as_it_was_sealed_opens_no_configuration_that_another
     cart[1].price.total.minor = 1;
     calls.take();
     // The seals are not valid for another group, and both lines are planned again.
-    let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+    let trade = Visitor { customer_groups: vec!["trade".to_owned()].into(), ..Visitor::default() };
     let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     assert_eq!(checks[0].state, LineState::Ok);
     assert!(matches!(checks[1].state, LineState::MustReconfigure { .. }), "{checks:?}");

@@ -127,7 +127,7 @@ async fn a_price_holds_for_the_country_and_the_group_that_it_was_asked_for() {
     assert!(*old == dutch && new.minor > dutch.minor, "{checked:?}");
     assert_eq!(check(&checked.lines, &of("BE")).await.state, LineState::Ok);
     // Another group has the same price here, which is checked, and sealed for it.
-    let group = Visitor { customer_group: Some("trade".to_owned()), ..of("NL") };
+    let group = Visitor { customer_groups: vec!["trade".to_owned()].into(), ..of("NL") };
     let same = check(&cart, &group).await;
     assert_eq!((&same.state, same.lines[0].price.total.minor), (&LineState::Ok, dutch.minor));
     cart[0].price.country = Some("BE".to_owned());
@@ -273,7 +273,7 @@ async fn a_changed_price_is_said_before_ordering() {
         }
     });
     // The seal is not valid for another group.
-    let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+    let trade = Visitor { customer_groups: vec!["trade".to_owned()].into(), ..Visitor::default() };
     let checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     let LineState::PriceChanged { old, new } = &checks[0].state else { panic!("{checks:?}") };
     assert_eq!((old.minor, new.minor), (19_900, 20_000));
@@ -319,7 +319,7 @@ async fn a_price_that_is_only_dealt_out_otherwise_is_no_changed_price() {
         hinge.price.as_mut().expect("a price").minor = 640;
     });
     // The seal is not valid for another group.
-    let trade = Visitor { customer_group: Some("trade".to_owned()), ..Visitor::default() };
+    let trade = Visitor { customer_groups: vec!["trade".to_owned()].into(), ..Visitor::default() };
     let mut checks = world.host.check_cart(&world.shop, &cart, &trade).await.expect("checked");
     assert_eq!(checks[0].state, LineState::Ok);
     let again = checks.remove(0).lines;

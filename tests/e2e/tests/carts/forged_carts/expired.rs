@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cartwright::{CartError, CartLine, OrderError, OrderedLine, SealError, Shop, Visitor};
+use cartwright::{CartError, CartLine, Currencies, OrderError, OrderedLine, SealError, Shop, Visitor};
 use cartwright_e2e::{World, restore, shop};
 use cartwright_fake_vendors::samples;
 
@@ -82,8 +82,8 @@ async fn a_line_in_other_money_than_the_shop_sells_in_does_not_hold() {
     let world = World::new().await;
     let mut cart = Vec::new();
     world.add("ring", samples::EXPIVI_SIMPLE, 1, &mut cart).await.expect("a ring");
-    let yen = Shop { currency: "JPY".to_owned(), scale: 0, ..shop("shop") };
-    let mills = Shop { scale: 3, ..shop("shop") };
+    let yen = Shop { currencies: Currencies::one("JPY", 0), ..shop("shop") };
+    let mills = Shop { currencies: Currencies::one("EUR", 3), ..shop("shop") };
     for other in [yen, mills] {
         let (host, id) = (&world.host, &world.shop);
         let mut snapshot = host.snapshot(id).expect("the shop");

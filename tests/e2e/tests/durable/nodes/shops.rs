@@ -12,17 +12,19 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use cartwright::types::{EventKind, Order, Outcome};
+use cartwright::types::{Order, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, IncomingRequest};
 use cartwright::{
-    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, ProductLink, ShopId,
+    AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, MemoryCatalog, ProductLink, Secret, ShopId,
 };
 use cartwright_e2e::orders::{event, order};
 use cartwright_e2e::stored::{KEY, host_secret, store_shop};
-use cartwright_e2e::{World, added_lines, catalog, local, members, shop, variant};
+use cartwright_e2e::{World, added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig, samples};
-use cartwright_store::{JobFilter, JobState, JobSummary, Keyring, Lines, NewJob, RecordOutcome, Store};
+use cartwright_store::{
+    JobFilter, JobState, JobSummary, Keyring, Lines, NewJob, RecordOutcome, SoldLine, SoldLines, Store,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -92,8 +94,11 @@ impl StoredShopTest {
     pub async fn released(&self, id: &str) -> (Order, String) {
         let order = order(&self.host, &self.shop, id, &self.cart);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
-        let event = event(EventKind::Released, &order);
-        let recorded = self.store.orders().record_event(&self.shop, &event, &[job], SystemTime::UNIX_EPOCH).await;
+        let event = event(OrderEventKind::Released, &order);
+        let lines = order.lines.iter().map(|line| line.id.clone());
+        let sold: SoldLines = lines.zip(self.cart.iter().map(SoldLine::from)).collect();
+        let orders = self.store.orders();
+        let recorded = orders.record_sold_event(&self.shop, &event, &sold, &[job], SystemTime::UNIX_EPOCH).await;
         let Ok(RecordOutcome::New { mut jobs }) = recorded else { panic!("{recorded:?}") };
         (order, jobs.remove(0))
     }
@@ -159,6 +164,7 @@ struct Receiver {
 async fn receive(State(to): State<Receiver>, At(endpoint): At<String>, body: Bytes) -> impl IntoResponse {
     let incoming = IncomingRequest {
         method: Method::POST,
+        url: Secret::new("http://127.0.0.1/webhooks/token"),
         headers: HeaderMap::new(),
         query: String::new(),
         body,
@@ -195,7 +201,8 @@ impl Jewels {
             "product-keys": ["diamond-letter-jewel"],
         }));
         all.extend(members(settings));
-        let setup = AccountSetup { id: account.clone(), settings: all, grants: local(twikit.base_url()) };
+        let setup =
+            AccountSetup { id: account.clone(), settings: all, grants: local_with_personal_data(twikit.base_url()) };
         host.set_account(&id, plugin, setup).await.expect("an account");
         let link: ProductLink = serde_json::from_value(json!({
             "shop_product": "jewel", "account": "twikit", "vendor_product": "diamond-letter-jewel",

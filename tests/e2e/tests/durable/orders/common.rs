@@ -1,20 +1,20 @@
 //! Helpers of the tests of orders, which read the outcomes of a run.
 
 use axum::Router;
-use cartwright::types::{BytesSource, Document, Error, Outcome, RememberedText};
+use cartwright::types::{BytesSource, CallError, Document, Memo, Outcome};
 use cartwright::{Blobs, Digest, Failure, HandleResult, MemoryBlobs, SetupError, ShopId};
-pub use cartwright_e2e::orders::{event, order};
+pub use cartwright_e2e::orders::{event, order, put};
 use tokio::net::TcpListener;
 
 /// Returns the contract's error that a plugin returned.
-pub fn plugin_error(error: &SetupError) -> &Error {
+pub fn plugin_error(error: &SetupError) -> &CallError {
     let SetupError::Hook(hook) = error else { panic!("{error}") };
     let Failure::PluginError(plugin_error) = &hook.failure else { panic!("{error}") };
     plugin_error
 }
 
 pub fn is_unavailable(error: &SetupError) -> bool {
-    matches!(plugin_error(error), Error::Unavailable(_))
+    matches!(plugin_error(error), CallError::Unavailable(_))
 }
 
 /// Returns the questions to the merchant, by key.
@@ -51,12 +51,12 @@ pub fn references(outcomes: &[Outcome]) -> Vec<(Option<&str>, &str)> {
     found.collect()
 }
 
-pub fn remembered<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<RememberedText> {
-    let memory = |outcome: &Outcome| match outcome {
-        Outcome::Remember(memory) => Some(memory.clone()),
+pub fn memos<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Vec<Memo> {
+    let memo = |outcome: &Outcome| match outcome {
+        Outcome::SetMemo(memo) => Some(memo.clone()),
         _ => None,
     };
-    outcomes.into_iter().filter_map(memory).collect()
+    outcomes.into_iter().filter_map(memo).collect()
 }
 
 pub fn was_created(outcomes: &[Outcome]) -> bool {

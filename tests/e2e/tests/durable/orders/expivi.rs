@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cartwright::types::{Error, EventKind, Next, Order, Outcome};
+use cartwright::types::{CallError, Next, Order, OrderEventKind, Outcome};
 use cartwright::{AccountSetup, HandleResult, SetupError, SimulatedClock};
 use cartwright_e2e::{World, local, members};
 use cartwright_fake_vendors::expivi::{ConversionOutcome, FilesShape};
@@ -10,7 +10,7 @@ use cartwright_fake_vendors::{Malformed, Outage, client, samples};
 use serde_json::{Value, json};
 
 use super::common::{
-    blob, documents, event, is_unavailable, merchant_questions, notes, order, plugin_error, references,
+    blob, documents, event, is_unavailable, merchant_questions, notes, order, plugin_error, put, references,
 };
 
 pub async fn bought(world: &World, id: &str, products: &[(&str, &str)]) -> Order {
@@ -19,12 +19,12 @@ pub async fn bought(world: &World, id: &str, products: &[(&str, &str)]) -> Order
         world.add(product, configuration, 1, &mut cart).await.expect("a line");
     }
     let order = order(&world.host, &world.shop, id, &cart);
-    world.orders.put(&world.shop, &world.account, order.clone());
+    put(&world.orders, &world.shop, &world.account, &order, &cart);
     order
 }
 
 pub async fn released(world: &World, order: &Order, clock: Arc<SimulatedClock>) -> Result<HandleResult, SetupError> {
-    let event = event(EventKind::Released, order);
+    let event = event(OrderEventKind::Released, order);
     world.host.handle_order(&world.shop, &world.account, &event, None, clock).await
 }
 
@@ -63,9 +63,9 @@ async fn an_ordered_configuration_is_uploaded_and_its_materials_are_confirmed() 
     );
     assert_eq!((merchant_questions(&handled.outcomes), handled.next), (vec![], Next::Done));
     // An outcome of an earlier event is neither produced nor recorded again.
-    let mut again = event(EventKind::Released, &order);
+    let mut again = event(OrderEventKind::Released, &order);
     again.order.lines[0].vendor_reference = Some(number);
-    again.earlier = handled.outcomes;
+    again.previous_outcomes = handled.outcomes;
     let clock = Arc::new(SimulatedClock::default());
     let quiet = world.host.handle_order(&world.shop, &world.account, &again, None, clock).await.expect("handled");
     assert_eq!((quiet.outcomes, world.expivi.record().len()), (vec![], 1));
@@ -151,9 +151,9 @@ async fn a_print_file_that_is_never_done_is_given_up_after_hours() {
     let mut waited: u32 = clock.slept().iter().sum();
     let mut outcomes = handled.outcomes;
     for _ in 0..10 {
-        let Next::Again(later) = handled.next.clone() else { break };
+        let Next::ContinueLater(later) = handled.next.clone() else { break };
         waited += later.seconds;
-        let (event, clock) = (event(EventKind::Released, &order), Arc::new(SimulatedClock::default()));
+        let (event, clock) = (event(OrderEventKind::Released, &order), Arc::new(SimulatedClock::default()));
         let again = world.host.handle_order(&world.shop, &world.account, &event, Some(&later.state), clock.clone());
         handled = again.await.expect("handled");
         waited += clock.slept().iter().sum::<u32>();
@@ -219,7 +219,7 @@ async fn a_refused_server_token_names_its_setting() {
         let order = bought(&world, "1", &[WARDROBE]).await;
         let error = release(&world, &order).await.expect_err("refused");
         assert!(
-            matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "server-token"),
+            matches!(plugin_error(&error), CallError::NotConfigured(issue) if issue.field == "server-token"),
             "{error}"
         );
         assert_eq!(world.expivi.uploaded().len(), 0);
@@ -233,7 +233,7 @@ async fn an_expivi_that_is_away_is_asked_again_and_garbage_is_told() {
     world.expivi.faults().outage(Outage::Unavailable { retry_after: Some("9".to_owned()) });
     let error = release(&world, &order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(9)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(9)),
         "{error}"
     );
     world.expivi.faults().outage(Outage::Dropped);

@@ -11,16 +11,16 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use cartwright::types::{Event, EventKind, Order, Outcome};
+use cartwright::types::{Order, OrderEvent, OrderEventKind, Outcome};
 use cartwright::webhook::{
     Destination, IncomingRequest, MemoryWebhookDeliveryStore, Refusal, Selector, StoredWebhookToken, WebhookError,
     WebhookToken, WebhookUrlUse,
 };
 use cartwright::{
     AccountId, AccountSetup, AddToCart, CartLine, Cartwright, Digest, Grants, HandleResult, Limits, MemoryBlobs,
-    MemoryCatalog, MemoryOrderBook, ProductLink, SetupError, ShopId, SimulatedClock,
+    MemoryCatalog, MemoryOrderBook, ProductLink, Secret, SetupError, ShopId, SimulatedClock,
 };
-use cartwright_e2e::{added_lines, catalog, local, members, shop, variant};
+use cartwright_e2e::{added_lines, catalog, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, Received, TwikitConfig};
 use serde_json::{Value, json};
@@ -84,6 +84,7 @@ async fn receive(State(receiver): State<Receiver>, Path(address): Path<String>, 
 pub fn post_of(body: &[u8]) -> IncomingRequest {
     IncomingRequest {
         method: Method::POST,
+        url: Secret::new("http://127.0.0.1/webhooks/token"),
         headers: HeaderMap::new(),
         query: String::new(),
         body: body.to_vec().into(),
@@ -159,7 +160,8 @@ impl Jewels {
             "product-keys": ["diamond-letter-jewel", "pendant"],
         }));
         all.extend(members(settings));
-        let mut grants = local(all["api-url"].as_str().expect("an address"));
+        let mut grants = local_with_personal_data(all["api-url"].as_str().expect("an address"));
+        grants.hosts.insert("scripts.twikit.example".to_owned());
         change(&mut grants);
         let setup = AccountSetup { id: self.account.clone(), settings: all, grants };
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
@@ -220,13 +222,13 @@ impl Jewels {
         order
     }
 
-    pub async fn handle(&self, event: &Event, state: Option<&str>) -> Result<HandleResult, SetupError> {
+    pub async fn handle(&self, event: &OrderEvent, state: Option<&str>) -> Result<HandleResult, SetupError> {
         let clock = Arc::new(SimulatedClock::default());
         self.host.handle_order(&self.shop, &self.account, event, state, clock).await
     }
 
     pub async fn release(&self, order: &Order) -> Result<HandleResult, SetupError> {
-        self.handle(&event(EventKind::Released, order), None).await
+        self.handle(&event(OrderEventKind::Released, order), None).await
     }
 
     /// Returns a paid order that Twikit has.

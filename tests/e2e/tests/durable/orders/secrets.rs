@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use cartwright::types::{Error, EventKind};
+use cartwright::types::{CallError, OrderEventKind};
 use cartwright::{AccountId, AccountSetup, Limits, SimulatedClock, Visitor};
 use cartwright_e2e::{World, local, members};
 use cartwright_fake_vendors::{ExpiviConfig, FakeExpivi, Malformed, Outage, TwikitConfig};
@@ -21,7 +21,7 @@ async fn a_shoppers_address_is_only_given_to_a_plugin_with_the_grant() {
     jewels.set(json!({}), |grants| grants.personal_data = false).await;
     let refused = jewels.release(&order).await;
     let error = refused.as_ref().expect_err("no address");
-    assert!(matches!(plugin_error(error), Error::NotConfigured(issue) if issue.field == "delivery"), "{error}");
+    assert!(matches!(plugin_error(error), CallError::NotConfigured(issue) if issue.field == "delivery"), "{error}");
     assert!(!all_texts(&refused).to_lowercase().contains("ghent"));
     assert_eq!(jewels.requests().len(), 0);
     jewels.set(json!({ "delivery": "shop" }), |grants| grants.personal_data = false).await;
@@ -72,7 +72,8 @@ async fn the_server_token_is_in_nothing_that_the_plugin_says() {
     };
     set(TOKEN).await;
     let order = bought(&world, "1", &[WARDROBE]).await;
-    let event = event(EventKind::Released, &order);
+    world.orders.put(&world.shop, &account, order.clone());
+    let event = event(OrderEventKind::Released, &order);
     let handle = async || {
         let clock = Arc::new(SimulatedClock::default());
         all_texts(&world.host.handle_order(&world.shop, &account, &event, None, clock).await)
@@ -106,6 +107,7 @@ async fn an_answer_that_repeats_the_token_does_not_bring_it_before_people() {
     let world = World::new().await;
     let order = bought(&world, "1", &[WARDROBE]).await;
     let account: AccountId = "echo".parse().expect("an id");
+    world.orders.put(&world.shop, &account, order.clone());
     for (status, text) in [
         (422, "Not with Bearer TOKEN, says it."),
         (422, "The token TOKEN may not."),
@@ -122,7 +124,7 @@ async fn an_answer_that_repeats_the_token_does_not_bring_it_before_people() {
         }));
         let setup = AccountSetup { id: account.clone(), settings, grants: local(&base) };
         world.host.set_account(&world.shop, world.digest, setup).await.expect("an account");
-        let (event, clock) = (event(EventKind::Released, &order), Arc::new(SimulatedClock::default()));
+        let (event, clock) = (event(OrderEventKind::Released, &order), Arc::new(SimulatedClock::default()));
         let texts = all_texts(&world.host.handle_order(&world.shop, &account, &event, None, clock).await);
         assert!(texts.contains("Expivi") && !texts.contains(TOKEN), "{status} {text}: {texts}");
     }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use cartwright::durable::{Cancel, Job, MemoryJournal, RunEnd, RunInput, Wake};
-use cartwright::types::{Error, EventKind, LineStatus, Next, Order, Outcome, Production, RememberedText};
+use cartwright::types::{
+    CallError, LineStatus, Memo, Next, Order, OrderEventKind, Outcome, Production, ProductionState,
+};
 use cartwright::{Clock, SimulatedClock};
 use cartwright_fake_vendors::twikit::{Call, ForcedResult, OrderState, Webhooks};
 use cartwright_fake_vendors::{Malformed, Outage, client, payload_hash};
 use serde_json::{Value, json};
 
 use super::common::{
-    all_texts, event, is_unavailable, merchant_questions, notes, order, plugin_error, references, remembered,
+    all_texts, event, is_unavailable, memos, merchant_questions, notes, order, plugin_error, references,
     unreachable_url, was_created,
 };
 use super::jewels::Jewels;
@@ -34,7 +36,7 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
     );
     assert_eq!(
         configuration.to_string(),
-        order.lines[0].cart_line.item.as_ref().expect("an item").reference.clone().expect("an id")
+        order.lines[0].cart_line.item.as_ref().expect("an item").saved_id.clone().expect("an id")
     );
     assert_eq!(payload["identifier"], "test:gems:1");
     assert_eq!(payload["deliveryAddress"]["firstName"], "Zoë \"Z\"");
@@ -50,7 +52,8 @@ async fn an_order_is_hashed_over_its_exact_bytes_and_verified_while_it_is_out() 
 
     let (line, whole) = ((Some("1"), "test:gems:1"), (None, "test:gems:1"));
     assert_eq!(references(&handled.outcomes), [line, whole]);
-    let queued = Production { line: None, state: "queued".to_owned(), detail: None, expected: None };
+    let queued =
+        Production { line: None, state: ProductionState::Queued, detail: None, expected: None, extra: Vec::new() };
     assert!(handled.outcomes.contains(&Outcome::Production(queued)), "{:?}", handled.outcomes);
     let status = LineStatus { line: "1".to_owned(), status: "in-production".to_owned() };
     assert!(handled.outcomes.contains(&Outcome::LineStatus(status)), "{:?}", handled.outcomes);
@@ -62,14 +65,14 @@ async fn a_twikit_that_did_not_ask_is_noted_by_a_later_run() {
     let jewels = Jewels::new().await;
     let order = jewels.order("1").await;
     let handled = jewels.release(&order).await.expect("handled");
-    let Next::Again(later) = &handled.next else { panic!("{:?}", handled.next) };
+    let Next::ContinueLater(later) = &handled.next else { panic!("{:?}", handled.next) };
     assert_eq!((later.seconds, later.state.as_str()), (2, "confirm test:gems:1"));
-    let mut again = event(EventKind::Released, &order);
-    again.remembered = remembered(&handled.outcomes);
+    let mut again = event(OrderEventKind::Released, &order);
+    again.memos = memos(&handled.outcomes);
     let unasked = jewels.handle(&again, Some(&later.state)).await.expect("handled");
     assert_eq!((notes(&unasked.outcomes), unasked.next), (vec!["no-verification"], Next::Done));
     let heard = jewels.outcomes();
-    again.remembered.extend(remembered(heard.iter().map(|(_, outcome)| outcome)));
+    again.memos.extend(memos(heard.iter().map(|(_, outcome)| outcome)));
     let fine = jewels.handle(&again, Some(&later.state)).await.expect("handled");
     assert_eq!((fine.outcomes, fine.next), (vec![], Next::Done));
     assert_eq!(jewels.requests().len(), 1);
@@ -93,7 +96,7 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
     let changes: [Change; 5] = [
         |order| order.released = false,
         |order| order.cancelled = true,
-        |order| order.payment = "refunded".to_owned(),
+        |order| order.refunded = order.paid.clone(),
         |order| order.lines[0].released = false,
         |order| order.lines[0].status = "cancelled".to_owned(),
     ];
@@ -110,14 +113,14 @@ async fn an_order_that_is_no_longer_to_be_produced_is_neither_sent_nor_declared_
         assert_eq!(handled.next, Next::Done);
         assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
         let item = order.lines[0].cart_line.item.as_ref().expect("an item");
-        let configuration: u64 = item.reference.as_deref().expect("an id").parse().expect("a number");
+        let configuration: u64 = item.saved_id.as_deref().expect("an id").parse().expect("a number");
         let query = json!({ "identifier": order.reference, "configurationIds": [configuration] });
         let reply = client::post_json(&question, &[], &query).await.expect("a reply");
         assert_eq!(reply.json(), json!({ "error": "", "success": false }), "{number}");
     }
     assert_eq!(jewels.requests().len(), 0);
     let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
-    assert_eq!(remembered(&outcomes), [], "an order that was declined is remembered as verified");
+    assert_eq!(memos(&outcomes), [], "an order that was declined is remembered as verified");
 }
 
 #[tokio::test]
@@ -131,7 +134,7 @@ async fn an_order_that_is_paid_back_during_an_outage_is_not_sent_after_it() {
         shop: jewels.shop.clone(),
         account: jewels.account.clone(),
         plugin: jewels.plugin,
-        event: event(EventKind::Released, &order),
+        event: event(OrderEventKind::Released, &order),
         state: None,
         round: 0,
     };
@@ -144,7 +147,7 @@ async fn an_order_that_is_paid_back_during_an_outage_is_not_sent_after_it() {
     assert!(matches!(run().await, RunEnd::Retry { .. }));
     assert_eq!(jewels.requests().len(), 1);
     jewels.twikit.faults().recover();
-    let now = Order { payment: "refunded".to_owned(), ..order.clone() };
+    let now = Order { refunded: order.paid.clone(), ..order.clone() };
     jewels.orders.put(&jewels.shop, &jewels.account, now);
     assert!(matches!(run().await, RunEnd::Done));
     assert_eq!((jewels.requests().len(), notes(&journal.outcomes())), (1, vec!["no-longer-released"]));
@@ -170,8 +173,8 @@ async fn a_verification_address_that_does_not_work_makes_an_order_unhealthy() {
         assert_eq!(handled.next, Next::Done);
         assert!(!was_created(&handled.outcomes), "{:?}", handled.outcomes);
         // Twikit has the order nevertheless: another event must not send it again.
-        let mut again = event(EventKind::Released, &order);
-        again.remembered = remembered(&handled.outcomes);
+        let mut again = event(OrderEventKind::Released, &order);
+        again.memos = memos(&handled.outcomes);
         let before = jewels.requests().len();
         let quiet = jewels.handle(&again, None).await.expect("handled");
         assert_eq!((quiet.outcomes, jewels.requests().len()), (vec![], before));
@@ -223,7 +226,10 @@ async fn a_wrong_payload_secret_names_its_setting() {
     jewels.set(json!({ "payload-secret": "another secret" }), |_| {}).await;
     let order = jewels.order("1").await;
     let error = jewels.release(&order).await.expect_err("refused");
-    assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
+    assert!(
+        matches!(plugin_error(&error), CallError::NotConfigured(issue) if issue.field == "payload-secret"),
+        "{error}"
+    );
     assert_eq!(jewels.twikit.orders(), []);
     // The right secret fixes it.
     jewels.set(json!({}), |_| {}).await;
@@ -250,20 +256,20 @@ async fn a_twikit_that_is_away_is_asked_again_when_it_says_so() {
     jewels.twikit.faults().outage(Outage::Unavailable { retry_after: Some("7".to_owned()) });
     let error = jewels.release(&order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(7)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(7)),
         "{error}"
     );
     jewels.twikit.faults().outage(Outage::Dropped);
     let error = jewels.release(&order).await.expect_err("away");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds.is_none()),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds.is_none()),
         "{error}"
     );
     jewels.twikit.faults().recover();
     jewels.twikit.faults().limit(1, Some("3"));
     let error = jewels.release(&order).await.expect_err("limited");
     assert!(
-        matches!(plugin_error(&error), Error::Unavailable(outage) if outage.retry_after_seconds == Some(3)),
+        matches!(plugin_error(&error), CallError::Unavailable(outage) if outage.retry_after_seconds == Some(3)),
         "{error}"
     );
     jewels.release(&order).await.expect("handled");
@@ -298,7 +304,7 @@ async fn a_result_that_is_not_documented_is_told_with_its_number() {
     for code in [4, 7, 8] {
         force(400, code);
         let error = jewels.release(&order).await.expect_err("refused");
-        assert!(matches!(plugin_error(&error), Error::Rejected(_)), "{code}: {error}");
+        assert!(matches!(plugin_error(&error), CallError::Rejected(_)), "{code}: {error}");
     }
     assert_eq!(jewels.twikit.orders(), []);
 }
@@ -325,7 +331,7 @@ async fn lines_without_a_configuration_id_are_not_sent() {
     let mut bare = order.lines[0].clone();
     bare.id = "2".to_owned();
     bare.reference = "test:gems:1:2".to_owned();
-    bare.cart_line.item.as_mut().expect("an item").reference = None;
+    bare.cart_line.item.as_mut().expect("an item").saved_id = None;
     let mut itemless = bare.clone();
     (itemless.id, itemless.cart_line.item) = ("3".to_owned(), None);
     let configured = std::mem::replace(&mut order.lines, vec![bare, itemless]);
@@ -336,7 +342,13 @@ async fn lines_without_a_configuration_id_are_not_sent() {
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
     let handled = jewels.release(&order).await.expect("handled");
     assert_eq!(jewels.twikit.order(&order.reference).expect("the order").items.len(), 1);
-    let queued = Production { line: Some("1".to_owned()), state: "queued".to_owned(), detail: None, expected: None };
+    let queued = Production {
+        line: Some("1".to_owned()),
+        state: ProductionState::Queued,
+        detail: None,
+        expected: None,
+        extra: Vec::new(),
+    };
     assert!(handled.outcomes.contains(&Outcome::Production(queued)), "{:?}", handled.outcomes);
 }
 
@@ -361,8 +373,8 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
     order.lines[0].vendor_reference = Some(order.reference.clone());
     order.lines[1].released = true;
     jewels.orders.put(&jewels.shop, &jewels.account, order.clone());
-    let mut later = event(EventKind::Released, &order);
-    later.remembered = remembered(&first.outcomes);
+    let mut later = event(OrderEventKind::Released, &order);
+    later.memos = memos(&first.outcomes);
     let second = jewels.handle(&later, None).await.expect("handled");
     assert_eq!(merchant_questions(&second.outcomes), [""; 0]);
     let orders = jewels.twikit.orders();
@@ -380,7 +392,13 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
         order.clone()
     });
     jewels.twikit.production_completed(named, "", true, "").await.expect("an order");
-    let done = Production { line: Some("2".to_owned()), state: "done".to_owned(), detail: None, expected: None };
+    let done = Production {
+        line: Some("2".to_owned()),
+        state: ProductionState::Done,
+        detail: None,
+        expected: None,
+        extra: Vec::new(),
+    };
     assert_eq!(jewels.outcomes(), [(Some(order.reference), Outcome::Production(done))]);
 }
 
@@ -388,26 +406,27 @@ async fn a_line_that_is_released_later_is_an_order_of_its_own() {
 async fn what_comes_too_late_for_twikit_needs_the_merchant() {
     let jewels = Jewels::new().await;
     let order = jewels.order("1").await;
-    let refunded = EventKind::Refunded(cartwright::types::Refund {
+    let refunded = OrderEventKind::Refunded(cartwright::types::Refund {
         lines: vec![cartwright::types::LineQuantity { line: "1".to_owned(), quantity: 1 }],
         amount: None,
+        extra: Vec::new(),
     });
-    let kinds = [EventKind::Cancelled, refunded, EventKind::Erase, EventKind::Changed];
+    let kinds = [OrderEventKind::Cancelled, refunded, OrderEventKind::Erase, OrderEventKind::Changed];
     for kind in &kinds {
         let early = jewels.handle(&event(kind.clone(), &order), None).await.expect("handled");
         // The quantity of a line is stored as a memo, which a later refund is compared with.
-        let remembered = RememberedText { name: "ordered:1".to_owned(), value: "2".to_owned() };
-        let expected = if *kind == EventKind::Changed { vec![Outcome::Remember(remembered)] } else { vec![] };
+        let memo = Memo { name: "ordered:1".to_owned(), value: "2".to_owned() };
+        let expected = if *kind == OrderEventKind::Changed { vec![Outcome::SetMemo(memo)] } else { vec![] };
         assert_eq!(early.outcomes, expected, "{kind:?}");
     }
     let handled = jewels.release(&order).await.expect("handled");
     let keys = ["too-late", "too-late", "erase-at-vendor", "changed-too-late"];
     for (kind, key) in kinds.into_iter().zip(keys) {
         let mut late = event(kind, &order);
-        if late.kind == EventKind::Changed {
+        if late.kind == OrderEventKind::Changed {
             late.order.lines[0].cart_line.quantity += 1;
         }
-        late.remembered = remembered(&handled.outcomes);
+        late.memos = memos(&handled.outcomes);
         assert_eq!(merchant_questions(&jewels.handle(&late, None).await.expect("handled").outcomes), [key]);
     }
     assert_eq!(jewels.requests().len(), 1);

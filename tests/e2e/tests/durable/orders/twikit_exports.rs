@@ -3,12 +3,12 @@
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
-use cartwright::types::{BytesSource, Error, EventKind};
+use cartwright::types::{BytesSource, CallError, OrderEventKind};
 use cartwright::{Digest, Failure, Limits, SetupError};
 use cartwright_fake_vendors::{Malformed, TwikitConfig, client};
 use serde_json::json;
 
-use super::common::{all_texts, blob, documents, event, listen, merchant_questions, order, plugin_error, remembered};
+use super::common::{all_texts, blob, documents, event, listen, memos, merchant_questions, order, plugin_error};
 use super::jewels::Jewels;
 
 #[tokio::test]
@@ -34,8 +34,8 @@ async fn an_export_becomes_a_stored_document_of_exactly_the_vendors_bytes() {
     assert!(stored.starts_with(b"PK\x03\x04"));
     assert_eq!(document.content, BytesSource::Stored(Digest::of(&stored).to_string()));
     // Another event of the order does not fetch it again, because that would create another order at Twikit.
-    let mut later = event(EventKind::Released, &order);
-    later.remembered = remembered(&handled.outcomes);
+    let mut later = event(OrderEventKind::Released, &order);
+    later.memos = memos(&handled.outcomes);
     jewels.handle(&later, None).await.expect("handled");
     assert_eq!(jewels.twikit.internal_orders().len(), 2);
 }
@@ -81,7 +81,10 @@ async fn an_export_that_fails_is_not_a_document() {
     jewels.set(json!({ "fulfilment": "export", "payload-secret": "another secret" }), |_| {}).await;
     let order = jewels.order("4").await;
     let error = jewels.release(&order).await.expect_err("refused");
-    assert!(matches!(plugin_error(&error), Error::NotConfigured(issue) if issue.field == "payload-secret"), "{error}");
+    assert!(
+        matches!(plugin_error(&error), CallError::NotConfigured(issue) if issue.field == "payload-secret"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

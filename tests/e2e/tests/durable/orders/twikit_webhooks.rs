@@ -1,7 +1,7 @@
 //! Twikit's webhooks while it produces an order, and the responses.
 
 use axum::http::Method;
-use cartwright::types::{LineStatus, Outcome, Production, Setting, SettingValue, Shipment};
+use cartwright::types::{LineStatus, Outcome, Production, ProductionState, Setting, SettingValue, Shipment};
 use cartwright::webhook::{Destination, IncomingRequest};
 use cartwright_fake_vendors::twikit::Webhook;
 use serde_json::{Value, json};
@@ -18,17 +18,17 @@ async fn the_end_of_production_is_told() {
         jewels.twikit.production_completed(reference, "https://track.example/1", true, "").await.expect("an order");
     assert!(delivery.accepted());
     assert_eq!(jewels.last_response(), json!({ "error": "" }));
-    let production = |state: &str, detail: &str| {
-        let (state, detail) = (state.to_owned(), Some(detail.to_owned()));
-        Outcome::Production(Production { line: None, state, detail, expected: None })
+    let production = |state: ProductionState, detail: &str| {
+        let detail = Some(detail.to_owned());
+        Outcome::Production(Production { line: None, state, detail, expected: None, extra: Vec::new() })
     };
     let about = |outcome| (Some(reference.to_owned()), outcome);
-    assert_eq!(jewels.outcomes(), [about(production("done", "https://track.example/1"))]);
+    assert_eq!(jewels.outcomes(), [about(production(ProductionState::Done, "https://track.example/1"))]);
     jewels.webhooks.lock().expect("the list").clear();
     jewels.twikit.production_completed(reference, "", false, "The gold ran out").await.expect("an order");
     assert_eq!(jewels.last_response(), json!({ "error": "" }));
     let outcomes: Vec<Outcome> = jewels.outcomes().into_iter().map(|(_, outcome)| outcome).collect();
-    assert_eq!(outcomes[0], production("failed", "The gold ran out"));
+    assert_eq!(outcomes[0], production(ProductionState::Failed, "The gold ran out"));
     assert_eq!(merchant_questions(&outcomes), ["production-failed"]);
 }
 
@@ -45,7 +45,15 @@ async fn a_completed_order_is_a_shipment_with_lines() {
         |status: &str| about(Outcome::LineStatus(LineStatus { line: "1".to_owned(), status: status.to_owned() }));
     let shipment = |url: Option<&str>, id: Option<&str>| {
         let (tracking_url, tracking_id) = (url.map(str::to_owned), id.map(str::to_owned));
-        let shipment = Shipment { id: None, lines: Vec::new(), carrier: None, at: None, tracking_url, tracking_id };
+        let shipment = Shipment {
+            id: None,
+            lines: Vec::new(),
+            carrier: None,
+            at: None,
+            tracking_url,
+            tracking_id,
+            extra: Vec::new(),
+        };
         about(Outcome::Shipment(shipment))
     };
     // The id that distinguishes parcels is not for people.
@@ -136,7 +144,7 @@ async fn webhooks_about_orders_that_are_not_this_accounts_are_refused() {
         jewels.twikit.send(Webhook::PaymentVerification, &question).await;
         assert_ne!(jewels.last_response()["success"], true, "{identifier}");
     }
-    let configuration = mine.lines[0].cart_line.item.as_ref().expect("an item").reference.as_ref().expect("an id");
+    let configuration = mine.lines[0].cart_line.item.as_ref().expect("an item").saved_id.as_ref().expect("an id");
     let configuration: u64 = configuration.parse().expect("an id");
     for (line, named) in [("test:gems:1:9", configuration), ("test:gems:1:1", configuration + 1)] {
         let body = json!({
@@ -161,7 +169,7 @@ async fn a_verification_that_names_other_configurations_is_told_no() {
         .item
         .as_ref()
         .expect("an item")
-        .reference
+        .saved_id
         .as_ref()
         .expect("an id")
         .parse()

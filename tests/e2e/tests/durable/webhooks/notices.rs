@@ -1,11 +1,11 @@
 //! Webhook deliveries are stored, run once, and get the same response when they are repeated.
 
 use cartwright::webhook::{
-    IncomingRequest, MemoryWebhookDeliveryStore, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
+    DeliveryStart, IncomingRequest, MemoryWebhookDeliveryStore, REPEAT_WINDOW, WebhookDelivery, WebhookDeliveryId,
     WebhookDeliveryStore,
 };
 
-use super::shop::{NOW, WebhookShop, at, post, text};
+use super::shop::{NOW, OrderBookBehavior, WebhookShop, at, post, text};
 
 #[tokio::test]
 async fn a_notice_that_was_answered_well_is_answered_as_before_byte_for_byte() {
@@ -68,11 +68,12 @@ async fn a_notice_with_an_id_is_known_by_it_for_good() {
 }
 
 #[tokio::test]
-async fn a_notice_that_was_answered_with_an_error_is_run_again_and_is_shown() {
+async fn a_delivery_about_an_order_that_may_exist_is_run_again_and_is_shown() {
     let desk = WebhookShop::new().await;
     let about_an_order_to_come = "note test:desk:2";
-    let error = desk.post("tell", about_an_order_to_come).await.expect_err("no such order");
-    assert_eq!(error.response().status, 500);
+    desk.behavior(OrderBookBehavior::Uncertain);
+    let error = desk.post("tell", about_an_order_to_come).await.expect_err("no such order yet");
+    assert_eq!(error.response().status, 503, "the vendor is to send it again");
     let failed = desk.receipts.failed();
     assert!(
         matches!(&failed[..], [(_, WebhookDeliveryId::Body(_), reason)] if reason.contains("test:desk:2")),
@@ -108,10 +109,13 @@ async fn of_two_runs_of_one_notice_the_first_that_is_kept_counts() {
     let receipts = MemoryWebhookDeliveryStore::default();
     let id = WebhookDeliveryId::Event(cartwright::Digest::of(b"1"));
     let request = cartwright::types::WebhookRequest {
+        id: "request-1".to_owned(),
+        received_at: cartwright::timestamp(at(NOW)),
         method: "POST".to_owned(),
         headers: Vec::new(),
         query: String::new(),
         body: Vec::new(),
+        extra: Vec::new(),
     };
     let notice = WebhookDelivery { destination: desk.to("tell"), id, at: at(NOW), duplicate_since: None, request };
     let answer = |body: &str| cartwright::types::WebhookResponse {
@@ -119,10 +123,14 @@ async fn of_two_runs_of_one_notice_the_first_that_is_kept_counts() {
         headers: Vec::new(),
         body: body.as_bytes().to_vec(),
     };
-    assert_eq!(receipts.begin(&notice).await, Ok(None));
+    let run = |id: &str| Ok(DeliveryStart::Run { request_id: id.to_owned() });
+    assert_eq!(receipts.begin(&notice).await, run("request-1"));
+    let mut again = notice.clone();
+    again.request.id = "request-2".to_owned();
+    assert_eq!(receipts.begin(&again).await, run("request-1"), "the same request, whenever it is run");
     assert_eq!(receipts.complete(&notice, Default::default(), &answer("1")).await, Ok(answer("1")));
     assert_eq!(receipts.complete(&notice, Default::default(), &answer("2")).await, Ok(answer("1")));
-    assert_eq!(receipts.begin(&notice).await, Ok(Some(answer("1"))));
+    assert_eq!(receipts.begin(&notice).await, Ok(DeliveryStart::Repeat(answer("1"))));
 }
 
 #[tokio::test]
@@ -130,4 +138,20 @@ async fn an_answer_holds_no_header_but_those_that_pass() {
     let desk = WebhookShop::new().await;
     let response = desk.post("tell", "note test:desk:1").await.expect("an answer");
     assert_eq!(response.headers, [("content-type".to_owned(), "text/plain; charset=utf-8".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_request_has_one_id_whenever_it_is_run_and_another_has_another() {
+    let desk = WebhookShop::new().await;
+    let ask = async |endpoint: &str, query: &str| {
+        let incoming = IncomingRequest { query: query.to_owned(), ..post(&[], "id") };
+        text(&desk.send(endpoint, &incoming).await.expect("an answer"))
+    };
+    let first = ask("tell", "1").await;
+    let (id, received) = first.split_once(" at ").expect("an id and a time");
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+    assert_eq!(received, "2021-02-25T15:02:10Z");
+    assert_eq!(ask("tell", "1").await, first);
+    assert_ne!(ask("tell", "2").await, first);
+    assert_ne!(ask("ask", "1").await, ask("ask", "1").await, "each query is a request of its own");
 }

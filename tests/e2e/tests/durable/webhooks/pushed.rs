@@ -192,8 +192,8 @@ async fn what_the_form_or_the_plugin_does_not_take_is_held_with_the_reason_and_c
     for (name, value, reason) in [
         ("integration-id", SettingValue::Text("another".into()), "does not let a vendor push"),
         ("payload-secret", SettingValue::Text("another".into()), "does not let a vendor push"),
-        ("no-such-setting", SettingValue::YesNo(true), "does not let a vendor push"),
-        ("product-keys", SettingValue::YesNo(true), "product-keys"),
+        ("no-such-setting", SettingValue::Boolean(true), "does not let a vendor push"),
+        ("product-keys", SettingValue::Boolean(true), "product-keys"),
     ] {
         stored.push(name, value).await;
         let pending_settings = stored.pending_settings().await;

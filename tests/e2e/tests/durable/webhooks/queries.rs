@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use cartwright::SLOTS_PER_SHOP;
-use cartwright::types::WebhookResponse;
+use cartwright::types::{Article, NamedJson, OrderLine, WebhookResponse};
 use cartwright::webhook::{
-    Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore, WebhookDeliveryStoreError,
-    WebhookError,
+    DeliveryStart, Destination, Effects, IncomingRequest, WebhookDelivery, WebhookDeliveryStore,
+    WebhookDeliveryStoreError, WebhookError,
 };
 
 use super::shop::{OrderBookBehavior, WebhookShop, at, post, text};
@@ -21,6 +21,43 @@ async fn a_question_is_asked_anew_each_time() {
     desk.book.known.put(&desk.shop, &desk.account, order);
     assert_eq!(text(&desk.send("ask", &same).await.expect("an answer")), "true");
     assert_eq!(desk.receipts.effects().outcomes.len(), 2);
+}
+
+#[tokio::test]
+async fn a_webhook_reads_the_bill_of_materials_of_a_line_that_its_account_sees() {
+    let desk = WebhookShop::new().await;
+    let sample: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../guests/order-hook/order.json")).expect("the guest's order");
+    let line: OrderLine = serde_json::from_value(sample["lines"][0].clone()).expect("its line");
+    let article: Article = serde_json::from_value(serde_json::json!({
+        "sku": "GOLD", "quantity": "1.5", "price_sku": null, "price": null, "material_sku": null,
+        "extra": [{ "name": "webhooks/engraving", "json": "\"For Ann\"" }],
+    }))
+    .expect("an article");
+    let put = |account: &str, order_id: &str, extra: Vec<NamedJson>| {
+        let mut order = cartwright_e2e::orders::order(&desk.host, &desk.shop, order_id, &[]);
+        let reference = format!("{}:1", order.reference);
+        order.lines = vec![OrderLine { reference: reference.clone(), extra, ..line.clone() }];
+        desk.book.known.put(&desk.shop, &account.parse().expect("an id"), order);
+        desk.book.known.put_bill_of_materials(&desk.shop, &reference, vec![article.clone()]);
+    };
+    put(desk.account.as_str(), "2", Vec::new());
+    put("another", "3", Vec::new());
+    // The shopper wrote something, and the account has no grant to see it.
+    let written = NamedJson { name: "shopper-texts".to_owned(), json: "[]".to_owned() };
+    put(desk.account.as_str(), "4", vec![written]);
+    for (reference, answer) in [
+        ("test:desk:2:1", "1 with 1 extra"),
+        ("test:desk:4:1", "1 with 0 extra"),
+        ("test:desk:2", "line-reference"),
+        ("test:desk:3:1", "line-reference"),
+        ("test:desk:9:1", "line-reference"),
+    ] {
+        let response = desk.post("ask", &format!("bill {reference}")).await.expect("an answer");
+        assert_eq!(text(&response), answer, "{reference}");
+    }
+    desk.behavior(OrderBookBehavior::Unavailable);
+    desk.post("ask", "bill test:desk:2:1").await.expect_err("no order book");
 }
 
 #[tokio::test]
@@ -45,7 +82,7 @@ struct UnavailableStore;
 
 #[async_trait]
 impl WebhookDeliveryStore for UnavailableStore {
-    async fn begin(&self, _: &WebhookDelivery) -> Result<Option<WebhookResponse>, WebhookDeliveryStoreError> {
+    async fn begin(&self, _: &WebhookDelivery) -> Result<DeliveryStart, WebhookDeliveryStoreError> {
         Err(WebhookDeliveryStoreError::Failed("away".to_owned()))
     }
 

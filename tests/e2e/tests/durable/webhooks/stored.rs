@@ -10,12 +10,12 @@ use axum::http::{StatusCode, header::CONTENT_TYPE};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use cartwright::durable::{Cancel, RunEnd, RunInput};
-use cartwright::types::{EventKind, Order, Outcome};
+use cartwright::types::{Order, OrderEventKind, Outcome};
 use cartwright::webhook::{Destination, WebhookError, WebhookToken};
 use cartwright::{
     AccountId, AccountSetup, AddToCart, Cartwright, Clock, Digest, MemoryCatalog, ProductLink, ShopId, SystemClock,
 };
-use cartwright_e2e::{added_lines, local, members, shop, variant};
+use cartwright_e2e::{added_lines, local_with_personal_data, members, shop, variant};
 use cartwright_fake_vendors::twikit::{OrderState, Webhooks};
 use cartwright_fake_vendors::{FakeTwikit, TwikitConfig};
 use cartwright_store::{Keyring, Lines, NewJob, Store};
@@ -110,7 +110,11 @@ impl Stored {
             "product-keys": ["diamond-letter-jewel"],
         }));
         settings.extend(members(further));
-        let setup = AccountSetup { id: self.account.clone(), settings, grants: local(&self.twikit.api_url()) };
+        let setup = AccountSetup {
+            id: self.account.clone(),
+            settings,
+            grants: local_with_personal_data(&self.twikit.api_url()),
+        };
         self.host.set_account(&self.shop, self.plugin, setup).await.expect("an account");
         for account in self.host.snapshot(&self.shop).expect("the shop").accounts {
             self.store.shops().save_account(&self.shop, &account, SystemTime::now()).await.expect("kept");
@@ -153,7 +157,7 @@ impl Stored {
         let line = added_lines(&self.host.add_to_cart(&self.shop, add).await.expect("a line")).remove(0);
         let order = order(&self.host, &self.shop, id, &[line]);
         let job = NewJob { account: self.account.clone(), plugin: self.plugin, lines: Lines::Own };
-        let event = event(EventKind::Released, &order);
+        let event = event(OrderEventKind::Released, &order);
         self.store.orders().record_event(&self.shop, &event, &[job], SystemTime::now()).await.expect("recorded");
         order
     }
