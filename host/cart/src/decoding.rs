@@ -77,7 +77,7 @@ pub fn check_contract(items: &[Item]) -> Result<(), String> {
 /// Returns the size of what the fingerprints of items are computed from beside their names, in bytes.
 pub fn hashed_bytes(items: &[Item]) -> usize {
     let file = |file: &BytesSource| match file {
-        BytesSource::Inline(bytes) => bytes.len(),
+        BytesSource::Bytes(bytes) => bytes.len(),
         BytesSource::Stored(_) => 0,
     };
     let files =
@@ -206,7 +206,7 @@ mod tests {
             };
             Item { attributes: vec![attribute], ..item("{}") }
         };
-        let inline = of(BytesSource::Inline(vec![0; 10]));
+        let inline = of(BytesSource::Bytes(vec![0; 10]));
         assert_eq!((check_contract(&[inline.clone()]), hashed_bytes(&[inline])), (Ok(()), 12));
         let stored = of(BytesSource::Stored("abc".into()));
         assert!(check_contract(&[stored]).unwrap_err().contains("did not receive"));

@@ -82,7 +82,7 @@ fn attribute_input(attribute: &Attribute) -> AttributeInput<'_> {
     // an id.
     let is_label = attribute.kind == ChoiceKind::Chosen && attribute.value_id.is_some();
     let file = attribute.file.as_ref().map(|file| match file {
-        BytesSource::Inline(bytes) => Digest::of(bytes).to_string(),
+        BytesSource::Bytes(bytes) => Digest::of(bytes).to_string(),
         BytesSource::Stored(digest) => digest.clone(),
     });
     (&attribute.id, attribute.value_id.as_deref(), (!is_label).then_some(attribute.value.as_str()), file)
@@ -312,7 +312,7 @@ mod tests {
                 ..item("")
             }])
         };
-        let inline = |bytes: &[u8]| Some(BytesSource::Inline(bytes.to_vec()));
+        let inline = |bytes: &[u8]| Some(BytesSource::Bytes(bytes.to_vec()));
         assert_ne!(of(inline(b"a")), of(inline(b"b")));
         assert_ne!(of(inline(b"a")), of(None));
         assert_eq!(of(inline(b"a")), of(Some(BytesSource::Stored(Digest::of(b"a").to_string()))));

@@ -354,7 +354,7 @@ mod tests {
             kind: "drawing".into(),
             name: file.into(),
             media_type: "image/png".into(),
-            content: BytesSource::Inline(vec![0]),
+            content: BytesSource::Bytes(vec![0]),
             audience: Audience::Shopper,
             extra: vec![],
         }

@@ -149,7 +149,7 @@ mod tests {
     fn attribute(kind: &str) -> Value {
         json!({
             "id": "1", "name": "Colour", "value": "Red", "value_id": "2", "key": null, "hidden": true, "kind": kind,
-            "group": "Wood", "file": { "inline": [0, 255] }, "extra": [named_json()],
+            "group": "Wood", "file": { "bytes": [0, 255] }, "extra": [named_json()],
         })
     }
 
@@ -239,7 +239,7 @@ mod tests {
                 "line": "1", "state": "done", "detail": "d", "expected": "2026-03-01T09:30:00Z", "extra": [],
             } }),
             json!({ "shipment": shipment() }),
-            document(json!({ "inline": [0, 255] })),
+            document(json!({ "bytes": [0, 255] })),
             document(json!({ "stored": DIGEST })),
             json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
             json!({ "needs-merchant": message() }),

@@ -220,7 +220,7 @@ fn outcomes() -> Vec<Value> {
             "id": null, "lines": [{ "line": "1", "quantity": 1 }], "carrier": null, "at": null, "tracking_url": null,
             "tracking_id": "1Z", "extra": [],
         } }),
-        document(json!({ "inline": [0, 255] })),
+        document(json!({ "bytes": [0, 255] })),
         document(json!({ "stored": DIGEST })),
         json!({ "bill-of-materials": { "line": "1", "articles": [article()] } }),
         json!({ "needs-merchant": message() }),

@@ -21,7 +21,7 @@ pub fn describe_outcome(outcome: &Outcome) -> String {
         }
         Outcome::Document(document) => {
             let content = match &document.content {
-                BytesSource::Inline(bytes) => format!("{} bytes", bytes.len()),
+                BytesSource::Bytes(bytes) => format!("{} bytes", bytes.len()),
                 BytesSource::Stored(digest) => digest.clone(),
             };
             let audience = match document.audience {

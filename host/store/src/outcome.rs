@@ -276,7 +276,7 @@ impl Outcomes<'_> {
     ) -> Result<(), StoreError> {
         let owner = (source.order, source.key);
         match &mut document.content {
-            BytesSource::Inline(bytes) => {
+            BytesSource::Bytes(bytes) => {
                 let bytes = std::mem::take(bytes);
                 let digest = Digest::of(&bytes);
                 let media_type = &document.media_type;
@@ -456,7 +456,7 @@ pub(crate) fn outcome_key_of(outcome: &Outcome) -> OutcomeKey {
                 let subject = vec![line.clone(), Some(kind.clone()), Some(name.clone()), Some(digest.clone())];
                 OutcomeKey { subject: Some(subject), ..of_its_own("document") }
             }
-            BytesSource::Inline(_) => of_its_own("document"),
+            BytesSource::Bytes(_) => of_its_own("document"),
         },
         Outcome::BillOfMaterials(materials) => about("bill-of-materials", Some(&materials.line)),
         Outcome::NeedsMerchant(_) => OutcomeKey { needs_attention: true, ..of_its_own("needs-merchant") },

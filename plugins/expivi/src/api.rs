@@ -91,7 +91,7 @@ impl<H: Host> Api<'_, H> {
             method: call.method.to_owned(),
             url,
             headers,
-            body: call.body.map(BytesSource::Inline).into_iter().collect(),
+            body: call.body.map(BytesSource::Bytes).into_iter().collect(),
             auth,
             timeout_ms: None,
             retry_safety: RetrySafety::Safe,
@@ -102,7 +102,7 @@ impl<H: Host> Api<'_, H> {
             return Err(refusal(&response, call.method, &call.path, call.token));
         }
         match response.body {
-            Body::Inline(bytes) => Ok(bytes),
+            Body::Bytes(bytes) => Ok(bytes),
             Body::Stored(_) => Err(internal("the host stored a body against the request")),
         }
     }
@@ -154,7 +154,7 @@ const MAX_WORD_CHARS: usize = 40;
 /// Returns the beginning of a response as plain text on one line. Omits the word after "Bearer" and words as long as a
 /// token, because a server may repeat the request's token.
 fn response_excerpt(response: &HttpResponse) -> String {
-    let Body::Inline(bytes) = &response.body else { return String::new() };
+    let Body::Bytes(bytes) = &response.body else { return String::new() };
     let text = String::from_utf8_lossy(bytes.get(..2000).unwrap_or(bytes));
     let mut words = Vec::new();
     let mut after_bearer = false;

@@ -136,7 +136,7 @@ impl FakeHost {
     /// Returns the JSON body of a request.
     pub(crate) fn sent_body(&self, index: usize) -> serde_json::Value {
         match self.requests[index].body.as_slice() {
-            [BytesSource::Inline(bytes)] => serde_json::from_slice(bytes).unwrap(),
+            [BytesSource::Bytes(bytes)] => serde_json::from_slice(bytes).unwrap(),
             other => panic!("{other:?}"),
         }
     }
@@ -181,7 +181,7 @@ impl Host for FakeHost {
 
 /// Returns a response of Expivi.
 pub(crate) fn response(status: u16, body: &str) -> Result<HttpResponse, CallError> {
-    let body = Body::Inline(body.as_bytes().to_vec());
+    let body = Body::Bytes(body.as_bytes().to_vec());
     Ok(HttpResponse { status, headers: Vec::new(), body, attempts: 1, extra: Vec::new() })
 }
 

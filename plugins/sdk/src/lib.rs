@@ -92,6 +92,7 @@ pub mod bindings {
             }
         ",
         world: "cartwright:sdk/everything",
+        generate_all,
         pub_export_macro: true,
         default_bindings_module: "cartwright_plugin::bindings",
         runtime_path: "cartwright_plugin::wit_bindgen::rt",

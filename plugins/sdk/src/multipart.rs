@@ -50,9 +50,9 @@ impl Multipart {
         let disposition = format!("name=\"{}\"; filename=\"{}\"", quoted(name), quoted(file_name));
         self.begin_part(&disposition, Some(media_type));
         match content {
-            BytesSource::Inline(bytes) => self.pending.extend(bytes),
+            BytesSource::Bytes(bytes) => self.pending.extend(bytes),
             stored @ BytesSource::Stored(_) => {
-                self.body.push(BytesSource::Inline(std::mem::take(&mut self.pending)));
+                self.body.push(BytesSource::Bytes(std::mem::take(&mut self.pending)));
                 self.body.push(stored);
             }
         }
@@ -63,7 +63,7 @@ impl Multipart {
     /// Returns the media type with its boundary, and the sources of the body.
     pub fn finish(mut self) -> (String, Vec<BytesSource>) {
         self.pending.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
-        self.body.push(BytesSource::Inline(self.pending));
+        self.body.push(BytesSource::Bytes(self.pending));
         (format!("multipart/form-data; boundary={}", self.boundary), self.body)
     }
 
@@ -102,16 +102,16 @@ mod tests {
              Content-Type: application/pdf\r\n\r\n"
         );
         let expected = [
-            BytesSource::Inline(before.into_bytes()),
+            BytesSource::Bytes(before.into_bytes()),
             BytesSource::Stored("digest".to_owned()),
-            BytesSource::Inline(format!("\r\n--{boundary}--\r\n").into_bytes()),
+            BytesSource::Bytes(format!("\r\n--{boundary}--\r\n").into_bytes()),
         ];
         assert_eq!(body, expected);
     }
 
     #[test]
     fn a_form_without_a_stored_file_is_one_source() {
-        let inline = BytesSource::Inline(vec![0, 255]);
+        let inline = BytesSource::Bytes(vec![0, 255]);
         let (_, body) = Multipart::new().file("a", "b", "image/png", inline).finish();
         assert_eq!(body.len(), 1);
     }

@@ -32,7 +32,7 @@ impl HttpRequest {
 
     /// Returns a [`post`](Self::post) of JSON.
     pub fn post_json(url: impl Into<String>, body: Vec<u8>) -> Self {
-        Self::post(url, "application/json", vec![BytesSource::Inline(body)])
+        Self::post(url, "application/json", vec![BytesSource::Bytes(body)])
     }
 
     /// Returns a [`post`](Self::post) of a form with files.
@@ -102,7 +102,7 @@ impl HttpResponse {
     /// Returns the bytes of the body; empty if the body was stored.
     pub fn bytes(&self) -> &[u8] {
         match &self.body {
-            Body::Inline(bytes) => bytes,
+            Body::Bytes(bytes) => bytes,
             Body::Stored(_) => &[],
         }
     }

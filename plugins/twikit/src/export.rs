@@ -127,7 +127,7 @@ fn judge(host: &mut dyn Host, response: http::HttpResponse) -> Result<ExportResu
             bytes
         }
         http::Body::Stored(stored) => host.read(&stored.digest)?,
-        http::Body::Inline(bytes) => bytes,
+        http::Body::Bytes(bytes) => bytes,
     };
     Ok(match TwikitResponse::read(&body) {
         Some(TwikitResponse { code: Code::HashEmpty | Code::HashMismatch, text }) => ExportResult::WrongSecret(text),

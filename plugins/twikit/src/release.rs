@@ -199,7 +199,7 @@ pub fn request(
         method: "POST".to_owned(),
         url,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: vec![BytesSource::Inline(body)],
+        body: vec![BytesSource::Bytes(body)],
         // The hash in the body is the only authentication that Twikit requires.
         auth: Vec::new(),
         timeout_ms: Some(timeout_ms),

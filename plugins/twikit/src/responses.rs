@@ -111,7 +111,7 @@ pub enum Verdict {
 /// rejection; the responses of all other earlier attempts were lost.
 pub fn judge(response: &http::HttpResponse, answered: u32) -> Verdict {
     let status = response.status;
-    let http::Body::Inline(body) = &response.body else {
+    let http::Body::Bytes(body) = &response.body else {
         return Verdict::Retry(outage("the host stored Twikit's response instead of returning it", None));
     };
     let Some(TwikitResponse { code, text }) = TwikitResponse::read(body) else { return judge_status(response) };

@@ -218,9 +218,7 @@ impl FakeHost {
     }
 
     pub fn body(&self, index: usize) -> serde_json::Value {
-        let [BytesSource::Inline(bytes)] = self.requests[index].body.as_slice() else {
-            panic!("not one inline source")
-        };
+        let [BytesSource::Bytes(bytes)] = self.requests[index].body.as_slice() else { panic!("not one inline source") };
         serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{error}"))
     }
 }
@@ -258,7 +256,7 @@ pub fn response(status: u16, body: &str) -> http::HttpResponse {
     http::HttpResponse {
         status,
         headers: vec![("content-type".into(), "application/json".into())],
-        body: http::Body::Inline(body.as_bytes().to_vec()),
+        body: http::Body::Bytes(body.as_bytes().to_vec()),
         attempts: 1,
         extra: Vec::new(),
     }

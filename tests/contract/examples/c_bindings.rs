@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use wit_bindgen_core::{Files, WorldGenerator as _};
+use wit_bindgen_core::Files;
 use wit_parser::Resolve;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -67,15 +67,9 @@ const LANGUAGES: [(&str, &str); 6] = [
 ];
 
 /// Names that are reserved words of some languages all the same, with what that costs there.
-const EXCEPTIONS: [(&str, &[&str], &str); 7] = [
-    ("http.body.inline", &["C"], "`val.inline_`: a member of a union, beside its macro `…_BODY_INLINE`"),
+const EXCEPTIONS: [(&str, &[&str], &str); 5] = [
     ("orders.handle.event", &["C#"], "`@event` is how C# writes a parameter of this name"),
     ("settings.choice-source.fixed", &["C#"], "`ChoiceSource.@fixed`: in lower case among cases in capitals"),
-    (
-        "types.bytes-source.inline",
-        &["C"],
-        "`val.inline_`: a member of a union, beside its macro `…_BYTES_SOURCE_INLINE`",
-    ),
     ("types.call-error.internal", &["C#"], "`CallError.@internal`: in lower case among cases in capitals"),
     ("types.setting-value.boolean", &["Java"], "a case is a class in Java, or a constant in capitals"),
     ("types.setting-value.decimal", &["C#"], "`SettingValue.@decimal`: in lower case among cases in capitals"),

@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
-    Money, PlanEntry, Price, PriceBasis, PriceRole, PriceSource, PriceState, Rounding, TaxBasis, VariantInfo,
+    BundleChild, Money, PlanEntry, Price, PriceBasis, PriceRole, PriceSource, PriceState, Rounding, TaxBasis,
+    VariantInfo,
 };
 use num_bigint::BigInt;
 use proptest::prelude::*;
 
-use super::{Counter, article, by_sku, child, money, planned_line, variant};
+use super::{Counter, article, by_sku, child, money, planned_line, text_child, variant};
 use crate::error::CartError;
 use crate::index::RemovedParts;
 use crate::line::CartLine;

@@ -37,14 +37,14 @@ impl SendOptions {
     pub(crate) async fn join(&self, mut request: HttpRequest) -> Result<JoinedRequest, String> {
         let (body, body_digest, refused) = match request.body.as_mut_slice() {
             [] => (None, hex::encode(Sha256::digest(b"")), None),
-            [BytesSource::Inline(bytes)] => {
+            [BytesSource::Bytes(bytes)] => {
                 let digest = hex::encode(Sha256::digest(bytes.as_slice()));
-                (Some(BytesSource::Inline(std::mem::take(bytes))), digest, None)
+                (Some(BytesSource::Bytes(std::mem::take(bytes))), digest, None)
             }
             [BytesSource::Stored(digest)] => (Some(BytesSource::Stored(digest.clone())), digest.clone(), None),
             sources => {
                 let ReadSources { bytes, digest, refused } = self.read_sources(sources).await?;
-                (bytes.map(BytesSource::Inline), digest, refused)
+                (bytes.map(BytesSource::Bytes), digest, refused)
             }
         };
         request.body = body.into_iter().collect();
@@ -63,7 +63,7 @@ impl SendOptions {
         let (mut joined, mut hash) = (Some(Vec::new()), Sha256::new());
         for source in sources {
             match source {
-                BytesSource::Inline(bytes) => self.append(&mut joined, &mut hash, bytes),
+                BytesSource::Bytes(bytes) => self.append(&mut joined, &mut hash, bytes),
                 BytesSource::Stored(digest) => match self.blob(digest).await? {
                     Some(bytes) => self.append(&mut joined, &mut hash, &bytes),
                     None => return refused(unknown_blob()),
@@ -87,7 +87,7 @@ impl SendOptions {
     pub(super) async fn read_body(&self, body: Vec<BytesSource>) -> Result<Vec<u8>, CallError> {
         match body.into_iter().next() {
             None => Ok(Vec::new()),
-            Some(BytesSource::Inline(bytes)) => Ok(bytes),
+            Some(BytesSource::Bytes(bytes)) => Ok(bytes),
             Some(BytesSource::Stored(digest)) => match self.blob(&digest).await {
                 Ok(Some(bytes)) if bytes.len() as u64 > self.body_limit.1 => Err(self.oversized_body()),
                 Ok(bytes) => bytes.ok_or_else(unknown_blob),
@@ -123,7 +123,7 @@ fn digest_of_sources(sources: &[BytesSource]) -> String {
     let mut hash = Sha256::new_with_prefix(b"sources");
     for source in sources {
         let (kind, digest) = match source {
-            BytesSource::Inline(bytes) => ("inline", hex::encode(Sha256::digest(bytes))),
+            BytesSource::Bytes(bytes) => ("bytes", hex::encode(Sha256::digest(bytes))),
             BytesSource::Stored(digest) => ("stored", digest.clone()),
         };
         hash.update(format!("\n{kind} {digest}"));

@@ -221,7 +221,7 @@ impl SendOptions {
             let digest = stored.map_err(store_outage)?.to_string();
             Body::Stored(StoredBody { digest, size, media_type })
         } else {
-            Body::Inline(bytes)
+            Body::Bytes(bytes)
         };
         Ok(HttpResponse { status: status.as_u16(), headers, body, attempts: 1, extra: Vec::new() })
     }

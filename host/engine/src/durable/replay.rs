@@ -338,11 +338,11 @@ fn check_continuation(later: &Continuation, round: u32) -> Result<(), String> {
 fn take_large_document(outcome: &mut Outcome) -> Option<(Vec<u8>, String)> {
     let Outcome::Document(document) = outcome else { return None };
     match &mut document.content {
-        BytesSource::Inline(bytes) if bytes.len() > MAX_INLINE_BYTES => {
+        BytesSource::Bytes(bytes) if bytes.len() > MAX_INLINE_BYTES => {
             let bytes = std::mem::take(bytes);
             document.content = BytesSource::Stored(Digest::of(&bytes).to_string());
             Some((bytes, document.media_type.clone()))
         }
-        BytesSource::Inline(_) | BytesSource::Stored(_) => None,
+        BytesSource::Bytes(_) | BytesSource::Stored(_) => None,
     }
 }

@@ -100,7 +100,7 @@ impl Cursor {
                     response.attempts = attempt;
                     let body = match &response.body {
                         Body::Stored(stored) => JournaledBody::Stored(stored.clone()),
-                        Body::Inline(bytes) => JournaledBody::Inline(
+                        Body::Bytes(bytes) => JournaledBody::Inline(
                             journaled_bytes(&blobs, &shop, bytes.clone(), "application/octet-stream").await,
                         ),
                     };
@@ -127,7 +127,7 @@ impl Cursor {
         };
         let body = match body {
             JournaledBody::Stored(stored) => Body::Stored(stored),
-            JournaledBody::Inline(stored) => Body::Inline(self.bytes(&stored).await?),
+            JournaledBody::Inline(stored) => Body::Bytes(self.bytes(&stored).await?),
         };
         Ok(Ok(HttpResponse { status, headers, body, attempts, extra: Vec::new() }))
     }

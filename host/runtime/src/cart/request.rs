@@ -184,7 +184,7 @@ impl<'a> CartRequest<'a> {
             match positions.get(&first.key).and_then(|position| matched.get_mut(*position)) {
                 Some((_, quantity)) => {
                     *quantity = quantity.saturating_add(first.requested_quantity);
-                    removed.extend(moved.repositions);
+                    removed.extend(moved.replaces);
                 }
                 None => {
                     positions.insert(first.key.clone(), matched.len());

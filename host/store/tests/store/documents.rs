@@ -46,7 +46,7 @@ async fn with_document(store: &Store) -> i64 {
         kind: "drawing".into(),
         name: "../ring.svg".into(),
         media_type: "image/svg+xml; charset=utf-8".into(),
-        content: BytesSource::Inline(b"<svg/>".to_vec()),
+        content: BytesSource::Bytes(b"<svg/>".to_vec()),
         audience: Audience::Shopper,
         extra: vec![],
     };
@@ -256,7 +256,7 @@ async fn equal_files_of_two_lines_are_two_documents(database: Database) {
             kind: "production-file".into(),
             name: name.into(),
             media_type: "application/zip".into(),
-            content: BytesSource::Inline(bytes.as_bytes().to_vec()),
+            content: BytesSource::Bytes(bytes.as_bytes().to_vec()),
             audience: Audience::Shopper,
             extra: vec![],
         })

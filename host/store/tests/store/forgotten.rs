@@ -195,7 +195,7 @@ async fn order_of(store: &Store, person: &str, order_id: &str) {
             kind: "invoice".into(),
             name: format!("invoice-{person}.pdf"),
             media_type: "application/pdf".into(),
-            content: BytesSource::Inline(format!("an invoice for {person}").into_bytes()),
+            content: BytesSource::Bytes(format!("an invoice for {person}").into_bytes()),
             audience: Audience::Shopper,
             extra: vec![],
         }),

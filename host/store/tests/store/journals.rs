@@ -193,7 +193,7 @@ async fn a_document_stands_among_the_blobs(database: Database) {
         kind: "drawing".into(),
         name: "ring.svg".into(),
         media_type: "image/svg+xml".into(),
-        content: BytesSource::Inline(b"<svg/>".to_vec()),
+        content: BytesSource::Bytes(b"<svg/>".to_vec()),
         audience: Audience::Shopper,
         extra: vec![],
     });

@@ -215,7 +215,7 @@ async fn a_platform_is_told_whom_a_document_is_for(database: Database) {
             kind: "drawing".into(),
             name: name.into(),
             media_type: "application/pdf".into(),
-            content: BytesSource::Inline(b"%PDF".to_vec()),
+            content: BytesSource::Bytes(b"%PDF".to_vec()),
             audience,
             extra: vec![],
         })

@@ -63,7 +63,7 @@ fn document(bytes: &[u8]) -> Outcome {
         kind: "drawing".into(),
         name: "ring.svg".into(),
         media_type: "image/svg+xml".into(),
-        content: BytesSource::Inline(bytes.to_vec()),
+        content: BytesSource::Bytes(bytes.to_vec()),
         audience: Audience::Shopper,
         extra: vec![],
     })

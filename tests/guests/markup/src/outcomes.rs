@@ -56,7 +56,7 @@ fn everything(order: &Order) -> Vec<Outcome> {
             kind: markup_text("document-kind"),
             name: file_mark("document-name"),
             media_type: "text/plain".to_owned(),
-            content: BytesSource::Inline(b"nothing".to_vec()),
+            content: BytesSource::Bytes(b"nothing".to_vec()),
             audience: Audience::Shopper,
             extra: Vec::new(),
         }),

@@ -114,7 +114,7 @@ fn emit_document(name: String) -> Result<Next, CallError> {
         kind: "drawing".to_owned(),
         name,
         media_type: "text/plain".to_owned(),
-        content: BytesSource::Inline(b"a drawing".to_vec()),
+        content: BytesSource::Bytes(b"a drawing".to_vec()),
         audience: Audience::Merchant,
         extra: Vec::new(),
     };
@@ -179,11 +179,11 @@ fn send_files(context: &Context, order: &Order) -> Result<Next, CallError> {
     let mut whole = Vec::new();
     for source in &request.body {
         match source {
-            BytesSource::Inline(bytes) => whole.extend_from_slice(bytes),
+            BytesSource::Bytes(bytes) => whole.extend_from_slice(bytes),
             BytesSource::Stored(digest) => whole.extend(blobs::read(digest)?),
         }
     }
-    let again = HttpRequest { body: vec![BytesSource::Inline(whole)], ..request };
+    let again = HttpRequest { body: vec![BytesSource::Bytes(whole)], ..request };
     let attempts = again.send()?.attempts.to_string();
     outcomes::emit(&Outcome::Note(message("sent-files", format!("Attempt {attempts}."), &[("attempts", &attempts)])))?;
     Ok(Next::Done)

@@ -120,7 +120,7 @@ fn use_secret(context: &Context, url: &str, words: &str) -> Result<Vec<account::
             request.store_body = words.get(2) == Some(&"stored");
             let response = request.send()?;
             let body = match &response.body {
-                http::Body::Inline(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                http::Body::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 http::Body::Stored(stored) => format!("stored {} of {} bytes", stored.digest, stored.size),
             };
             format!("{:?} {body}", response.headers)
