@@ -29,7 +29,7 @@ pub struct Shop {
     /// Id of the shop.
     pub id: ShopId,
     /// The currencies that it sells in, at least one, its main one first.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Currency>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Currency>, min_items = 1))]
     pub currencies: Currencies,
     /// The country that it sells from: an ISO 3166-1 alpha-2 code in capitals.
     #[serde(default)]
