@@ -97,7 +97,7 @@ async fn respond(State(vendor): State<FakeVendor>, method: Method, uri: Uri, hea
     }
 }
 
-/// Returns a configuration of so many bytes and a few more.
+/// Returns a configuration with a member of this size.
 fn padded(bytes: usize) -> String {
     RED.replace("\"id\"", &format!("\"padding\":\"{}\",\"id\"", "x".repeat(bytes)))
 }
