@@ -132,10 +132,10 @@ impl resolving::Guest for Resolving {
             None => None,
             Some(path) => {
                 let request = http::HttpRequest::get(format!("{url}{path}")).bearer(TOKEN).store_body();
-                match request.send()?.require_success("the vendor's server")?.body {
-                    http::Body::Stored(stored) => Some(stored.digest),
-                    http::Body::Inline(_) => None,
-                }
+                let http::Body::Stored(stored) = request.send()?.require_success("the vendor's server")?.body else {
+                    return Err(internal("the host did not store the picture"));
+                };
+                Some(stored.digest)
             }
         };
         let mut resolved = br#"{"saved":"#.to_vec();
