@@ -12,7 +12,7 @@ mod build_guests;
 
 fn main() {
     build_guests::build(
-        &["guest-one-line", "guest-order-hook", "guest-hostile", "guest-markup", "guest-webhooks"],
+        &["guest-one-line", "guest-order-hook", "guest-hostile", "guest-markup", "guest-resolving", "guest-webhooks"],
         &["tests/guests"],
     );
 }

@@ -58,6 +58,7 @@ fn feature(interface: Interface) -> Option<&'static str> {
         Interface::Account => Some("Connection test"),
         Interface::Products => Some("Product search"),
         Interface::Reopening => Some("Configuration editing"),
+        Interface::Resolving => Some("Configurations from the vendor's server"),
         Interface::Prices => Some("Prices"),
         Interface::Cart => Some("Cart strategies"),
         Interface::Orders => Some("Orders"),

@@ -215,7 +215,7 @@ fn render_result(result: &PreviewResult) -> Markup {
                     tbody {
                         @for stage in &result.stages {
                             tr {
-                                th scope="row" { (stage.stage) }
+                                th scope="row" { (stage_name(&stage.stage)) }
                                 td.number { (milliseconds(stage.duration_micros)) }
                                 td.long {
                                     (stage.result)
@@ -228,6 +228,11 @@ fn render_result(result: &PreviewResult) -> Markup {
             }
         }
     }
+}
+
+/// Returns the name of a stage as the trace shows it.
+fn stage_name(stage: &str) -> &str {
+    if stage == "resolve" { "Fetched from vendor" } else { stage }
 }
 
 /// Formats a duration in milliseconds with one decimal.

@@ -37,6 +37,7 @@ mod shopper_texts;
 pub mod thumbnail;
 pub mod thumbnails;
 mod tree;
+pub mod vendor_cache;
 
 pub use budget::{Budget, MAX_LINE_QUANTITY, MAX_LINES, OverBudget};
 pub use change::{AddToCart, CartChange, CartOperation, Stage};

@@ -1,27 +1,24 @@
-//! A cache of vendor prices. An equal request for an equal configuration gets the cached price, without another
+//! The cache of vendor prices. An equal request for an equal configuration gets the cached price, without another
 //! request to the vendor.
 //!
 //! The cache key covers everything that the plugin was given, except the time. An entry is valid until the vendor's
 //! expiry, or for `MAX_AGE` if the vendor states none, and at most for half the validity of the shop's seals. A seal
 //! over a cached price expires as if it had been made when the price was requested, so caching never extends a price.
-//!
-//! Equal requests at the same time are merged: the first asks the vendor, the others wait for its result. If it fails
-//! or is dropped, each of the others asks itself. This is not a cache crate, because `moka` would bring a thread pool
-//! and a dozen crates for one map.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cartwright_contract::ids::Digest;
 use cartwright_contract::records::Price;
 use jiff::Timestamp;
-use tokio::sync::watch;
+
+use crate::vendor_cache::{VendorCache, VendorResult};
 
 /// Maximum age of a price for which the vendor states no expiry.
 const MAX_AGE: Duration = Duration::from_secs(300);
 /// Maximum number of cached prices of all shops together: about 20 MB.
 const MAX_PRICES: usize = 50_000;
+
+/// The cache of vendor prices.
+pub type PriceCache = VendorCache<VendorPrices>;
 
 /// Prices of a configuration's items, as a plugin returned them.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +29,18 @@ pub struct VendorPrices {
     pub requested_at: Timestamp,
 }
 
-impl VendorPrices {
-    fn is_fresh(&self, max_age: Duration, at: Timestamp) -> bool {
-        at < self.expires_at() && self.requested_at.checked_add(max_age).is_ok_and(|expires_at| at < expires_at)
+impl VendorResult for VendorPrices {
+    const MAX_SIZE: usize = MAX_PRICES;
+
+    /// Returns the number of prices.
+    fn size(&self) -> usize {
+        self.prices.len()
     }
 
-    /// Returns when the entry expires.
+    fn requested_at(&self) -> Timestamp {
+        self.requested_at
+    }
+
     fn expires_at(&self) -> Timestamp {
         let default_expiry = self.requested_at.checked_add(MAX_AGE).unwrap_or(self.requested_at);
         let dated = |price: &Price| price.valid_until.as_ref().map(|until| until.parse::<Timestamp>());
@@ -51,150 +54,13 @@ impl VendorPrices {
     }
 }
 
-enum Entry {
-    /// A request is in progress; its result arrives here.
-    PriceRequest(watch::Receiver<Option<Arc<VendorPrices>>>),
-    Hit(Arc<VendorPrices>),
-}
-
-/// The cache of vendor prices.
-#[derive(Default)]
-pub struct PriceCache {
-    entries: Mutex<Entries>,
-}
-
-#[derive(Default)]
-struct Entries {
-    by_key: HashMap<Digest, Entry>,
-    /// Number of cached prices.
-    prices: usize,
-}
-
-/// Result of a lookup.
-pub enum Lookup<'a> {
-    /// The prices are cached.
-    Hit(Arc<VendorPrices>),
-    /// The caller must ask the vendor and report the result.
-    Miss(PriceRequest<'a>),
-}
-
-/// Permission to ask the vendor for a price, while others may wait for the result.
-pub struct PriceRequest<'a> {
-    memory: &'a PriceCache,
-    key: Digest,
-    /// The channel to the waiting calls. `None` for a request without any.
-    waiting: Option<watch::Sender<Option<Arc<VendorPrices>>>>,
-}
-
-impl PriceCache {
-    /// Looks up prices that were requested at most `max_age` ago. Waits for the result if a request is in progress.
-    pub async fn get(&self, key: Digest, max_age: Duration, at: Timestamp) -> Lookup<'_> {
-        let mut answer = {
-            let mut entries = self.lock();
-            match entries.by_key.get(&key) {
-                Some(Entry::Hit(quote)) if quote.is_fresh(max_age, at) => return Lookup::Hit(quote.clone()),
-                Some(Entry::PriceRequest(answer)) => answer.clone(),
-                _ => {
-                    let (waiting, answer) = watch::channel(None);
-                    entries.put(key, Entry::PriceRequest(answer));
-                    return Lookup::Miss(PriceRequest { memory: self, key, waiting: Some(waiting) });
-                }
-            }
-        };
-        let result = answer.wait_for(Option::is_some).await.ok().and_then(|quote| quote.clone());
-        match result {
-            Some(quote) => Lookup::Hit(quote),
-            None => Lookup::Miss(PriceRequest { memory: self, key, waiting: None }),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl PriceRequest<'_> {
-    /// Caches the prices, and sends them to those who wait.
-    pub fn remember(mut self, quote: VendorPrices) -> Arc<VendorPrices> {
-        let quote = Arc::new(quote);
-        let waiting = self.waiting.take();
-        let mut entries = self.memory.lock();
-        if quote.prices.len() <= MAX_PRICES {
-            entries.evict(quote.prices.len(), quote.requested_at);
-            entries.put(self.key, Entry::Hit(quote.clone()));
-        } else if waiting.is_some() {
-            entries.take(&self.key);
-        }
-        drop(entries);
-        if let Some(waiting) = waiting {
-            waiting.send_replace(Some(quote.clone()));
-        }
-        quote
-    }
-}
-
-impl Drop for PriceRequest<'_> {
-    /// Ends the request without a result; those who wait ask themselves.
-    fn drop(&mut self) {
-        if self.waiting.is_some() {
-            self.memory.lock().take(&self.key);
-        }
-    }
-}
-
-impl Entries {
-    fn put(&mut self, key: Digest, entry: Entry) {
-        self.take(&key);
-        self.prices += entry.prices();
-        self.by_key.insert(key, entry);
-    }
-
-    fn take(&mut self, key: &Digest) {
-        if let Some(entry) = self.by_key.remove(key) {
-            self.prices -= entry.prices();
-        }
-    }
-
-    /// Removes expired entries, and the older half if that is not enough.
-    fn evict(&mut self, more: usize, now: Timestamp) {
-        if self.prices + more <= MAX_PRICES {
-            return;
-        }
-        self.by_key.retain(|_, entry| !matches!(entry, Entry::Hit(quote) if quote.expires_at() <= now));
-        let mut request_times: Vec<Timestamp> = self.by_key.values().filter_map(Entry::requested_at).collect();
-        request_times.sort_unstable();
-        let middle = request_times.get(request_times.len() / 2).copied();
-        let remaining: usize = self.by_key.values().map(Entry::prices).sum();
-        if remaining + more > MAX_PRICES / 2 {
-            self.by_key.retain(|_, entry| entry.requested_at().is_none_or(|requested_at| Some(requested_at) > middle));
-        }
-        self.prices = self.by_key.values().map(Entry::prices).sum();
-    }
-}
-
-impl Entry {
-    /// Returns the number of prices that an entry counts as: at least one, so that the number of entries is bounded
-    /// too.
-    fn prices(&self) -> usize {
-        match self {
-            Self::PriceRequest(_) => 0,
-            Self::Hit(quote) => quote.prices.len().max(1),
-        }
-    }
-
-    fn requested_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::PriceRequest(_) => None,
-            Self::Hit(quote) => Some(quote.requested_at),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use cartwright_contract::ids::Digest;
     use cartwright_contract::records::{Money, PriceBasis, PriceRole, PriceState, TaxBasis};
 
     use super::*;
+    use crate::vendor_cache::{Lookup, PendingRequest};
 
     const HALF_A_SEAL: Duration = Duration::from_secs(12 * 3600);
 
@@ -227,7 +93,7 @@ mod tests {
         }
     }
 
-    async fn ask(memory: &PriceCache, number: usize, seconds: i64) -> PriceRequest<'_> {
+    async fn ask(memory: &PriceCache, number: usize, seconds: i64) -> PendingRequest<'_, VendorPrices> {
         match memory.get(key(number), HALF_A_SEAL, after_seconds(seconds)).await {
             Lookup::Miss(asking) => asking,
             Lookup::Hit(quote) => panic!("{quote:?}"),
@@ -295,7 +161,7 @@ mod tests {
             let requested_at = after_seconds(i64::try_from(number).expect("a number") / 100);
             let quote = VendorPrices { requested_at, ..quote(&[None; 100]) };
             ask(&memory, number, 0).await.remember(quote);
-            assert!(memory.lock().prices <= MAX_PRICES);
+            assert!(memory.size() <= MAX_PRICES);
         }
         assert!(is_known(&memory, 2 * many - 1, 10).await);
         assert!(!is_known(&memory, 0, 10).await);

@@ -86,6 +86,8 @@ hooks! {
     Embed = "page.embed" [Log Catalog],
     /// `reopening.embed-again`
     EmbedAgain = "reopening.embed-again" [Log Catalog Blobs],
+    /// `resolving.resolve`
+    Resolve = "resolving.resolve" [Log Catalog Http Secrets Blobs],
     /// `configuration.decode`
     Decode = "configuration.decode" [Log Catalog],
     /// `prices.price-items`

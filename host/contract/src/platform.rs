@@ -120,7 +120,7 @@ pub trait Blobs: Send + Sync {
 pub struct NewConfiguration<'a> {
     /// Digest of `bytes`.
     pub digest: Digest,
-    /// The configuration exactly as the browser sent it.
+    /// The configuration exactly as the browser sent it, or as the vendor's server returned it for that.
     pub bytes: &'a [u8],
     /// Thumbnails of the configured products. Empty when a stored configuration is planned again, because its
     /// thumbnails are stored already.

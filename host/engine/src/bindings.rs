@@ -36,6 +36,7 @@ mod generated {
                 include cartwright:plugin/has-products@0.1.0;
                 include cartwright:plugin/has-product-links@0.1.0;
                 include cartwright:plugin/has-reopening@0.1.0;
+                include cartwright:plugin/has-resolving@0.1.0;
                 include cartwright:plugin/has-prices@0.1.0;
                 include cartwright:plugin/has-cart@0.1.0;
                 include cartwright:plugin/has-orders@0.1.0;

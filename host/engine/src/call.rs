@@ -91,8 +91,8 @@ impl Engine {
         let wasi_clock = durable.map_or_else(|| GuestClock::ahead(options.clock_ahead), Cursor::guest_clock);
         let state = GuestState::new(hook, options, limits, log.clone(), wasi_clock, started + deadline);
         let mut store = Store::new(self.wasmtime(), state);
-        let bytes_out = store.data().meter.bytes_out();
-        store.set_hostcall_fuel(bytes_out);
+        let bytes_at_once = store.data().meter.bytes_at_once();
+        store.set_hostcall_fuel(bytes_at_once);
         store.limiter(|state| &mut state.meter);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |mut store| {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cartwright_contract::error::{HookError, LogLine};
+use cartwright_contract::error::{Breach, Failure, HookError, LogLine};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{
@@ -17,6 +17,17 @@ use crate::call::plugin_error;
 use crate::engine::Engine;
 use crate::options::CallOptions;
 use crate::plugin::PluginVersion;
+
+/// The result of `resolving.resolve`.
+#[derive(Debug)]
+pub struct ResolveResult {
+    /// The configuration that the vendor's server returned.
+    pub bytes: Vec<u8>,
+    /// Number of requests that the call sent.
+    pub requests: u32,
+    /// What the plugin logged.
+    pub log: Vec<LogLine>,
+}
 
 /// The result of `configuration.decode`.
 #[derive(Debug)]
@@ -233,6 +244,44 @@ impl Engine {
             from_guest(plugin, embedded, EmbedData::from)
         });
         called.await?.0.map_err(|error| plugin_error(plugin, Hook::EmbedAgain, error))
+    }
+
+    /// Calls `resolving.resolve`. `raw` is what came from the page, which the plugin may read as a blob.
+    ///
+    /// # Errors
+    /// Returns an error if the call fails, the plugin returns one, or its result is empty or larger than a raw
+    /// configuration may be; the error contains the log.
+    pub async fn resolve(
+        &self,
+        plugin: &PluginVersion,
+        options: CallOptions,
+        context: &Context,
+        product_link: &ProductLink,
+        raw: (Digest, Arc<Vec<u8>>),
+    ) -> Result<ResolveResult, HookError> {
+        let context = types::Context::from(context.clone());
+        let product_link = types::ProductLink::from(product_link.clone());
+        let (digest, bytes) = raw;
+        let options = options.currency_of(&context).blob(digest, Some(bytes));
+        let digest = digest.to_string();
+        let called = self.call(Hook::Resolve, plugin, options, async |store, instance| {
+            let resolving = plugin.interfaces().resolving(&mut *store, instance)?;
+            let resolved = resolving.call_resolve(&mut *store, &context, &product_link, &digest).await?;
+            Ok((resolved.map_err(records::CallError::from), store.data().requests))
+        });
+        let (bytes, requests, log) = match called.await? {
+            ((Ok(bytes), requests), log) => (bytes, requests, log),
+            ((Err(error), _), log) => return Err(logged_error(plugin, Hook::Resolve, error, log)),
+        };
+        let allowed = self.limits().bytes_in;
+        let failure = match bytes.len() {
+            0 => Failure::ContractViolation("resolve returned no bytes".to_owned()),
+            given if given > allowed => Failure::Limit(Breach::BytesIn { given, allowed }),
+            _ => return Ok(ResolveResult { bytes, requests, log }),
+        };
+        let mut error = HookError::new(plugin.id(), Hook::Resolve, failure);
+        error.emitted.log = log;
+        Err(error)
     }
 
     /// Calls `configuration.decode`.

@@ -55,7 +55,7 @@ mod ticker;
 pub use capability::{GrantedSecret, Platform, Scope};
 pub use config::MAX_CONCURRENT_CALLS;
 pub use engine::{Engine, EngineOptions, StartError};
-pub use exports::{DecodeResult, PlanResult, PollResult, PriceItemsResult, ReceiveResult};
+pub use exports::{DecodeResult, PlanResult, PollResult, PriceItemsResult, ReceiveResult, ResolveResult};
 pub use install::ComponentBytes;
 pub use limits::Limits;
 pub use observe::Observer;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use cartwright_contract::error::Breach;
+use cartwright_contract::hook::Hook;
 use serde::{Deserialize, Serialize};
 use wasmtime::{ResourceLimiter, Trap};
 
@@ -87,6 +88,8 @@ pub(crate) const STACK_BYTES: usize = 512 << 10;
 /// Counts what one call uses.
 pub(crate) struct Meter {
     limits: Limits,
+    /// Maximum size of a result that has a limit of its own, in bytes.
+    result_bytes: usize,
     lines: u32,
     memory: usize,
     table_elements: usize,
@@ -95,9 +98,10 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits, lines: usize) -> Self {
+    pub(crate) fn new(limits: &Limits, hook: Hook, lines: usize) -> Self {
         Self {
             limits: limits.clone(),
+            result_bytes: if hook == Hook::Resolve { limits.bytes_in } else { 0 },
             lines: u32::try_from(lines).unwrap_or(u32::MAX),
             memory: 0,
             table_elements: 0,
@@ -112,6 +116,11 @@ impl Meter {
 
     pub(crate) fn bytes_out(&self) -> usize {
         self.limits.bytes_out.saturating_add(self.limits.bytes_out_per_line.saturating_mul(self.lines as usize))
+    }
+
+    /// Returns the number of bytes that the guest may pass to the host in one call of an import, or as its result.
+    pub(crate) fn bytes_at_once(&self) -> usize {
+        self.bytes_out().saturating_add(self.result_bytes)
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -170,7 +179,7 @@ pub(crate) fn breach_of(error: &wasmtime::Error, meter: &Meter) -> Option<Breach
         .chain()
         .any(|cause| cause.to_string().contains("too much data is being copied between the host and the guest"))
     {
-        return Some(Breach::BytesOut { allowed: meter.bytes_out() });
+        return Some(Breach::BytesOut { allowed: meter.bytes_at_once() });
     }
     None
 }
@@ -186,7 +195,7 @@ mod tests {
     #[test]
     fn memories_are_summed_and_not_looked_at_one_by_one() {
         let limits = Limits { memory: 100, ..Limits::default() };
-        let mut meter = Meter::new(&limits, 0);
+        let mut meter = Meter::new(&limits, Hook::Plan, 0);
         assert!(meter.memory_growing(0, 60, None).unwrap());
         let error = meter.memory_growing(0, 60, None).unwrap_err();
         let breach = breach_of(&error, &meter).unwrap();
@@ -246,7 +255,7 @@ mod tests {
     fn limits_on_work_grow_with_the_lines() {
         let limits = Limits { host_calls: 2, host_calls_per_line: 3, ..Limits::default() };
         let calls = |lines| {
-            let mut meter = Meter::new(&limits, lines);
+            let mut meter = Meter::new(&limits, Hook::Plan, lines);
             (0..100).take_while(|_| meter.host_call().is_ok()).count()
         };
         assert_eq!((calls(0), calls(1), calls(10)), (2, 5, 32));

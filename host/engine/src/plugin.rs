@@ -177,6 +177,8 @@ interfaces! {
     page Page = "page",
     /// Continues from stored configurations.
     reopening Reopening = "reopening",
+    /// Fetches what an id from a page stands for.
+    resolving Resolving = "resolving",
     /// Decodes configurations.
     configuration Configuration = "configuration",
     /// The vendor's prices.

@@ -43,6 +43,10 @@ pub(crate) struct GuestState {
     pub(crate) readable: Vec<records::Digest>,
     /// A blob that this call may read although it is not stored.
     pub(crate) given_blob: Option<(Digest, Arc<Vec<u8>>)>,
+    /// Number of requests that the guest sent.
+    pub(crate) requests: u32,
+    /// Number of bytes of responses that were stored for the guest.
+    pub(crate) stored_bytes: u64,
     /// The position of a durable hook in its journal.
     pub(crate) durable: Option<Box<Cursor>>,
     /// What the host could not determine for the guest, if anything. The result of the call may be wrong then.
@@ -90,7 +94,7 @@ impl GuestState {
             refuse: RefuseHttp,
             table,
             wasi_clock,
-            meter: Meter::new(limits, options.lines),
+            meter: Meter::new(limits, hook, options.lines),
             hook,
             scope: options.scope,
             client: options.client,
@@ -99,6 +103,8 @@ impl GuestState {
             catalog: HashMap::new(),
             readable: options.readable,
             given_blob: options.given_blob,
+            requests: 0,
+            stored_bytes: 0,
             durable: options.durable,
             uncertainty: None,
             deadline,

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwap;
 use cartwright_cart::price_cache::PriceCache;
+use cartwright_cart::vendor_cache::VendorCache;
 use cartwright_contract::ids::{Digest, ShopId};
 use cartwright_contract::platform::{Blobs, Catalog, OrderBook};
 use cartwright_contract::settings::Secret;
@@ -13,7 +14,7 @@ use cartwright_engine::health::{Health, Rules};
 use cartwright_engine::{Engine, EngineOptions, Limits, Observer, Platform, PluginVersion, StartError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::cart::DecodeSlots;
+use crate::cart::{DecodeSlots, ResolvedConfiguration};
 use crate::shop::ShopState;
 use crate::work::BlockingWork;
 
@@ -95,6 +96,7 @@ impl Builder {
             installation: self.installation,
             work: BlockingWork::new(),
             prices: PriceCache::default(),
+            resolved: VendorCache::default(),
             decoding: DecodeSlots::default(),
             plugins: RwLock::default(),
             shops: RwLock::default(),
@@ -109,6 +111,7 @@ pub struct Cartwright {
     installation: String,
     work: BlockingWork,
     prices: PriceCache,
+    resolved: VendorCache<ResolvedConfiguration>,
     decoding: DecodeSlots,
     plugins: RwLock<BTreeMap<Digest, Arc<PluginVersion>>>,
     shops: RwLock<BTreeMap<ShopId, Arc<ArcSwap<ShopState>>>>,
@@ -173,6 +176,10 @@ impl Cartwright {
 
     pub(crate) fn prices(&self) -> &PriceCache {
         &self.prices
+    }
+
+    pub(crate) fn resolved(&self) -> &VendorCache<ResolvedConfiguration> {
+        &self.resolved
     }
 
     pub(crate) fn decoding(&self) -> &DecodeSlots {

@@ -23,8 +23,18 @@ impl Cartwright {
     }
 
     fn make_scope(&self, shop: &Shop, account: &Account, plugin: &PluginVersion) -> Arc<Scope> {
+        self.scope_with_blobs(shop, account, plugin, self.platform().blobs.clone())
+    }
+
+    /// Returns the scope of a call with a blob store of its own.
+    pub(crate) fn scope_with_blobs(
+        &self,
+        shop: &Shop,
+        account: &Account,
+        plugin: &PluginVersion,
+        blobs: Arc<dyn Blobs>,
+    ) -> Arc<Scope> {
         let settings = account.versions.get(&plugin.digest()).map(|version| &version.settings);
-        let blobs = self.platform().blobs.clone();
         self.scope_with(shop, account, plugin, account.grants.clone(), blobs, |field| {
             settings.and_then(|all| all.get(field))
         })

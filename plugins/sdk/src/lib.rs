@@ -84,6 +84,7 @@ pub mod bindings {
                 include cartwright:plugin/has-products@0.1.0;
                 include cartwright:plugin/has-product-links@0.1.0;
                 include cartwright:plugin/has-reopening@0.1.0;
+                include cartwright:plugin/has-resolving@0.1.0;
                 include cartwright:plugin/has-prices@0.1.0;
                 include cartwright:plugin/has-cart@0.1.0;
                 include cartwright:plugin/has-orders@0.1.0;
@@ -199,7 +200,9 @@ impl types::Report {
 /// `Guest` trait of each of them, in [`exports`]: `metadata`, `settings`, `page`, `configuration`, and those listed.
 ///
 /// ```ignore
-/// export_vendor!(Mine, choices, account, products, product_links, reopening, prices, cart, orders, webhooks, feed);
+/// export_vendor!(
+///     Mine, choices, account, products, product_links, reopening, resolving, prices, cart, orders, webhooks, feed,
+/// );
 /// ```
 #[macro_export]
 macro_rules! export_vendor {
@@ -357,6 +360,9 @@ macro_rules! encoded_world {
     (reopening) => {
         $crate::world_section!(HAS_REOPENING, "component-type:cartwright:has-reopening");
     };
+    (resolving) => {
+        $crate::world_section!(HAS_RESOLVING, "component-type:cartwright:has-resolving");
+    };
     (prices) => {
         $crate::world_section!(HAS_PRICES, "component-type:cartwright:has-prices");
     };
@@ -384,6 +390,7 @@ pub mod worlds {
     pub const HAS_PRODUCTS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-products"));
     pub const HAS_PRODUCT_LINKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-product-links"));
     pub const HAS_REOPENING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-reopening"));
+    pub const HAS_RESOLVING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-resolving"));
     pub const HAS_PRICES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-prices"));
     pub const HAS_CART: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-cart"));
     pub const HAS_ORDERS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/has-orders"));
@@ -417,6 +424,9 @@ macro_rules! export_interface {
     };
     (reopening, $component:ident) => {
         $crate::exports::reopening::__export_cartwright_plugin_reopening_0_1_0_cabi!($component with_types_in $crate::exports::reopening);
+    };
+    (resolving, $component:ident) => {
+        $crate::exports::resolving::__export_cartwright_plugin_resolving_0_1_0_cabi!($component with_types_in $crate::exports::resolving);
     };
     (configuration, $component:ident) => {
         $crate::exports::configuration::__export_cartwright_plugin_configuration_0_1_0_cabi!($component with_types_in $crate::exports::configuration);

@@ -27,6 +27,7 @@ fn the_contract_is_one_package_with_its_worlds() {
         "product-links",
         "products",
         "reopening",
+        "resolving",
         "webhooks",
     ];
     let mut expected = vec!["cart-strategy".to_owned(), "host-imports".to_owned(), "order-hook".to_owned()];

@@ -15,5 +15,7 @@ pub const ORDER_HOOK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-or
 pub const WEBHOOKS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-webhooks.wasm"));
 /// A strategy that misbehaves.
 pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-hostile.wasm"));
+/// A vendor whose page gives only an id, which its server resolves.
+pub const RESOLVING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-resolving.wasm"));
 /// A vendor that puts markup into every text that it returns, each under its own name.
 pub const MARKUP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-markup.wasm"));

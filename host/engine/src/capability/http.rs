@@ -48,6 +48,7 @@ impl GuestState {
             Ok(scope) => scope,
             Err(error) => return Ok(Err(error)),
         };
+        self.requests += 1;
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let limits = self.meter.limits();
         let requested_timeout = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
@@ -72,10 +73,11 @@ impl GuestState {
             timeout,
             bytes_in: limits.bytes_in as u64,
             // Documents of an order may be large. Shoppers' requests have the smaller limit, because a plan may still
-            // be refused.
-            stored_limit: match &self.durable {
-                Some(_) => ("stored_bytes", limits.stored_bytes),
-                None => ("bytes_in", limits.bytes_in as u64),
+            // be refused. What `resolve` stores stays in memory until then, so its limit is for all of it together.
+            stored_limit: match (&self.durable, self.hook) {
+                (Some(_), _) => ("stored_bytes", limits.stored_bytes),
+                (None, Hook::Resolve) => ("bytes_in", (limits.bytes_in as u64).saturating_sub(self.stored_bytes)),
+                (None, _) => ("bytes_in", limits.bytes_in as u64),
             },
             body_limit: match &self.durable {
                 Some(_) => ("stored_bytes", limits.stored_bytes),
@@ -99,6 +101,7 @@ impl GuestState {
         };
         if let Ok(HttpResponse { body: Body::Stored(stored), .. }) = &result {
             self.readable.push(stored.digest.clone());
+            self.stored_bytes += stored.size;
         }
         Ok(result)
     }

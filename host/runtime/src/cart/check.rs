@@ -185,6 +185,7 @@ impl<'a> CartRequest<'a> {
         let (mut pipeline, prepared) = self.prepare_line(first).await?;
         for line in group.values() {
             pipeline.leave_out(line.item, &line.without);
+            pipeline.keep_picture(line);
         }
         let roots: HashSet<Option<u32>> = roots(prepared.items()).into_iter().collect();
         let lines = group.values().filter(|line| roots.contains(&line.item));

@@ -1,5 +1,5 @@
 //! The decode, products, identify and price stages: the items of a raw configuration, the check of their vendor
-//! products, their fingerprints, and the vendor's prices.
+//! products, their fingerprints, and the vendor's prices. What a page sent is resolved before.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use cartwright_cart::budget::{Budget, INLINE_STATE_BYTES};
 use cartwright_cart::decoding::{check_contract, check_names, check_quantities, fingerprint_items, hashed_bytes};
 use cartwright_cart::error::{CartError, issue};
 use cartwright_cart::plan::ItemFacts;
-use cartwright_cart::price_cache::{Lookup, VendorPrices};
+use cartwright_cart::price_cache::VendorPrices;
 use cartwright_cart::pricing::{VendorPrice, check_prices, convert};
+use cartwright_cart::vendor_cache::Lookup;
 use cartwright_contract::error::{Breach, Failure, HookError};
 use cartwright_contract::hook::Hook;
 use cartwright_contract::ids::Digest;
@@ -21,15 +22,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::pipeline::PlanPipeline;
-use super::prepared::{PreparationKey, Prepared, drop_hashed_bytes};
+use super::prepared::{PreparationKey, Prepared, RawConfiguration, drop_hashed_bytes};
 
 impl PlanPipeline<'_> {
-    /// Decodes a configuration, checks its products and fingerprints its items.
+    /// Resolves a configuration that came from a page, decodes it, checks its products and fingerprints its items.
     ///
     /// # Errors
     /// Returns [`CartError::NeedsConfiguration`] without a configuration, unless the shop sells unconfigured;
     /// otherwise an error that describes the fault of the configuration.
-    pub(super) async fn prepare(&mut self, raw: Option<Vec<u8>>) -> Result<Arc<Prepared>, CartError> {
+    pub(super) async fn prepare(&mut self, raw: Option<RawConfiguration>) -> Result<Arc<Prepared>, CartError> {
         let prepared = self.prepare_configuration(raw).await;
         if let Err(error) = &prepared {
             self.record_failure(error);
@@ -43,22 +44,28 @@ impl PlanPipeline<'_> {
         self.warnings.extend(prepared.decoded.warnings.iter().cloned().map(text::message));
     }
 
-    async fn prepare_configuration(&mut self, raw: Option<Vec<u8>>) -> Result<Prepared, CartError> {
-        let raw = match raw {
-            Some(raw) => raw,
-            None if self.state.shop.sell_unconfigured => Vec::new(),
+    async fn prepare_configuration(&mut self, raw: Option<RawConfiguration>) -> Result<Prepared, CartError> {
+        self.stage_started = Instant::now();
+        let resolves = self.version.plugin.has(Interface::Resolving);
+        let (raw, is_verified) = match raw {
+            Some(RawConfiguration::FromPage(raw)) if resolves && !raw.is_empty() => {
+                (self.begin_stage("resolve").resolve(raw).await?, true)
+            }
+            Some(RawConfiguration::FromPage(raw) | RawConfiguration::Stored(raw)) => (Arc::new(raw), false),
+            None if self.state.shop.sell_unconfigured => (Arc::default(), false),
             None => return Err(CartError::NeedsConfiguration(self.product_link.shop_product.clone())),
         };
+        self.begin_stage("decode");
         self.budget_usage.begin(raw.len())?;
-        self.stage_started = Instant::now();
-        let configuration = self.begin_stage("decode").digest(&raw)?;
+        self.check_size(&raw, Hook::Decode)?;
+        let configuration = (!raw.is_empty()).then(|| Digest::of(&raw));
         let mut decoded = self.decode(&raw, configuration).await?;
         self.begin_stage("products").check_products(&decoded.items)?;
         let facts = self.begin_stage("identify").facts(&mut decoded.items).await?;
         if decoded.price_from != PriceSource::Vendor {
             drop_hashed_bytes(&mut decoded.items);
         }
-        Ok(Prepared::new(raw, configuration, decoded, facts, self.preparation_key()))
+        Ok(Prepared::new(raw, configuration, is_verified, decoded, facts, self.preparation_key()))
     }
 
     /// Returns the key of the configurations that this pipeline prepares.
@@ -71,14 +78,14 @@ impl PlanPipeline<'_> {
         }
     }
 
-    /// Returns the digest of a raw configuration after checking its size. `None` without a configuration.
-    fn digest(&self, raw: &[u8]) -> Result<Option<Digest>, CartError> {
+    /// Checks that bytes are not larger than what a hook may be given.
+    pub(super) fn check_size(&self, raw: &[u8], hook: Hook) -> Result<(), CartError> {
         let allowed = self.host.limits().bytes_in;
         if raw.len() > allowed {
             let failure = Failure::Limit(Breach::BytesIn { given: raw.len(), allowed });
-            return Err(CartError::Hook(HookError::new(self.version.plugin.id(), Hook::Decode, failure)));
+            return Err(CartError::Hook(HookError::new(self.version.plugin.id(), hook, failure)));
         }
-        Ok((!raw.is_empty()).then(|| Digest::of(raw)))
+        Ok(())
     }
 
     async fn decode(&mut self, raw: &[u8], digest: Option<Digest>) -> Result<records::DecodeResult, CartError> {

@@ -1,7 +1,8 @@
 //! From a raw configuration to checked changes of a cart.
 //!
-//! A configuration is prepared once per pin: it is decoded, its vendor products are checked, and its items are
-//! fingerprinted ([`decoding`]), which results in a [`Prepared`](prepared::Prepared) configuration. For each requested
+//! A configuration is prepared once per pin: what a page sent is resolved by the vendor's server if the plugin does that
+//! ([`resolving`]), the result is decoded, its vendor products are checked, and its items are fingerprinted
+//! ([`decoding`]), which results in a [`Prepared`](prepared::Prepared) configuration. For each requested
 //! quantity it is priced from its price source, planned and checked ([`pipeline`]), and again if a line joins another.
 //! At the end, the lines that are returned get their thumbnails, their configuration is stored, and their prices are
 //! sealed. A refused request leaves nothing behind. Each stage explains itself in
@@ -21,7 +22,10 @@ mod planning;
 mod prepared;
 mod quote;
 mod request;
+mod resolved;
+mod resolving;
 mod stored_configuration;
 mod thumbnails;
 
 pub(crate) use decode_slots::DecodeSlots;
+pub(crate) use resolved::ResolvedConfiguration;

@@ -13,6 +13,7 @@ use cartwright_contract::ids::ShopId;
 use cartwright_contract::records::LineRequest;
 
 use super::pipeline::PlanPipeline;
+use super::prepared::RawConfiguration;
 use super::request::CartRequest;
 use crate::host::Cartwright;
 
@@ -32,9 +33,14 @@ impl Cartwright {
         pipeline.stage_sender = add.stages.clone();
         if let Some(past) = past {
             pipeline.leave_out(past.item, &past.without);
+            pipeline.past_thumbnail = past.thumbnail;
         }
         let cart = CartIndex::new(&add.lines)?;
-        let prepared = pipeline.prepare(add.configuration).await?;
+        let raw_configuration = match past {
+            Some(_) => RawConfiguration::Stored,
+            None => RawConfiguration::FromPage,
+        };
+        let prepared = pipeline.prepare(add.configuration.map(raw_configuration)).await?;
         // One configuration may have become several lines; only one of them is reordered.
         let is_meant = |item: &Option<u32>| past.is_none_or(|past| past.item == *item);
         let items = roots(prepared.items()).into_iter().filter(is_meant);
@@ -123,7 +129,7 @@ impl Cartwright {
         pipeline.stage_sender = add.stages.clone();
         pipeline.budget_usage = request.budget_usage.clone();
         pipeline.may_join = true;
-        let prepared = pipeline.prepare(add.configuration).await?;
+        let prepared = pipeline.prepare(add.configuration.map(RawConfiguration::FromPage)).await?;
         request.prepared.keep(&prepared);
         let placement = Placement::of(old, quantity, prepared.items(), request.cart.lines());
         let families = pipeline.plan(&prepared, placement.line_requests.clone(), &request.cart).await?;
@@ -142,7 +148,7 @@ impl Cartwright {
         pipeline.stage_sender = add.stages.clone();
         pipeline.quote = true;
         let cart = CartIndex::new(&add.lines)?;
-        let prepared = pipeline.prepare(add.configuration).await?;
+        let prepared = pipeline.prepare(add.configuration.map(RawConfiguration::FromPage)).await?;
         let roots = roots(prepared.items()).into_iter();
         let line_requests = roots.map(|item| LineRequest { item, quantity: add.quantity, extra: Vec::new() }).collect();
         let mut families = pipeline.plan(&prepared, line_requests, &cart).await?;

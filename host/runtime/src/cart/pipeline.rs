@@ -27,6 +27,7 @@ use jiff::Timestamp;
 
 use super::budget_usage::BudgetUsage;
 use super::prepared::Prepared;
+use super::resolved::ReceivedBlobs;
 use crate::host::Cartwright;
 use crate::shop::{Account, AccountVersion, CheckedLink, ShopState, context};
 
@@ -70,8 +71,10 @@ pub(super) struct PlanPipeline<'a> {
     pub(super) stage_started: Instant,
     pub(super) removed_parts: RemovedParts,
     pub(super) pictures: Thumbnails,
-    /// Blobs that the host stored for the configuration before it was decoded. Its items may name them as pictures.
-    pub(super) received_blobs: BTreeSet<Digest>,
+    /// Blobs that came with the configuration from the vendor's server. Its items may name them as pictures.
+    pub(super) received_blobs: Arc<ReceivedBlobs>,
+    /// Thumbnail of the past line that is ordered again. Its item may name it as a picture.
+    pub(super) past_thumbnail: Option<Digest>,
     /// When the vendor returned the prices. `None` if it was not asked.
     pub(super) priced_at: Option<Timestamp>,
     /// The platform's exchange rates by the currency of a vendor's price, so that all plans use the same rate.
@@ -207,14 +210,15 @@ impl<'a> PlanPipeline<'a> {
             may_join: false,
             below_minimum: BelowMinimum::default(),
             warnings: Vec::new(),
-            stages: Vec::with_capacity(6),
+            stages: Vec::with_capacity(7),
             stage_sender: None,
             at: "decode",
             log: Vec::new(),
             stage_started: Instant::now(),
             removed_parts: RemovedParts::default(),
             pictures: Thumbnails::default(),
-            received_blobs: BTreeSet::new(),
+            received_blobs: Arc::default(),
+            past_thumbnail: None,
             priced_at: None,
             exchange_rates: HashMap::new(),
             linked_variants: None,
@@ -317,7 +321,7 @@ impl<'a> PlanPipeline<'a> {
     async fn seal_lines(&mut self, prepared: &Prepared, families: &mut [Vec<CartLine>]) -> Result<(), CartError> {
         self.stage_started = Instant::now();
         self.begin_stage("pictures").add_pictures(&prepared.raw, prepared.items(), families).await;
-        self.begin_stage("store").store(&prepared.raw, prepared.configuration).await?;
+        self.begin_stage("store").store(prepared).await?;
         self.begin_stage("seal");
         for (number, line) in families.iter_mut().flatten().enumerate() {
             line.price.country.clone_from(&self.visitor.country);

@@ -18,16 +18,27 @@ use crate::shop::{Account, AccountVersion, CheckedLink, ShopState};
 /// its cart.
 const MAX_PREPARED: usize = 4;
 
+/// A raw configuration, before it is prepared.
+pub(super) enum RawConfiguration {
+    /// What a page sent. The vendor's server may have to resolve it.
+    FromPage(Vec<u8>),
+    /// What is stored for a line.
+    Stored(Vec<u8>),
+}
+
 /// A configuration that was decoded, checked against the product link and fingerprinted, by one version of the
 /// vendor's plugin.
 ///
 /// The vendor's prices are not part of it: `price-items` receives the quantities and may return a price for them, so
 /// each plan requests its own.
 pub(super) struct Prepared {
-    /// The configuration as the browser sent it. Empty for a product that is bought unconfigured.
+    /// The configuration: what the browser sent, or what the vendor's server returned for that. Empty for a product that
+    /// is bought unconfigured.
     pub(super) raw: Arc<Vec<u8>>,
     /// Digest of `raw`. `None` for a product that is bought unconfigured.
     pub(super) configuration: Option<Digest>,
+    /// Whether the vendor's server returned `raw` for this request, so that it did not come through a browser.
+    pub(super) is_verified: bool,
     /// The result of the plugin's `decode`. The items have their states and files only if the vendor prices them.
     pub(super) decoded: DecodeResult,
     /// The fingerprint and the descendants of each item.
@@ -56,13 +67,14 @@ impl PreparationKey {
 
 impl Prepared {
     pub(super) fn new(
-        raw: Vec<u8>,
+        raw: Arc<Vec<u8>>,
         configuration: Option<Digest>,
+        is_verified: bool,
         decoded: DecodeResult,
         facts: Vec<ItemFacts>,
         key: PreparationKey,
     ) -> Self {
-        Self { raw: Arc::new(raw), configuration, decoded, facts, key, is_planned: AtomicBool::new(false) }
+        Self { raw, configuration, is_verified, decoded, facts, key, is_planned: AtomicBool::new(false) }
     }
 
     pub(super) fn items(&self) -> &[Item] {

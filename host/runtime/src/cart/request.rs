@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::budget_usage::BudgetUsage;
 use super::pipeline::PlanPipeline;
-use super::prepared::{Prepared, PreparedConfigurations};
+use super::prepared::{Prepared, PreparedConfigurations, RawConfiguration};
 use super::stored_configuration::authorized_configuration;
 use crate::host::Cartwright;
 
@@ -117,7 +117,7 @@ impl<'a> CartRequest<'a> {
             return Ok((pipeline, prepared));
         }
         let raw = self.host.stored_configuration(&state.shop, line).await?;
-        let prepared = pipeline.prepare(raw).await?;
+        let prepared = pipeline.prepare(raw.map(RawConfiguration::Stored)).await?;
         self.prepared.keep(&prepared);
         Ok((pipeline, prepared))
     }

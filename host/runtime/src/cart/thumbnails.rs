@@ -25,6 +25,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 
 use super::pipeline::{PlanPipeline, Thumbnails};
+use super::prepared::Prepared;
 
 /// Maximum time for which a shopper waits for all thumbnails that one request fetches.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -61,14 +62,16 @@ impl PlanPipeline<'_> {
     }
 
     /// Stores the configuration with the thumbnails that were found.
-    pub(super) async fn store(&mut self, raw: &[u8], configuration: Option<Digest>) -> Result<(), CartError> {
-        let Some(digest) = configuration else { return Ok(()) };
+    pub(super) async fn store(&mut self, prepared: &Prepared) -> Result<(), CartError> {
+        let Some(digest) = prepared.configuration else { return Ok(()) };
+        let raw = prepared.raw.as_slice();
         let pictures = std::mem::take(&mut self.pictures.new);
         let (shop, client) = (&self.state.shop.id, self.visitor.client.as_deref());
         let new = NewConfiguration { digest, bytes: raw, pictures: &pictures, client };
         let stored = self.host.platform().blobs.put_configuration(shop, &new).await;
         stored.map_err(|error| CartError::Platform(error.to_string()))?;
-        self.record_stage(format!("stored {} bytes as {digest}, and {} pictures", raw.len(), pictures.len()));
+        let origin = if prepared.is_verified { " from the vendor's server" } else { "" };
+        self.record_stage(format!("stored {} bytes{origin} as {digest}, and {} pictures", raw.len(), pictures.len()));
         Ok(())
     }
 
@@ -131,10 +134,15 @@ impl PlanPipeline<'_> {
         }));
     }
 
-    /// Reads a picture that the host stored for the configuration. No other blob of the shop can become a picture.
+    /// Returns a picture that came with the configuration from the vendor's server, or that the past line has. No other
+    /// blob of the shop can become a picture.
     async fn stored_picture(&self, digest: &str) -> Result<ThumbnailSource, String> {
-        let received = digest.parse::<Digest>().ok().filter(|digest| self.received_blobs.contains(digest));
-        let digest = received.ok_or("the host stored no such picture for the configuration")?;
+        let digest = digest.parse::<Digest>().ok();
+        if let Some(bytes) = digest.and_then(|digest| self.received_blobs.get(&digest)) {
+            return Ok(ThumbnailSource::Fetched(bytes.to_vec()));
+        }
+        let past = digest.filter(|digest| self.past_thumbnail == Some(*digest));
+        let digest = past.ok_or("the host stored no such picture for the configuration")?;
         match self.host.platform().blobs.get(&self.state.shop.id, &digest).await {
             Ok(Some(bytes)) => Ok(ThumbnailSource::Fetched(bytes)),
             Ok(None) => Err("it is no longer stored".to_owned()),

@@ -78,6 +78,10 @@ fn the_page_of_limits_lists_what_a_plugin_must_design_for() {
             format!("{} MiB, and {} KiB for each line", bytes_out / MIB, bytes_out_per_line / KIB),
         ),
         ("a configuration, webhook or response to the plugin", format!("{} MiB", bytes_in / MIB)),
+        (
+            "result of `resolving.resolve`; all responses that one call of it stores",
+            format!("{} MiB each", bytes_in / MIB),
+        ),
         ("a response that is stored", format!("{stored_mib} MiB")),
         ("plugin log of a call", format!("{} KiB", log_bytes / KIB)),
         ("journal entries", format!("{MAX_JOURNAL_ENTRIES}")),

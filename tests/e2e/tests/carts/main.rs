@@ -19,6 +19,7 @@ mod links_again;
 mod observed;
 mod pages;
 mod properties;
+mod resolving;
 mod sets;
 mod strategy_settings;
 mod swap;
