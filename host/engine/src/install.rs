@@ -7,7 +7,7 @@ use std::time::Duration;
 use cap_std::fs::Dir;
 use cartwright_contract::extras::Extras as _;
 use cartwright_contract::hook::Hook;
-use cartwright_contract::ids::Digest;
+use cartwright_contract::ids::{Digest, PluginId};
 use cartwright_contract::metadata::{check_metadata, check_repeatable};
 use cartwright_contract::records::{self, ChoiceSource, Field};
 use cartwright_contract::settings::Form;
@@ -136,6 +136,8 @@ impl Engine {
         });
         let ((identity, fields), _) = called.await.map_err(InstallError::Describe)?;
         let identity = identity?;
+        // First, because every other error is about a plugin with this id.
+        identity.id.parse::<PluginId>()?;
         check_repeatable(&identity, &self.described_again(&plugin).await?).map_err(InstallError::Metadata)?;
         let form = Form::check(fields).map_err(InstallError::Metadata)?;
         let id = check_metadata(&identity, &form.0, plugin.has(Interface::Cart)).map_err(InstallError::Metadata)?;
