@@ -26,7 +26,8 @@ fn inspect_shows_the_metadata_and_form_of_expivi() {
     assert!(text.starts_with("Expivi ") && text.contains(" (expivi), by Expivi\n"), "{text}");
     assert_eq!(shown(&text, "digest"), digest("expivi"));
     assert_eq!(shown(&text, "worlds"), "vendor, order-hook, cart-strategy of cartwright:plugin@0.1.0");
-    let exports = "metadata, settings, account, products, product-links, page, reopening, configuration, prices, cart, orders";
+    let exports =
+        "metadata, settings, account, products, product-links, page, reopening, configuration, prices, cart, orders";
     assert_eq!(shown(&text, "exports"), exports);
     assert_eq!(
         shown(&text, "asks to reach"),
