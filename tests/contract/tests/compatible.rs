@@ -72,7 +72,9 @@ fn an_export_more_or_less_in_a_world_is_a_break() {
         .replace("world vendor {", "interface feed { poll: func(); }\nworld vendor {");
     assert_eq!(changes(HOST, &more), ["world vendor: exports feed, which older plugins lack"]);
     let less = HOST.replace("export cart;", "");
-    assert_eq!(changes(HOST, &less), ["world vendor: no longer exports cart"]);
+    // What only the export used is not imported any more either.
+    let lost = ["world vendor: no longer imports types", "world vendor: no longer exports cart"];
+    assert_eq!(changes(HOST, &less), lost);
 }
 
 /// A small contract.
