@@ -18,8 +18,12 @@ use wit_parser::{Docs, Type, TypeDefKind, TypeId};
 use crate::wit_types::{Contract, snake_case, upper_camel_case};
 
 /// Types whose schema has another name than the record, because the host has a type of that name with its own schema.
-const SCHEMA_NAMES: [(&str, &str); 3] =
-    [("CartLine", "PluginCartLine"), ("Shop", "PluginShop"), ("Visitor", "PluginVisitor")];
+const SCHEMA_NAMES: [(&str, &str); 4] = [
+    ("CartLine", "PluginCartLine"),
+    ("ProductLink", "PluginProductLink"),
+    ("Shop", "PluginShop"),
+    ("Visitor", "PluginVisitor"),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let contract = Contract::read()?;

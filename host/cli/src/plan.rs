@@ -30,7 +30,9 @@ Files:
   settings       {\"viewer-token\": \"…\"}: the account's settings by field name, secrets too (see `cartwright inspect`)
   link           {\"shop_product\": \"ring\", \"vendor_product\": \"1001\"}: also preset, allowed_skus, settings, strategy_settings
   catalog        {\"currencies\": [{\"code\": \"EUR\", \"scale\": 2}], \"variants\": [{\"sku\": \"RING\", \"product\": \"ring\", \"price\": \"49.00\"}]}
-  configuration  what the configurator's page handed over, as it is
+                 a variant also has id, title, purchasable, minimum, maximum; a price for each currency is {\"EUR\": \"49.00\", \"USD\": \"55.00\"}
+  configuration  what the configurator's page handed over, as it is; for expivi [{\"catalogue_id\": 1001, \"attributes\":
+                 [{\"attribute_id\": 7, \"attribute_name\": \"Inscription\", \"attribute_value\": \"Anna\"}]}]
   existing       an earlier plan, as `--json` printed it, or a list of its lines
 
 Example:
@@ -54,8 +56,8 @@ pub(crate) struct Arguments {
     /// One of the plugin's strategies, or the file of a cart-strategy component.
     #[arg(long)]
     strategy: Option<String>,
-    /// The file of the settings of a separate strategy component. Settings that a product may override belong to the
-    /// link, like its `strategy_settings`; the others belong to the strategy's account.
+    /// The file of all settings of a separate strategy component. The `strategy_settings` of the link override those that
+    /// a product may override; the `settings` of the link are the vendor's.
     #[arg(long, requires = "strategy")]
     strategy_settings: Option<PathBuf>,
     /// The id of the variant that the shopper chose before configuring.

@@ -241,7 +241,10 @@ mod tests {
                 format!("{}, and {} for each cart line", kib(limits.bytes_out), kib(limits.bytes_out_per_line)),
             ),
             ("bytes received", kib(limits.bytes_in)),
-            ("bytes stored by `store-body`", format!("{} MiB", limits.stored_bytes >> 20)),
+            (
+                "bytes stored by `store-body`",
+                format!("{} MiB in `orders.handle`, else {}", limits.stored_bytes >> 20, kib(limits.bytes_in)),
+            ),
             ("plugin log", kib(limits.log_bytes)),
             ("entries of a journal", crate::durable::MAX_JOURNAL_ENTRIES.to_string()),
         ];

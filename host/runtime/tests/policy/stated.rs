@@ -82,7 +82,7 @@ fn the_page_of_limits_lists_what_a_plugin_must_design_for() {
             "result of `resolving.resolve`; all responses that one call of it stores",
             format!("{} MiB each", bytes_in / MIB),
         ),
-        ("a response that is stored", format!("{stored_mib} MiB")),
+        ("a response that is stored", format!("{stored_mib} MiB in `orders.handle`, else {} MiB", bytes_in / MIB)),
         ("plugin log of a call", format!("{} KiB", log_bytes / KIB)),
         ("journal entries", format!("{MAX_JOURNAL_ENTRIES}")),
         ("continuations of one event", format!("{MAX_CONTINUATIONS}")),
