@@ -24,8 +24,8 @@ use crate::files::{Catalog, json_file, parse_strict};
 ///
 /// The hook runs with a journal in memory, and its waits end at once on a simulated clock. Its requests are real: it
 /// reaches the servers that --grant names, and nothing is granted by default. A hook that returns `unavailable` ends here;
-/// in a shop it would run again later. Prints the outcomes and exits with 0, or
-/// prints the typed error as JSON on standard error and exits with 1.
+/// in a shop it would run again later. Prints the outcomes and exits with 0, or prints the typed error as JSON on
+/// standard error and exits with 1.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Files:

@@ -257,7 +257,9 @@ async fn strategy(
     let form = &plugin.metadata().form;
     let is_own = |name: &str| form.field(name).is_some_and(|field| field.per_product && !field.required);
     let own: Vec<String> = settings.keys().filter(|name| is_own(name)).cloned().collect();
-    link.strategy_settings.extend(own.into_iter().filter_map(|name| settings.remove_entry(&name)));
+    for (name, value) in own.into_iter().filter_map(|name| settings.remove_entry(&name)) {
+        link.strategy_settings.entry(name).or_insert(value);
+    }
     let setup = AccountSetup {
         id: account.clone(),
         settings,
