@@ -55,7 +55,7 @@ fn order_lines_of(shop: &Shop, lines: &[OrderedLine<'_>]) -> Result<Vec<OrderLin
     order_lines(shop, |line| format!("local:shop:7001:{line}"), "7001", &euros(4900), lines)
 }
 
-/// Returns the quantities of a line of which so many are ordered, and nothing became of them yet.
+/// Returns the quantities of a line with this many ordered pieces, none of which was cancelled, refunded or shipped.
 fn ordered(ordered: u32) -> LineQuantities {
     LineQuantities { ordered, cancelled: 0, refunded: 0, shipped: 0 }
 }

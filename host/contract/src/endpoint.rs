@@ -116,13 +116,15 @@ fn check_hmac(hmac: &WebhookHmac, form: &Form) -> Result<(), String> {
         }
     }
     if !parts.contains(&SignedPart::Body) {
-        return Err("`body` is not among the signed parts; sign it, or anybody could change it".to_owned());
+        return Err(
+            "`body` is not among the signed parts; sign it, because an unsigned body can be replaced".to_owned()
+        );
     }
     if let Some(time) = timestamp_header {
         let is_time = |part: &SignedPart| matches!(part, SignedPart::Header(name) if name.eq_ignore_ascii_case(time));
         if !parts.iter().any(is_time) {
             return Err(format!(
-                "the timestamp header {time:?} is not among the signed parts, so anybody could change it"
+                "the timestamp header {time:?} is not among the signed parts, so that it can be replaced"
             ));
         }
         if !(1..=MAX_TOLERANCE_SECONDS).contains(tolerance_seconds) {

@@ -371,7 +371,7 @@ pub(crate) fn recipients(
             Ok(current) if closed => current.digest(),
             _ => newest_version(host, shop, &account, &lines)?,
         };
-        // A vendor that exports no `orders` is told of none.
+        // A vendor that exports no `orders` gets no job.
         if host.plugin(&plugin).is_some_and(|version| !version.has(Interface::Orders)) {
             continue;
         }

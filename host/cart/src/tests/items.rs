@@ -140,8 +140,8 @@ fn a_recurring_price_is_refused_with_its_period_and_the_product() {
     );
 }
 
-/// Returns what the author of these prices is told. The second item is part of the first.
-fn told(prices: &[Price]) -> String {
+/// Returns the contract violation that the author of these prices reads. The second item is part of the first.
+fn violation(prices: &[Price]) -> String {
     let prices: Vec<Option<Price>> = prices.iter().cloned().map(Some).collect();
     let below = [Descendant { index: 0, count: 1 }, Descendant { index: 1, count: 1 }];
     check_prices(&prices, [&below[..], &[]]).err().unwrap_or_default()
@@ -150,15 +150,15 @@ fn told(prices: &[Price]) -> String {
 #[test]
 fn prices_of_one_product_have_the_same_role() {
     let whole = vendor_price(money(900, 2));
-    assert!(told(&[whole.clone(), surcharge(1)]).contains("different roles"));
-    assert_eq!(told(&[surcharge(1), surcharge(2)]), "");
+    assert!(violation(&[whole.clone(), surcharge(1)]).contains("different roles"));
+    assert_eq!(violation(&[surcharge(1), surcharge(2)]), "");
     // The third item is another product.
-    assert_eq!(told(&[whole.clone(), whole, surcharge(1)]), "");
+    assert_eq!(violation(&[whole.clone(), whole, surcharge(1)]), "");
 }
 
 #[test]
 fn a_period_is_a_duration_and_the_end_of_a_price_a_timestamp() {
-    let period = |period: &str| told(&[Price { period: Some(period.into()), ..vendor_price(money(900, 2)) }]);
+    let period = |period: &str| violation(&[Price { period: Some(period.into()), ..vendor_price(money(900, 2)) }]);
     for duration in ["P1M", "P1Y6M", "P2W", "PT36H", "P1Y2M10DT2H30M1S"] {
         assert_eq!(period(duration), "", "{duration}");
     }
@@ -167,7 +167,7 @@ fn a_period_is_a_duration_and_the_end_of_a_price_a_timestamp() {
     ] {
         assert!(period(text).contains("ISO 8601 duration"), "{text}");
     }
-    let until = |until: &str| told(&[Price { valid_until: Some(until.into()), ..vendor_price(money(900, 2)) }]);
+    let until = |until: &str| violation(&[Price { valid_until: Some(until.into()), ..vendor_price(money(900, 2)) }]);
     assert_eq!(until("2026-03-01T09:30:00Z"), "");
     assert!(until("2026-03-01").contains("timestamp"));
 }

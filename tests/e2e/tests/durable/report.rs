@@ -123,7 +123,7 @@ impl Platform {
     }
 }
 
-/// Returns the quantities of a line of three pieces of which so many are left to make.
+/// Returns the quantities of a line of three pieces with this many left to make.
 fn pieces(left: u32) -> LineQuantities {
     LineQuantities { ordered: 3, cancelled: 3 - left, refunded: 0, shipped: 0 }
 }

@@ -154,8 +154,8 @@ async fn webhook_endpoints_and_the_feed_of_an_account_are_shown() {
         endpoints.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name")).collect();
     assert_eq!(names, ["tell"]);
     says(&browser.page(&page_path(&shop, "/webhooks")).await, &["<h3>tell "]);
-    let gone = json!({ "account": "webhooks", "endpoint": "ask" });
-    let refused = shop.integrator.post(&shop.path("/webhook-urls"), &gone).await.with(422);
+    let removed = json!({ "account": "webhooks", "endpoint": "ask" });
+    let refused = shop.integrator.post(&shop.path("/webhook-urls"), &removed).await.with(422);
     assert!(refused.to_string().contains("under its settings it has: tell"), "{refused}");
 
     let feed = shop.integrator.get(&shop.path("/accounts/webhooks/feed")).await.ok();

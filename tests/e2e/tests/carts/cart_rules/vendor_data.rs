@@ -27,7 +27,7 @@ async fn refused(world: &World, configuration: &str) -> CartError {
     world.add("ring", configuration, 1, &mut Vec::new()).await.expect_err("it is refused")
 }
 
-/// Returns what the author of the plugin is told.
+/// Returns the contract violation that the author of the plugin reads.
 fn breach(error: CartError) -> String {
     match error {
         CartError::Hook(HookError { failure: Failure::ContractViolation(text), .. }) => text,
