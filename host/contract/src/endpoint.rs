@@ -13,6 +13,8 @@ use crate::text;
 
 /// Maximum length of an endpoint's name in bytes.
 const MAX_ENDPOINT_NAME_BYTES: usize = 64;
+/// Maximum number of signed parts, because each is hashed for every request before its sender is known.
+const MAX_PARTS: usize = 20;
 /// Maximum tolerance of a signed time, in seconds.
 const MAX_TOLERANCE_SECONDS: u32 = 3600;
 
@@ -107,6 +109,9 @@ fn check_authentication(authentication: &Authentication, form: &Form) -> Result<
 fn check_hmac(hmac: &WebhookHmac, form: &Form) -> Result<(), String> {
     let WebhookHmac { secret, header, encoding: _, prefix: _, parts, timestamp_header, tolerance_seconds } = hmac;
     header_name(header)?;
+    if parts.len() > MAX_PARTS {
+        return Err(format!("it has {} signed parts; at most {MAX_PARTS} are allowed", parts.len()));
+    }
     for part in parts {
         if let SignedPart::Header(signed) = part {
             header_name(signed)?;
@@ -290,6 +295,7 @@ mod tests {
         refused(hmac(|hmac| hmac.parts = vec![header("x-time"), SignedPart::Url]), "`body`");
         refused(hmac(|hmac| hmac.parts = vec![SignedPart::Body]), "timestamp header \"x-time\"");
         refused(hmac(|hmac| hmac.parts.push(header("a:b"))), "not a header name");
+        refused(hmac(|hmac| hmac.parts.resize(21, SignedPart::Body)), "at most 20");
         refused(hmac(|hmac| hmac.parts.push(header("x-signature"))), "holds the signature");
         for tolerance_seconds in [0, 3601] {
             refused(hmac(|hmac| hmac.tolerance_seconds = tolerance_seconds), "tolerance-seconds");

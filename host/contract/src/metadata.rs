@@ -6,6 +6,7 @@ use crate::grants::PERMISSIONS;
 use crate::ids::{InvalidId, PluginId};
 use crate::records::{Field, PluginMetadata};
 use crate::settings::is_contract_name;
+use crate::text::check_name;
 
 /// Checks the plugin metadata against the fields of the settings form, and returns the plugin id. `has_cart` says
 /// whether the plugin exports `cart`.
@@ -17,6 +18,7 @@ pub fn check_metadata(metadata: &PluginMetadata, fields: &[Field], has_cart: boo
     if metadata.name.trim().is_empty() {
         return Err("the name is empty; merchants know the plugin by it".to_owned());
     }
+    check_shown(metadata, fields)?;
     if let Err(error) = semver::Version::parse(&metadata.version) {
         return Err(format!(
             "the version {:?} is not of the form \"1.2.3\" of semantic versioning: {error}",
@@ -35,6 +37,18 @@ pub fn check_metadata(metadata: &PluginMetadata, fields: &[Field], has_cart: boo
         }
     }
     Ok(id)
+}
+
+/// Checks the texts that people judge a plugin by, because a control character could hide the rest of a terminal's output.
+fn check_shown(metadata: &PluginMetadata, fields: &[Field]) -> Result<(), String> {
+    let titles = metadata.strategies.iter().map(|strategy| ("the title of a strategy", &strategy.title.text));
+    let labels = fields.iter().map(|field| ("the label of a field", &field.label.text));
+    let own =
+        [("the name", &metadata.name), ("the version", &metadata.version), ("the publisher", &metadata.publisher)];
+    own.into_iter()
+        .chain(titles)
+        .chain(labels)
+        .try_for_each(|(what, text)| check_name(text).map_err(|fault| format!("{what} cannot be shown: {fault}")))
 }
 
 /// Checks that outbound hosts are host names or fields of the form, and that secrets are for declared hosts.
@@ -166,6 +180,8 @@ mod tests {
     fn a_plugin_has_an_id_and_a_name() {
         is_refused(&PluginMetadata { id: "a b".to_owned(), ..metadata() }, &[], false, "a b");
         is_refused(&PluginMetadata { name: " ".to_owned(), ..metadata() }, &[], false, "name is empty");
+        is_refused(&PluginMetadata { name: "A\u{1b}[8m".to_owned(), ..metadata() }, &[], false, "control character");
+        is_refused(&PluginMetadata { publisher: "A\nB".to_owned(), ..metadata() }, &[], false, "control character");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use cartwright_contract::records::{
 use cartwright_contract::settings::SecretUse;
 use cartwright_contract::text::header_text;
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::bindings::{http, to_guest, types};
@@ -29,9 +29,9 @@ use crate::health::{Requester, Throttled};
 use crate::observe::VendorOutcome;
 use crate::state::GuestState;
 
-/// Headers that only the host sets.
-const RESERVED_HEADERS: [&str; 6] =
-    ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization"];
+/// Headers that only the host sets. It sends no `Accept-Encoding`, because it finds no secret in a compressed response.
+const RESERVED_HEADERS: [&str; 7] =
+    ["host", "content-length", "connection", "transfer-encoding", "upgrade", "proxy-authorization", "accept-encoding"];
 
 impl http::Host for GuestState {
     async fn send(
@@ -200,10 +200,16 @@ impl SendOptions {
             self.authenticate(auth, &mut admission, &mut headers, &mut redaction, clock).await?;
         }
         let body = self.read_body(request.body).await?;
+        let host = admission.host().to_owned();
         let outgoing = OutboundRequest { method, headers, body, timeout: self.timeout };
         let answer = admission.send(outgoing).await.map_err(|error| self.unanswered(error))?;
         self.may_have_arrived.store(true, Ordering::Relaxed);
         let status = answer.status;
+        let is_encoded = answer.headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity");
+        if is_encoded && !redaction.is_empty() {
+            let text = format!("http: {host} responded with a Content-Encoding, in which no secret can be found");
+            return Err(denied("content-encoding", text));
+        }
         let headers: Vec<(String, String)> = answer
             .headers
             .iter()
@@ -378,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_put_into_no_header_that_is_the_hosts() {
-        for name in ["Host", "content-length", "Transfer-Encoding", "no name"] {
+        for name in ["Host", "content-length", "Transfer-Encoding", "Accept-Encoding", "no name"] {
             assert!(header_name("auth", name).is_err(), "{name}");
         }
     }

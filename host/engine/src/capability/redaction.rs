@@ -19,12 +19,20 @@ pub(super) struct Redaction {
 }
 
 impl Redaction {
+    /// Returns whether there is nothing to remove.
+    pub(super) fn is_empty(&self) -> bool {
+        self.spellings.is_empty()
+    }
+
     /// Adds a secret.
     pub(super) fn add(&mut self, secret: &str) {
         if secret.len() < MIN_SECRET_BYTES {
             return;
         }
-        let spellings = std::iter::once(secret.to_owned()).chain(url_spellings(secret)).chain(json_spellings(secret));
+        let in_url = url_spellings(secret);
+        // The URL of a request may itself be a parameter, such as of the address of a login.
+        let twice = in_url.iter().flat_map(|spelling| url_spellings(spelling)).collect::<Vec<_>>();
+        let spellings = std::iter::once(secret.to_owned()).chain(json_spellings(secret)).chain(in_url).chain(twice);
         for spelling in spellings.map(Secret::new) {
             if !self.spellings.contains(&spelling) {
                 self.spellings.push(spelling);
@@ -147,6 +155,7 @@ mod tests {
             "a%2bb%2fc+%22d%22%3d%c3%a9%7e",
             "a%2Bb%2Fc%20%22d%22%3D%C3%A9~",
             "a+b/c \\\"d\\\"=é~",
+            "a%252Bb%252Fc%2B%2522d%2522%253D%25C3%25A9%257E",
             "a+b\\/c \\\"d\\\"=\\u00e9~",
             "a+b/c \\\"d\\\"=\\u00e9~",
             "a\\u002Bb/c \\u0022d\\u0022=\\u00E9~",

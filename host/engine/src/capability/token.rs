@@ -30,6 +30,10 @@ const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const DEFAULT_TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 /// Maximum size of a token endpoint's response, in bytes.
 const MAX_TOKEN_RESPONSE_BYTES: u64 = 64 * 1024;
+/// Maximum size of a token request's form and URL together, in bytes, because the cache keeps both for as long as a token.
+const MAX_TOKEN_REQUEST_BYTES: usize = 16 * 1024;
+/// Maximum number of cached tokens. What is not cached is requested again.
+const MAX_CACHED_TOKENS: usize = 10_000;
 /// Maximum length of an error code that is shown, in bytes.
 const MAX_ERROR_CODE_BYTES: usize = 64;
 /// Parameters of a token request that only the host sets.
@@ -42,6 +46,10 @@ impl SendOptions {
         let host = host_of(&url).unwrap_or_default();
         let secret = self.secret_for(&credentials.secret, SecretUse::ClientCredentials, &host)?;
         let (headers, body) = token_request(credentials, secret)?;
+        if body.len() + credentials.token_url.len() + credentials.client_id.len() > MAX_TOKEN_REQUEST_BYTES {
+            let text = format!("A token request has at most {MAX_TOKEN_REQUEST_BYTES} bytes.");
+            return Err(invalid("auth", text));
+        }
         let key = TokenKey {
             shop: self.scope.shop.clone(),
             account: self.scope.account.clone(),
@@ -84,7 +92,9 @@ impl SendOptions {
         let ends = now + granted.lifetime.min(MAX_TOKEN_LIFETIME);
         let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|_, (_, ends)| *ends > now);
-        tokens.insert(key, (granted.token.clone(), ends));
+        if tokens.len() < MAX_CACHED_TOKENS || tokens.contains_key(&key) {
+            tokens.insert(key, (granted.token.clone(), ends));
+        }
         Ok(granted.token)
     }
 }

@@ -96,7 +96,11 @@ impl<'de> Visitor<'de> for &mut Reader<'_, '_> {
         }
         let value = members.next_value_seed(&mut *self)?;
         let mut is_single = true;
-        while members.next_key::<IgnoredAny>()?.is_some() {
+        while let Some(name) = members.next_key::<String>()? {
+            if name == first {
+                // A page would see one member, and take it for the placeholder that was not checked.
+                return Err(A::Error::custom(format!("an object has the member {name:?} twice")));
+            }
             members.next_value_seed(&mut *self)?;
             is_single = false;
         }

@@ -247,6 +247,7 @@ fn placeholders_are_known_wherever_they_stand() {
         r#"[{ "$callback": "" }]"#,
         r#"[{ "$result": "a" }]"#,
         r#"[{ "$literal": 1, "more": 2 }]"#,
+        r#"[{ "$callback": "price", "$callback": 1 }]"#,
     ] {
         assert_eq!(refused(embed(), "/start/args", json!(args)), "start.args", "{args}");
     }
@@ -266,6 +267,7 @@ fn placeholders_are_known_wherever_they_stand() {
         r#"{ "a": { "$event": 1 } }"#,
         r#"{ "$result": "a.constructor" }"#,
         r#"{ "$element": "viewer" }"#,
+        r#"{ "$result": "a", "\u0024result": "a.constructor" }"#,
         long.as_str(),
     ] {
         assert_eq!(refused(embed(), "/payload", json!(payload)), "payload", "{payload:.40}");
