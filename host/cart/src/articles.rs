@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use cartwright_contract::ids::Digest;
 use cartwright_contract::records::{Article, Item, NamedJson};
+use cartwright_contract::text::is_decimal;
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use crate::canonical::{NotCanonical, digest};
@@ -159,8 +161,15 @@ fn merge(
 
 /// Adds two quantities. Returns `None` if one is not a number, or if the sum has too many digits.
 fn sum(a: &str, b: &str) -> Option<String> {
-    let sum = money::decimal(a).ok()?.checked_add(money::decimal(b).ok()?)?;
-    Some(sum.normalize().to_string())
+    let (a, b) = (money::decimal(a).ok()?.normalize(), money::decimal(b).ok()?.normalize());
+    exact_text(a.checked_add(b)?, a.scale().max(b.scale()))
+}
+
+/// Returns a result as text. Returns `None` if it is not a `decimal` of the contract, or if it was rounded: a result of
+/// more digits than a `Decimal` holds has fewer decimals than the exact one.
+fn exact_text(result: Decimal, scale: u32) -> Option<String> {
+    let text = result.normalize().to_string();
+    (result.scale() == scale && is_decimal(&text)).then_some(text)
 }
 
 /// Returns the bill of materials of one piece of an item with everything below it, each item as many times as one piece
@@ -197,8 +206,8 @@ pub(crate) fn materials(items: &[Item], descendants: &[Descendant]) -> Result<Ve
 }
 
 fn times(quantity: &str, count: u32) -> Option<String> {
-    let product = money::decimal(quantity).ok()?.checked_mul(count.into())?;
-    Some(product.normalize().to_string())
+    let quantity = money::decimal(quantity).ok()?.normalize();
+    exact_text(quantity.checked_mul(count.into())?, quantity.scale())
 }
 
 /// Removes articles, each with its parts.
@@ -239,6 +248,16 @@ mod tests {
     /// Returns SKU, quantity and parent of each article.
     fn listed(articles: &[Article]) -> Vec<(&str, &str, Option<u32>)> {
         articles.iter().map(|article| (article.sku.as_str(), article.quantity.as_str(), article.parent)).collect()
+    }
+
+    #[test]
+    fn quantities_are_added_and_multiplied_exactly_or_not_at_all() {
+        assert_eq!(sum("1.50", "0"), Some("1.5".to_owned()));
+        assert_eq!(sum("0.5", "-0.5"), Some("0".to_owned()));
+        assert_eq!(sum("10000000000000000000000000", "0.0001"), None, "it has 30 digits");
+        assert_eq!(times("0.3", 4), Some("1.2".to_owned()));
+        assert_eq!(times("0.00", 4), Some("0".to_owned()));
+        assert_eq!(times("0.333333333333333333333333333", 31), None, "it has 29 digits");
     }
 
     #[test]

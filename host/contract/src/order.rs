@@ -57,7 +57,10 @@ fn remove_shopper_texts(line: &mut OrderLine) {
 /// articles beside their SKUs may contain what the shopper wrote. `line` is the order line, if it is known.
 pub fn remove_shopper_texts_of_articles(articles: &mut [Article], line: Option<&OrderLine>) {
     if line.is_none_or(OrderLine::has_shopper_texts) {
-        articles.iter_mut().for_each(|article| article.extra.clear());
+        for article in articles {
+            article.title = None;
+            article.extra.clear();
+        }
     }
 }
 
@@ -158,12 +161,13 @@ mod tests {
         let plain = OrderLine { extra: Vec::new(), ..engraved.clone() };
         for (line, count) in [(Some(engraved), 0), (Some(&plain), 1), (None, 0)] {
             let article = json!({
-                "sku": "RING", "quantity": "1", "price_sku": null, "price": null, "material_sku": null,
+                "sku": "RING", "title": "Engraving For Ann", "quantity": "1", "price_sku": null, "price": null, "material_sku": null,
                 "extra": [{ "name": "expivi/engraving", "json": "\"For Ann\"" }],
             });
             let mut articles: Vec<Article> = serde_json::from_value(json!([article])).unwrap();
             remove_shopper_texts_of_articles(&mut articles, line);
             assert_eq!((articles.len(), articles[0].extra.len()), (1, count));
+            assert_eq!(articles[0].title.is_some(), count == 1);
         }
     }
 }

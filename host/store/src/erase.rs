@@ -105,6 +105,19 @@ impl PersonalData<'_> {
         actor: &str,
         now: SystemTime,
     ) -> Result<bool, StoreError> {
+        self.erase_named(shop, order, None, unfinished, actor, now).await
+    }
+
+    /// Erases an order. `customer` is a further name to search webhooks for: the stored order may have only its pseudonym.
+    async fn erase_named(
+        self,
+        shop: &ShopId,
+        order: &str,
+        customer: Option<&CustomerEmail>,
+        unfinished: UnfinishedJobs,
+        actor: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
         let mut work = self.store.begin().await?;
         // The jobs before the order, as everywhere. A worker that runs one has an older fencing token.
         sqlx::query(
@@ -136,7 +149,8 @@ impl PersonalData<'_> {
             )));
         }
         self.take_configurations(&mut work, shop, order, milliseconds(now)).await?;
-        let names = self.store.webhooks().names_of_order(&mut work, shop, order).await?;
+        let mut names = self.store.webhooks().names_of_order(&mut work, shop, order).await?;
+        names.extend(customer.map(|email| email.as_str().to_owned()));
         let mut counts = serde_json::Map::new();
         counts.insert("unfinished jobs".to_owned(), jobs.into());
         let deleted_by_name = self.store.webhooks().delete_by_name(&mut work, shop, &names).await?;
@@ -204,7 +218,7 @@ impl PersonalData<'_> {
     ) -> Result<Vec<String>, StoreError> {
         let orders = self.orders_of_customer(shop, email).await?;
         for order in &orders {
-            self.erase_order(shop, order, unfinished, actor, now).await?;
+            self.erase_named(shop, order, Some(email), unfinished, actor, now).await?;
         }
         Ok(orders)
     }

@@ -9,6 +9,7 @@ use crate::database::milliseconds;
 use crate::error::StoreError;
 use crate::facades::Orders;
 use crate::keys::aad;
+use crate::order::set_flags_of_host;
 use crate::report::SoldLines;
 use crate::vault::Key;
 
@@ -116,8 +117,7 @@ impl Orders<'_> {
         if order == event.order.id {
             let key = self.order_key(shop, &order, key)?;
             let mut known: OrderEvent = key.decrypt_json(&aad("event", shop.as_str(), &event.id), &encrypted)?;
-            // The host sets this flag; the platform's report does not contain it.
-            known.order.released = event.order.released;
+            set_flags_of_host(&mut known.order, &event.order);
             if known == *event {
                 return Ok(true);
             }

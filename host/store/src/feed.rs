@@ -121,8 +121,21 @@ impl Feeds<'_> {
         .await?;
         work.commit().await?;
         let Some((cursor, failures, fencing_token)) = claimed else { return Ok(None) };
-        let cursor = self.decrypt("feed cursor", &feed.shop, &feed.account, cursor)?;
-        Ok(Some(FeedClaim { feed, cursor, failures: as_u32(failures), fencing_token }))
+        let decrypted = self.decrypt("feed cursor", &feed.shop, &feed.account, cursor);
+        let mut claim = FeedClaim { feed, cursor: None, failures: as_u32(failures), fencing_token };
+        match decrypted {
+            Ok(cursor) => claim.cursor = cursor,
+            // A damaged feed does not block others.
+            Err(error @ StoreError::Corrupt(_)) => {
+                let seed = format!("{} {}", claim.feed.shop, claim.feed.account);
+                let failures = claim.failures.saturating_add(1);
+                let retry = cartwright::durable::feed_retry_delay(failures, None, seed.as_bytes());
+                self.fail(&claim, &error.to_string(), retry, now).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Some(claim))
     }
 
     /// Applies a page and stores its cursor, in one transaction. Returns false if the lease was lost, so that another

@@ -228,6 +228,19 @@ impl Orders<'_> {
             .bind(has_lines_on_hold)
             .execute(&mut *connection)
             .await?;
+            if updated.rows_affected() == 0 {
+                // The same version, of which lines that the host put on hold may have been released.
+                sqlx::query(
+                    "update orders set content = $4, has_lines_on_hold = $5 where shop = $1 and id = $2 and version = $3",
+                )
+                .bind(shop.as_str())
+                .bind(&order.id)
+                .bind(version)
+                .bind(key.encrypt_json(&content_aad, order)?)
+                .bind(has_lines_on_hold)
+                .execute(&mut *connection)
+                .await?;
+            }
             (key, updated.rows_affected() == 1)
         };
         if news && !self.close_if_over(connection, shop, (order, &key), now).await? {
@@ -272,8 +285,7 @@ impl Orders<'_> {
             .fetch_one(connection)
             .await?;
         let mut known: Order = key.decrypt_json(&aad("known", shop.as_str(), &order.id), &known)?;
-        // The host sets this flag; the platform's report does not contain it.
-        known.released = order.released;
+        set_flags_of_host(&mut known, order);
         if known.version == order.version && known != *order {
             return Err(StoreError::SameVersion { order: order.id.clone(), version: order.version });
         }
@@ -481,6 +493,15 @@ pub(crate) fn visible_to(mut order: Order, account: &AccountId, lines: Lines, ou
     }
     LineStatuses::new(&order, outcomes).apply(&mut order);
     order
+}
+
+/// Sets the flags that the host decides to those of a report, so that only what the platform reported is compared: whether
+/// the order is released, and which lines the host put on hold.
+pub(crate) fn set_flags_of_host(known: &mut Order, reported: &Order) {
+    known.released = reported.released;
+    for (known, reported) in known.lines.iter_mut().zip(&reported.lines) {
+        known.released |= reported.released;
+    }
 }
 
 /// Returns whether payment and cancellation allow the release of an order.

@@ -322,11 +322,15 @@ fn releases_order(policy: ReleasePolicy, event: &OrderEvent) -> bool {
 
 /// Puts lines of a released order on hold that were not released in their present form: the payment of the order does
 /// not cover a line that was added, that replaced another under its id, or that has a larger quantity. The line waits
-/// as a whole until the order's state, or the platform, releases the order in its present form.
+/// as a whole until the order's state, or the platform, releases the order in its present form. A bundle and its
+/// children wait together.
 fn hold_new_lines(known: &Order, order: &mut Order) {
     let released = released_pieces(known);
+    let top_key = |line: &OrderLine| line.cart_line.parent_key.as_ref().unwrap_or(&line.cart_line.key).clone();
+    let waiting: BTreeSet<String> =
+        order.lines.iter().filter(|line| !is_covered(&released, line)).map(top_key).collect();
     for line in &mut order.lines {
-        line.released &= is_covered(&released, line);
+        line.released &= !waiting.contains(&top_key(line));
     }
 }
 

@@ -12,7 +12,9 @@ use crate::facades::Orders;
 use crate::outcome::OutcomeSource;
 
 /// Maximum number of orders and lines that are returned for a vendor reference: two are as ambiguous as three.
-const MAX_FOUND: i64 = 2;
+const MAX_FOUND: usize = 2;
+/// Maximum number of rows that are read for a vendor reference. Rows of lines that the order lacks by now are skipped.
+const MAX_ROWS: i64 = 100;
 
 impl Orders<'_> {
     /// Indexes an order or a line under the vendor reference that its account reported last.
@@ -45,6 +47,8 @@ impl Orders<'_> {
         vendor_reference: &str,
     ) -> Result<Vec<String>, StoreError> {
         let mut connection = self.store.pool().acquire().await?;
+        // Read first: the reference of a job that is over is stored.
+        let is_in_progress = self.may_get_vendor_reference(&mut connection, shop, account).await?;
         let hash = self.vendor_reference_hash(&mut connection, shop, account, vendor_reference).await?;
         let rows: Vec<(String, String)> = sqlx::query_as(
             "select order_id, line_id from vendor_references where shop = $1 and account = $2 and reference_hash = $3
@@ -53,11 +57,14 @@ impl Orders<'_> {
         .bind(shop.as_str())
         .bind(account.as_str())
         .bind(hash)
-        .bind(MAX_FOUND)
+        .bind(MAX_ROWS)
         .fetch_all(&mut *connection)
         .await?;
         let mut references = Vec::new();
         for (order, line) in rows {
+            if references.len() == MAX_FOUND {
+                break;
+            }
             let Some(known) = self.read_order(&mut connection, shop, &order).await? else { continue };
             if line.is_empty() {
                 references.push(known.order.reference);
@@ -67,7 +74,34 @@ impl Orders<'_> {
                 references.extend(found.map(|line| line.reference));
             }
         }
+        if references.is_empty() && is_in_progress {
+            // The vendor is to repeat what it reports about an order that it has just received.
+            return Err(StoreError::Unavailable(
+                "the order that has this vendor reference may be on its way to the vendor".to_owned(),
+            ));
+        }
         Ok(references)
+    }
+
+    /// Returns whether a job of the account runs for an order that has no vendor reference yet.
+    async fn may_get_vendor_reference(
+        self,
+        connection: &mut AnyConnection,
+        shop: &ShopId,
+        account: &AccountId,
+    ) -> Result<bool, StoreError> {
+        let found: Option<(i64,)> = sqlx::query_as(
+            "select j.lane_id from jobs j join job_lanes l on l.id = j.lane_id
+             where j.state = 'running' and j.shop = $1 and j.account = $2 and not exists (
+                 select 1 from vendor_references v
+                 where v.shop = $1 and v.account = $2 and v.order_id = l.order_id)
+             limit 1",
+        )
+        .bind(shop.as_str())
+        .bind(account.as_str())
+        .fetch_optional(connection)
+        .await?;
+        Ok(found.is_some())
     }
 
     /// Returns the hash that indexes a vendor reference. A plain hash could be reversed by trying all numbers.

@@ -2,7 +2,7 @@
 //! only report about its own account, about orders in which the account has a part and their lines, and settings that
 //! its form allows a vendor to push.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use cartwright_contract::ids::{AccountId, ShopId};
@@ -62,6 +62,16 @@ struct KnownOrders {
     by_reference: BTreeMap<String, Option<Order>>,
     /// References by vendor reference, or why there is none.
     by_vendor_reference: BTreeMap<String, Result<String, String>>,
+    /// References by the vendor references that earlier reports give, which are not stored yet.
+    given: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl KnownOrders {
+    /// Notes that a report gives a vendor reference to the order or line with this reference.
+    fn give(&mut self, vendor_reference: String, reference: String) {
+        self.by_vendor_reference.remove(&vendor_reference);
+        self.given.entry(vendor_reference).or_default().insert(reference);
+    }
 }
 
 impl ReportSource<'_> {
@@ -97,7 +107,18 @@ impl ReportSource<'_> {
             };
             let outcome = bind(outcome, order, &reference).map_err(EffectsError::Breach)?;
             self.check_outcome(Some(order), &outcome)?;
+            let given = match &outcome {
+                Outcome::VendorReference(named) => {
+                    let line = order.lines.iter().find(|line| named.line.as_ref() == Some(&line.id));
+                    let reference = line.map_or(&order.reference, |line| &line.reference);
+                    Some((named.reference.clone(), reference.clone()))
+                }
+                _ => None,
+            };
             let order = order.reference.clone();
+            if let Some((vendor_reference, reference)) = given {
+                known.give(vendor_reference, reference);
+            }
             match outcome {
                 Outcome::Forward(message) => {
                     let id = format!("{}-{number}", self.id);
@@ -139,8 +160,9 @@ impl ReportSource<'_> {
             return Ok(resolved.clone());
         }
         let found = self.platform.order_book.find_by_vendor_reference(self.shop, self.account, named).await;
-        let mut found = found.map_err(EffectsError::Uncertain)?;
-        let resolved = match (found.pop(), found.is_empty()) {
+        let mut found: BTreeSet<String> = found.map_err(EffectsError::Uncertain)?.into_iter().collect();
+        found.extend(known.given.get(named).into_iter().flatten().cloned());
+        let resolved = match (found.pop_last(), found.is_empty()) {
             (Some(reference), true) => Ok(reference),
             (Some(_), false) => {
                 Err(drop_reason(named, "several orders or lines of the account have this vendor reference"))

@@ -63,15 +63,17 @@ impl Webhooks<'_> {
         Ok(names)
     }
 
-    /// Erases the deliveries and account outcomes that contain one of these names; returns their number. A successful
-    /// delivery keeps its status, so that a repeated one gets the same response.
+    /// Erases the deliveries, account outcomes and errors of feeds that contain one of these names; returns their number.
+    /// A successful delivery keeps its status, so that a repeated one gets the same response.
     pub(crate) async fn delete_by_name(
         self,
         work: &mut WriteTransaction,
         shop: &ShopId,
         names: &[String],
     ) -> Result<u64, StoreError> {
-        Ok(self.delete_deliveries(work, shop, names).await? + self.delete_account_outcomes(work, shop, names).await?)
+        Ok(self.delete_deliveries(work, shop, names).await?
+            + self.delete_account_outcomes(work, shop, names).await?
+            + self.delete_feed_errors(work, shop, names).await?)
     }
 
     async fn delete_deliveries(
@@ -146,6 +148,35 @@ impl Webhooks<'_> {
                 count += 1;
             }
         }
+    }
+
+    async fn delete_feed_errors(
+        self,
+        work: &mut WriteTransaction,
+        shop: &ShopId,
+        names: &[String],
+    ) -> Result<u64, StoreError> {
+        let errors: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("select account, last_error from feeds where shop = $1 and last_error is not null")
+                .bind(shop.as_str())
+                .fetch_all(&mut **work)
+                .await?;
+        let mut count = 0;
+        for (account, encrypted) in errors {
+            match self.store.keys().decrypt(&aad("feed error", shop.as_str(), &account), &encrypted) {
+                Ok(plain) if contains_name(&plain, names) => {}
+                Ok(_) | Err(StoreError::Corrupt(_)) => continue,
+                Err(error) => return Err(error),
+            }
+            sqlx::query("update feeds set last_error = null where shop = $1 and account = $2 and last_error = $3")
+                .bind(shop.as_str())
+                .bind(account)
+                .bind(encrypted)
+                .execute(&mut **work)
+                .await?;
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Returns the decrypted requests that concern this order and no other.
