@@ -48,7 +48,8 @@ pub fn many_operations(_: PlanRequest) -> Result<PlanResult, CallError> {
 
 pub fn many_warnings(request: PlanRequest) -> Result<PlanResult, CallError> {
     let planned = plan(line(&request))?;
-    Ok(PlanResult { warnings: vec![message("again", "And again.", &[]); 1_000_000], ..planned })
+    // Long texts, so that memory ends before the computing time does.
+    Ok(PlanResult { warnings: vec![message("again", "And again.".repeat(100), &[]); 1_000_000], ..planned })
 }
 
 pub fn log_flood(_: PlanRequest) -> Result<PlanResult, CallError> {
