@@ -207,7 +207,8 @@ mod tests {
             Item { attributes: vec![attribute], ..item("{}") }
         };
         let inline = of(BytesSource::Bytes(vec![0; 10]));
-        assert_eq!((check_contract(&[inline.clone()]), hashed_bytes(&[inline])), (Ok(()), 12));
+        let inline = [inline];
+        assert_eq!((check_contract(&inline), hashed_bytes(&inline)), (Ok(()), 12));
         let stored = of(BytesSource::Stored("abc".into()));
         assert!(check_contract(&[stored]).unwrap_err().contains("did not receive"));
     }

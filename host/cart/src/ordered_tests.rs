@@ -480,7 +480,8 @@ fn ids_texts_money_and_times_of_an_order_are_within_bounds() {
     let mut other = good.clone();
     other.kind = OrderEventKind::Refunded(Refund { lines: Vec::new(), amount: Some(yen.clone()), extra: Vec::new() });
     assert!(matches!(check(&other), Err(OrderError::Money { .. })));
-    let members: [(&str, fn(&mut OrderLine, Option<Money>)); 2] =
+    type SetAmount = fn(&mut OrderLine, Option<Money>);
+    let members: [(&str, SetAmount); 2] =
         [("total", |line, amount| line.total = amount), ("tax_amount", |line, amount| line.tax_amount = amount)];
     for (member, spoil) in members {
         let mut other = good.clone();

@@ -205,9 +205,11 @@ async fn handle(arguments: &Arguments, run: &mut HandleRun) -> Result<(), Failur
         .into())
 }
 
-/// Reads the order's file. Returns the order, and the bills of materials that stand beside its lines, each with the
-/// reference of its line.
-fn read_order(path: &Path) -> anyhow::Result<(Order, Vec<(String, Vec<Article>)>)> {
+/// Bills of materials, each with the reference of its line.
+type BillsOfMaterials = Vec<(String, Vec<Article>)>;
+
+/// Reads the order's file. Returns the order, and the bills of materials that stand beside its lines.
+fn read_order(path: &Path) -> anyhow::Result<(Order, BillsOfMaterials)> {
     let mut file: Value = json_file(path)?;
     let mut bills_of_materials = Vec::new();
     for line in file.get_mut("lines").and_then(Value::as_array_mut).into_iter().flatten() {

@@ -44,7 +44,8 @@ fn any_other_secret_is_refused() {
 #[test]
 fn a_header_that_is_missing_repeated_or_has_another_prefix_is_refused() {
     let name = "authorization";
-    let cases: [(&[(&str, &[u8])], HeaderFault); 5] = [
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+    let cases: [(Headers<'_>, HeaderFault); 5] = [
         (&[], HeaderFault::Missing),
         (&[(name, b"")], HeaderFault::Missing),
         (&[(name, b"Bearer s3cret-77aa"), (name, b"Bearer s3cret-77aa")], HeaderFault::Repeated),

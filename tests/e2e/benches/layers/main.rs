@@ -167,7 +167,7 @@ fn same_context(world: &World) -> bare::Context {
         }),
         locale: "en".to_owned(),
         now: "2026-01-01T00:00:00Z".to_owned(),
-        settings: settings,
+        settings,
         grants: Vec::new(),
         extra: Vec::new(),
     }
