@@ -281,9 +281,9 @@ pub(crate) fn context(
     product: Option<&Settings>,
     visitor: Option<(&Visitor, &Currency)>,
 ) -> Context {
-    let none = Settings::new();
+    let no_overrides = Settings::new();
     let settings: Vec<Setting> =
-        version.plugin.metadata().form.effective(&version.settings, product.unwrap_or(&none), &account.secrets);
+        version.plugin.metadata().form.effective(&version.settings, product.unwrap_or(&no_overrides), &account.secrets);
     let locale = visitor.and_then(|(visitor, _)| visitor.locale.clone());
     let (_, contract) = CONTRACT.rsplit_once('@').unwrap_or_default();
     Context {

@@ -72,7 +72,7 @@ fn settings(names: &BTreeMap<String, Value>, component: &Value) -> String {
     for id in ["erase_order", "erase_customer", "remove_product_link"] {
         text.push_str(&format!(
             "\n[[operations]]\ninclude-operation-id = \"{id}\"\nparameters = {{ \"path.order\" = \"1\", \"path.email\" = \
-             \"nobody@example.com\", \"path.product\" = \"bed\" }}\n"
+             \"unknown@example.com\", \"path.product\" = \"bed\" }}\n"
         ));
     }
     text.push_str(&format!(

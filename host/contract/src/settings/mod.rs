@@ -513,11 +513,11 @@ mod tests {
             let money = Money { minor: 5, scale, currency: currency.to_owned() };
             Settings::from([("name".to_owned(), SettingValue::Money(money))])
         };
-        let none = Settings::new();
-        assert_eq!(form.currency_issues(&amount("USD", 2), &none, &currencies), []);
-        assert_eq!(form.currency_issues(&none, &none, &currencies), []);
+        let unset = Settings::new();
+        assert_eq!(form.currency_issues(&amount("USD", 2), &unset, &currencies), []);
+        assert_eq!(form.currency_issues(&unset, &unset, &currencies), []);
         for wrong in [amount("JPY", 0), amount("EUR", 3)] {
-            let found = form.currency_issues(&wrong, &none, &currencies);
+            let found = form.currency_issues(&wrong, &unset, &currencies);
             assert_eq!((found.len(), found[0].message.key.as_str()), (1, "setting-currency"));
             assert_eq!(form.currency_issues(&amount("EUR", 2), &wrong, &currencies).len(), 1, "of a product");
             assert_eq!(form.currency_issues(&wrong, &amount("EUR", 2), &currencies), [], "the product's comes first");

@@ -133,7 +133,7 @@ async fn change(visit: ShopVisit, what: &str, mut body: Value) -> Response {
     let shop = visit.shop();
     let mut data = visit.data().await;
     body["lines"] = json!(data.cart);
-    match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
+    match shop.host.post::<Change>(&shop.api_path(&format!("cart/{what}")), &body).await {
         Ok(change) => {
             change.apply(&mut data.cart);
             visit.redirect("cart").into_response()

@@ -92,7 +92,8 @@ pub(super) async fn order(visit: ShopVisit, Form(address): Form<Address>) -> Res
     if data.cart.is_empty() {
         return visit.redirect("cart").into_response();
     }
-    let checks = match shop.host.post::<Vec<Check>>(&shop.at("cart/check"), &json!({ "lines": data.cart })).await {
+    let checks = match shop.host.post::<Vec<Check>>(&shop.api_path("cart/check"), &json!({ "lines": data.cart })).await
+    {
         Ok(checks) => checks,
         Err(error) => return unprocessable(cart::page(&visit, &data, &[error.shopper_text()])),
     };

@@ -101,7 +101,7 @@ impl Order {
                 "lines": self.lines.iter().map(line).collect::<Vec<_>>(),
             },
         });
-        shop.host.post::<Value>(&shop.at("events"), &event).await.map(drop)
+        shop.host.post::<Value>(&shop.api_path("events"), &event).await.map(drop)
     }
 }
 

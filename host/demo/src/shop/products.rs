@@ -58,7 +58,7 @@ pub(super) async fn show(
     let line = line.and_then(|key| data.cart.iter().find(|line| line.view.key == key));
     // The page loads its embed data itself, with the public key. The server needs the origins before, for the page's
     // header. A line's vendor may differ from the product's current one.
-    let at = shop.at(&format!("products/{}/embed-data", product.id));
+    let at = shop.api_path(&format!("products/{}/embed-data", product.id));
     let mut embed = shop.host.post::<Embed>(&at, &json!({ "reopen": line })).await;
     if embed.is_err() && line.is_some() {
         // A line that cannot be opened again starts a new configuration.
@@ -138,13 +138,13 @@ pub(super) async fn submit(
             ("edit", "cart")
         }
     };
-    match shop.host.post::<Change>(&shop.at(&format!("cart/{what}")), &body).await {
+    match shop.host.post::<Change>(&shop.api_path(&format!("cart/{what}")), &body).await {
         Ok(change) => {
             let quote_lines: Vec<Line> = change.apply(&mut data.cart);
             if !quote_lines.is_empty() {
                 let id = format!("Q{}", visit.platform.next_number());
                 let body = json!({ "id": id, "lines": quote_lines });
-                if let Err(error) = shop.host.post::<Value>(&shop.at("quotes"), &body).await {
+                if let Err(error) = shop.host.post::<Value>(&shop.api_path("quotes"), &body).await {
                     return error_page(&error);
                 }
                 data.quotes.push(id);

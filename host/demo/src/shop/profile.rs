@@ -33,7 +33,7 @@ impl Shop {
     }
 
     /// Returns the URL of a resource of this shop at the host.
-    pub(super) fn at(&self, rest: &str) -> String {
+    pub(super) fn api_path(&self, rest: &str) -> String {
         format!("/v1/shops/{}/{rest}", self.id)
     }
 

@@ -39,7 +39,7 @@ async fn page(visit: &ShopVisit, message: Option<String>) -> Response {
     let data = visit.data().await;
     let mut quotes = Vec::new();
     for id in data.quotes.iter().rev() {
-        quotes.push(shop.host.get::<Quote>(&shop.at(&format!("quotes/{id}"))).await);
+        quotes.push(shop.host.get::<Quote>(&shop.api_path(&format!("quotes/{id}"))).await);
     }
     let content = html! {
         h1 { "Quotes" }
@@ -118,7 +118,7 @@ pub(super) async fn respond(
         if !data.quotes.iter().any(|known_id| known_id == id) {
             return visit.not_found("There is no such quote.");
         }
-        let at = shop.at(&format!("quotes/{id}/{step}"));
+        let at = shop.api_path(&format!("quotes/{id}/{step}"));
         match step {
             "accept" => {
                 let accepted = shop.host.post_if::<Change>(&at, version, &json!({ "lines": data.cart })).await;

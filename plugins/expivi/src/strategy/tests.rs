@@ -174,9 +174,9 @@ fn several_roots_become_several_lines() {
     let second = LineRequest { item: Some(1), quantity: 7, extra: Vec::new() };
     let line = only_line(planned(&context(&[]), PlanRequest { line_requests: vec![second], ..plan_request.clone() }));
     assert_eq!((line.item, line.quantity), (Some(1), 7));
-    let none = LineRequest { item: Some(2), quantity: 1, extra: Vec::new() };
+    let unknown_item = LineRequest { item: Some(2), quantity: 1, extra: Vec::new() };
     assert_eq!(
-        error_field(planned(&context(&[]), PlanRequest { line_requests: vec![none], ..plan_request })).1,
+        error_field(planned(&context(&[]), PlanRequest { line_requests: vec![unknown_item], ..plan_request })).1,
         "not-a-root"
     );
 }
@@ -303,9 +303,9 @@ fn unknown_skus_follow_the_merchants_choice() {
     assert_eq!(dropped.warnings[0].key, "article-dropped");
     assert_eq!(quantities(&only_bundle(Ok(dropped))), [("A".into(), 1)]);
 
-    let none = request("bundle", vec![with_articles(&[("GONE", "1")])]);
+    let without_known_parts = request("bundle", vec![with_articles(&[("GONE", "1")])]);
     for policy in ["text", "drop"] {
-        let refused = plan_with(&context(&[("unknown-sku", text(policy))]), none.clone(), &known);
+        let refused = plan_with(&context(&[("unknown-sku", text(policy))]), without_known_parts.clone(), &known);
         assert_eq!(refusal(refused), "articles-unknown", "{policy}");
     }
 }

@@ -93,7 +93,7 @@ pub(super) async fn document(visit: ShopVisit, Path(path): PathParameters) -> Re
     if !is_known {
         return visit.not_found("There is no such document.");
     }
-    let at = shop.at(&format!("outcomes/{outcome}/document-url?seconds={DOCUMENT_URL_SECONDS}"));
+    let at = shop.api_path(&format!("outcomes/{outcome}/document-url?seconds={DOCUMENT_URL_SECONDS}"));
     match shop.host.post::<DocumentUrl>(&at, &json!({})).await {
         Ok(DocumentUrl { url }) => Redirect::to(&url).into_response(),
         Err(error) => visit.not_found(&error.shopper_text()),

@@ -101,7 +101,7 @@ impl HostOrder {
 
 /// Reads the order from the host.
 pub(super) async fn read(shop: &Shop, order: &Order) -> Result<HostOrder, HostError> {
-    shop.host.get(&shop.at(&format!("orders/{}", order.id))).await
+    shop.host.get(&shop.api_path(&format!("orders/{}", order.id))).await
 }
 
 pub(in crate::shop) async fn show(visit: ShopVisit, Path(path): PathParameters) -> Response {
